@@ -1,0 +1,1 @@
+"""The built-in parts, offered through the same hooks as anybody's."""

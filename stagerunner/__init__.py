@@ -1,0 +1,93 @@
+"""stagerunner: a plugin-driven pipeline runner using pipe-linked stages.
+
+Names are loaded when they are first used, so that importing the package, in a worker above all, costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from stagerunner.errors import (
+        ConfigError,
+        Reject,
+        RunFailed,
+        StageFailed,
+        StagerunnerError,
+        UsageError,
+        WorkerDied,
+    )
+    from stagerunner.evaluate.ambient import count, enough
+    from stagerunner.events import Summary
+    from stagerunner.parts.base import part
+    from stagerunner.parts.hooks import hookimpl
+    from stagerunner.parts.sink import sink
+    from stagerunner.parts.source import Want, source
+    from stagerunner.parts.stage import stage
+    from stagerunner.records import Malformed, Origin, Split
+    from stagerunner.runner import Chain, Results, load, run
+
+_HOMES = {
+    "ConfigError": "errors",
+    "Reject": "errors",
+    "RunFailed": "errors",
+    "StageFailed": "errors",
+    "StagerunnerError": "errors",
+    "UsageError": "errors",
+    "WorkerDied": "errors",
+    "count": "evaluate.ambient",
+    "enough": "evaluate.ambient",
+    "Summary": "events",
+    "part": "parts.base",
+    "hookimpl": "parts.hooks",
+    "sink": "parts.sink",
+    "source": "parts.source",
+    "Want": "parts.source",
+    "stage": "parts.stage",
+    "Malformed": "records",
+    "Origin": "records",
+    "Split": "records",
+    "Chain": "runner",
+    "Results": "runner",
+    "load": "runner",
+    "run": "runner",
+}
+
+__all__ = [
+    "Chain",
+    "ConfigError",
+    "Malformed",
+    "Origin",
+    "Reject",
+    "Results",
+    "RunFailed",
+    "Split",
+    "StageFailed",
+    "StagerunnerError",
+    "Summary",
+    "UsageError",
+    "Want",
+    "WorkerDied",
+    "__version__",
+    "count",
+    "enough",
+    "hookimpl",
+    "load",
+    "part",
+    "run",
+    "sink",
+    "source",
+    "stage",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'stagerunner' has no attribute {name!r}")
+    value = getattr(import_module(f"stagerunner.{home}"), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,110 @@
+"""What a config file says, checked as far as it can be without knowing the plugins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from stagerunner.errors import Mark, Mistake
+from stagerunner.nodes import Mapping, Scalar
+
+OnError = Literal["fail", "skip", "dead_letter"]
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """`attempts` counts the first try; the n-th pause is min(delay * factor**(n-1), max), in seconds."""
+
+    attempts: int = 1
+    delay: float = 0.2
+    factor: float = 2.0
+    max: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A part's settings, in records, seconds and bytes. None where the file is silent and no default stands."""
+
+    workers: int = 1
+    batch: int | None = None
+    concurrency: int = 16
+    retry: Retry = field(default_factory=Retry)
+    timeout: float | None = None
+    rate: float | None = None
+    start_timeout: float = 60.0
+    on_error: OnError = "fail"
+    max_errors: int | None = None
+    env: tuple[tuple[str, str], ...] = ()
+    max_memory: int | None = None
+    resources: Mapping | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PartConfig:
+    """A source, stage or sink as the file names it.
+
+    use: the name, path or target written. name: unique among stages (the default worked out).
+    options: the mapping under `with`. given: the keys of the settings that were written, with their places.
+    path: where it stands in the config ("stages[1]"). bare: it was a string, not a mapping.
+    """
+
+    use: Scalar
+    name: str
+    options: Mapping | None
+    settings: Settings
+    given: dict[str, Mark]
+    mark: Mark
+    path: str
+    bare: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The `run` mapping: frame in records (None: auto), sizes in bytes, times in seconds."""
+
+    engine: str = "process"
+    engine_options: Mapping | None = None
+    engine_mark: Mark | None = None
+    frame: int | None = None
+    window: int = 64 * 2**20
+    linger: float = 0.05
+    grace: float = 10.0
+    checkpoint: float = 1.0
+    journal: str = "auto"
+    journal_base: Path | None = None
+    durability: Literal["process", "power"] = "process"
+    fuse: Literal["off", "auto"] = "off"
+    max_record: int = 16 * 2**20
+    max_growth: int = 64 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A whole config. `base` is the folder relative paths stand against; `root` the nodes, variables filled in.
+
+    mistakes: everything found so far; the plan adds its own and raises them all at once.
+    secrets: values that must not be shown anywhere. masked: the same and those of `${env:…}`.
+    bases: for nodes that came from the command line, their Mark.file → the folder their paths stand against.
+    """
+
+    file: str
+    base: Path
+    root: Mapping
+    name: str
+    description: str = ""
+    plugins: tuple[Scalar, ...] = ()
+    source: PartConfig | None = None
+    stages: tuple[PartConfig, ...] = ()
+    sink: PartConfig | None = None
+    dead_letter: Scalar | None = None
+    run: Run = field(default_factory=Run)
+    tests: Mapping | None = None
+    secrets: tuple[str, ...] = ()
+    masked: tuple[str, ...] = ()
+    mistakes: tuple[Mistake, ...] = ()
+    bases: dict[str, Path] = field(default_factory=dict)
+
+    def base_of(self, mark: Mark) -> Path:
+        """The folder a path written at `mark` stands against."""
+        return self.bases.get(mark.file, self.base)

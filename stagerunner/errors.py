@@ -1,0 +1,135 @@
+"""What can go wrong, and the exit code each kind of trouble ends in.
+
+    StagerunnerError
+    ├── ConfigError        2    mistakes in the config, its options or its plugins; nothing was started
+    ├── UsageError         2    the call itself makes no sense (a missing file, a flag that can't be honoured)
+    ├── RunFailed          1    the run ended in failure
+    │   ├── StageFailed         a record failed where `on_error` is `fail`, or too many failed
+    │   ├── SetupFailed         a worker could not be set up
+    │   └── WorkerDied          a worker ended by signal or exit, and the run could not go on
+    ├── OutputBusy        73    another run owns this output
+    ├── Stopped           75    stopped by something else than a signal (disk full …); can be resumed
+    ├── Interrupted   128 + n   stopped by signal n; can be resumed
+    ├── ReaderGone       141    whoever read our standard output has left
+    └── InternalError     70    a fault of ours
+
+`Reject` stands outside the tree: a transform raises it to refuse a record.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from stagerunner.events import Summary
+    from stagerunner.records import Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place in a text somebody wrote. `line` and `column` count from 1; `text` is that line, without its end."""
+
+    file: str
+    line: int = 1
+    column: int = 1
+    text: str = ""
+    width: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One thing wrong in a config: what (`code`, `message`), where (`mark`, `path`), what to do (`fix`)."""
+
+    code: str
+    message: str
+    mark: Mark
+    path: str = ""
+    fix: str = ""
+    related: tuple[tuple[Mark, str], ...] = ()
+
+
+class Reject(Exception):
+    """Raised by a transform to refuse the record it was given; the text says why."""
+
+
+class StagerunnerError(Exception):
+    """The root of everything stagerunner raises itself."""
+
+    exit_code = 1
+    summary: Summary | None = None
+    """What the run had come to, where there was one."""
+
+
+class ConfigError(StagerunnerError):
+    """Everything wrong with a config, in order of lines. Nothing was started."""
+
+    exit_code = 2
+
+    def __init__(self, mistakes: Iterable[Mistake]) -> None:
+        self.mistakes = tuple(sorted(mistakes, key=lambda m: (m.mark.file, m.mark.line, m.mark.column)))
+        super().__init__("\n".join(f"{m.mark}: {m.message}" for m in self.mistakes))
+
+
+class UsageError(StagerunnerError):
+    """The call makes no sense."""
+
+    exit_code = 2
+
+
+class RunFailed(StagerunnerError):
+    """The run ended in failure; the message is the root cause."""
+
+
+class StageFailed(RunFailed):
+    """A record failed where `on_error` is `fail`; `failure` says which, where and why."""
+
+    def __init__(self, message: str, failure: Failure | None = None) -> None:
+        super().__init__(message)
+        self.failure = failure
+
+
+class SetupFailed(RunFailed):
+    """A worker could not import or set up what it was to run."""
+
+
+class WorkerDied(RunFailed):
+    """A worker ended by a signal or an exit of its own, and the run could not go on."""
+
+
+class OutputBusy(StagerunnerError):
+    """Another run owns this output."""
+
+    exit_code = 73
+
+
+class Stopped(StagerunnerError):
+    """Stopped before the end by something that may pass; `--resume` goes on."""
+
+    exit_code = 75
+
+
+class Interrupted(StagerunnerError):
+    """Stopped by a signal; `--resume` goes on."""
+
+    def __init__(self, message: str, signum: int) -> None:
+        super().__init__(message)
+        self.signum = signum
+        self.exit_code = 128 + signum
+
+
+class ReaderGone(StagerunnerError):
+    """Whoever read our standard output has left."""
+
+    exit_code = 141
+
+
+class InternalError(StagerunnerError):
+    """A fault of stagerunner itself."""
+
+    exit_code = 70

@@ -1,0 +1,1 @@
+"""One stage applied to one batch. Nothing else calls a transform."""

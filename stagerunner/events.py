@@ -1,0 +1,155 @@
+"""What observers are told: plugins through the `stagerunner_…` event hooks, and the views."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """The plan is whole and the processes are about to start. `stages` are names in order."""
+
+    name: str
+    stages: tuple[str, ...]
+    engine: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReady:
+    """A worker has imported and set up its stage."""
+
+    stage: str
+    worker: int
+    pid: int
+    epoch: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFailed:
+    """A worker ended before its time. `how` reads like "SIGKILL" or "exit status 3"."""
+
+    stage: str
+    worker: int
+    pid: int
+    how: str
+    epoch: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFailed:
+    """A record could not be processed. `record` is its text, cut to a readable length."""
+
+    stage: str
+    type: str
+    message: str
+    policy: str
+    where: str
+    record: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Everything up to here is in the sink and in the journal. `records` were delivered so far."""
+
+    records: int
+    position: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class StageTotals:
+    """One stage's books and clocks. Clocks are seconds summed over its workers."""
+
+    name: str
+    workers: int = 1
+    taken: int = 0
+    created: int = 0
+    out: int = 0
+    filtered: int = 0
+    skipped: int = 0
+    dead: int = 0
+    work: float = 0.0
+    codec: float = 0.0
+    wait: float = 0.0
+    block: float = 0.0
+    counters: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the run is. `bytes_total` is None where the source doesn't know its size."""
+
+    seconds: float
+    taken: int
+    out: int
+    failed: int
+    bytes_done: int
+    bytes_total: int | None
+    stages: tuple[StageTotals, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A line a plugin printed or logged, in a worker."""
+
+    stage: str
+    worker: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A sentence of the runner's own that a person should read now ("set aside …", "finishing 1,204 records …")."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run came to. `records` and `stages` hold the books of DESIGN's P8; `ok` means exit 0.
+
+    records: in, created, out, filtered, skipped, dead over the whole run.
+    messages: what a person should know, one sentence each.
+    """
+
+    name: str
+    ok: bool
+    exit_code: int
+    seconds: float
+    records: dict[str, int]
+    stages: tuple[StageTotals, ...]
+    restarts: int = 0
+    limit: str = ""
+    output: str = ""
+    dead_letter: str = ""
+    messages: tuple[str, ...] = ()
+
+    @property
+    def balanced(self) -> bool:
+        r = self.records
+        return r["in"] + r["created"] == r["out"] + r["filtered"] + r["skipped"] + r["dead"]
+
+    def as_json(self) -> dict[str, Any]:
+        """The form of `--summary`: format 1."""
+        return {
+            "format": 1,
+            "ok": self.ok,
+            "exit": self.exit_code,
+            "seconds": round(self.seconds, 6),
+            "records": dict(self.records),
+            "restarts": self.restarts,
+            "stages": [
+                {
+                    "name": stage.name,
+                    "in": stage.taken,
+                    "created": stage.created,
+                    "out": stage.out,
+                    "filtered": stage.filtered,
+                    "skipped": stage.skipped,
+                    "dead": stage.dead,
+                    "workers": stage.workers,
+                    **({"counters": stage.counters} if stage.counters else {}),
+                }
+                for stage in self.stages
+            ],
+        }

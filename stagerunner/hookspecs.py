@@ -1,0 +1,118 @@
+"""All there is to hook into. A plugin marks its functions with `stagerunner.hookimpl`.
+
+What a plugin offers is asked once, when it is registered; events are told to whoever listens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from stagerunner.parts.hooks import PROJECT
+
+if TYPE_CHECKING:
+    from stagerunner import events
+    from stagerunner.parts.base import Part
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSpec:
+    """An engine: `run.engine` names it, `target` is "module:Class", imported when it is chosen."""
+
+    name: str
+    target: str
+    summary: str = ""
+    resources: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CommandSpec:
+    """A command: `target` is "module:command", a click command, imported when it is called."""
+
+    name: str
+    target: str
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ViewSpec:
+    """A view: `--progress` names it, `target` is "module:Class"."""
+
+    name: str
+    target: str
+    summary: str = ""
+
+
+@hookspec
+def stagerunner_stages() -> Iterable[Part | Any]:  # type: ignore[empty-body]
+    """The stages a plugin offers: decorated functions and classes, or `part(…)` records."""
+
+
+@hookspec
+def stagerunner_sources() -> Iterable[Part | Any]:  # type: ignore[empty-body]
+    """The sources it offers."""
+
+
+@hookspec
+def stagerunner_sinks() -> Iterable[Part | Any]:  # type: ignore[empty-body]
+    """The sinks it offers."""
+
+
+@hookspec
+def stagerunner_engines() -> Iterable[EngineSpec]:  # type: ignore[empty-body]
+    """The engines it offers."""
+
+
+@hookspec
+def stagerunner_commands() -> Iterable[CommandSpec]:  # type: ignore[empty-body]
+    """The commands it adds to the command line."""
+
+
+@hookspec
+def stagerunner_views() -> Iterable[ViewSpec]:  # type: ignore[empty-body]
+    """The views it offers."""
+
+
+@hookspec
+def stagerunner_run_started(event: events.RunStarted) -> None:
+    """A run is about to start its processes."""
+
+
+@hookspec
+def stagerunner_worker_ready(event: events.WorkerReady) -> None:
+    """A worker is set up."""
+
+
+@hookspec
+def stagerunner_worker_failed(event: events.WorkerFailed) -> None:
+    """A worker ended before its time."""
+
+
+@hookspec
+def stagerunner_record_failed(event: events.RecordFailed) -> None:
+    """A record could not be processed."""
+
+
+@hookspec
+def stagerunner_checkpoint(event: events.Checkpoint) -> None:
+    """Everything up to here is in the sink and the journal."""
+
+
+@hookspec
+def stagerunner_run_finished(event: events.Summary) -> None:
+    """The run is over, well or not."""
+
+
+@hookspec
+def stagerunner_worker_started(stage: str, worker: int) -> None:
+    """In each worker, after its stage was imported and before its setup."""
+
+
+@hookspec
+def stagerunner_worker_stopping(stage: str, worker: int) -> None:
+    """In each worker that leaves in good order, after its stage was closed."""

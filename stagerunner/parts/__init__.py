@@ -1,0 +1,1 @@
+"""What authors decorate: stages, sources and sinks, and the marker for hooks."""

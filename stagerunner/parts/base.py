@@ -1,0 +1,64 @@
+"""What a part is to the catalog: a name, where to import it from, a sentence about it."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+Kind = Literal["stage", "source", "sink"]
+
+ATTRIBUTE = "__stagerunner_part__"
+"""The attribute in which a decorated object keeps its Part."""
+
+F = TypeVar("F")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A source, stage or sink as a plugin offers it.
+
+    name: what `use:` says. target: "module:name", what a worker imports. summary: one sentence.
+    suffixes: file name endings this source or sink is chosen for (".jsonl").
+    state, batch: for a stage, what its decorator said beyond what its form says.
+    """
+
+    kind: Kind
+    name: str
+    target: str
+    summary: str = ""
+    suffixes: tuple[str, ...] = ()
+    state: bool = False
+    batch: bool = False
+    found: Any = field(default=None, repr=False, compare=False)
+
+
+def target_of(found: Any) -> str:
+    """ "module:qualified.name" of a function or class."""
+    return f"{found.__module__}:{found.__qualname__}"
+
+
+def first_sentence(found: Any) -> str:
+    """The first line of its docstring, without the full stop."""
+    doc = inspect.getdoc(found) or ""
+    return doc.partition("\n")[0].strip().removesuffix(".")
+
+
+def mark(found: F, part: Part) -> F:
+    """Leave the part on the object, which stays what it was: a function can still be called."""
+    setattr(found, ATTRIBUTE, part)
+    return found
+
+
+def part_of(found: Any) -> Part | None:
+    """The part an object was decorated as, or None. A subclass doesn't inherit it."""
+    part = vars(found).get(ATTRIBUTE) if hasattr(found, "__dict__") else None
+    return part if isinstance(part, Part) else None
+
+
+def part(name: str, target: str, *, summary: str = "", suffixes: tuple[str, ...] = ()) -> Part:
+    """A part named by string, so that listing it imports nothing: `part("geo.locate", "geo.stages:Locate")`.
+
+    Its kind is that of the hook that returns it.
+    """
+    return Part("stage", name, target, summary, suffixes)

@@ -1,0 +1,56 @@
+"""Plugin files: a lone `./file.py` has one module name everywhere, in the parent and in every worker.
+
+The name is `stagerunner_files.<stem>_<hash of its path>`; a finder on `sys.meta_path` knows which names stand for
+which files, so whatever refers to the module (a pickled record of a class defined in it, say) finds it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+PACKAGE = "stagerunner_files"
+
+
+class FileFinder(importlib.abc.MetaPathFinder):
+    """Finds the modules that stand for plugin files. `files`: module name → path."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, str] = {}
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname == PACKAGE:
+            return importlib.machinery.ModuleSpec(PACKAGE, None, is_package=True)
+        if fullname in self.files:
+            return importlib.util.spec_from_file_location(fullname, self.files[fullname])
+        return None
+
+
+finder = FileFinder()
+
+
+def module_name(path: Path) -> str:
+    """The module name of a plugin file; the same for the same path, in every process."""
+    stem = re.sub(r"\W", "_", path.stem)
+    return f"{PACKAGE}.{stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+
+
+def know(files: dict[str, str]) -> None:
+    """Let these module names be imported from these files, in this process."""
+    finder.files.update(files)
+    if finder not in sys.meta_path:
+        sys.meta_path.append(finder)
+
+
+def known() -> dict[str, str]:
+    """Module name → path of all plugin files known in this process: what a worker must be told."""
+    return dict(finder.files)

@@ -1,0 +1,65 @@
+"""Config + Catalog → Plan. All that can be wrong is wrong here, before a process exists."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from stagerunner.config.model import Run, Settings
+from stagerunner.evaluate.work import Work
+from stagerunner.parts.base import Part
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPart:
+    """A source or sink, resolved. `options` are checked and converted; `shown` is what may be printed of them."""
+
+    use: str
+    name: str
+    part: Part
+    options: dict[str, Any]
+    settings: Settings
+    shown: dict[str, Any] = field(default_factory=dict)
+    provider: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStage:
+    """A stage, resolved: what the workers are told (`work`), how many there are, and where it came from."""
+
+    use: str
+    work: Work
+    settings: Settings
+    part: Part
+    shown: dict[str, Any] = field(default_factory=dict)
+    provider: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.work.name
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything an engine needs, and nothing that could still be wrong.
+
+    source: None when records are given by the caller; sink: None when the caller takes the results.
+    files: module name → path of the plugin files that workers must be able to import.
+    hooks: ("module:function", …) called in each worker: worker_started, worker_stopping.
+    secrets: values to be masked in everything that goes out. notes: what `check` tells besides mistakes.
+    """
+
+    name: str
+    stages: tuple[PlannedStage, ...]
+    source: PlannedPart | None = None
+    sink: PlannedPart | None = None
+    dead_letter: Path | None = None
+    run: Run = field(default_factory=Run)
+    engine_target: str = "stagerunner.engines.process:ProcessEngine"
+    files: dict[str, str] = field(default_factory=dict)
+    started_hooks: tuple[str, ...] = ()
+    stopping_hooks: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    limit: int | None = None

@@ -1,0 +1,157 @@
+"""What a frame holds: a batch of records, where each comes from, what failed, and the counts.
+
+Everything here crosses process borders, so everything here is plain data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeAlias
+
+TO_THE_END = 2**32 - 1
+"""As the `last` of a range: to the end of the split, wherever that is."""
+
+SOURCE = -1
+"""The stage index under which the source's own failures and counts are booked; the sink's is the number of stages."""
+
+Conviction: TypeAlias = tuple[int, int, int]
+"""(stage, source record, ordinal of that record there): a record that is not to be tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A piece of the source, small enough to be sent and resent.
+
+    data: what `read` needs, any plain value ("bytes 0-262144 of a.jsonl"), or the bytes or records themselves.
+    size: bytes this split stands for in the window and in the progress.
+    position: where the next split begins, as JSON data: `splits(after=position)` goes on from there.
+        None where the source can't be read twice.
+    most: no more source records than this are in it, if that is known.
+    """
+
+    data: Any
+    size: int
+    position: Any = None
+    most: int | None = None
+
+
+class Origin(NamedTuple):
+    """Where a record came from, as a person would look it up. What isn't known is None.
+
+    name: the file or other origin; offset: in bytes from its start (decompressed); number: record of the run
+    or of the file, from 0.
+    """
+
+    name: str
+    offset: int | None = None
+    number: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """What a source yields, in the place of a record, for a piece of its input that can't be read as one.
+
+    type: a word for what is wrong ("JSONDecodeError"); message: why; record: the piece itself, bytes or text.
+    """
+
+    type: str
+    message: str
+    record: Any = None
+
+
+class CodeFrame(NamedTuple):
+    """One line of the user's code in a traceback."""
+
+    file: str
+    line: int
+    function: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A record that could not be processed, as text and plain data; an exception object never travels.
+
+    stage: index of the stage (SOURCE for the source, the number of stages for the sink).
+    origin: the source record of the split it comes from; ordinal: which of the records with that origin, there.
+    policy: what its stage's `on_error` says: fail, skip or dead_letter.
+    record: the record as the stage got it, or None with `text` its representation where it can't be pickled.
+    """
+
+    stage: int
+    origin: int
+    ordinal: int
+    type: str
+    message: str
+    policy: str
+    frames: tuple[CodeFrame, ...] = ()
+    attempts: int = 1
+    record: Any = None
+    text: str = ""
+
+
+@dataclass(slots=True)
+class Counts:
+    """The books of one stage: in + created = out + filtered + skipped + dead. `extra` holds a stage's own counters."""
+
+    stage: int
+    taken: int = 0
+    created: int = 0
+    out: int = 0
+    filtered: int = 0
+    skipped: int = 0
+    dead: int = 0
+    extra: dict[str, int] = field(default_factory=dict)
+
+    def add(self, other: Counts) -> None:
+        self.taken += other.taken
+        self.created += other.created
+        self.out += other.out
+        self.filtered += other.filtered
+        self.skipped += other.skipped
+        self.dead += other.dead
+        for name, number in other.extra.items():
+            self.extra[name] = self.extra.get(name, 0) + number
+
+    @property
+    def balanced(self) -> bool:
+        return self.taken + self.created == self.out + self.filtered + self.skipped + self.dead
+
+
+@dataclass(slots=True)
+class Batch:
+    """The records of one frame, or of a piece of one, between two stages.
+
+    first, last: the source records of the split it stands for, first ≤ i < last; whatever has become of them.
+    origins: the source record each record comes from, ascending; None while they are first, first + 1, …
+    failures: what failed on the way so far. counts: one entry for each stage passed.
+    stop: the stage that needs no more has spoken in this frame; nothing after `last` is wanted.
+    """
+
+    records: list[Any]
+    first: int = 0
+    last: int = 0
+    origins: list[int] | None = None
+    failures: list[Failure] = field(default_factory=list)
+    counts: list[Counts] = field(default_factory=list)
+    stop: bool = False
+
+    def origin(self, index: int) -> int:
+        return self.first + index if self.origins is None else self.origins[index]
+
+    def ordinal(self, index: int) -> int:
+        """Which of the records with the same origin the record at `index` is, from 0."""
+        if self.origins is None:
+            return 0
+        origin, start = self.origins[index], index
+        while start and self.origins[start - 1] == origin:
+            start -= 1
+        return index - start
+
+
+def total(counts: Iterable[Counts]) -> dict[int, Counts]:
+    """The counts added up, a new entry for each stage."""
+    sums: dict[int, Counts] = {}
+    for entry in counts:
+        sums.setdefault(entry.stage, Counts(entry.stage)).add(entry)
+    return sums
