@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from stagerunner.errors import Mark, Mistake
-from stagerunner.nodes import Mapping, Scalar
+from stagerunner.nodes import Mapping, Scalar, Sequence
 
 OnError = Literal["fail", "skip", "dead_letter"]
 
@@ -99,7 +99,7 @@ class Config:
     sink: PartConfig | None = None
     dead_letter: Scalar | None = None
     run: Run = field(default_factory=Run)
-    tests: Mapping | None = None
+    tests: Sequence | None = None
     secrets: tuple[str, ...] = ()
     masked: tuple[str, ...] = ()
     mistakes: tuple[Mistake, ...] = ()

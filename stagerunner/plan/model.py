@@ -1,4 +1,4 @@
-"""Config + Catalog → Plan. All that can be wrong is wrong here, before a process exists."""
+"""The plan: everything an engine needs, and nothing that could still be wrong."""
 
 from __future__ import annotations
 
@@ -42,11 +42,12 @@ class PlannedStage:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything an engine needs, and nothing that could still be wrong.
+    """What is to run.
 
     source: None when records are given by the caller; sink: None when the caller takes the results.
     files: module name → path of the plugin files that workers must be able to import.
-    hooks: ("module:function", …) called in each worker: worker_started, worker_stopping.
+    started_hooks, stopping_hooks: "module:function", called in each worker.
+    engine_options: what stands under `with` of `run.engine`, checked.
     secrets: values to be masked in everything that goes out. notes: what `check` tells besides mistakes.
     """
 
@@ -57,6 +58,7 @@ class Plan:
     dead_letter: Path | None = None
     run: Run = field(default_factory=Run)
     engine_target: str = "stagerunner.engines.process:ProcessEngine"
+    engine_options: dict[str, Any] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     started_hooks: tuple[str, ...] = ()
     stopping_hooks: tuple[str, ...] = ()

@@ -1,0 +1,101 @@
+"""Stages that remember what they have seen."""
+
+from __future__ import annotations
+
+import pickle
+from base64 import b64decode, b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from stagerunner import stage
+from stagerunner_parts.values import canonical, digest, field
+
+DIGEST = 16
+"""Bytes kept of each value; two different ones share them once in some 10^19."""
+
+
+@stage("dedupe")
+@dataclass(kw_only=True)
+class Dedupe:
+    """Let only the first of equal records through.
+
+    It keeps 16 bytes of each value it has seen. A record that lacks the field is refused.
+
+    key: the field that decides; without it the whole record does.
+    """
+
+    key: str | None = None
+
+    def __post_init__(self) -> None:
+        self._seen: set[bytes] = set()
+
+    def process(self, record: Any) -> Any | None:
+        value = digest(record if self.key is None else field(record, self.key), size=DIGEST)
+        if value in self._seen:
+            return None
+        self._seen.add(value)
+        return record
+
+    def snapshot(self) -> str:
+        return b64encode(b"".join(self._seen)).decode()
+
+    def restore(self, data: str) -> None:
+        seen = b64decode(data)
+        self._seen = {seen[at : at + DIGEST] for at in range(0, len(seen), DIGEST)}
+
+
+@stage("count")
+@dataclass(kw_only=True)
+class Count:
+    """Count how often each value occurs.
+
+    At the end it gives {BY: value, "count": n} for each value, the most frequent first, equals by their text.
+    A record that lacks the field is refused.
+
+    by: the field to count by; without it the records themselves are counted, as {"record": value, "count": n}.
+    top: give only so many.
+    """
+
+    by: str | None = None
+    top: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.by == "count":
+            raise ValueError("`by` can't be 'count', which is what the number itself is called; rename the field")
+        self._entries: dict[Any, list[Any]] = {}
+
+    def process(self, record: Any) -> None:
+        value = record if self.by is None else field(record, self.by)
+        entry = self._entries.get(_key(value))
+        if entry is None:
+            self._entries[_key(value)] = [value, 1]
+        else:
+            entry[1] += 1
+
+    def flush(self) -> Iterator[dict[str, Any]]:
+        name = "record" if self.by is None else self.by
+        ordered = sorted(self._entries.values(), key=lambda entry: (-entry[1], str(entry[0]), canonical(entry[0])))
+        for value, number in ordered[: self.top]:
+            yield {name: value, "count": number}
+
+    def snapshot(self) -> list[Any]:
+        return [[_packed(value), number] for value, number in self._entries.values()]
+
+    def restore(self, data: list[Any]) -> None:
+        values = [(_unpacked(packed), number) for packed, number in data]
+        self._entries = {_key(value): [value, number] for value, number in values}
+
+
+def _key(value: Any) -> Any:
+    # A tuple is never equal to a text, so texts, the usual case, can stand for themselves.
+    return value if type(value) is str else (canonical(value),)
+
+
+def _packed(value: Any) -> Any:
+    """JSON data that stands for the value: a text for itself, anything else pickled, in a list."""
+    return value if type(value) is str else [b64encode(pickle.dumps(value)).decode()]
+
+
+def _unpacked(data: Any) -> Any:
+    return data if isinstance(data, str) else pickle.loads(b64decode(data[0]))

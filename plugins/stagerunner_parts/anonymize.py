@@ -1,0 +1,67 @@
+"""The stage `anonymize`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Literal
+
+from stagerunner import count, stage
+from stagerunner_parts.values import digest
+
+MASK = "***"
+
+
+@stage("anonymize")
+@dataclass(kw_only=True)
+class Anonymize:
+    """Hide who it was, keep what happened.
+
+    A field that a record lacks is passed over, and counted as "without NAME". Null stays null.
+
+    fields: what to hide; `user.name` reaches inside, into each item where it comes to a list.
+    method: hash puts the same 16 hexadecimal digits for the same value, drop leaves the field out, mask puts ***.
+    salt: makes the hashes of one run unlike another's. Without one, whoever can guess a value can check the guess.
+    """
+
+    fields: list[str]
+    method: Literal["hash", "drop", "mask"] = "hash"
+    salt: str = ""
+
+    def __post_init__(self) -> None:
+        self._key = blake2b(self.salt.encode()).digest()
+        self._hide: Callable[[Any], Any] = self._hashed if self.method == "hash" else lambda value: MASK
+
+    def process(self, record: dict[str, Any]) -> dict[str, Any]:
+        for name in self.fields:
+            hidden = self._without(record, name)
+            if hidden is record:
+                count(f"without {name}")
+            record = hidden
+        return record
+
+    def _hashed(self, value: Any) -> str:
+        return digest(value, size=8, key=self._key).hex()
+
+    def _without(self, found: Any, name: str) -> Any:
+        """The same with the field hidden, as a copy; the very same where it has no such field."""
+        if isinstance(found, list):
+            items = [self._without(item, name) for item in found]
+            return found if all(new is old for new, old in zip(items, found, strict=True)) else items
+        if not isinstance(found, Mapping):
+            return found
+        return self._hidden_in(found, name) if name in found else self._deeper(found, name)
+
+    def _hidden_in(self, found: Mapping[str, Any], name: str) -> dict[str, Any]:
+        if self.method == "drop":
+            return {key: value for key, value in found.items() if key != name}
+        value = found[name]
+        return {**found, name: None if value is None else self._hide(value)}
+
+    def _deeper(self, found: Mapping[str, Any], name: str) -> Any:
+        outer, dot, inner = name.partition(".")
+        if not dot or outer not in found:
+            return found
+        value = self._without(found[outer], inner)
+        return found if value is found[outer] else {**found, outer: value}

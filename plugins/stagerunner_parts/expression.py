@@ -1,0 +1,246 @@
+"""The expressions of `filter`: a small part of Python's, read by its parser and made into closures, never run as code.
+
+A name is a field of the record, `record` is the whole record. What isn't listed in the tables below doesn't exist.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+import re
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from stagerunner_parts.values import missing
+
+Evaluate: TypeAlias = Callable[[Any], Any]
+"""Record in, value out."""
+
+WHOLE = "record"
+
+
+def matches(text: str, pattern: str) -> bool:
+    """Whether the regular expression is found anywhere in the text."""
+    return re.search(pattern, text) is not None
+
+
+COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.In: lambda item, items: item in items,
+    ast.NotIn: lambda item, items: item not in items,
+    ast.Is: operator.is_,
+    ast.IsNot: operator.is_not,
+}
+ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+}
+UNARY: dict[type[ast.unaryop], Callable[[Any], Any]] = {ast.Not: operator.not_, ast.USub: operator.neg}
+CALLS: dict[str, tuple[int, Callable[..., Any]]] = {
+    "len": (1, len),
+    "lower": (1, lambda text: text.lower()),
+    "upper": (1, lambda text: text.upper()),
+    "int": (1, int),
+    "float": (1, float),
+    "str": (1, str),
+    "startswith": (2, lambda text, start: text.startswith(start)),
+    "endswith": (2, lambda text, end: text.endswith(end)),
+    "contains": (2, lambda items, item: item in items),
+    "matches": (2, matches),
+}
+"""Name → how many values it takes, and what it does with them."""
+
+
+class Expression:
+    """An expression over a record: the option type of `where`. Call it with a record."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._evaluate = _read(text)
+
+    @classmethod
+    def parse(cls, text: str) -> Expression:
+        """Raises ValueError with a sentence when it isn't one."""
+        return cls(text)
+
+    def __call__(self, record: Any) -> Any:
+        """Raises Reject when the record lacks a field it comes to, else whatever its operations raise."""
+        return self._evaluate(record)
+
+    def __reduce__(self) -> tuple[type[Expression], tuple[str]]:
+        return Expression, (self.text,)
+
+    def __repr__(self) -> str:
+        return f"Expression({self.text!r})"
+
+
+def _read(text: str) -> Evaluate:
+    try:
+        with warnings.catch_warnings():
+            # A regular expression's \d needn't be written as \\d or in a raw text.
+            warnings.simplefilter("ignore")
+            tree = ast.parse(text.strip(), mode="eval")
+        return _made(tree.body)
+    except SyntaxError as error:
+        raise ValueError(f"this is no expression: {error.msg}{_advice(text)}") from None
+    except (RecursionError, MemoryError):
+        raise ValueError("this expression is nested too deeply") from None
+
+
+def _advice(text: str) -> str:
+    for wrong, right in (("&&", "and"), ("||", "or"), ("!", "not")):
+        if wrong in text:
+            return f"; write `{right}` for {wrong}"
+    return ""
+
+
+def _made(node: ast.expr) -> Evaluate:
+    form = FORMS.get(type(node))
+    if form is None:
+        raise ValueError(f"`{ast.unparse(node):.60}` can't stand in an expression{_instead(node)}")
+    return form(node)
+
+
+def _instead(node: ast.expr) -> str:
+    if isinstance(node, ast.Attribute):
+        return f"; for a field inside a field write {ast.unparse(node.value)}[{node.attr!r}]"
+    return ""
+
+
+def _constant(node: ast.Constant) -> Evaluate:
+    value = node.value
+    if not isinstance(value, str | int | float | bool | None):
+        raise ValueError(f"`{ast.unparse(node):.60}` can't stand in an expression")
+    return lambda record: value
+
+
+def _name(node: ast.Name) -> Evaluate:
+    name = node.id
+    if name == WHOLE:
+        return lambda record: record
+
+    def read(record: Any) -> Any:
+        # The first test is the cheap one, and nearly always enough.
+        if (type(record) is dict or isinstance(record, Mapping)) and name in record:
+            return record[name]
+        raise missing(record, name)
+
+    return read
+
+
+def _subscript(node: ast.Subscript) -> Evaluate:
+    found, key = _made(node.value), _made(node.slice)
+
+    def read(record: Any) -> Any:
+        wanted = key(record)
+        try:
+            return found(record)[wanted]
+        except (KeyError, IndexError):
+            raise missing(record, f"{ast.unparse(node.value)}[{wanted!r}]") from None
+
+    return read
+
+
+def _compare(node: ast.Compare) -> Evaluate:
+    for kind, right in zip(node.ops, node.comparators, strict=True):
+        if isinstance(kind, ast.Is | ast.IsNot) and not _single(right):
+            raise ValueError("`is` goes with None, True and False; write == or !=")
+    first = _made(node.left)
+    pairs = [(COMPARISONS[type(kind)], _made(right)) for kind, right in zip(node.ops, node.comparators, strict=True)]
+    if len(pairs) > 1:
+        return _chain(first, pairs)
+    compare, second = pairs[0]
+    return lambda record: compare(first(record), second(record))
+
+
+def _single(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, bool))
+
+
+def _chain(first: Evaluate, pairs: list[tuple[Callable[[Any, Any], Any], Evaluate]]) -> Evaluate:
+    def evaluate(record: Any) -> bool:
+        left = first(record)
+        for compare, second in pairs:
+            right = second(record)
+            if not compare(left, right):
+                return False
+            left = right
+        return True
+
+    return evaluate
+
+
+def _both(node: ast.BoolOp) -> Evaluate:
+    parts = [_made(value) for value in node.values]
+    if isinstance(node.op, ast.And):
+        return lambda record: all(part(record) for part in parts)
+    return lambda record: any(part(record) for part in parts)
+
+
+def _unary(node: ast.UnaryOp) -> Evaluate:
+    if type(node.op) not in UNARY:
+        raise ValueError(f"`{ast.unparse(node):.60}` can't stand in an expression")
+    change, value = UNARY[type(node.op)], _made(node.operand)
+    return lambda record: change(value(record))
+
+
+def _binary(node: ast.BinOp) -> Evaluate:
+    if type(node.op) not in ARITHMETIC:
+        raise ValueError(f"`{ast.unparse(node):.60}` can't stand in an expression; there are + - * / // %")
+    change, left, right = ARITHMETIC[type(node.op)], _made(node.left), _made(node.right)
+    return lambda record: change(left(record), right(record))
+
+
+def _items(node: ast.List | ast.Tuple | ast.Set) -> Evaluate:
+    parts = [_made(item) for item in node.elts]
+    if all(isinstance(item, ast.Constant) for item in node.elts):
+        items = [part(None) for part in parts]
+        return lambda record: items
+    return lambda record: [part(record) for part in parts]
+
+
+def _call(node: ast.Call) -> Evaluate:
+    name = node.func.id if isinstance(node.func, ast.Name) else ast.unparse(node.func)
+    if name not in CALLS:
+        raise ValueError(f"there is no {name:.60}(); there are {', '.join(CALLS)}")
+    number, function = CALLS[name]
+    if len(node.args) != number or node.keywords:
+        raise ValueError(f"{name}() takes {number} value{'s' * (number > 1)}")
+    if name == "matches":
+        _check_pattern(node.args[1])
+    values = [_made(value) for value in node.args]
+    return lambda record: function(*(value(record) for value in values))
+
+
+def _check_pattern(node: ast.expr) -> None:
+    if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
+        return
+    try:
+        re.compile(node.value)
+    except (re.error, OverflowError) as error:
+        raise ValueError(f"{node.value!r:.60} is no regular expression: {error}") from None
+
+
+FORMS: dict[type[ast.expr], Callable[[Any], Evaluate]] = {
+    ast.Constant: _constant,
+    ast.Name: _name,
+    ast.Subscript: _subscript,
+    ast.Compare: _compare,
+    ast.BoolOp: _both,
+    ast.UnaryOp: _unary,
+    ast.BinOp: _binary,
+    ast.List: _items,
+    ast.Tuple: _items,
+    ast.Set: _items,
+    ast.Call: _call,
+}

@@ -1,0 +1,21 @@
+"""The stage `filter`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stagerunner import stage
+from stagerunner_parts.expression import Expression
+
+
+@stage("filter")
+def keep(record: Any, *, where: Expression) -> Any | None:
+    """Keep the records for which an expression is true.
+
+    There are comparisons, and or not, in, is None, + - * / // %, value[key] and the calls len lower upper int float str
+    startswith endswith contains matches. A name is a field, and `record` the whole record; one that lacks a field the
+    expression comes to is refused.
+
+    where: an expression over the record's fields, such as `status >= 500 and not startswith(path, "/api")`.
+    """
+    return record if where(record) else None

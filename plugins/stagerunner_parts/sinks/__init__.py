@@ -1,0 +1,1 @@
+"""The built-in sinks. `output` is what those that write files share, `rendering` what those that write lines share."""

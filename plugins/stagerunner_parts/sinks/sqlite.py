@@ -1,0 +1,180 @@
+"""The sink `sqlite`.
+
+Each commit is one transaction with the rows and the runner's own row in it, so the database says itself how far it is.
+With mode `replace` the rows go into a table TABLE.partial, which takes the place of the old one at the end; a mark in
+the runner's table says that this is still to be done.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from stagerunner import sink
+from stagerunner_parts.sinks.output import Keeps, Mode, check_place
+from stagerunner_parts.sinks.rows import Names, packed, unpacked
+
+BOOKS = "_stagerunner"
+PATIENCE = 30.0
+"""Seconds to wait for somebody else who writes into the database."""
+
+
+def quoted(name: str) -> str:
+    """A name as SQL has it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+@sink("sqlite")
+@dataclass(kw_only=True)
+class Sqlite:
+    """Write records as the rows of a table in an SQLite database.
+
+    The first record says which columns there are; one that a later record lacks is null there, a record with others is
+    an error. Numbers, texts and bytes are stored as they are, times as ISO 8601, lists and mappings as JSON.
+
+    path: the database.
+    table: the table.
+    mode: replace an earlier table, append to it, or write a new one only.
+    """
+
+    path: Path
+    table: str
+    mode: Mode = "replace"
+
+    keeps: ClassVar[Keeps] = "transaction"
+
+    def __post_init__(self) -> None:
+        self._base: sqlite3.Connection | None = None
+        self._columns: set[str] = set()
+        self._rows = 0
+        self._written = self.table if self.mode == "append" else f"{self.table}.partial"
+
+    def check(self) -> None:
+        """Raises OSError or ValueError, with a sentence, when the table can't be written."""
+        if not self.table or self.table.startswith((BOOKS, "sqlite_")) or "\0" in self.table:
+            raise ValueError(f"{self.table!r} can't be the name of the table")
+        check_place(self.path, in_place=True)
+        if self.path.exists():
+            with self._opened():
+                self._refuse_existing()
+            self.abort()
+
+    def encode(self, records: list[Any]) -> bytes:
+        return packed(records)
+
+    def open(self, position: Any) -> None:
+        """`position`: rows written so far, or None for a new table. Raises OSError when the table is gone."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self._transaction() as base:
+            if position is None:
+                self._begin_anew(base)
+            self._columns = self._columns_of(self._written)
+            self._rows = position or 0
+            if self._rows and not self._columns:
+                raise FileNotFoundError(f"table {self._written} of {self.path} is gone: can't go on")
+
+    def write(self, data: bytes) -> None:
+        """Raises ValueError when a record has a field that the table has no column for."""
+        with self._transaction() as base:
+            for names, rows in unpacked(data):
+                self._columns = self._columns or self._create(base, names)
+                self._refuse_unknown(names)
+                columns, values = ", ".join(map(quoted, names)), ", ".join("?" * len(names))
+                base.executemany(f"INSERT INTO {quoted(self._written)} ({columns}) VALUES ({values})", rows)
+                self._rows += len(rows)
+
+    def position(self) -> int:
+        """Rows written."""
+        return self._rows
+
+    def commit(self, row: Any) -> None:
+        with self._transaction() as base:
+            base.execute(f"INSERT OR REPLACE INTO {BOOKS} VALUES (?, ?)", (self.table, json.dumps(row)))
+            base.execute("COMMIT")
+
+    def sync(self) -> None:
+        """Every commit outlives a loss of power already."""
+
+    def last_row(self) -> Any:
+        """What the runner gave the last commit that held; None if there was none."""
+        if not self.path.exists():
+            return None
+        with self._opened() as base:
+            if not self._columns_of(BOOKS):
+                return None
+            found = base.execute(f"SELECT row FROM {BOOKS} WHERE output = ?", (self.table,)).fetchone()
+        return None if found is None else json.loads(found[0])
+
+    def finish(self) -> None:
+        """Put the new table in the place of the old one; once more does no harm."""
+        with self._transaction() as base:
+            if self._written != self.table and self._is_marked(base):
+                self._refuse_existing()
+                base.execute(f"DROP TABLE IF EXISTS {quoted(self.table)}")
+                if self._columns_of(self._written):
+                    base.execute(f"ALTER TABLE {quoted(self._written)} RENAME TO {quoted(self.table)}")
+                base.execute(f"DELETE FROM {BOOKS} WHERE output = ?", (self._written,))
+            base.execute("COMMIT")
+        self.abort()
+
+    def abort(self) -> None:
+        """Close, without what came after the last commit."""
+        if self._base:
+            self._base.close()
+            self._base = None
+
+    def target(self) -> Path:
+        return self.path
+
+    def describe(self) -> str:
+        return f"table {self.table} of {self.path}"
+
+    @contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        try:
+            if self._base is None:
+                self._base = sqlite3.connect(self.path, PATIENCE, isolation_level=None)
+            yield self._base
+        except sqlite3.Error as error:
+            raise OSError(f"{self.path}: {error}") from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """In the one that is under way, or a new one. A commit ends it, not the end of the block."""
+        with self._opened() as base:
+            if not base.in_transaction:
+                base.execute("BEGIN IMMEDIATE")
+                base.execute(f"CREATE TABLE IF NOT EXISTS {BOOKS} (output TEXT PRIMARY KEY, row TEXT)")
+            yield base
+
+    def _begin_anew(self, base: sqlite3.Connection) -> None:
+        self._refuse_existing()
+        if self._written != self.table:
+            base.execute(f"DROP TABLE IF EXISTS {quoted(self._written)}")
+            base.execute(f"INSERT OR REPLACE INTO {BOOKS} VALUES (?, 'null')", (self._written,))
+
+    def _create(self, base: sqlite3.Connection, names: Names) -> set[str]:
+        base.execute(f"CREATE TABLE {quoted(self._written)} ({', '.join(map(quoted, names))})")
+        return {name.lower() for name in names}
+
+    def _refuse_unknown(self, names: Names) -> None:
+        unknown = [name for name in names if name.lower() not in self._columns]
+        if unknown:
+            raise ValueError(f"a record has the field {unknown[0]!r}, and {self.describe()} has no such column")
+
+    def _refuse_existing(self) -> None:
+        if self.mode == "new" and self._columns_of(self.table):
+            raise FileExistsError(f"{self.describe()} is there already, and mode `new` overwrites nothing")
+
+    def _is_marked(self, base: sqlite3.Connection) -> bool:
+        return base.execute(f"SELECT 1 FROM {BOOKS} WHERE output = ?", (self._written,)).fetchone() is not None
+
+    def _columns_of(self, table: str) -> set[str]:
+        """In lower case; none if there is no such table."""
+        with self._opened() as base:
+            return {row[1].lower() for row in base.execute(f"PRAGMA table_info({quoted(table)})")}

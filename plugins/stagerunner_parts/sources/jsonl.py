@@ -1,0 +1,50 @@
+"""The source `jsonl`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec.json
+
+from stagerunner import Malformed, source
+from stagerunner_parts.sources.pieces import Head
+from stagerunner_parts.sources.reading import RecordFiles
+
+# One line at a time: decoding many at once would take a line with two values for two lines.
+_decode = msgspec.json.Decoder().decode
+
+
+@source("jsonl", suffixes=(".jsonl", ".ndjson"))
+@dataclass(kw_only=True)
+class Jsonl(RecordFiles):
+    """Read files with one JSON value a line.
+
+    Empty lines are passed over. A line that isn't JSON, or is `null`, is malformed. Files whose names end in .gz, .bz2
+    or .xz are decompressed.
+
+    path: a file, a glob, a list of these, or - for standard input.
+    """
+
+    path: Path | list[Path]
+
+    faults = (ValueError, RecursionError)
+
+    def decode(self, block: bytes, head: Head) -> list[Any]:
+        records = [_decode(line) for line in block.split(b"\n") if line and not line.isspace()]
+        if b"null" in block and any(record is None for record in records):
+            raise ValueError("null")
+        return records
+
+    def decode_one(self, raw: bytes, head: Head) -> Any:
+        try:
+            record = _decode(raw)
+        except UnicodeDecodeError as error:
+            return Malformed("UnicodeDecodeError", str(error), raw)
+        except (ValueError, RecursionError) as error:
+            return Malformed("JSONDecodeError", str(error), raw.decode(errors="replace"))
+        return Malformed("JSONDecodeError", "null can't be a record", "null") if record is None else record
+
+    def counts(self, raw: bytes) -> bool:
+        return bool(raw) and not raw.isspace()

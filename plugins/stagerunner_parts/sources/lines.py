@@ -1,0 +1,47 @@
+"""The source `lines`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from stagerunner import Malformed, source
+from stagerunner_parts.sources.pieces import Head
+from stagerunner_parts.sources.reading import RecordFiles
+from stagerunner_parts.sources.texts import check_encoding
+
+
+@source("lines")
+@dataclass(kw_only=True)
+class Lines(RecordFiles):
+    """Read text files, a record a line.
+
+    The newline, and a carriage return before it, don't belong to the record. Files whose names end in .gz, .bz2 or
+    .xz are decompressed.
+
+    path: a file, a glob, a list of these, or - for standard input.
+    encoding: how characters are written in it.
+    errors: bytes that are no characters: strict refuses the line, replace marks them, ignore leaves them out.
+    """
+
+    path: Path | list[Path]
+    encoding: str = "utf-8"
+    errors: Literal["strict", "replace", "ignore"] = "strict"
+
+    def check(self) -> None:
+        check_encoding(self.encoding)
+        super().check()
+
+    def decode(self, block: bytes, head: Head) -> list[str]:
+        text = block.decode(self.encoding, self.errors)
+        lines = text.split("\n")
+        if not lines[-1]:
+            del lines[-1]
+        return [line.removesuffix("\r") for line in lines] if "\r" in text else lines
+
+    def decode_one(self, raw: bytes, head: Head) -> str | Malformed:
+        try:
+            return raw.removesuffix(b"\r").decode(self.encoding, self.errors)
+        except UnicodeDecodeError as error:
+            return Malformed("UnicodeDecodeError", str(error), raw)

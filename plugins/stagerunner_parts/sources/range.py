@@ -1,0 +1,52 @@
+"""The source `range`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from stagerunner import Origin, Split, Want, source
+
+BYTES = 8
+"""What a number counts for in the window and in the progress."""
+
+
+@source("range")
+@dataclass(kw_only=True)
+class Range:
+    """Give whole numbers in order.
+
+    start: the first one.
+    stop: the end, which isn't given itself.
+    step: how far it is from one to the next.
+    """
+
+    start: int = 0
+    stop: int
+    step: int = 1
+
+    def check(self) -> None:
+        """Raises ValueError when the step leads nowhere."""
+        if self.step == 0:
+            raise ValueError("`step` can't be 0")
+
+    def identity(self) -> Any:
+        return {"start": self.start, "stop": self.stop, "step": self.step}
+
+    def size(self) -> int:
+        return BYTES * len(range(self.start, self.stop, self.step))
+
+    def splits(self, after: Any, want: Want) -> Iterator[Split]:
+        """`after`: the next number."""
+        left = range(self.start if after is None else after, self.stop, self.step)
+        while left:
+            now, left = left[: max(1, want.records)], left[max(1, want.records) :]
+            yield Split([now.start, now.stop, now.step], BYTES * len(now), left.start, len(now))
+
+    def read(self, split: Split) -> Iterator[int]:
+        return iter(range(*split.data))
+
+    def locate(self, split: Split, number: int) -> Origin:
+        value = range(*split.data)[number]
+        return Origin("range", None, (value - self.start) // self.step)

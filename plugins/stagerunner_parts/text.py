@@ -1,0 +1,62 @@
+"""Stages for texts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from stagerunner import stage
+
+
+@stage("text.strip")
+def strip(text: str, *, chars: str | None = None) -> str:
+    """Take the white space off both ends of a text.
+
+    chars: take these characters off instead.
+    """
+    return text.strip(chars)
+
+
+@stage("text.lower")
+def lower(text: str) -> str:
+    """Write a text in lower case."""
+    return text.lower()
+
+
+@stage("text.upper")
+def upper(text: str) -> str:
+    """Write a text in upper case."""
+    return text.upper()
+
+
+@stage("text.words")
+def words(text: str) -> Iterator[str]:
+    """Cut a text into its words, a record each.
+
+    A word ends at white space; what stands beside it, a comma say, stays with it.
+    """
+    yield from text.split()
+
+
+@stage("text.replace")
+@dataclass(kw_only=True)
+class Replace:
+    r"""Replace part of a text, wherever it occurs.
+
+    old: what to replace.
+    new: what to put in its place; with `regex`, \1 or \g<name> stands for a group.
+    regex: `old` is a regular expression.
+    """
+
+    old: str
+    new: str
+    regex: bool = False
+
+    def __post_init__(self) -> None:
+        self._sub = re.compile(self.old).sub if self.regex else None
+
+    def process(self, text: str) -> str:
+        if self._sub is None:
+            return text.replace(self.old, self.new)
+        return self._sub(self.new, text)

@@ -1,0 +1,59 @@
+"""`use: ./file.py:name` and `use: pkg.module:name`: any function or class, decorated or not."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from stagerunner.catalog.importing import attribute, existing, import_file, import_named, shown
+from stagerunner.catalog.model import Resolved, Unresolved
+from stagerunner.parts.base import Kind, Part, first_sentence, part_of
+
+_ADDRESS = re.compile(r"(?P<where>.+\.py|[^\W\d]\w*(\.\w+)*):(?P<name>[^\W\d]\w*(\.[^\W\d]\w*)*)")
+
+
+def is_address(text: str) -> bool:
+    """Whether a text says where to import something from, and what."""
+    return _ADDRESS.fullmatch(text) is not None
+
+
+def is_file(text: str) -> bool:
+    """Whether a text refers to a plugin file rather than to a module."""
+    return text.endswith(".py") or "/" in text
+
+
+def at_address(kind: Kind, text: str, base: Path) -> Resolved:
+    """The part at an address; a file's path stands against `base`. Raises Unresolved."""
+    match = _ADDRESS.fullmatch(text)
+    if match is None:
+        raise Unresolved("address", f"'{text}' is no address", "write ./file.py:name or pkg.module:name")
+    where, name = match["where"], match["name"]
+    module = _module(where, base)
+    found = attribute(module, name)
+    part = _part(kind, found, f"{module.__name__}:{name}")
+    return Resolved(part, found, _provider(where, module))
+
+
+def _module(where: str, base: Path) -> ModuleType:
+    if where == "__main__":
+        raise Unresolved("not-importable", "a worker can't import __main__", "move it to a file of its own")
+    return import_file(existing(base, where)) if is_file(where) else import_named(where)
+
+
+def _part(kind: Kind, found: Any, target: str) -> Part:
+    if not callable(found):
+        name, given = target.partition(":")[2], type(found).__name__
+        raise Unresolved("not-callable", f"'{name}' is neither a function nor a class, but of type {given}")
+    decorated = part_of(found)
+    if decorated is None:
+        return Part(kind, target.rpartition(":")[2].lower(), target, first_sentence(found), found=found)
+    if decorated.kind != kind:
+        raise Unresolved("kind", f"'{decorated.name}' is a {decorated.kind}, not a {kind}")
+    return replace(decorated, target=target, found=found)
+
+
+def _provider(where: str, module: ModuleType) -> str:
+    return shown(module.__file__) if is_file(where) and module.__file__ else module.__name__

@@ -1,0 +1,141 @@
+"""The catalog: every part by name, with who provides it, and the way from a `use:` to what it means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pluggy
+
+from stagerunner import events
+from stagerunner.catalog.addresses import at_address
+from stagerunner.catalog.importing import import_target, one_line
+from stagerunner.catalog.model import Entry, Problem, Provider, Resolved, Unresolved
+from stagerunner.errors import Mistake
+from stagerunner.hookspecs import CommandSpec, EngineSpec, ViewSpec
+from stagerunner.nodes import Scalar
+from stagerunner.options.wording import did_you_mean
+from stagerunner.parts.base import Kind, Part, part_of
+
+_HEARD = {
+    events.RunStarted: "stagerunner_run_started",
+    events.WorkerReady: "stagerunner_worker_ready",
+    events.WorkerFailed: "stagerunner_worker_failed",
+    events.RecordFailed: "stagerunner_record_failed",
+    events.Checkpoint: "stagerunner_checkpoint",
+    events.Summary: "stagerunner_run_finished",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Catalog:
+    """What all plugins offer.
+
+    entries: all who offer a part under (kind, name); more than one is a conflict. problems: what is wrong with
+    plugins, for whoever lists them. mistakes: what is wrong with those the config asked for.
+    started_hooks, stopping_hooks: "module:function", called in each worker.
+    """
+
+    manager: pluggy.PluginManager = field(repr=False)
+    entries: Mapping[tuple[Kind, str], tuple[Entry, ...]] = field(default_factory=dict)
+    engines: Mapping[str, EngineSpec] = field(default_factory=dict)
+    commands: Mapping[str, CommandSpec] = field(default_factory=dict)
+    views: Mapping[str, ViewSpec] = field(default_factory=dict)
+    providers: tuple[Provider, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    mistakes: tuple[Mistake, ...] = ()
+    started_hooks: tuple[str, ...] = ()
+    stopping_hooks: tuple[str, ...] = ()
+
+    @property
+    def parts(self) -> dict[tuple[Kind, str], Entry]:
+        """Every part by (kind, name); of several with one name, the first."""
+        return {key: entries[0] for key, entries in self.entries.items()}
+
+    @property
+    def conflicts(self) -> dict[tuple[Kind, str], tuple[Entry, ...]]:
+        """The names that more than one plugin gives to different parts."""
+        return {key: entries for key, entries in self.entries.items() if len(entries) > 1}
+
+    def names(self, kind: Kind) -> list[str]:
+        """The names of all parts of a kind, in order."""
+        return sorted(name for offered, name in self.entries if offered == kind)
+
+    def find(self, kind: Kind, name: str) -> Entry | None:
+        """The part of that name. Raises Unresolved when two plugins offer one."""
+        entries = self.entries.get((kind, name), ())
+        if len(entries) > 1:
+            message = f"the {kind} '{name}' is offered by {_listed(entries)}"
+            raise Unresolved("conflict", message, "keep one out: -p no:NAME")
+        return entries[0] if entries else None
+
+    def taking(self, kind: Kind, ending: str) -> list[Entry]:
+        """The sources or sinks that are chosen for a file name ending (".jsonl")."""
+        entries = (entry for (offered, _), entry in self.parts.items() if offered == kind)
+        return [entry for entry in entries if ending in entry.part.suffixes]
+
+    def resolve(self, kind: Kind, use: Scalar, base: Path, path: str = "") -> Resolved | Mistake:
+        """What a `use:` means, imported; or the mistake that it is.
+
+        base: the folder a file's path stands against. path: where `use` stands in the config.
+        """
+        try:
+            return at_address(kind, use.text, base) if ":" in use.text else self._named(kind, use.text)
+        except Unresolved as why:
+            return Mistake(why.code, str(why), use.mark, path, why.fix)
+
+    def _named(self, kind: Kind, name: str) -> Resolved:
+        entry = self.find(kind, name)
+        if entry is None:
+            raise self._unknown(kind, name)
+        part = entry.part
+        if "<" in part.target:
+            message = f"'{name}' of {entry.provider} is a lambda or local: {kind}s need a name that can be imported"
+            raise Unresolved("not-importable", message, "define it at the top of a module")
+        found = import_target(part.target)
+        if part.found is not None and part.found is not found:
+            raise Unresolved("not-importable", f"'{name}' of {entry.provider} is not what '{part.target}' leads to")
+        return Resolved(_completed(part, found), found, entry.provider)
+
+    def _unknown(self, kind: Kind, name: str) -> Unresolved:
+        if name.endswith(".py"):
+            return Unresolved("address", f"'{name}' is a file, not a {kind}", f"say which {kind}: {name}:NAME")
+        if "/" in name and kind != "stage":
+            return Unresolved("address", f"'{name}' is a path, not the name of a {kind}", "write it under with: path:")
+        message = f"no {kind} is called '{name}'"
+        others = [other for other in ("source", "stage", "sink") if (other, name) in self.entries]
+        if others:
+            return Unresolved(f"unknown-{kind}", f"{message}; there is a {others[0]} of that name")
+        # The name may well be one of a plugin that didn't load.
+        failed = "; ".join(f"{provider}: {text}" for provider, text in self.problems)
+        return Unresolved(
+            f"unknown-{kind}",
+            f"{message} ({failed})" if failed else message,
+            did_you_mean(name, self.names(kind)),
+        )
+
+    def tell(self, event: object) -> tuple[events.Notice, ...]:
+        """Tell observers what happened. One that raises is named in a notice, and the others still hear of it."""
+        hook = _HEARD.get(type(event))
+        if hook is None:
+            return ()
+        notices = []
+        for observer in reversed(getattr(self.manager.hook, hook).get_hookimpls()):
+            try:
+                observer.function(*(event for _ in observer.argnames))
+            except (Exception, SystemExit) as error:
+                notices.append(events.Notice(f"{hook} of {observer.plugin_name} failed: {one_line(error)}"))
+        return tuple(notices)
+
+
+def _listed(entries: tuple[Entry, ...]) -> str:
+    return " and ".join(f"{entry.provider} ({entry.part.target})" for entry in entries)
+
+
+def _completed(part: Part, found: object) -> Part:
+    """A part named by string says nothing of its form; the object it leads to does."""
+    decorated = part_of(found)
+    if decorated is None:
+        return replace(part, found=found)
+    return replace(part, found=found, state=decorated.state, batch=decorated.batch)

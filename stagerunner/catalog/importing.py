@@ -1,0 +1,127 @@
+"""Importing what other people wrote, in the parent; what goes wrong there becomes one line that names their code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from stagerunner.catalog.model import Unresolved
+from stagerunner.options.wording import did_you_mean
+from stagerunner.parts import files
+
+_OURS = (__file__, importlib.__file__)
+
+
+def import_named(name: str) -> ModuleType:
+    """The module of that name. Raises Unresolved with the error and its place in the user's code."""
+    try:
+        # Standard output is for data alone, whatever a plugin prints while it is imported.
+        with redirect_stdout(sys.stderr):
+            return importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        if isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}."):
+            raise Unresolved("no-module", f"there is no module '{error.name}'") from None
+        raise Unresolved("import-failed", f"{_called(name)} could not be imported: {one_line(error)}") from None
+
+
+def existing(base: Path, text: str) -> Path:
+    """The file that a text names, in full. Raises Unresolved when there is none."""
+    try:
+        path = (base / text).resolve()
+        there = path.is_file()
+    except (OSError, ValueError) as error:
+        # Too long, or characters that no file system takes.
+        raise Unresolved("no-file", f"there is no such file: {reason(error)}") from None
+    if not there:
+        raise Unresolved("no-file", f"there is no file {shown(path)}", _neighbour(path))
+    return path
+
+
+def import_file(path: Path) -> ModuleType:
+    """The module that stands for a plugin file, given in full; workers will know it under the same name.
+
+    Raises Unresolved as `import_named` does.
+    """
+    name = files.module_name(path)
+    files.know({name: str(path)})
+    return import_named(name)
+
+
+def import_target(target: str) -> Any:
+    """What "module:qualified.name" leads to. Raises Unresolved."""
+    module, _, name = target.partition(":")
+    return attribute(import_named(module), name)
+
+
+def attribute(module: ModuleType, dotted: str) -> Any:
+    """What a module has under a (dotted) name. Raises Unresolved."""
+    found: Any = module
+    for name in dotted.split("."):
+        try:
+            found = getattr(found, name)
+        except Exception:
+            raise Unresolved(
+                "no-attribute",
+                f"{_called(module.__name__)} has no '{dotted}'",
+                did_you_mean(name, (other for other in vars(module) if not other.startswith("_"))),
+            ) from None
+    return found
+
+
+def one_line(error: BaseException) -> str:
+    """ "KeyError: 'x' (my_stages.py:3)": the exception and where it came from, as far as that is the user's code."""
+    text = " ".join(_text(error).split())
+    called = type(error).__name__ + (f": {text}" if text else "")
+    place = _place(error)
+    return f"{called} ({place})" if place else called
+
+
+def shown(path: Path | str) -> str:
+    """A path as a person would write it: relative to the current folder where it lies below."""
+    near = os.path.relpath(path)
+    return str(path) if near.startswith("..") else near
+
+
+def reason(error: Exception) -> str:
+    """Why a file can't be reached, without the name of the file."""
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error.msg) if isinstance(error, SyntaxError) else str(error)
+    except Exception:
+        return "<unprintable>"
+
+
+def _place(error: BaseException) -> str:
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{shown(error.filename)}:{error.lineno}"
+    frames = list(_frames(error))
+    plugin_files = set(files.known().values())
+    own = [frame for frame in frames if frame[0] in plugin_files] or frames
+    return f"{shown(own[-1][0])}:{own[-1][1]}" if own else ""
+
+
+def _frames(error: BaseException) -> Iterator[tuple[str, int]]:
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        file = frame.f_code.co_filename
+        if not file.startswith("<") and file not in _OURS:
+            yield file, line
+
+
+def _called(module: str) -> str:
+    path = files.known().get(module)
+    return f"module '{module}'" if path is None else shown(path)
+
+
+def _neighbour(path: Path) -> str:
+    beside = path.parent.glob("*.py") if path.parent.is_dir() else ()
+    return did_you_mean(path.name, (other.name for other in beside))

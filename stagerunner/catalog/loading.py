@@ -1,0 +1,147 @@
+"""All roads a plugin comes by: entry points, the file's `plugins:`, and `-p`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pluggy
+
+from stagerunner import hookspecs
+from stagerunner.catalog.addresses import is_file
+from stagerunner.catalog.catalog import Catalog
+from stagerunner.catalog.importing import attribute, existing, import_file, import_named, one_line
+from stagerunner.catalog.installed import goes_by, installed_plugins, provider_of
+from stagerunner.catalog.model import Entry, Problem, Provider, Unresolved
+from stagerunner.catalog.offers import STARTED, STOPPING, Offers, Spec, as_plugin, offers_of
+from stagerunner.errors import Mark, Mistake
+from stagerunner.hookspecs import CommandSpec, EngineSpec, ViewSpec
+from stagerunner.parts import files
+from stagerunner.parts.base import Kind
+from stagerunner.parts.hooks import PROJECT
+
+PluginRef: TypeAlias = tuple[str, Mark | None, Path]
+"""What was written (a package, `./file.py`, `pkg.module`), where, and the folder a path stands against."""
+
+
+def load_catalog(*, plugins: Sequence[PluginRef] = (), blocked: Sequence[str] = (), installed: bool = True) -> Catalog:
+    """Import the plugins and list what they offer.
+
+    plugins: those of the file and of `-p`; one that can't be loaded is a mistake of the catalog. blocked: names of
+    plugins that are kept out before they are imported. installed: take the installed ones too, where one that can't
+    be loaded is but a problem.
+    """
+    loading = _Loading(blocked)
+    if installed:
+        for point in loading.points:
+            loading.load_point(point)
+    for index, (ref, mark, base) in enumerate(plugins):
+        loading.load_named(ref, mark or Mark("-p", 1, 1, ref, len(ref)), base, f"plugins[{index}]" if mark else "")
+    return loading.catalog()
+
+
+class _Loading:
+    def __init__(self, blocked: Sequence[str]) -> None:
+        self._blocked = blocked
+        self._manager = pluggy.PluginManager(PROJECT)
+        self._manager.add_hookspecs(hookspecs)
+        self._entries: dict[tuple[Kind, str], list[Entry]] = {}
+        self._specs: list[tuple[Spec, str]] = []
+        self._providers: list[Provider] = []
+        self._worker_hooks: list[tuple[str, str]] = []
+        self._problems: dict[str, tuple[str, list[str]]] = {}
+        self._mistakes: list[Mistake] = []
+        found = installed_plugins()
+        self.points = [point for point in found if not goes_by(point, blocked)]
+        self._kept_out = [point for point in found if goes_by(point, blocked)]
+
+    def load_point(self, point: EntryPoint) -> list[str]:
+        return self._load(point.value, provider_of(point), lambda: _load_point(point))
+
+    def load_named(self, ref: str, mark: Mark, base: Path, path: str) -> None:
+        """A plugin somebody asked for by name: whatever is wrong with it is a mistake."""
+        if ref in self._blocked or any(goes_by(point, [ref]) for point in self._kept_out):
+            return
+        try:
+            texts = self._load_ref(ref, base)
+        except Unresolved as why:
+            texts = [f"{why}{_fix(why)}"]
+            self._problems[ref] = (ref, texts)
+        self._mistakes += (Mistake("plugin", text, mark, path) for text in texts)
+
+    def _load_ref(self, ref: str, base: Path) -> list[str]:
+        if is_file(ref):
+            file = existing(base, ref)
+            return self._load(files.module_name(file), ref, lambda: import_file(file))
+        points = [point for point in self.points if goes_by(point, [ref])]
+        if points:
+            return [text for point in points for text in self.load_point(point)]
+        return self._load(ref, ref, lambda: import_named(ref))
+
+    def _load(self, name: str, provider: str, load: Callable[[], Any]) -> list[str]:
+        """Load a plugin that isn't yet, and say what is wrong with it."""
+        if name not in self._problems:
+            texts: list[str] = []
+            self._problems[name] = (provider, texts)
+            try:
+                texts.extend(self._register(name, provider, as_plugin(load())))
+            except (Unresolved, pluggy.PluginValidationError) as why:
+                texts.append(" ".join(f"{why}".split()) + _fix(why))
+            except Exception as error:
+                texts.append(f"it could not be registered: {one_line(error)}")
+        return self._problems[name][1]
+
+    def _register(self, name: str, provider: str, plugin: Any) -> list[str]:
+        if self._manager.is_registered(plugin):
+            return []
+        self._manager.register(plugin, name)
+        offers = offers_of(self._manager, plugin)
+        self._keep(offers, provider)
+        self._providers.append(Provider(name, provider, tuple(offers.hooks)))
+        return offers.problems
+
+    def _keep(self, offers: Offers, provider: str) -> None:
+        for part in offers.parts:
+            rivals = self._entries.setdefault((part.kind, part.name), [])
+            # The same object by two roads is one part.
+            if all(rival.part.target != part.target for rival in rivals):
+                rivals.append(Entry(part, provider))
+        self._specs += ((spec, provider) for spec in offers.specs)
+        self._worker_hooks += offers.worker_hooks
+
+    def catalog(self) -> Catalog:
+        # Later ones win in a dict; of two specs with one name the first is to stand.
+        first = [spec for spec, _ in reversed(self._specs)]
+        problems = [Problem(provider, text) for provider, texts in self._problems.values() for text in texts]
+        return Catalog(
+            manager=self._manager,
+            entries={key: tuple(entries) for key, entries in self._entries.items()},
+            engines={spec.name: spec for spec in first if isinstance(spec, EngineSpec)},
+            commands={spec.name: spec for spec in first if isinstance(spec, CommandSpec)},
+            views={spec.name: spec for spec in first if isinstance(spec, ViewSpec)},
+            providers=tuple(self._providers),
+            problems=(*problems, *_spec_conflicts(self._specs)),
+            mistakes=tuple(self._mistakes),
+            started_hooks=tuple(target for hook, target in self._worker_hooks if hook == STARTED),
+            stopping_hooks=tuple(target for hook, target in self._worker_hooks if hook == STOPPING),
+        )
+
+
+def _load_point(point: EntryPoint) -> Any:
+    module = import_named(point.module)
+    return attribute(module, point.attr) if point.attr else module
+
+
+def _fix(why: Exception) -> str:
+    return f"; {why.fix}" if isinstance(why, Unresolved) and why.fix else ""
+
+
+def _spec_conflicts(specs: Sequence[tuple[Spec, str]]) -> Iterable[Problem]:
+    first: dict[tuple[type, str], tuple[Spec, str]] = {}
+    for spec, provider in specs:
+        kept, by = first.setdefault((type(spec), spec.name), (spec, provider))
+        if kept.target != spec.target:
+            kind = type(spec).__name__.removesuffix("Spec").lower()
+            yield Problem(provider, f"the {kind} '{spec.name}' is offered by {by} too")

@@ -1,0 +1,152 @@
+"""What one plugin offers: its hooks are asked when it is registered, so that its provider is known."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from types import ModuleType
+from typing import Any, TypeAlias
+
+import pluggy
+
+from stagerunner.catalog.importing import one_line
+from stagerunner.hookspecs import CommandSpec, EngineSpec, ViewSpec
+from stagerunner.options.wording import did_you_mean
+from stagerunner.parts.base import Kind, Part, part_of
+from stagerunner.parts.hooks import PROJECT, hookimpl
+
+KINDS: dict[str, Kind] = {
+    "stagerunner_stages": "stage",
+    "stagerunner_sources": "source",
+    "stagerunner_sinks": "sink",
+}
+SPECS: dict[str, type] = {
+    "stagerunner_engines": EngineSpec,
+    "stagerunner_commands": CommandSpec,
+    "stagerunner_views": ViewSpec,
+}
+STARTED, STOPPING = "stagerunner_worker_started", "stagerunner_worker_stopping"
+
+Spec: TypeAlias = EngineSpec | CommandSpec | ViewSpec
+
+
+@dataclass(slots=True)
+class Offers:
+    """Parts and specs of one plugin, its hooks, and what is wrong with it.
+
+    worker_hooks: (hook, "module:function") for the hooks that are called in workers.
+    """
+
+    parts: list[Part] = field(default_factory=list)
+    specs: list[Spec] = field(default_factory=list)
+    hooks: list[str] = field(default_factory=list)
+    worker_hooks: list[tuple[str, str]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+class LoneFile:
+    """Stands in for a module that has no hooks of its own: it offers what is decorated in there."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self._found = [value for value in vars(module).values() if _is_from(value, module)]
+
+    @hookimpl
+    def stagerunner_stages(self) -> list[Any]:
+        return self._of("stage")
+
+    @hookimpl
+    def stagerunner_sources(self) -> list[Any]:
+        return self._of("source")
+
+    @hookimpl
+    def stagerunner_sinks(self) -> list[Any]:
+        return self._of("sink")
+
+    def _of(self, kind: Kind) -> list[Any]:
+        return [found for found in self._found if part_of(found).kind == kind]  # type: ignore[union-attr]
+
+
+def as_plugin(found: Any) -> Any:
+    """What is handed to pluggy: a module without hooks speaks through a LoneFile."""
+    if not isinstance(found, ModuleType):
+        return found
+    return found if any(map(_is_hook, vars(found).values())) else LoneFile(found)
+
+
+def offers_of(manager: pluggy.PluginManager, plugin: Any) -> Offers:
+    """Ask all hooks of a registered plugin. One that raises is a problem, and the others are asked all the same."""
+    offers = Offers()
+    for caller in manager.get_hookcallers(plugin) or ():
+        if not caller.has_spec():
+            offers.problems.append(_misspelt(manager, caller.name))
+            continue
+        offers.hooks.append(caller.name)
+        for implementation in caller.get_hookimpls():
+            if implementation.plugin is plugin:
+                _ask(offers, caller.name, implementation.function)
+    return offers
+
+
+def _ask(offers: Offers, hook: str, function: Any) -> None:
+    if hook in KINDS:
+        for offered in _answer(offers, hook, function):
+            _take_part(offers, hook, offered)
+    elif hook in SPECS:
+        for offered in _answer(offers, hook, function):
+            _take_spec(offers, hook, offered)
+    elif hook in (STARTED, STOPPING):
+        _take_worker_hook(offers, hook, function)
+
+
+def _answer(offers: Offers, hook: str, function: Any) -> Iterable[Any]:
+    try:
+        return list(function())
+    except (Exception, SystemExit) as error:
+        offers.problems.append(f"{hook} failed: {one_line(error)}")
+        return ()
+
+
+def _take_part(offers: Offers, hook: str, offered: Any) -> None:
+    kind = KINDS[hook]
+    decorated = part_of(offered)
+    if isinstance(offered, Part):
+        offers.parts.append(replace(offered, kind=kind))
+    elif decorated is None:
+        offers.problems.append(f"{hook} gives a {type(offered).__name__}, neither decorated nor a part(…)")
+    elif decorated.kind != kind:
+        offers.problems.append(f"{hook} gives '{decorated.name}', which is a {decorated.kind}")
+    else:
+        offers.parts.append(replace(decorated, found=offered))
+
+
+def _take_spec(offers: Offers, hook: str, offered: Any) -> None:
+    if isinstance(offered, SPECS[hook]):
+        offers.specs.append(offered)  # type: ignore[arg-type]
+    else:
+        offers.problems.append(f"{hook} gives a {type(offered).__name__} instead of {SPECS[hook].__name__}")
+
+
+def _take_worker_hook(offers: Offers, hook: str, function: Any) -> None:
+    if not getattr(function, "__qualname__", "").isidentifier():
+        # It is called in workers by its name alone, so there must be no object to find first.
+        offers.problems.append(f"{hook} has to be a function of a module")
+    else:
+        offers.worker_hooks.append((hook, f"{function.__module__}:{function.__qualname__}"))
+
+
+def _misspelt(manager: pluggy.PluginManager, name: str) -> str:
+    fix = did_you_mean(name, _known_hooks(manager))
+    return f"there is no hook '{name}'" + (f"; {fix}" if fix else "")
+
+
+def _known_hooks(manager: pluggy.PluginManager) -> Iterator[str]:
+    return (name for name, caller in vars(manager.hook).items() if caller.has_spec())
+
+
+def _is_hook(value: Any) -> bool:
+    return inspect.isroutine(value) and isinstance(getattr(value, f"{PROJECT}_impl", None), dict)
+
+
+def _is_from(value: Any, module: ModuleType) -> bool:
+    return part_of(value) is not None and getattr(value, "__module__", None) == module.__name__

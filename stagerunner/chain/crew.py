@@ -1,0 +1,323 @@
+"""The process engine's transport: a crew of workers, one epoch at a time.
+
+The parent writes to the first group, reads what the last group returns, and holds what comes out of turn up to the
+window's bytes; beyond that it reads only the link whose turn it is. It never waits: every link here is non-blocking.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from time import monotonic, monotonic_ns
+from typing import Any
+
+from stagerunner.chain.frames import BadFrame, Frame, Header
+from stagerunner.chain.groups import Group, groups_of, hires, pairs, slots_of
+from stagerunner.chain.hire import Hire
+from stagerunner.chain.links import Inbound, Outbound, widen
+from stagerunner.chain.meters import Page, create
+from stagerunner.chain.processes import Ended, KeeperLink
+from stagerunner.chain.returns import Returns
+from stagerunner.chain.transport import Ready, Trouble
+from stagerunner.chain.verdicts import blame, overdue
+from stagerunner.plan import Plan
+from stagerunner.window.kinds import END, READY
+
+PATIENCE = 0.5
+"""Seconds to wait, after a link broke, for the keeper to say who died of what."""
+
+STACKS = 0.2
+"""Seconds a hung worker gets to print its stacks."""
+
+REAPING = 1.0
+"""Seconds to wait for killed workers to be gone. New pipes make a stuck one harmless."""
+
+GAP = 1_000_000_000
+"""Nanoseconds between two looks after which all deadlines start anew."""
+
+Lines = Callable[[str, int, bytes], None]
+"""Told what a worker printed: stage, worker, bytes (b"" when it will print no more)."""
+
+
+class Crew:
+    """The workers of one run, seen from the parent."""
+
+    def __init__(self, plan: Plan, selector: selectors.BaseSelector, lines: Lines, hash_seed: str | None) -> None:
+        self._plan = plan
+        self._selector = selector
+        self._lines = lines
+        self._hash_seed = hash_seed
+        self._groups: tuple[Group, ...] = groups_of(plan)
+        self._meters = create(slots_of(self._groups))
+        self._page = Page(self._meters, slots_of(self._groups))
+        self._keeper: KeeperLink | None = None
+        self._hires: dict[int, Hire] = {}
+        self._deaths: list[Ended] = []
+        self._outputs: dict[int, Hire] = {}
+        self._links: list[Connection] = []
+        self._heads: list[Outbound] = []
+        self._returns = Returns([], selector, 0)
+        self._epoch = 0
+        self._identity = 0
+        self._broken: tuple[float, str] | None = None
+        self._end_sent = False
+        self._late: Trouble | None = None
+        self._asked = 0.0
+        self._looked = self._counted = 0
+        self.ready: Ready | None = None
+        self.ended = False
+        self.trouble: Trouble | None = None
+
+    # An epoch begins
+
+    def start(self, epoch: int, snapshots: dict[int, Any]) -> None:
+        self._drop_epoch()
+        self._epoch, self.ready, self.ended, self.trouble, self._broken = epoch, None, False, None, None
+        self._end_sent, self._late, self._looked = False, None, 0
+        self._deaths.clear()
+        self._page.clear()
+        if self._keeper is None or not self._keeper.answering:
+            self._new_keeper()
+        self._hire_all(snapshots)
+        for head in self._heads:
+            head.put(Header(READY, 0, epoch, 0))
+
+    def _new_keeper(self) -> None:
+        if self._keeper is not None:
+            self._selector.unregister(self._keeper)
+            self._keeper.close()
+        self._keeper = KeeperLink(self._hash_seed)
+        self._selector.register(self._keeper, selectors.EVENT_READ, self._hear)
+
+    def _hire_all(self, snapshots: dict[int, Any]) -> None:
+        """Make the pipes, hand each worker its ends, and keep only our own."""
+        keeper = self._keeper
+        assert keeper is not None
+        orders = list(hires(self._plan, self._groups, self._epoch, snapshots))
+        inbound, outbound, theirs = self._make_links()
+        self._hires = {}
+        for hire in orders:
+            place = self._place(hire)
+            self._identity += 1
+            self._hires[self._identity] = hire
+            reading, writing = os.pipe()
+            self._watch_output(reading, hire)
+            ins = [inbound[place, u, hire.number].fileno() for u in hire.inbound]
+            outs = [outbound[place, hire.number, d].fileno() for d in hire.outbound]
+            try:
+                keeper.hire(self._identity, hire, ins, outs, [self._meters, writing])
+            finally:
+                os.close(writing)
+        for connection in theirs:
+            connection.close()
+
+    def _place(self, hire: Hire) -> int:
+        if not hire.works:
+            return 0
+        first = hire.works[0].index
+        return next(p for p, group in enumerate(self._groups) if group.stages[0].work.index == first)
+
+    def _make_links(self) -> tuple[dict[Any, Connection], dict[Any, Connection], list[Connection]]:
+        """(group, from, to) → the reading and the writing ends; and which of them are not ours to keep."""
+        widths = [1, *(group.width for group in self._groups), 1]
+        reading: dict[Any, Connection] = {}
+        writing: dict[Any, Connection] = {}
+        for place in range(len(widths) - 1):
+            returning = place == len(widths) - 2
+            for up, down in pairs(widths[place], widths[place + 1]):
+                reader, writer = Pipe(duplex=returning)
+                reading[place, up, down], writing[place - 1, up, down] = reader, writer
+                if not returning:
+                    widen(writer.fileno())
+        last = len(widths) - 2
+        self._links = [writing[-1, 0, down] for _, down in pairs(1, widths[1])]
+        back = [reading[last, up, 0] for up, _ in pairs(widths[-2], 1)]
+        theirs = [c for key, c in reading.items() if key[0] != last] + [c for key, c in writing.items() if key[0] != -1]
+        self._open_ours(back)
+        return reading, writing, theirs
+
+    def _open_ours(self, back: list[Connection]) -> None:
+        self._heads = []
+        for link in self._links:
+            os.set_blocking(link.fileno(), False)
+            self._heads.append(Outbound(link.fileno()))
+        for link in back:
+            os.set_blocking(link.fileno(), False)
+        limit = 2 * self._plan.run.max_growth + 2**26
+        self._returns = Returns([Inbound(link.fileno(), limit) for link in back], self._selector, self._plan.run.window)
+        self._links += back
+
+    # Frames
+
+    def send(self, header: Header, notes: bytes, body: bytes) -> None:
+        self._put(self._heads[header.sequence % len(self._heads)], header, notes, body)
+
+    def end(self, frames: int) -> None:
+        self._end_sent = True
+        for head in self._heads:
+            self._put(head, Header(END, 0, self._epoch, frames))
+
+    def _put(self, head: Outbound, header: Header, *payload: bytes) -> None:
+        queued = head.queued
+        try:
+            head.put(header, *payload)
+        except OSError as error:
+            self._break(f"a link broke: {error.strerror}")
+            return
+        if head.queued and not queued:
+            self._selector.register(head.fd, selectors.EVENT_WRITE, lambda: self._pump(head))
+
+    def _pump(self, head: Outbound) -> None:
+        try:
+            head.pump()
+        except OSError as error:
+            self._selector.unregister(head.fd)
+            self._break(f"a link broke: {error.strerror}")
+            return
+        if not head.queued:
+            self._selector.unregister(head.fd)
+
+    def arrivals(self) -> Iterator[Frame]:
+        returns = self._returns
+        try:
+            if self.ready is None:
+                self._hear_ready()
+            if self.ready is not None:
+                yield from returns.frames(self._epoch)
+        except BadFrame as fault:
+            self._break(f"protocol fault: {fault}")
+        if returns.broken and not returns.ended:
+            self._break("a worker left without END")
+        self.ended = returns.ended and len(self._deaths) >= len(self._hires)
+
+    def _hear_ready(self) -> None:
+        lines = self._returns.ready_lines()
+        if lines is not None:
+            pids = tuple((stage, worker, pid) for stage, worker, pid, _ in lines)
+            self.ready = Ready(pids, tuple(line for line in lines if line[3]))
+
+    # Deaths
+
+    def _hear(self) -> None:
+        assert self._keeper is not None
+        self._deaths += [death for death in self._keeper.hear() if death.identity in self._hires]
+        if self._keeper.gone:
+            self._break("the keeper has ended", patience=0)
+        if any(death.status != 0 or not self._end_sent for death in self._deaths) and not self._returns.ended:
+            self._break("a worker has ended", patience=0.1)
+
+    def _break(self, why: str, patience: float = PATIENCE) -> None:
+        if self._broken is None:
+            self._broken = (monotonic() + patience, why)
+
+    def teardown_failures(self) -> list[str]:
+        """Workers that left with an error after END: their `close` or a stopping hook raised."""
+        return [f"{self._hires[death.identity].label}: {death.how}" for death in self._deaths if death.status > 0]
+
+    @property
+    def busy(self) -> bool:
+        return self._returns.turn_is_here()
+
+    def deadline(self) -> float | None:
+        if self._broken is None:
+            return None
+        return max(0.0, self._broken[0] - monotonic())
+
+    def look(self) -> None:
+        if self.trouble is not None or self.ended:
+            return
+        if self._broken is not None:
+            everyone = len(self._deaths) >= len(self._hires)
+            if everyone or monotonic() >= self._broken[0]:
+                self.trouble = blame(self._deaths, self._hires, self._page, self._broken[1])
+            return
+        assert self._keeper is not None
+        if self._late is None:
+            self._late = overdue(self._hires, self._page, self._keeper.pids, self._since())
+            if self._late is not None:
+                self._ask_for_stacks(self._late.pid)
+        elif monotonic() > self._asked + STACKS:
+            self.trouble = self._late
+
+    def _since(self) -> int:
+        """From when on time counts. A long gap between two looks (we were stopped, or suspended) starts it anew."""
+        now = monotonic_ns()
+        if now - self._looked > GAP or self._looked == 0:
+            self._counted = now
+        self._looked = now
+        return self._counted
+
+    def _ask_for_stacks(self, pid: int) -> None:
+        """Have a hung worker print its stacks before it is killed."""
+        self._asked = monotonic()
+        if pid:
+            with suppress(OSError):
+                os.kill(pid, signal.SIGUSR1)
+
+    def clocks(self) -> list[tuple[int, int, int, int, int, int]]:
+        return [self._clock(hire, place) for hire in self._hires.values() for place in range(len(hire.slots))]
+
+    def _clock(self, hire: Hire, place: int) -> tuple[int, int, int, int, int, int]:
+        words = self._page.slot(hire.slots[place]).words
+        index = hire.works[place].index if hire.works else 0
+        return (index, words[4], words[5], words[6], words[7], 1)
+
+    # What workers print
+
+    def _watch_output(self, fd: int, hire: Hire) -> None:
+        os.set_blocking(fd, False)
+        self._outputs[fd] = hire
+        self._selector.register(fd, selectors.EVENT_READ, lambda: self._output(fd))
+
+    def _output(self, fd: int) -> bool:
+        """Read once; whether there may be more."""
+        hire = self._outputs[fd]
+        try:
+            data = os.read(fd, 65536)
+        except BlockingIOError:
+            return False
+        self._lines("+".join(hire.names) or "copy", hire.number, data)
+        if not data:
+            self._forget_output(fd)
+        return bool(data)
+
+    def _forget_output(self, fd: int) -> None:
+        self._selector.unregister(fd)
+        os.close(fd)
+        del self._outputs[fd]
+
+    # The end of an epoch, and of everything
+
+    def _drop_epoch(self) -> None:
+        if self._keeper is not None:
+            self._keeper.end_workers(REAPING)
+        self._returns.close()
+        for head in self._heads:
+            if head.queued:
+                with suppress(KeyError):
+                    self._selector.unregister(head.fd)
+        for link in self._links:
+            link.close()
+        for fd in list(self._outputs):
+            self._drain_output(fd)
+        self._links, self._heads, self._hires = [], [], {}
+
+    def _drain_output(self, fd: int) -> None:
+        while fd in self._outputs and self._output(fd):
+            pass
+        if fd in self._outputs:
+            self._forget_output(fd)
+
+    def close(self) -> None:
+        self._drop_epoch()
+        if self._keeper is not None:
+            self._selector.unregister(self._keeper)
+            self._keeper.close()
+            self._keeper = None
+        self._page.close()
+        os.close(self._meters)

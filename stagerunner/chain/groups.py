@@ -1,0 +1,95 @@
+"""How a plan becomes groups of workers, and which links there are between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import lcm
+
+from stagerunner.chain.hire import Hire
+from stagerunner.evaluate.ends import End
+from stagerunner.evaluate.loading import load
+from stagerunner.parts.source import is_stream
+from stagerunner.plan import Plan, PlannedStage
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Neighbouring stages that share their workers; one stage, unless they were fused. None: one worker copies."""
+
+    stages: tuple[PlannedStage, ...]
+    width: int
+
+    @property
+    def label(self) -> str:
+        return "+".join(stage.name for stage in self.stages) or "copy"
+
+
+def groups_of(plan: Plan) -> tuple[Group, ...]:
+    """One group a stage."""
+    if not plan.stages:
+        return (Group((), 1),)
+    return tuple(Group((stage,), stage.settings.workers) for stage in plan.stages)
+
+
+def pairs(upstream: int, downstream: int) -> list[tuple[int, int]]:
+    """The links that can occur when frame s goes from worker s mod N to worker s mod M: lcm(N, M) of them."""
+    return [(s % upstream, s % downstream) for s in range(lcm(upstream, downstream))]
+
+
+def hires(plan: Plan, groups: tuple[Group, ...], epoch: int, snapshots: dict[int, object]) -> Iterator[Hire]:
+    """What each worker is told, group by group."""
+    widths = [1, *(group.width for group in groups), 1]
+    slot = 0
+    slot_count = slots_of(groups)
+    for place, group in enumerate(groups):
+        upstream, width, downstream = widths[place : place + 3]
+        for number in range(width):
+            count = max(1, len(group.stages))
+            yield Hire(
+                epoch=epoch,
+                number=number,
+                width=width,
+                names=tuple(stage.name for stage in group.stages),
+                works=tuple(stage.work for stage in group.stages),
+                inbound=tuple(u for u, w in pairs(upstream, width) if w == number),
+                outbound=tuple(d for w, d in pairs(width, downstream) if w == number),
+                upstream=upstream,
+                downstream=downstream,
+                slots=tuple(range(slot, slot + count)),
+                slot_count=slot_count,
+                ends=len(plan.stages),
+                first=place == 0,
+                last=place == len(groups) - 1,
+                source=_source_end(plan) if place == 0 else None,
+                sink=_sink_end(plan) if place == len(groups) - 1 else None,
+                env=tuple(pair for stage in group.stages for pair in stage.settings.env),
+                files=plan.files,
+                started_hooks=plan.started_hooks,
+                stopping_hooks=plan.stopping_hooks,
+                snapshots={
+                    stage.work.index: snapshots[stage.work.index]
+                    for stage in group.stages
+                    if stage.work.index in snapshots
+                },
+                start_timeout=sum(stage.settings.start_timeout for stage in group.stages) or 60.0,
+                limit=2 * plan.run.max_growth + 2**26,
+            )
+            slot += count
+
+
+def slots_of(groups: tuple[Group, ...]) -> int:
+    """How many meter slots the workers need: one per worker and stage."""
+    return sum(group.width * max(1, len(group.stages)) for group in groups)
+
+
+def _source_end(plan: Plan) -> End | None:
+    source = plan.source
+    if source is None or is_stream(load(source.part.target)):
+        return None
+    return End(source.part.target, source.options, source.settings.on_error, plan.run.max_record)
+
+
+def _sink_end(plan: Plan) -> End | None:
+    sink = plan.sink
+    return None if sink is None else End(sink.part.target, sink.options, sink.settings.on_error)

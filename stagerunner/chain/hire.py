@@ -1,0 +1,54 @@
+"""What a worker is told when it is hired: plain data, sent by the parent through the keeper."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from stagerunner.evaluate.ends import End
+from stagerunner.evaluate.work import Work
+
+
+@dataclass(frozen=True, slots=True)
+class Hire:
+    """One worker's whole instructions.
+
+    number, width: which worker of its group it is, and how many there are; names: what it is called in messages.
+    works: its stages, neighbours in the chain. inbound, outbound: the numbers of the workers on the other side, in
+    the order of the descriptors handed over with this. upstream, downstream: how many workers there are on each side.
+    source: what to read splits with (first group only; None: records come as they are). sink: what to encode with
+    (last group only; None: records go back as they are). ends: the number of stages, the sink's index.
+    slots: the numbers of its meter slots, one per stage, at least one. slot_count: how many the page has.
+    snapshots: stage → what `restore` is given. limit: bytes of the largest frame. start_timeout: seconds for setup.
+    """
+
+    epoch: int
+    number: int
+    width: int
+    names: tuple[str, ...]
+    works: tuple[Work, ...]
+    inbound: tuple[int, ...]
+    outbound: tuple[int, ...]
+    upstream: int
+    downstream: int
+    slots: tuple[int, ...]
+    slot_count: int
+    ends: int
+    first: bool = False
+    last: bool = False
+    source: End | None = None
+    sink: End | None = None
+    env: tuple[tuple[str, str], ...] = ()
+    files: dict[str, str] = field(default_factory=dict)
+    started_hooks: tuple[str, ...] = ()
+    stopping_hooks: tuple[str, ...] = ()
+    snapshots: dict[int, Any] = field(default_factory=dict)
+    limit: int = 2**31
+    start_timeout: float = 60.0
+    watch: bool = False
+
+    @property
+    def label(self) -> str:
+        """ "hide-people/2", or the stages' names joined by "+" for a fused group."""
+        name = "+".join(self.names) or "copy"
+        return f"{name}/{self.number + 1}" if self.width > 1 else name

@@ -1,0 +1,214 @@
+"""The keeper: a light, single-threaded process that forks workers and outlives the parent by an instant.
+
+Over its socket the parent sends one message per worker: its Hire and its descriptors. The keeper answers with
+("started", id, pid), and with ("ended", id, pid, status) when one has ended. On the life pipe nothing is ever
+written; its end means that the parent is gone: the keeper kills every process group and leaves.
+
+It forks from a small image in which nothing of the user's has been imported, so a worker is ready in milliseconds and
+no thread or lock of anybody's is copied.
+"""
+
+from __future__ import annotations
+
+import array
+import ctypes
+import faulthandler
+import gc
+import os
+import pickle
+import select
+import signal
+import socket
+import struct
+import sys
+from contextlib import suppress
+from typing import Any
+
+from stagerunner.chain import worker
+
+LENGTH = struct.Struct("<I")
+PR_SET_PDEATHSIG = 1
+MOST_DESCRIPTORS = 250
+"""Descriptors that fit one message (the kernel's SCM_MAX_FD is 253)."""
+
+
+def tell(sock: socket.socket, message: Any, descriptors: list[int] | None = None) -> None:
+    """Send one message and the descriptors that go with it, waiting as long as it takes."""
+    data = pickle.dumps(message, 5)
+    rest = memoryview(LENGTH.pack(len(data)) + LENGTH.pack(len(descriptors or ())) + data)
+    if descriptors:
+        for start in range(0, len(descriptors), MOST_DESCRIPTORS):
+            socket.send_fds(sock, [rest[:1]], descriptors[start : start + MOST_DESCRIPTORS])
+            rest = rest[1:]
+    sock.sendall(rest)
+
+
+def hear(sock: socket.socket) -> tuple[Any, list[int]] | None:
+    """The next message and its descriptors; None when the other side is gone."""
+    descriptors: list[int] = []
+    head = _receive(sock, 2 * LENGTH.size, descriptors)
+    if head is None:
+        return None
+    length, count = LENGTH.unpack_from(head)[0], LENGTH.unpack_from(head, LENGTH.size)[0]
+    data = _receive(sock, length, descriptors)
+    if data is None or len(descriptors) != count:
+        return None
+    return pickle.loads(data), descriptors
+
+
+def _receive(sock: socket.socket, size: int, descriptors: list[int]) -> bytes | None:
+    data = bytearray()
+    space = socket.CMSG_LEN(MOST_DESCRIPTORS * array.array("i").itemsize)
+    while len(data) < size:
+        piece, ancillary, _, _ = sock.recvmsg(size - len(data), space)
+        for level, kind, content in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                numbers = array.array("i")
+                numbers.frombytes(content[: len(content) - len(content) % numbers.itemsize])
+                descriptors.extend(numbers)
+        if not piece:
+            return None
+        data += piece
+    return bytes(data)
+
+
+class Keeper:
+    """What the keeper knows: its socket, the life pipe, and the workers that live."""
+
+    def __init__(self, sock: socket.socket, life: int) -> None:
+        self._sock = sock
+        self._life = life
+        self._alive: dict[int, int] = {}
+        self._pid = os.getpid()
+        self._prctl = ctypes.CDLL(None).prctl if sys.platform.startswith("linux") else None
+        self._wake, self._woken = os.pipe()
+        os.set_blocking(self._woken, False)
+        os.set_blocking(self._wake, False)
+
+    def run(self) -> None:
+        """Until the parent is gone, or closes the socket."""
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._woken, warn_on_full_buffer=False)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        try:
+            while self._turn():
+                pass
+        finally:
+            self._kill_all()
+
+    def _turn(self) -> bool:
+        watched: list[Any] = [self._sock, self._life, self._wake]
+        ready, _, _ = select.select(watched, [], [])
+        if self._wake in ready:
+            os.read(self._wake, 4096)
+        self._reap()
+        if self._life in ready:
+            return False
+        return self._sock not in ready or self._hire()
+
+    def _hire(self) -> bool:
+        heard = hear(self._sock)
+        if heard is None:
+            return False
+        (identity, inbound, outbound, hire), descriptors = heard
+        pid = os.fork()
+        if pid == 0:
+            os._exit(self._become(hire, inbound, outbound, descriptors))
+        self._alive[pid] = identity
+        with suppress(OSError):  # the child was faster, or is gone already
+            os.setpgid(pid, pid)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        return self._answer(("started", identity, pid))
+
+    def _answer(self, message: Any) -> bool:
+        try:
+            tell(self._sock, message)
+        except OSError:
+            return False
+        return True
+
+    def _reap(self) -> None:
+        while self._alive:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            identity = self._alive.pop(pid, None)
+            if identity is not None:
+                _kill_group(pid)  # what the worker has started itself
+                self._answer(("ended", identity, pid, os.waitstatus_to_exitcode(status)))
+
+    def _kill_all(self) -> None:
+        for pid in self._alive:
+            _kill_group(pid)
+
+    # In the child
+
+    def _become(self, hire: Any, inbound: int, outbound: int, descriptors: list[int]) -> int:
+        """Turn this fork into a worker; its exit status."""
+        try:
+            os.setpgid(0, 0)
+            self._die_with_us()
+            signal.set_wakeup_fd(-1)
+            for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_DFL)
+            signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+            *links, meters, output = descriptors
+            self._take_over(output)
+            self._close_others({*links, meters})
+            faulthandler.enable(2)
+            faulthandler.register(signal.SIGUSR1, 2, chain=False)
+            gc.freeze()
+            return worker.main(hire, links[:inbound], links[inbound:], meters)
+        except BaseException as error:
+            os.write(2, f"{worker.describe(error)}\n".encode(errors="backslashreplace"))
+            return 1
+
+    def _die_with_us(self) -> None:
+        """Ask the kernel for SIGKILL when the keeper dies (Linux; elsewhere a broken link has to do)."""
+        if self._prctl is not None:
+            self._prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != self._pid:
+            os._exit(1)
+
+    def _take_over(self, output: int) -> None:
+        """Standard input is empty; what is printed goes to the parent, who labels it."""
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        os.close(nothing)
+        os.close(output)
+        sys.stdout = open(1, "w", buffering=1, closefd=False, errors="backslashreplace")  # noqa: SIM115
+        sys.stderr = open(2, "w", buffering=1, closefd=False, errors="backslashreplace")  # noqa: SIM115
+
+    def _close_others(self, ours: set[int]) -> None:
+        self._sock.detach()
+        for name in os.listdir("/dev/fd"):  # noqa: PTH208 - pathlib is not imported in a worker
+            fd = int(name)
+            if fd > 2 and fd not in ours:
+                with suppress(OSError):  # the descriptor of the listing itself
+                    os.close(fd)
+
+
+def _kill_group(pid: int) -> None:
+    with suppress(OSError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def main() -> None:
+    """`python -m stagerunner.chain.keeper SOCKET LIFE [PYTHONPATH]`: the descriptors' numbers, and the variable as the
+    user had it (the parent needs it to hand its own path over)."""
+    os.environ.pop("PYTHONPATH", None)
+    if len(sys.argv) > 3:
+        os.environ["PYTHONPATH"] = sys.argv[3]
+    sock = socket.socket(fileno=int(sys.argv[1]))
+    Keeper(sock, int(sys.argv[2])).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""Links: reading and writing frames on bare descriptors.
+
+Workers block; the parent never does. One reader and one writer per link, and no link outlives its epoch, so there are
+no locks, and what is torn is torn at the end of a dead epoch only.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections import deque
+from contextlib import suppress
+
+from stagerunner.chain.frames import SIZE, BadFrame, Frame, Header, pack_header, unpack_header
+
+ROOM = 65536
+"""Bytes asked for in one read; a frame of small records is sized to fit."""
+
+CAPACITY = 2**20
+"""Bytes a pipe should hold, where the system lets us say so (Linux; refused beyond a user's quota)."""
+
+MOST_VECTORS = 64
+"""Buffers handed to one writev; below every system's IOV_MAX."""
+
+
+def widen(fd: int) -> None:
+    """Ask for a pipe of CAPACITY bytes: a writer then blocks less often. Where it is refused, 64 KiB do as well."""
+    with suppress(OSError):
+        fcntl.fcntl(fd, getattr(fcntl, "F_SETPIPE_SZ", 1031), CAPACITY)
+
+
+class Inbound:
+    """The reading end of a link. `limit`: bytes a frame's payload may have."""
+
+    def __init__(self, fd: int, limit: int) -> None:
+        self.fd = fd
+        self.ended = False
+        self._limit = limit
+        self._buffer = bytearray(ROOM + SIZE)
+        self._view = memoryview(self._buffer)
+        self._start = self._end = 0
+        self._header: Header | None = None
+        self._large: bytearray | None = None
+        self._filled = 0
+
+    def read(self) -> Frame | None:
+        """The next frame, waiting for it; None at the end of the link. Raises BadFrame."""
+        while (frame := self.take()) is None:
+            if not self.fill():
+                return None
+        return frame
+
+    def fill(self) -> bool:
+        """One read into the room there is. False at the end of the link; raises BlockingIOError if it would wait."""
+        if self._large is not None:
+            count = os.readv(self.fd, [memoryview(self._large)[self._filled :]])
+            self._filled += count
+        else:
+            self._compact()
+            count = os.readv(self.fd, [self._view[self._end :]])
+            self._end += count
+        self.ended = count == 0
+        return not self.ended
+
+    def take(self) -> Frame | None:
+        """The next frame if it is here whole. Raises BadFrame when what is here can't become one."""
+        if self._header is None and not self._take_header():
+            return None
+        header = self._header
+        assert header is not None
+        if self._large is not None:
+            if self._filled < header.length:
+                return None
+            payload, self._large = self._large, None
+        else:
+            if self._end - self._start < header.length:
+                self._maybe_large(header.length)
+                return None
+            stop = self._start + header.length
+            payload = self._buffer[self._start : stop]
+            self._start = stop
+        self._header = None
+        return Frame(header, payload)
+
+    def _take_header(self) -> bool:
+        if self._end - self._start < SIZE:
+            return False
+        self._header = unpack_header(self._view[self._start : self._start + SIZE], self._limit)
+        self._start += SIZE
+        return True
+
+    def _maybe_large(self, length: int) -> None:
+        """A payload that doesn't fit the buffer gets memory of its own and is read straight into it."""
+        if length <= ROOM:
+            return
+        here = self._end - self._start
+        self._large = bytearray(length)
+        self._large[:here] = self._view[self._start : self._end]
+        self._filled, self._start, self._end = here, 0, 0
+
+    def _compact(self) -> None:
+        if self._start == self._end:
+            self._start = self._end = 0
+        elif self._start:
+            here = self._end - self._start
+            self._buffer[:here] = self._buffer[self._start : self._end]
+            self._start, self._end = 0, here
+
+    def check_empty(self) -> None:
+        """Raises BadFrame if the link ended inside a frame."""
+        if self._header is not None or self._start != self._end:
+            raise BadFrame("a link ended inside a frame")
+
+
+def write_all(fd: int, buffers: list[bytes | bytearray | memoryview]) -> None:
+    """Write everything, waiting as long as it takes."""
+    views = [memoryview(buffer) for buffer in buffers if len(buffer)]
+    while views:
+        _advance(views, os.writev(fd, views))
+
+
+def send(fd: int, header: Header, *payload: bytes | bytearray | memoryview) -> None:
+    """Write one frame, waiting as long as it takes."""
+    length = sum(len(part) for part in payload)
+    write_all(fd, [pack_header(header._replace(length=length)), *payload])
+
+
+class Outbound:
+    """The writing end of a link, for somebody who must not wait: what can't be written yet is queued."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self._views: deque[memoryview] = deque()
+        self.queued = 0
+
+    def put(self, header: Header, *payload: bytes | bytearray | memoryview) -> None:
+        """Queue one frame, and write what can be written now."""
+        length = sum(len(part) for part in payload)
+        for part in (pack_header(header._replace(length=length)), *payload):
+            if len(part):
+                self._views.append(memoryview(part))
+                self.queued += len(part)
+        self.pump()
+
+    def pump(self) -> None:
+        """Write as much as goes without waiting. Raises BrokenPipeError when nobody reads any more."""
+        while self._views:
+            head = [self._views.popleft() for _ in range(min(len(self._views), MOST_VECTORS))]
+            try:
+                written = os.writev(self.fd, head)
+            except BlockingIOError:
+                written = 0
+            self.queued -= written
+            _advance(head, written)
+            self._views.extendleft(reversed(head))
+            if head:
+                return
+
+
+def _advance(views: list[memoryview], written: int) -> None:
+    """Take `written` bytes off the front."""
+    while views and written >= len(views[0]):
+        written -= len(views.pop(0))
+    if written:
+        views[0] = views[0][written:]

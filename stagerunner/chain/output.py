@@ -1,0 +1,87 @@
+"""What goes out besides frames: lines that workers print, and our own standard output, written without ever waiting."""
+
+from __future__ import annotations
+
+import os
+import select
+import selectors
+from collections.abc import Callable
+
+from stagerunner.delivery.takers import StdoutTaker
+from stagerunner.errors import ReaderGone
+from stagerunner.events import Output
+
+LONGEST_LINE = 16384
+"""Bytes of a printed line before it is told in parts."""
+
+
+class Lines:
+    """Cuts what workers print into lines and tells each as an Output event."""
+
+    def __init__(self, tell: Callable[[Output], None]) -> None:
+        self._tell = tell
+        self._rest: dict[tuple[str, int], bytes] = {}
+
+    def __call__(self, stage: str, worker: int, data: bytes) -> None:
+        rest = self._rest.pop((stage, worker), b"") + data
+        *lines, rest = rest.split(b"\n")
+        if rest and (not data or len(rest) > LONGEST_LINE):
+            lines, rest = [*lines, rest], b""
+        if rest:
+            self._rest[stage, worker] = rest
+        for line in lines:
+            self._tell(Output(stage, worker, line.decode(errors="backslashreplace")))
+
+
+class StdoutWriter:
+    """Writes what the taker holds, at most PIPE_BUF bytes each time the descriptor is ready.
+
+    The descriptor may be shared with other processes, so it is never made non-blocking; a write of PIPE_BUF bytes to
+    a pipe that says it is ready doesn't wait.
+    """
+
+    def __init__(self, taker: StdoutTaker, selector: selectors.BaseSelector, fd: int = 1) -> None:
+        self._taker = taker
+        self._selector = selector
+        self._fd = fd
+        self._registered = False
+        self._plain = False
+
+    def watch(self) -> None:
+        """Be told when something can be written, while there is something to write."""
+        if self._plain:
+            self._write_all()
+        elif self._taker.waiting and not self._registered:
+            try:
+                self._selector.register(self._fd, selectors.EVENT_WRITE, self._write)
+                self._registered = True
+            except PermissionError:
+                self._plain = True  # a plain file: it can't be polled and doesn't wait
+                self._write_all()
+        elif not self._taker.waiting and self._registered:
+            self.unwatch()
+
+    def unwatch(self) -> None:
+        if self._registered:
+            self._selector.unregister(self._fd)
+            self._registered = False
+
+    @property
+    def done(self) -> bool:
+        return not self._taker.waiting
+
+    def _write_all(self) -> None:
+        while self._taker.waiting:
+            self._write(limit=2**20)
+
+    def _write(self, limit: int = select.PIPE_BUF) -> None:
+        head = self._taker.waiting[0]
+        try:
+            written = os.write(self._fd, head[:limit])
+        except BrokenPipeError:
+            raise ReaderGone("the reader of standard output has left") from None
+        self._taker.queued -= written
+        if written == len(head):
+            self._taker.waiting.popleft()
+        else:
+            self._taker.waiting[0] = head[written:]

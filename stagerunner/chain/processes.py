@@ -1,0 +1,162 @@
+"""The parent's side of the keeper: start it, hire workers through it, hear how they ended, kill them."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import secrets
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+from stagerunner.chain.hire import Hire
+from stagerunner.chain.keeper import LENGTH, tell
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A worker that is no more. `status` is an exit status, or minus the signal that killed it."""
+
+    identity: int
+    pid: int
+    status: int
+
+    @property
+    def how(self) -> str:
+        return how_ended(self.status)
+
+
+def how_ended(status: int) -> str:
+    """ "SIGKILL" or "exit status 3"."""
+    if status >= 0:
+        return f"exit status {status}"
+    try:
+        return signal.Signals(-status).name
+    except ValueError:
+        return f"signal {-status}"
+
+
+class KeeperLink:
+    """A running keeper. `hash_seed` is the PYTHONHASHSEED every worker of the run shares."""
+
+    def __init__(self, hash_seed: str | None = None) -> None:
+        ours, theirs = socket.socketpair()
+        life, self._life = os.pipe()
+        self._sock = ours
+        self._heard = bytearray()
+        self.pids: dict[int, int] = {}
+        self.gone = False
+        self.answering = True
+        """Whether it has told the end of everybody it was asked to hire."""
+        try:
+            self._process = run_module("stagerunner.chain.keeper", (theirs.fileno(), life), 2, hash_seed)
+        finally:
+            theirs.close()
+            os.close(life)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def fileno(self) -> int:
+        return self._sock.fileno()
+
+    def hire(self, identity: int, hire: Hire, inbound: list[int], outbound: list[int], others: list[int]) -> None:
+        """Have a worker forked that gets these descriptors. Raises OSError when the keeper is gone."""
+        tell(self._sock, (identity, len(inbound), len(outbound), hire), [*inbound, *outbound, *others])
+
+    def hear(self) -> Iterator[Ended]:
+        """What the keeper has said since; sets `gone` when it will say no more. Never waits."""
+        while True:
+            try:
+                data = self._sock.recv(65536, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                break
+            except OSError:
+                data = b""
+            if not data:
+                self.gone = True
+                break
+            self._heard += data
+        yield from self._messages()
+
+    def _messages(self) -> Iterator[Ended]:
+        while len(self._heard) >= 2 * LENGTH.size:
+            end = 2 * LENGTH.size + LENGTH.unpack_from(self._heard)[0]
+            if len(self._heard) < end:
+                return
+            message: tuple[Any, ...] = pickle.loads(self._heard[2 * LENGTH.size : end])
+            del self._heard[:end]
+            if message[0] == "started":
+                self.pids[message[1]] = message[2]
+            else:
+                self.pids.pop(message[1], None)
+                yield Ended(*message[1:])
+
+    def kill_workers(self) -> None:
+        """SIGKILL to the process group of every worker that is not known to have ended."""
+        for pid in self.pids.values():
+            with suppress(OSError):
+                os.killpg(pid, signal.SIGKILL)
+
+    def end_workers(self, patience: float) -> None:
+        """Kill all workers and wait, at most `patience` seconds, until they are gone."""
+        until = monotonic() + patience
+        for _ in self.hear():
+            pass
+        while self.pids and not self.gone and (left := until - monotonic()) > 0:
+            self.kill_workers()
+            select.select([self._sock], [], [], left)
+            for _ in self.hear():
+                pass
+        self.answering = not self.gone and not self.pids
+
+    def close(self) -> None:
+        """Kill everything, and wait for the keeper a moment; a stuck one is killed as well."""
+        self.kill_workers()
+        os.close(self._life)
+        self._sock.close()
+        try:
+            self._process.wait(1)
+        except subprocess.TimeoutExpired:
+            self.kill_workers()
+            self._process.kill()
+            self._process.wait()
+
+
+def run_module(
+    module: str, descriptors: tuple[int, ...], output: int, hash_seed: str | None
+) -> subprocess.Popen[bytes]:
+    """A fresh interpreter that runs this module of ours and is given these descriptors.
+
+    It imports from where we import from. It has a process group of its own, since Ctrl-C is the parent's business;
+    but not a session of its own: a stopped process whose parent is gone is then woken by the kernel, and can do its
+    last duty.
+    """
+    command = [sys.executable, "-P", "-m", module, *map(str, descriptors)]
+    environment = dict(os.environ)
+    if "PYTHONPATH" in environment:
+        command.append(environment["PYTHONPATH"])
+    environment["PYTHONPATH"] = os.pathsep.join(path or os.curdir for path in sys.path)
+    environment["PYTHONHASHSEED"] = hash_seed or environment.get("PYTHONHASHSEED") or new_hash_seed()
+    return subprocess.Popen(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        pass_fds=descriptors,
+        process_group=0,
+    )
+
+
+def new_hash_seed() -> str:
+    """A PYTHONHASHSEED: sets of text then come in the same order in all workers of a run, and in its resumes."""
+    return str(secrets.randbelow(2**32 - 1) + 1)

@@ -1,0 +1,133 @@
+"""The return links: frames come back on N links, and leave here in the order of their sequence."""
+
+from __future__ import annotations
+
+import pickle
+import selectors
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
+
+from stagerunner.chain.frames import BadFrame, Frame
+from stagerunner.chain.links import Inbound
+from stagerunner.chain.worker import ReadyLine
+from stagerunner.window.kinds import END, READY
+
+READS = 8
+"""Reads of one link in a row, before the others get their turn."""
+
+
+class Returns:
+    """What comes back. Frames out of turn are held up to `limit` bytes; then only the link whose turn it is is read."""
+
+    def __init__(self, links: list[Inbound], selector: selectors.BaseSelector, limit: int) -> None:
+        self._links = links
+        self._selector = selector
+        self._limit = limit
+        self._here: list[deque[Frame]] = [deque() for _ in links]
+        self._sequence = 0
+        self._bytes = 0
+        self._fault: BadFrame | None = None
+        self._registered: set[int] = set()
+        self.ended = False
+        """END has come on every link, with nothing missing."""
+        self.broken = False
+        """A link ended, and nothing more is to be had in turn."""
+        self._watch()
+
+    @property
+    def _turn(self) -> int:
+        return self._sequence % len(self._links)
+
+    def turn_is_here(self) -> bool:
+        return bool(self._links) and bool(self._here[self._turn]) and not self.ended
+
+    def frames(self, epoch: int) -> Iterator[Frame]:
+        """The frames whose turn has come. Raises BadFrame."""
+        if not self._links:
+            return
+        while self._here[self._turn] and not self.ended:
+            frame = self._here[self._turn][0]
+            header = frame.header
+            if header.kind == END:
+                self._end(header.sequence)
+                return
+            if header.sequence != self._sequence or header.epoch != epoch:
+                raise BadFrame(f"frame {header.sequence} of epoch {header.epoch} where {self._sequence} was due")
+            self._here[self._turn].popleft()
+            self._bytes -= header.length
+            self._sequence += not header.more
+            self._watch()
+            yield frame
+        if self._fault is not None:
+            raise self._fault
+        self.broken = self._links[self._turn].ended
+
+    def _end(self, frames: int) -> None:
+        if frames != self._sequence:
+            raise BadFrame(f"END after {frames} frames, but {self._sequence} came")
+        heads = [here[0].header.kind if here else None for here in self._here]
+        if all(kind == END for kind in heads):
+            self.ended = True
+        elif any(link.ended and not here for link, here in zip(self._links, self._here, strict=True)):
+            self.broken = True
+
+    def ready_lines(self) -> list[ReadyLine] | None:
+        """The READY of all links, once all of it is here. Raises BadFrame."""
+        if self._fault is not None:
+            raise self._fault
+        if not all(here and not here[-1].header.more for here in self._here):
+            self.broken = any(link.ended for link in self._links)
+            return None
+        lines: dict[tuple[int, int], ReadyLine] = {}
+        for here in self._here:
+            if any(frame.header.kind != READY for frame in here):
+                raise BadFrame("no READY at the beginning")
+            for line in pickle.loads(b"".join(frame.payload for frame in here)):
+                lines[line[0], line[1]] = line
+            here.clear()
+        self._bytes = 0
+        return sorted(lines.values())
+
+    def _watch(self) -> None:
+        """Read the link whose turn it is, and the others while there is room for what they bring."""
+        for number, link in enumerate(self._links):
+            wanted = not link.ended and (number == self._turn or self._bytes < self._limit)
+            if wanted and link.fd not in self._registered:
+                self._selector.register(link.fd, selectors.EVENT_READ, partial(self._read, number))
+                self._registered.add(link.fd)
+            elif not wanted and link.fd in self._registered:
+                self._unwatch(link.fd)
+
+    def _unwatch(self, fd: int) -> None:
+        self._registered.discard(fd)
+        with suppress(KeyError, ValueError):
+            self._selector.unregister(fd)
+
+    def _read(self, number: int) -> None:
+        link = self._links[number]
+        try:
+            for _ in range(READS):
+                if not link.fill():
+                    link.check_empty()
+                    break
+                self._take(number, link)
+        except BlockingIOError:
+            pass
+        except ConnectionError:
+            link.ended = True
+        except BadFrame as fault:
+            self._fault = fault
+            link.ended = True
+        if link.ended or self._bytes >= self._limit:
+            self._watch()
+
+    def _take(self, number: int, link: Inbound) -> None:
+        while (frame := link.take()) is not None:
+            self._here[number].append(frame)
+            self._bytes += frame.header.length
+
+    def close(self) -> None:
+        for fd in list(self._registered):
+            self._unwatch(fd)

@@ -1,0 +1,219 @@
+"""Where splits come from: a splittable source, records the caller gives, or standard input.
+
+A supply is asked for the next split when the window has room, and answers at once: a split, or None when there is
+none now or none any more.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import selectors
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any, NamedTuple, Protocol
+
+from stagerunner.parts.source import Want
+from stagerunner.records import Origin, Split
+
+AHEAD = 4
+"""Splits of standard input that may wait before reading pauses."""
+
+
+class Offer(NamedTuple):
+    """The next split: payload as a worker gets it, bytes, position, most records in it, number of its first record."""
+
+    payload: bytes
+    size: int
+    position: Any = None
+    most: int | None = None
+    base: int | None = None
+
+
+class Supply(Protocol):
+    """Gives splits. `ended`: there will be no more; `error`: why there are no more, if it wasn't the end."""
+
+    error: BaseException | None
+
+    @property
+    def ended(self) -> bool: ...
+    def next(self, want: Want) -> Offer | None: ...
+    def locate(self, payload: bytes, base: int | None, record: int) -> Origin: ...
+    def total(self) -> int | None:
+        """Bytes there are in all, if that is known."""
+
+    def close(self) -> None: ...
+
+
+class GivenRecords:
+    """Records an iterable gives, pickled as they are sent. It may take its time; the clock stands meanwhile."""
+
+    def __init__(self, records: Iterable[Any]) -> None:
+        self._iterator = iter(records)
+        self._count = 0
+        self.ended = False
+        self.error: BaseException | None = None
+
+    def next(self, want: Want) -> Offer | None:
+        if self.ended:
+            return None
+        records: list[Any] = []
+        try:
+            records.extend(islice(self._iterator, want.records))
+        except Exception as error:
+            self.error = error
+        self.ended = len(records) < want.records or self.error is not None
+        return self._offer(records) if records else None
+
+    def _offer(self, records: list[Any]) -> Offer | None:
+        try:
+            payload = pickle.dumps(records, 5)
+        except Exception as error:
+            self.error, self.ended = error, True
+            return None
+        base = self._count
+        self._count += len(records)
+        return Offer(payload, len(payload), None, len(records), base)
+
+    def locate(self, payload: bytes, base: int | None, record: int) -> Origin:
+        return Origin("", None, (base or 0) + record)
+
+    def total(self) -> int | None:
+        return None
+
+    def close(self) -> None:
+        self.ended = True
+
+
+class SourceSplits:
+    """The splits of a splittable source, from `after` on."""
+
+    def __init__(self, source: Any, after: Any) -> None:
+        self._source = source
+        self._after = after
+        self._want = Want()
+        self._wants: list[tuple[int, int]] = []
+        self._again: Iterator[tuple[int, int]] = iter(())
+        self._remembers = False
+        self._splits: Iterator[Split] = iter(self._ask(after))
+        self.ended = False
+        self.error: BaseException | None = None
+
+    def _ask(self, after: Any) -> Any:
+        code = getattr(self._source.splits, "__code__", None)
+        if code is not None and code.co_argcount < 3:
+            return self._source.splits(after)
+        return self._source.splits(after, self._want)
+
+    def rewind(self) -> None:
+        """Begin again, cutting as before."""
+        self._splits, self._again, self.ended = iter(self._ask(self._after)), iter(list(self._wants)), False
+
+    def remember(self) -> None:
+        """Keep how each split was wanted, so that `rewind` can cut the same."""
+        self._remembers = True
+
+    def next(self, want: Want) -> Offer | None:
+        if self.ended:
+            return None
+        before = next(self._again, None)
+        size, records = before or (want.size, want.records)
+        if before is None and self._remembers:
+            self._wants.append((size, records))
+        self._want.size, self._want.records = size, records
+        try:
+            split = next(self._splits, None)
+        except Exception as error:
+            self.error, split = error, None
+        if split is None:
+            self.ended = True
+            return None
+        return Offer(pickle.dumps(split.data, 5), split.size, split.position, split.most)
+
+    def locate(self, payload: bytes, base: int | None, record: int) -> Origin:
+        return _located(self._source, payload, record)
+
+    def total(self) -> int | None:
+        size = getattr(self._source, "size", None)
+        return size() if size is not None else None
+
+    def close(self) -> None:
+        self.ended = True
+
+
+class StandardInput:
+    """Standard input, read when something is there, cut by the source that was given `-` as its path."""
+
+    def __init__(self, source: Any, selector: selectors.BaseSelector, fd: int = 0) -> None:
+        self._source = source
+        self._selector = selector
+        self._fd = fd
+        self._waiting: deque[Split] = deque()
+        self._registered = False
+        self._over = False
+        self.error: BaseException | None = None
+        self._pollable = self._watch()
+
+    @property
+    def ended(self) -> bool:
+        return self._over and not self._waiting
+
+    def _watch(self) -> bool:
+        """Ask to be told when there is something. A plain file can't be polled; it never makes us wait either."""
+        if self._registered or self._over:
+            return True
+        try:
+            self._selector.register(self._fd, selectors.EVENT_READ, self._read)
+        except PermissionError:
+            return False
+        self._registered = True
+        return True
+
+    def _unwatch(self) -> None:
+        if self._registered:
+            self._selector.unregister(self._fd)
+            self._registered = False
+
+    def _read(self) -> None:
+        data = os.read(self._fd, 262144)
+        if data:
+            self._waiting.extend(self._source.feed(data))
+        else:
+            self._over = True
+            self._waiting.extend(self._source.feed_end())
+        if self._over or len(self._waiting) > AHEAD:
+            self._unwatch()
+
+    def next(self, want: Want) -> Offer | None:
+        while not self._pollable and not self._over and not self._waiting:
+            self._read()
+        if not self._waiting:
+            return None
+        split = self._waiting.popleft()
+        if len(self._waiting) <= AHEAD and self._pollable:
+            self._watch()
+        return Offer(pickle.dumps(split.data, 5), split.size, None, split.most)
+
+    def locate(self, payload: bytes, base: int | None, record: int) -> Origin:
+        return _located(self._source, payload, record)
+
+    def total(self) -> int | None:
+        return None
+
+    def close(self) -> None:
+        self._unwatch()
+        self._over = True
+        self._waiting.clear()
+
+
+def _located(source: Any, payload: bytes, record: int) -> Origin:
+    """Where a source record stands, as the source can tell."""
+    locate = getattr(source, "locate", None)
+    if locate is None:
+        return Origin("", None, record)
+    try:
+        found: Origin = locate(Split(pickle.loads(payload), 0), record)
+    except Exception:
+        return Origin("", None, record)
+    return found

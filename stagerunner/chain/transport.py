@@ -1,0 +1,83 @@
+"""What an engine has to do: move frames. All decisions are taken elsewhere (window, evaluate, delivery)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from stagerunner.chain.frames import Frame, Header
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why an epoch is lost: the first death, as far as it can be told.
+
+    stage: the name of the group; worker: from 0; how: "SIGKILL", "exit status 3", or what was wrong.
+    index: the first stage's index, -1 when no worker is to blame. split, origin, ordinal: the record the worker was
+    at, -1 where that isn't known; first, last: the source records it had in hand. state: what it was doing, in words.
+    overdue: it was not dead, but over its time limit.
+    """
+
+    stage: str
+    worker: int
+    pid: int
+    how: str
+    index: int = -1
+    split: int = -1
+    origin: int = -1
+    ordinal: int = -1
+    first: int = 0
+    last: int = 0
+    state: str = ""
+    overdue: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """All workers are set up. errors: (group's first stage, worker, pid, text) of those that are not."""
+
+    pids: tuple[tuple[int, int, int], ...]
+    errors: tuple[tuple[int, int, int, str], ...]
+
+
+class Transport(Protocol):
+    """An engine at work. One epoch at a time: `start` begins one, killing what is left of the one before."""
+
+    ready: Ready | None
+    """Set once every worker has spoken."""
+    ended: bool
+    """END has come back, with nothing missing."""
+    trouble: Trouble | None
+    """The epoch is lost."""
+
+    def start(self, epoch: int, snapshots: dict[int, Any]) -> None:
+        """Begin an epoch."""
+
+    def send(self, header: Header, notes: bytes, body: bytes) -> None:
+        """Send a frame on its way; never waits."""
+
+    def end(self, frames: int) -> None:
+        """Send END: so many frames were sent in this epoch."""
+
+    def arrivals(self) -> Iterator[Frame]:
+        """The frames that have come back since, in order of their sequence."""
+
+    @property
+    def busy(self) -> bool:
+        """There is work to do at once: don't wait for descriptors."""
+
+    def deadline(self) -> float | None:
+        """Seconds until something has to be looked at, or None."""
+
+    def look(self) -> None:
+        """Look at clocks and deadlines; may set `trouble`."""
+
+    def clocks(self) -> list[tuple[int, int, int, int, int, int]]:
+        """Per stage: (index, nanoseconds of work, codec, wait, block; workers)."""
+
+    def teardown_failures(self) -> list[str]:
+        """Workers that failed while closing, after everything had been delivered."""
+
+    def close(self) -> None:
+        """Kill and release everything."""

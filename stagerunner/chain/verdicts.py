@@ -1,0 +1,97 @@
+"""Who is to blame: the root cause among several deaths, and who is over its time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from time import monotonic_ns
+
+from stagerunner.chain.hire import Hire
+from stagerunner.chain.meters import (
+    CODING,
+    FIRST,
+    FLUSHING,
+    LAST,
+    LEFT,
+    ORDINAL,
+    ORIGIN,
+    RECORD,
+    SETTING_UP,
+    SINCE,
+    SPLIT,
+    STARTING,
+    STATE,
+    STATES,
+    WORKING,
+    Page,
+)
+from stagerunner.chain.processes import Ended
+from stagerunner.chain.transport import Trouble
+
+
+def blame(deaths: list[Ended], hires: Mapping[int, Hire], page: Page, why: str) -> Trouble:
+    """The first death that isn't a consequence; ties go to the signalled one, then to the earlier stage."""
+    causes = [death for death in deaths if not _left(hires[death.identity], page) and death.status != 0]
+    causes = causes or [death for death in deaths if not _left(hires[death.identity], page)]
+    if not causes:
+        return Trouble("", 0, 0, why)
+    cause = min(causes, key=lambda death: (death.status >= 0, _index(hires[death.identity])))
+    return trouble_of(hires[cause.identity], page, cause.pid, cause.how)
+
+
+def trouble_of(hire: Hire, page: Page, pid: int, how: str, *, overdue: bool = False) -> Trouble:
+    """What a worker's slots say about it: the record it was at, or at least the frame it had in hand."""
+    at = max(range(len(hire.slots)), key=lambda n: _telling(page.slot(hire.slots[n]).words))
+    words = page.slot(hire.slots[at]).words
+    holding, inside = words[STATE] in (WORKING, CODING, FLUSHING), words[RECORD] > 0
+    return Trouble(
+        stage=hire.names[at] if hire.names else "copy",
+        worker=hire.number,
+        pid=pid,
+        how=how,
+        index=hire.works[at].index if hire.works else 0,
+        split=words[SPLIT] if holding else -1,
+        origin=words[ORIGIN] if holding and inside else -1,
+        ordinal=words[ORDINAL] if holding and inside else -1,
+        first=words[FIRST],
+        last=words[LAST],
+        state=STATES.get(words[STATE], ""),
+        overdue=overdue,
+    )
+
+
+def _telling(words: memoryview) -> tuple[bool, bool, int]:
+    """How much a slot tells: inside a call before merely holding a frame before anything else; the latest wins."""
+    return words[RECORD] > 0, words[STATE] in (WORKING, CODING, FLUSHING), words[SINCE]
+
+
+def overdue(hires: Mapping[int, Hire], page: Page, pids: Mapping[int, int], since: int) -> Trouble | None:
+    """The first worker over the `timeout` or `start_timeout` of its stage. Async stages see to their own timeouts.
+
+    since: nanoseconds of the monotonic clock before which no time counts (everybody may have been suspended).
+    """
+    now = monotonic_ns()
+    for identity, hire in hires.items():
+        for place, slot in enumerate(hire.slots):
+            words = page.slot(slot).words
+            limit = _limit(hire, place, words[STATE], words[RECORD])
+            began = max(words[SINCE], since)
+            if limit is not None and now - began > limit * 1e9:
+                how = f"its time limit of {limit:g} s"
+                return trouble_of(hire, page, pids.get(identity, 0), how, overdue=True)
+    return None
+
+
+def _limit(hire: Hire, place: int, state: int, record: int) -> float | None:
+    if state in (STARTING, SETTING_UP):
+        return hire.start_timeout
+    if not hire.works or hire.works[place].form.awaited:
+        return None
+    return hire.works[place].timeout if state == FLUSHING or (state == WORKING and record) else None
+
+
+def _left(hire: Hire, page: Page) -> bool:
+    return any(page.slot(slot).words[LEFT] for slot in hire.slots)
+
+
+def _index(hire: Hire) -> int:
+    return hire.works[0].index if hire.works else 0

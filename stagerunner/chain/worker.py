@@ -1,0 +1,213 @@
+"""A worker: reads frames in sequence, lets its station work on them, writes what comes of it in sequence.
+
+Frame s goes to worker s mod N of every group, so a worker knows which link brings its next frame. It never waits for
+anything but that link and the link it writes to. It leaves with status 0 after END and in no other way: a link that
+ends without END means that a neighbour has died, and the worker leaves with status GONE.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+from time import monotonic_ns as now
+
+from stagerunner.chain.frames import CONTROL, MORE, BadFrame, Frame, Header
+from stagerunner.chain.hire import Hire
+from stagerunner.chain.links import Inbound, send
+from stagerunner.chain.meters import BLOCKED, LEFT, WAITING, Page
+from stagerunner.chain.station import Station
+from stagerunner.evaluate.loading import load
+from stagerunner.parts.files import know
+from stagerunner.window.kinds import END, READY
+
+GONE = 70
+"""Exit status of a worker whose neighbour left without END, or sent what is no frame."""
+
+OURS = __file__.removesuffix("worker.py").removesuffix(f"chain{os.sep}")
+"""The package's own folder: frames of ours are of no use to whoever reads a traceback."""
+
+ReadyLine = tuple[int, int, int, str]
+"""(index of the group's first stage, worker, pid, error text or "")."""
+
+
+class Left(Exception):
+    """A neighbour left without END."""
+
+
+class Worker:
+    """The loop of one worker over its links."""
+
+    def __init__(self, hire: Hire, inbound: list[int], outbound: list[int], page: Page) -> None:
+        self._hire = hire
+        self._page = page
+        self._station = Station(hire, page)
+        self._in = {number: Inbound(fd, hire.limit) for number, fd in zip(hire.inbound, inbound, strict=True)}
+        self._out = dict(zip(hire.outbound, outbound, strict=True))
+        self._sequence = hire.number
+
+    def run(self) -> None:
+        """From setup to END. Raises Left or BadFrame when the links don't end as they should."""
+        self._ready(self._setup())
+        while True:
+            frame = self._next()
+            if frame.header.kind == END:
+                self._end(frame)
+                break
+            self._work(frame)
+        self._station.close()
+        call_hooks(self._hire.stopping_hooks, self._hire)
+
+    def _setup(self) -> str:
+        """Set up; the error as text, or ""."""
+        try:
+            call_hooks(self._hire.started_hooks, self._hire)
+            self._station.setup()
+            forward_logging()
+        except BaseException as error:
+            return describe(error)
+        return ""
+
+    def _ready(self, error: str) -> None:
+        """Collect READY from every inbound link, add our own line, send it on every outbound link."""
+        first = self._hire.works[0].index if self._hire.works else 0
+        lines: dict[tuple[int, int], ReadyLine] = {}
+        for link in self._in.values():
+            for line in read_lines(link):
+                lines[line[0], line[1]] = line
+        lines[first, self._hire.number] = (first, self._hire.number, os.getpid(), error)
+        data = pickle.dumps(list(lines.values()), 5)
+        for fd in self._out.values():
+            send_pieces(fd, Header(READY, 0, self._hire.epoch, 0), data)
+
+    def _next(self) -> Frame:
+        """The next frame in sequence, or the END that comes in its place."""
+        frame = self._read(self._in[self._sequence % self._hire.upstream])
+        header = frame.header
+        if header.kind != END and header.sequence != self._sequence:
+            raise BadFrame(f"frame {header.sequence} where {self._sequence} was due")
+        if header.epoch != self._hire.epoch:
+            raise BadFrame(f"a frame of epoch {header.epoch} in epoch {self._hire.epoch}")
+        return frame
+
+    def _read(self, link: Inbound) -> Frame:
+        started = now()
+        frame = link.read()
+        self._station.slots[0].add(0, 0, now() - started, 0, 0, 0)
+        if frame is None:
+            raise Left("a neighbour left without END")
+        return frame
+
+    def _work(self, frame: Frame) -> None:
+        """One frame with all its pieces, to where its sequence says."""
+        fd = self._out[self._sequence % self._hire.downstream]
+        link = self._in[self._sequence % self._hire.upstream]
+        while True:
+            for header, notes, body in self._station.feed(frame):
+                self._write(fd, header, notes, body)
+            if not frame.header.more:
+                break
+            frame = self._read(link)
+        for slot in self._station.slots:
+            slot.state(WAITING)
+        self._sequence += self._hire.width
+
+    def _write(self, fd: int, header: Header, notes: bytes, body: bytes) -> None:
+        slot = self._station.slots[-1]
+        slot.state(BLOCKED)
+        started = now()
+        send(fd, header, notes, body)
+        slot.add(0, 0, 0, now() - started, 0, 0)
+
+    def _end(self, frame: Frame) -> None:
+        """END on one link: nothing of ours may be missing, and every other link must say END too."""
+        if frame.header.sequence != 0 and self._sequence <= frame.header.sequence - 1:
+            raise BadFrame(f"END after frame {frame.header.sequence - 1}, but {self._sequence} never came")
+        came = self._in[self._sequence % self._hire.upstream]
+        for link in self._in.values():
+            if link is not came and self._read(link).header.kind != END:
+                raise BadFrame("a frame behind the last one")
+        for fd in self._out.values():
+            send(fd, Header(END, 0, self._hire.epoch, frame.header.sequence))
+
+
+def read_lines(link: Inbound) -> list[ReadyLine]:
+    """The READY of one link, put together from its pieces."""
+    data = bytearray()
+    while True:
+        frame = link.read()
+        if frame is None:
+            raise Left("a neighbour left before it was ready")
+        if frame.header.kind != READY:
+            raise BadFrame("no READY at the beginning")
+        data += frame.payload
+        if not frame.header.more:
+            return pickle.loads(data) if data else []
+
+
+def send_pieces(fd: int, header: Header, data: bytes) -> None:
+    """A control frame in as many pieces as it needs, each written at once or not at all."""
+    for number, start in enumerate(range(0, max(1, len(data)), CONTROL)):
+        more = MORE if start + CONTROL < len(data) else 0
+        send(fd, header._replace(piece=number, flags=more), data[start : start + CONTROL])
+
+
+def call_hooks(targets: tuple[str, ...], hire: Hire) -> None:
+    """The worker hooks of plugins: plain functions, called with as many arguments as they take."""
+    for target in targets:
+        function = load(target)
+        code = function.__code__
+        given = {"stage": "+".join(hire.names), "worker": hire.number}
+        function(**{name: value for name, value in given.items() if name in code.co_varnames[: code.co_argcount]})
+
+
+def describe(error: BaseException) -> str:
+    """An error of the user's code as text: its type, message, and the last lines of user code it came through."""
+    head, frames = f"{type(error).__name__}: {_message(error)}", []
+    at = error.__traceback__
+    while at is not None:
+        file = at.tb_frame.f_code.co_filename
+        if not file.startswith(("<frozen", OURS)):
+            frames.append(f"  {file}:{at.tb_lineno} in {at.tb_frame.f_code.co_name}")
+        at = at.tb_next
+    return "\n".join([head, *frames[-4:]])
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except BaseException:
+        return "<unprintable>"
+
+
+def forward_logging() -> None:
+    """If anything here logs, let it come out as lines, which the parent labels. Logging itself is not imported."""
+    logging = sys.modules.get("logging")
+    if logging is not None:
+        logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+
+
+def main(hire: Hire, inbound: list[int], outbound: list[int], meters: int) -> int:
+    """A worker's life, in the process the keeper has forked for it; its exit status."""
+    os.environ.update(dict(hire.env))
+    know(hire.files)
+    page = Page(meters, hire.slot_count)
+    os.close(meters)
+    worker = Worker(hire, inbound, outbound, page)
+    try:
+        worker.run()
+    except (Left, BrokenPipeError):
+        leave(page, hire)
+        return GONE
+    except BadFrame as fault:
+        os.write(2, f"protocol fault: {fault}\n".encode())
+        return GONE + 1
+    finally:
+        sys.stdout.flush()
+    return 0
+
+
+def leave(page: Page, hire: Hire) -> None:
+    """Mark our slots: we leave because a neighbour left, so we are not the cause."""
+    for number in hire.slots:
+        page.slot(number).words[LEFT] = 1

@@ -1,0 +1,33 @@
+"""The command line: one file per verb. A command is imported when it is called, so this table is all that `--help` needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A command as the front page shows it. `target` is "module:command", a click command."""
+
+    section: str
+    usage: str
+    summary: str
+    target: str
+
+
+VERBS = {
+    "run": Verb("Everyday", "run FILE", "run a chain", "stagerunner.cli.run:command"),
+    "check": Verb(
+        "Everyday", "check FILE…", "find mistakes in chains without running them", "stagerunner.cli.check:command"
+    ),
+    "show": Verb("Look inside", "show FILE", "print the chain as it will run", "stagerunner.cli.show:command"),
+    "stages": Verb(
+        "Stages and plugins",
+        "stages [show NAME]",
+        "list stages, sources and sinks, or explain one",
+        "stagerunner.cli.stages:command",
+    ),
+    "plugins": Verb("Stages and plugins", "plugins", "list plugins and what they add", "stagerunner.cli.plugins:command"),
+}
+OFFERED = "stagerunner.cli.offered:offered_command"
+"""Where to ask for a command that is not in the table: a plugin may offer it."""

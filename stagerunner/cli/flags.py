@@ -1,0 +1,124 @@
+"""Flags that several commands share, and the command that shows its flags under headings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any, TypeVar
+
+import click
+
+from stagerunner.cli.streams import Streams
+from stagerunner.runner import Request
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Flag(click.Option):
+    """An option that stands under a heading of the help page."""
+
+    def __init__(self, *names: Any, heading: str = "Options", **settings: Any) -> None:
+        super().__init__(*names, **settings)
+        self.heading = heading
+
+
+class Command(click.Command):
+    """A command whose help page groups its options by heading."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                sections.setdefault(getattr(parameter, "heading", "Options"), []).append(record)
+        for heading, records in sections.items():
+            with formatter.section(heading):
+                formatter.write_dl(records)
+
+
+def flag(heading: str, *names: str, **settings: Any) -> Callable[[F], F]:
+    """`click.option` under a heading."""
+    return click.option(*names, cls=Flag, heading=heading, **settings)
+
+
+def together(*flags: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Several decorators as one; the first stands first in the help."""
+
+    def decorate(function: F) -> F:
+        for one in reversed(flags):
+            function = one(function)
+        return function
+
+    return decorate
+
+
+def _kept(field: str, value_of: Callable[[Any], Any] = lambda value: value) -> Callable[..., None]:
+    """A callback that leaves a flag's value in the streams, where it isn't the default."""
+
+    def keep(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
+        if value and ctx.get_parameter_source(str(parameter.name)) is not click.core.ParameterSource.DEFAULT:
+            setattr(ctx.ensure_object(Streams), field, value_of(value))
+
+    return keep
+
+
+SEEN = "What you see (always on standard error)"
+CHANGED = "Changing the chain for this call"
+
+color = click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    expose_value=False,
+    callback=_kept("color"),
+    help="auto: on a terminal, unless NO_COLOR is set.",
+    cls=Flag,
+    heading=SEEN,
+)
+verbose = flag(
+    SEEN, "-v", "--verbose", is_flag=True, expose_value=False, callback=_kept("verbose"), help="Say more."
+)
+log_format = flag(
+    SEEN,
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    expose_value=False,
+    callback=_kept("json", lambda value: value == "json"),
+    help="json: each line is an object.",
+)
+plugins = flag(
+    CHANGED,
+    "-p",
+    "plugins",
+    multiple=True,
+    metavar="PLUGIN",
+    help="Load a plugin: a package, ./file.py, or no:NAME to keep one out.  [repeatable]",
+)
+changes = together(
+    flag(
+        CHANGED,
+        "--var",
+        "vars",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Give a variable of the chain a value.  [repeatable]",
+    ),
+    flag(
+        CHANGED,
+        "--set",
+        "sets",
+        multiple=True,
+        metavar="PATH=VALUE",
+        help="Set any value, as in stages.parse.workers=8.  [repeatable]",
+    ),
+    plugins,
+)
+talk = together(verbose, color)
+as_json = flag("Options", "--json", "json", is_flag=True, help="Print JSON.")
+
+
+def request_of(given: dict[str, Any]) -> Request:
+    """The request that the flags of a command make; flags that are none of its business are passed over."""
+    known = {field.name for field in fields(Request)}
+    return Request(**{name: value for name, value in given.items() if name in known})

@@ -1,0 +1,124 @@
+"""`stagerunner run FILE`: run a chain from its source to its sink."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from stagerunner.cli import flags
+from stagerunner.cli.flags import SEEN, Command, flag
+from stagerunner.cli.planned import show_plan
+from stagerunner.cli.streams import Streams
+from stagerunner.cli.summaries import SummaryFile
+from stagerunner.errors import ReaderGone, StagerunnerError
+from stagerunner.events import Summary
+from stagerunner.plan.promise import source_sort
+from stagerunner.runner import Chain, prepare
+from stagerunner.views.choice import BUILT_IN, chosen_view, open_view
+from stagerunner.views.closing import closing
+from stagerunner.views.listener import Listener
+from stagerunner.views.log import JsonLog, TextLog
+from stagerunner.views.plain import Silent
+
+_ENDS = "What goes in and out"
+_HOW = "How it runs"
+_EXIT_CODES = """\b
+Exit codes:
+  0 done · 1 run failed · 2 usage or config mistake
+  3 done, but with dead letters (unless allowed) · 70 a fault of stagerunner
+  73 another run owns this output · 75 stopped, can be resumed
+  129/130/143 hangup, Ctrl-C, SIGTERM · 141 reader gone"""
+
+
+@click.command(cls=Command, epilog=_EXIT_CODES)
+@click.argument("file")
+@flag(_ENDS, "-i", "--source", metavar="PART", help="Read from here: a path, a glob, -, or NAME:key=value.")
+@flag(_ENDS, "-o", "--sink", metavar="PART", help="Write here.")
+@flag(_ENDS, "-n", "--limit", metavar="N", type=click.IntRange(min=0), help="Stop after N source records.")
+@flag(_ENDS, "--only", metavar="STAGE[..STAGE]", help="Run just this piece of the chain.")
+@flags.changes
+@flag(_HOW, "--dry-run", is_flag=True, help="Check, print the plan, run nothing.")
+@flag(_HOW, "--engine", metavar="NAME", help="process, or inline: all in this process, so breakpoint() works.")
+@flag(_HOW, "--resume", is_flag=True, help="Go on where a stopped run of this chain left off.")
+@flag(_HOW, "--force-resume", is_flag=True, help="Go on even if the chain was changed since.")
+@flag(_HOW, "--journal", metavar="PATH", help="Keep the journal here.")
+@flag(_HOW, "--allow-dead-letters", is_flag=True, help="Exit 0, not 3, when there are dead letters.")
+@flag(SEEN, "--progress", metavar="WHAT", help="auto, live, plain, json or none; auto: live on a terminal.")
+@flag(SEEN, "--summary", metavar="FILE", help="Write the summary as JSON; - is standard output.")
+@flag(SEEN, "-q", "--quiet", is_flag=True, help="No progress, no closing summary.")
+@flags.verbose
+@flags.log_format
+@flags.color
+@click.pass_obj
+def command(
+    streams: Streams,
+    file: str,
+    dry_run: bool,
+    progress: str | None,
+    summary: str | None,
+    quiet: bool,
+    **given: Any,
+) -> int:
+    """Run the chain in FILE.
+
+    With no `source:` or `sink:` in the file it reads standard input and writes standard output, a record a line.
+    """
+    chain = prepare(Path(file), flags.request_of(given))
+    streams.conceal(chain.plan.secrets)
+    written = SummaryFile.of(summary, chain.plan)
+    if dry_run:
+        show_plan(chain.plan, streams.err())
+        return 0
+    _say_what_is_read(chain, streams, quiet=quiet)
+    listener = _listener(chain, streams, progress or ("none" if quiet else "auto"), quiet=quiet)
+    outcome = None
+    try:
+        outcome = chain.execute(listener, signals=True)
+    except StagerunnerError as error:
+        outcome = error.summary
+        raise
+    finally:
+        listener.close()
+        if outcome is not None:
+            written.write(outcome)
+            _close(outcome, chain, streams, quiet=quiet)
+    return outcome.exit_code
+
+
+def _say_what_is_read(chain: Chain, streams: Streams, *, quiet: bool) -> None:
+    if not quiet and source_sort(chain.plan.source) == "stdin" and sys.stdin.isatty():
+        streams.err().line("reading from the keyboard; Ctrl-D ends it, -i FILE reads a file")
+
+
+def _listener(chain: Chain, streams: Streams, progress: str, *, quiet: bool) -> Listener:
+    console, plan = streams.err(), chain.plan
+    if progress == "auto" and streams.json:
+        progress = "none"
+    spec = chosen_view(progress, chain.catalog.views, terminal=_can_draw())
+    workers = {stage.name: stage.settings.workers for stage in plan.stages}
+    told = spec is not BUILT_IN["none"] and not quiet
+    log = JsonLog(console) if streams.json else TextLog(workers, told=told, verbose=streams.verbose)
+    return Listener(log, Silent(console, plan), lambda: open_view(spec, console, plan))
+
+
+def _can_draw() -> bool:
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def _close(outcome: Summary, chain: Chain, streams: Streams, *, quiet: bool) -> None:
+    """The closing summary. A reader that has left is told nothing."""
+    if quiet or outcome.exit_code == ReaderGone.exit_code:
+        return
+    console = streams.err()
+    if streams.json:
+        console.line(console.json({"event": "summary", **outcome.as_json()}))
+        return
+    alone = [stage.name for stage in chain.plan.stages if stage.work.form.state]
+    width = shutil.get_terminal_size().columns if console.stream.isatty() else None
+    for line in closing(outcome, alone=alone, width=width):
+        console.line(*line)

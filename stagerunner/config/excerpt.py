@@ -1,0 +1,94 @@
+"""One line of a text, fit to be shown: secrets masked, nothing in it that a terminal would act upon, not too long."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+WIDEST = 100
+"""Characters of a line that are shown; the caret is among them."""
+MASKED = "***"
+
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufff9-\ufffb]")
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """`text` as it is shown; the caret stands `offset` cells from its beginning and is `width` cells wide."""
+
+    text: str
+    offset: int
+    width: int
+
+
+class Mask:
+    """Puts `***` in the place of secrets, each line of one by itself."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        whole = {secret for secret in secrets if secret.strip()}
+        lines = {line for secret in whole for line in secret.splitlines() if len(line.strip()) > 3}
+        longest_first = sorted(whole | lines, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+
+    def __call__(self, text: str) -> str:
+        return self._pattern.sub(MASKED, text) if self._pattern else text
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Where the secrets stand."""
+        return [found.span() for found in self._pattern.finditer(text)] if self._pattern else []
+
+
+def visible(text: str) -> str:
+    """The text with control and invisible characters made visible, one character for each."""
+    return text if text.isascii() and text.isprintable() else _UNSEEN.sub(_stand_in, text)
+
+
+def _stand_in(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if found[0] == "\t":
+        return "→"
+    return chr(0x2400 + code) if code < 32 else "\u2421" if code == 127 else "\ufffd"
+
+
+def excerpt(line: str, column: int, width: int, mask: Mask) -> Excerpt:
+    """What of a line is shown around the caret, which stands at `column` (from 1) and is `width` characters wide."""
+    line, start, end = _masked(line, column - 1, column - 1 + width, mask)
+    begin, stop = _window(len(line), start, end)
+    before, inside = visible(line[begin:start]), visible(line[start : min(end, stop)])
+    head, tail = "…" if begin else "", "…" if stop < len(line) else ""
+    text = head + before + inside + visible(line[max(begin, min(end, stop)) : stop]) + tail
+    return Excerpt(text.rstrip(), _cells(head + before) + max(0, start - len(line)), max(1, _cells(inside)))
+
+
+def _masked(line: str, start: int, end: int, mask: Mask) -> tuple[str, int, int]:
+    """The line without its secrets, and where the caret's start and end have moved to."""
+    for begin, stop in reversed(mask.spans(line)):
+        line = line[:begin] + MASKED + line[stop:]
+        start, end = (_moved(place, begin, stop) for place in (start, end))
+    return line, start, max(start + 1, end)
+
+
+def _moved(place: int, begin: int, stop: int) -> int:
+    if place <= begin:
+        return place
+    return place + len(MASKED) - (stop - begin) if place >= stop else begin + len(MASKED)
+
+
+def _window(length: int, start: int, end: int) -> tuple[int, int]:
+    """Which part of a long line is shown: the caret with as much before it as fits."""
+    if length <= WIDEST:
+        return 0, length
+    begin = max(0, min(start - WIDEST // 3, length - WIDEST))
+    begin = begin if start > WIDEST // 2 or end > WIDEST else 0
+    return begin, min(length, begin + WIDEST)
+
+
+def _cells(text: str) -> int:
+    """How wide a text is on a terminal."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(one) else 2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text
+    )

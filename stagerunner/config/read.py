@@ -1,0 +1,119 @@
+"""A path or a text → Config: read, overridden, filled in, checked against the grammar. Mistakes are collected."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from stagerunner.config.grammar import read_root
+from stagerunner.config.model import Config
+from stagerunner.config.overrides import Given, read_overrides, replace_end, set_paths, set_variables
+from stagerunner.config.page import MOST_BYTES
+from stagerunner.config.variables import fill
+from stagerunner.config.yaml12 import read_yaml
+from stagerunner.errors import Mark, Mistake
+from stagerunner.nodes import Mapping, Node
+from stagerunner.options.wording import called
+
+TEXT = "<text>"
+"""The file name of a config that was given as text."""
+
+
+def read_config(
+    source: str | Path,
+    *,
+    vars: Given = (),
+    sets: Given = (),
+    source_override: str | None = None,
+    sink_override: str | None = None,
+) -> Config:
+    """The config in a file, or in a text with a newline in it. Never raises: what is wrong is in its `mistakes`.
+
+    vars, sets: `NAME=VALUE` and `PATH=VALUE` as the command line has them, or plain data by name and by path.
+    source_override, sink_override: what `-i` and `-o` say. If there is nothing to be read the root is empty.
+    """
+    mistakes: list[Mistake] = []
+    config = _empty(source)
+    root = _root(source, config.file, mistakes)
+    if root is None:
+        return replace(config, mistakes=in_order(mistakes, config.file))
+    root = set_paths(root, read_overrides(sets, "set", mistakes), mistakes)
+    root = set_variables(root, read_overrides(vars, "var", mistakes), mistakes)
+    for key, flag, argument in (("source", "-i", source_override), ("sink", "-o", sink_override)):
+        if argument is not None:
+            root = replace_end(root, key, argument, flag, mistakes)
+    filled = fill(root, os.environ)
+    config = replace(config, secrets=filled.secrets, masked=filled.masked)
+    config = read_root(filled.root, config)
+    found = [*mistakes, *filled.mistakes, *config.mistakes]
+    return replace(config, mistakes=in_order(found, config.file))
+
+
+def _empty(source: str | Path) -> Config:
+    """A config that says nothing yet."""
+    here = Path.cwd()
+    bases = dict.fromkeys(("-i", "-o", "--set", "set"), here)
+    if is_text(source):
+        return Config(TEXT, here, Mapping((), Mark(TEXT)), "chain", bases=bases)
+    path = Path(source)
+    return Config(str(source), here / path.parent, Mapping((), Mark(str(source))), path.stem, bases=bases)
+
+
+def is_text(source: str | Path) -> bool:
+    """Whether it is a config itself, and not the path of one."""
+    return isinstance(source, str) and "\n" in source
+
+
+def _root(source: str | Path, file: str, mistakes: list[Mistake]) -> Mapping | None:
+    data: str | bytes | Mistake = str(source) if is_text(source) else _file(Path(source), file)
+    if isinstance(data, Mistake):
+        mistakes.append(data)
+        return None
+    root, found = read_yaml(data, file)
+    mistakes += found
+    if isinstance(root, Mapping) or root is None:
+        return root
+    mistakes.append(_no_mapping(root))
+    return None
+
+
+def _no_mapping(root: Node) -> Mistake:
+    fix = "begin with `version: 1` and `stages:`"
+    return Mistake("type", f"a config is a mapping, not {called(root)}", root.mark, fix=fix)
+
+
+def _file(path: Path, file: str) -> bytes | Mistake:
+    """The file's bytes, one more than are allowed at most."""
+    try:
+        with open(path, "rb") as opened:
+            return opened.read(MOST_BYTES + 1)
+    except FileNotFoundError:
+        return Mistake("no-file", f"there is no file {file}", Mark(file), fix=_neighbour(path))
+    except IsADirectoryError:
+        return Mistake("no-file", f"{file} is a folder", Mark(file))
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        return Mistake("no-file", f"{file} can't be read: {why}", Mark(file))
+
+
+def _neighbour(path: Path) -> str:
+    """ "did you mean x.yaml?", where there is such a file beside it."""
+    try:
+        names = [one.name for one in path.parent.iterdir()]
+    except OSError:
+        return ""
+    near = difflib.get_close_matches(path.name, names, n=1)
+    return f"did you mean {path.with_name(near[0])}?" if near else ""
+
+
+def in_order(mistakes: Iterable[Mistake], file: str) -> tuple[Mistake, ...]:
+    """By lines, the file's own first. A value that is wrong already is not told again for what it doesn't fit."""
+    told: dict[tuple[Mark, str], Mistake] = {}
+    for mistake in mistakes:
+        place = replace(mistake.mark, width=1)
+        if (place, "") not in told:
+            told.setdefault((place, mistake.path), mistake)
+    return tuple(sorted(told.values(), key=lambda one: (one.mark.file != file, one.mark.line, one.mark.column)))

@@ -1,0 +1,185 @@
+"""`${vars.x}`, `${env:NAME}`, `${secret:NAME}`, each with `:-default`, and `$$`.
+
+Variables are filled in after parsing, into string values only: whatever they hold, it can't change the structure
+around it, nor a key.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping as Environment
+from dataclasses import dataclass, replace
+
+from stagerunner.config.references import FORMS, PIECE, NotFilled, Reference, measured, reference, typed
+from stagerunner.config.yaml12 import DEEPEST, MOST_NODES
+from stagerunner.errors import Mistake
+from stagerunner.nodes import Mapping, Node, Scalar, Sequence
+from stagerunner.options.wording import shortened
+
+MOST_CHARACTERS = 2**22
+"""How much text all fillings may make together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """The nodes with variables filled in. secrets: what `${secret:…}` read; masked: these and what `${env:…}` read."""
+
+    root: Mapping
+    mistakes: tuple[Mistake, ...]
+    secrets: tuple[str, ...]
+    masked: tuple[str, ...]
+
+
+def fill(root: Mapping, environment: Environment[str, str]) -> Filled:
+    """Fill in the variables everywhere in `root`. Never raises."""
+    filler = Filler(root.get("vars"), environment)
+    filled = filler.mapping(root, "", 0)
+    return Filled(filled, tuple(filler.mistakes), tuple(filler.secrets), tuple(filler.masked))
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A variable's value, filled in itself: how deep it is, and how many nodes."""
+
+    node: Node
+    depth: int
+    count: int
+
+
+class Filler:
+    """Fills nodes. Variables refer to variables, so each is filled when it is first asked for, and kept.
+
+    Nodes, characters and depth are limited: with a few lines of variables a config could grow without end.
+    """
+
+    def __init__(self, declared: Node | None, environment: Environment[str, str]) -> None:
+        self.mistakes: list[Mistake] = []
+        self.secrets: dict[str, None] = {}
+        self.masked: dict[str, None] = {}
+        self._declared = dict(iter(declared)) if isinstance(declared, Mapping) else {}
+        self._environment = environment
+        self._values: dict[str, Value | None] = {}
+        self._open: list[str] = []
+        self._holes = self._nodes = self._characters = 0
+
+    def node(self, node: Node, path: str, depth: int) -> Node:
+        """The node, filled in; `depth` counts the lists, mappings and variables around it."""
+        match node:
+            case Scalar():
+                return self._scalar(node, path, depth) if isinstance(node.value, str) and "$" in node.text else node
+            case Sequence():
+                items = [self.node(item, f"{path}[{n}]", depth + 1) for n, item in enumerate(node.items)]
+                return replace(node, items=tuple(items))
+            case Mapping():
+                return self.mapping(node, path, depth)
+
+    def mapping(self, node: Mapping, path: str, depth: int) -> Mapping:
+        """The same for a mapping; the entries of `vars:` are filled as variables."""
+        if path == "vars" and depth == 1:
+            return replace(node, entries=tuple((key, self._variable(key.text, value)) for key, value in node.entries))
+        entries = (
+            (key, self.node(value, f"{path}.{key.text}" if path else key.text, depth + 1))
+            for key, value in node.entries
+        )
+        return replace(node, entries=tuple(entries))
+
+    def _variable(self, name: str, unfilled: Node) -> Node:
+        value = self._value(name, 1)
+        return value.node if value else unfilled
+
+    def _scalar(self, node: Scalar, path: str, depth: int) -> Node:
+        try:
+            if depth > DEEPEST:
+                raise NotFilled("too-deep", f"variables lead more than {DEEPEST} levels deep")
+            alone = reference(node.text)
+            return self._alone(node, alone, depth) if alone else self._within(node, depth)
+        except NotFilled as error:
+            self._holes += 1
+            if error.code:
+                self.mistakes.append(Mistake(error.code, error.message, node.mark, path, error.fix))
+            return replace(node, written=node.text)
+
+    def _alone(self, node: Scalar, alone: Reference, depth: int) -> Node:
+        """A scalar that is one variable and nothing else takes its type, or its structure."""
+        found = self._read(alone, node, depth)
+        if not isinstance(found, Scalar):
+            return replace(found, mark=node.mark)
+        value = typed(found.text) if isinstance(found.value, str) else found.value
+        return replace(found, value=value, mark=node.mark, quoted=False, written=node.text)
+
+    def _within(self, node: Scalar, depth: int) -> Scalar:
+        """A text with variables in it stays text."""
+        parts: list[Scalar] = []
+
+        def filled(piece: re.Match[str]) -> str:
+            if piece[0] == "$$":
+                return "$"
+            parts.append(self._part(piece[0], node, depth))
+            return parts[-1].text
+
+        text = PIECE.sub(filled, node.text)
+        secret, masked = any(part.secret for part in parts), any(part.masked for part in parts)
+        return replace(node, text=text, value=text, written=node.text, secret=secret, masked=masked)
+
+    def _part(self, written: str, place: Scalar, depth: int) -> Scalar:
+        wanted = reference(written)
+        if wanted is None:
+            raise NotFilled("variable", f"'{shortened(written)}' is no variable", FORMS)
+        found = self._read(wanted, place, depth)
+        if not isinstance(found, Scalar):
+            raise NotFilled("type", f"{shortened(written)} is no single value, so it can't stand inside a text")
+        self._charge(characters=len(found.text))
+        return found
+
+    def _read(self, wanted: Reference, place: Scalar, depth: int) -> Node:
+        """What a variable holds; its default where that is nothing. Raises NotFilled."""
+        found = self._read_environment(wanted, place) if wanted.masked else self._read_vars(wanted.name, depth)
+        nothing = found is None or (isinstance(found, Scalar) and found.value is None)
+        empty = isinstance(found, Scalar) and not found.text
+        if wanted.default is not None and (nothing or empty):
+            return wanted.scalar(wanted.default, place)
+        if found is None or nothing:
+            raise wanted.unset(self._declared)
+        return found
+
+    def _read_environment(self, wanted: Reference, place: Scalar) -> Scalar | None:
+        text = self._environment.get(wanted.name)
+        if text:
+            self.masked[text] = None
+        if text and wanted.secret:
+            self.secrets[text] = None
+        return None if text is None else wanted.scalar(text, place)
+
+    def _read_vars(self, name: str, depth: int) -> Node | None:
+        if name not in self._declared:
+            return None
+        value = self._value(name, depth)
+        if value is None:
+            raise NotFilled
+        self._charge(nodes=value.count)
+        if depth + value.depth > DEEPEST:
+            raise NotFilled("too-deep", f"variables lead more than {DEEPEST} levels deep")
+        return value.node
+
+    def _value(self, name: str, depth: int) -> Value | None:
+        """A declared variable, filled in; None where that failed, which is reported there."""
+        if name in self._open:
+            circle = " → ".join(shortened(one) for one in [*self._open[self._open.index(name) :], name])
+            raise NotFilled("variable-cycle", f"variables go in a circle: {circle}", "give one of them a value")
+        if name not in self._values:
+            holes = self._holes
+            self._open.append(name)
+            node = self.node(self._declared[name], f"vars.{name}", depth + 1)
+            self._open.pop()
+            self._values[name] = None if self._holes > holes else Value(node, *measured(node))
+        return self._values[name]
+
+    def _charge(self, *, nodes: int = 0, characters: int = 0) -> None:
+        """Count what a filling adds; the first one too many is reported."""
+        full = self._nodes > MOST_NODES or self._characters > MOST_CHARACTERS
+        self._nodes += nodes
+        self._characters += characters
+        if full:
+            raise NotFilled
+        if self._nodes > MOST_NODES or self._characters > MOST_CHARACTERS:
+            raise NotFilled("too-large", "variables make this config too large")

@@ -1,0 +1,154 @@
+"""YAML 1.2 → nodes, each with its place.
+
+The reader's events are composed here, not by pyyaml: nothing is ever constructed, sizes are counted as they come in,
+and anchors, tags and doubled keys, which pyyaml takes in silence, are mistakes with a place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+import yaml
+
+from stagerunner.config.page import Page, Unreadable, open_page
+from stagerunner.config.riddles import explain
+from stagerunner.config.scalars import resolve
+from stagerunner.errors import Mark, Mistake
+from stagerunner.nodes import Mapping, Node, Scalar, Sequence
+
+DEEPEST = 64
+MOST_NODES = 100_000
+Event: TypeAlias = Any
+"""One of pyyaml's events: which attributes it has depends on its class."""
+Loader: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def read_yaml(data: bytes | str, file: str, *, lead: str = "", whole: str = "") -> tuple[Node | None, list[Mistake]]:
+    """The nodes of a text (None: it can't be read) and everything wrong with it as YAML. Never raises.
+
+    file: its name in marks. lead: what stands before it in its line; whole: all of that line (see Page).
+    """
+    try:
+        page = open_page(data, file, lead, whole)
+    except Unreadable as unreadable:
+        return None, [unreadable.mistake]
+    composer = Composer(page)
+    try:
+        return composer.document(), composer.mistakes
+    except Unreadable as unreadable:
+        return None, [*composer.mistakes, unreadable.mistake]
+
+
+class Composer:
+    """Composes the events of one page into nodes; `mistakes` are those that didn't stop it."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.mistakes: list[Mistake] = []
+        self._events = self._checked(yaml.parse(page.text, Loader=Loader))
+        self._count = 0
+
+    def document(self) -> Node:
+        """The one document of the page. Raises Unreadable."""
+        root: Node | None = None
+        for event in self._events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                if root is not None:
+                    raise Unreadable(self._second(event))
+                root = self._node(next(self._events), 1)
+        if root is None:
+            raise Unreadable(Mistake("empty", "there is nothing in it", Mark(self.page.file)))
+        return root
+
+    def _checked(self, events: Iterator[Event]) -> Iterator[Event]:
+        """The events, with YAML's riddles turned into plain words."""
+        try:
+            yield from events
+        except yaml.MarkedYAMLError as error:
+            raise Unreadable(explain(error, self.page)) from None
+        except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
+            message = f"this can't be read as YAML: {error}".splitlines()[0]
+            raise Unreadable(Mistake("yaml", message, Mark(self.page.file))) from None
+
+    def _node(self, event: Event, depth: int) -> Node:
+        self._count += 1
+        mark = self.page.span(event.start_mark, event.end_mark)
+        if self._count > MOST_NODES:
+            raise Unreadable(Mistake("too-large", f"a config has at most {MOST_NODES:,} values", mark))
+        if depth > DEEPEST:
+            raise Unreadable(Mistake("too-deep", f"a config is at most {DEEPEST} levels deep", mark))
+        if isinstance(event, yaml.AliasEvent):
+            self._add("alias", "aliases are not allowed", mark, "write the value out, or use `vars:`")
+            return Scalar("", None, mark)
+        self._reject_extras(event, mark)
+        match event:
+            case yaml.SequenceStartEvent():
+                return self._sequence(event, mark, depth)
+            case yaml.MappingStartEvent():
+                return self._mapping(event, mark, depth)
+        return self._scalar(event, mark)
+
+    def _reject_extras(self, event: Event, mark: Mark) -> None:
+        if event.anchor:
+            self._add("anchor", f"anchors are not allowed: &{event.anchor}", mark, "use `vars:` for what is said twice")
+        if event.tag:
+            self._add("tag", f"tags are not allowed: {event.tag}", mark, "remove it; the option's type decides")
+
+    def _scalar(self, event: Event, mark: Mark) -> Scalar:
+        text, quoted = event.value, bool(event.style)
+        if _SURROGATE.search(text):
+            self._add("encoding", "half a surrogate pair is no character", mark)
+            text = _SURROGATE.sub("\ufffd", text)
+        try:
+            return Scalar(text, text if quoted else resolve(text), mark, quoted)
+        except ValueError as error:
+            self._add("number", str(error), mark, "quote it if it is text")
+            return Scalar(text, text, mark, quoted)
+
+    def _sequence(self, start: Event, mark: Mark, depth: int) -> Sequence:
+        items: list[Node] = []
+        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
+            items.append(self._node(event, depth + 1))
+        return Sequence(tuple(items), self._whole(start, event, mark))
+
+    def _mapping(self, start: Event, mark: Mark, depth: int) -> Mapping:
+        entries: dict[str, tuple[Scalar, Node]] = {}
+        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+            key, value = self._node(event, depth + 1), self._node(next(self._events), depth + 1)
+            if not self._is_key(key):
+                continue
+            assert isinstance(key, Scalar)
+            if first := entries.get(key.text):
+                self._doubled(key, first[0])
+            else:
+                entries[key.text] = key, value
+        return Mapping(tuple(entries.values()), self._whole(start, event, mark))
+
+    def _is_key(self, key: Node) -> bool:
+        if not isinstance(key, Scalar) or (not key.quoted and isinstance(key.value, bool | None)):
+            self._add("key", "a key must be text", key.mark, "quote it")
+        elif key.text == "<<" and not key.quoted:
+            self._add("merge", "merge keys are not allowed", key.mark, "write the entries out, or use `vars:`")
+        else:
+            return True
+        return False
+
+    def _second(self, start: Event) -> Mistake:
+        mark = self.page.span(start.start_mark, start.end_mark)
+        return Mistake("documents", "a second document begins here", mark, fix="remove the `---`")
+
+    def _doubled(self, key: Scalar, first: Scalar) -> None:
+        related = ((first.mark, "first one here"),)
+        message = f"key '{key.text[:40]}' given twice"
+        self.mistakes.append(Mistake("duplicate-key", message, key.mark, fix="second one here", related=related))
+
+    def _whole(self, start: Event, end: Event, mark: Mark) -> Mark:
+        """The mark of a list or mapping: all of it where it stands in brackets on one line, else its beginning."""
+        return self.page.span(start.start_mark, end.end_mark) if start.flow_style else replace(mark, width=1)
+
+    def _add(self, code: str, message: str, mark: Mark, fix: str = "") -> None:
+        self.mistakes.append(Mistake(code, message, mark, fix=fix))

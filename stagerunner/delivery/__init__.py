@@ -1,0 +1,1 @@
+"""What comes back, in order, is counted, written and made to stay."""

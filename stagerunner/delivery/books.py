@@ -1,0 +1,76 @@
+"""The books: per stage and end to end, in + created = out + filtered + skipped + dead."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+
+from stagerunner.records import SOURCE, Counts
+
+
+class Books:
+    """Counts of a run with this many stages; the source is booked under SOURCE, the sink under `stages`."""
+
+    def __init__(self, stages: int, *, sink: bool) -> None:
+        self._stages = stages
+        self._sink = sink
+        self.entries = {index: Counts(index) for index in range(SOURCE, stages + 1)}
+
+    def add(self, counts: Iterable[Counts]) -> None:
+        for entry in counts:
+            self.entries[entry.stage].add(entry)
+
+    @property
+    def taken(self) -> int:
+        """Records the source gave, malformed ones included."""
+        return self.entries[SOURCE].taken
+
+    @property
+    def out(self) -> int:
+        """Records that reached the sink, or the caller."""
+        return self.entries[self._last].out
+
+    @property
+    def _last(self) -> int:
+        if self._sink:
+            return self._stages
+        return self._stages - 1 if self._stages else SOURCE
+
+    @property
+    def failed(self) -> int:
+        return sum(entry.skipped + entry.dead for entry in self.entries.values())
+
+    @property
+    def dead(self) -> int:
+        return sum(entry.dead for entry in self.entries.values())
+
+    def records(self) -> dict[str, int]:
+        """End to end: in, created, out, filtered, skipped, dead."""
+        entries = self.entries.values()
+        return {
+            "in": self.taken,
+            "created": sum(entry.created for entry in entries),
+            "out": self.out,
+            "filtered": sum(entry.filtered for entry in entries),
+            "skipped": sum(entry.skipped for entry in entries),
+            "dead": self.dead,
+        }
+
+    @property
+    def balanced(self) -> bool:
+        """Whether each stage's books balance, and each stage took in what the one before gave."""
+        chain = [self.entries[index] for index in range(SOURCE, self._last + 1)]
+        handed = all(before.out == after.taken for before, after in itertools.pairwise(chain))
+        return handed and all(entry.balanced for entry in chain)
+
+    def as_rows(self) -> list[list[object]]:
+        """Plain data for the journal."""
+        return [
+            [e.stage, e.taken, e.created, e.out, e.filtered, e.skipped, e.dead, e.extra] for e in self.entries.values()
+        ]
+
+    def restore(self, rows: Iterable[list[object]]) -> None:
+        """Go on from what the journal kept."""
+        for row in rows:
+            entry = Counts(*row)  # type: ignore[arg-type]
+            self.entries[entry.stage] = entry

@@ -1,0 +1,83 @@
+"""Dead letters: records that could not be processed, one line of JSON each, with why and where from."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from stagerunner.records import Failure, Origin
+
+
+def letter(failure: Failure, stage: str, origin: Origin) -> dict[str, Any]:
+    """A failure as it stands in the file."""
+    line: dict[str, Any] = {
+        "stage": stage,
+        "type": failure.type,
+        "message": failure.message,
+        "origin": {key: value for key, value in origin._asdict().items() if value is not None},
+        "attempts": failure.attempts,
+        "frames": [{"file": frame[0], "line": frame[1], "function": frame[2]} for frame in failure.frames],
+    }
+    if failure.record is None and failure.text:
+        line["text"] = failure.text
+    else:
+        line["record"] = failure.record
+    return line
+
+
+def encode(line: dict[str, Any]) -> bytes:
+    """One line of JSON. What JSON can't say is told as its representation, under `text`."""
+    try:
+        return msgspec.json.encode(line, enc_hook=_as_text) + b"\n"
+    except Exception:
+        record = line.pop("record", None)
+        return msgspec.json.encode({**line, "text": repr(record)[:1000]}) + b"\n"
+
+
+def _as_text(value: Any) -> str:
+    return repr(value)[:1000]
+
+
+class DeadLetters:
+    """The file of a run. Written where it stands; `position` is its length in bytes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._fd = -1
+        self._waiting = bytearray()
+
+    def open(self, position: int | None) -> None:
+        """Start anew, or go on at `position`: what lies behind it belongs to no checkpoint."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        here = os.fstat(self._fd).st_size
+        if position is not None and here < position:
+            raise OSError(f"{self.path} has {here} bytes, but {position} had been written")
+        os.ftruncate(self._fd, position or 0)
+        os.lseek(self._fd, 0, os.SEEK_END)
+
+    def write(self, line: dict[str, Any]) -> None:
+        self._waiting += encode(line)
+        if len(self._waiting) > 65536:
+            self.push()
+
+    def push(self) -> None:
+        """Hand everything to the system."""
+        while self._waiting:
+            written = os.write(self._fd, self._waiting)
+            del self._waiting[:written]
+
+    def sync(self) -> None:
+        os.fsync(self._fd)
+
+    @property
+    def position(self) -> int:
+        return os.lseek(self._fd, 0, os.SEEK_CUR)
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1

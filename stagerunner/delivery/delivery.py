@@ -1,0 +1,144 @@
+"""Delivery: accepted results go to the taker, failures to the dead letters, counts into the books, in this order.
+
+Commit order: dead-letter bytes, sink bytes, journal. The journal may lag the sink, it never leads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from stagerunner.delivery.books import Books
+from stagerunner.delivery.deadletters import DeadLetters, letter
+from stagerunner.delivery.takers import Taker
+from stagerunner.events import RecordFailed
+from stagerunner.records import SOURCE, Counts, Failure, Origin
+
+Locate = Callable[[Any, int], Origin]
+"""(kept split, source record) → where that record stands."""
+
+
+class Row(Protocol):
+    """Where a commit is written down: the journal, or nothing."""
+
+    def write(self, row: dict[str, Any]) -> None: ...
+
+
+class Delivery:
+    """Everything that happens to results, once, in order.
+
+    names: of the stages. limits: stage → most failures before the run ends (`max_errors`). encoded: the last worker
+    encodes for a sink, and books it.
+    """
+
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        taker: Taker,
+        letters: DeadLetters | None,
+        listener: Callable[[Any], None],
+        limits: dict[int, int],
+        *,
+        encoded: bool,
+    ) -> None:
+        self._names = names
+        self._letters = letters
+        self._listener = listener
+        self._limits = limits
+        self._failures: dict[int, int] = {}
+        self.taker = taker
+        self.books = Books(len(names), sink=encoded)
+        self.fatal: Failure | None = None
+        """The failure that ends the run."""
+        self.fatal_origin = Origin("")
+        self.too_many: int | None = None
+        """The stage that had more failures than its `max_errors`."""
+
+    def stage_name(self, index: int) -> str:
+        if index == SOURCE:
+            return "source"
+        return self._names[index] if index < len(self._names) else "sink"
+
+    def results(self, body: memoryview, records: int) -> None:
+        self.taker.take(body, records)
+
+    def failures(self, failures: list[Failure], split: Any, locate: Locate) -> None:
+        for failure in failures:
+            origin = locate(split, failure.origin)
+            if failure.policy == "fail" and self.fatal is None:
+                self.fatal, self.fatal_origin = failure, origin
+            self._book(failure, origin)
+
+    def _book(self, failure: Failure, origin: Origin) -> None:
+        name = self.stage_name(failure.stage)
+        if failure.policy == "dead_letter" and self._letters is not None:
+            self._letters.write(letter(failure, name, origin))
+        if failure.policy != "fail":
+            count = self._failures[failure.stage] = self._failures.get(failure.stage, 0) + 1
+            if count > self._limits.get(failure.stage, count):
+                self.too_many = failure.stage
+        self._listener(
+            RecordFailed(name, failure.type, failure.message, failure.policy, where(origin), failure_text(failure))
+        )
+
+    def counts(self, counts: list[Counts]) -> None:
+        self.books.add(counts)
+
+    def open(self, row: dict[str, Any] | None) -> None:
+        """Start anew, or go on from a journal's row."""
+        if row is not None:
+            self.books.restore(row["books"])
+            self._failures = {int(stage): count for stage, count in row["failures"].items()}
+        if self._letters is not None:
+            self._letters.open(None if row is None else row["letters"])
+        self.taker.open(None if row is None else row["sink"])
+
+    def commit(self, row: dict[str, Any], journal: Row | None, *, power: bool = False) -> None:
+        """Make everything delivered so far stay, and write down how far that is."""
+        if self._letters is not None:
+            self._letters.push()
+            if power:
+                self._letters.sync()
+            row["letters"] = self._letters.position
+        row |= {"books": self.books.as_rows(), "failures": {str(k): v for k, v in self._failures.items()}}
+        if self.taker.keeps == "transaction":
+            row["sink"] = self.taker.position()  # the row goes into the transaction that it describes
+        self.taker.commit(row)
+        if power:
+            self.taker.sync()
+        row["sink"] = self.taker.position()
+        if journal is not None:
+            journal.write(row)
+
+    def finish(self) -> None:
+        self.taker.finish()
+        if self._letters is not None:
+            self._letters.close()
+
+    def abort(self) -> None:
+        """Close, and leave what `--resume` needs."""
+        self.taker.abort()
+        if self._letters is not None:
+            self._letters.push()
+            self._letters.close()
+
+
+def where(origin: Origin) -> str:
+    """An origin in words: "a.jsonl, byte 1042" or "record 18402"."""
+    parts = [origin.name] if origin.name else []
+    if origin.offset is not None:
+        parts.append(f"byte {origin.offset}")
+    if origin.number is not None:
+        parts.append(f"record {origin.number}")
+    return ", ".join(parts)
+
+
+def failure_text(failure: Failure, limit: int = 200) -> str:
+    """The record, short enough for a screen."""
+    if failure.text:
+        return failure.text[:limit]
+    try:
+        text = repr(failure.record)
+    except BaseException:
+        return f"<unprintable {type(failure.record).__name__}>"
+    return text if len(text) <= limit else text[: limit - 1] + "…"

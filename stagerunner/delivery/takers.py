@@ -1,0 +1,121 @@
+"""Who takes the results: a sink, standard output, or the caller."""
+
+from __future__ import annotations
+
+import pickle
+from collections import deque
+from typing import Any, Protocol
+
+from stagerunner.parts.sink import Sink
+
+
+class Taker(Protocol):
+    """Takes the bodies of accepted frames, in order."""
+
+    keeps: str
+
+    def open(self, position: Any) -> None: ...
+    def take(self, body: memoryview, records: int) -> None: ...
+    def full(self) -> bool:
+        """No more should be sent into the chain before some of this has gone."""
+
+    def position(self) -> Any: ...
+    def commit(self, row: Any) -> None: ...
+    def sync(self) -> None: ...
+    def finish(self) -> None: ...
+    def abort(self) -> None: ...
+
+
+class SinkTaker:
+    """A sink: what `encode` gave goes to `write`."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self.keeps: str = sink.keeps
+        self._opened = False
+
+    def open(self, position: Any) -> None:
+        self._sink.open(position)
+        self._opened = True
+
+    def take(self, body: memoryview, records: int) -> None:
+        if records:
+            self._sink.write(body)
+
+    def full(self) -> bool:
+        return False
+
+    def position(self) -> Any:
+        return self._sink.position()
+
+    def commit(self, row: Any) -> None:
+        self._sink.commit(row)
+
+    def sync(self) -> None:
+        sync = getattr(self._sink, "sync", None)
+        if sync is not None:
+            sync()
+
+    def finish(self) -> None:
+        self._sink.finish()
+
+    def abort(self) -> None:
+        if self._opened:
+            self._sink.abort()
+
+
+class _Keepless:
+    """What a taker without a memory has in common."""
+
+    keeps = "nothing"
+
+    def open(self, position: Any) -> None:
+        pass
+
+    def position(self) -> Any:
+        return None
+
+    def commit(self, row: Any) -> None:
+        pass
+
+    def sync(self) -> None:
+        pass
+
+    def finish(self) -> None:
+        pass
+
+    def abort(self) -> None:
+        pass
+
+
+class CallerTaker(_Keepless):
+    """The caller of the Python API: records wait here until they are asked for."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[list[Any]] = deque()
+
+    def take(self, body: memoryview, records: int) -> None:
+        if records:
+            self.waiting.append(pickle.loads(body))
+
+    def full(self) -> bool:
+        return len(self.waiting) > 1
+
+
+class StdoutTaker(_Keepless):
+    """Standard output: bytes wait here until the loop may write without waiting."""
+
+    MOST = 2**20
+    """Bytes that may wait before nothing more is read from the source."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[memoryview] = deque()
+        self.queued = 0
+
+    def take(self, body: memoryview, records: int) -> None:
+        if len(body):
+            self.waiting.append(body)
+            self.queued += len(body)
+
+    def full(self) -> bool:
+        return self.queued > self.MOST

@@ -1,0 +1,1 @@
+"""Engines move frames; every decision about them is taken elsewhere, the same for all engines."""

@@ -1,0 +1,83 @@
+"""How a run is told at its end: its summary, and the one error that is its root cause."""
+
+from __future__ import annotations
+
+from stagerunner.chain.transport import Trouble
+from stagerunner.delivery.books import Books
+from stagerunner.delivery.delivery import Delivery, failure_text, where
+from stagerunner.errors import RunFailed, StageFailed, StagerunnerError, WorkerDied
+from stagerunner.events import StageTotals, Summary
+from stagerunner.plan import Plan
+
+Clock = tuple[int, int, int, int, int, int]
+"""(stage, nanoseconds of work, codec, wait, block, workers)."""
+
+
+def summary_of(
+    plan: Plan,
+    books: Books,
+    clocks: list[Clock],
+    seconds: float,
+    exit_code: int,
+    messages: tuple[str, ...] = (),
+    restarts: int = 0,
+) -> Summary:
+    """What a run has come to."""
+    return Summary(
+        name=plan.name,
+        ok=exit_code == 0,
+        exit_code=exit_code,
+        seconds=seconds,
+        records=books.records(),
+        stages=tuple(_totals(plan, books, clocks, index) for index in range(len(plan.stages))),
+        restarts=restarts,
+        output="" if plan.sink is None else str(plan.sink.options.get("path", plan.sink.name)),
+        dead_letter=str(plan.dead_letter or ""),
+        messages=messages,
+    )
+
+
+def _totals(plan: Plan, books: Books, clocks: list[Clock], index: int) -> StageTotals:
+    entry = books.entries[index]
+    ours = [clock for clock in clocks if clock[0] == index]
+    work, codec, wait, block = (sum(clock[n] for clock in ours) / 1e9 for n in range(1, 5))
+    return StageTotals(
+        plan.stages[index].name,
+        plan.stages[index].settings.workers,
+        entry.taken,
+        entry.created,
+        entry.out,
+        entry.filtered,
+        entry.skipped,
+        entry.dead,
+        work,
+        codec,
+        wait,
+        block,
+        dict(entry.extra),
+    )
+
+
+def trouble_error(trouble: Trouble) -> StagerunnerError:
+    """A death as the error the run ends with."""
+    if trouble.index < 0:
+        return RunFailed(trouble.how)
+    who = f"a worker of {trouble.stage} (worker {trouble.worker + 1}, pid {trouble.pid})"
+    held = f" with record {trouble.origin} of split {trouble.split} in hand" if trouble.origin >= 0 else ""
+    return WorkerDied(f"{who} ended by {trouble.how} while {trouble.state or 'at work'}{held}")
+
+
+def failure_error(delivery: Delivery) -> StagerunnerError | None:
+    """The failure that ends the run, or None."""
+    failure = delivery.fatal
+    if failure is not None:
+        name = delivery.stage_name(failure.stage)
+        lines = [f"{name} failed: {failure.type}: {failure.message}"]
+        place = where(delivery.fatal_origin)
+        lines += [f"  record: {failure_text(failure)}"] if failure.record is not None or failure.text else []
+        lines += [f"  from: {place}"] if place else []
+        lines += [f"  {frame[0]}:{frame[1]} in {frame[2]}" for frame in failure.frames[-4:]]
+        return StageFailed("\n".join(lines), failure)
+    if delivery.too_many is not None:
+        return RunFailed(f"{delivery.stage_name(delivery.too_many)} had more failures than its max_errors allows")
+    return None

@@ -1,0 +1,153 @@
+"""Beginning anew or going on: the journal of an output, and whether it fits what is to be run.
+
+lock ─▶ fingerprint ─▶ what the sink itself says ─▶ truncate ─▶ seek
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from stagerunner.chain.processes import new_hash_seed
+from stagerunner.errors import UsageError
+from stagerunner.events import Notice
+from stagerunner.journal import Entry, Journal, differences, journal_path
+from stagerunner.plan import Plan, PlannedPart, PlannedStage
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """What the call asks for. journal: where it is to be, instead of beside the output."""
+
+    wanted: bool = False
+    forced: bool = False
+    journal: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """How a run begins. row: where the last one stood, or None to start anew. done: there is nothing left to do."""
+
+    journal: Journal | None = None
+    row: dict[str, Any] | None = None
+    hash_seed: str = field(default_factory=new_hash_seed)
+    done: bool = False
+
+
+def begin(plan: Plan, source: Any, sink: Any, resume: Resume, tell: Callable[[Any], None]) -> Beginning:
+    """Take the lock, read the journal and decide. `source`, `sink`: the parent's instances, None where there is none.
+
+    Raises OutputBusy, or UsageError when `--resume` is asked for and can't be had.
+    """
+    reason = cannot_resume(plan, source, sink)
+    if resume.wanted and reason:
+        raise UsageError(f"--resume can't be had: {reason}")
+    path = _path(plan, sink, resume)
+    if path is None:
+        return Beginning()
+    journal = Journal(path, power=plan.run.durability == "power")
+    try:
+        return _decide(plan, source, sink, resume, tell, journal)
+    except BaseException:
+        journal.close()
+        raise
+
+
+def _decide(
+    plan: Plan, source: Any, sink: Any, resume: Resume, tell: Callable[[Any], None], journal: Journal
+) -> Beginning:
+    entry = journal.read()
+    if not resume.wanted:
+        if entry is not None and entry.state != "done":
+            tell(Notice("an unfinished run into this output was set aside; --resume would have gone on with it"))
+        return Beginning(journal)
+    if entry is None:
+        tell(Notice("there is no journal to resume from: starting anew"))
+        return Beginning(journal)
+    _check_fingerprint(entry, fingerprint(plan, source), resume)
+    if entry.state == "finishing":
+        sink.finish()
+        journal.mark("done")
+    if entry.state != "running":
+        tell(Notice("the run was finished already; nothing to do"))
+        return Beginning(journal, _row(entry, sink), entry.hash_seed, done=True)
+    return Beginning(journal, _row(entry, sink), entry.hash_seed)
+
+
+def _row(entry: Entry, sink: Any) -> dict[str, Any]:
+    """A transaction sink is the authority for its row; elsewhere the journal is."""
+    if sink.keeps == "transaction":
+        return sink.last_row() or entry.row
+    return entry.row
+
+
+def cannot_resume(plan: Plan, source: Any, sink: Any) -> str:
+    """Why the run could not be resumed, or "" when it could."""
+    if source is None or getattr(source, "stdin", False):
+        return "the source can't be read twice"
+    if sink is None or sink.keeps == "nothing" or getattr(sink, "stdout", False):
+        return "the sink keeps nothing to go on from"
+    forgetful = [s.name for s in plan.stages if s.work.form.state and not s.work.form.snapshots]
+    if forgetful:
+        return f"{forgetful[0]} has state and no snapshot method"
+    return "" if plan.run.journal != "off" else "the journal is switched off"
+
+
+def _path(plan: Plan, sink: Any, resume: Resume) -> Path | None:
+    """Where the journal stands; None when there is nothing to keep one for."""
+    if resume.journal is not None:
+        return Path(resume.journal)
+    if plan.run.journal not in ("auto", "off"):
+        return (plan.run.journal_base or Path.cwd()) / plan.run.journal
+    target = getattr(sink, "target", None)
+    found = target() if target is not None else None
+    if found is None or plan.run.journal == "off" or getattr(sink, "stdout", False):
+        return None
+    return journal_path(Path(found))
+
+
+def fingerprint(plan: Plan, source: Any) -> dict[str, Any]:
+    """What must be unchanged to go on: the source's identity, every part and its options, and the plugins' code."""
+    return {
+        "format": 1,
+        "source": {**_of(plan.source), "identity": source.identity()} if source is not None else {},
+        "stages": {stage.name: _of(stage) for stage in plan.stages},
+        "order": [stage.name for stage in plan.stages],
+        "sink": _of(plan.sink),
+        "limit": plan.limit,
+    }
+
+
+def _of(part: PlannedPart | PlannedStage | None) -> dict[str, Any]:
+    if part is None:
+        return {}
+    retry = part.settings.retry
+    return {
+        "use": part.use,
+        "with": part.shown,
+        "on_error": part.settings.on_error,
+        "retry": [retry.attempts, retry.delay, retry.factor, retry.max],
+        "code": _code(part.part.target),
+    }
+
+
+def _code(target: str) -> str:
+    """A hash of the file the part comes from."""
+    file = getattr(sys.modules.get(target.partition(":")[0]), "__file__", None)
+    if file is None:
+        return ""
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16]
+
+
+def _check_fingerprint(entry: Entry, now: dict[str, Any], resume: Resume) -> None:
+    changed = differences(entry.fingerprint, now)
+    if changed and not resume.forced:
+        listed = "\n  ".join(changed)
+        raise UsageError(
+            f"what is to be resumed has changed since:\n  {listed}\n"
+            "run without --resume to start anew, or with --force-resume to go on all the same"
+        )

@@ -1,0 +1,233 @@
+"""One run from its plan to its summary: who supplies, who moves, who takes; and what to do when it ends."""
+
+from __future__ import annotations
+
+import selectors
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from time import monotonic
+from types import TracebackType
+from typing import Any
+
+from stagerunner.chain.feeder import Feed
+from stagerunner.chain.loop import Loop
+from stagerunner.chain.output import Lines, StdoutWriter
+from stagerunner.chain.streaming import Stream
+from stagerunner.chain.supply import GivenRecords, SourceSplits, StandardInput, Supply
+from stagerunner.chain.transport import Transport
+from stagerunner.delivery.deadletters import DeadLetters
+from stagerunner.delivery.delivery import Delivery
+from stagerunner.delivery.takers import CallerTaker, SinkTaker, StdoutTaker, Taker
+from stagerunner.engines.closing import failure_error, summary_of, trouble_error
+from stagerunner.engines.resuming import Resume, begin, cannot_resume, fingerprint
+from stagerunner.errors import InternalError
+from stagerunner.evaluate.loading import load
+from stagerunner.events import Checkpoint, Progress, RunStarted, Summary
+from stagerunner.journal import thawed
+from stagerunner.parts.source import is_stream
+from stagerunner.plan import Plan, PlannedPart
+
+NO_RESUME = Resume()
+
+
+class Session:
+    """A run under way. Use it as a context manager: leaving it ends every process, whatever has happened."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        listener: Callable[[Any], None],
+        records: Iterable[Any] | None = None,
+        resume: Resume = NO_RESUME,
+    ) -> None:
+        self.plan = plan
+        self.tell = listener
+        self._records = records
+        self._resume = resume
+        self._open = ExitStack()
+        self._began = monotonic()
+        self._told = self._checked = self._began
+        self._committed = False
+        self._writer: StdoutWriter | None = None
+
+    def __enter__(self) -> Session:
+        with self._open:
+            self._selector = self._open.enter_context(selectors.DefaultSelector())
+            self._build()
+            self._open = self._open.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+    def _build(self) -> None:
+        plan = self.plan
+        self._source, self._sink = source, sink = made(plan.source), made(plan.sink)
+        if source is not None:
+            source.max_record = plan.run.max_record
+        self._beginning = beginning = begin(plan, source, sink, self._resume, self.tell)
+        if beginning.journal is not None:
+            self._open.callback(beginning.journal.close)
+        self.delivery = self._make_delivery(sink)
+        if beginning.done:
+            return
+        self._open.callback(self._release)
+        self.delivery.open(beginning.row)
+        self.supply = self._make_supply(source)
+        self._open.callback(self.supply.close)
+        engine = load(plan.engine_target)()
+        self.transport: Transport = engine.transport(plan, self._selector, Lines(self.tell), beginning.hash_seed)
+        self._open.callback(self.transport.close)
+        self.loop = Loop(plan, self.supply, self.delivery, self.transport, self._selector, self.tell, self._commit)
+        self._start(source)
+
+    def _make_delivery(self, sink: Any) -> Delivery:
+        plan = self.plan
+        self.taker = self._make_taker(sink)
+        letters = DeadLetters(plan.dead_letter) if plan.dead_letter is not None else None
+        limits = {s.work.index: s.settings.max_errors for s in plan.stages if s.settings.max_errors is not None}
+        names = tuple(stage.name for stage in plan.stages)
+        delivery = Delivery(names, self.taker, letters, self.tell, limits, encoded=plan.sink is not None)
+        if self._beginning.row is not None:
+            delivery.books.restore(self._beginning.row["books"])
+        return delivery
+
+    def _make_taker(self, sink: Any) -> Taker:
+        if sink is None:
+            return CallerTaker()
+        if getattr(sink, "stdout", False):
+            taker = StdoutTaker()
+            self._writer = StdoutWriter(taker, self._selector)
+            return taker
+        return SinkTaker(sink)
+
+    def _make_supply(self, source: Any) -> Supply:
+        plan, row = self.plan, self._beginning.row
+        if plan.source is None:
+            return GivenRecords(self._records or ())
+        if source is None:
+            feed = Feed(plan.source.part.target, plan.source.options, plan.run.linger, plan.files)
+            return Stream(feed, self._selector, 2, self._beginning.hash_seed)
+        if getattr(source, "stdin", False):
+            return StandardInput(source, self._selector)
+        return SourceSplits(source, None if row is None else row["position"])
+
+    def _start(self, source: Any) -> None:
+        """Say so, write down where the run begins, and let it begin."""
+        row, journal = self._beginning.row, self._beginning.journal
+        self.tell(RunStarted(self.plan.name, tuple(stage.name for stage in self.plan.stages), self.plan.run.engine))
+        if row is not None:
+            self.loop.start(row["position"], thawed(row["snapshots"]), self.delivery.books.taken)
+            return
+        if journal is not None:
+            journal.begin(fingerprint(self.plan, source), self._beginning.hash_seed, {})
+        self.loop.window.position = None
+        self._commit()
+        self.loop.start()
+
+    # Going on
+
+    @property
+    def over(self) -> bool:
+        """Nothing is left to be stepped through."""
+        if self._beginning.done:
+            return True
+        return self.loop.done and (self._writer is None or self._writer.done)
+
+    def step(self, timeout: float | None = None) -> None:
+        """Do what can be done now. Raises the error the run ends with, everything before it delivered."""
+        if self._writer is not None:
+            self._writer.watch()
+        self.loop.step(timeout)
+        if self.loop.trouble is not None:
+            raise trouble_error(self.loop.trouble)
+
+    def progress(self, every: float) -> None:
+        """Tell how far the run is, if it was not told within the last `every` seconds; ask for checkpoints in time."""
+        now = monotonic()
+        if now - self._checked >= self.plan.run.checkpoint and self._beginning.journal is not None:
+            self._checked = now
+            self.loop.checkpoint()
+        if now - self._told >= every:
+            self._told = now
+            books = self.delivery.books
+            self.tell(
+                Progress(
+                    now - self._began,
+                    books.taken,
+                    books.out,
+                    books.failed,
+                    self.loop.bytes_done,
+                    self.supply.total(),
+                    self.summary(0).stages,
+                )
+            )
+
+    # The end
+
+    def finish(self) -> None:
+        """The loop is done: commit, and end well or raise what went wrong."""
+        if self._beginning.done:
+            return
+        error = failure_error(self.delivery) or self.supply.error
+        if error is not None:
+            if self.loop.window.at_edge and not self.loop.window.stateful:
+                self._commit()
+            raise error
+        self._commit()
+        journal = self._beginning.journal
+        if journal is not None:
+            journal.mark("finishing")
+        self.delivery.finish()
+        self._committed = True
+        if journal is not None:
+            journal.mark("done")
+
+    def _commit(self) -> None:
+        """Everything accepted stays, and the journal says so."""
+        power = self.plan.run.durability == "power"
+        self.delivery.commit(self.loop.row(), self._beginning.journal, power=power)
+        self.tell(Checkpoint(self.delivery.books.out, self.loop.window.position))
+
+    def interrupted(self) -> bool:
+        """Commit what was accepted, where the source can stand there; whether `--resume` can go on from it."""
+        if self.loop.window.at_edge and not self.loop.window.stateful:
+            self._commit()
+        return self._beginning.journal is not None and not cannot_resume(self.plan, self._source, self._sink)
+
+    def kill(self) -> None:
+        """End every process of the run at once. Safe to call from a signal handler."""
+        self.transport.close()
+        self.supply.close()
+
+    def closing_summary(self, *, allow_dead_letters: bool) -> Summary:
+        """The summary of a run that came to its end. Raises InternalError if the books don't balance."""
+        books = self.delivery.books
+        failures = [] if self._beginning.done else self.transport.teardown_failures()
+        if not books.balanced:
+            raise InternalError(f"the books do not balance: {books.as_rows()}")
+        code = 1 if failures else 3 if books.dead and not allow_dead_letters else 0
+        return self.summary(code, tuple(f"closing failed in {failure}" for failure in failures))
+
+    def _release(self) -> None:
+        if self._writer is not None:
+            self._writer.unwatch()
+        if not self._committed:
+            self.delivery.abort()
+
+    def summary(self, exit_code: int, messages: tuple[str, ...] = ()) -> Summary:
+        """The books and clocks as they stand."""
+        seconds = monotonic() - self._began
+        clocks = [] if self._beginning.done else self.transport.clocks()
+        restarts = 0 if self._beginning.done else self.loop.restarts
+        return summary_of(self.plan, self.delivery.books, clocks, seconds, exit_code, messages, restarts)
+
+
+def made(part: PlannedPart | None) -> Any:
+    """The parent's instance of a source or sink; None for a stream, which runs elsewhere."""
+    if part is None:
+        return None
+    found = load(part.part.target)
+    return None if part.part.kind == "source" and is_stream(found) else found(**part.options)

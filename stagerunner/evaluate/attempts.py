@@ -1,0 +1,86 @@
+"""One call of an async transform: its turn, its deadline, its retries.
+
+asyncio is imported where it is used: only a worker that awaits pays for it, about as much as for the rest of its start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from stagerunner.evaluate.forms import as_list
+from stagerunner.evaluate.growth import Pile
+from stagerunner.evaluate.policy import Trouble, frames_of, pauses, trouble_of
+from stagerunner.evaluate.work import Work
+
+
+class Pace:
+    """Turns at an even rate, `rate` of them a second; None: as they come. What wasn't used is not saved up."""
+
+    def __init__(self, rate: float | None) -> None:
+        self._between = 1 / rate if rate else 0.0
+        self._next = 0.0
+
+    async def turn(self) -> None:
+        """Wait for it. Turns come in the order in which they are asked for."""
+        if not self._between:
+            return
+        import asyncio
+
+        now = asyncio.get_running_loop().time()
+        mine = max(now, self._next)
+        self._next = mine + self._between
+        if mine > now:
+            await asyncio.sleep(mine - now)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """How an async transform is called."""
+
+    work: Work
+    call: Callable[[Any], Awaitable[Any]]
+    pace: Pace
+
+    async def attempt(self, argument: Any) -> Any:
+        """What one call gives, in the shape an Outcome has it; Trouble where it raises."""
+        import asyncio
+
+        await self.pace.turn()
+        deadline = asyncio.timeout(self.work.timeout)
+        try:
+            async with deadline:
+                found = await self.call(argument)
+            return self._read(argument, found)
+        except BaseException as error:
+            return self._overtime(error) if deadline.expired() else trouble_of(error)
+
+    async def again(self, argument: Any, trouble: Trouble, wanted: Callable[[], bool]) -> Any:
+        """What a later attempt gives, or the Trouble of the last one, as long as it is wanted."""
+        import asyncio
+
+        for number, pause in enumerate(pauses(self.work), start=2):
+            if trouble.final or not wanted():
+                break
+            await asyncio.sleep(pause)
+            found = await self.attempt(argument)
+            if not isinstance(found, Trouble):
+                return found
+            trouble = replace(found, attempts=number)
+        return trouble
+
+    def _read(self, argument: Any, found: Any) -> Any:
+        if self.work.form.batch:
+            return as_list(found, self.work.growth * len(argument))
+        return self._drained(found) if self.work.form.many else found
+
+    def _drained(self, found: Iterable[Any]) -> list[Any]:
+        pile = Pile(self.work.growth)
+        pile.add(found)
+        return pile.results
+
+    def _overtime(self, error: BaseException) -> Trouble:
+        """The cause is the cancellation: its traceback says where the transform was waiting."""
+        where = (error.__cause__ or error).__traceback__
+        return Trouble("Timeout", f"took longer than {self.work.timeout:g} s", frames_of(where))

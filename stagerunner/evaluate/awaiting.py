@@ -1,0 +1,234 @@
+"""A stage that is `async def`: many records at once, results in order.
+
+evaluator.begin(batch)              # as long as there is room(), however many batches that makes
+for done in evaluator.poll(0.05): … # the finished ones, in the order in which they were begun
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Iterable, Iterator
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from stagerunner.evaluate import ambient
+from stagerunner.evaluate.attempts import Caller, Pace
+from stagerunner.evaluate.calling import NO_SLOT, NOBODY, Convicted, Evaluator
+from stagerunner.evaluate.cursor import verdicts_in
+from stagerunner.evaluate.flights import Flight, Outcome
+from stagerunner.evaluate.policy import Refusal, Trouble, trouble_of
+from stagerunner.evaluate.work import NoSlot, Slot, Work
+from stagerunner.records import Batch
+
+if TYPE_CHECKING:
+    import asyncio
+
+LAST_WORDS = 1.0
+"""Seconds that cancelled calls have to end in when the stage is closed."""
+
+CANCELLED = Trouble("CancelledError", "cancelled")
+
+
+class AwaitingEvaluator(Evaluator):
+    """A stage whose transform is `async def`; an event loop of its own runs while `apply` or `poll` does.
+
+    A stage with state has one call under way at a time, for it sees its records in order. While it is `watched`,
+    the slot names the oldest record under way. Snapshots are to be taken with nothing under way.
+    """
+
+    def __init__(self, work: Work, slot: Slot = NO_SLOT) -> None:
+        super().__init__(work, slot)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._places = 1 if work.form.state else work.concurrency
+        self._flights: deque[Flight] = deque()
+        self._tasks: set[asyncio.Task[list[Outcome]]] = set()
+        self._named: tuple[Flight | None, int | None] = (None, None)
+        self._woken = False
+
+    def build(self) -> None:
+        import asyncio
+
+        self._loop = asyncio.new_event_loop()
+        super().build()
+        self._caller = Caller(self.work, self._call, Pace(self.work.rate))
+
+    @property
+    def under_way(self) -> int:
+        """Batches begun and not yet handed out."""
+        return len(self._flights)
+
+    def room(self) -> int:
+        """Calls that could be made at once beside those begun or waiting to be."""
+        waiting = sum(len(flight.waiting) for flight in self._flights)
+        return max(0, self._places - len(self._tasks) - waiting)
+
+    def begin(self, batch: Batch, convicted: Convicted = NOBODY) -> None:
+        """Start on a batch. It moves only while `poll` runs."""
+        verdicts = verdicts_in(batch, self.work.index, convicted) if convicted else {}
+        self._flights.append(Flight(self.work, batch, verdicts))
+        self._fill()
+
+    def poll(self, timeout: float | None = None, inbound: int | None = None) -> list[Batch]:
+        """Finished batches, in the order in which they were begun.
+
+        Waits until there is one, `timeout` seconds have passed or the descriptor `inbound` can be read, whichever
+        is first. With nothing under way and nothing to read it returns at once.
+        """
+        landed = bool(self._flights) and self._flights[0].landed
+        if not landed and (self._flights or inbound is not None):
+            self._wait(timeout, inbound)
+        return list(self._landed())
+
+    def apply(self, batch: Batch, convicted: Convicted = NOBODY) -> Batch:
+        """One batch in, one batch out. Raises RuntimeError with others under way, whose turn would be first."""
+        if self._flights:
+            raise RuntimeError("apply was called with batches under way")
+        self.begin(batch, convicted)
+        return self.poll()[0]
+
+    def pieces(self, batch: Batch, convicted: Convicted = NOBODY) -> Iterator[Batch]:
+        yield self.apply(batch, convicted)
+
+    def close(self) -> None:
+        """Cancel what is under way, let the stage put its things away, close the loop."""
+        if self._loop is None:
+            return
+        try:
+            self._abandon(self._loop)
+            super().close()
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        finally:
+            self._loop.close()
+            self._loop = None
+
+    def _abandon(self, loop: asyncio.AbstractEventLoop) -> None:
+        import asyncio
+
+        for flight in self._flights:
+            flight.want_until(0)
+        self._flights.clear()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            loop.run_until_complete(asyncio.wait(self._tasks, timeout=LAST_WORDS))
+
+    @property
+    def _running(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            raise RuntimeError(f"the stage {self.work.name} is not set up")
+        return self._loop
+
+    def _landed(self) -> Iterator[Batch]:
+        while self._flights and self._flights[0].landed:
+            yield self._flights.popleft().result()
+        self._name_oldest()
+
+    def _wait(self, timeout: float | None, inbound: int | None) -> None:
+        loop = self._running
+        timer = None if timeout is None else loop.call_later(timeout, self._wake)
+        if inbound is not None:
+            loop.add_reader(inbound, self._wake)
+        try:
+            self._spin(loop)
+        finally:
+            if timer is not None:
+                timer.cancel()
+            if inbound is not None:
+                loop.remove_reader(inbound)
+
+    def _spin(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._woken = False
+        while not self._woken:
+            # From a task of the transform's own it comes out here too; whoever awaits that task is told as well.
+            with suppress(SystemExit):
+                loop.run_forever()
+
+    def _wake(self) -> None:
+        self._woken = True
+        self._running.stop()
+
+    def _fill(self) -> None:
+        """Begin calls while there are places, the oldest batch first."""
+        for flight in self._flights:
+            while flight.waiting and len(self._tasks) < self._places:
+                self._start(flight, *flight.waiting.popleft())
+        self._name_oldest()
+
+    def _start(self, flight: Flight, start: int, end: int) -> None:
+        task = self._running.create_task(self._called(flight, start, end))
+        flight.under_way[start] = task
+        self._tasks.add(task)
+        task.add_done_callback(partial(self._ended, flight, start, end))
+
+    def _ended(self, flight: Flight, start: int, end: int, task: asyncio.Task[list[Outcome]]) -> None:
+        self._tasks.discard(task)
+        flight.ended(start, [Outcome(start, end, CANCELLED)] if task.cancelled() else task.result())
+        self._fill()
+        if self._flights and self._flights[0].landed:
+            self._wake()
+
+    def _name_oldest(self) -> None:
+        if not self.watched or isinstance(self.slot, NoSlot):
+            return
+        flight = self._flights[0] if self._flights else None
+        oldest = min(flight.under_way, default=None) if flight else None
+        if (flight, oldest) == self._named:
+            return
+        self._named = (flight, oldest)
+        if oldest is None:
+            self.slot.leave()
+        else:
+            self.slot.enter(oldest)
+
+    async def _called(self, flight: Flight, start: int, end: int) -> list[Outcome]:
+        """The outcome of a call; for a list that failed in a stage without state, of a call for each record."""
+        alone = end - start == 1 or self.work.form.state
+        outcome = await self._outcome(flight, start, end, retried=alone)
+        if alone or not isinstance(outcome.found, Trouble):
+            return [outcome]
+        return await self._one_by_one(flight, start, end)
+
+    async def _one_by_one(self, flight: Flight, start: int, end: int) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for index in range(start, end):
+            if not flight.wants(index) or (outcomes and flight.halts(outcomes[-1])):
+                break
+            outcomes.append(await self._outcome(flight, index, index + 1, retried=True))
+        return outcomes
+
+    async def _outcome(self, flight: Flight, start: int, end: int, *, retried: bool) -> Outcome:
+        voice = ambient.Voice()
+        ambient.current.set(voice)
+        try:
+            found = await self._found(flight, start, end, retried)
+        except BaseException as error:
+            found = trouble_of(error)
+        return Outcome(start, end, found, voice.extra, voice.said_enough)
+
+    async def _found(self, flight: Flight, start: int, end: int, retried: bool) -> Any:
+        if start in flight.verdicts:
+            return trouble_of(Refusal(*flight.verdicts[start]))
+        records = flight.batch.records
+        argument = records[start:end] if self.work.form.batch else records[start]
+        found = await self._caller.attempt(argument)
+        if retried and isinstance(found, Trouble):
+            return await self._caller.again(argument, found, partial(flight.wants, start))
+        return found
+
+    def _settled(self, value: Any) -> Any:
+        """What a method gave, awaited where it is `async def`."""
+        return self._running.run_until_complete(_awaited(value)) if hasattr(value, "__await__") else value
+
+    def _flush_results(self) -> Iterable[Any] | None:
+        found = super()._flush_results()
+        return self._drawn(found) if hasattr(found, "__anext__") else found
+
+    def _drawn(self, results: Any) -> Iterator[Any]:
+        with suppress(StopAsyncIteration):
+            while True:
+                yield self._running.run_until_complete(_awaited(results.__anext__()))
+
+
+async def _awaited(value: Awaitable[Any]) -> Any:
+    return await value

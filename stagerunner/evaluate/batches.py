@@ -1,0 +1,217 @@
+"""What has become of a batch so far: results and where they come from, failures, the books, and where it is cut."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from itertools import chain, repeat
+from typing import Any
+
+from stagerunner.evaluate.cursor import Cursor
+from stagerunner.evaluate.policy import RETURNED_NONE, Trouble, again
+from stagerunner.evaluate.work import Work
+from stagerunner.records import Batch, Counts, Failure, total
+
+
+class Passage:
+    """The way of one batch through one stage. It is also what hears the transform's `count` and `enough`.
+
+    Forms add to `results` and say through the methods what else happened; `piece` makes a batch of what there is
+    since the last piece. One result for each record needs no word: where records and results are not one to one,
+    a form keeps `origins` beside `results` (`counted=True`), or says which records gave none (`nothing`, `lost`).
+    """
+
+    def __init__(self, work: Work, batch: Batch, *, counted: bool = False) -> None:
+        self.work = work
+        self.batch = batch
+        self.cursor = Cursor(batch.records)
+        self.sources = iter(self.span(0, len(batch.records)))
+        self._counted = counted
+        self._arrived = list(batch.failures)
+        self._first = batch.first
+        self._begun = 0
+        self._cut: int | None = None
+        self._satisfied = False
+        self.finished = False
+        self._open()
+
+    def _open(self) -> None:
+        self.results: list[Any] = []
+        self.origins: list[int] = []
+        self.counts = Counts(self.work.index)
+        self.extra = self.counts.extra
+        self._failures: list[Failure] = []
+        self._without: list[int] = []
+
+    def enough(self) -> None:
+        self._satisfied = True
+        self.cursor.end()
+
+    def said(self) -> dict[str, int]:
+        """The stage's own counters as they are now, for `unsay`."""
+        return dict(self.extra)
+
+    def unsay(self, said: dict[str, int], index: int) -> None:
+        """Go back to this record: what has been said since will be said again."""
+        self._satisfied = False
+        self.extra.clear()
+        self.extra.update(said)
+        self.cursor.back(index)
+
+    @property
+    def halted(self) -> bool:
+        """No further record is wanted: enough was said, or a failure is to end the run."""
+        return self._satisfied or self._cut is not None
+
+    @property
+    def at_border(self) -> bool:
+        """Whether a piece may end here: there is a next record, and it comes from another source record."""
+        index = self.cursor.index
+        return not self.cursor.over and self.batch.origin(index) != self.batch.origin(index + 1)
+
+    def span(self, start: int, end: int) -> Sequence[int]:
+        """The origins of the incoming records start ≤ index < end."""
+        if self.batch.origins is None:
+            return range(self.batch.first + start, self.batch.first + end)
+        return self.batch.origins[start:end]
+
+    def gave(self, sizes: list[int], origins: Iterable[int]) -> None:
+        """Records of these origins gave so many results each, which are in `results`; none where one is lost."""
+        self.origins += chain.from_iterable(map(repeat, origins, sizes))
+        without = sizes.count(0)
+        self.counts.created += sum(sizes) - (len(sizes) - without)
+        self.counts.filtered += without - len(self._failures)
+
+    def gave_list(self, start: int, end: int, found: list[Any]) -> None:
+        """The records start ≤ index < end, handed over as one list, gave this list."""
+        taken, given = end - start, len(found)
+        self.results += found
+        self.origins += self.span(start, end) if taken == given else [self.batch.origin(end - 1)] * given
+        self.counts.created += max(0, given - taken)
+        self.counts.filtered += max(0, taken - given)
+
+    def nothing(self) -> None:
+        """The record handed out last gave None: it is dropped, or that is its failure, or `lost` knows already."""
+        index = self.cursor.index
+        if self._without and self._without[-1] == index:
+            return
+        if not self.work.form.drops:
+            self.lost(index, RETURNED_NONE)
+            return
+        self._without.append(index)
+        self.counts.filtered += 1
+
+    def lost(self, index: int, trouble: Trouble) -> None:
+        """This record failed."""
+        self._without.append(index)
+        self._failures.append(self._failure(index, trouble))
+        if self.work.on_error == "skip":
+            self.counts.skipped += 1
+            return
+        self.counts.dead += 1
+        if self.work.on_error == "fail":
+            self._cut = self.batch.origin(index)
+            self.cursor.end(index)
+
+    def _failure(self, index: int, trouble: Trouble) -> Failure:
+        return Failure(
+            stage=self.work.index,
+            origin=self.batch.origin(index),
+            ordinal=self.batch.ordinal(index),
+            type=trouble.type,
+            message=trouble.message,
+            policy=self.work.on_error,
+            frames=trouble.frames,
+            attempts=trouble.attempts,
+            record=self.batch.records[index],
+        )
+
+    def again(self, call: Any, record: Any, trouble: Trouble) -> Any:
+        """What a later attempt at the record handed out last gives; None where it is lost."""
+        outcome = again(call, record, trouble, self.work)
+        if isinstance(outcome, Trouble):
+            self.lost(self.cursor.index, outcome)
+            return None
+        return outcome
+
+    def piece(self) -> Batch:
+        """Everything since the last piece, as a batch."""
+        index, over = self.cursor.index, self.cursor.over
+        last = self._last(index, over)
+        origins = self._kept(self._origins(index), last)
+        batch = Batch(
+            self.results,
+            self._first,
+            last,
+            None if origins is None or _one_each(origins, self._first, last) else origins,
+            self._failures_before(last, over),
+            self._books(index, over),
+            over and (self._satisfied or self.batch.stop),
+        )
+        self.finished = over
+        if not over:
+            self._first = last
+            self._open()
+        return batch
+
+    def _last(self, index: int, over: bool) -> int:
+        if self._cut is not None:
+            return self._cut
+        return self.batch.last if over and not self._satisfied else self.batch.origin(index) + 1
+
+    def _origins(self, index: int) -> list[int] | None:
+        if self._counted:
+            return self.origins
+        if not self._without:
+            return None if self.batch.origins is None else list(self.span(self._begun, index + 1))
+        without = set(self._without)
+        span = enumerate(self.span(self._begun, index + 1), self._begun)
+        return [origin for place, origin in span if place not in without]
+
+    def _kept(self, origins: list[int] | None, last: int) -> list[int] | None:
+        """The origins before `last`; with the others go their results."""
+        if origins is None or self._cut is None:
+            return origins
+        kept = bisect_left(origins, last)
+        self.counts.filtered += len(origins) - kept
+        del self.results[kept:]
+        return origins[:kept]
+
+    def _failures_before(self, last: int, over: bool) -> list[Failure]:
+        """Those that came with the batch and belong to this piece, and our own."""
+        whole = over and not self.halted
+        now = self._arrived if whole else [failure for failure in self._arrived if failure.origin < last]
+        self._arrived = [] if whole else [failure for failure in self._arrived if failure.origin >= last]
+        return now + self._failures
+
+    def _books(self, index: int, over: bool) -> list[Counts]:
+        """Our own counts; with the last piece those of the stages before, which tell of the whole batch."""
+        end = len(self.batch.records) if over else index + 1
+        self.counts.taken = end - self._begun
+        self.counts.filtered += end - (index + 1)
+        self.counts.out = len(self.results)
+        self._begun = end
+        return [*(relieved(self.batch.counts, self._arrived) if over else ()), self.counts]
+
+
+def _one_each(origins: list[int], first: int, last: int) -> bool:
+    return len(origins) == last - first and origins == list(range(first, last))
+
+
+def relieved(counts: list[Counts], dropped: Iterable[Failure]) -> list[Counts]:
+    """The counts without these failures: nobody wants their records any more, so they count as filtered."""
+    moved = [_unfailed(failure) for failure in dropped]
+    return list(total([*counts, *moved]).values()) if moved else counts
+
+
+def _unfailed(failure: Failure) -> Counts:
+    if failure.policy == "skip":
+        return Counts(failure.stage, filtered=1, skipped=-1)
+    return Counts(failure.stage, filtered=1, dead=-1)
+
+
+def emptied(batch: Batch, stage: int) -> Batch:
+    """The batch as a stage passes it on of which nothing is wanted any more: all of it filtered, nothing called."""
+    number = len(batch.records)
+    counts = [*relieved(batch.counts, batch.failures), Counts(stage, taken=number, filtered=number)]
+    return Batch([], batch.first, batch.last, [], [], counts, batch.stop)

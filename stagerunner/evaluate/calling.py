@@ -1,0 +1,136 @@
+"""A stage set up and applied, for every transform that is called and then done."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from stagerunner.evaluate import ambient, forms
+from stagerunner.evaluate.batches import Passage
+from stagerunner.evaluate.cursor import Verdicts, grouping, verdicts_in
+from stagerunner.evaluate.flushing import flushed
+from stagerunner.evaluate.growth import Pile
+from stagerunner.evaluate.loading import build
+from stagerunner.evaluate.work import NoSlot, Slot, Work
+from stagerunner.records import Batch, Conviction
+
+Convicted = Mapping[Conviction, tuple[str, str]]
+"""Records not to be called again → (type, message) of the failure to write instead."""
+
+NOBODY: Convicted = {}
+NO_SLOT = NoSlot()
+PIECE_RECORDS = 4096
+
+
+class Evaluator:
+    """A stage whose transform is no `async def`; what all evaluators offer.
+
+    watched: whether each call is noted in the slot; worth its time only where a record is suspected or has a
+    deadline. piece_records: a piece is closed once it holds this many results and a source record ends.
+    """
+
+    def __init__(self, work: Work, slot: Slot = NO_SLOT) -> None:
+        self.work = work
+        self.slot = slot
+        self.watched = False
+        self.piece_records = PIECE_RECORDS
+        self._transform: Any = None
+
+    def build(self) -> None:
+        """Import the transform and give it its options. Raises what that raises."""
+        self._transform = build(self.work)
+
+    def setup(self) -> None:
+        """Make ready; `build` comes first where it hasn't been called. Raises whatever the stage raises."""
+        if self._transform is None:
+            self.build()
+        self._tell("setup")
+
+    def apply(self, batch: Batch, convicted: Convicted = NOBODY) -> Batch:
+        """One batch in, one batch out: the same range of source records, unless it is cut.
+
+        It is cut before the source record of a failure whose policy is `fail`, and behind the one whose call said
+        `enough`; the batch then has `stop`. Batches after that are the caller's to hold back.
+        """
+        return next(self._passing(batch, convicted, sys.maxsize))
+
+    def pieces(self, batch: Batch, convicted: Convicted = NOBODY) -> Iterator[Batch]:
+        """The same in pieces, at least one. Each ends where a source record's results end; its `last` says which.
+
+        The counts of the stages before come with the last piece.
+        """
+        return self._passing(batch, convicted, self.piece_records)
+
+    def flush(self) -> Iterator[Batch]:
+        """What the stage gives after the last record, at least one batch. The origins are 0, 1, 2, …"""
+        return flushed(self.work, self._flush_results, self.piece_records, self.slot if self.watched else NO_SLOT)
+
+    def snapshot(self) -> Any:
+        """The stage's state as plain data; None where it takes no snapshots."""
+        return self._tell("snapshot") if self.work.form.snapshots else None
+
+    def restore(self, data: Any) -> None:
+        """Go on from a snapshot, after `setup`."""
+        if self.work.form.snapshots:
+            self._tell("restore", data)
+
+    def close(self) -> None:
+        """Let the stage put its things away; nothing happens where it was never built."""
+        self._tell("close")
+
+    def _tell(self, method: str, *arguments: Any) -> Any:
+        """Call a method of a class that has it."""
+        found = getattr(self._transform, method, None) if self.work.form.built else None
+        return None if found is None else self._settled(found(*arguments))
+
+    def _settled(self, value: Any) -> Any:
+        """What a method gave. Raises TypeError for an `async def`, which nothing would ever run."""
+        if hasattr(value, "__await__"):
+            value.close()
+            raise TypeError(f"{self.work.target} has `async def` methods, but what processes records isn't `async def`")
+        return value
+
+    def _flush_results(self) -> Iterable[Any] | None:
+        results: Iterable[Any] | None = self._tell("flush")
+        return results
+
+    @property
+    def _call(self) -> Callable[[Any], Any]:
+        if not self.work.form.built:
+            found = self._transform
+        elif self.work.form.batch:
+            found = self._transform.process_batch
+        else:
+            found = self._transform.process
+        called: Callable[[Any], Any] = found
+        return called
+
+    def _passing(self, batch: Batch, convicted: Convicted, most: int) -> Iterator[Batch]:
+        passage = Passage(self.work, batch, counted=self.work.form.many or self.work.form.batch)
+        verdicts = verdicts_in(batch, self.work.index, convicted) if convicted else {}
+        proceed = self._way(passage, verdicts, most)
+        while not passage.finished:
+            ambient.heard_by(passage, proceed)
+            yield passage.piece()
+
+    def _way(self, passage: Passage, verdicts: Verdicts, most: int) -> Callable[[], None]:
+        """What goes on through the batch, as far as a piece may go."""
+        form, call = self.work.form, self._call
+        if form.batch:
+            checked = self._guarded(forms.listing(call, self.work.growth), passage, verdicts)
+            return partial(forms.in_lists, checked, passage, grouping(self.work, passage.batch, verdicts), most)
+        if form.many:
+            return lambda: self._draw(call, passage, verdicts, most)
+        return partial(forms.one_each, self._guarded(call, passage, verdicts), passage)
+
+    def _draw(self, call: forms.Call, passage: Passage, verdicts: Verdicts, most: int) -> None:
+        pile = Pile(self.work.growth)
+        forms.many_each(self._guarded(forms.drawing(call, pile), passage, verdicts), passage, pile, most)
+
+    def _guarded(self, call: forms.Call, passage: Passage, verdicts: Verdicts) -> forms.Call:
+        """The call with what is asked of it around it: nothing, as a rule."""
+        if self.watched and not isinstance(self.slot, NoSlot):
+            call = forms.watched(call, passage.cursor, self.slot, lists=self.work.form.batch)
+        return forms.judged(call, passage.cursor, verdicts) if verdicts else call

@@ -1,0 +1,108 @@
+"""Handing out the records of a batch so that ending early costs nothing per record."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import deque
+from collections.abc import Mapping
+from itertools import islice
+from operator import length_hint
+from typing import Any
+
+from stagerunner.evaluate.work import Work
+from stagerunner.records import Batch, Conviction
+
+Verdicts = Mapping[int, tuple[str, str]]
+"""Index of a record → (type, message) of the failure it is to become without a call."""
+
+
+class Cursor:
+    """Where a stage is in its batch.
+
+    A loop runs over `rest`, a plain list iterator, and knows nothing else. To end it, `end` empties the iterator
+    behind its back; to know where it is, `index` asks the iterator how much it has left.
+    """
+
+    __slots__ = ("_ended", "_records", "rest")
+
+    def __init__(self, records: list[Any]) -> None:
+        self._records = records
+        self._ended: int | None = None
+        self.rest = iter(records)
+
+    @property
+    def index(self) -> int:
+        """The index of the record handed out last; -1 before the first."""
+        return len(self._records) - length_hint(self.rest) - 1 if self._ended is None else self._ended
+
+    @property
+    def over(self) -> bool:
+        return not length_hint(self.rest)
+
+    def take(self, number: int) -> list[Any]:
+        return list(islice(self.rest, number))
+
+    def back(self, index: int) -> None:
+        """Hand out from this index again."""
+        self._ended = None
+        self.rest = iter(self._records[index:])
+
+    def end(self, index: int | None = None) -> None:
+        """Hand out no more: the record at `index` (the one handed out last) was the last one looked at."""
+        self._ended = self.index if index is None else index
+        deque(self.rest, maxlen=0)
+
+
+class Grouping:
+    """Which records make the next list for a batch transform.
+
+    A list ends where a source record ends if it can, so that results of a whole list are never those of half a
+    source record; a convicted record is a list of its own.
+    """
+
+    def __init__(self, most: int | None, batch: Batch, verdicts: Verdicts) -> None:
+        self._size = len(batch.records)
+        self._most = most or max(1, self._size)
+        self._origins = batch.origins
+        self._verdicts = sorted(verdicts)
+        self._alone = 0
+
+    def one_by_one(self, end: int) -> None:
+        """Lists of one record as far as this index."""
+        self._alone = end
+
+    def end(self, start: int) -> int:
+        """The end of the list that begins at `start`."""
+        if start < self._alone or start in self._verdicts:
+            return start + 1
+        end = min([start + self._most, self._size, *(index for index in self._verdicts if index > start)])
+        return end if self._origins is None else self._at_border(self._origins, start, end)
+
+    def _at_border(self, origins: list[int], start: int, end: int) -> int:
+        if start and origins[start - 1] == origins[start]:
+            # The rest of a source record that was longer than a list.
+            return min(end, bisect_right(origins, origins[start]))
+        border = end if end >= self._size else bisect_left(origins, origins[end])
+        return border if border > start else end
+
+
+def grouping(work: Work, batch: Batch, verdicts: Verdicts) -> Grouping:
+    """Lists as long as `work` allows; of one record for a transform that takes one."""
+    return Grouping(work.batch if work.form.batch else 1, batch, verdicts)
+
+
+def verdicts_in(batch: Batch, stage: int, convicted: Mapping[Conviction, tuple[str, str]]) -> Verdicts:
+    """The convictions that records of this batch have at this stage."""
+    found = {
+        _index(batch, origin, ordinal): why for (where, origin, ordinal), why in convicted.items() if where == stage
+    }
+    found.pop(-1, None)
+    return found
+
+
+def _index(batch: Batch, origin: int, ordinal: int) -> int:
+    """The index of the record with this origin and ordinal, -1 where there is none."""
+    index = ordinal + (origin - batch.first if batch.origins is None else bisect_left(batch.origins, origin))
+    if not 0 <= index < len(batch.records) or batch.origin(index) != origin:
+        return -1
+    return index

@@ -1,0 +1,97 @@
+"""How much one source record may become: results are weighed while they come, so that an endless generator ends."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+from stagerunner.evaluate.policy import Refusal
+
+FIRST = 16
+"""Results of a source record that are not weighed: most records give fewer, and weighing costs a pickling."""
+
+MOST = 4096
+WEIGHED = 2**20
+"""The next weighing is due after MOST results, or after about this many bytes."""
+
+PLACE = 8
+"""Bytes a result takes in a list, whatever its pickle takes: a billion `True`s are not a gigabyte of nothing."""
+
+
+class Pile:
+    """The results of many records, and what those of the newest source record weigh.
+
+    limit: bytes that the results of one source record may weigh.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.results: list[Any] = []
+        self._limit = limit
+        self._origin = -1
+        self._weight = 0
+        self._weighed = 0
+        self._due = FIRST
+
+    def begin(self, origin: int) -> None:
+        """The results that come next are those of this source record."""
+        if origin != self._origin:
+            self._origin, self._weight, self._weighed = origin, 0, len(self.results)
+            self._due = self._weighed + FIRST
+
+    def add(self, given: Iterable[Any] | None) -> int:
+        """Put on all the results of one record and return how many there were; all, or none if this raises.
+
+        Raises Refusal for None, as the iterable or in it, and beyond the limit; and whatever the iterable raises.
+        """
+        if given is None:
+            raise Refusal("NoneReturned", "returned None; return an empty iterator to drop the record")
+        start, weight, weighed, due = len(self.results), self._weight, self._weighed, self._due
+        rest = iter(given)
+        try:
+            self._draw(rest)
+        except BaseException:
+            self._weight, self._weighed, self._due = weight, weighed, due
+            del self.results[start:]
+            _close(rest)
+            raise
+        return len(self.results) - start
+
+    def _draw(self, rest: Iterator[Any]) -> None:
+        append = self.results.append
+        while True:
+            for result in islice(rest, self._due - len(self.results)):
+                if result is None:
+                    raise Refusal("NoneReturned", "yielded None; a record is never None")
+                append(result)
+            if len(self.results) < self._due:
+                return
+            self._weigh()
+
+    def _weigh(self) -> None:
+        newest = self.results[self._weighed :]
+        weight = weight_of(newest)
+        self._weight += weight
+        if self._weight > self._limit:
+            raise Refusal("TooLarge", f"became more than {self._limit:,} bytes, the limit for one source record")
+        self._weighed = len(self.results)
+        self._due = self._weighed + max(1, min(MOST, WEIGHED * len(newest) // weight))
+
+
+def weight_of(results: list[Any]) -> int:
+    """Bytes, about: as they would travel, or as they lie in memory where they can't."""
+    try:
+        travelling = len(pickle.dumps(results, 5))
+    except BaseException:
+        travelling = sum(map(sys.getsizeof, results))
+    return travelling + PLACE * len(results)
+
+
+def _close(rest: Iterator[Any]) -> None:
+    """A generator left half-way ends here and now; what it says to that is of no interest."""
+    try:
+        getattr(rest, "close", lambda: None)()
+    except BaseException:
+        return

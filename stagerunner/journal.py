@@ -1,0 +1,127 @@
+"""The journal: one SQLite file per output that says where source and sink stand.
+
+It belongs to one run at a time (SQLite's own lock, gone with the process), may lag the sink and never leads it. Rows
+are JSON, snapshots in them MessagePack, so that reading a journal never runs code.
+
+    running ──▶ finishing ──▶ done          every step can be done twice
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from base64 import b64decode, b64encode
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from stagerunner.errors import OutputBusy, Stopped, UsageError
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS run (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    state TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    hash_seed TEXT NOT NULL,
+    row TEXT NOT NULL
+)
+"""
+
+
+class Journal:
+    """An open journal, owned by us until it is closed. Raises OutputBusy when somebody else owns it."""
+
+    def __init__(self, path: Path, *, power: bool = False) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._db = sqlite3.connect(path, timeout=0, isolation_level=None)
+        try:
+            self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute(f"PRAGMA synchronous = {'FULL' if power else 'NORMAL'}")
+            self._db.execute("BEGIN EXCLUSIVE")
+            self._db.execute(_TABLE)
+            self._db.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            self._db.close()
+            if "locked" in str(error):
+                raise OutputBusy(f"another run owns this output (its journal {path} is locked)") from None
+            raise Stopped(f"the journal {path} can't be written: {error}") from None
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            raise UsageError(f"{path} is no journal of ours ({error}); remove it or give --journal") from None
+
+    def read(self) -> Entry | None:
+        """What the last run into this output left, or None."""
+        found = self._db.execute("SELECT state, fingerprint, hash_seed, row FROM run").fetchone()
+        if found is None:
+            return None
+        state, fingerprint, seed, row = found
+        return Entry(state, json.loads(fingerprint), seed, json.loads(row))
+
+    def begin(self, fingerprint: dict[str, Any], hash_seed: str, row: dict[str, Any]) -> None:
+        """Start anew: forget what was there."""
+        self._execute(
+            "INSERT OR REPLACE INTO run VALUES (1, 'running', ?, ?, ?)",
+            (json.dumps(fingerprint), hash_seed, json.dumps(row)),
+        )
+
+    def write(self, row: dict[str, Any]) -> None:
+        """Everything up to here is in the sink."""
+        self._execute("UPDATE run SET row = ?", (json.dumps(row),))
+
+    def mark(self, state: str) -> None:
+        """The run is now `running`, `finishing` or `done`."""
+        self._execute("UPDATE run SET state = ?", (state,))
+
+    def _execute(self, statement: str, values: tuple[Any, ...]) -> None:
+        try:
+            self._db.execute(statement, values)
+        except sqlite3.Error as error:
+            raise Stopped(f"the journal {self.path} can't be written: {error}") from None
+
+    def close(self) -> None:
+        with suppress(sqlite3.Error):
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._db.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A journal's content. state: running, finishing or done. row: as Delivery.commit made it."""
+
+    state: str
+    fingerprint: dict[str, Any]
+    hash_seed: str
+    row: dict[str, Any]
+
+
+def frozen(snapshots: dict[int, Any]) -> str:
+    """Snapshots as text for a row. Raises TypeError for what is not plain data."""
+    return b64encode(msgspec.msgpack.encode(snapshots)).decode()
+
+
+def thawed(text: str) -> dict[int, Any]:
+    return msgspec.msgpack.decode(b64decode(text), type=dict[int, Any])
+
+
+def journal_path(output: Path) -> Path:
+    """Where the journal of an output stands: beside it, hidden."""
+    return output.with_name(f".{output.name}.stagerunner")
+
+
+def differences(old: dict[str, Any], new: dict[str, Any], at: str = "") -> list[str]:
+    """What has changed between two fingerprints, a line each, old and new side by side."""
+    lines = []
+    for key in dict.fromkeys([*old, *new]):
+        before, after = old.get(key), new.get(key)
+        if before == after:
+            continue
+        if isinstance(before, dict) and isinstance(after, dict):
+            lines += differences(before, after, f"{at}{key}.")
+        else:
+            lines.append(f"{at}{key}: was {json.dumps(before)}, is {json.dumps(after)}")
+    return lines

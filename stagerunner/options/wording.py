@@ -1,0 +1,67 @@
+"""How nodes and choices are named in messages: plain words, short, and never a value that is not to be seen."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from functools import lru_cache
+
+from stagerunner.nodes import Mapping, Node, Scalar, Sequence
+
+LONGEST = 40
+"""Characters of a value that a message quotes."""
+
+
+def shortened(text: str, longest: int = LONGEST) -> str:
+    """The text, cut to `longest` characters."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def called(node: Node) -> str:
+    """What a node is, in words: "the text 'ip'", "a list", "nothing"."""
+    if not isinstance(node, Scalar):
+        return "a mapping" if isinstance(node, Mapping) else "a list"
+    if hidden(node):
+        return f"the value of {shortened(node.written or '***')}"
+    origin = f" (from {shortened(node.written)})" if node.written else ""
+    return _value_called(node) + origin
+
+
+def hidden(node: Node) -> bool:
+    """Whether a value in it came from a secret or the environment, so that no message may quote it."""
+    match node:
+        case Scalar():
+            return node.secret or node.masked
+        case Sequence():
+            return any(map(hidden, node.items))
+        case Mapping():
+            return any(hidden(value) for _, value in node.entries)
+
+
+def _value_called(node: Scalar) -> str:
+    match node.value:
+        case None:
+            return "nothing"
+        case bool():
+            return shortened(node.text)
+        case int() | float():
+            return f"the number {shortened(node.text)}"
+        case text:
+            return f"the text {shortened(text)!r}"
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """ "did you mean 'x'?", or nothing where no choice is near."""
+    return _did_you_mean(word, tuple(choices)) if len(word) <= LONGEST else ""
+
+
+@lru_cache(maxsize=1024)
+def _did_you_mean(word: str, choices: tuple[str, ...]) -> str:
+    folded = {choice.lower(): choice for choice in choices}
+    near = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
+    return f"did you mean '{folded[near[0]]}'?" if near else ""
+
+
+def listed(choices: Iterable[str]) -> str:
+    """ "a, b, c"."""
+    return ", ".join(choices)

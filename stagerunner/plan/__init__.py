@@ -1,0 +1,9 @@
+"""Config + Catalog → Plan. All that can be wrong is wrong here, before a process exists."""
+
+from __future__ import annotations
+
+from stagerunner.plan.making import make_plan
+from stagerunner.plan.model import Plan, PlannedPart, PlannedStage
+from stagerunner.plan.promise import promise
+
+__all__ = ["Plan", "PlannedPart", "PlannedStage", "make_plan", "promise"]

@@ -1,0 +1,112 @@
+"""Files that the run writes: none may be one that it reads, or one that it writes twice."""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from stagerunner.catalog.importing import reason
+from stagerunner.config.model import Config
+from stagerunner.errors import Mark, Mistake
+from stagerunner.nodes import Scalar
+from stagerunner.plan.ends import End
+from stagerunner.plan.values import mark_of
+
+
+def dead_letter_path(config: Config) -> Path | None:
+    """The dead letter file; its path stands against the folder it was written in."""
+    scalar = config.dead_letter
+    return None if scalar is None else config.base_of(scalar.mark) / scalar.text
+
+
+def output_mistakes(config: Config, source: End | None, sink: End | None) -> Iterator[Mistake]:
+    """A mistake for each output that would destroy an input or another output, or that can't be made."""
+    inputs = [] if source is None else _patterns(source.planned.options.get("path"))
+    target = None if sink is None else _target(sink)
+    if sink is not None and target is not None:
+        yield from _sink_mistakes(sink, target, inputs)
+    dead, scalar = dead_letter_path(config), config.dead_letter
+    if dead is not None and scalar is not None:
+        yield from _dead_letter_mistakes(dead, scalar, target, inputs)
+
+
+def _sink_mistakes(sink: End, target: Path, inputs: list[str]) -> Iterator[Mistake]:
+    mark = mark_of(sink.written, "path")
+    if why := _unnameable(target):
+        yield Mistake("sink-check", f"the output can't be written: {why}", mark, "sink")
+    elif _reads(inputs, target):
+        yield _overwrites("the sink would overwrite what the source reads", mark, "sink")
+
+
+def _dead_letter_mistakes(dead: Path, scalar: Scalar, target: Path | None, inputs: list[str]) -> Iterator[Mistake]:
+    if why := _unmakeable(dead):
+        yield Mistake("dead-letter", f"the dead letters can't be written: {why}", scalar.mark, "dead_letter")
+    elif target is not None and _same(dead, target):
+        yield _overwrites("the dead letters would overwrite the output", scalar.mark, "dead_letter")
+    elif _reads(inputs, dead):
+        yield _overwrites("the dead letters would overwrite what the source reads", scalar.mark, "dead_letter")
+
+
+def _overwrites(message: str, mark: Mark, path: str) -> Mistake:
+    return Mistake("same-file", message, mark, path, "name another file")
+
+
+def _patterns(option: Any) -> list[str]:
+    listed = option if isinstance(option, list | tuple) else [option]
+    return [str(item) for item in listed if isinstance(item, str | Path) and str(item) != "-"]
+
+
+def _target(sink: End) -> Path | None:
+    """The file that a sink owns."""
+    owned = getattr(sink.instance, "target", None)
+    path = owned() if callable(owned) else sink.planned.options.get("path")
+    return path if isinstance(path, Path) and str(path) != "-" else None
+
+
+def _reads(patterns: list[str], target: Path) -> bool:
+    readable = (pattern for pattern in patterns if not _unnameable(Path(pattern)))
+    return any(_same(Path(pattern), target) or _matches(pattern, target) for pattern in readable)
+
+
+def _matches(pattern: str, target: Path) -> bool:
+    if not glob.has_magic(pattern):
+        return False
+    # An output that isn't there yet would be read by the next run.
+    beside = _same(Path(pattern).parent, target.parent) and fnmatch.fnmatchcase(target.name, Path(pattern).name)
+    found = glob.iglob(pattern, recursive=True)  # noqa: PTH207  (Path.glob takes no absolute pattern)
+    return beside or any(_same(Path(path), target) for path in found)
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two names mean one file. A device, which may well be read and written at once, is none."""
+    if _unnameable(other) or (other.exists() and not (other.is_file() or other.is_dir())):
+        return False
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+def _unmakeable(path: Path) -> str:
+    """Why a file can't be written there, or nothing."""
+    if why := _unnameable(path):
+        return why
+    if path.is_dir():
+        return f"{path} is a folder"
+    if path.exists():
+        return "" if os.access(path, os.W_OK) else f"{path} may not be written"
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir():
+        return f"{folder} is not a folder"
+    return "" if os.access(folder, os.W_OK | os.X_OK) else f"nothing may be written in {folder}"
+
+
+def _unnameable(path: Path) -> str:
+    """Why there can be no file of that name (too long, characters that no file system takes), or nothing."""
+    try:
+        os.path.realpath(path)
+        path.exists()
+    except (OSError, ValueError) as error:
+        return reason(error)
+    return ""

@@ -1,0 +1,78 @@
+"""What holds after a crash: one sentence, which follows from source, sink and state alone (DESIGN, section 7)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from stagerunner.parts.source import is_stream
+from stagerunner.plan.model import Plan, PlannedPart
+
+SourceSort = Literal["splits", "stdin", "stream", "records"]
+SinkSort = Literal["truncate", "transaction", "nothing", "caller"]
+
+_NO_RESUME = {
+    "stdin": "standard input can't be read again",
+    "stream": "a stream can't be read again",
+    "records": "the records given can't be read again",
+    "nothing": "what was written to this sink can't be taken back",
+    "caller": "what the caller took can't be taken back",
+}
+
+
+def promise(plan: Plan) -> str:
+    """One sentence: what the output is worth after the death of a worker, and what after the parent's."""
+    source, sink = source_sort(plan.source), sink_sort(plan.sink)
+    return f"{_after_a_worker(source, forgetful(plan))}; {_after_the_parent(source, sink, plan.run.journal)}"
+
+
+def forgetful(plan: Plan) -> tuple[str, ...]:
+    """The stages whose state dies with their worker: they have state and no snapshot."""
+    forms = ((stage.name, stage.work.form) for stage in plan.stages)
+    return tuple(name for name, form in forms if form.state and not form.snapshots)
+
+
+def source_sort(source: PlannedPart | None) -> SourceSort:
+    """Whether the source can be read again, and if not, why."""
+    if source is None:
+        return "records"
+    if is_stream(source.part.found):
+        return "stream"
+    return "stdin" if getattr(_built(source), "stdin", False) else "splits"
+
+
+def sink_sort(sink: PlannedPart | None) -> SinkSort:
+    """What the sink keeps of an interrupted run."""
+    if sink is None:
+        return "caller"
+    built = _built(sink)
+    keeps: SinkSort = "nothing" if getattr(built, "stdout", False) else built.keeps
+    return keeps
+
+
+def notes(plan: Plan) -> tuple[str, ...]:
+    """What `check` tells about a plan without mistakes."""
+    costs = "after a death everything is read again" if source_sort(plan.source) == "splits" else "a death ends the run"
+    lacking = (f"'{name}' has state without snapshot and restore: {costs}" for name in forgetful(plan))
+    return (promise(plan), *lacking)
+
+
+def _after_a_worker(source: SourceSort, forgotten: tuple[str, ...]) -> str:
+    if not forgotten:
+        return "exactly once: a worker that dies loses and doubles nothing"
+    if source == "splits":
+        return f"exactly once: when a worker dies, the source is read again from its beginning, for '{forgotten[0]}'"
+    return f"the first worker that dies ends the run, since '{forgotten[0]}' would have forgotten its state"
+
+
+def _after_the_parent(source: SourceSort, sink: SinkSort, journal: str) -> str:
+    why = _NO_RESUME.get(source) or _NO_RESUME.get(sink)
+    if why is None and journal == "off":
+        why = "no journal is kept"
+    if why is None:
+        return "a run that ended early goes on with --resume, and the output is that of a run without faults"
+    return f"a run that ended early can't be resumed, since {why}"
+
+
+def _built(part: PlannedPart) -> Any:
+    # What it can do may depend on its options: a path may be standard input, or a device.
+    return part.part.found(**part.options)

@@ -1,0 +1,71 @@
+"""One stage of the config → one stage of the plan."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from stagerunner.catalog import Catalog, Resolved
+from stagerunner.config.model import Config, PartConfig
+from stagerunner.errors import Mistake
+from stagerunner.evaluate.work import Work
+from stagerunner.hookspecs import EngineSpec
+from stagerunner.parts.stage import Form, form_of
+from stagerunner.plan.model import PlannedStage
+from stagerunner.plan.settings import misplaced
+from stagerunner.plan.values import checked_options, shown
+
+
+def plan_stage(
+    config: Config, catalog: Catalog, engine: EngineSpec, index: int, stage: PartConfig
+) -> PlannedStage | list[Mistake]:
+    """The stage, resolved and checked, as the one at `index` of the chain; or everything wrong with it."""
+    resolved = catalog.resolve("stage", stage.use, config.base_of(stage.use.mark), f"{stage.path}.use")
+    if isinstance(resolved, Mistake):
+        return [resolved]
+    form = _form(stage, resolved)
+    if isinstance(form, Mistake):
+        return [form]
+    options, mistakes = checked_options(config, "stage", stage, resolved.found)
+    mistakes += misplaced(stage, form, engine)
+    if mistakes:
+        return mistakes
+    work = _work(config, index, stage, resolved.part.target, form, options)
+    return PlannedStage(stage.use.text, work, stage.settings, resolved.part, shown(stage), resolved.provider)
+
+
+def _form(stage: PartConfig, resolved: Resolved) -> Form | Mistake:
+    try:
+        if inspect.isasyncgenfunction(_process(resolved.found)):
+            raise TypeError("an async generator can't be a stage; `async def` returns one record or None")
+        return form_of(resolved.found)
+    except TypeError as why:
+        message = f"'{stage.use.text}' can't be a stage: {why}"
+        return Mistake("form", message, stage.use.mark, f"{stage.path}.use")
+
+
+def _process(found: Any) -> Any:
+    if not inspect.isclass(found):
+        return found
+    return getattr(found, "process", None) or getattr(found, "process_batch", None)
+
+
+def _work(config: Config, index: int, stage: PartConfig, target: str, form: Form, options: dict[str, Any]) -> Work:
+    settings, retry = stage.settings, stage.settings.retry
+    return Work(
+        index=index,
+        name=stage.name,
+        target=target,
+        form=form,
+        options=options,
+        batch=settings.batch,
+        concurrency=settings.concurrency,
+        attempts=retry.attempts,
+        delay=retry.delay,
+        factor=retry.factor,
+        longest=retry.max,
+        timeout=settings.timeout,
+        rate=None if settings.rate is None else settings.rate / settings.workers,
+        on_error=settings.on_error,
+        growth=config.run.max_growth,
+    )

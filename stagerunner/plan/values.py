@@ -1,0 +1,60 @@
+"""The options of a part: read by its type hints, fit to be sent to a worker, and as they may be shown."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from typing import Any
+
+from stagerunner.config.model import Config, PartConfig
+from stagerunner.errors import Mark, Mistake
+from stagerunner.nodes import Mapping, Node, Scalar, Sequence
+from stagerunner.options import options_of, read_options
+from stagerunner.parts.base import Kind
+
+MASK = "***"
+
+
+def checked_options(config: Config, kind: Kind, part: PartConfig, found: Any) -> tuple[dict[str, Any], list[Mistake]]:
+    """The options of a part as its function or class takes them, and what is wrong with them."""
+    try:
+        options = options_of(found, kind)
+    except TypeError as why:
+        return {}, [
+            Mistake("options", f"the options of '{part.use.text}' are unclear: {why}", part.use.mark, part.path)
+        ]
+    path = f"{part.path}.with"
+    values, mistakes = read_options(options, part.options, mark=part.mark, path=path, base=config.base_of)
+    return values, [*mistakes, *_unsendable(values, part, path)]
+
+
+def _unsendable(values: dict[str, Any], part: PartConfig, path: str) -> Iterator[Mistake]:
+    for name, value in values.items():
+        try:
+            pickle.dumps(value, protocol=5)
+        except Exception as error:
+            message = f"{name} can't be sent to a worker: {type(error).__name__}: {error}"
+            yield Mistake("option", message, mark_of(part, name), f"{path}.{name}")
+
+
+def mark_of(part: PartConfig, option: str) -> Mark:
+    """Where an option is written; where it isn't, the part."""
+    node = part.options.get(option) if part.options else None
+    return part.use.mark if node is None else node.mark
+
+
+def shown(part: PartConfig) -> dict[str, Any]:
+    """The options as they may be shown: variables as they were written, secrets as `***`."""
+    return {} if part.options is None else {key: _shown(node) for key, node in part.options}
+
+
+def _shown(node: Node) -> Any:
+    match node:
+        case Scalar(written=str()):
+            return node.written
+        case Scalar():
+            return MASK if node.secret or node.masked else node.value
+        case Sequence():
+            return [_shown(item) for item in node.items]
+        case Mapping():
+            return {key: _shown(value) for key, value in node}

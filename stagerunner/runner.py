@@ -1,0 +1,211 @@
+"""The story in a few lines: load → plan → engine → results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from stagerunner.catalog import Catalog, load_catalog
+from stagerunner.config.model import Config
+from stagerunner.config.read import read_config
+from stagerunner.delivery.takers import CallerTaker
+from stagerunner.engines.resuming import Resume
+from stagerunner.engines.session import Session
+from stagerunner.engines.signals import Signals
+from stagerunner.errors import Mark, StagerunnerError
+from stagerunner.events import Summary
+from stagerunner.plan import Plan, make_plan
+
+Listener = Callable[[Any], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a call asks for beyond the file. Empty and None: as the file says."""
+
+    vars: Mapping[str, Any] = field(default_factory=dict)
+    sets: Sequence[str] | Mapping[str, Any] = ()
+    plugins: Sequence[str] = ()
+    source: str | None = None
+    sink: str | None = None
+    limit: int | None = None
+    engine: str | None = None
+    only: str | None = None
+    resume: bool = False
+    force_resume: bool = False
+    journal: str | None = None
+    allow_dead_letters: bool = False
+
+
+def prepare(file: str | Path, request: Request = Request()) -> Chain:
+    """Read, check and plan; nothing is started. Raises ConfigError with every mistake, UsageError for a bad call."""
+    config, catalog = _read(file, request)
+    plan = make_plan(config, catalog, limit=request.limit, engine=request.engine, only=request.only)
+    return Chain(config, catalog, plan, request)
+
+
+def _read(file: str | Path, request: Request) -> tuple[Config, Catalog]:
+    config = read_config(
+        file, vars=request.vars, sets=request.sets, source_override=request.source, sink_override=request.sink
+    )
+    wanted = [ref for ref in request.plugins if not ref.startswith("no:")]
+    blocked = [ref.removeprefix("no:") for ref in request.plugins if ref.startswith("no:")]
+    plugins = [(scalar.text, scalar.mark, config.base_of(scalar.mark)) for scalar in config.plugins]
+    plugins += [(ref, Mark("-p", 1, 1, ref), Path.cwd()) for ref in wanted]
+    return config, load_catalog(plugins=plugins, blocked=blocked)
+
+
+def load(
+    source: str | Path,
+    vars: Mapping[str, Any] | None = None,
+    set: Mapping[str, Any] | Sequence[str] | None = None,
+    plugins: Sequence[str] = (),
+    engine: str | None = None,
+) -> Chain:
+    """A chain, checked and not started. `source`: a path, or the config itself if it has a newline in it.
+
+    Raises ConfigError with every mistake, each with its place.
+    """
+    request = Request(vars=vars or {}, sets=set or (), plugins=plugins, engine=engine)
+    config, catalog = _read(source, request)
+    plan = make_plan(config, catalog, engine=engine, take_results=True, records_given=config.source is None)
+    return Chain(config, catalog, plan, request)
+
+
+def run(
+    source: str | Path,
+    vars: Mapping[str, Any] | None = None,
+    set: Mapping[str, Any] | Sequence[str] | None = None,
+    plugins: Sequence[str] = (),
+    listener: Listener | None = None,
+    engine: str | None = None,
+) -> Summary:
+    """Run from source to sink, as the command does. Raises the error the run ends with; its `summary` has the books."""
+    request = Request(vars=vars or {}, sets=set or (), plugins=plugins, engine=engine)
+    return prepare(source, request).execute(listener)
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A plan that can be run, as often as you like."""
+
+    config: Config
+    catalog: Catalog
+    plan: Plan
+    request: Request = field(default_factory=Request)
+
+    def run(self, records: Iterable[Any] | None = None) -> Results:
+        """Start, and give the results as they come. `records` replaces the source; the caller is the sink."""
+        plan = make_plan(
+            self.config,
+            self.catalog,
+            engine=self.request.engine,
+            take_results=True,
+            records_given=records is not None or self.config.source is None,
+        )
+        return Results(plan, self._teller(None), records)
+
+    def execute(
+        self, listener: Listener | None = None, *, signals: bool = False, progress_every: float = 0.25
+    ) -> Summary:
+        """Run from source to sink. Raises the error the run ends with, its `summary` set.
+
+        signals: handle SIGINT, SIGTERM and SIGHUP while it runs. progress_every: seconds between Progress events.
+        """
+        tell = self._teller(listener)
+        with Session(self.plan, tell, resume=self._resume()) as session, Signals(session, on=signals) as caught:
+            try:
+                while not session.over and not caught.time_is_up():
+                    session.step(progress_every)
+                    session.progress(progress_every)
+                caught.end()
+                session.finish()
+            except StagerunnerError as error:
+                error.summary = session.summary(error.exit_code)
+                tell(error.summary)
+                raise
+            summary = session.closing_summary(allow_dead_letters=self.request.allow_dead_letters)
+        tell(summary)
+        return summary
+
+    def _resume(self) -> Resume:
+        request = self.request
+        return Resume(request.resume or request.force_resume, request.force_resume, request.journal)
+
+    def _teller(self, listener: Listener | None) -> Listener:
+        def tell(event: Any) -> None:
+            if listener is not None and not isinstance(event, Summary):
+                listener(event)
+            for notice in self.catalog.tell(event):
+                if listener is not None:
+                    listener(notice)
+
+        return tell
+
+
+class Results(Iterator[Any]):
+    """The results of a run, in order. Also a context manager; leaving early ends every process of the run."""
+
+    def __init__(self, plan: Plan, tell: Listener, records: Iterable[Any] | None) -> None:
+        self._session = Session(plan, tell, records)
+        self._closed = False
+        self.summary: Summary | None = None
+        """The books, once the run is over."""
+        self._session.__enter__()
+        taker = self._session.taker
+        assert isinstance(taker, CallerTaker)
+        self._taker = taker
+        self._iterator = self._results()
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._iterator  # a generator hands out records without a call of ours for each
+
+    def __next__(self) -> Any:
+        return next(self._iterator)
+
+    def _results(self) -> Iterator[Any]:
+        while not self._closed:
+            while self._taker.waiting:
+                yield from self._taker.waiting.popleft()
+            if not self._closed:
+                self._advance()
+
+    def _advance(self) -> None:
+        """Go on until there are results, or it is over."""
+        session = self._session
+        try:
+            while not self._taker.waiting and not session.over:
+                session.step()
+            if not self._taker.waiting:
+                session.finish()
+                self.summary = session.summary(0)
+                self.close()
+        except BaseException as error:
+            self.summary = session.summary(getattr(error, "exit_code", 1))
+            if isinstance(error, StagerunnerError):
+                error.summary = self.summary
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End the run here, with every process of it. Also at the end of the iteration, and when it is collected."""
+        if not self._closed:
+            self._closed = True
+            if self.summary is None:
+                self.summary = self._session.summary(0)
+            self._session.__exit__(None, None, None)
+
+    def __enter__(self) -> Results:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_taker"):
+            self.close()

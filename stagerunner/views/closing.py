@@ -1,0 +1,113 @@
+"""The end of every run: counts, books, where the time went, and which stage is the limit."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Sequence
+
+from stagerunner.events import StageTotals, Summary
+from stagerunner.views.console import Line, Piece
+from stagerunner.views.figures import count, percent, seconds
+from stagerunner.views.limit import limit
+from stagerunner.views.table import Column, filled, table
+
+_COLUMNS = (
+    Column("stage", left=True),
+    Column("workers"),
+    Column("in"),
+    Column("created", drops=3),
+    Column("out"),
+    Column("filtered", drops=3),
+    Column("skipped", drops=3),
+    Column("dead", drops=3),
+    Column("work", drops=1),
+    Column("codec", drops=2),
+    Column("wait", drops=2),
+    Column("block", drops=2),
+)
+_BOOKS = (3, 5, 6, 7)
+"""Columns that are left out where there is nothing in them."""
+
+
+def closing(
+    summary: Summary, *, alone: Collection[str] = (), width: int | None = None, cores: int | None = os.cpu_count()
+) -> Iterator[Line]:
+    """The lines. alone: stages that can't have more than one worker."""
+    yield _headline(summary)
+    if summary.stages:
+        header, *rows = stages_table(summary.stages, width)
+        yield (("dim", header),)
+        yield from ((row,) for row in rows)
+    yield from _counters(summary.stages)
+    if not summary.balanced:
+        yield _unbalanced(summary.records)
+    yield from ((message,) for message in summary.messages)
+    found = summary.limit or limit(summary.stages, summary.seconds, summary.records["in"], alone=alone, cores=cores)
+    if found:
+        yield (found,)
+
+
+def stages_table(stages: Sequence[StageTotals], width: int | None) -> list[str]:
+    """The books of each stage and how its workers spent their time."""
+    rows = [_row(stage) for stage in stages]
+    said = set(filled(_COLUMNS, rows))
+    kept = [index for index in range(len(_COLUMNS)) if index not in _BOOKS or index in said]
+    return table([_COLUMNS[index] for index in kept], [[row[index] for index in kept] for row in rows], width)
+
+
+def _row(stage: StageTotals) -> list[str]:
+    books = (stage.taken, stage.created, stage.out, stage.filtered, stage.skipped, stage.dead)
+    return [stage.name, str(stage.workers), *map(count, books), *shares(stage)]
+
+
+def shares(stage: StageTotals) -> list[str]:
+    """Work, codec, wait and block in per cent of all four; "–" where no clock has run."""
+    clocks = (stage.work, stage.codec, stage.wait, stage.block)
+    whole = sum(clocks)
+    return [percent(clock / whole) for clock in clocks] if whole > 0 else ["–"] * 4
+
+
+def _headline(summary: Summary) -> Line:
+    records = summary.records
+    facts = [
+        f"{count(records['in'])} in",
+        *([f"{count(records['created'])} created"] if records["created"] else []),
+        f"{count(records['out'])} out" + (f" to {summary.output}" if _is_file(summary.output) else ""),
+        *(f"{count(records[fate])} {fate}" for fate in ("filtered", "skipped") if records[fate]),
+        *([_dead(summary)] if records["dead"] else []),
+        *([f"{count(summary.restarts)} restarts"] if summary.restarts else []),
+    ]
+    return (_verdict(summary), f" {seconds(summary.seconds)} · {' · '.join(facts)}")
+
+
+def _verdict(summary: Summary) -> Piece:
+    match summary.exit_code:
+        case 0:
+            return ("good", "done in")
+        case 3:
+            return ("warn", "done in")
+        case code if code == 75 or code > 128:
+            return ("warn", "stopped after")
+    return ("bad", "failed after")
+
+
+def _dead(summary: Summary) -> str:
+    where = f" in {summary.dead_letter}" if summary.dead_letter else ""
+    return f"{count(summary.records['dead'])} dead letters{where}"
+
+
+def _is_file(output: str) -> bool:
+    return os.sep in output or "." in output
+
+
+def _counters(stages: Sequence[StageTotals]) -> Iterator[Line]:
+    for stage in stages:
+        if stage.counters:
+            counted = ", ".join(f"{name} {count(number)}" for name, number in sorted(stage.counters.items()))
+            yield (f"{stage.name} counted: {counted}",)
+
+
+def _unbalanced(records: dict[str, int]) -> Line:
+    came = f"{records['in']} in + {records['created']} created"
+    went = " + ".join(f"{records[fate]} {fate}" for fate in ("out", "filtered", "skipped", "dead"))
+    return (("bad", "THE BOOKS DO NOT BALANCE: "), f"{came} is not {went}; records were lost or doubled")

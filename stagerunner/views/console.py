@@ -1,0 +1,100 @@
+"""Where people read. Colour, secrets, odd characters and streams that nobody reads any more are dealt with here, once."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Any, Literal, TextIO, TypeAlias
+
+from stagerunner.config.excerpt import Mask, visible
+
+Style = Literal["bad", "warn", "good", "strong", "dim", "name"]
+Piece: TypeAlias = str | tuple[Style, str]
+Line: TypeAlias = tuple[Piece, ...]
+"""One line: texts, some with a style."""
+
+_CODES: dict[Style, str] = {"bad": "1;31", "warn": "33", "good": "32", "strong": "1", "dim": "2", "name": "36"}
+_ASCII = str.maketrans(
+    {"·": "|", "×": "x", "≈": "~", "─": "-", "–": "-", "▶": ">", "◀": "<", "…": "...", "→": ">", "↳": ">"}
+    | {"█": "#", "▓": "+", "▒": ":", "░": "."}
+)
+
+
+def use_color(stream: TextIO, choice: str = "auto", environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether to write colours to a stream: as told (always, never), else as the environment and the terminal say."""
+    if choice != "auto":
+        return choice == "always"
+    if environment.get("NO_COLOR"):
+        return False
+    if any(environment.get(name, "0") not in ("", "0") for name in ("FORCE_COLOR", "CLICOLOR_FORCE")):
+        return True
+    return environment.get("TERM") != "dumb" and stream.isatty()
+
+
+class Console:
+    """A stream that lines are written to.
+
+    secrets: shown as `***`. losable: what can't be written is lost in silence, for no run should die because nobody
+    reads what it says; else OSError is raised.
+    """
+
+    def __init__(
+        self, stream: TextIO, *, color: bool = False, secrets: Iterable[str] = (), losable: bool = False
+    ) -> None:
+        self.stream = stream
+        self.color = color
+        self.secrets = tuple(secrets)
+        self._mask = Mask(self.secrets)
+        self._losable = losable
+
+    def line(self, *pieces: Piece) -> None:
+        """Write one line (or several, where a piece has line ends in it)."""
+        self.write(self.text(*pieces) + "\n")
+
+    def text(self, *pieces: Piece) -> str:
+        """The pieces fit to be written: secrets masked, nothing for the terminal to act upon but our own colours."""
+        return "".join(self._fit(piece) for piece in pieces)
+
+    def json(self, data: Any) -> str:
+        """Data as one line of JSON, secrets masked."""
+        return json.dumps(self._masked(data), default=str)
+
+    def write(self, text: str) -> None:
+        """Write a finished text as it is, as far as the stream's encoding allows."""
+        fit = self.encodable(text)
+        if not self._losable:
+            self._put(fit)
+            return
+        with suppress(OSError, ValueError):
+            self._put(fit)
+
+    def encodable(self, text: str) -> str:
+        """The text, other characters in the place of those that the stream can't take."""
+        encoding = getattr(self.stream, "encoding", None) or "utf-8"
+        try:
+            text.encode(encoding)
+        except UnicodeEncodeError:
+            return text.translate(_ASCII).encode(encoding, "backslashreplace").decode(encoding)
+        return text
+
+    def _put(self, text: str) -> None:
+        self.stream.write(text)
+        self.stream.flush()
+
+    def _fit(self, piece: Piece) -> str:
+        style, text = (None, piece) if isinstance(piece, str) else piece
+        lines = self._mask(text).expandtabs().split("\n")
+        shown = "\n".join(visible(line) for line in lines)
+        return f"\x1b[{_CODES[style]}m{shown}\x1b[0m" if style and self.color and shown else shown
+
+    def _masked(self, data: Any) -> Any:
+        match data:
+            case str():
+                return self._mask(data)
+            case dict():
+                return {self._masked(key): self._masked(value) for key, value in data.items()}
+            case list() | tuple():
+                return [self._masked(item) for item in data]
+        return data

@@ -1,0 +1,111 @@
+"""The live table as text: one line for the run, one for each stage."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+from stagerunner.events import Progress, StageTotals
+from stagerunner.views.figures import clock, count, percent, size
+from stagerunner.views.limit import BUSY
+from stagerunner.views.table import Column, table
+
+RECENT = 2.0
+"""Seconds that rates and shares are taken over."""
+BAR = 10
+"""Characters of a bar."""
+
+_COLUMNS = (
+    Column("STAGE", left=True),
+    Column("WORKERS", drops=1),
+    Column("IN"),
+    Column("OUT"),
+    Column("RATE"),
+    Column("WORK", drops=2),
+    Column("CODEC", drops=4),
+    Column("WAIT", drops=4),
+    Column("BLOCK", drops=3),
+    Column("", left=True, drops=5),
+    Column("ERR"),
+    Column("", left=True, drops=6),
+)
+_SHADES = "█▓░▒"
+"""Work, codec, wait, block."""
+
+
+class Dashboard:
+    """Keeps the last seconds of a run and draws them."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._recent: deque[Progress] = deque()
+
+    def hear(self, event: Progress) -> None:
+        """Take in how far the run is."""
+        self._recent.append(event)
+        while len(self._recent) > 2 and event.seconds - self._recent[1].seconds >= RECENT:
+            self._recent.popleft()
+
+    def draw(self, width: int) -> list[str]:
+        """The lines, none wider than `width`."""
+        now, before = self._recent[-1], self._recent[0]
+        if now is before:
+            before = Progress(0.0, 0, 0, 0, 0, None, ())
+        lines = [self._headline(now, before)[:width]]
+        return lines + table(_COLUMNS, _rows(now, before), width) if now.stages else lines
+
+    def _headline(self, now: Progress, before: Progress) -> str:
+        rate = _rate(now.taken - before.taken, now, before)
+        return " · ".join([self._name, clock(now.seconds), f"{count(now.taken)} in", f"{rate}/s", *_left(now)])
+
+
+def _left(now: Progress) -> list[str]:
+    """How much of the source is done and when the rest will be, where its size is known."""
+    if not now.bytes_total:
+        return []
+    done = min(1.0, now.bytes_done / now.bytes_total)
+    facts = [f"{percent(done)} of {size(now.bytes_total)}"]
+    # Before the first bytes came back there is nothing to go by.
+    return [*facts, f"{clock(now.seconds / done - now.seconds)} left"] if done else facts
+
+
+def _rows(now: Progress, before: Progress) -> list[list[str]]:
+    earlier = {stage.name: stage for stage in before.stages}
+    spent = [_spent(stage, earlier.get(stage.name)) for stage in now.stages]
+    busy = [work + codec for work, codec, _, _ in spent]
+    limit = max(range(len(busy)), key=busy.__getitem__) if max(busy) >= BUSY else -1
+    return [
+        [
+            stage.name,
+            str(stage.workers),
+            count(stage.taken),
+            count(stage.out),
+            _rate(stage.taken - (earlier[stage.name].taken if stage.name in earlier else 0), now, before),
+            *(percent(share) for share in shares),
+            bar(shares),
+            count(stage.skipped + stage.dead),
+            "◀ limit" if index == limit else "",
+        ]
+        for index, (stage, shares) in enumerate(zip(now.stages, spent, strict=True))
+    ]
+
+
+def _spent(stage: StageTotals, before: StageTotals | None) -> tuple[float, float, float, float]:
+    """The shares of the four states since `before`; all wait while no clock has run."""
+    then = before or StageTotals(stage.name)
+    clocks = (stage.work - then.work, stage.codec - then.codec, stage.wait - then.wait, stage.block - then.block)
+    whole = sum(clocks)
+    work, codec, wait, block = (max(0.0, clock / whole) for clock in clocks) if whole > 0 else (0.0, 0.0, 1.0, 0.0)
+    return work, codec, wait, block
+
+
+def bar(shares: Sequence[float]) -> str:
+    """The four shares side by side, always BAR characters in all."""
+    ends = [round(sum(shares[: index + 1]) * BAR) for index in range(len(shares))]
+    drawn = "".join(shade * (end - start) for shade, start, end in zip(_SHADES, [0, *ends], ends, strict=False))
+    return drawn.ljust(BAR, _SHADES[-2])[:BAR]
+
+
+def _rate(records: int, now: Progress, before: Progress) -> str:
+    passed = now.seconds - before.seconds
+    return count(records / passed) if passed > 0 else "–"

@@ -1,0 +1,64 @@
+"""Numbers as people read them: 3.02 M, 1 m 09 s, 94 %."""
+
+from __future__ import annotations
+
+EXACT = 10_000
+"""Counts below this are written out."""
+
+
+def count(number: float) -> str:
+    """ "311", "1,204", "20.4 k", "3.02 M": three digits, or all of them while they are few."""
+    return f"{number:,.0f}" if abs(number) < EXACT else scaled(number, ("", " k", " M", " G", " T"))
+
+
+def short(number: float) -> str:
+    """The same without a space in it, for lines that programs take apart: "461k"."""
+    return f"{number:.0f}" if abs(number) < 1000 else scaled(number, ("", "k", "M", "G", "T"))
+
+
+def size(number: float) -> str:
+    """ "512 B", "1.10 GB"."""
+    return scaled(number, (" B", " kB", " MB", " GB", " TB"))
+
+
+def scaled(number: float, units: tuple[str, ...]) -> str:
+    """The number in the largest unit that leaves something before the point, each being 1000 of the one before."""
+    value, index = float(number), 0
+    # 999.6 would be written as 1000: that is already one of the next unit.
+    while abs(value) >= (1000 if index == 0 else 999.5) and index < len(units) - 1:
+        value, index = value / 1000, index + 1
+    return (f"{value:.0f}" if index == 0 else digits(value)) + units[index]
+
+
+def digits(value: float) -> str:
+    """Three digits: 3.02, 20.4, 461."""
+    return f"{value:.{2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0}f}"
+
+
+def seconds(value: float) -> str:
+    """ "0.4 s", "42 s", "1 m 09 s", "2 h 05 m"."""
+    if value < 9.95:
+        return f"{value:.1f} s"
+    whole = round(value)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} m {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} m"
+
+
+def clock(value: float) -> str:
+    """ "0:42", "1:02:03"."""
+    whole = int(value)
+    minutes = f"{whole // 60 % 60}:{whole % 60:02d}"
+    return minutes if whole < 3600 else f"{whole // 3600}:{minutes:0>5}"
+
+
+def percent(share: float) -> str:
+    """A share of 1 as "94 %"."""
+    return f"{share * 100:.0f} %"
+
+
+def plural(number: int, noun: str) -> str:
+    """ "1 stage", "3 stages"."""
+    return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"

@@ -1,0 +1,81 @@
+"""Which stage is the limit, and what to change: one sentence from the clocks of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from stagerunner.events import StageTotals
+from stagerunner.views.figures import count, percent
+
+LEAST_SECONDS = 1.0
+"""A run shorter than this was mostly starting up."""
+BUSY = 0.7
+"""A stage less busy than this holds nobody up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How busy a stage was, as a share of its workers' time, and how many source records a second it could do."""
+
+    stage: StageTotals
+    busy: float
+    capacity: float
+
+
+def loads(stages: Sequence[StageTotals], seconds: float, taken: int) -> list[Load]:
+    """The stages, the busiest first. taken: source records in `seconds`."""
+    found = []
+    for stage in stages:
+        busy = min(1.0, (stage.work + stage.codec) / (seconds * stage.workers)) if seconds > 0 else 0.0
+        found.append(Load(stage, busy, taken / seconds / busy if busy else float("inf")))
+    return sorted(found, key=lambda load: load.busy, reverse=True)
+
+
+def limit(
+    stages: Sequence[StageTotals],
+    seconds: float,
+    taken: int,
+    *,
+    alone: Collection[str] = (),
+    cores: int | None = None,
+) -> str:
+    """ "limit: hide-people, 94 % busy on 4 workers; 8 workers ≈ 94 k/s, then parse"; "" where too little is known.
+
+    alone: stages that can't have more than one worker. cores: how many there are, if known.
+    """
+    if seconds < LEAST_SECONDS or not taken or not stages:
+        return ""
+    first, *others = loads(stages, seconds, taken)
+    if first.busy < BUSY:
+        return f"limit: {_elsewhere(stages, first)}"
+    workers = first.stage.workers
+    on = f"on {workers} workers" if workers > 1 else "on 1 worker"
+    advice = _advice(first, others, _busy_cores(stages, seconds), alone=first.stage.name in alone, cores=cores)
+    return f"limit: {first.stage.name}, {percent(first.busy)} busy {on}; {advice}"
+
+
+def _advice(first: Load, others: Sequence[Load], used: float, *, alone: bool, cores: int | None) -> str:
+    stage = first.stage
+    if stage.codec > stage.work:
+        return "more than half of it encoding and decoding: a larger `run.frame` or `run.fuse: auto` may help"
+    if cores and used > 0.9 * cores:
+        return f"all {cores} cores are busy" if cores > 1 else "the only core is busy"
+    if alone:
+        return "it has state, so more workers are not possible"
+    doubled, next_one = 2 * first.capacity, others[0] if others else None
+    if next_one is None or next_one.capacity >= 4 * doubled:
+        return f"{2 * stage.workers} workers ≈ {count(doubled)}/s"
+    reached = min(doubled, next_one.capacity)
+    return f"{2 * stage.workers} workers ≈ {count(reached)}/s, then {next_one.stage.name}"
+
+
+def _busy_cores(stages: Sequence[StageTotals], seconds: float) -> float:
+    return sum(stage.work + stage.codec for stage in stages) / seconds
+
+
+def _elsewhere(stages: Sequence[StageTotals], busiest: Load) -> str:
+    """No stage is the limit: the first one waits for the source, or the last one for the sink."""
+    first, last = stages[0], stages[-1]
+    end = "the sink" if last.block / last.workers > first.wait / first.workers else "the source"
+    return f"{end}; the busiest stage, {busiest.stage.name}, is busy {percent(busiest.busy)} of the time"

@@ -1,0 +1,41 @@
+"""What a run is listened to with: its progress goes to a view, everything else becomes lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from stagerunner.events import Progress
+from stagerunner.views.choice import View
+from stagerunner.views.log import Log
+
+
+class Listener:
+    """Told every event of a run; `close` it at the end.
+
+    first: the view until there is progress. open_view: makes the one after that: what is needed to draw is imported
+    when the workers are on their way.
+    """
+
+    def __init__(self, log: Log, first: View, open_view: Callable[[], View]) -> None:
+        self._log = log
+        self._view = first
+        self._open_view: Callable[[], View] | None = open_view
+
+    def __call__(self, event: Any) -> None:
+        if isinstance(event, Progress):
+            self._progress(event)
+            return
+        for line in self._log.lines(event):
+            self._view.line(*line)
+
+    def _progress(self, event: Progress) -> None:
+        if self._open_view is not None:
+            self._view, self._open_view = self._open_view(), None
+        self._view.progress(event)
+
+    def close(self) -> None:
+        """Say what is left to be said."""
+        for line in self._log.rest():
+            self._view.line(*line)
+        self._view.close()

@@ -1,0 +1,67 @@
+"""Progress for logs and pipes: nothing, or a line now and then."""
+
+from __future__ import annotations
+
+from time import strftime
+
+from stagerunner.events import Progress
+from stagerunner.plan import Plan
+from stagerunner.views.console import Console, Piece
+from stagerunner.views.figures import clock, short
+from stagerunner.views.limit import BUSY, loads
+
+EVERY = 10.0
+"""Seconds between two lines."""
+
+
+class Silent:
+    """Says nothing of the progress. What every other view builds on.
+
+    `line` writes a line that stays, `progress` hears how far the run is, `close` comes once, at the end.
+    """
+
+    def __init__(self, console: Console, plan: Plan) -> None:
+        self.console = console
+        self.plan = plan
+
+    def line(self, *pieces: Piece) -> None:
+        self.console.line(*pieces)
+
+    def progress(self, event: Progress) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class Plain(Silent):
+    """A line every ten seconds and one at the end, in words that can be searched for."""
+
+    def __init__(self, console: Console, plan: Plan) -> None:
+        super().__init__(console, plan)
+        self._last = Progress(0.0, 0, 0, 0, 0, None, ())
+        self._written = self._last
+
+    def progress(self, event: Progress) -> None:
+        self._last = event
+        if event.seconds - self._written.seconds >= EVERY:
+            self._write()
+
+    def close(self) -> None:
+        if self._last is not self._written:
+            self._write()
+
+    def _write(self) -> None:
+        self.line(f"{strftime('%H:%M:%S')} {sentence(self.plan.name, self._last, self._written)}")
+        self._written = self._last
+
+
+def sentence(name: str, now: Progress, before: Progress) -> str:
+    """ "logs 0:10 in=461k out=3.1k rate=46.1k/s limit=hide-people(98%) err=71": the rate is that since `before`."""
+    passed = now.seconds - before.seconds
+    rate = (now.taken - before.taken) / passed if passed > 0 else 0.0
+    facts = [f"in={short(now.taken)}", f"out={short(now.out)}", f"rate={short(rate)}/s"]
+    busiest = next(iter(loads(now.stages, now.seconds, now.taken)), None)
+    if busiest is not None and busiest.busy >= BUSY:
+        facts.append(f"limit={busiest.stage.name}({busiest.busy * 100:.0f}%)")
+    return " ".join([name, clock(now.seconds), *facts, f"err={now.failed}"])

@@ -1,0 +1,299 @@
+"""The window: the splits sent and not yet done with, and the frames on their way.
+
+    admit ──▶ Kept (until done with) ──▶ Sent (one frame of a range of it) ──▶ taken ──▶ forgotten
+                 ▲                                                     │
+                 └────────── restart: kept splits are sent again ◀─────┘
+
+Results come back in the order of their sequence. A frame may come back in pieces; *accepted* is (split, source
+record), and a resend starts exactly there. Counts ride on the last piece of a frame only, so of a frame that was
+taken in part the parent asks the taken part again, for its counts alone (`Verdict.COUNTS`).
+
+In a chain with state nothing is forgotten before the next barrier has returned; a restart then sends everything
+since the last barrier, and what had been taken already is dropped as it comes back.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from stagerunner.records import TO_THE_END, Conviction
+from stagerunner.window.kinds import BARRIER, DATA, FLUSH
+from stagerunner.window.suspects import Inspection
+
+
+class Verdict(Enum):
+    """What becomes of something that came back."""
+
+    ACCEPT = "accept"
+    """Its results are new: take them, failures and counts included."""
+    COUNTS = "counts"
+    """Its results were taken in an earlier epoch; only its counts are still missing."""
+    DROP = "drop"
+    """All of it was taken before, or lies behind the stop."""
+
+
+class ProtocolFault(Exception):
+    """Something came back that can't be: the epoch is lost."""
+
+
+@dataclass(slots=True)
+class Kept:
+    """A split as the parent keeps it.
+
+    payload: what a worker needs to read it. size: bytes it stands for. position: where the source goes on after it.
+    flush: the stage whose flush this is, or -1. end: the number of its source records, once known.
+    accepted: source records taken so far. done: all are. beyond: it lies behind the stop; nobody wants it.
+    convicted: records not to be tried again, and why.
+    """
+
+    number: int
+    payload: bytes
+    size: int
+    position: Any = None
+    flush: int = -1
+    end: int = TO_THE_END
+    accepted: int = 0
+    done: bool = False
+    beyond: bool = False
+    convicted: dict[Conviction, tuple[str, str]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Sent:
+    """A frame on its way: source records first ≤ i < last of a kept split, or a barrier (then `split` is None)."""
+
+    sequence: int
+    kind: int
+    split: Kept | None
+    first: int = 0
+    last: int = TO_THE_END
+    verdict: Verdict = Verdict.ACCEPT
+    marked: bool = False
+    reached: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What the window says of a piece that came back. `finished`: the split it belongs to is now done."""
+
+    verdict: Verdict
+    sent: Sent
+    final: bool
+    finished: bool
+
+
+class Window:
+    """All decisions about what is in flight. `limit` is in bytes; `stateful`: some stage remembers."""
+
+    def __init__(self, limit: int, *, stateful: bool = False, least_frames: int = 16, least_records: int = 128) -> None:
+        self.limit = limit
+        self.stateful = stateful
+        self.least_frames = least_frames
+        self.least_records = least_records
+        self.epoch = 1
+        self.position: Any = None
+        """Where the source goes on after everything that is wholly taken."""
+        self.kept: deque[Kept] = deque()
+        self.on_way: deque[Sent] = deque()
+        self.stopped = False
+        """A stage needs no more: no split of the source is admitted any longer."""
+        self._sequence = 0
+        self._numbers = 0
+        self._bytes = 0
+        self._unforgotten = 0
+        self._redo = (0, 0)
+        self._convictions: dict[int, dict[Conviction, tuple[str, str]]] = {}
+
+    # What goes out
+
+    @property
+    def bytes_in_flight(self) -> int:
+        """Bytes of the splits that are not wholly taken."""
+        return self._bytes
+
+    @property
+    def bytes_kept(self) -> int:
+        """Bytes of all splits kept, those kept only for a resend included."""
+        return self._bytes + self._unforgotten
+
+    @property
+    def last_sequence(self) -> int:
+        """The sequence of the last frame sent in this epoch; -1 when none was."""
+        return self._sequence - 1
+
+    @property
+    def at_edge(self) -> bool:
+        """Everything accepted belongs to splits that are wholly taken: `position` stands for all of it."""
+        return not self.kept or self.kept[0].accepted == 0
+
+    def room(self, records_per_frame: int = 1) -> bool:
+        """Whether another split may be admitted. One always may when nothing is on its way."""
+        if self.stopped:
+            return False
+        if not self.on_way:
+            return True
+        frames = max(self.least_frames, -(-self.least_records // max(1, records_per_frame)))
+        return len(self.on_way) < frames and self._bytes + self._unforgotten < self.limit
+
+    def wants_barrier(self) -> bool:
+        """Whether half the window is kept only for want of a barrier, and none is on its way."""
+        return (
+            self.stateful
+            and 2 * self._unforgotten >= self.limit
+            and not any(sent.kind == BARRIER for sent in self.on_way)
+        )
+
+    def barrier_due(self) -> bool:
+        """Whether a barrier would let go of anything, and none is on its way."""
+        return bool(self.kept) and not any(sent.kind == BARRIER for sent in self.on_way)
+
+    def admit(self, payload: bytes, size: int, position: Any = None, last: int = TO_THE_END) -> list[Sent]:
+        """Take in a split of the source and say what to send. `last`: no more source records than that."""
+        return self._keep(Kept(self._numbers, payload, max(size, len(payload)), position, end=last))
+
+    def flush(self, stage: int, payload: bytes) -> list[Sent]:
+        """What makes `stage` give what it has left; a split of its own."""
+        return self._keep(Kept(self._numbers, payload, len(payload), self._newest_position(), flush=stage))
+
+    def barrier(self) -> Sent:
+        """The frame that collects snapshots."""
+        return self._send(BARRIER, None)
+
+    def _keep(self, kept: Kept) -> list[Sent]:
+        """The frames to send for a new split: one, unless this is a second reading of the source."""
+        self._numbers += 1
+        self.kept.append(kept)
+        self._bytes += kept.size
+        kind = DATA if kept.flush < 0 else FLUSH
+        kept.convicted = self._convictions.get(kept.number, {})
+        done, accepted = self._redo
+        if kept.number < done:
+            return [self._send(kind, kept, 0, kept.end, Verdict.DROP)]
+        if kept.number > done or not accepted:
+            return [self._send(kind, kept, 0, kept.end)]
+        kept.accepted = accepted
+        return [self._send(kind, kept, 0, accepted, Verdict.COUNTS), self._send(kind, kept, accepted, kept.end)]
+
+    def _newest_position(self) -> Any:
+        return self.kept[-1].position if self.kept else self.position
+
+    def _send(
+        self,
+        kind: int,
+        split: Kept | None,
+        first: int = 0,
+        last: int = TO_THE_END,
+        verdict: Verdict = Verdict.ACCEPT,
+        marked: bool = False,
+    ) -> Sent:
+        sent = Sent(self._sequence, kind, split, first, last, verdict, marked, reached=first)
+        self._sequence += 1
+        self.on_way.append(sent)
+        return sent
+
+    # What comes back
+
+    def took(self, sequence: int, split: int, first: int, last: int, *, more: bool, stop: bool = False) -> Taken:
+        """A piece of a DATA frame came back: what becomes of it. Raises ProtocolFault when it can't be its turn."""
+        sent = self._expected(sequence)
+        kept = sent.split
+        if kept is None or kept.number != split or first != sent.reached or last < first or last > sent.last:
+            raise ProtocolFault(f"frame {sequence}: records {first} to {last} of split {split} were not asked for")
+        sent.reached = last
+        if kept.beyond:
+            return Taken(Verdict.DROP, sent, not more, finished=not more and self._arrived(sent, kept))
+        if sent.verdict is Verdict.ACCEPT:
+            kept.accepted = last
+        if stop and not more and not self.stopped:
+            self._stop(sent, kept)
+        return Taken(sent.verdict, sent, not more, finished=not more and self._arrived(sent, kept))
+
+    def _stop(self, sent: Sent, kept: Kept) -> None:
+        """Nothing behind this frame is wanted: let go of the splits after it, and end this one here."""
+        self.stopped = True
+        sent.last = kept.end = sent.reached
+        while self.kept[-1] is not kept:
+            beyond = self.kept.pop()
+            beyond.beyond = beyond.done = True
+            self._bytes -= beyond.size
+
+    def _arrived(self, sent: Sent, kept: Kept) -> bool:
+        self.on_way.popleft()
+        if kept.done or sent.last < kept.end:
+            return False
+        kept.end, kept.done = sent.reached, True
+        self._bytes -= kept.size
+        self._unforgotten += kept.size
+        if not self.stateful:
+            self._forget()
+        return True
+
+    def passed(self, sequence: int) -> None:
+        """A barrier came back: everything sent before it is taken, and its snapshots stand for it."""
+        sent = self._expected(sequence)
+        if sent.kind != BARRIER:
+            raise ProtocolFault(f"frame {sequence} is no barrier")
+        self.on_way.popleft()
+        self._forget()
+
+    def _expected(self, sequence: int) -> Sent:
+        if not self.on_way or self.on_way[0].sequence != sequence:
+            raise ProtocolFault(f"frame {sequence} came out of turn")
+        return self.on_way[0]
+
+    def _forget(self) -> None:
+        """Let go of the splits at the head that are done; the journal may stand behind them."""
+        while self.kept and self.kept[0].done:
+            kept = self.kept.popleft()
+            self._unforgotten -= kept.size
+            self.position = kept.position
+
+    # After a death
+
+    def restart(self, inspections: Mapping[int, Inspection] | None = None) -> list[Sent]:
+        """Begin the next epoch: the frames to send again, in order. Splits under inspection are cut and marked."""
+        self.epoch += 1
+        self._sequence = 0
+        self.on_way.clear()
+        for kept in self.kept:
+            self._resend(kept, (inspections or {}).get(kept.number))
+        return list(self.on_way)
+
+    def _resend(self, kept: Kept, inspection: Inspection | None) -> None:
+        """The part taken already (for its counts, or for the state it leaves), then what is still to be taken."""
+        cuts = sorted(inspection.cuts) if inspection is not None else []
+        marked = inspection is not None
+        if kept.done:
+            self._send_cut(kept, 0, kept.end, cuts, Verdict.DROP, marked)
+            return
+        if kept.accepted:
+            self._send_cut(kept, 0, kept.accepted, cuts, Verdict.COUNTS, marked)
+        if kept.accepted < kept.end:
+            self._send_cut(kept, kept.accepted, kept.end, cuts, Verdict.ACCEPT, marked)
+
+    def _send_cut(self, kept: Kept, first: int, last: int, cuts: list[int], verdict: Verdict, marked: bool) -> None:
+        kind = DATA if kept.flush < 0 else FLUSH
+        edges = [first, *(cut for cut in cuts if first < cut < last), last]
+        for start, stop in itertools.pairwise(edges):
+            self._send(kind, kept, start, stop, verdict, marked)
+
+    def rewind(self) -> None:
+        """Begin the next epoch from the source's beginning: what is admitted next has been taken, as far as it was.
+
+        For chains whose state can't be had in any other way. Splits must be admitted as they were the first time.
+        """
+        self.epoch += 1
+        self._sequence = 0
+        self.on_way.clear()
+        partial = next((kept for kept in self.kept if not kept.done), None)
+        done = partial.number if partial is not None else self._numbers
+        self._redo = max(self._redo, (done, 0 if partial is None else partial.accepted))
+        self._convictions |= {kept.number: kept.convicted for kept in self.kept if kept.convicted}
+        self.kept.clear()
+        self._numbers = self._bytes = self._unforgotten = 0
+        self.position = None

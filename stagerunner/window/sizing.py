@@ -1,0 +1,64 @@
+"""How large the next frame should be: small first, then about 20 ms in the slowest worker, never beyond the caches.
+
+Figures from measurements on the real chain (docs/decisions.md): the rate is flat from 256 to 2000 small records a
+frame and falls beyond 64 KiB of them; file ranges gain up to 256 KiB; a frame should last 10 to 30 ms in the slowest
+stage, so that skew is absorbed by frames in hand and the end of a run idles nobody for long.
+"""
+
+from __future__ import annotations
+
+FIRST = 16
+"""Records in the first frame: the first result comes soon."""
+
+LONGEST = 20e6
+"""Nanoseconds a frame should last in the slowest worker."""
+
+WIDEST = 65536
+"""Bytes a frame of small records should have between workers."""
+
+RANGE = 262144
+"""Bytes of a file range at most."""
+
+MOST = 4096
+"""Records in a frame at most: beyond, nothing is gained and much is held."""
+
+GROWTH = 4
+"""A frame is at most this many times as large as the one before."""
+
+
+class Sizing:
+    """Learns from each frame that comes back. `fixed`: records per frame, whatever is learnt."""
+
+    def __init__(self, fixed: int | None = None) -> None:
+        self._fixed = fixed
+        self._records = float(fixed or FIRST)
+        self._bytes_per_record = 0.0
+        self._most = MOST
+
+    @property
+    def records(self) -> int:
+        """Records the next frame should hold."""
+        return max(1, int(self._records))
+
+    @property
+    def size(self) -> int:
+        """Bytes of the source the next split should hold."""
+        if not self._bytes_per_record:
+            return 4096 if self._fixed is None else 512 * self._fixed
+        return max(1, min(RANGE, int(self._records * self._bytes_per_record)))
+
+    def cap(self, records: int) -> None:
+        """A frame of more than `records` was too much for some worker's memory: stay below from now on."""
+        self._most = min(self._most, records)
+        self._records = min(self._records, self._most)
+
+    def learn(self, records: int, size: int, slowest: int, widest: int) -> None:
+        """A frame of `records` source records and `size` bytes took `slowest` ns and was `widest` bytes wide."""
+        if records <= 0:
+            return
+        self._bytes_per_record = size / records
+        if self._fixed is not None:
+            return
+        by_time = LONGEST * records / max(1, slowest)
+        by_bytes = WIDEST * records / widest if widest else float(MOST)
+        self._records = max(1.0, min(by_time, by_bytes, self._most, self._records * GROWTH))

@@ -1,0 +1,132 @@
+"""Poison records: from a death to the one record that causes it, or to the finding that none does.
+
+    a death in a frame ─▶ the frame is sent again, marked ─▶ a death at record r ─▶ r goes alone ─▶ twice dead alone
+    ─▶ convicted: its stage writes the failure instead of calling
+
+Where the death falls outside any call (unpickling, memory), there is no r: the frame is halved until one record is
+left, or until both halves pass: then it was memory, nobody is convicted, and frames stay smaller.
+A death and a missed deadline are the same here. An innocent record that was at work when somebody killed its worker
+passes when it is alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+STRIKES = 2
+"""Deaths alone after which a record is convicted: one might be an outsider's doing."""
+
+MOST_RESTARTS = 10
+"""Restarts in a row, without a record accepted or a suspect narrowed, after which the run ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blame:
+    """What a death left behind. stage: index, -1 when no worker is known. split: -1 when it was idle.
+
+    first, last: the source records of the frame it had. origin, ordinal: the record it was at, -1 when none was marked.
+    type, message: the failure, should it come to a conviction.
+    """
+
+    stage: int = -1
+    split: int = -1
+    first: int = 0
+    last: int = 0
+    origin: int = -1
+    ordinal: int = -1
+    type: str = "Killed"
+    message: str = ""
+
+
+@dataclass(slots=True)
+class Inspection:
+    """How a suspected split is sent again: cut before these records, every frame of it marked."""
+
+    cuts: set[int] = field(default_factory=set)
+
+    def alone(self, record: int) -> None:
+        self.cuts |= {record, record + 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Convicted:
+    """A conviction: (stage, source record, ordinal) of a split, and its failure."""
+
+    split: int
+    record: tuple[int, int, int]
+    type: str
+    message: str
+
+
+class Suspects:
+    """What is known of the deaths since the last progress."""
+
+    def __init__(self) -> None:
+        self.inspections: dict[int, Inspection] = {}
+        self.restarts = 0
+        self._strikes: dict[tuple[int, int], int] = {}
+        self._fruitless = 0
+
+    @property
+    def hopeless(self) -> bool:
+        """Too many restarts in a row came to nothing."""
+        return self._fruitless >= MOST_RESTARTS
+
+    def died(self, blame: Blame) -> Convicted | None:
+        """Take a death in; a conviction if there now is one."""
+        self.restarts += 1
+        self._fruitless += 1
+        if blame.split < 0:
+            return None
+        if blame.last - blame.first == 1:
+            return self._died_alone(blame)
+        if self._narrow(blame):
+            self._fruitless = 0
+        return None
+
+    def _died_alone(self, blame: Blame) -> Convicted | None:
+        """Only what died while its frame was marked and cut out for it counts."""
+        inspection = self.inspections.setdefault(blame.split, Inspection())
+        record = max(blame.origin, blame.first)
+        if not {record, record + 1} <= inspection.cuts:
+            inspection.alone(record)
+            self._fruitless = 0
+            return None
+        key = (blame.split, record)
+        self._strikes[key] = self._strikes.get(key, 0) + 1
+        self._fruitless = 0
+        if self._strikes[key] < STRIKES:
+            return None
+        del self._strikes[key]
+        return Convicted(blame.split, (blame.stage, record, max(0, blame.ordinal)), blame.type, blame.message)
+
+    def _narrow(self, blame: Blame) -> bool:
+        """One look closer at the split: mark it, then single the record out, or halve the frame."""
+        inspection = self.inspections.get(blame.split)
+        if blame.origin >= 0:
+            inspection = self.inspections.setdefault(blame.split, Inspection())
+            before = set(inspection.cuts)
+            inspection.alone(blame.origin)
+            return inspection.cuts != before
+        if inspection is None:
+            self.inspections[blame.split] = Inspection()
+            return True
+        middle = (blame.first + blame.last) // 2
+        if middle in inspection.cuts:
+            return False
+        inspection.cuts.add(middle)
+        return True
+
+    def accepted(self, split: int, *, finished: bool) -> bool:
+        """Something new was accepted. True if this ends an inspection in which frames were cut and nobody convicted."""
+        self._fruitless = 0
+        if not finished or split not in self.inspections:
+            return False
+        inspection = self.inspections.pop(split)
+        self._strikes = {key: n for key, n in self._strikes.items() if key[0] != split}
+        return bool(inspection.cuts)
+
+    def cuts(self) -> Mapping[int, Inspection]:
+        """Split → how it is to be sent again."""
+        return self.inspections

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from stagerunner.evaluate.evaluator import Evaluator, make
+from stagerunner.evaluate.work import NoSlot, Slot, Work
+from stagerunner.parts.stage import form_of
+from stagerunner.records import Batch
+
+
+class Notes:
+    """A slot that writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+
+    def enter(self, record: int) -> None:
+        self.told.append(record)
+
+    def leave(self) -> None:
+        self.told.append("left")
+
+
+@pytest.fixture
+def notes() -> Notes:
+    return Notes()
+
+
+@pytest.fixture
+def work_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Work]:
+    """The Work of a function or class defined in a test."""
+    offered = types.ModuleType("offered_by_a_test")
+    monkeypatch.setitem(sys.modules, offered.__name__, offered)
+
+    def work(found: Any, **settings: Any) -> Work:
+        setattr(offered, found.__name__, found)
+        target = f"{offered.__name__}:{found.__name__}"
+        return Work(
+            **{"index": 0, "name": "tested", "target": target, "form": form_of(found), "delay": 0.0, **settings}
+        )
+
+    return work
+
+
+@pytest.fixture
+def stage_of(work_of: Callable[..., Work]) -> Iterator[Callable[..., Evaluator]]:
+    """A function or class as a stage that is set up, and closed after the test."""
+    made: list[Evaluator] = []
+
+    def stage(found: Any, *, slot: Slot | None = None, **settings: Any) -> Evaluator:
+        evaluator = make(work_of(found, **settings), slot or NoSlot())
+        made.append(evaluator)
+        evaluator.setup()
+        return evaluator
+
+    yield stage
+    for evaluator in made:
+        evaluator.close()
+
+
+@pytest.fixture
+def batch_of() -> Callable[..., Batch]:
+    """A batch of these records, one for each source record or with the origins given."""
+
+    def batch(*records: Any, first: int = 0, origins: list[int] | None = None, **more: Any) -> Batch:
+        last = more.pop("last", first + len(records) if origins is None else max(origins, default=first - 1) + 1)
+        return Batch(list(records), first, last, origins, **more)
+
+    return batch

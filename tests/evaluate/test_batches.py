@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from stagerunner.evaluate.batches import Passage, emptied, relieved
+from stagerunner.evaluate.policy import Trouble
+from stagerunner.evaluate.work import Work
+from stagerunner.parts.stage import Form
+from stagerunner.records import Counts, Failure
+
+BAD = Trouble("ValueError", "bad", attempts=2)
+
+
+def passage_of(batch, *, on_error="fail", counted=False, drops=True):
+    return Passage(Work(3, "tested", "m:f", Form(drops=drops), on_error=on_error), batch, counted=counted)
+
+
+def earlier(origin, *, stage=1, policy="dead_letter"):
+    return Failure(stage, origin, 0, "KeyError", "x", policy)
+
+
+def let_through(passage, number):
+    """Every record in turn is its own result."""
+    passage.results += passage.cursor.take(number)
+
+
+def test_one_result_for_each_record_needs_no_origins(batch_of):
+    passage = passage_of(batch_of(*"abc", first=5))
+    let_through(passage, 3)
+    piece = passage.piece()
+    assert (piece.records, piece.first, piece.last, piece.origins) == (["a", "b", "c"], 5, 8, None)
+    assert piece.counts == [Counts(3, taken=3, out=3)]
+    assert passage.finished
+
+
+def test_a_dropped_record_leaves_a_gap_in_the_origins(batch_of):
+    passage = passage_of(batch_of(*"abc", first=5))
+    let_through(passage, 1)
+    passage.cursor.take(1)
+    passage.nothing()
+    let_through(passage, 1)
+    piece = passage.piece()
+    assert (piece.records, piece.origins) == (["a", "c"], [5, 7])
+    assert piece.counts == [Counts(3, taken=3, out=2, filtered=1)]
+
+
+def test_a_sibling_dropped_may_leave_one_each(batch_of):
+    passage = passage_of(batch_of(*"abc", origins=[0, 0, 1]))
+    passage.cursor.take(1)
+    passage.nothing()
+    let_through(passage, 2)
+    assert passage.piece().origins is None
+
+
+def test_an_undeclared_none_is_a_failure(batch_of):
+    passage = passage_of(batch_of("a"), drops=False, on_error="skip")
+    passage.cursor.take(1)
+    passage.nothing()
+    (failure,) = passage.piece().failures
+    assert failure.type == "NoneReturned"
+    assert "declare `-> ... | None`" in failure.message
+
+
+def test_a_failure_says_everything(batch_of):
+    passage = passage_of(batch_of(*"abc", origins=[4, 6, 6], first=4), on_error="dead_letter")
+    let_through(passage, 2)
+    passage.cursor.take(1)
+    passage.lost(2, BAD)
+    (failure,) = passage.piece().failures
+    assert failure == Failure(3, 6, 1, "ValueError", "bad", "dead_letter", (), 2, "c")
+
+
+@pytest.mark.parametrize(("policy", "booked"), [("skip", {"skipped": 1}), ("dead_letter", {"dead": 1})])
+def test_a_lost_record_is_booked_by_its_policy(batch_of, policy, booked):
+    passage = passage_of(batch_of("a"), on_error=policy)
+    passage.cursor.take(1)
+    passage.lost(0, BAD)
+    assert passage.piece().counts == [Counts(3, taken=1, **booked)]
+
+
+def test_a_failure_that_ends_the_run_cuts_the_batch_before_its_source_record(batch_of):
+    passage = passage_of(batch_of(*"abcde", origins=[0, 1, 1, 1, 2]))
+    let_through(passage, 2)
+    passage.cursor.take(1)
+    passage.lost(2, BAD)
+    piece = passage.piece()
+    assert (piece.records, piece.origins, piece.last, piece.stop) == (["a"], None, 1, False)
+    assert [failure.origin for failure in piece.failures] == [1]
+    assert piece.counts == [Counts(3, taken=5, out=1, filtered=3, dead=1)]
+
+
+def test_enough_cuts_the_batch_behind_its_source_record(batch_of):
+    passage = passage_of(batch_of(*"abcd", origins=[0, 1, 1, 2]))
+    let_through(passage, 2)
+    passage.enough()
+    piece = passage.piece()
+    assert (piece.records, piece.origins, piece.last, piece.stop) == (["a", "b"], None, 2, True)
+    assert piece.counts == [Counts(3, taken=4, out=2, filtered=2)]
+
+
+def test_a_failure_on_the_record_that_had_enough_ends_the_run_all_the_same(batch_of):
+    passage = passage_of(batch_of(*"abc"))
+    let_through(passage, 1)
+    passage.cursor.take(1)
+    passage.enough()
+    passage.lost(1, BAD)
+    assert passage.piece().last == 1
+
+
+def test_earlier_failures_behind_a_cut_count_as_filtered(batch_of):
+    arrived = [earlier(0), earlier(2, policy="skip"), earlier(3), earlier(9, policy="fail")]
+    books = [Counts(0, taken=10, out=10), Counts(1, taken=10, out=6, skipped=1, dead=3)]
+    batch = batch_of("b", "c", origins=[1, 2], first=0, last=9, failures=arrived, counts=books)
+    passage = passage_of(batch)
+    let_through(passage, 1)
+    passage.enough()
+    piece = passage.piece()
+    assert piece.failures == [earlier(0)]
+    assert piece.counts == [
+        Counts(0, taken=10, out=10),
+        Counts(1, taken=10, out=6, filtered=3, dead=1),
+        Counts(3, taken=2, out=1, filtered=1),
+    ]
+    assert books[1].dead == 3, "the incoming books are left as they are"
+
+
+def test_a_failure_that_ends_the_run_elsewhere_stays_with_a_batch_that_is_not_cut(batch_of):
+    passage = passage_of(batch_of(*"ab", failures=[earlier(2, policy="fail")]))
+    let_through(passage, 2)
+    assert passage.piece().failures == [earlier(2, policy="fail")]
+
+
+def test_pieces_share_out_what_came_with_the_batch(batch_of):
+    batch = batch_of(*"abc", failures=[earlier(0), earlier(1)], counts=[Counts(1, taken=5)], stop=True, last=7)
+    passage = passage_of(batch, counted=True)
+    (record,) = passage.cursor.take(1)
+    passage.results += [record, record]
+    passage.gave(2, 0)
+    one = passage.piece()
+    assert not passage.finished
+    let_through(passage, 2)
+    passage.gave(1, 1)
+    passage.gave(1, 2)
+    two = passage.piece()
+    assert (one.first, one.last, two.first, two.last) == (0, 1, 1, 7)
+    assert (one.failures, two.failures) == ([earlier(0)], [earlier(1)])
+    assert (one.stop, two.stop) == (False, True)
+    assert one.counts == [Counts(3, taken=1, created=1, out=2)]
+    assert two.counts == [Counts(1, taken=5), Counts(3, taken=2, out=2)]
+
+
+@pytest.mark.parametrize(
+    ("found", "origins", "books"),
+    [
+        ("xyz", None, {}),
+        ("xy", [2, 2], {"filtered": 1}),
+        ("", [], {"filtered": 3}),
+        ("vwxyz", [2, 2, 2, 2, 2], {"created": 2}),
+    ],
+)
+def test_a_list_of_another_length_belongs_to_its_last_source_record(batch_of, found, origins, books):
+    passage = passage_of(batch_of(*"abc"), counted=True)
+    passage.cursor.take(3)
+    passage.gave_list(0, 3, list(found))
+    piece = passage.piece()
+    assert (piece.records, piece.origins) == (list(found), origins)
+    assert piece.counts == [Counts(3, taken=3, out=len(found), **books)]
+
+
+def test_what_was_said_can_be_taken_back(batch_of):
+    passage = passage_of(batch_of(*"abc"))
+    passage.cursor.take(2)
+    said = passage.said()
+    passage.extra["hits"] = 1
+    passage.enough()
+    passage.unsay(said, 0)
+    let_through(passage, 3)
+    piece = passage.piece()
+    assert (piece.stop, piece.last, piece.counts) == (False, 3, [Counts(3, taken=3, out=3)])
+
+
+def test_an_empty_batch_stays_what_it_is(batch_of):
+    batch = batch_of(origins=[], first=4, last=9, failures=[earlier(5)])
+    piece = passage_of(batch).piece()
+    assert piece == replace(batch, counts=[Counts(3)])
+
+
+def test_books_without_dropped_failures_are_passed_on():
+    books = [Counts(0, taken=1, out=1)]
+    assert relieved(books, []) is books
+
+
+def test_a_batch_of_which_nothing_is_wanted_is_emptied(batch_of):
+    batch = batch_of(*"ab", failures=[earlier(0)], counts=[Counts(1, taken=3, out=2, dead=1)], last=3)
+    assert emptied(batch, 2) == replace(
+        batch,
+        records=[],
+        origins=[],
+        failures=[],
+        counts=[Counts(1, taken=3, out=2, filtered=1), Counts(2, taken=2, filtered=2)],
+    )

@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+import pytest
+
+from stagerunner.evaluate.ambient import count, current, enough
+
+
+def same(record):
+    return record
+
+
+def test_setup_and_close_are_told_to_a_class(stage_of, batch_of):
+    told = []
+
+    class Opened:
+        def __init__(self, *, name="x"):
+            told.append(name)
+
+        def setup(self):
+            told.append("setup")
+
+        def process(self, record):
+            return record
+
+        def close(self):
+            told.append("close")
+
+    stage = stage_of(Opened, options={"name": "built"})
+    assert stage.apply(batch_of(1)).records == [1]
+    stage.close()
+    assert told == ["built", "setup", "close"]
+
+
+def test_what_setup_raises_comes_through(stage_of):
+    class Broken:
+        def setup(self):
+            raise SystemExit("no licence")
+
+        def process(self, record):
+            return record
+
+    with pytest.raises(SystemExit, match="no licence"):
+        stage_of(Broken)
+
+
+def test_an_async_setup_of_a_plain_class_is_refused(stage_of):
+    class Mixed:
+        async def setup(self):
+            pass
+
+        def process(self, record):
+            return record
+
+    with pytest.raises(TypeError, match="async def"):
+        stage_of(Mixed)
+
+
+def test_state_goes_from_one_life_to_the_next(stage_of, batch_of):
+    class Numbered:
+        def __init__(self):
+            self.number = 0
+
+        def process(self, record):
+            self.number += 1
+            return (self.number, record)
+
+        def snapshot(self):
+            return self.number
+
+        def restore(self, data):
+            self.number = data
+
+    first, second = stage_of(Numbered), stage_of(Numbered)
+    first.apply(batch_of(*"ab"))
+    second.restore(first.snapshot())
+    assert second.apply(batch_of("c")).records == [(3, "c")]
+
+
+def test_a_stage_without_state_has_no_snapshot(stage_of):
+    stage = stage_of(same)
+    assert stage.snapshot() is None
+    stage.restore(None)
+
+
+def test_counters_travel_with_their_batch(stage_of, batch_of):
+    def counted(record):
+        count("seen")
+        count("length", len(record))
+        return record
+
+    stage = stage_of(counted)
+    assert stage.apply(batch_of("ab", "c")).counts[0].extra == {"seen": 2, "length": 3}
+    assert stage.apply(batch_of("d")).counts[0].extra == {"seen": 1, "length": 1}
+    assert current.get() is None
+
+
+def test_two_stages_in_one_process_are_heard_apart(stage_of, batch_of):
+    def inner(record):
+        count("inner")
+        return record
+
+    def outer(record):
+        count("outer")
+        yield from deep.apply(batch_of(record)).records
+        count("outer")
+
+    deep = stage_of(inner)
+    assert stage_of(outer).apply(batch_of(1)).counts[0].extra == {"outer": 2}
+
+
+def test_pieces_end_where_a_source_record_ends(stage_of, batch_of):
+    def twice(record):
+        count("calls")
+        yield record
+        yield record
+
+    stage = stage_of(twice)
+    stage.piece_records = 3
+    pieces = list(stage.pieces(batch_of(*"abcde", origins=[0, 0, 1, 1, 4], last=9)))
+    assert [(piece.first, piece.last, piece.origins) for piece in pieces] == [
+        (0, 1, [0, 0, 0, 0]),
+        (1, 2, [1, 1, 1, 1]),
+        (2, 9, [4, 4]),
+    ]
+    assert [piece.counts[0].extra for piece in pieces] == [{"calls": 2}, {"calls": 2}, {"calls": 1}]
+    assert all(entry.balanced for piece in pieces for entry in piece.counts)
+
+
+def test_pieces_are_made_as_they_are_asked_for(stage_of, batch_of):
+    begun = []
+
+    def noted(record):
+        begun.append(record)
+        yield record
+
+    stage = stage_of(noted)
+    stage.piece_records = 1
+    pieces = stage.pieces(batch_of(*"abc"))
+    next(pieces)
+    assert begun == ["a"]
+
+
+def test_a_plain_stage_gives_one_piece(stage_of, batch_of):
+    stage = stage_of(same)
+    stage.piece_records = 1
+    assert [piece.records for piece in stage.pieces(batch_of(1, 2))] == [[1, 2]]
+
+
+def test_an_empty_batch_is_one_empty_piece(stage_of, batch_of):
+    def none_of_it(record):
+        yield record
+
+    assert [piece.records for piece in stage_of(none_of_it).pieces(batch_of())] == [[]]
+
+
+def test_only_a_watched_batch_is_noted_in_the_slot(stage_of, batch_of, notes):
+    stage = stage_of(same, slot=notes)
+    stage.apply(batch_of(*"ab"))
+    assert notes.told == []
+    stage.watched = True
+    stage.apply(batch_of(*"ab"))
+    assert notes.told == [0, "left", 1, "left"]
+
+
+def test_each_attempt_is_noted(stage_of, batch_of, notes):
+    def bad(record):
+        raise ValueError
+
+    stage = stage_of(bad, slot=notes, attempts=2, on_error="skip")
+    stage.watched = True
+    stage.apply(batch_of(*"ab"))
+    assert notes.told == [0, "left", 0, "left", 1, "left", 1, "left"]
+
+
+def test_the_slot_names_the_record_while_its_generator_runs(stage_of, batch_of, notes):
+    def drawn(record):
+        notes.told.append(record)
+        yield record
+
+    stage = stage_of(drawn, slot=notes)
+    stage.watched = True
+    stage.apply(batch_of(*"ab"))
+    assert notes.told == [0, "a", "left", 1, "b", "left"]
+
+
+def test_the_slot_names_the_first_of_a_list(stage_of, batch_of, notes):
+    class Lists:
+        def process_batch(self, records):
+            return records
+
+    stage = stage_of(Lists, slot=notes, batch=2)
+    stage.watched = True
+    stage.apply(batch_of(*"abc"))
+    assert notes.told == [0, "left", 2, "left"]
+
+
+def test_the_convicted_are_not_called(stage_of, batch_of, notes):
+    stage = stage_of(same, slot=notes, index=4, on_error="dead_letter")
+    stage.watched = True
+    convicted = {(4, 6, 1): ("Killed", "SIGKILL"), (3, 5, 0): ("Timeout", "elsewhere")}
+    batch = stage.apply(batch_of(*"abc", origins=[5, 6, 6], first=5), convicted)
+    (failure,) = batch.failures
+    assert (batch.records, notes.told) == (["a", "b"], [0, "left", 1, "left"])
+    assert (failure.type, failure.message, failure.record) == ("Killed", "SIGKILL", "c")
+    assert (failure.origin, failure.ordinal, failure.attempts, failure.frames) == (6, 1, 1, ())
+
+
+def test_a_conviction_is_not_tried_again(stage_of, batch_of):
+    stage = stage_of(same, attempts=3, on_error="skip", delay=1000.0)
+    assert stage.apply(batch_of("a"), {(0, 0, 0): ("Killed", "SIGKILL")}).failures[0].attempts == 1
+
+
+@pytest.mark.parametrize("state", [False, True])
+def test_a_convicted_record_is_left_out_of_its_list(stage_of, batch_of, state):
+    lists = []
+
+    class Lists:
+        def process_batch(self, records):
+            lists.append(records)
+            return records
+
+        if state:
+
+            def flush(self):
+                pass
+
+    stage = stage_of(Lists, on_error="skip")
+    batch = stage.apply(batch_of(*"abcd"), {(0, 1, 0): ("Killed", "SIGKILL")})
+    assert (lists, batch.records) == ([["a"], ["c", "d"]], ["a", "c", "d"])
+
+
+def test_a_batch_that_had_enough_keeps_the_word(stage_of, batch_of):
+    assert stage_of(same).apply(batch_of(1, stop=True)).stop
+
+
+def test_enough_in_pieces_is_the_last_piece(stage_of, batch_of):
+    def two(record):
+        yield record
+        if record == "b":
+            enough()
+        yield record
+
+    stage = stage_of(two)
+    stage.piece_records = 1
+    pieces = list(stage.pieces(batch_of(*"abc")))
+    assert [(piece.records, piece.last, piece.stop) for piece in pieces] == [
+        (["a", "a"], 1, False),
+        (["b", "b"], 2, True),
+    ]

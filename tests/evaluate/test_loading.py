@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from stagerunner.evaluate.loading import build, load
+from stagerunner.evaluate.work import Work
+from stagerunner.parts.stage import Form
+
+
+def shout(text, *, times=1):
+    return text.upper() + "!" * times
+
+
+class Adder:
+    def __init__(self, *, amount=1):
+        self.amount = amount
+
+    def process(self, number):
+        return number + self.amount
+
+
+def test_a_target_may_be_nested():
+    assert load("collections:abc.Iterator") is Iterator
+
+
+@pytest.mark.parametrize("target", ["json", "json:", ":loads"])
+def test_a_target_needs_module_and_name(target):
+    with pytest.raises(ValueError, match="module:name"):
+        load(target)
+
+
+def test_what_an_import_raises_comes_through():
+    with pytest.raises(ModuleNotFoundError):
+        load("no_such_module_anywhere:f")
+    with pytest.raises(AttributeError):
+        load("json:no_such_name")
+
+
+def test_a_function_without_options_is_itself():
+    assert build(Work(0, "dumps", "json:dumps", Form())) is load("json:dumps")
+
+
+def test_a_function_gets_its_options(work_of):
+    assert build(work_of(shout, options={"times": 2}))("hey") == "HEY!!"
+
+
+def test_a_class_is_constructed_with_its_options(work_of):
+    assert build(work_of(Adder, options={"amount": 3})).process(1) == 4

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import gc
+import weakref
+from itertools import islice
+
+import pytest
+
+from stagerunner.errors import Reject
+from stagerunner.evaluate import policy
+from stagerunner.evaluate.policy import Refusal, Trouble, again, frames_of, message_of, pauses, trouble_of
+from stagerunner.evaluate.work import Work
+from stagerunner.parts.stage import Form
+
+
+def retrying(attempts, **settings):
+    return Work(0, "tested", "m:f", Form(), attempts=attempts, **{"delay": 0.0, **settings})
+
+
+def raised(error):
+    try:
+        raise error
+    except BaseException as caught:
+        return trouble_of(caught)
+
+
+def sinking(depth):
+    return 1 / 0 if depth == 0 else sinking(depth - 1)
+
+
+class Failing:
+    """A transform that fails a number of times, then gives its argument back."""
+
+    def __init__(self, times, error=ValueError):
+        self.left = times
+        self.error = error
+
+    def __call__(self, record):
+        self.left -= 1
+        if self.left >= 0:
+            raise self.error(f"{self.left} left")
+        return record
+
+
+def test_a_trouble_says_what_and_where():
+    trouble = raised(ValueError("so wrong"))
+    assert (trouble.type, trouble.message, trouble.final) == ("ValueError", "so wrong", False)
+    assert [(frame.file, frame.function) for frame in trouble.frames] == [(__file__, "raised")]
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit(), StopIteration()])
+def test_any_exception_has_words(error):
+    assert raised(error).type == type(error).__name__
+
+
+def test_an_exception_without_text_is_named():
+    class Mute(Exception):
+        def __str__(self):
+            raise SystemExit
+
+    assert message_of(Mute()) == "<unprintable Mute>"
+
+
+def test_a_text_of_a_class_of_its_own_becomes_a_plain_one():
+    class Text(str):
+        pass
+
+    class Odd(Exception):
+        def __str__(self):
+            return Text("odd")
+
+    assert type(message_of(Odd())) is str
+
+
+def test_only_the_last_frames_are_kept():
+    try:
+        sinking(50)
+    except ZeroDivisionError as error:
+        frames = frames_of(error.__traceback__)
+    assert len(frames) == policy.MOST_FRAMES
+    assert {frame.function for frame in frames} == {"sinking"}
+
+
+def test_our_own_frames_are_left_out():
+    with pytest.raises(TypeError) as raised_in_ours:
+        list(pauses(retrying("many")))
+    assert {frame.file for frame in frames_of(raised_in_ours.value.__traceback__)} == {__file__}
+
+
+def test_rejects_and_refusals_are_final():
+    assert raised(Reject("not this one")) == Trouble(
+        "Reject", "not this one", raised(Reject("not this one")).frames, final=True
+    )
+    assert raised(Refusal("TooLarge", "why")) == Trouble("TooLarge", "why", final=True)
+
+
+def test_pauses_grow_up_to_the_longest():
+    work = retrying(6, delay=1.0, factor=3.0, longest=10.0)
+    assert list(pauses(work)) == [1.0, 3.0, 9.0, 10.0, 10.0]
+
+
+def test_pauses_never_overflow():
+    assert list(islice(pauses(retrying(10**9, delay=1.0)), 5000, 5001)) == [30.0]
+
+
+def test_a_later_attempt_may_succeed(monkeypatch):
+    slept = []
+    monkeypatch.setattr(policy.time, "sleep", slept.append)
+    assert again(Failing(2), "record", raised(ValueError()), retrying(4, delay=0.5)) == "record"
+    assert slept == [0.5, 1.0, 2.0]
+
+
+def test_the_last_trouble_counts_its_attempts():
+    trouble = again(Failing(9), "record", raised(ValueError()), retrying(3))
+    assert (trouble.message, trouble.attempts) == ("7 left", 3)
+
+
+def test_a_final_trouble_is_not_tried_again():
+    failing = Failing(9, Reject)
+    trouble = again(failing, "record", raised(ValueError()), retrying(5))
+    assert (trouble.type, trouble.attempts, failing.left) == ("Reject", 2, 8)
+    assert again(failing, "record", trouble, retrying(5)) is trouble
+
+
+def test_no_exception_object_is_kept():
+    alive = []
+
+    class Watched(Exception):
+        def __init__(self, text):
+            super().__init__(text)
+            alive.append(weakref.ref(self))
+
+    gc.disable()
+    try:
+        trouble = again(Failing(9, Watched), "record", raised(ValueError()), retrying(3))
+        assert [reference() for reference in alive] == [None, None], "in a cycle, or kept"
+    finally:
+        gc.enable()
+    assert trouble.type == "Watched"

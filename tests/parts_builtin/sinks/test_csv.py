@@ -1,0 +1,128 @@
+import csv
+from datetime import date
+from decimal import Decimal
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from stagerunner_parts.compression import opened
+from stagerunner_parts.sinks.csv import Csv
+from stagerunner_parts.sources.csv import Csv as Source
+
+ROWS = [
+    {"a": 1, "b": "x, y"},
+    {"a": None, "b": 'say "hi"\r\nthere\r'},
+    {"b": "order", "a": "another"},
+    {"a": "", "b": "ä"},
+]
+TEXTS = [{name: "" if row[name] is None else str(row[name]) for name in "ab"} for row in ROWS]
+
+
+@pytest.fixture(params=["", ".gz"])
+def path(request, tmp_path):
+    return tmp_path / f"a.csv{request.param}"
+
+
+def written(path, *frames, position=None, **options):
+    sink = Csv(path=path, **options)
+    sink.open(position)
+    for frame in frames:
+        sink.write(sink.encode(frame))
+        sink.commit(None)
+    return sink
+
+
+def content(path):
+    with opened(path) as file:
+        return file.read()
+
+
+def test_rows_read_back_as_they_were(path, items):
+    written(path, ROWS).finish()
+    assert items(Source(path=path)) == TEXTS
+    with opened(path) as file:
+        assert list(csv.DictReader(file.read().decode().splitlines(keepends=True))) == TEXTS
+
+
+def test_however_frames_are_cut_the_bytes_are_the_same(path):
+    written(path, ROWS).finish()
+    whole = content(path)
+    for borders in ([0, 1, 2, 3, 4], [0, 3, 4], [0, 0, 1, 4]):
+        written(path, *(ROWS[start:stop] for start, stop in pairwise(borders))).finish()
+        assert content(path) == whole
+
+
+def test_encoded_frames_may_be_joined(path):
+    sink = written(path)
+    sink.write(sink.encode(ROWS[:1]) + sink.encode(ROWS[1:]))
+    sink.finish()
+    assert content(path).count(b"a,b\n") == 1
+
+
+def test_how_values_are_written(path):
+    record = {"a": True, "b": date(2026, 5, 12), "c": [1, {"d": None}], "e": Decimal("1.50"), "f": 0.1, "g": False}
+    written(path, [record]).finish()
+    assert content(path) == b'a,b,c,e,f,g\ntrue,2026-05-12,"[1, {""d"": null}]",1.50,0.1,false\n'
+
+
+def test_other_fields_than_the_first_record_has(path):
+    sink = written(path, [{"a": 1}])
+    for other in ({"a": 1, "b": 2}, {"b": 2}):
+        with pytest.raises(ValueError, match="say which to write with `fields`"):
+            sink.write(sink.encode([other]))
+    sink.abort()
+
+
+def test_fields_say_which_there_are(path):
+    written(path, [{"b": 1, "a": 2}, {"a": 3}], fields=["a", "b"]).finish()
+    assert content(path) == b"a,b\n2,1\n3,\n"
+
+
+def test_fields_without_records_are_a_row_of_names(path):
+    written(path, fields=["a", "b"]).finish()
+    assert content(path) == b"a,b\n"
+
+
+@pytest.mark.parametrize("record", ["text", {}, {"a": 1, "c": 2}, None])
+def test_what_is_refused(record):
+    with pytest.raises(ValueError):
+        Csv(path=Path("x"), fields=["a", "b"]).encode([record])
+
+
+@pytest.mark.parametrize("options", [{}, {"fields": ["a", "b"]}, {"delimiter": "\t"}])
+@pytest.mark.parametrize("mode", ["replace", "append"])
+def test_a_resume_knows_the_columns(path, options, mode):
+    sink = written(path, ROWS[:1], mode=mode, **options)
+    sink.abort()
+    written(path, ROWS[1:], position=sink.position(), mode=mode, **options).finish()
+    resumed = content(path)
+    path.unlink()
+    written(path, ROWS, **options).finish()
+    assert resumed == content(path)
+
+
+def test_append_keeps_to_the_columns_that_are_there(path):
+    written(path, [{"a": 1, "b": 2}]).finish()
+    written(path, [{"b": 4, "a": 3}], mode="append").finish()
+    assert content(path) == b"a,b\n1,2\n3,4\n"
+    with pytest.raises(ValueError, match="has the columns a, b, not those of `fields`"):
+        written(path, mode="append", fields=["a"])
+
+
+def test_append_behind_a_row_without_a_newline(write):
+    path = write("b.csv", b"a,b\r\n1,2")
+    written(path, [{"a": 3, "b": 4}], mode="append").finish()
+    assert path.read_bytes() == b"a,b\r\n1,2\n3,4\n"
+
+
+def test_standard_output(path):
+    sink = Csv(path=Path("-"), fields=["a"])
+    sink.open(None)
+    assert [sink.rendered(sink.encode([{"a": n}])) for n in (1, 2)] == [b"a\n1\n", b"2\n"]
+
+
+@pytest.mark.parametrize("delimiter", ["", ";;", "ä", '"', "\n"])
+def test_a_delimiter_that_cannot_be(path, delimiter):
+    with pytest.raises(ValueError, match="one ASCII character"):
+        Csv(path=path, delimiter=delimiter).check()

@@ -1,0 +1,152 @@
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from stagerunner_parts.sinks.sqlite import Sqlite
+
+MODES = ("replace", "append", "new")
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "out" / "shop.db"
+
+
+def rows(path, table="orders"):
+    with closing(sqlite3.connect(path)) as base:
+        cursor = base.execute(f'SELECT * FROM "{table}"')
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row)) for row in cursor]
+
+
+def tables(path):
+    with closing(sqlite3.connect(path)) as base:
+        return {name for (name,) in base.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+def written(path, *frames, mode="replace", position=None, table="orders"):
+    """A sink to which these frames were written, each committed with its number."""
+    sink = Sqlite(path=path, table=table, mode=mode)
+    sink.check()
+    sink.open(position)
+    for number, frame in enumerate(frames, 1):
+        sink.write(sink.encode(frame))
+        sink.commit({"frame": number})
+    return sink
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_row_a_record(path, mode):
+    sink = written(path, [{"id": 1, "name": "amy"}, {"name": "bob"}], [{"name": None, "id": 2.5}], mode=mode)
+    assert sink.position() == 3
+    sink.finish()
+    assert rows(path) == [{"id": 1, "name": "amy"}, {"id": None, "name": "bob"}, {"id": 2.5, "name": None}]
+    assert tables(path) == {"orders", "_stagerunner"}
+
+
+def test_odd_names(path):
+    written(path, [{'a "b"': 1, "select": 2, "ä;": 3}], table='odd "one"').finish()
+    with closing(sqlite3.connect(path)) as base:
+        assert base.execute('SELECT "a ""b""", "select", "ä;" FROM "odd ""one"""').fetchall() == [(1, 2, 3)]
+
+
+def test_the_old_table_stays_until_the_end(path):
+    written(path, [{"id": 1}]).finish()
+    sink = written(path, [{"other": 2}])
+    assert rows(path) == [{"id": 1}]
+    sink.finish()
+    assert rows(path) == [{"other": 2}]
+
+
+def test_no_records_replace_the_old_table_too(path):
+    written(path, [{"id": 1}]).finish()
+    written(path).finish()
+    assert tables(path) == {"_stagerunner"}
+
+
+def test_append_goes_on_in_the_table_that_is_there(path):
+    written(path, [{"id": 1}]).finish()
+    written(path, [{"ID": 2}], mode="append").finish()
+    assert rows(path) == [{"id": 1}, {"id": 2}]
+
+
+def test_new_overwrites_nothing(path):
+    written(path, [{"id": 1}], mode="new").finish()
+    with pytest.raises(FileExistsError, match="overwrites nothing"):
+        Sqlite(path=path, table="orders", mode="new").check()
+    written(path, [{"id": 2}], mode="new", table="others").finish()
+    assert rows(path) == [{"id": 1}]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_runners_row_is_in_the_same_transaction(path, mode):
+    sink = written(path, [{"id": 1}], [{"id": 2}], mode=mode)
+    sink.write(sink.encode([{"id": 3}]))
+    sink.abort()
+    again = Sqlite(path=path, table="orders", mode=mode)
+    assert again.last_row() == {"frame": 2}
+    again = written(path, [{"id": 4}], mode=mode, position=2)
+    assert again.position() == 3
+    again.finish()
+    assert rows(path) == [{"id": 1}, {"id": 2}, {"id": 4}]
+    assert again.last_row() == {"frame": 1}
+
+
+def test_a_new_run_begins_a_new_table(path):
+    written(path, [{"id": 1}]).abort()
+    written(path, [{"id": 2}]).finish()
+    assert rows(path) == [{"id": 2}]
+
+
+def test_there_is_no_row_before_the_first_commit(path):
+    sink = Sqlite(path=path, table="orders")
+    assert sink.last_row() is None
+    sink.open(None)
+    sink.abort()
+    assert sink.last_row() is None
+
+
+def test_finish_once_more_does_no_harm(path):
+    written(path, [{"id": 1}]).finish()
+    Sqlite(path=path, table="orders").finish()
+    assert rows(path) == [{"id": 1}]
+
+
+def test_finish_without_having_been_opened(path):
+    written(path, [{"id": 1}]).abort()
+    Sqlite(path=path, table="orders").finish()
+    assert rows(path) == [{"id": 1}]
+
+
+def test_a_field_without_a_column(path):
+    sink = written(path, [{"id": 1}])
+    with pytest.raises(ValueError, match=r"'x', and table orders of .* has no such column"):
+        sink.write(sink.encode([{"x": 1}]))
+    sink.abort()
+
+
+def test_a_table_that_is_gone_cannot_be_gone_on_with(path):
+    sink = Sqlite(path=path, table="orders")
+    with pytest.raises(OSError, match="is gone"):
+        sink.open(5)
+    sink.abort()
+
+
+@pytest.mark.parametrize("table", ["", "_stagerunner", "sqlite_x", "a\0"])
+def test_names_that_cannot_be(path, table):
+    with pytest.raises(ValueError, match="name of the table"):
+        Sqlite(path=path, table=table).check()
+
+
+def test_a_file_that_is_no_database(write):
+    sink = Sqlite(path=write("a.db", b"no database at all, " * 20), table="orders", mode="new")
+    with pytest.raises(OSError, match="not a database"):
+        sink.check()
+    sink.abort()
+
+
+def test_what_can_be_asked(path):
+    sink = Sqlite(path=path, table="orders")
+    sink.sync()
+    assert (sink.keeps, sink.target(), sink.describe()) == ("transaction", path, f"table orders of {path}")

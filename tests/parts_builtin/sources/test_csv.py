@@ -1,0 +1,67 @@
+from pathlib import Path
+
+import pytest
+
+from stagerunner import Malformed
+from stagerunner_parts.sources.csv import Csv
+
+
+def test_a_row_a_record(write, items):
+    path = write("a.csv", b'id,name\r\n1,amy\r\n\r\n2,"b, ""c""\nd"\n')
+    assert items(Csv(path=path)) == [{"id": "1", "name": "amy"}, {"id": "2", "name": 'b, "c"\nd'}]
+
+
+def test_each_file_has_its_own_names(write, items):
+    paths = [
+        write("a.csv", b"\n\xef\xbb\xbfx\n1\n"),
+        write("b.csv", b"\xef\xbb\xbfy\n2"),
+        write("c.csv", b"z\n"),
+        write("d.csv", b""),
+    ]
+    assert items(Csv(path=paths[1:])) == [{"y": "2"}]
+    assert items(Csv(path=paths[:1])) == [{"\ufeffx": "1"}]
+
+
+def test_names_that_are_given(write, items):
+    path = write("a.csv", b"1;'x;y'\n")
+    assert items(Csv(path=path, fields=["a", "b"], delimiter=";", quote="'")) == [{"a": "1", "b": "x;y"}]
+
+
+def test_names_from_standard_input(fed):
+    assert fed(Csv(path=Path("-")), b'\n"a\nb",c\n1,2\n', 1) == [{"a\nb": "1", "c": "2"}]
+    assert fed(Csv(path=Path("-"), fields=["a"]), b"1\n", 1) == [{"a": "1"}]
+
+
+def test_rows_that_are_malformed_cost_themselves_only(write, items):
+    rows = [b"a,b", b"1,2", b"1", b"1,2,3", b'"x"y,2', b"\xff,1", b'1"2,"3', b"5,6"]
+    found = items(Csv(path=write("a.csv", b"\n".join(rows))))
+    assert found[0] == {"a": "1", "b": "2"}
+    assert found[1] == Malformed("FieldCount", "1 field where 2 are named", "1")
+    assert [item.type for item in found[2:6]] == ["FieldCount", "CSVError", "UnicodeDecodeError", "CSVError"]
+    assert found[6] == {"a": "5", "b": "6"}
+
+
+def test_a_long_field_is_for_max_record_to_judge(write, items):
+    source = Csv(path=write("a.csv", b"a\n" + b"x" * 300_000))
+    assert [len(item["a"]) for item in items(source)] == [300_000]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"), [(b"a,b,a\n", "has 'a' twice"), (b"\xff\n", "can't be read"), (b'"a"b\n', "can't be read")]
+)
+def test_names_that_cannot_be(write, content, why):
+    with pytest.raises(ValueError, match=why):
+        Csv(path=write("a.csv", content)).check()
+
+
+def test_names_that_are_too_long(write):
+    source = Csv(path=write("a.csv", b"a" * 300_000))
+    source.max_record = 1000
+    with pytest.raises(ValueError, match="300,000 bytes long"):
+        source.check()
+
+
+@pytest.mark.parametrize("options", [{"delimiter": ";;"}, {"delimiter": "ä"}, {"quote": ""}, {"quote": "\n"}])
+def test_characters_that_cannot_be(write, options):
+    with pytest.raises(ValueError, match="one ASCII character"):
+        Csv(path=write("a.csv", b"a\n"), **options).check()

@@ -1,0 +1,49 @@
+from pathlib import Path
+
+import pytest
+
+from stagerunner import Malformed
+from stagerunner_parts.sources.lines import Lines
+
+SUFFIXES = ("", ".gz", ".bz2", ".xz")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_record_a_line(write, items, suffix):
+    path = write("a.log" + suffix, "one\r\n\ntwö\r\r\n three".encode())
+    assert items(Lines(path=path)) == ["one", "", "twö\r", " three"]
+
+
+@pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf"])
+def test_an_empty_file_has_no_records(write, items, content):
+    assert items(Lines(path=write("a", content))) == []
+
+
+def test_a_byte_order_mark_is_dropped_at_the_start_of_each_file(write, items):
+    paths = [write(name, b"\xef\xbb\xbfx\n\xef\xbb\xbfy\n") for name in "ab"]
+    assert items(Lines(path=paths)) == ["x", "\ufeffy"] * 2
+
+
+@pytest.mark.parametrize("errors", ["strict", "replace", "ignore"])
+def test_bytes_that_are_no_characters(write, items, errors):
+    found = items(Lines(path=write("a", b"one\nt\xffo\r\nthree\n"), errors=errors))
+    assert found[::2] == ["one", "three"]
+    if errors == "strict":
+        assert isinstance(found[1], Malformed)
+        assert (found[1].type, found[1].record) == ("UnicodeDecodeError", b"t\xffo\r")
+    else:
+        assert found[1] == {"replace": "t\ufffdo", "ignore": "to"}[errors]
+
+
+def test_another_encoding(write, items):
+    assert items(Lines(path=write("a", b"\xe4\n"), encoding="latin-1")) == ["ä"]
+
+
+def test_an_encoding_that_cannot_be_cut(write):
+    with pytest.raises(ValueError, match="make it UTF-8"):
+        Lines(path=write("a", b""), encoding="utf-16").check()
+
+
+def test_a_missing_file():
+    with pytest.raises(FileNotFoundError, match=r"there is no file nowhere\.log"):
+        Lines(path=Path("nowhere.log")).check()

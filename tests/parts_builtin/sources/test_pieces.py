@@ -1,0 +1,49 @@
+import pytest
+
+from stagerunner_parts.sources.cutting import Cutter, Overlong
+from stagerunner_parts.sources.pieces import Feeding, Piece
+
+
+def test_a_piece_of_a_file(write):
+    path = write("a", b"one\ntwo\nthree\n")
+    assert list(Piece(str(path), 4, 14).blocks(Cutter(100))) == [(4, b"two\nthree\n")]
+
+
+def test_a_piece_with_its_bytes():
+    assert list(Piece("x", 9, 12, b"a\nb").blocks(Cutter(100))) == [(9, b"a\n"), (11, b"b")]
+    assert list(Piece("x", 9, 99, Overlong(b"a", 89, 90)).blocks(Cutter(1))) == [(9, Overlong(b"a", 89, 90))]
+
+
+def test_a_file_that_became_shorter(write):
+    piece = Piece(str(write("a", b"one\n")), 0, 9)
+    with pytest.raises(OSError, match="became shorter"):
+        list(piece.blocks(Cutter(100)))
+
+
+def test_feeding_makes_splits_of_whole_records():
+    feeding = Feeding("x", Cutter(100), at=5, resumable=True)
+    assert feeding.feed(b"on") == []
+    (split,) = feeding.feed(b"e\ntwo\nth")
+    assert split.data == Piece("x", 5, 13, b"one\ntwo\n")
+    assert (split.size, split.position, split.most) == (8, ["x", 13], 8)
+    (rest,) = feeding.feed(b"ree") + feeding.finish()
+    assert rest.data == Piece("x", 13, 18, b"three")
+
+
+def test_feeding_a_record_that_is_too_long():
+    feeding = Feeding("x", Cutter(3))
+    assert feeding.feed(b"abcde") == []
+    splits = feeding.feed(b"f\ng\n")
+    assert [split.data.content for split in splits] == [Overlong(b"abcdef", 6, 7), b"g\n"]
+    assert [split.position for split in splits] == [None, None]
+
+
+def test_feeding_with_a_head():
+    def first_line(block):
+        line, newline, _ = block.partition(b"\n")
+        return (line.decode(),), len(line + newline)
+
+    feeding = Feeding("x", Cutter(100), take_head=first_line)
+    assert feeding.feed(b"a\n") == []
+    (split,) = feeding.feed(b"b\n")
+    assert split.data == Piece("x", 2, 4, b"b\n", ("a",))

@@ -1,0 +1,153 @@
+"""What the sources that read files of records have in common, tried with each of them."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stagerunner import Malformed, Split, Want
+from stagerunner_parts.sources.csv import Csv
+from stagerunner_parts.sources.jsonl import Jsonl
+from stagerunner_parts.sources.lines import Lines
+from stagerunner_parts.sources.pieces import Piece
+
+SUFFIXES = ("", ".gz", ".bz2", ".xz")
+LINES = "\ufeffone\r\n\n\nfour äöü\n\nsix".encode() + b"\nseven \xff\n" + b"long" * 20 + b"\nlast"
+JSONL = b'{"a": 1}\r\n\n[1, "\xc3\xa4"]\n  \n"text"\n{broken\nnull\n1 2\n"' + b"long" * 20 + b'"\n5'
+CSV = (
+    b'\xef\xbb\xbfa,b\r\n1,2\n\n"x ""y""\nz",3\r\n1,2,3\nonly\n"' + b"long" * 20 + b'\n",1\nst"ray,1\n2,"x\n\xff,1\n5,6'
+)
+SOURCES = [(Lines, LINES), (Jsonl, JSONL), (Csv, CSV)]
+
+
+@pytest.fixture(params=SOURCES, ids=lambda pair: pair[0].__name__.lower())
+def kind(request):
+    return request.param
+
+
+def made(kind, path, longest=60):
+    source = kind(path=path)
+    source.max_record = longest
+    return source
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("longest", [8, 60, 1000])
+def test_however_it_is_cut_the_records_are_the_same(write, items, kind, suffix, longest):
+    whole = items(made(kind[0], write("whole", kind[1]), longest))
+    path = write("a" + suffix, kind[1])
+    for size in (1, 2, 3, 7, 20, 50, 100):
+        assert items(made(kind[0], path, longest), size) == whole
+    assert any(isinstance(item, Malformed) for item in whole)
+
+
+@pytest.mark.parametrize("longest", [8, 60, 1000])
+def test_standard_input_gives_the_same_records(write, items, fed, kind, longest):
+    whole = items(made(kind[0], write("whole", kind[1]), longest))
+    for size in (1, 2, 3, 7, 20, 50, 100, 1000):
+        assert fed(made(kind[0], Path("-"), longest), kind[1], size) == whole
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_every_position_goes_on_where_its_split_ends(write, items, kind, suffix):
+    source = made(kind[0], [write("a" + suffix, kind[1]), write("b" + suffix, kind[1])])
+    whole, read = items(source), 0
+    for split in list(source.splits(None, Want(9))):
+        assert split.most is not None
+        found = list(source.read(split))
+        assert len(found) <= split.most
+        read += len(found)
+        after = json.loads(json.dumps(split.position))
+        assert items(made(kind[0], source.path), 30, after) == whole[read:]
+    assert read == len(whole)
+
+
+def test_a_split_may_be_of_another_size_each_time(write, kind):
+    source = made(kind[0], write("a", kind[1]))
+    want, random_size = Want(1), random.Random(7)
+    splits = []
+    for split in source.splits(None, want):
+        want.size = random_size.randint(1, 40)
+        splits.append(split)
+    assert [item for split in splits for item in source.read(split)] == [
+        item for split in source.splits(None, Want()) for item in source.read(split)
+    ]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_record_is_located_where_it_begins(write, kind, suffix):
+    source = made(kind[0], write("a" + suffix, kind[1]))
+    for split in source.splits(None, Want(40)):
+        for number, item in enumerate(source.read(split)):
+            name, offset, _ = source.locate(split, number)
+            assert name == str(source.path)
+            alone = Split(Piece("x", offset, 0, kind[1][offset : split.data.stop], split.data.head), 0)
+            assert next(iter(source.read(alone))) == item
+
+
+def test_the_identity_and_size(write, kind):
+    plain, packed = write("a", kind[1]), write("a.gz", kind[1])
+    assert kind[0](path=plain).identity() == json.loads(json.dumps(kind[0](path=plain).identity()))
+    assert kind[0](path=[plain, write("b", b"12345")]).size() == len(kind[1]) + 5
+    assert kind[0](path=[plain, packed]).size() is None
+    assert kind[0](path=Path("-")).size() is None
+    assert kind[0](path=Path("-")).identity() == []
+
+
+def test_the_size_at_opening_is_the_end(write, items):
+    path = write("a", b"one\ntwo\n")
+    source = Lines(path=path)
+    source.check()
+    with open(path, "ab") as file:
+        file.write(b"three\n")
+    assert items(source) == ["one", "two"]
+
+
+def test_standard_input_is_not_split():
+    source = Lines(path=Path("-"))
+    source.check()
+    assert source.stdin
+    with pytest.raises(ValueError, match="can't be split"):
+        next(source.splits(None, Want()))
+
+
+def test_a_damaged_compressed_file(write, items):
+    path = write("a.gz", os.urandom(3000))
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(OSError, match=r"a\.gz can't be decompressed"):
+        items(Lines(path=path))
+
+
+def test_a_file_that_is_not_compressed_as_its_name_says(tmp_path, items):
+    for suffix in SUFFIXES[1:]:
+        (tmp_path / f"a{suffix}").write_bytes(b"plain\n" * 10)
+        with pytest.raises(OSError):
+            items(Lines(path=tmp_path / f"a{suffix}"))
+
+
+LONG_LINE = """
+import resource, sys
+from pathlib import Path
+from stagerunner import Want
+from stagerunner_parts.sources.lines import Lines
+source = Lines(path=Path(sys.argv[1]))
+source.max_record = 2**20
+base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+found = [item for split in source.splits(None, Want()) for item in source.read(split)]
+assert [found[0], found[2]] == ["first", "last"], found
+assert (found[1].type, len(found[1].record)) == ("TooLarge", 256)
+assert f"{50 * 2**20:,} bytes" in found[1].message
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base) // 1024)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="ru_maxrss is in other units")
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_a_line_of_50_megabytes_is_not_held(write, suffix):
+    path = write("a" + suffix, b"first\n" + b"x" * (50 * 2**20) + b"\nlast\n")
+    done = subprocess.run([sys.executable, "-c", LONG_LINE, str(path)], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 16

@@ -1,0 +1,92 @@
+import pickle
+
+import pytest
+
+from stagerunner import Reject
+from stagerunner_parts.expression import Expression
+
+RECORD = {"status": 503, "path": "/api/x", "user": {"name": "amy"}, "size": None, "tags": ["a", "b"], "a-b": 1}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "status >= 500",
+        "400 <= status < 600",
+        'startswith(path, "/api") and not endswith(path, ".js")',
+        "status in [500, 503]",
+        "status not in (200, status + 1)",
+        "size is None and status is not None",
+        'user["name"] == "amy"',
+        'tags[0] == "a" and tags[-1] == "b"',
+        'record["a-b"] == 1',
+        'contains(tags, "b") or nothing_there',
+        r'matches(path, "^/\w+/x$")',
+        "len(path) == 6",
+        'int("5") + float("1.5") * 2 == 8 and str(status) == "503"',
+        'upper(lower("Ab")) == "AB"',
+        "7 // 2 == 3 and 7 % 4 == 3 and 7 / 2 == 3.5 and 3 - 1 == 2",
+        "not (status == 200)",
+        '"tags" in record',
+        "True",
+    ],
+)
+def test_what_is_true(text):
+    assert Expression.parse(text)(RECORD)
+
+
+@pytest.mark.parametrize("text", ["status < 500", "200 <= status < 500", "size is not None", "0", "None", "not status"])
+def test_what_is_false(text):
+    assert not Expression.parse(text)(RECORD)
+
+
+@pytest.mark.parametrize(("text", "name"), [("stat > 1", "stat"), ('user["age"] > 1', "age"), ("tags[5] == 1", "5")])
+def test_a_missing_field_refuses_the_record(text, name):
+    with pytest.raises(Reject, match=name):
+        Expression(text)(RECORD)
+
+
+def test_a_record_without_fields():
+    assert Expression('record == "x" and len(record) == 1')("x")
+    with pytest.raises(Reject, match="no field 'a': it is no mapping but of type str"):
+        Expression("a")("x")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "this is no expression"),
+        ("a = 1", "this is no expression"),
+        ("a && b", "write `and` for &&"),
+        ("import os", "this is no expression"),
+        ("a.b", r"for a field inside a field write a\['b'\]"),
+        ("__import__('os')", r"there is no __import__\(\); there are len"),
+        ("a.strip()", r"there is no a.strip\(\)"),
+        ("len(a, b)", r"len\(\) takes 1 value$"),
+        ("contains(a)", r"contains\(\) takes 2 values"),
+        ("contains(*a, 1)", "can't stand"),
+        ("len(obj=1)", "takes 1 value"),
+        ("a ** 2", "can't stand"),
+        ("a is 5", "`is` goes with None"),
+        ("lambda: 1", "can't stand"),
+        ("[x for x in a]", "can't stand"),
+        ("a if b else c", "can't stand"),
+        ("a[1:2]", "can't stand"),
+        ('f"{a}"', "can't stand"),
+        ("b'x'", "can't stand"),
+        ("(a := 1)", "can't stand"),
+        ("+a", "can't stand"),
+        ("{}", "can't stand"),
+        ('matches(a, "(")', "no regular expression"),
+        ("not " * 100_000 + "a", "nested too deeply|no expression"),
+        ("(" * 1000 + "a" + ")" * 1000, "no expression|nested"),
+        ("a\0", "no expression"),
+    ],
+)
+def test_what_is_no_expression(text, why):
+    with pytest.raises(ValueError, match=why):
+        Expression.parse(text)
+
+
+def test_an_expression_can_travel():
+    assert pickle.loads(pickle.dumps(Expression("status == 503")))(RECORD)

@@ -1,0 +1,64 @@
+import inspect
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+import stagerunner_parts
+from stagerunner.options import options_of
+from stagerunner.parts.base import first_sentence, part_of
+from stagerunner.parts.sink import check_sink
+from stagerunner.parts.source import is_stream
+from stagerunner.parts.stage import form_of
+
+OFFERED = [
+    *(("stage", part) for part in stagerunner_parts.stagerunner_stages()),
+    *(("source", part) for part in stagerunner_parts.stagerunner_sources()),
+    *(("sink", part) for part in stagerunner_parts.stagerunner_sinks()),
+]
+
+
+def found(part):
+    module, _, name = part.target.partition(":")
+    return getattr(import_module(module), name)
+
+
+@pytest.mark.parametrize(("kind", "part"), OFFERED, ids=lambda value: getattr(value, "name", value))
+def test_a_part_is_what_its_name_says(kind, part):
+    decorated = part_of(found(part))
+    assert decorated is not None
+    assert (decorated.kind, decorated.name, decorated.suffixes) == (kind, part.name, part.suffixes)
+    assert decorated.target == part.target
+    assert first_sentence(found(part)) == part.summary
+
+
+@pytest.mark.parametrize(("kind", "part"), OFFERED, ids=lambda value: getattr(value, "name", value))
+def test_a_part_has_the_form_of_its_kind(kind, part):
+    if kind == "stage":
+        form_of(found(part))
+    elif kind == "source":
+        assert not is_stream(found(part))
+    else:
+        check_sink(found(part))
+
+
+@pytest.mark.parametrize(("kind", "part"), OFFERED, ids=lambda value: getattr(value, "name", value))
+def test_every_option_is_explained_on_one_line(kind, part):
+    lines = (inspect.getdoc(found(part)) or "").splitlines()
+    for option in options_of(found(part)):
+        (line,) = [line for line in lines if line.startswith(f"{option.name}: ")]
+        assert line.endswith(".")
+
+
+def test_listing_the_parts_imports_none_of_them():
+    code = "import sys, stagerunner_parts as p; p.stagerunner_stages(); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    modules = set(done.stdout.split())
+    assert not {"msgspec", "yaml", "pluggy", "click", "rich", "csv"} & modules
+    assert not [name for name in modules if name.startswith("stagerunner_parts.")]
+
+
+def test_names_are_given_once():
+    names = [(kind, part.name) for kind, part in OFFERED]
+    assert len(set(names)) == len(names)

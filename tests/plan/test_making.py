@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stagerunner.catalog import load_catalog
+from stagerunner.errors import ConfigError, Mark, Mistake, UsageError
+from stagerunner.parts import files
+from stagerunner.plan import make_plan
+
+
+def test_a_plan_holds_what_an_engine_needs(planned, folder):
+    plan = planned({"use": "shout", "with": {"times": 2}, "workers": 3}, dead_letter="failed.jsonl", how={"limit": 5})
+    assert plan.name == "chain"
+    assert [stage.name for stage in plan.stages] == ["shout"]
+    assert plan.source.options == {"path": folder / "in.txt"}
+    assert plan.sink.options == {"path": folder / "out.txt"}
+    assert plan.dead_letter == folder / "failed.jsonl"
+    assert plan.engine_target == "stagerunner.engines.process:ProcessEngine"
+    assert plan.limit == 5
+    assert str(folder / "parts.py") in plan.files.values()
+
+
+def test_a_chain_without_stages_is_a_plan(planned):
+    assert planned().stages == ()
+
+
+def test_all_mistakes_come_at_once_and_in_order_of_lines(config, catalog):
+    version = Mistake("version", "there is no version", Mark("chain.yaml"))
+    stages = "shuot", {"use": "shout", "with": {"time": 2}}
+    wrong = config(*stages, source="none.txt", sink="no/out.txt", mistakes=(version,))
+    with pytest.raises(ConfigError) as caught:
+        make_plan(wrong, catalog, engine="proces")
+    places = [(mistake.code, mistake.mark.line) for mistake in caught.value.mistakes]
+    assert places == [
+        ("unknown-engine", 1),
+        ("version", 1),
+        ("source-check", 2),
+        ("unknown-stage", 3),
+        ("unknown-option", 4),
+        ("sink-check", 8),
+    ]
+
+
+def test_mistakes_of_plugins_that_the_config_names_are_among_them(config, folder):
+    catalog = load_catalog(
+        plugins=[("./parts.py", None, folder), ("./gone.py", Mark("chain.yaml", 2, 11), folder)], installed=False
+    )
+    with pytest.raises(ConfigError, match=r"chain.yaml:2:11: there is no file"):
+        make_plan(config(), catalog)
+
+
+def test_a_mistake_found_twice_is_told_once(config, catalog):
+    twice = Mistake("version", "there is no version", Mark("chain.yaml"))
+    with pytest.raises(ConfigError) as caught:
+        make_plan(config(mistakes=(twice, twice)), catalog)
+    assert caught.value.mistakes == (twice,)
+
+
+def test_secrets_are_masked_in_what_plugins_say(config, catalog):
+    with pytest.raises(ConfigError) as caught:
+        make_plan(config(source="hunter2.txt", secrets=("hunter2", "")), catalog)
+    assert caught.value.mistakes[0].message == "there is no file ***.txt"
+
+
+def test_given_records_need_no_source_and_taken_results_no_sink(planned):
+    plan = planned("shout", source="none.txt", sink="no/out.txt", how={"records_given": True, "take_results": True})
+    assert (plan.source, plan.sink) == (None, None)
+
+
+def test_only_what_is_chosen_is_planned_and_numbered_anew(planned):
+    plan = planned("no-such", "shout", "pairs", how={"only": "shout.."})
+    assert [(stage.name, stage.work.index) for stage in plan.stages] == [("shout", 0), ("pairs", 1)]
+
+
+def test_what_is_not_used_is_not_imported(planned, folder):
+    (folder / "unused.py").write_text("raise SystemExit('imported')")
+    planned("./unused.py:stage", "shout", how={"only": "shout"})
+    assert files.module_name(folder / "unused.py") not in files.known()
+
+
+def lines_blamed(config, catalog):
+    try:
+        make_plan(config, catalog)
+    except ConfigError as error:
+        return [mistake.mark.line for mistake in error.mistakes]
+    return []
+
+
+@pytest.mark.parametrize(
+    "text", ["", ".", "..", "/", "-", ":", "a:b", "a.py", "a\0b", "\ud800", "x" * 5000, "[", "{}", "\n"]
+)
+def test_whatever_a_config_holds_is_a_plan_or_mistakes_with_places(config, catalog, text):
+    ends = [{"source": text}, {"sink": text}, {"dead_letter": text}, {"source": {"use": text, "with": {text: text}}}]
+    odd = [config(**end) for end in ends] + [config(f"{text}.py:f"), config({"use": "shout", "with": {text: text}})]
+    assert all(line >= 1 for one in odd for line in lines_blamed(one, catalog))
+
+
+def test_a_limit_below_zero_makes_no_sense(planned):
+    with pytest.raises(UsageError):
+        planned(how={"limit": -1})
+
+
+def test_hooks_of_workers_are_told_by_name(config, folder):
+    (folder / "hooked.py").write_text(
+        "from stagerunner import hookimpl\n@hookimpl\ndef stagerunner_worker_started(stage, worker): ...\n"
+    )
+    catalog = load_catalog(plugins=[("./parts.py", None, folder), ("./hooked.py", None, folder)], installed=False)
+    plan = make_plan(config(), catalog)
+    [target] = plan.started_hooks
+    assert target.partition(":")[2] == "stagerunner_worker_started"
+    assert target.partition(":")[0] in plan.files
+
+
+def test_dead_letters_of_the_command_line_stand_against_its_folder(config, catalog, tmp_path_factory):
+    other = tmp_path_factory.mktemp("cwd")
+    plan = make_plan(config(dead_letter="dead.jsonl", bases={"chain.yaml": other}, source=None, sink=None), catalog)
+    assert plan.dead_letter == other / "dead.jsonl"
+    assert isinstance(plan.dead_letter, Path)

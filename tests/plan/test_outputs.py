@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import pytest
+
+from stagerunner.errors import ConfigError
+
+READS, LETTERS_OUT, LETTERS_IN = (
+    "the sink would overwrite what the source reads",
+    "the dead letters would overwrite the output",
+    "the dead letters would overwrite what the source reads",
+)
+
+
+@pytest.mark.parametrize(
+    ("source", "ends", "message", "line"),
+    [
+        ("in.txt", {"sink": "in.txt"}, READS, 8),
+        ("in.txt", {"sink": "./sub/../in.txt"}, READS, 8),
+        ("in.txt", {"sink": "link.txt"}, READS, 8),
+        ("*.txt", {"sink": "not-there-yet.txt"}, READS, 8),
+        ("**/*.jsonl", {"sink": "sub/deep.jsonl"}, READS, 8),
+        ("in.txt", {"sink": "out.txt", "dead_letter": "out.txt"}, LETTERS_OUT, 9),
+        ("in.txt", {"sink": {"use": "table", "with": {"path": "a.csv"}}, "dead_letter": "a.db"}, LETTERS_OUT, 9),
+        ("in.txt", {"sink": "out.txt", "dead_letter": "in.txt"}, LETTERS_IN, 9),
+        ("*.txt", {"sink": "out.csv", "dead_letter": "dead.txt"}, LETTERS_IN, 9),
+    ],
+)
+def test_a_file_that_is_read_is_not_written_and_none_is_written_twice(planned, folder, source, ends, message, line):
+    (folder / "sub").mkdir()
+    (folder / "sub" / "deep.jsonl").write_text("")
+    (folder / "link.txt").symlink_to(folder / "in.txt")
+    with pytest.raises(ConfigError) as caught:
+        planned(source=source, **ends)
+    [mistake] = caught.value.mistakes
+    assert (mistake.message, mistake.mark.line) == (message, line)
+
+
+@pytest.mark.parametrize("sink", ["out/a.txt", "-", "a.csv", "/dev/null"])
+def test_other_files_and_devices_may_be_written(planned, folder, sink):
+    (folder / "out").mkdir()
+    source = "/dev/null" if sink == "/dev/null" else "*.txt"
+    assert planned(source=source, sink=sink, dead_letter="made/on/demand/dead.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("dead_letter", "message"),
+    [("in.txt/dead.jsonl", "in.txt is not a folder"), ("sub", "sub is a folder"), ("", "is a folder")],
+)
+def test_dead_letters_that_cannot_be_written(planned, folder, dead_letter, message):
+    (folder / "sub").mkdir()
+    with pytest.raises(ConfigError, match=f"the dead letters can't be written: .*{message}"):
+        planned(dead_letter=dead_letter)
+
+
+def test_an_output_that_no_file_system_can_name_is_a_mistake(planned):
+    with pytest.raises(ConfigError, match=r"chain.yaml:8:5: the output can't be written: File name too long$"):
+        planned(sink={"use": "lines", "with": {"path": "x" * 5000}})

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import pytest
+
+from stagerunner.config.model import Run
+from stagerunner.plan import promise
+
+ONCE = "exactly once: a worker that dies loses and doubles nothing"
+RESUMES = "a run that ended early goes on with --resume, and the output is that of a run without faults"
+TABLE = {"use": "table", "with": {"path": "a.csv"}}
+
+
+@pytest.mark.parametrize(
+    ("ends", "how", "then"),
+    [
+        ({}, {}, RESUMES),
+        ({"sink": TABLE}, {}, RESUMES),
+        ({"run": Run(journal="off")}, {}, "can't be resumed, since no journal is kept"),
+        ({"source": "-"}, {}, "can't be resumed, since standard input can't be read again"),
+        ({"source": "ticks"}, {}, "can't be resumed, since a stream can't be read again"),
+        ({"sink": "-"}, {}, "can't be resumed, since what was written to this sink can't be taken back"),
+        ({}, {"records_given": True}, "can't be resumed, since the records given can't be read again"),
+        ({}, {"take_results": True}, "can't be resumed, since what the caller took can't be taken back"),
+    ],
+)
+def test_the_correctness_table(planned, ends, how, then):
+    sentence = promise(planned("shout", "latest", **ends, how=how))
+    assert sentence.startswith(f"{ONCE}; ")
+    assert sentence.endswith(then)
+
+
+def test_state_without_a_snapshot_costs_reading_again(planned):
+    plan = planned("tally")
+    assert promise(plan).startswith("exactly once: when a worker dies, the source is read again from its beginning")
+    assert plan.notes[1:] == ("'tally' has state without snapshot and restore: after a death everything is read again",)
+
+
+def test_state_without_a_snapshot_ends_a_run_that_cannot_read_again(planned):
+    plan = planned("tally", source="-")
+    assert promise(plan).startswith("the first worker that dies ends the run, since 'tally'")
+    assert plan.notes[1:] == ("'tally' has state without snapshot and restore: a death ends the run",)
+
+
+def test_the_promise_is_a_note_of_the_plan(planned):
+    plan = planned("shout")
+    assert plan.notes == (promise(plan),)
