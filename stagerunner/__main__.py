@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 import click
 
+from stagerunner.cli import TROUBLE, loaded
 from stagerunner.cli.program import program
 from stagerunner.cli.streams import Streams
 from stagerunner.errors import InternalError, StagerunnerError
-from stagerunner.views import trouble
 
 NAME = "stagerunner"
 COMPLETE = "_STAGERUNNER_COMPLETE"
@@ -65,11 +65,7 @@ def _told(error: BaseException, streams: Streams) -> int:
 
 
 def _tell(error: StagerunnerError, streams: Streams) -> None:
-    console = streams.err()
-    if streams.json:
-        console.line(console.json(trouble.as_data(error)))
-    else:
-        trouble.tell(error, console)
+    loaded(TROUBLE)(error, streams.err(), json=streams.json)
 
 
 def _usage(error: click.ClickException) -> str:

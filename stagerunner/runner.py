@@ -26,7 +26,7 @@ Listener = Callable[[Any], None]
 class Request:
     """What a call asks for beyond the file. Empty and None: as the file says."""
 
-    vars: Mapping[str, Any] = field(default_factory=dict)
+    vars: Mapping[str, Any] | Sequence[str] = field(default_factory=dict)
     sets: Sequence[str] | Mapping[str, Any] = ()
     plugins: Sequence[str] = ()
     source: str | None = None

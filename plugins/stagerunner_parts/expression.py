@@ -92,9 +92,9 @@ def _read(text: str) -> Evaluate:
             tree = ast.parse(text.strip(), mode="eval")
         return _made(tree.body)
     except SyntaxError as error:
-        raise ValueError(f"this is no expression: {error.msg}{_advice(text)}") from None
+        raise ValueError(f"{error.msg}{_advice(text)}") from None
     except (RecursionError, MemoryError):
-        raise ValueError("this expression is nested too deeply") from None
+        raise ValueError("it is nested too deeply") from None
 
 
 def _advice(text: str) -> str:

@@ -26,9 +26,9 @@ class Pattern:
         try:
             self.compiled = re.compile(text)
         except (re.error, RecursionError, OverflowError) as error:
-            raise ValueError(f"this is no regular expression: {error}") from None
+            raise ValueError(f"{error}") from None
         if not self.compiled.groupindex:
-            raise ValueError("the pattern names no field; a group (?P<name>…) does")
+            raise ValueError("it names no field; a group (?P<name>…) does")
         self.text = text
 
     @classmethod

@@ -9,22 +9,23 @@ from __future__ import annotations
 import os
 import selectors
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from time import monotonic, monotonic_ns
 from typing import Any
 
 from stagerunner.chain.frames import BadFrame, Frame, Header
-from stagerunner.chain.groups import Group, groups_of, hires, pairs, slots_of
+from stagerunner.chain.groups import Group, groups_of, hires, slots_of
 from stagerunner.chain.hire import Hire
-from stagerunner.chain.links import Inbound, Outbound, widen
+from stagerunner.chain.links import Inbound, Outbound
 from stagerunner.chain.meters import Page, create
+from stagerunner.chain.printed import Lines, Printed
 from stagerunner.chain.processes import Ended, KeeperLink
 from stagerunner.chain.returns import Returns
 from stagerunner.chain.transport import Ready, Trouble
 from stagerunner.chain.verdicts import blame, overdue
+from stagerunner.chain.wiring import Wiring, wire
 from stagerunner.plan import Plan
 from stagerunner.window.kinds import END, READY
 
@@ -40,9 +41,6 @@ REAPING = 1.0
 GAP = 1_000_000_000
 """Nanoseconds between two looks after which all deadlines start anew."""
 
-Lines = Callable[[str, int, bytes], None]
-"""Told what a worker printed: stage, worker, bytes (b"" when it will print no more)."""
-
 
 class Crew:
     """The workers of one run, seen from the parent."""
@@ -50,7 +48,6 @@ class Crew:
     def __init__(self, plan: Plan, selector: selectors.BaseSelector, lines: Lines, hash_seed: str | None) -> None:
         self._plan = plan
         self._selector = selector
-        self._lines = lines
         self._hash_seed = hash_seed
         self._groups: tuple[Group, ...] = groups_of(plan)
         self._meters = create(slots_of(self._groups))
@@ -58,7 +55,7 @@ class Crew:
         self._keeper: KeeperLink | None = None
         self._hires: dict[int, Hire] = {}
         self._deaths: list[Ended] = []
-        self._outputs: dict[int, Hire] = {}
+        self._printed = Printed(selector, lines)
         self._links: list[Connection] = []
         self._heads: list[Outbound] = []
         self._returns = Returns([], selector, 0)
@@ -75,7 +72,7 @@ class Crew:
 
     # An epoch begins
 
-    def start(self, epoch: int, snapshots: dict[int, Any]) -> None:
+    def start(self, epoch: int, snapshots: dict[int, Any], *, careful: bool = False) -> None:
         self._drop_epoch()
         self._epoch, self.ready, self.ended, self.trouble, self._broken = epoch, None, False, None, None
         self._end_sent, self._late, self._looked = False, None, 0
@@ -83,7 +80,7 @@ class Crew:
         self._page.clear()
         if self._keeper is None or not self._keeper.answering:
             self._new_keeper()
-        self._hire_all(snapshots)
+        self._hire_all(hires(self._plan, self._groups, epoch, snapshots, careful=careful))
         for head in self._heads:
             head.put(Header(READY, 0, epoch, 0))
 
@@ -94,26 +91,26 @@ class Crew:
         self._keeper = KeeperLink(self._hash_seed)
         self._selector.register(self._keeper, selectors.EVENT_READ, self._hear)
 
-    def _hire_all(self, snapshots: dict[int, Any]) -> None:
+    def _hire_all(self, orders: Iterator[Hire]) -> None:
         """Make the pipes, hand each worker its ends, and keep only our own."""
         keeper = self._keeper
         assert keeper is not None
-        orders = list(hires(self._plan, self._groups, self._epoch, snapshots))
-        inbound, outbound, theirs = self._make_links()
+        wiring = wire([1, *(group.width for group in self._groups), 1])
+        self._open_ours(wiring)
         self._hires = {}
         for hire in orders:
             place = self._place(hire)
             self._identity += 1
             self._hires[self._identity] = hire
             reading, writing = os.pipe()
-            self._watch_output(reading, hire)
-            ins = [inbound[place, u, hire.number].fileno() for u in hire.inbound]
-            outs = [outbound[place, hire.number, d].fileno() for d in hire.outbound]
+            self._printed.watch(reading, hire)
+            ins = [wiring.reading[place, u, hire.number].fileno() for u in hire.inbound]
+            outs = [wiring.writing[place, hire.number, d].fileno() for d in hire.outbound]
             try:
                 keeper.hire(self._identity, hire, ins, outs, [self._meters, writing])
             finally:
                 os.close(writing)
-        for connection in theirs:
+        for connection in wiring.theirs:
             connection.close()
 
     def _place(self, hire: Hire) -> int:
@@ -122,35 +119,15 @@ class Crew:
         first = hire.works[0].index
         return next(p for p, group in enumerate(self._groups) if group.stages[0].work.index == first)
 
-    def _make_links(self) -> tuple[dict[Any, Connection], dict[Any, Connection], list[Connection]]:
-        """(group, from, to) → the reading and the writing ends; and which of them are not ours to keep."""
-        widths = [1, *(group.width for group in self._groups), 1]
-        reading: dict[Any, Connection] = {}
-        writing: dict[Any, Connection] = {}
-        for place in range(len(widths) - 1):
-            returning = place == len(widths) - 2
-            for up, down in pairs(widths[place], widths[place + 1]):
-                reader, writer = Pipe(duplex=returning)
-                reading[place, up, down], writing[place - 1, up, down] = reader, writer
-                if not returning:
-                    widen(writer.fileno())
-        last = len(widths) - 2
-        self._links = [writing[-1, 0, down] for _, down in pairs(1, widths[1])]
-        back = [reading[last, up, 0] for up, _ in pairs(widths[-2], 1)]
-        theirs = [c for key, c in reading.items() if key[0] != last] + [c for key, c in writing.items() if key[0] != -1]
-        self._open_ours(back)
-        return reading, writing, theirs
-
-    def _open_ours(self, back: list[Connection]) -> None:
-        self._heads = []
+    def _open_ours(self, wiring: Wiring) -> None:
+        """Our ends: what we write to the first group, what the last group returns."""
+        self._links = [*wiring.heads, *wiring.returns]
         for link in self._links:
             os.set_blocking(link.fileno(), False)
-            self._heads.append(Outbound(link.fileno()))
-        for link in back:
-            os.set_blocking(link.fileno(), False)
+        self._heads = [Outbound(link.fileno()) for link in wiring.heads]
         limit = 2 * self._plan.run.max_growth + 2**26
-        self._returns = Returns([Inbound(link.fileno(), limit) for link in back], self._selector, self._plan.run.window)
-        self._links += back
+        back = [Inbound(link.fileno(), limit) for link in wiring.returns]
+        self._returns = Returns(back, self._selector, self._plan.run.window)
 
     # Frames
 
@@ -267,30 +244,6 @@ class Crew:
         index = hire.works[place].index if hire.works else 0
         return (index, words[4], words[5], words[6], words[7], 1)
 
-    # What workers print
-
-    def _watch_output(self, fd: int, hire: Hire) -> None:
-        os.set_blocking(fd, False)
-        self._outputs[fd] = hire
-        self._selector.register(fd, selectors.EVENT_READ, lambda: self._output(fd))
-
-    def _output(self, fd: int) -> bool:
-        """Read once; whether there may be more."""
-        hire = self._outputs[fd]
-        try:
-            data = os.read(fd, 65536)
-        except BlockingIOError:
-            return False
-        self._lines("+".join(hire.names) or "copy", hire.number, data)
-        if not data:
-            self._forget_output(fd)
-        return bool(data)
-
-    def _forget_output(self, fd: int) -> None:
-        self._selector.unregister(fd)
-        os.close(fd)
-        del self._outputs[fd]
-
     # The end of an epoch, and of everything
 
     def _drop_epoch(self) -> None:
@@ -303,15 +256,8 @@ class Crew:
                     self._selector.unregister(head.fd)
         for link in self._links:
             link.close()
-        for fd in list(self._outputs):
-            self._drain_output(fd)
+        self._printed.close()
         self._links, self._heads, self._hires = [], [], {}
-
-    def _drain_output(self, fd: int) -> None:
-        while fd in self._outputs and self._output(fd):
-            pass
-        if fd in self._outputs:
-            self._forget_output(fd)
 
     def close(self) -> None:
         self._drop_epoch()

@@ -37,7 +37,9 @@ def pairs(upstream: int, downstream: int) -> list[tuple[int, int]]:
     return [(s % upstream, s % downstream) for s in range(lcm(upstream, downstream))]
 
 
-def hires(plan: Plan, groups: tuple[Group, ...], epoch: int, snapshots: dict[int, object]) -> Iterator[Hire]:
+def hires(
+    plan: Plan, groups: tuple[Group, ...], epoch: int, snapshots: dict[int, object], *, careful: bool = False
+) -> Iterator[Hire]:
     """What each worker is told, group by group."""
     widths = [1, *(group.width for group in groups), 1]
     slot = 0
@@ -72,6 +74,7 @@ def hires(plan: Plan, groups: tuple[Group, ...], epoch: int, snapshots: dict[int
                     for stage in group.stages
                     if stage.work.index in snapshots
                 },
+                watch=careful,
                 start_timeout=sum(stage.settings.start_timeout for stage in group.stages) or 60.0,
                 limit=2 * plan.run.max_growth + 2**26,
             )

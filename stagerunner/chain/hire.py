@@ -20,6 +20,7 @@ class Hire:
     (last group only; None: records go back as they are). ends: the number of stages, the sink's index.
     slots: the numbers of its meter slots, one per stage, at least one. slot_count: how many the page has.
     snapshots: stage → what `restore` is given. limit: bytes of the largest frame. start_timeout: seconds for setup.
+    watch: a record is under suspicion: say at each call which one it is, and don't overlap frames.
     """
 
     epoch: int

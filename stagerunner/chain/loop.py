@@ -12,21 +12,18 @@ import selectors
 from collections.abc import Callable
 from typing import Any
 
+from stagerunner.chain.feeding import Feeding
 from stagerunner.chain.frames import MARKED, BadFrame, Frame, Header, Notes, pack_notes, unpack_payload
-from stagerunner.chain.supply import Offer, SourceSplits, Supply
+from stagerunner.chain.supply import Supply
 from stagerunner.chain.transport import Ready, Transport, Trouble
 from stagerunner.delivery.delivery import Delivery
 from stagerunner.errors import RunFailed, SetupFailed
 from stagerunner.events import WorkerFailed, WorkerReady
 from stagerunner.journal import frozen, thawed
-from stagerunner.parts.source import Want
 from stagerunner.plan import Plan
-from stagerunner.records import SOURCE, Origin
-from stagerunner.window.core import Kept, ProtocolFault, Sent, Verdict, Window
+from stagerunner.window.core import ProtocolFault, Sent, Verdict, Window
 from stagerunner.window.kinds import BARRIER
-from stagerunner.window.limiting import Limit
-from stagerunner.window.sizing import Sizing
-from stagerunner.window.suspects import Blame, Convicted, Suspects
+from stagerunner.window.suspects import Blame, Convicted, Inspection, Suspects
 
 TICK = 0.25
 """Seconds between two looks at clocks when nothing happens."""
@@ -56,27 +53,23 @@ class Loop:
         self._selector = selector
         self._tell = tell
         self._commit = commit
-        stateful = any(stage.work.form.state for stage in plan.stages)
+        forms = [stage.work.form for stage in plan.stages]
+        self._unsaved = any(form.state and not form.snapshots for form in forms)
+        """Some stage remembers and can't tell what: only reading anew brings its state back."""
         widest = max((stage.settings.workers for stage in plan.stages), default=1)
-        self.window = Window(plan.run.window, stateful=stateful, least_frames=max(16, 8 * widest))
-        self._sizing = Sizing(plan.run.frame)
-        self._limit = Limit(plan.limit)
-        self._want = Want()
-        self._pending: Offer | None = None
-        self._bases: dict[int, int | None] = {}
-        self._mosts: dict[int, int | None] = {}
-        self._flushed = -1
+        self.window = Window(
+            plan.run.window,
+            stateful=any(form.state for form in forms) and not self._unsaved,
+            least_frames=max(16, 8 * widest),
+        )
+        self.feeding = Feeding(plan, supply, self.window, self._send, delivery.taker.full)
+        self._suspects = Suspects()
         self._end_sent = False
-        self._stop_stage = -1
         self._draining = False
         self._heard = 0
-        self._suspects = Suspects()
-        self._unsaved = any(stage.work.form.state and not stage.work.form.snapshots for stage in plan.stages)
-        """Some stage remembers and can't tell what: only reading anew brings its state back."""
         self.snapshots: dict[int, Any] = {}
         self.commit_due = False
         """Somebody wants a commit at the next place where the source can stand."""
-        self.bytes_done = 0
         self.done = False
         """END came back with nothing missing, or the run was cut short in good order."""
         self.trouble: Trouble | None = None
@@ -87,9 +80,7 @@ class Loop:
         taken: source records that earlier lives of the run took.
         """
         self.window.position, self.snapshots = position, snapshots or {}
-        self._limit.came(None, taken)
-        if self._unsaved and isinstance(self._supply, SourceSplits):
-            self._supply.remember()
+        self.feeding.begin(taken, remember=self._unsaved)
         self._transport.start(self.window.epoch, self.snapshots)
 
     def drain(self) -> None:
@@ -125,7 +116,8 @@ class Loop:
         return bool(self.window.on_way)
 
     def _patience(self, timeout: float | None) -> float:
-        if self._transport.busy or self._may_feed():
+        feedable = self._transport.ready is not None and not self._draining and self.feeding.prompt
+        if self._transport.busy or feedable:
             return 0
         waits = [TICK if timeout is None else min(timeout, TICK)]
         deadline = self._transport.deadline()
@@ -144,70 +136,13 @@ class Loop:
 
     # Out
 
-    def _may_feed(self) -> bool:
-        """Whether the supply can be asked at once, without waiting for any descriptor."""
-        return (
-            self._transport.ready is not None
-            and not self._draining
-            and not self._supply.ended
-            and self._pending is None
-            and getattr(self._supply, "prompt", True)
-            and self._has_room()
-        )
-
-    def _has_room(self) -> bool:
-        return self.window.room(self._sizing.records) and not self._delivery.taker.full()
-
     def _feed(self) -> None:
         if self._transport.ready is None or self._end_sent or self._draining:
             return
-        while self._has_room() and (offer := self._offer()) is not None:
-            last = self._limit.may_go(offer.most, alone=not self.window.on_way)
-            if last is None:
-                self._pending = offer
-                return
-            self._limit.sent(offer.most)
-            if offer.base is not None and offer.most is not None:
-                last = min(last, offer.most)
-            self._send_new(self.window.admit(offer.payload, offer.size, offer.position, last), offer)
-        if self._exhausted():
-            self._finish_up()
-
-    def _offer(self) -> Offer | None:
-        if self._pending is not None:
-            offer, self._pending = self._pending, None
-            return offer
-        if self._limit.reached or self.window.stopped:
-            return None
-        self._want.records, self._want.size = self._sizing.records, self._sizing.size
-        return self._supply.next(self._want)
-
-    def _exhausted(self) -> bool:
-        """Whether no split of the source will be sent any more."""
-        if self._limit.reached or self.window.stopped:
-            self._pending = None
-            self._supply.close()
-            return True
-        return self._supply.ended and self._pending is None
-
-    def _finish_up(self) -> None:
-        """FLUSH, stage by stage, each stage with something to give; then END."""
-        if self.window.stopped and self._flushed < self._stop_stage:
-            self._flushed = self._stop_stage
-        for stage in self._plan.stages:
-            index = stage.work.index
-            if stage.work.form.flushes and index > self._flushed:
-                self._flushed = index
-                for sent in self.window.flush(index, pickle.dumps(index, 5)):
-                    self._send(sent)
-        self._end_sent = True
-        self._transport.end(self.window.last_sequence + 1)
-
-    def _send_new(self, frames: list[Sent], offer: Offer) -> None:
-        for sent in frames:
-            assert sent.split is not None
-            self._bases[sent.split.number], self._mosts[sent.split.number] = offer.base, offer.most
-            self._send(sent)
+        self.feeding.feed()
+        if self.feeding.done:
+            self._end_sent = True
+            self._transport.end(self.window.last_sequence + 1)
 
     def _send(self, sent: Sent) -> None:
         kept = sent.split
@@ -226,8 +161,8 @@ class Loop:
             self.window.passed(header.sequence)
             self._cut(body)
             return
-        if notes.stop >= 0 and not header.more:
-            self._stop_stage = notes.stop
+        if header.stop and not self.window.stopped:
+            self.feeding.stopped_by(notes.stop)
         taken = self.window.took(
             header.sequence, header.split, header.first, header.last, more=header.more, stop=header.stop
         )
@@ -236,36 +171,19 @@ class Loop:
         if taken.verdict is Verdict.ACCEPT:
             self._delivery.results(body, header.records)
             if notes.failures:
-                self._delivery.failures(notes.failures, kept, self._locate)
+                self._delivery.failures(notes.failures, kept, self.feeding.locate)
         if taken.verdict is not Verdict.DROP and taken.final:
-            self._count(header, notes, kept)
+            self._delivery.counts(notes.counts)
+            self.feeding.counted(notes, kept)
         if taken.verdict is Verdict.ACCEPT and self._suspects.accepted(kept.number, finished=taken.finished):
-            self._sizing.cap(max(1, (header.last - header.first) // 2))
+            self.feeding.sizing.cap(max(1, (header.last - header.first) // 2))
         if taken.finished:
-            self._finished(kept)
+            self.feeding.finished(kept)
         if self._delivery.fatal is not None or self._delivery.too_many is not None:
             self.done = True
         elif self.commit_due and not self.window.stateful and self.window.at_edge:
             self.commit_due = False
             self._commit()
-
-    def _count(self, header: Header, notes: Notes, kept: Kept) -> None:
-        """Books and learning, once per frame."""
-        self._delivery.counts(notes.counts)
-        taken = next((entry.taken for entry in notes.counts if entry.stage == SOURCE), 0)
-        self._limit.came(self._mosts.get(kept.number), taken)
-        if kept.flush < 0:
-            self._sizing.learn(taken, kept.size, notes.slowest, notes.widest)
-
-    def _finished(self, kept: Kept) -> None:
-        self.bytes_done += kept.size if kept.flush < 0 else 0
-        self._bases.pop(kept.number, None)
-        self._mosts.pop(kept.number, None)
-
-    def _locate(self, kept: Kept, record: int) -> Origin:
-        if kept.flush >= 0:
-            return Origin(f"flush of {self._plan.stages[kept.flush].name}", None, record)
-        return self._supply.locate(kept.payload, self._bases.get(kept.number), record)
 
     # Checkpoints
 
@@ -294,30 +212,25 @@ class Loop:
         convicted = self._suspects.died(blame_of(trouble))
         if convicted is not None:
             self._convict(convicted)
-        if self._suspects.hopeless or not self._can_restart():
+        if self._suspects.hopeless or (self._unsaved and not self.feeding.can_rewind):
             self.trouble = trouble
             return
         if self._unsaved:
-            self._rewind()
-            self._transport.start(self.window.epoch, {})
+            self._rewind(self._suspects.inspections)
+            self._transport.start(self.window.epoch, {}, careful=trouble.split >= 0)
             return
         frames = self.window.restart(self._suspects.inspections)
-        self._transport.start(self.window.epoch, self.snapshots)
+        self._transport.start(self.window.epoch, self.snapshots, careful=trouble.split >= 0)
         for sent in frames:
             self._send(sent)
         if self._end_sent:
             self._transport.end(self.window.last_sequence + 1)
 
-    def _can_restart(self) -> bool:
-        return not self._unsaved or isinstance(self._supply, SourceSplits)
-
-    def _rewind(self) -> None:
+    def _rewind(self, inspections: dict[int, Inspection]) -> None:
         """Read the source again from its beginning, cut as it was the first time."""
-        assert isinstance(self._supply, SourceSplits)
-        self.window.rewind()
-        self._supply.rewind()
-        self._limit = Limit(self._plan.limit)
-        self._pending, self._flushed, self._end_sent = None, -1, False
+        self.window.rewind(inspections)
+        self.feeding.rewind()
+        self._end_sent = False
 
     def _convict(self, convicted: Convicted) -> None:
         for kept in self.window.kept:
@@ -342,9 +255,8 @@ def freeze(snapshots: dict[int, Any], names: list[str]) -> str:
 def blame_of(trouble: Trouble) -> Blame:
     """A trouble as the suspects see it."""
     kind = "Timeout" if trouble.overdue else "Killed"
-    message = (
-        f"over {trouble.how}" if trouble.overdue else f"the worker died twice with this record alone ({trouble.how})"
-    )
+    killed = f"the worker died twice with this record alone ({trouble.how})"
+    message = f"over {trouble.how}" if trouble.overdue else killed
     return Blame(
         trouble.index,
         trouble.split,

@@ -17,9 +17,8 @@ from stagerunner.records import Batch
 WORDS = 16
 """Words per slot (128 bytes: two cache lines, so that no two writers share one)."""
 
-STATE, SEQUENCE, RECORD, SINCE, WORK, CODEC, WAIT, BLOCK, TAKEN, OUT, LEFT, SPLIT, ORIGIN, ORDINAL, FIRST, LAST = range(
-    16
-)
+STATE, SEQUENCE, RECORD, SINCE, WORK, CODEC, WAIT, BLOCK = range(8)
+TAKEN, OUT, LEFT, SPLIT, ORIGIN, ORDINAL, FIRST, LAST = range(8, 16)
 
 STARTING, WAITING, CODING, WORKING, BLOCKED, SETTING_UP, FLUSHING = range(7)
 
@@ -54,10 +53,13 @@ class Page:
     def __init__(self, fd: int, slots: int) -> None:
         self._map = mmap.mmap(fd, (slots + 1) * WORDS * 8)
         self.words = memoryview(self._map).cast("B").cast("q")
-        self._slots = slots
+        self._slots = [self._slot((number + 1) * WORDS) for number in range(slots)]
+
+    def _slot(self, base: int) -> Slot:
+        return Slot(self.words[base : base + WORDS], self._map, base * 8)
 
     def slot(self, number: int) -> Slot:
-        return Slot(self.words[(number + 1) * WORDS : (number + 2) * WORDS], self._map, (number + 1) * WORDS * 8)
+        return self._slots[number]
 
     @property
     def stop(self) -> int:
@@ -79,12 +81,14 @@ class Page:
     def clear(self) -> None:
         """Begin a new epoch. Clocks and counts go on."""
         self.words[0] = self.words[1] = 0
-        for number in range(self._slots):
-            base = (number + 1) * WORDS
+        for slot in self._slots:
             for word in (STATE, SEQUENCE, RECORD, SINCE, LEFT):
-                self.words[base + word] = 0
+                slot.words[word] = 0
 
     def close(self) -> None:
+        """Let go of the memory, whoever still holds a slot (the traceback of an error may)."""
+        for slot in self._slots:
+            slot.words.release()
         self.words.release()
         self._map.close()
 

@@ -77,18 +77,26 @@ class Returns:
         """The READY of all links, once all of it is here. Raises BadFrame."""
         if self._fault is not None:
             raise self._fault
-        if not all(here and not here[-1].header.more for here in self._here):
+        if not all(any(not frame.header.more for frame in here) for here in self._here):
             self.broken = any(link.ended for link in self._links)
             return None
         lines: dict[tuple[int, int], ReadyLine] = {}
         for here in self._here:
-            if any(frame.header.kind != READY for frame in here):
-                raise BadFrame("no READY at the beginning")
-            for line in pickle.loads(b"".join(frame.payload for frame in here)):
+            for line in pickle.loads(self._ready_data(here)):
                 lines[line[0], line[1]] = line
-            here.clear()
-        self._bytes = 0
         return sorted(lines.values())
+
+    def _ready_data(self, here: deque[Frame]) -> bytes:
+        """Take the pieces of READY off the front; after a restart, frames can be waiting behind them already."""
+        data, more = bytearray(), True
+        while more:
+            header, payload = here.popleft()
+            if header.kind != READY:
+                raise BadFrame("no READY at the beginning")
+            data += payload
+            more = header.more
+            self._bytes -= header.length
+        return bytes(data)
 
     def _watch(self) -> None:
         """Read the link whose turn it is, and the others while there is room for what they bring."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from time import monotonic_ns as now
 from typing import Any
 
+from stagerunner.chain.flushes import clipped
 from stagerunner.chain.frames import (
     MORE,
     STOP,
@@ -22,6 +23,7 @@ from stagerunner.chain.frames import (
 )
 from stagerunner.chain.hire import Hire
 from stagerunner.chain.meters import CODING, FLUSHING, SETTING_UP, TAKEN, WAITING, WORK, Page, Slot
+from stagerunner.chain.passage import Passage, cut
 from stagerunner.evaluate.ends import Reading, Writing
 from stagerunner.evaluate.evaluator import Evaluator, make
 from stagerunner.evaluate.loading import load
@@ -33,6 +35,8 @@ PIECE = 2**20
 
 SLOW = 10_000
 """Nanoseconds per record from which on storing each record's index costs less than 1 %."""
+
+NO_FRAME = Header(DATA, 0, 0, 0)
 
 Parts = tuple[Header, bytes, Any]
 """A frame to send: its header (length not yet filled in), its notes, its body."""
@@ -50,7 +54,13 @@ class Station:
         self._writing: Writing | None = None
         self._sending: Writing | None = None
         self._flushing: dict[int, Iterator[Batch]] = {}
+        self.passage = Passage(NO_FRAME)
+        """The frame that is, or was last, on its way through."""
         self._ratio = 0.0
+
+    @property
+    def evaluators(self) -> list[Evaluator]:
+        return self._evaluators
 
     @property
     def slots(self) -> list[Slot]:
@@ -106,24 +116,30 @@ class Station:
             yield self._barrier(frame)
 
     def _data(self, frame: Frame) -> Iterator[Parts]:
+        batch = self.opened(frame)
+        passage = self.passage
+        yield from self.emit(passage, self._through(passage, self._slices(batch)), frame.header.more)
+
+    def opened(self, frame: Frame) -> Batch:
+        """The batch of a DATA frame or piece, its passage begun or gone on with."""
         header = frame.header
         if header.piece == 0:
-            self._passage = Passage(header)
-        passage = self._passage
+            self.passage = Passage(header)
+        passage = self.passage
         started = now()
         self._slots[0].hold(CODING, header.sequence, header.split, header.first, header.last)
         notes, body = unpack_payload(frame.payload)
         passage.take(notes)
         batch = self._decode(header, notes, body)
-        passage.codec += now() - started
         if self._beyond_stop(header.sequence):
             self._pass_empty(passage, batch)
-        yield from self._emit(passage, self._through(passage, self._slices(batch)), header.more)
+        passage.codec += now() - started
+        return batch
 
     def _decode(self, header: Header, notes: Notes, body: memoryview) -> Batch:
         if self._hire.first and header.kind == DATA:
             batch = self._read(header, body)
-            self._passage.tally.extend(batch.counts)
+            self.passage.tally.extend(batch.counts)
             batch.counts = []
             return batch
         records = pickle.loads(body)
@@ -184,6 +200,8 @@ class Station:
 
     def _watched(self, place: int) -> bool:
         work = self._hire.works[place]
+        if work.form.awaited:
+            return False
         return self._hire.watch or work.timeout is not None or self._pace(place) > SLOW
 
     def _pace(self, place: int) -> float:
@@ -192,7 +210,7 @@ class Station:
 
     # What leaves
 
-    def _emit(self, passage: Passage, pieces: Iterable[Batch], more: bool) -> Iterator[Parts]:
+    def emit(self, passage: Passage, pieces: Iterable[Batch], more: bool) -> Iterator[Parts]:
         """Encode the pieces; the newest is held back, since only the last of a frame carries the counts."""
         held: Batch | None = None
         for piece in pieces:
@@ -259,13 +277,13 @@ class Station:
         if place is None:
             yield header, bytes(frame.payload[: len(frame.payload) - len(body)]), body
             return
-        self._passage = passage = Passage(header)
+        self.passage = passage = Passage(header)
         self._slots[place].hold(FLUSHING, header.sequence, header.split, header.first, header.last)
         flushed = self._flushed(passage, header, place)
         batches: Iterable[Batch] = flushed
         for later in range(place + 1, len(self._evaluators)):
             batches = self._stage(passage, later, self._evaluators[later], batches)
-        yield from self._emit(passage, batches, more=False)
+        yield from self.emit(passage, batches, more=False)
 
     def _flushed(self, passage: Passage, header: Header, place: int) -> Iterator[Batch]:
         """Records first ≤ i < last of the flush. A flush is begun once; a second frame of it goes on where it was."""
@@ -283,89 +301,6 @@ class Station:
             if work.form.snapshots:
                 snapshots[work.index] = evaluator.snapshot()
         return frame.header, pack_notes(Notes()), _pickled(snapshots)
-
-
-class Passage:
-    """One frame on its way through a station, over all its pieces."""
-
-    def __init__(self, header: Header) -> None:
-        self.header = header
-        self.tally: list[Counts] = []
-        self.convicted: dict[tuple[int, int, int], tuple[str, str]] = {}
-        self.cut: int | None = None
-        """The place in the group from which on nothing of this frame is worked on any more."""
-        self.stop = -1
-        self.stop_here = False
-        self.pieces = 0
-        self.reached = header.first
-        self.work = self.codec = self.slowest = self.widest = 0
-
-    def take(self, notes: Notes) -> None:
-        """What an inbound piece says about itself."""
-        self.tally.extend(notes.counts)
-        self.convicted = notes.convicted
-        self.stop = max(self.stop, notes.stop)
-        self.slowest, self.widest = max(self.slowest, notes.slowest), max(self.widest, notes.widest)
-
-    def harvest(self, place: int, index: int, piece: Batch) -> None:
-        """Take a piece's counts, and notice whether it was cut here."""
-        self.tally.extend(piece.counts)
-        piece.counts = []
-        if piece.stop and self.stop < 0:
-            self.stop, self.stop_here, self.cut = index, True, place
-        elif any(failure.policy == "fail" for failure in piece.failures) and self.cut is None:
-            self.cut = place
-
-    def forgive(self, batch: Batch) -> None:
-        """Failures behind the cut are nobody's: book them as filtered."""
-        for failure in batch.failures:
-            skipped = failure.policy == "skip"
-            self.tally.append(Counts(failure.stage, filtered=1, skipped=-skipped, dead=skipped - 1))
-
-
-def cut(batch: Batch, size: int) -> Iterator[Batch]:
-    """The batch in slices of about `size` records; a slice ends where a source record's results end."""
-    start, count = 0, len(batch.records)
-    first = batch.first
-    while start < count:
-        stop = min(start + size, count)
-        while stop < count and batch.origin(stop) == batch.origin(stop - 1):
-            stop += 1
-        last = batch.last if stop == count else batch.origin(stop - 1) + 1
-        failures = [f for f in batch.failures if first <= f.origin < last or (stop == count and f.origin >= last)]
-        origins = batch.origins and batch.origins[start:stop]
-        yield Batch(batch.records[start:stop], first, last, origins, failures)
-        start, first = stop, last
-
-
-def clipped(flushing: dict[int, Iterator[Batch]], split: int, first: int, last: int) -> Iterator[Batch]:
-    """The batches of a flush within first ≤ i < last; what lies behind is put back for the next frame of it."""
-    for batch in flushing[split]:
-        if batch.last <= first:
-            continue
-        if batch.last > last:
-            left, right = parted(batch, last)
-            flushing[split] = _chained(right, flushing[split])
-            if left.last > left.first:
-                yield left
-            return
-        yield batch if batch.first >= first else parted(batch, first)[1]
-
-
-def parted(batch: Batch, at: int) -> tuple[Batch, Batch]:
-    """A flush batch (one record per number) in two, before and from number `at`."""
-    here = max(0, at - batch.first)
-    left, right = batch.records[:here], batch.records[here:]
-    made = Counts(batch.counts[0].stage) if batch.counts else Counts(0)
-    return (
-        Batch(left, batch.first, at, counts=[Counts(made.stage, created=len(left), out=len(left))]),
-        Batch(right, at, batch.last, counts=[Counts(made.stage, created=len(right), out=len(right))]),
-    )
-
-
-def _chained(head: Batch, rest: Iterator[Batch]) -> Iterator[Batch]:
-    yield head
-    yield from rest
 
 
 def _pickled(value: Any) -> bytes:

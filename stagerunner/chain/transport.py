@@ -51,8 +51,8 @@ class Transport(Protocol):
     trouble: Trouble | None
     """The epoch is lost."""
 
-    def start(self, epoch: int, snapshots: dict[int, Any]) -> None:
-        """Begin an epoch."""
+    def start(self, epoch: int, snapshots: dict[int, Any], *, careful: bool = False) -> None:
+        """Begin an epoch. careful: a record is under suspicion; a death must be laid to one frame."""
 
     def send(self, header: Header, notes: bytes, body: bytes) -> None:
         """Send a frame on its way; never waits."""

@@ -16,10 +16,11 @@ from stagerunner.chain.frames import CONTROL, MORE, BadFrame, Frame, Header
 from stagerunner.chain.hire import Hire
 from stagerunner.chain.links import Inbound, send
 from stagerunner.chain.meters import BLOCKED, LEFT, WAITING, Page
+from stagerunner.chain.overlap import Overlap, overlaps
 from stagerunner.chain.station import Station
 from stagerunner.evaluate.loading import load
 from stagerunner.parts.files import know
-from stagerunner.window.kinds import END, READY
+from stagerunner.window.kinds import DATA, END, READY
 
 GONE = 70
 """Exit status of a worker whose neighbour left without END, or sent what is no frame."""
@@ -49,12 +50,8 @@ class Worker:
     def run(self) -> None:
         """From setup to END. Raises Left or BadFrame when the links don't end as they should."""
         self._ready(self._setup())
-        while True:
-            frame = self._next()
-            if frame.header.kind == END:
-                self._end(frame)
-                break
-            self._work(frame)
+        end = self._work_ahead(Overlap(self._station)) if overlaps(self._hire) else self._work_in_turn()
+        self._end(end)
         self._station.close()
         call_hooks(self._hire.stopping_hooks, self._hire)
 
@@ -80,9 +77,58 @@ class Worker:
         for fd in self._out.values():
             send_pieces(fd, Header(READY, 0, self._hire.epoch, 0), data)
 
-    def _next(self) -> Frame:
+    def _work_in_turn(self) -> Frame:
+        """Frame by frame, until END comes."""
+        while True:
+            frame = self._checked(self._read(self._link))
+            if frame.header.kind == END:
+                return frame
+            self._work(frame)
+
+    def _work_ahead(self, overlap: Overlap) -> Frame:
+        """The same for an async stage: frames are taken in while it has free places, and sent on in sequence."""
+        while True:
+            frame = self._link.take() if overlap.room() else None
+            if frame is None:
+                self._wait(overlap)
+                continue
+            if not (frame.header.piece and frame.header.kind == DATA):
+                self._checked(frame)
+            if frame.header.kind == DATA:
+                overlap.begin(frame)
+                self._sequence += 0 if frame.header.more else self._hire.width
+                continue
+            while overlap.under_way:
+                self._send_landed(overlap, None)
+            if frame.header.kind == END:
+                return frame
+            self._work(frame)
+
+    def _wait(self, overlap: Overlap) -> None:
+        """Until something has landed, or, with free places, until there is something to read."""
+        link = self._link
+        self._send_landed(overlap, link.fd if overlap.room() else None)
+        if overlap.room():
+            os.set_blocking(link.fd, False)
+            try:
+                if not link.fill():
+                    raise Left("a neighbour left without END")
+            except BlockingIOError:
+                pass
+            finally:
+                os.set_blocking(link.fd, True)
+
+    def _send_landed(self, overlap: Overlap, inbound: int | None) -> None:
+        for header, notes, body in overlap.landed(inbound):
+            self._write(self._out[header.sequence % self._hire.downstream], header, notes, body)
+
+    @property
+    def _link(self) -> Inbound:
+        """The link that brings the next frame."""
+        return self._in[self._sequence % self._hire.upstream]
+
+    def _checked(self, frame: Frame) -> Frame:
         """The next frame in sequence, or the END that comes in its place."""
-        frame = self._read(self._in[self._sequence % self._hire.upstream])
         header = frame.header
         if header.kind != END and header.sequence != self._sequence:
             raise BadFrame(f"frame {header.sequence} where {self._sequence} was due")
@@ -101,7 +147,7 @@ class Worker:
     def _work(self, frame: Frame) -> None:
         """One frame with all its pieces, to where its sequence says."""
         fd = self._out[self._sequence % self._hire.downstream]
-        link = self._in[self._sequence % self._hire.upstream]
+        link = self._link
         while True:
             for header, notes, body in self._station.feed(frame):
                 self._write(fd, header, notes, body)
@@ -123,7 +169,7 @@ class Worker:
         """END on one link: nothing of ours may be missing, and every other link must say END too."""
         if frame.header.sequence != 0 and self._sequence <= frame.header.sequence - 1:
             raise BadFrame(f"END after frame {frame.header.sequence - 1}, but {self._sequence} never came")
-        came = self._in[self._sequence % self._hire.upstream]
+        came = self._link
         for link in self._in.values():
             if link is not came and self._read(link).header.kind != END:
                 raise BadFrame("a frame behind the last one")
@@ -196,6 +242,7 @@ def main(hire: Hire, inbound: list[int], outbound: list[int], meters: int) -> in
     worker = Worker(hire, inbound, outbound, page)
     try:
         worker.run()
+        leave(page, hire)
     except (Left, BrokenPipeError):
         leave(page, hire)
         return GONE
@@ -208,6 +255,6 @@ def main(hire: Hire, inbound: list[int], outbound: list[int], meters: int) -> in
 
 
 def leave(page: Page, hire: Hire) -> None:
-    """Mark our slots: we leave because a neighbour left, so we are not the cause."""
+    """Mark our slots: we leave in good order, or because a neighbour left, so we are not the cause."""
     for number in hire.slots:
         page.slot(number).words[LEFT] = 1

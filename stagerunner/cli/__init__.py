@@ -1,8 +1,10 @@
-"""The command line: one file per verb. A command is imported when it is called, so this table is all that `--help` needs."""
+"""The command line: one file per verb, imported when it is called: this table is all that `--help` needs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,17 @@ VERBS = {
         "list stages, sources and sinks, or explain one",
         "stagerunner.cli.stages:command",
     ),
-    "plugins": Verb("Stages and plugins", "plugins", "list plugins and what they add", "stagerunner.cli.plugins:command"),
+    "plugins": Verb(
+        "Stages and plugins", "plugins", "list plugins and what they add", "stagerunner.cli.plugins:command"
+    ),
 }
 OFFERED = "stagerunner.cli.offered:offered_command"
 """Where to ask for a command that is not in the table: a plugin may offer it."""
+TROUBLE = "stagerunner.views.trouble:tell"
+"""What tells of an error: loaded when there is one."""
+
+
+def loaded(target: str) -> Any:
+    """What "module:name" leads to, imported now."""
+    module, _, name = target.partition(":")
+    return getattr(import_module(module), name)

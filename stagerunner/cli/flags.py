@@ -28,7 +28,7 @@ class Command(click.Command):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
-            record = parameter.get_help_record(ctx)
+            record = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
             if record is not None:
                 sections.setdefault(getattr(parameter, "heading", "Options"), []).append(record)
         for heading, records in sections.items():
@@ -75,9 +75,7 @@ color = click.option(
     cls=Flag,
     heading=SEEN,
 )
-verbose = flag(
-    SEEN, "-v", "--verbose", is_flag=True, expose_value=False, callback=_kept("verbose"), help="Say more."
-)
+verbose = flag(SEEN, "-v", "--verbose", is_flag=True, expose_value=False, callback=_kept("verbose"), help="Say more.")
 log_format = flag(
     SEEN,
     "--log-format",

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
-from typing import Any
 
 import click
 
 from stagerunner import __version__
-from stagerunner.cli import OFFERED, VERBS
+from stagerunner.cli import OFFERED, VERBS, loaded
 from stagerunner.cli.streams import Streams
 
 _EXAMPLES = (
@@ -28,13 +26,13 @@ class Program(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in VERBS:
-            found: click.Command = _loaded(VERBS[cmd_name].target)
+            found: click.Command = loaded(VERBS[cmd_name].target)
             return found
-        offered: Callable[[str], click.Command | None] = _loaded(OFFERED)
+        offered: Callable[[str], click.Command | None] = loaded(OFFERED)
         return offered(cmd_name)
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        formatter.write_usage(ctx.command_path, "[OPTIONS] COMMAND [ARGS]…", prefix="usage: ")
+        formatter.write_usage(ctx.command_path, "[OPTIONS] COMMAND [ARGS]…")
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write_text(self.help or "")
@@ -59,11 +57,6 @@ class Program(click.Group):
         with formatter.section("Examples"):
             for example in _EXAMPLES:
                 formatter.write_text(example)
-
-
-def _loaded(target: str) -> Any:
-    module, _, name = target.partition(":")
-    return getattr(import_module(module), name)
 
 
 def _set_color(ctx: click.Context, parameter: click.Parameter, value: str) -> None:

@@ -57,6 +57,7 @@ Exit codes:
 @click.pass_obj
 def command(
     streams: Streams,
+    /,
     file: str,
     dry_run: bool,
     progress: str | None,
@@ -120,5 +121,5 @@ def _close(outcome: Summary, chain: Chain, streams: Streams, *, quiet: bool) -> 
         return
     alone = [stage.name for stage in chain.plan.stages if stage.work.form.state]
     width = shutil.get_terminal_size().columns if console.stream.isatty() else None
-    for line in closing(outcome, alone=alone, width=width):
+    for line in closing(outcome, alone=alone, width=width, cpu=sum(os.times()[:4])):
         console.line(*line)

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 from stagerunner.config.excerpt import Excerpt, Mask, excerpt, visible
 from stagerunner.errors import Mark, Mistake
+from stagerunner.options.wording import shortened
 
 MOST = 100
 """Mistakes drawn; the others are counted."""
+LONGEST = 500
+"""Characters of a message, a path or a fix that are shown."""
 
 _RED, _BLUE, _BOLD, _PLAIN = "\x1b[1;31m", "\x1b[1;34m", "\x1b[1m", "\x1b[0m"
 
@@ -68,7 +71,7 @@ class _Drawing:
         return " " * shown.offset + caret
 
     def _text(self, text: str) -> str:
-        return visible(self.mask(text))
+        return visible(shortened(self.mask(text), LONGEST))
 
     def _in(self, style: str, text: str) -> str:
         return f"{style}{text}{_PLAIN}" if self.color else text

@@ -15,9 +15,6 @@ from stagerunner.nodes import Mapping, Node, Scalar
 from stagerunner.options.quantities import NotAQuantity, rate, seconds, size
 from stagerunner.options.wording import called, did_you_mean, hidden, listed, shortened
 
-MOST_UNKNOWN = 20
-"""Unknown keys told of one mapping: a file of nothing else is not worth a search for each."""
-
 
 class Wrong(Exception):
     """A value isn't what its key wants. `message` follows the key: "must be …"."""
@@ -68,8 +65,8 @@ def read_table(node: Node, readers: Table[str, Reader], place: Place, fix: str =
     if not isinstance(node, Mapping):
         raise Wrong(f"must be a mapping, not {called(node)}", f"it takes {listed(readers)}")
     unknown = [key for key, _ in node.entries if key.text not in readers]
-    for key in unknown[:MOST_UNKNOWN]:
-        near = did_you_mean(key.text, readers) or fix or f"it takes {listed(readers)}"
+    for key in unknown:
+        near = did_you_mean(key.text, readers, after=len(place.mistakes)) or fix or f"it takes {listed(readers)}"
         place.inside(key.text).add("unknown-key", f"unknown key '{shortened(key.text)}'", key.mark, near)
     read = ((key, place.inside(key).read(value, readers[key])) for key, value in node if key in readers)
     return {key: value for key, value in read if value is not None}

@@ -45,15 +45,18 @@ class Reference(NamedTuple):
         """A text it stands for."""
         return Scalar(text, text, place.mark, secret=self.secret, masked=self.masked)
 
-    def unset(self, declared: Environment[str, Node]) -> NotFilled:
-        """The complaint that there is nothing to fill in."""
+    def unset(self, declared: Environment[str, Node], after: int) -> NotFilled:
+        """The complaint that there is nothing to fill in; `after` so many mistakes."""
         name = shortened(self.name)
         if self.masked:
             message = f"the environment variable {name} is not set"
             return NotFilled("unset-variable", message, f"set it, or write ${{{self.kind}:{name}:-default}}")
         if self.name in declared:
             return NotFilled("unset-variable", f"vars.{name} has no value", f"give it one: --var {name}=VALUE")
-        fix = did_you_mean(self.name, declared) or f"add it under `vars:`, or write ${{vars.{name}:-default}}"
+        fix = (
+            did_you_mean(self.name, declared, after=after)
+            or f"add it under `vars:`, or write ${{vars.{name}:-default}}"
+        )
         return NotFilled("unset-variable", f"there is no variable '{name}'", fix)
 
 

@@ -10,6 +10,7 @@ import yaml
 
 from stagerunner.config.page import Page
 from stagerunner.errors import Mistake
+from stagerunner.options.wording import shortened
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,9 @@ def _special_first_character(riddle: Riddle) -> Mistake | None:
     if not cannot_start and not ("an alias" in riddle.context or "an anchor" in riddle.context):
         return None
     value = _value(riddle.rest)
-    return riddle.answer(f"a value that starts with `{first}` must be quoted", f'write "{value}"', width=len(value))
+    return riddle.answer(
+        f"a value that starts with `{first}` must be quoted", f'write "{shortened(value)}"', width=len(value)
+    )
 
 
 def _tab(riddle: Riddle) -> Mistake | None:
@@ -98,7 +101,7 @@ def _colon_in_value(riddle: Riddle) -> Mistake | None:
         return riddle.answer("this line doesn't fit the lines above it", fix)
     value = riddle.text[entry.end() :].rstrip()
     column = riddle.column - (len(riddle.before) - entry.end())
-    return riddle.answer("a value containing `: ` must be quoted", f'write "{_cut(value)}"', column, len(value))
+    return riddle.answer("a value containing `: ` must be quoted", f'write "{shortened(value)}"', column, len(value))
 
 
 def _text_behind_value(riddle: Riddle) -> Mistake | None:
@@ -111,11 +114,11 @@ def _text_behind_value(riddle: Riddle) -> Mistake | None:
     value = riddle.text[entry.end() :].rstrip()
     column = riddle.column - (len(riddle.before) - entry.end())
     if value[0] in "[{":
-        message, fix = f"a value that starts with `{value[0]}` must be quoted", f'write "{_cut(value)}"'
+        message, fix = f"a value that starts with `{value[0]}` must be quoted", f'write "{shortened(value)}"'
     elif value[0] == "'":
         message, fix = (
             "a `'` inside single quotes must be doubled",
-            f"write {_cut(_doubled(value))}, or use double quotes",
+            f"write {shortened(_doubled(value))}, or use double quotes",
         )
     else:
         message, fix = "something follows the closing quote", "quote all of it, with `'` outside"
@@ -129,7 +132,7 @@ def _out_of_line(riddle: Riddle) -> Mistake | None:
     key = re.match(r"([^\s:]+):", riddle.rest)
     fix = "line it up with the list, or indent it under one of its items"
     if item and key and riddle.opened.line != riddle.line:
-        fix = f"line up `{_cut(key[1])}:` under `{_cut(item[1])}:` (column {item.start(1) + 1})"
+        fix = f"line up `{shortened(key[1])}:` under `{shortened(item[1])}:` (column {item.start(1) + 1})"
     return riddle.answer("this line doesn't line up with the list above it", fix)
 
 
@@ -178,7 +181,3 @@ def _value(rest: str) -> str:
 def _doubled(value: str) -> str:
     inner = value[1:-1] if value.endswith("'") and len(value) > 1 else value[1:]
     return "'" + inner.replace("''", "'").replace("'", "''") + "'"
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= 60 else text[:59] + "…"

@@ -139,7 +139,7 @@ class Filler:
         if wanted.default is not None and (nothing or empty):
             return wanted.scalar(wanted.default, place)
         if found is None or nothing:
-            raise wanted.unset(self._declared)
+            raise wanted.unset(self._declared, len(self.mistakes))
         return found
 
     def _read_environment(self, wanted: Reference, place: Scalar) -> Scalar | None:

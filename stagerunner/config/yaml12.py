@@ -18,6 +18,7 @@ from stagerunner.config.riddles import explain
 from stagerunner.config.scalars import resolve
 from stagerunner.errors import Mark, Mistake
 from stagerunner.nodes import Mapping, Node, Scalar, Sequence
+from stagerunner.options.wording import shortened
 
 DEEPEST = 64
 MOST_NODES = 100_000
@@ -94,9 +95,16 @@ class Composer:
 
     def _reject_extras(self, event: Event, mark: Mark) -> None:
         if event.anchor:
-            self._add("anchor", f"anchors are not allowed: &{event.anchor}", mark, "use `vars:` for what is said twice")
+            self._add(
+                "anchor",
+                f"anchors are not allowed: &{shortened(event.anchor)}",
+                mark,
+                "use `vars:` for what is said twice",
+            )
         if event.tag:
-            self._add("tag", f"tags are not allowed: {event.tag}", mark, "remove it; the option's type decides")
+            self._add(
+                "tag", f"tags are not allowed: {shortened(event.tag)}", mark, "remove it; the option's type decides"
+            )
 
     def _scalar(self, event: Event, mark: Mark) -> Scalar:
         text, quoted = event.value, bool(event.style)
@@ -143,7 +151,7 @@ class Composer:
 
     def _doubled(self, key: Scalar, first: Scalar) -> None:
         related = ((first.mark, "first one here"),)
-        message = f"key '{key.text[:40]}' given twice"
+        message = f"key '{shortened(key.text)}' given twice"
         self.mistakes.append(Mistake("duplicate-key", message, key.mark, fix="second one here", related=related))
 
     def _whole(self, start: Event, end: Event, mark: Mark) -> Mark:

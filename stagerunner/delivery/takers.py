@@ -103,19 +103,24 @@ class CallerTaker(_Keepless):
 
 
 class StdoutTaker(_Keepless):
-    """Standard output: bytes wait here until the loop may write without waiting."""
+    """Standard output: bytes wait here until the loop may write without waiting.
+
+    A sink whose `encode` gives something else than the bytes of the file says with `rendered` what they are.
+    """
 
     MOST = 2**20
     """Bytes that may wait before nothing more is read from the source."""
 
-    def __init__(self) -> None:
+    def __init__(self, sink: Any) -> None:
+        self._rendered = getattr(sink, "rendered", None)
         self.waiting: deque[memoryview] = deque()
         self.queued = 0
 
     def take(self, body: memoryview, records: int) -> None:
-        if len(body):
-            self.waiting.append(body)
-            self.queued += len(body)
+        data = body if self._rendered is None else memoryview(self._rendered(body))
+        if len(data):
+            self.waiting.append(data)
+            self.queued += len(data)
 
     def full(self) -> bool:
         return self.queued > self.MOST

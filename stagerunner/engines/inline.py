@@ -42,7 +42,7 @@ class InlineTransport:
         self.ended = False
         self.trouble: Trouble | None = None
 
-    def start(self, epoch: int, snapshots: dict[int, Any]) -> None:
+    def start(self, epoch: int, snapshots: dict[int, Any], *, careful: bool = False) -> None:
         know(self._plan.files)
         self._open.enter_context(redirect_stdout(sys.stderr))
         self._open.callback(_restore_environment, dict(os.environ))
@@ -55,7 +55,7 @@ class InlineTransport:
             try:
                 call_hooks(hire.started_hooks, hire)
                 station.setup()
-            except Exception as error:
+            except BaseException as error:
                 errors.append((hire.works[0].index if hire.works else 0, 0, os.getpid(), describe(error)))
         pids = tuple((index, 0, os.getpid()) for index in range(len(self._stations)))
         self.ready = Ready(pids, tuple(errors))
@@ -68,7 +68,7 @@ class InlineTransport:
 
     def arrivals(self) -> Iterator[Frame]:
         """What becomes of the next frame; one frame a call, so that the loop can look around in between."""
-        if not self._queue:
+        if not self._queue or self.ready is None or self.ready.errors:
             return
         frame = self._queue.popleft()
         if frame.header.kind != END:

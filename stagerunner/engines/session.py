@@ -98,7 +98,7 @@ class Session:
         if sink is None:
             return CallerTaker()
         if getattr(sink, "stdout", False):
-            taker = StdoutTaker()
+            taker = StdoutTaker(sink)
             self._writer = StdoutWriter(taker, self._selector)
             return taker
         return SinkTaker(sink)
@@ -159,7 +159,7 @@ class Session:
                     books.taken,
                     books.out,
                     books.failed,
-                    self.loop.bytes_done,
+                    self.loop.feeding.bytes_done,
                     self.supply.total(),
                     self.summary(0).stages,
                 )

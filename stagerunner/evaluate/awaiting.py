@@ -33,8 +33,8 @@ CANCELLED = Trouble("CancelledError", "cancelled")
 class AwaitingEvaluator(Evaluator):
     """A stage whose transform is `async def`; an event loop of its own runs while `apply` or `poll` does.
 
-    A stage with state has one call under way at a time, for it sees its records in order. While it is `watched`,
-    the slot names the oldest record under way. Snapshots are to be taken with nothing under way.
+    A stage with state has one call under way at a time, for it sees its records in order; so has one that is
+    `watched`, for a death is then to be laid to one record, which the slot names. Snapshots are to be taken with nothing under way.
     """
 
     def __init__(self, work: Work, slot: Slot = NO_SLOT) -> None:
@@ -150,8 +150,9 @@ class AwaitingEvaluator(Evaluator):
 
     def _fill(self) -> None:
         """Begin calls while there are places, the oldest batch first."""
+        places = 1 if self.watched else self._places
         for flight in self._flights:
-            while flight.waiting and len(self._tasks) < self._places:
+            while flight.waiting and len(self._tasks) < places:
                 self._start(flight, *flight.waiting.popleft())
         self._name_oldest()
 

@@ -75,12 +75,13 @@ class Passage:
             return range(self.batch.first + start, self.batch.first + end)
         return self.batch.origins[start:end]
 
-    def gave(self, sizes: list[int], origins: Iterable[int]) -> None:
-        """Records of these origins gave so many results each, which are in `results`; none where one is lost."""
-        self.origins += chain.from_iterable(map(repeat, origins, sizes))
-        without = sizes.count(0)
-        self.counts.created += sum(sizes) - (len(sizes) - without)
-        self.counts.filtered += without - len(self._failures)
+    def gave(self, sizes: Sequence[int | None], origins: Sequence[int]) -> None:
+        """Records of these origins gave so many results each, which are in `results`; None: that record is lost."""
+        given = [size or 0 for size in sizes]
+        without = given.count(0)
+        self.origins += chain.from_iterable(map(repeat, origins, given))
+        self.counts.created += sum(given) - (len(given) - without)
+        self.counts.filtered += without - sizes.count(None)
 
     def gave_list(self, start: int, end: int, found: list[Any]) -> None:
         """The records start ≤ index < end, handed over as one list, gave this list."""

@@ -108,6 +108,6 @@ class Flight:
             passage.nothing()
         elif self.work.form.many:
             passage.results += found
-            passage.gave(len(found), self.batch.origin(start))
+            passage.gave([len(found)], [self.batch.origin(start)])
         else:
             passage.gave_list(start, end, found if self.work.form.batch else [found])

@@ -40,16 +40,17 @@ def drawing(call: Call, pile: Pile) -> Call:
 def many_each(call: Call, passage: Passage, pile: Pile, most: int) -> None:
     """A record in, any number out: `call` puts them on the pile. Returns once a piece of `most` results can end."""
     passage.results = pile.results
+    start, sizes = passage.cursor.index + 1, list[int | None]()
     for record, origin in zip(passage.cursor.rest, passage.sources, strict=False):
         pile.begin(origin)
         try:
             number = call(record)
         except BaseException as error:
             number = passage.again(call, record, trouble_of(error))
-        if number is not None:
-            passage.gave(number, origin)
+        sizes.append(number)
         if len(pile.results) >= most and passage.at_border:
-            return
+            break
+    passage.gave(sizes, passage.span(start, start + len(sizes)))
 
 
 def in_lists(call: Call, passage: Passage, groups: Grouping, most: int) -> None:

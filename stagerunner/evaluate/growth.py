@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pickle
 import sys
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Generator, Iterable
+from contextlib import suppress
 from typing import Any
 
 from stagerunner.evaluate.policy import Refusal
@@ -26,6 +26,8 @@ class Pile:
 
     limit: bytes that the results of one source record may weigh.
     """
+
+    __slots__ = ("_due", "_limit", "_origin", "_weighed", "_weight", "results")
 
     def __init__(self, limit: int) -> None:
         self.results: list[Any] = []
@@ -48,27 +50,21 @@ class Pile:
         """
         if given is None:
             raise Refusal("NoneReturned", "returned None; return an empty iterator to drop the record")
-        start, weight, weighed, due = len(self.results), self._weight, self._weighed, self._due
-        rest = iter(given)
+        results = self.results
+        start, weight, weighed, due = len(results), self._weight, self._weighed, self._due
         try:
-            self._draw(rest)
-        except BaseException:
-            self._weight, self._weighed, self._due = weight, weighed, due
-            del self.results[start:]
-            _close(rest)
-            raise
-        return len(self.results) - start
-
-    def _draw(self, rest: Iterator[Any]) -> None:
-        append = self.results.append
-        while True:
-            for result in islice(rest, self._due - len(self.results)):
+            for result in given:
                 if result is None:
                     raise Refusal("NoneReturned", "yielded None; a record is never None")
-                append(result)
-            if len(self.results) < self._due:
-                return
-            self._weigh()
+                results.append(result)
+                if len(results) >= self._due:
+                    self._weigh()
+        except BaseException:
+            self._weight, self._weighed, self._due = weight, weighed, due
+            del results[start:]
+            _close(given)
+            raise
+        return len(results) - start
 
     def _weigh(self) -> None:
         newest = self.results[self._weighed :]
@@ -89,9 +85,8 @@ def weight_of(results: list[Any]) -> int:
     return travelling + PLACE * len(results)
 
 
-def _close(rest: Iterator[Any]) -> None:
+def _close(given: Iterable[Any]) -> None:
     """A generator left half-way ends here and now; what it says to that is of no interest."""
-    try:
-        getattr(rest, "close", lambda: None)()
-    except BaseException:
-        return
+    with suppress(BaseException):
+        if isinstance(given, Generator):
+            given.close()

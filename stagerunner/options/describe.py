@@ -43,6 +43,7 @@ LISTS: tuple[Any, ...] = (
     collections.abc.Set,
 )
 MAPPINGS: tuple[Any, ...] = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
+_COUNTED = ("whole ", "number", "path", "duration", "regular ", "list", "mapping", "date", "time ")
 
 
 def bare(hint: Any) -> Any:
@@ -78,6 +79,12 @@ def describe(hint: Any) -> str:
     if (origin or hint) in MAPPINGS:
         return f"mapping of {describe(inside[0])} to {describe(inside[1])}" if inside else "mapping"
     return _describe_class(origin or hint)
+
+
+def wanted(hint: Any) -> str:
+    """The same as it stands behind "must be": "a whole number", "text"."""
+    words = describe(hint)
+    return f"a {words}" if words.startswith(_COUNTED) else words
 
 
 def _describe_class(hint: Any) -> str:

@@ -16,7 +16,7 @@ import msgspec
 
 from stagerunner.errors import Mark, Mistake
 from stagerunner.nodes import Mapping, Node, Scalar, Sequence, plain
-from stagerunner.options.describe import LISTS, MAPPINGS, arms, bare, describe
+from stagerunner.options.describe import LISTS, MAPPINGS, arms, bare, describe, wanted
 from stagerunner.options.fields import Option, options_of
 from stagerunner.options.leaves import Unfit, leaf, literal
 from stagerunner.options.wording import called, did_you_mean, hidden, listed, shortened
@@ -97,7 +97,7 @@ class Fitting:
             raise Unfit(f"must be a list, not {called(node)}", _as_list(node))
         wanted = _item_hints(kind, inside, len(node.items))
         if len(wanted) != len(node.items):
-            raise Unfit(f"must be a {describe(hint)}, not of {len(node.items)}")
+            raise Unfit(f"must be {wanted(hint)}, not of {len(node.items)}")
         items = [
             self.fit(item, want, f"{path}[{n}]") for n, (item, want) in enumerate(zip(node.items, wanted, strict=True))
         ]
@@ -120,7 +120,7 @@ class Fitting:
         try:
             return msgspec.convert(key.text, hint, strict=False)
         except (msgspec.ValidationError, TypeError):
-            message = f"the key '{shortened(key.text)}' must be {describe(hint)}"
+            message = f"the key '{shortened(key.text)}' must be {wanted(hint)}"
             self.mistakes.append(Mistake("type", message, key.mark, path))
             return key.text
 
@@ -143,7 +143,7 @@ class Fitting:
         for key, _ in node.entries:
             if key.text not in known:
                 message = f"{label(path)} has no '{shortened(key.text)}'"
-                fix = did_you_mean(key.text, known) or f"it takes {listed(known)}"
+                fix = did_you_mean(key.text, known, after=len(self.mistakes)) or f"it takes {listed(known)}"
                 self.mistakes.append(Mistake("unknown-option", message, key.mark, f"{path}.{key.text}", fix))
         for name, option in known.items():
             if option.required and node.get(name) is None:

@@ -16,7 +16,7 @@ import msgspec
 
 from stagerunner.errors import Mark
 from stagerunner.nodes import Node, Scalar, plain
-from stagerunner.options.describe import describe
+from stagerunner.options.describe import describe, wanted
 from stagerunner.options.quantities import NotAQuantity, seconds
 from stagerunner.options.wording import called, did_you_mean, hidden, shortened
 
@@ -34,7 +34,7 @@ class Unfit(Exception):
     @classmethod
     def of(cls, node: Node, hint: Any, fix: str = "") -> Unfit:
         """ "must be text, not a list"."""
-        return cls(f"must be {describe(hint)}, not {called(node)}", fix)
+        return cls(f"must be {wanted(hint)}, not {called(node)}", fix)
 
 
 def leaf(node: Node, hint: Any, base: Callable[[Mark], Path]) -> Any:
@@ -150,8 +150,6 @@ def _converted(node: Node, hint: Any) -> Any:
     except (msgspec.ValidationError, ValueError):
         raise Unfit.of(node, hint) from None
     except TypeError:
-        if isinstance(hint, type) and isinstance(value, hint):
-            return value
         raise Unfit(f"has a type that no config can say: {describe(hint)}") from None
 
 

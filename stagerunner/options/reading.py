@@ -52,7 +52,7 @@ def read_options(
     for key, value in node.entries if node else ():
         option = known.get(key.text)
         if option is None:
-            fitting.mistakes.append(_unknown(key, f"{path}.{key.text}", known))
+            fitting.mistakes.append(_unknown(key, f"{path}.{key.text}", known, len(fitting.mistakes)))
         elif not _left_out(option, value):
             values[key.text] = fitting.fit(value, option.hint, f"{path}.{key.text}")
     written = {key for key, _ in node} if node else set()
@@ -72,12 +72,14 @@ def _left_out(option: Option, value: Node) -> bool:
     )
 
 
-def _unknown(key: Scalar, path: str, known: dict[str, Option]) -> Mistake:
+def _unknown(key: Scalar, path: str, known: dict[str, Option], after: int) -> Mistake:
     name = shortened(key.text)
     if key.text in RUNNER_SETTINGS:
         fix = f"`{name}` is a setting: it stands beside `use:`, not under `with:`"
         return Mistake("misplaced-setting", f"there is no option '{name}'", key.mark, path, fix)
-    fix = did_you_mean(key.text, known) or (f"the options are {listed(known)}" if known else "it takes no options")
+    fix = did_you_mean(key.text, known, after=after) or (
+        f"the options are {listed(known)}" if known else "it takes no options"
+    )
     return Mistake("unknown-option", f"there is no option '{name}'", key.mark, path, fix)
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import islice
 
 from stagerunner.nodes import Mapping, Node, Scalar, Sequence
 
 LONGEST = 40
 """Characters of a value that a message quotes."""
+ENOUGH = 100
+MOST_CHOICES = 500
 
 
 def shortened(text: str, longest: int = LONGEST) -> str:
@@ -50,9 +53,14 @@ def _value_called(node: Scalar) -> str:
             return f"the text {shortened(text)!r}"
 
 
-def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """ "did you mean 'x'?", or nothing where no choice is near."""
-    return _did_you_mean(word, tuple(choices)) if len(word) <= LONGEST else ""
+def did_you_mean(word: str, choices: Iterable[str], *, after: int = 0) -> str:
+    """ "did you mean 'x'?", or nothing where no choice is near.
+
+    after: how many mistakes there are already; with a hundred, nobody reads on, and the search would take its time.
+    """
+    if len(word) > LONGEST or after >= ENOUGH:
+        return ""
+    return _did_you_mean(word, tuple(islice(choices, MOST_CHOICES)))
 
 
 @lru_cache(maxsize=1024)

@@ -21,7 +21,7 @@ class Form:
     built: it is a class, constructed with the options; else a function that takes them with each call.
     batch: it takes and gives lists. many: it is a generator (or returns an iterator): none, one or many out.
     awaited: it is `async def`. drops: None is declared and drops the record. state: it remembers between records.
-    flushes, snapshots: the class has these methods. loops: an `async def` generator.
+    flushes, snapshots: the class has these methods.
     """
 
     built: bool = False

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from stagerunner.events import StageTotals, Summary
 from stagerunner.views.console import Line, Piece
-from stagerunner.views.figures import count, percent, seconds
+from stagerunner.views.figures import count, percent, plural, seconds
 from stagerunner.views.limit import limit
 from stagerunner.views.table import Column, filled, table
 
@@ -30,9 +30,9 @@ _BOOKS = (3, 5, 6, 7)
 
 
 def closing(
-    summary: Summary, *, alone: Collection[str] = (), width: int | None = None, cores: int | None = os.cpu_count()
+    summary: Summary, *, alone: Collection[str] = (), width: int | None = None, cpu: float = 0.0
 ) -> Iterator[Line]:
-    """The lines. alone: stages that can't have more than one worker."""
+    """The lines. alone, cpu: as `limit` takes them. width: of the terminal, if it is one."""
     yield _headline(summary)
     if summary.stages:
         header, *rows = stages_table(summary.stages, width)
@@ -42,7 +42,8 @@ def closing(
     if not summary.balanced:
         yield _unbalanced(summary.records)
     yield from ((message,) for message in summary.messages)
-    found = summary.limit or limit(summary.stages, summary.seconds, summary.records["in"], alone=alone, cores=cores)
+    taken, cores = summary.records["in"], os.cpu_count()
+    found = summary.limit or limit(summary.stages, summary.seconds, taken, alone=alone, cpu=cpu, cores=cores)
     if found:
         yield (found,)
 
@@ -75,7 +76,7 @@ def _headline(summary: Summary) -> Line:
         f"{count(records['out'])} out" + (f" to {summary.output}" if _is_file(summary.output) else ""),
         *(f"{count(records[fate])} {fate}" for fate in ("filtered", "skipped") if records[fate]),
         *([_dead(summary)] if records["dead"] else []),
-        *([f"{count(summary.restarts)} restarts"] if summary.restarts else []),
+        *([plural(summary.restarts, "restart")] if summary.restarts else []),
     ]
     return (_verdict(summary), f" {seconds(summary.seconds)} · {' · '.join(facts)}")
 
@@ -93,7 +94,7 @@ def _verdict(summary: Summary) -> Piece:
 
 def _dead(summary: Summary) -> str:
     where = f" in {summary.dead_letter}" if summary.dead_letter else ""
-    return f"{count(summary.records['dead'])} dead letters{where}"
+    return plural(summary.records["dead"], "dead letter") + where
 
 
 def _is_file(output: str) -> bool:

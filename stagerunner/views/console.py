@@ -1,4 +1,4 @@
-"""Where people read. Colour, secrets, odd characters and streams that nobody reads any more are dealt with here, once."""
+"""Where people read. Colours, secrets, odd characters and streams without a reader are dealt with here, once."""
 
 from __future__ import annotations
 

@@ -38,11 +38,13 @@ def limit(
     taken: int,
     *,
     alone: Collection[str] = (),
+    cpu: float = 0.0,
     cores: int | None = None,
 ) -> str:
     """ "limit: hide-people, 94 % busy on 4 workers; 8 workers ≈ 94 k/s, then parse"; "" where too little is known.
 
-    alone: stages that can't have more than one worker. cores: how many there are, if known.
+    alone: stages that can't have more than one worker. cpu: seconds of processor time that all processes took
+    together (the stages' clocks can't tell: a stage that sleeps is at work too). cores: how many there are, if known.
     """
     if seconds < LEAST_SECONDS or not taken or not stages:
         return ""
@@ -51,7 +53,7 @@ def limit(
         return f"limit: {_elsewhere(stages, first)}"
     workers = first.stage.workers
     on = f"on {workers} workers" if workers > 1 else "on 1 worker"
-    advice = _advice(first, others, _busy_cores(stages, seconds), alone=first.stage.name in alone, cores=cores)
+    advice = _advice(first, others, cpu / seconds, alone=first.stage.name in alone, cores=cores)
     return f"limit: {first.stage.name}, {percent(first.busy)} busy {on}; {advice}"
 
 
@@ -68,10 +70,6 @@ def _advice(first: Load, others: Sequence[Load], used: float, *, alone: bool, co
         return f"{2 * stage.workers} workers ≈ {count(doubled)}/s"
     reached = min(doubled, next_one.capacity)
     return f"{2 * stage.workers} workers ≈ {count(reached)}/s, then {next_one.stage.name}"
-
-
-def _busy_cores(stages: Sequence[StageTotals], seconds: float) -> float:
-    return sum(stage.work + stage.codec for stage in stages) / seconds
 
 
 def _elsewhere(stages: Sequence[StageTotals], busiest: Load) -> str:

@@ -15,6 +15,14 @@ SHOWN = 3
 """Failed records of one stage that are shown; the others are counted."""
 
 _FATES = {"dead_letter": ("dead letter", "in the dead letters"), "skip": ("skipped", "skipped")}
+_NAMES = {
+    Output: "output",
+    Notice: "notice",
+    RecordFailed: "record-failed",
+    WorkerFailed: "worker-failed",
+    WorkerReady: "worker-ready",
+    Checkpoint: "checkpoint",
+}
 
 
 class Log(Protocol):
@@ -73,20 +81,11 @@ class TextLog:
 class JsonLog:
     """For programs: every event there is, but for progress, which is the view's."""
 
-    NAMES = {
-        Output: "output",
-        Notice: "notice",
-        RecordFailed: "record-failed",
-        WorkerFailed: "worker-failed",
-        WorkerReady: "worker-ready",
-        Checkpoint: "checkpoint",
-    }
-
     def __init__(self, console: Console) -> None:
         self._console = console
 
     def lines(self, event: Any) -> Iterator[Line]:
-        name = self.NAMES.get(type(event))
+        name = _NAMES.get(type(event))
         if name is not None:
             yield (self._console.json({"event": name, **asdict(event)}),)
 

@@ -31,8 +31,15 @@ def code_of(error: StagerunnerError) -> str:
     return next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), "failed")
 
 
-def tell(error: StagerunnerError, console: Console) -> None:
-    """Say what went wrong, for people. A reader that has left is told nothing."""
+def tell(error: StagerunnerError, console: Console, *, json: bool = False) -> None:
+    """Say what went wrong, for people or as a line of JSON. A reader that has left is told nothing."""
+    if json:
+        console.line(console.json(as_data(error)))
+    else:
+        _tell_people(error, console)
+
+
+def _tell_people(error: StagerunnerError, console: Console) -> None:
     match error:
         case errors.ReaderGone():
             pass

@@ -47,7 +47,8 @@ class Kept:
 
     payload: what a worker needs to read it. size: bytes it stands for. position: where the source goes on after it.
     flush: the stage whose flush this is, or -1. end: the number of its source records, once known.
-    accepted: source records taken so far. done: all are. beyond: it lies behind the stop; nobody wants it.
+    accepted: source records taken so far. counted: those whose counts were taken too. done: all are.
+    beyond: it lies behind the stop; nobody wants it.
     convicted: records not to be tried again, and why.
     """
 
@@ -58,6 +59,7 @@ class Kept:
     flush: int = -1
     end: int = TO_THE_END
     accepted: int = 0
+    counted: int = 0
     done: bool = False
     beyond: bool = False
     convicted: dict[Conviction, tuple[str, str]] = field(default_factory=dict)
@@ -106,7 +108,8 @@ class Window:
         self._numbers = 0
         self._bytes = 0
         self._unforgotten = 0
-        self._redo = (0, 0)
+        self._redo = (0, 0, 0)
+        self._inspections: Mapping[int, Inspection] = {}
         self._convictions: dict[int, dict[Conviction, tuple[str, str]]] = {}
 
     # What goes out
@@ -171,13 +174,14 @@ class Window:
         self._bytes += kept.size
         kind = DATA if kept.flush < 0 else FLUSH
         kept.convicted = self._convictions.get(kept.number, {})
-        done, accepted = self._redo
+        done, counted, accepted = self._redo
         if kept.number < done:
             return [self._send(kind, kept, 0, kept.end, Verdict.DROP)]
-        if kept.number > done or not accepted:
-            return [self._send(kind, kept, 0, kept.end)]
-        kept.accepted = accepted
-        return [self._send(kind, kept, 0, accepted, Verdict.COUNTS), self._send(kind, kept, accepted, kept.end)]
+        if kept.number == done:
+            kept.counted, kept.accepted = counted, accepted
+        before = len(self.on_way)
+        self._resend(kept, self._inspections.get(kept.number))
+        return list(self.on_way)[before:]
 
     def _newest_position(self) -> Any:
         return self.kept[-1].position if self.kept else self.position
@@ -216,6 +220,7 @@ class Window:
     def _stop(self, sent: Sent, kept: Kept) -> None:
         """Nothing behind this frame is wanted: let go of the splits after it, and end this one here."""
         self.stopped = True
+        self._numbers = kept.number + 1
         sent.last = kept.end = sent.reached
         while self.kept[-1] is not kept:
             beyond = self.kept.pop()
@@ -224,6 +229,7 @@ class Window:
 
     def _arrived(self, sent: Sent, kept: Kept) -> bool:
         self.on_way.popleft()
+        kept.counted = max(kept.counted, sent.reached)
         if kept.done or sent.last < kept.end:
             return False
         kept.end, kept.done = sent.reached, True
@@ -271,8 +277,10 @@ class Window:
         if kept.done:
             self._send_cut(kept, 0, kept.end, cuts, Verdict.DROP, marked)
             return
-        if kept.accepted:
-            self._send_cut(kept, 0, kept.accepted, cuts, Verdict.COUNTS, marked)
+        if kept.counted and (self.stateful or kept.number == self._redo[0]):
+            self._send_cut(kept, 0, kept.counted, cuts, Verdict.DROP, marked)
+        if kept.accepted > kept.counted:
+            self._send_cut(kept, kept.counted, kept.accepted, cuts, Verdict.COUNTS, marked)
         if kept.accepted < kept.end:
             self._send_cut(kept, kept.accepted, kept.end, cuts, Verdict.ACCEPT, marked)
 
@@ -282,7 +290,7 @@ class Window:
         for start, stop in itertools.pairwise(edges):
             self._send(kind, kept, start, stop, verdict, marked)
 
-    def rewind(self) -> None:
+    def rewind(self, inspections: Mapping[int, Inspection]) -> None:
         """Begin the next epoch from the source's beginning: what is admitted next has been taken, as far as it was.
 
         For chains whose state can't be had in any other way. Splits must be admitted as they were the first time.
@@ -292,8 +300,10 @@ class Window:
         self.on_way.clear()
         partial = next((kept for kept in self.kept if not kept.done), None)
         done = partial.number if partial is not None else self._numbers
-        self._redo = max(self._redo, (done, 0 if partial is None else partial.accepted))
+        self._redo = max(self._redo, (done, partial.counted, partial.accepted) if partial else (done, 0, 0))
         self._convictions |= {kept.number: kept.convicted for kept in self.kept if kept.convicted}
+        self._inspections = inspections
+        self.stopped = False
         self.kept.clear()
         self._numbers = self._bytes = self._unforgotten = 0
         self.position = None

@@ -29,6 +29,10 @@ class Limit:
     def sent(self, most: int | None) -> None:
         self._outstanding += most or 0
 
-    def came(self, most: int | None, taken: int) -> None:
-        self._outstanding -= most or 0
+    def came(self, taken: int) -> None:
+        """So many source records were taken."""
         self._taken += taken
+
+    def settled(self, most: int | None) -> None:
+        """A split that was sent is wholly taken."""
+        self._outstanding -= most or 0

@@ -1,6 +1,6 @@
 """What a plain function costs in the evaluator: ns per record, against a bare `for … try …` loop.
 
-usage: python tests/bench/evaluate_loop.py [RECORDS]
+usage: python tests/bench/evaluate_loop.py [RECORDS …]      (records per frame; short frames show the cost of a frame)
 """
 
 from __future__ import annotations
@@ -49,13 +49,17 @@ def once(call: Callable[[list[Any]], Any], records: list[Any]) -> float:
     return (time.perf_counter_ns() - start) / len(records)
 
 
-def main(number: int) -> None:
+def compare(number: int, ours: Callable[[list[Any]], Any]) -> None:
     """The fastest of many rounds, taken in turns: what else the machine does slows both alike."""
-    records, ours = list(range(number)), evaluated()
+    records = list(range(number))
     pairs = [(once(bare, records), once(ours, records)) for _ in range(ROUNDS)]
     loop, stage = (min(times) for times in zip(*pairs, strict=True))
-    print(f"bare loop {loop:.1f} ns, evaluator {stage:.1f} ns per record: {stage / loop:.2f} x, {stage - loop:+.1f} ns")
+    print(
+        f"{number:6} records: bare {loop:6.1f} ns, evaluator {stage:6.1f} ns, {stage / loop:.2f} x, {stage - loop:+.1f}"
+    )
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000)
+    stage = evaluated()
+    for number in map(int, sys.argv[1:] or (100, 1000, 10000)):
+        compare(number, stage)

@@ -137,12 +137,11 @@ def test_pieces_share_out_what_came_with_the_batch(batch_of):
     passage = passage_of(batch, counted=True)
     (record,) = passage.cursor.take(1)
     passage.results += [record, record]
-    passage.gave(2, 0)
+    passage.gave([2], [0])
     one = passage.piece()
     assert not passage.finished
     let_through(passage, 2)
-    passage.gave(1, 1)
-    passage.gave(1, 2)
+    passage.gave([1, 1], [1, 2])
     two = passage.piece()
     assert (one.first, one.last, two.first, two.last) == (0, 1, 1, 7)
     assert (one.failures, two.failures) == ([earlier(0)], [earlier(1)])

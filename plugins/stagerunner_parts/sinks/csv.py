@@ -154,5 +154,5 @@ def _runs(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     while at < len(data):
         head, rows = SIZES.unpack_from(data, at)
         at += SIZES.size
-        yield data[at : at + head], data[at + head : at + head + rows]
+        yield bytes(data[at : at + head]), bytes(data[at + head : at + head + rows])
         at += head + rows

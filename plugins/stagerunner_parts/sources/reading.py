@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from stagerunner import Malformed, Origin, Split, Want
 from stagerunner_parts.compression import is_compressed, opened
@@ -75,11 +75,10 @@ class RecordFiles(ABC):
 
     def _fed(self, file: InputFile, start: int, want: Want) -> Iterator[Split]:
         head, body = self._head_of(file.name)
-        feeding = Feeding(file.name, self._cutter(), at=max(start, body), resumable=True, head=head)
+        start = max(start, body)
+        feeding = Feeding(file.name, self._cutter(), at=start, resumable=True, head=head)
         with opened(file.name) as stream:
-            left = max(start, body)
-            while left:
-                left -= len(stream.read(min(left, CHUNK))) or left
+            _skip(stream, start)
             while data := stream.read(_size(want)):
                 yield from feeding.feed(data)
         yield from feeding.finish()
@@ -112,12 +111,16 @@ class RecordFiles(ABC):
         if isinstance(block, Overlong):
             return [self._too_long(block.head, block.length)]
         body = block if offset else block.removeprefix(BOM)
-        if len(block) <= self.max_record:
+        if self._fits(block):
             try:
                 return self.decode(body, head)
             except self.faults:
                 pass
         return self._one_by_one(block, offset, head)
+
+    def _fits(self, block: bytes) -> bool:
+        records = (block,) if len(block) <= self.max_record else records_in(block, b"\n", self.quote_byte)
+        return max(map(len, records)) <= self.max_record
 
     def _one_by_one(self, block: bytes, offset: int, head: Head) -> Iterator[Any]:
         for raw in records_in(block, b"\n", self.quote_byte):
@@ -184,7 +187,12 @@ def _size(want: Want) -> int:
     return max(1, min(want.size, LARGEST))
 
 
-def _all_blocks(stream: Any, cutter: Cutter) -> Iterator[Block]:
+def _skip(stream: IO[bytes], left: int) -> None:
+    while left and (data := stream.read(min(left, CHUNK))):
+        left -= len(data)
+
+
+def _all_blocks(stream: IO[bytes], cutter: Cutter) -> Iterator[Block]:
     while data := stream.read(LARGEST):
         yield from cutter.feed(data)
     yield from cutter.finish()

@@ -1,0 +1,148 @@
+"""What goes into the chain: splits while the window has room, then a flush for each stage that gives one."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+
+from stagerunner.chain.frames import Notes
+from stagerunner.chain.supply import Offer, SourceSplits, Supply
+from stagerunner.parts.source import Want
+from stagerunner.plan import Plan
+from stagerunner.records import SOURCE, Origin
+from stagerunner.window.core import Kept, Sent, Window
+from stagerunner.window.limiting import Limit
+from stagerunner.window.sizing import Sizing
+
+
+class Feeding:
+    """Asks the supply, admits to the window, and learns how large the next split should be.
+
+    send: sends a frame. full: whether results wait that nobody has taken yet.
+    """
+
+    def __init__(
+        self, plan: Plan, supply: Supply, window: Window, send: Callable[[Sent], None], full: Callable[[], bool]
+    ) -> None:
+        self._plan = plan
+        self._supply = supply
+        self._window = window
+        self._send = send
+        self._full = full
+        self._limit = Limit(plan.limit)
+        self._want = Want()
+        self._pending: Offer | None = None
+        self._offers: dict[int, Offer] = {}
+        self._flushed = -1
+        self.sizing = Sizing(plan.run.frame)
+        self.done = False
+        """Every split and every flush is on its way."""
+        self.bytes_done = 0
+
+    def begin(self, taken: int, *, remember: bool) -> None:
+        """Before the first split. taken: records that earlier lives of the run took. remember: for `rewind`."""
+        self._limit.came(taken)
+        if remember and isinstance(self._supply, SourceSplits):
+            self._supply.remember()
+
+    @property
+    def prompt(self) -> bool:
+        """Whether the supply can be asked at once, without waiting for any descriptor."""
+        return (
+            not self.done
+            and self._pending is None
+            and not self._supply.ended
+            and getattr(self._supply, "prompt", True)
+            and self._has_room()
+        )
+
+    def _has_room(self) -> bool:
+        return self._window.room(self.sizing.records) and not self._full()
+
+    def feed(self) -> None:
+        """Admit what fits; at the end of the source, the flushes."""
+        while self._has_room() and (offer := self._offer()) is not None:
+            last = self._limit.may_go(offer.most, alone=not self._window.on_way)
+            if last is None:
+                self._pending = offer
+                break
+            self._admit(offer, last)
+        if self._exhausted():
+            self._flush_all()
+            self.done = True
+
+    def _admit(self, offer: Offer, last: int) -> None:
+        self._limit.sent(offer.most)
+        if offer.base is not None and offer.most is not None:
+            last = min(last, offer.most)  # a counted offer: how many there are is known, not only at most
+        for sent in self._window.admit(offer.payload, offer.size, offer.position, last):
+            assert sent.split is not None
+            self._offers[sent.split.number] = offer._replace(payload=b"")
+            self._send(sent)
+
+    def _offer(self) -> Offer | None:
+        if self._limit.reached or self._window.stopped:
+            return None
+        if self._pending is not None:
+            offer, self._pending = self._pending, None
+            return offer
+        self._want.records, self._want.size = self.sizing.records, self.sizing.size
+        return self._supply.next(self._want)
+
+    def _exhausted(self) -> bool:
+        """Whether no split of the source will be sent any more."""
+        if self._limit.reached or self._window.stopped:
+            self._pending = None
+            self._supply.close()
+            return True
+        return self._supply.ended and self._pending is None
+
+    def _flush_all(self) -> None:
+        """FLUSH, stage by stage, each stage with something to give; those before a stop have nothing to say."""
+        for stage in self._plan.stages:
+            index = stage.work.index
+            if stage.work.form.flushes and index > self._flushed:
+                self._flushed = index
+                for sent in self._window.flush(index, pickle.dumps(index, 5)):
+                    self._send(sent)
+
+    def stopped_by(self, stage: int) -> None:
+        """This stage needs no more: no stage up to it is flushed."""
+        self._flushed = max(self._flushed, stage)
+
+    # What is learnt
+
+    def counted(self, notes: Notes, kept: Kept) -> None:
+        """A frame's counts were taken."""
+        taken = next((entry.taken for entry in notes.counts if entry.stage == SOURCE), 0)
+        self._limit.came(taken)
+        if kept.flush < 0:
+            self.sizing.learn(taken, kept.size, notes.slowest, notes.widest)
+
+    def finished(self, kept: Kept) -> None:
+        """A split is wholly taken."""
+        offer = self._offers.pop(kept.number, None)
+        if offer is not None:
+            self._limit.settled(offer.most)
+            self.bytes_done += offer.size
+
+    def locate(self, kept: Kept, record: int) -> Origin:
+        """Where a source record stands."""
+        if kept.flush >= 0:
+            return Origin(f"flush of {self._plan.stages[kept.flush].name}", None, record)
+        offer = self._offers.get(kept.number)
+        return self._supply.locate(kept.payload, offer.base if offer else None, record)
+
+    # After a death
+
+    @property
+    def can_rewind(self) -> bool:
+        return isinstance(self._supply, SourceSplits)
+
+    def rewind(self) -> None:
+        """Begin again at the source's beginning; splits are cut as they were."""
+        assert isinstance(self._supply, SourceSplits)
+        self._supply.rewind()
+        self._limit = Limit(self._plan.limit)
+        self._pending, self._flushed, self.done = None, -1, False
+        self._offers.clear()

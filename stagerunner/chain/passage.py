@@ -1,0 +1,61 @@
+"""One frame on its way through a station: its books, its cut, and the slices its batch is worked on in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stagerunner.chain.frames import Header, Notes
+from stagerunner.records import Batch, Counts
+
+
+class Passage:
+    """One frame on its way through a station, over all its pieces."""
+
+    def __init__(self, header: Header) -> None:
+        self.header = header
+        self.tally: list[Counts] = []
+        self.convicted: dict[tuple[int, int, int], tuple[str, str]] = {}
+        self.cut: int | None = None
+        """The place in the group from which on nothing of this frame is worked on any more."""
+        self.stop = -1
+        self.stop_here = False
+        self.pieces = 0
+        self.reached = header.first
+        self.work = self.codec = self.slowest = self.widest = 0
+
+    def take(self, notes: Notes) -> None:
+        """What an inbound piece says about itself."""
+        self.tally.extend(notes.counts)
+        self.convicted = notes.convicted
+        self.stop = max(self.stop, notes.stop)
+        self.slowest, self.widest = max(self.slowest, notes.slowest), max(self.widest, notes.widest)
+
+    def harvest(self, place: int, index: int, piece: Batch) -> None:
+        """Take a piece's counts, and notice whether it was cut here."""
+        self.tally.extend(piece.counts)
+        piece.counts = []
+        if piece.stop and self.stop < 0:
+            self.stop, self.stop_here, self.cut = index, True, place
+        elif any(failure.policy == "fail" for failure in piece.failures) and self.cut is None:
+            self.cut = place
+
+    def forgive(self, batch: Batch) -> None:
+        """Failures behind the cut are nobody's: book them as filtered."""
+        for failure in batch.failures:
+            skipped = failure.policy == "skip"
+            self.tally.append(Counts(failure.stage, filtered=1, skipped=-skipped, dead=skipped - 1))
+
+
+def cut(batch: Batch, size: int) -> Iterator[Batch]:
+    """The batch in slices of about `size` records; a slice ends where a source record's results end."""
+    start, count = 0, len(batch.records)
+    first = batch.first
+    while start < count:
+        stop = min(start + size, count)
+        while stop < count and batch.origin(stop) == batch.origin(stop - 1):
+            stop += 1
+        last = batch.last if stop == count else batch.origin(stop - 1) + 1
+        failures = [f for f in batch.failures if first <= f.origin < last or (stop == count and f.origin >= last)]
+        origins = batch.origins and batch.origins[start:stop]
+        yield Batch(batch.records[start:stop], first, last, origins, failures)
+        start, first = stop, last

@@ -1,0 +1,76 @@
+"""`stagerunner check FILE…`: find mistakes in chains without running them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from stagerunner.cli import flags
+from stagerunner.cli.flags import Command, flag
+from stagerunner.cli.streams import Streams
+from stagerunner.config.diagnostics import render
+from stagerunner.errors import ConfigError, Mark, Mistake, UsageError
+from stagerunner.runner import Request, prepare
+from stagerunner.views.console import Console
+from stagerunner.views.mistakes import as_github, as_json
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What became of one file."""
+
+    file: str
+    mistakes: tuple[Mistake, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def data(self) -> dict[str, Any]:
+        return {
+            "file": self.file,
+            "ok": not self.mistakes,
+            "mistakes": [as_json(mistake) for mistake in self.mistakes],
+            "notes": list(self.notes),
+        }
+
+
+@click.command(cls=Command)
+@click.argument("files", nargs=-1, required=True, metavar="FILE…")
+@flag("Options", "--json", "as_json", is_flag=True, help="The same as --format json.")
+@flag("Options", "--format", "form", type=click.Choice(["text", "json", "github"]), default="text", help="How to tell.")
+@flags.changes
+@flags.talk
+@click.pass_obj
+def command(streams: Streams, /, files: tuple[str, ...], as_json: bool, form: str, **given: Any) -> int:
+    """Find mistakes in the chains in FILE… without starting anything. Exit code 2 if there are any."""
+    request = flags.request_of(given)
+    checked = [_check(file, request) for file in files]
+    if as_json or form == "json":
+        out = streams.out()
+        out.line(out.json([one.data() for one in checked]))
+    elif form == "github":
+        for mistake in (mistake for one in checked for mistake in one.mistakes):
+            streams.out().line(as_github(mistake))
+    else:
+        _tell(checked, streams.err())
+    return ConfigError.exit_code if any(one.mistakes for one in checked) else 0
+
+
+def _check(file: str, request: Request) -> Checked:
+    try:
+        return Checked(file, notes=prepare(Path(file), request).plan.notes)
+    except ConfigError as error:
+        return Checked(file, error.mistakes)
+    except UsageError as error:
+        return Checked(file, (Mistake("usage", str(error), Mark(file)),))
+
+
+def _tell(checked: list[Checked], console: Console) -> None:
+    for one in checked:
+        if one.mistakes:
+            console.write(render(one.mistakes, console.color) + "\n")
+        else:
+            console.line(("good", "ok"), f"  {one.file}")
+            for note in one.notes:
+                console.line(("dim", f"    {note}"))

@@ -1,0 +1,59 @@
+"""`stagerunner show FILE`: the chain as it will run, with the origin of each value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from stagerunner.cli import flags
+from stagerunner.cli.flags import Command, flag
+from stagerunner.cli.streams import Streams
+from stagerunner.plan import Plan
+from stagerunner.runner import prepare
+from stagerunner.views.console import Console
+from stagerunner.views.resolved import Tree, resolved
+from stagerunner.views.yaml import origins, plain, with_origins
+
+_WIDEST = 60
+"""Origins stand no further to the right than this, but for lines that are longer."""
+
+
+@click.command(cls=Command)
+@click.argument("file")
+@flags.as_json
+@flag("Options", "--graph", is_flag=True, help="Print the chain as one line: what feeds what.")
+@flags.changes
+@flags.talk
+@click.pass_obj
+def command(streams: Streams, /, file: str, json: bool, graph: bool, **given: Any) -> None:
+    """Print the chain in FILE as it will run, and where each value comes from. Secrets are not shown."""
+    chain = prepare(Path(file), flags.request_of(given))
+    streams.conceal(chain.plan.secrets)
+    out = streams.out()
+    if graph:
+        out.line(picture(chain.plan))
+        return
+    tree = resolved(chain.config, chain.plan)
+    if json:
+        out.line(out.json({"format": 1, "config": plain(tree), "origins": origins(tree)}))
+    else:
+        _print(tree, out)
+
+
+def _print(tree: dict[str, Tree], out: Console) -> None:
+    lines = with_origins(tree)
+    column = min(_WIDEST, max(len(line) for line, _ in lines))
+    for line, origin in lines:
+        out.line(line.ljust(column) if origin else line, ("dim", f"  # {origin}" if origin else ""))
+
+
+def picture(plan: Plan) -> str:
+    """ "lines ─▶ parse ×2 ─▶ hide-people ×4 ─▶ jsonl"."""
+    stages = [
+        stage.name + (f" ×{stage.settings.workers}" if stage.settings.workers > 1 else "") for stage in plan.stages
+    ]
+    source = [plan.source.part.name] if plan.source else []
+    sink = [plan.sink.part.name] if plan.sink else []
+    return " ─▶ ".join([*source, *(stages or ["copy"]), *sink])

@@ -1,0 +1,124 @@
+"""`stagerunner stages`: every stage, source and sink there is, and all about one of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from stagerunner.catalog import Catalog, Resolved
+from stagerunner.cli import flags
+from stagerunner.cli.catalogs import catalog_with, warn
+from stagerunner.cli.flags import Command
+from stagerunner.cli.streams import Streams
+from stagerunner.errors import Mark, Mistake, UsageError
+from stagerunner.nodes import Scalar
+from stagerunner.options.wording import did_you_mean
+from stagerunner.parts.base import Kind
+from stagerunner.views.explained import Explained, explain
+from stagerunner.views.table import Column, table
+
+_KINDS: tuple[Kind, ...] = ("stage", "source", "sink")
+
+
+@click.group(invoke_without_command=True, subcommand_metavar="[show NAME]")
+@flags.as_json
+@flags.plugins
+@flags.talk
+@click.pass_context
+def command(ctx: click.Context, json: bool, plugins: tuple[str, ...]) -> None:
+    """List stages, sources and sinks, or explain one of them."""
+    if ctx.invoked_subcommand is not None:
+        return
+    streams: Streams = ctx.obj
+    catalog = catalog_with(plugins)
+    out = streams.out()
+    if json:
+        out.line(out.json(_data(catalog)))
+        return
+    for kind in _KINDS:
+        out.line(("strong", f"{kind.capitalize()}s"))
+        for row in _rows(catalog, kind):
+            out.line(f"  {row}")
+    warn(catalog, streams)
+
+
+@command.command(cls=Command)
+@click.argument("name")
+@flags.as_json
+@flags.plugins
+@flags.talk
+@click.pass_context
+def show(ctx: click.Context, name: str, json: bool, plugins: tuple[str, ...]) -> None:
+    """Explain the stage, source or sink NAME; ./file.py:name will do as well."""
+    streams: Streams = ctx.obj
+    above = ctx.parent.params if ctx.parent else {}
+    catalog = catalog_with((*above.get("plugins", ()), *plugins))
+    found = [explain(kind, name, resolved) for kind, resolved in _resolved(catalog, name)]
+    out = streams.out()
+    if json or above.get("json"):
+        out.line(out.json({"format": 1, "parts": [one.data() for one in found]}))
+        return
+    for number, one in enumerate(found):
+        if number:
+            out.line()
+        _print(one, streams)
+
+
+def _rows(catalog: Catalog, kind: Kind) -> list[str]:
+    entries = (catalog.entries[kind, name][0] for name in catalog.names(kind))
+    cells = [[entry.part.name, entry.part.summary, entry.provider] for entry in entries]
+    return table([Column("", left=True)] * 3, cells)[1:]
+
+
+def _data(catalog: Catalog) -> dict[str, Any]:
+    listed = {
+        f"{kind}s": [
+            {
+                "name": entry.part.name,
+                "summary": entry.part.summary,
+                "from": entry.provider,
+                "target": entry.part.target,
+                "suffixes": list(entry.part.suffixes),
+            }
+            for name in catalog.names(kind)
+            for entry in catalog.entries[kind, name]
+        ]
+        for kind in _KINDS
+    }
+    return {"format": 1, **listed, "problems": [problem._asdict() for problem in catalog.problems]}
+
+
+def _resolved(catalog: Catalog, name: str) -> list[tuple[Kind, Resolved]]:
+    """All that go by the name. Raises UsageError where nothing does, or where it can't be imported."""
+    kinds: tuple[Kind, ...] = tuple(kind for kind in _KINDS if (kind, name) in catalog.entries)
+    if not kinds and ":" not in name:
+        fix = did_you_mean(name, [known for _, known in catalog.entries]) or "`stagerunner stages` lists them"
+        raise UsageError(f"no stage, source or sink is called '{name}'; {fix}")
+    use = Scalar(name, name, Mark("NAME", 1, 1, name, len(name)))
+    outcomes = [(kind, catalog.resolve(kind, use, Path.cwd())) for kind in kinds or _KINDS]
+    found = [(kind, one) for kind, one in outcomes if isinstance(one, Resolved)]
+    # An undecorated function at an address could be any of them; a stage is what people mean.
+    return (found if kinds else found[:1]) or _refuse(outcomes[0][1])
+
+
+def _refuse(outcome: Resolved | Mistake) -> list[tuple[Kind, Resolved]]:
+    message = f"{outcome.message}; {outcome.fix}".removesuffix("; ") if isinstance(outcome, Mistake) else ""
+    raise UsageError(message)
+
+
+def _print(one: Explained, streams: Streams) -> None:
+    out = streams.out()
+    out.line(("strong", one.name), f"   {one.summary}".rstrip(), ("dim", f"   {one.kind}, from {one.provider}"))
+    out.line(f"  {'; '.join(one.form)}")
+    out.line()
+    if one.options:
+        rows = [[o.name, o.takes, o.wants, o.help] for o in one.options]
+        for row in table([Column("", left=True)] * 4, rows)[1:]:
+            out.line(f"  {row}")
+        out.line()
+    for line in one.example():
+        out.line(f"    {line}")
+    out.line()
+    out.line(("dim", f"  code  {one.place}"))

@@ -1,0 +1,135 @@
+"""One part, explained: what it takes and gives, its options, how it is written, where its code is."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from stagerunner.catalog import Resolved
+from stagerunner.catalog.importing import shown
+from stagerunner.options import Option, options_of
+from stagerunner.parts.base import Kind
+from stagerunner.parts.sink import check_sink
+from stagerunner.parts.source import is_stream
+from stagerunner.parts.stage import Form, form_of
+
+_KEEPS = {
+    "truncate": "a stopped run can be resumed",
+    "transaction": "a stopped run can be resumed; all or nothing",
+    "nothing": "what was written can't be taken back, so a stopped run can't be resumed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedOption:
+    """takes: the values it allows, in words; wants: its default, or "required"."""
+
+    name: str
+    takes: str
+    wants: str
+    help: str
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """form: short phrases that say how it behaves. place: "file:line" of its code."""
+
+    kind: Kind
+    name: str
+    summary: str
+    provider: str
+    form: tuple[str, ...]
+    options: tuple[ExplainedOption, ...]
+    target: str
+    place: str
+
+    def data(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def example(self) -> Iterator[str]:
+        """How it stands in a config, its required options left open."""
+        key = {"stage": "- use", "source": "source", "sink": "sink"}[self.kind]
+        left_open = ", ".join(f"{option.name}: …" for option in self.options if option.required)
+        if self.kind != "stage":
+            yield f"{key}: {{use: {self.name}, with: {{{left_open}}}}}" if left_open else f"{key}: {self.name}"
+        elif left_open:
+            yield f"{key}: {self.name}"
+            yield f"  with: {{{left_open}}}"
+        else:
+            yield f"- {self.name}"
+
+
+def explain(kind: Kind, use: str, resolved: Resolved) -> Explained:
+    """All about a part that was found. use: what was asked for, a name or an address."""
+    part, found = resolved.part, resolved.found
+    options, unclear = _options(kind, found)
+    return Explained(
+        kind,
+        use,
+        part.summary,
+        resolved.provider,
+        (*_form(kind, found), *unclear),
+        options,
+        part.target,
+        _place(found),
+    )
+
+
+def _options(kind: Kind, found: Any) -> tuple[tuple[ExplainedOption, ...], tuple[str, ...]]:
+    try:
+        return tuple(_option(option) for option in options_of(found, kind)), ()
+    except TypeError as why:
+        return (), (f"its options are unclear: {why}",)
+
+
+def _option(option: Option) -> ExplainedOption:
+    wants = "required" if option.required else default_text(option.default)
+    return ExplainedOption(option.name, option.describe(), wants, option.help, option.required)
+
+
+def default_text(value: Any) -> str:
+    """A default as it would be written in a config; "" for none."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _form(kind: Kind, found: Any) -> tuple[str, ...]:
+    try:
+        return {"stage": _stage, "source": _source, "sink": _sink}[kind](found)
+    except TypeError as why:
+        return (f"it can't be a {kind}: {why}",)
+
+
+def _stage(found: Any) -> tuple[str, ...]:
+    form: Form = form_of(found)
+    many = "none, one or many records out of each" if form.many else "may drop records" if form.drops else ""
+    phrases = (
+        "a list of records at a time" if form.batch else "one record at a time",
+        many,
+        "async" if form.awaited else "",
+        "has state: one worker" if form.state else "safe with many workers",
+        "its state is kept across restarts" if form.snapshots else "",
+    )
+    return tuple(phrase for phrase in phrases if phrase)
+
+
+def _source(found: Any) -> tuple[str, ...]:
+    return ("a stream: can't be read again",) if is_stream(found) else ("splittable: can be read again and resumed",)
+
+
+def _sink(found: Any) -> tuple[str, ...]:
+    check_sink(found)
+    return (_KEEPS[found.keeps],)
+
+
+def _place(found: Any) -> str:
+    try:
+        found = inspect.unwrap(found)
+        return f"{shown(inspect.getsourcefile(found) or '')}:{inspect.getsourcelines(found)[1]}"
+    except (OSError, TypeError):
+        return "not written in Python"

@@ -1,0 +1,151 @@
+"""A chain as it will run: every value, and where it came from. Secrets, and what the environment says, as `***`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from stagerunner.config.model import Config, PartConfig, Run, Settings
+from stagerunner.errors import Mark
+from stagerunner.nodes import Mapping, Node, Scalar, Sequence
+from stagerunner.options import options_of
+from stagerunner.plan import Plan, PlannedPart, PlannedStage
+from stagerunner.plan.values import MASK
+from stagerunner.views.quantities import written
+
+DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A value and its origin: "default", "chain.yaml:7", "--set", with the variable it was written as."""
+
+    value: Any
+    origin: str
+
+
+Tree: TypeAlias = "Leaf | dict[str, Tree] | list[Tree]"
+
+
+def resolved(config: Config, plan: Plan) -> dict[str, Tree]:
+    """The whole config in the order of its grammar."""
+    root = config.root
+    tree: dict[str, Tree] = {
+        "version": Leaf(1, _origin(root, "version")),
+        "name": _or_default(root, "name", config.name),
+        **{key: node_tree(node) for key in ("description", "vars", "plugins") if (node := root.get(key)) is not None},
+    }
+    if plan.source is not None:
+        tree["source"] = _end(root, "source", config.source, plan.source)
+    tree["stages"] = [_stage(root, part, planned) for part, planned in zip(config.stages, plan.stages, strict=True)]
+    if plan.sink is not None:
+        tree["sink"] = _end(root, "sink", config.sink, plan.sink)
+    if config.dead_letter is not None:
+        tree["dead_letter"] = node_tree(config.dead_letter)
+    tree["run"] = _run(root, plan)
+    return tree
+
+
+def node_tree(node: Node) -> Tree:
+    """A node as it may be shown."""
+    match node:
+        case Scalar():
+            value = MASK if node.secret or node.masked else node.value
+            via = f", from {node.written}" if node.written else ""
+            return Leaf(value, f"{place(node.mark)}{via}")
+        case Sequence():
+            return [node_tree(item) for item in node.items]
+        case Mapping():
+            return {key: node_tree(value) for key, value in node}
+
+
+def place(mark: Mark) -> str:
+    """ "chain.yaml:7"; the flag alone for what the command line says."""
+    return mark.file if mark.file.startswith("-") else f"{mark.file}:{mark.line}"
+
+
+def _stage(root: Mapping, part: PartConfig, planned: PlannedStage) -> Tree:
+    node = _at(root, part.path)
+    named = _or_default(node, "name", planned.name)
+    form, hidden = planned.work.form, {"max_errors", "max_memory", "resources", "env"}
+    hidden |= {"batch"} if not form.batch else set()
+    hidden |= {"concurrency", "rate"} if not form.awaited else set()
+    settings = {field.name for field in fields(Settings)} - hidden
+    return {
+        "use": Leaf(planned.use, place(part.use.mark)),
+        "name": named,
+        **_options(part, planned.part.found, planned.shown),
+        **_settings(node, part, settings),
+    }
+
+
+def _end(root: Mapping, key: str, part: PartConfig | None, planned: PlannedPart) -> Tree:
+    if part is None:
+        return {"use": Leaf(planned.part.name, DEFAULT)}
+    origin = place(part.use.mark) + (f", from {part.use.text}" if part.bare and part.use.text != planned.use else "")
+    return {
+        "use": Leaf(planned.part.name, origin),
+        **_options(part, planned.part.found, planned.shown),
+        **_settings(_at(root, key), part, {"on_error", "retry"}),
+    }
+
+
+def _options(part: PartConfig, found: Any, shown: dict[str, Any]) -> dict[str, Tree]:
+    """What stands under `with`, and the defaults of what doesn't."""
+    given: dict[str, Tree] = {key: Leaf(value, place(part.use.mark)) for key, value in shown.items()}
+    if part.options is not None:
+        given |= {key: node_tree(node) for key, node in part.options}
+    left_out = (option for option in options_of(found) if option.name not in given and not option.required)
+    options = {**given, **{option.name: Leaf(_plain(option.default), DEFAULT) for option in left_out}}
+    return {"with": options} if options else {}
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value
+
+
+def _settings(node: Node | None, part: PartConfig, names: set[str]) -> dict[str, Tree]:
+    """The settings written, as written, then the defaults of those in `names`; None is no value worth a line."""
+    said = {key: node.get(key) for key in part.given} if isinstance(node, Mapping) else {}
+    given = {key: node_tree(value) for key, value in said.items() if value is not None and key != "name"}
+    return given | dict(_defaults(part.settings, names - set(given)))
+
+
+def _run(root: Mapping, plan: Plan) -> dict[str, Tree]:
+    node = root.get("run")
+    given: dict[str, Tree] = {}
+    if isinstance(node, Mapping):
+        given = {key: node_tree(value) for key, value in node}
+    chosen = given.get("engine")
+    if not isinstance(chosen, dict) and (not isinstance(chosen, Leaf) or chosen.value != plan.run.engine):
+        given["engine"] = Leaf(plan.run.engine, DEFAULT if plan.run.engine == Run().engine else "--engine")
+    names = {field.name for field in fields(Run)} - {"engine_options", "engine_mark", "journal_base"}
+    return given | dict(_defaults(plan.run, names - set(given)))
+
+
+def _defaults(settings: Settings | Run, names: set[str]) -> Iterator[tuple[str, Tree]]:
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        if field.name in names and value is not None:
+            yield field.name, Leaf(written(field.name, value), DEFAULT)
+
+
+def _or_default(node: Node | None, key: str, default: str) -> Tree:
+    found = node.get(key) if isinstance(node, Mapping) else None
+    return Leaf(default, DEFAULT) if found is None else node_tree(found)
+
+
+def _origin(root: Mapping, key: str) -> str:
+    node = root.get(key)
+    return DEFAULT if node is None else place(node.mark)
+
+
+def _at(root: Mapping, path: str) -> Node | None:
+    """The node at "source" or "stages[1]"."""
+    key, bracket, index = path.partition("[")
+    node = root.get(key)
+    if not bracket or not isinstance(node, Sequence):
+        return node
+    return node.items[int(index.rstrip("]"))]

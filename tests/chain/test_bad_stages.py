@@ -1,0 +1,188 @@
+"""Whatever a stage does, the run ends well or says what was wrong; nothing hangs and nothing is lost in silence."""
+
+from __future__ import annotations
+
+import pytest
+
+from stagerunner.errors import SetupFailed, StageFailed
+from stagerunner.events import Output, RecordFailed
+
+BAD = """
+@stage
+def bad(record):
+    if record == 5:
+        {deed}
+    return record
+
+class Stubborn(Exception):
+    def __init__(self, one, two):
+        super().__init__("can't be built again")
+
+class Unspeakable(Exception):
+    def __str__(self):
+        raise RuntimeError("no text either")
+
+class Closed:
+    def __reduce__(self):
+        raise TypeError("I stay here")
+"""
+
+DEEDS = {
+    "raises": ("raise ValueError('five')", "ValueError", "five"),
+    "forgets to return": ("return None", "NoneReturned", "None"),
+    "gives what can't be pickled": ("return lambda: 5", "AttributeError", "can't be sent on"),
+    "gives what refuses to be pickled": ("return Closed()", "TypeError", "I stay here"),
+    "raises what can't be built again": ("raise Stubborn(1, 2)", "Stubborn", "can't be built again"),
+    "raises what has no text": ("raise Unspeakable", "Unspeakable", ""),
+    "raises StopIteration": ("raise StopIteration", "StopIteration", ""),
+    "raises GeneratorExit": ("raise GeneratorExit", "GeneratorExit", ""),
+    "exits": ("sys.exit(3)", "SystemExit", "3"),
+    "is interrupted": ("raise KeyboardInterrupt", "KeyboardInterrupt", ""),
+    "recurses": ("bad(5)", "RecursionError", "recursion"),
+    "rejects": ("raise Reject('not five')", "Reject", "not five"),
+}
+
+
+@pytest.mark.parametrize("engine", ["inline", "process"])
+@pytest.mark.parametrize("deed", DEEDS)
+def test_a_bad_record_costs_one_record(project, deed, engine):
+    code, kind, text = DEEDS[deed]
+    project.plugin(BAD.format(deed=code))
+
+    results = project.results({"use": "bad", "on_error": "skip"}, records=range(10), run={"engine": engine})
+
+    assert list(results) == [0, 1, 2, 3, 4, 6, 7, 8, 9]
+    (failed,) = project.told(RecordFailed)
+    assert (failed.type, failed.where) == (kind, "record 5")
+    assert text in failed.message
+    assert results.summary.balanced
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+def test_a_bad_record_ends_the_run_where_its_stage_says_fail(project, deed):
+    code, kind, _ = DEEDS[deed]
+    project.plugin(BAD.format(deed=code))
+    got = []
+
+    with pytest.raises(StageFailed, match=kind):
+        for record in project.results("bad", records=range(10)):
+            got.append(record)
+
+    assert got == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("engine", ["inline", "process"])
+@pytest.mark.parametrize("deed", ["raise ValueError('no')", "sys.exit(3)", "raise KeyboardInterrupt"])
+def test_a_setup_that_fails_ends_the_run(project, deed, engine):
+    project.plugin(f"""
+        @stage
+        class Bad:
+            def setup(self):
+                {deed}
+            def process(self, record):
+                return record
+    """)
+
+    with pytest.raises(SetupFailed, match="bad could not be set up"):
+        list(project.results("same", "bad", records=range(10), run={"engine": engine}))
+
+
+def test_an_import_that_fails_in_the_worker_ends_the_run(project):
+    project.plugin("""
+        if os.getenv("IN_A_WORKER"):
+            raise ImportError("there is no such library")
+        @stage
+        def bad(record):
+            return record
+    """)
+    stage = {"use": "bad", "env": {"IN_A_WORKER": "yes"}}
+
+    with pytest.raises(SetupFailed, match="there is no such library"):
+        list(project.results(stage, records=range(10)))
+
+
+def test_a_setup_that_takes_too_long_ends_the_run(project):
+    project.plugin("""
+        @stage
+        class Bad:
+            def setup(self):
+                time.sleep(60)
+            def process(self, record):
+                return record
+    """)
+
+    with pytest.raises(Exception, match="time limit"):
+        list(project.results({"use": "bad", "start_timeout": "200ms"}, records=range(10)))
+
+
+def test_what_a_stage_prints_is_told_line_by_line(project):
+    project.plugin("""
+        @stage
+        def bad(record):
+            print("at", record)
+            sys.stderr.write("half")
+            sys.stderr.write(" a line\\n")
+            return record
+    """)
+
+    assert list(project.results({"use": "bad", "workers": 2}, records=[1, 2], run={"frame": 1})) == [1, 2]
+
+    told = project.told(Output)
+    assert {line.worker for line in told} == {0, 1}
+    assert sorted(line.text for line in told) == ["at 1", "at 2", "half a line", "half a line"]
+
+
+def test_what_a_stage_prints_without_a_newline_is_told_at_its_end(project):
+    project.plugin("""
+        @stage
+        def bad(record):
+            sys.stdout.write("x" * 100_000)
+            return record
+    """)
+
+    list(project.results("bad", records=[1]))
+
+    assert "".join(line.text for line in project.told(Output)) == "x" * 100_000
+
+
+def test_a_record_that_can_not_be_unpickled_costs_one_record(project):
+    project.plugin("""
+        class Stubborn(Exception):
+            def __init__(self, one, two):
+                super().__init__("only one argument is kept")
+        @stage
+        def bad(record):
+            return Stubborn(1, 2) if record == 5 else record
+    """)
+    after = {"use": "same", "on_error": "skip"}
+
+    assert list(project.results("bad", after, records=range(10))) == [0, 1, 2, 3, 4, 6, 7, 8, 9]
+
+
+def test_standard_input_is_empty_in_a_stage(project):
+    project.plugin("""
+        @stage
+        def bad(record):
+            return sys.stdin.read()
+    """)
+
+    assert list(project.results("bad", records=[1])) == [""]
+
+
+@pytest.mark.parametrize("deed", ["raise ValueError('late')", "os._exit(4)"])
+def test_a_close_that_fails_is_told_after_everything_was_delivered(project, deed):
+    project.plugin(f"""
+        @stage
+        class Bad:
+            def process(self, record):
+                return record
+            def close(self):
+                {deed}
+    """)
+    source, sink = {"use": "range", "with": {"stop": 100}}, {"use": "jsonl", "with": {"path": "out.jsonl"}}
+
+    summary = project.execute("bad", source=source, sink=sink)
+
+    assert summary.exit_code == 1
+    assert "closing failed in bad" in summary.messages[0]
+    assert (project / "out.jsonl").read_text() == "".join(f"{n}\n" for n in range(100))

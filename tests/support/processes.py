@@ -1,0 +1,48 @@
+"""What the system says of processes: who lives, who belongs to whom, which descriptors they hold."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def alive(pid: int) -> bool:
+    """Whether it runs; one that has ended and waits to be reaped doesn't."""
+    return _stat(pid)[:1] not in ([], ["Z"], ["X"])
+
+
+def asleep(pid: int) -> bool:
+    """Whether it waits for something."""
+    return _stat(pid)[:1] == ["S"]
+
+
+def children(parent: int | None = None) -> set[int]:
+    """The direct children, those included that wait to be reaped."""
+    wanted = str(os.getpid() if parent is None else parent)
+    pids = (int(name) for name in os.listdir("/proc") if name.isdigit())
+    return {pid for pid in pids if _stat(pid)[1:2] == [wanted]}
+
+
+def descendants(parent: int) -> set[int]:
+    """Children, their children, and so on."""
+    found = children(parent)
+    return found.union(*(descendants(child) for child in found))
+
+
+def descriptors(pid: int | str = "self") -> dict[int, str]:
+    """Number → what it is, as the system names it ("pipe:[4711]")."""
+    found = {}
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            found[int(link.name)] = os.readlink(link)
+        except FileNotFoundError:
+            continue  # the descriptor of this very listing
+    return found
+
+
+def _stat(pid: int) -> list[str]:
+    """Its state, its parent's number, and more; nothing when there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    except OSError:
+        return []
