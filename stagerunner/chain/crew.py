@@ -11,6 +11,7 @@ import selectors
 import signal
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from time import monotonic, monotonic_ns
 from typing import Any
@@ -19,12 +20,13 @@ from stagerunner.chain.frames import BadFrame, Frame, Header
 from stagerunner.chain.groups import Group, groups_of, hires, slots_of
 from stagerunner.chain.hire import Hire
 from stagerunner.chain.links import Inbound, Outbound
+from stagerunner.chain.memory import oom_kills
 from stagerunner.chain.meters import Page, create
 from stagerunner.chain.printed import Lines, Printed
 from stagerunner.chain.processes import Ended, KeeperLink
 from stagerunner.chain.returns import Returns
 from stagerunner.chain.transport import Ready, Trouble
-from stagerunner.chain.verdicts import blame, overdue
+from stagerunner.chain.verdicts import blame, heavy, overdue
 from stagerunner.chain.wiring import Wiring, wire
 from stagerunner.plan import Plan
 from stagerunner.window.kinds import END, READY
@@ -65,6 +67,8 @@ class Crew:
         self._end_sent = False
         self._late: Trouble | None = None
         self._asked = 0.0
+        self._oom_kills = 0
+        self._stacks_shown = False
         self._looked = self._counted = 0
         self.ready: Ready | None = None
         self.ended = False
@@ -78,6 +82,7 @@ class Crew:
         self._end_sent, self._late, self._looked = False, None, 0
         self._deaths.clear()
         self._page.clear()
+        self._oom_kills = oom_kills()
         if self._keeper is None or not self._keeper.answering:
             self._new_keeper()
         self._hire_all(hires(self._plan, self._groups, epoch, snapshots, careful=careful))
@@ -103,11 +108,13 @@ class Crew:
             self._identity += 1
             self._hires[self._identity] = hire
             reading, writing = os.pipe()
-            self._printed.watch(reading, hire)
+            self._printed.watch(reading, "+".join(hire.names) or "copy", hire.number)
             ins = [wiring.reading[place, u, hire.number].fileno() for u in hire.inbound]
             outs = [wiring.writing[place, hire.number, d].fileno() for d in hire.outbound]
             try:
                 keeper.hire(self._identity, hire, ins, outs, [self._meters, writing])
+            except BrokenPipeError:
+                self._break("the keeper has ended", patience=0)
             finally:
                 os.close(writing)
         for connection in wiring.theirs:
@@ -211,15 +218,22 @@ class Crew:
         if self._broken is not None:
             everyone = len(self._deaths) >= len(self._hires)
             if everyone or monotonic() >= self._broken[0]:
-                self.trouble = blame(self._deaths, self._hires, self._page, self._broken[1])
+                self.trouble = self._named(blame(self._deaths, self._hires, self._page, self._broken[1]))
             return
         assert self._keeper is not None
         if self._late is None:
-            self._late = overdue(self._hires, self._page, self._keeper.pids, self._since())
+            pids = self._keeper.pids
+            self._late = overdue(self._hires, self._page, pids, self._since()) or heavy(self._hires, self._page, pids)
             if self._late is not None:
                 self._ask_for_stacks(self._late.pid)
         elif monotonic() > self._asked + STACKS:
             self.trouble = self._late
+
+    def _named(self, trouble: Trouble) -> Trouble:
+        """Say so if it was the kernel that killed."""
+        if trouble.how != "SIGKILL" or oom_kills() <= self._oom_kills:
+            return trouble
+        return replace(trouble, how="SIGKILL, by the kernel: out of memory")
 
     def _since(self) -> int:
         """From when on time counts. A long gap between two looks (we were stopped, or suspended) starts it anew."""
@@ -232,7 +246,8 @@ class Crew:
     def _ask_for_stacks(self, pid: int) -> None:
         """Have a hung worker print its stacks before it is killed."""
         self._asked = monotonic()
-        if pid:
+        if pid and not self._stacks_shown:
+            self._stacks_shown = True  # once a run is enough to see where it hangs
             with suppress(OSError):
                 os.kill(pid, signal.SIGUSR1)
 

@@ -75,6 +75,7 @@ def hires(
                     if stage.work.index in snapshots
                 },
                 watch=careful,
+                max_memory=min((s.settings.max_memory for s in group.stages if s.settings.max_memory), default=None),
                 start_timeout=sum(stage.settings.start_timeout for stage in group.stages) or 60.0,
                 limit=2 * plan.run.max_growth + 2**26,
             )

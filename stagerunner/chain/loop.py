@@ -20,7 +20,8 @@ from stagerunner.delivery.delivery import Delivery
 from stagerunner.errors import RunFailed, SetupFailed
 from stagerunner.events import WorkerFailed, WorkerReady
 from stagerunner.journal import frozen, thawed
-from stagerunner.plan import Plan
+from stagerunner.plan import Plan, PlannedStage
+from stagerunner.seams import point
 from stagerunner.window.core import ProtocolFault, Sent, Verdict, Window
 from stagerunner.window.kinds import BARRIER
 from stagerunner.window.suspects import Blame, Convicted, Inspection, Suspects
@@ -61,6 +62,7 @@ class Loop:
             plan.run.window,
             stateful=any(form.state for form in forms) and not self._unsaved,
             least_frames=max(16, 8 * widest),
+            least_records=max(128, *(4 * places(stage) for stage in plan.stages), 0),
         )
         self.feeding = Feeding(plan, supply, self.window, self._send, delivery.taker.full)
         self._suspects = Suspects()
@@ -169,7 +171,9 @@ class Loop:
         kept = taken.sent.split
         assert kept is not None
         if taken.verdict is Verdict.ACCEPT:
+            point("accept")
             self._delivery.results(body, header.records)
+            point("deliver")
             if notes.failures:
                 self._delivery.failures(notes.failures, kept, self.feeding.locate)
         if taken.verdict is not Verdict.DROP and taken.final:
@@ -191,6 +195,7 @@ class Loop:
         """A barrier is back: the snapshots stand for everything accepted so far."""
         frozen = freeze(pickle.loads(body), [stage.name for stage in self._plan.stages])
         self.snapshots = thawed(frozen)
+        point("barrier")
         self._commit()
 
     def checkpoint(self) -> None:
@@ -210,6 +215,7 @@ class Loop:
         """Kill, and begin the next epoch from what is accepted; or see that it is no use."""
         self._tell(WorkerFailed(trouble.stage or "chain", trouble.worker, trouble.pid, trouble.how, self.window.epoch))
         convicted = self._suspects.died(blame_of(trouble))
+        point("halving" if self._suspects.inspections else "restart")
         if convicted is not None:
             self._convict(convicted)
         if self._suspects.hopeless or (self._unsaved and not self.feeding.can_rewind):
@@ -233,6 +239,7 @@ class Loop:
         self._end_sent = False
 
     def _convict(self, convicted: Convicted) -> None:
+        point("conviction")
         for kept in self.window.kept:
             if kept.number == convicted.split:
                 kept.convicted[convicted.record] = (convicted.type, convicted.message)
@@ -240,6 +247,11 @@ class Loop:
     @property
     def restarts(self) -> int:
         return self._suspects.restarts
+
+
+def places(stage: PlannedStage) -> int:
+    """Records of a stage that may be under way side by side."""
+    return stage.settings.workers * (stage.work.concurrency if stage.work.form.awaited else 1)
 
 
 def freeze(snapshots: dict[int, Any], names: list[str]) -> str:
@@ -254,7 +266,7 @@ def freeze(snapshots: dict[int, Any], names: list[str]) -> str:
 
 def blame_of(trouble: Trouble) -> Blame:
     """A trouble as the suspects see it."""
-    kind = "Timeout" if trouble.overdue else "Killed"
+    kind = "Killed" if not trouble.overdue else "Timeout" if "time" in trouble.how else "Memory"
     killed = f"the worker died twice with this record alone ({trouble.how})"
     message = f"over {trouble.how}" if trouble.overdue else killed
     return Blame(

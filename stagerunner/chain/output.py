@@ -7,12 +7,17 @@ import select
 import selectors
 from collections.abc import Callable
 
+from stagerunner.chain.worker import OURS
 from stagerunner.delivery.takers import StdoutTaker
 from stagerunner.errors import ReaderGone
 from stagerunner.events import Output
 
 LONGEST_LINE = 16384
 """Bytes of a printed line before it is told in parts."""
+
+
+NOT_THEIRS = tuple(f'  File "{place}'.encode() for place in (OURS, "<frozen"))
+"""In the stacks of a hung worker: frames that are not the user's."""
 
 
 class Lines:
@@ -30,6 +35,8 @@ class Lines:
         if rest:
             self._rest[stage, worker] = rest
         for line in lines:
+            if line.startswith(NOT_THEIRS):
+                continue
             self._tell(Output(stage, worker, line.decode(errors="backslashreplace")))
 
 

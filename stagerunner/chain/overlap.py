@@ -28,7 +28,8 @@ class Overlap:
         assert isinstance(evaluator, AwaitingEvaluator)
         self._station = station
         self._evaluator = evaluator
-        self._begun: deque[tuple[Passage, bool, int]] = deque()
+        self._begun: deque[tuple[Passage, bool, int, int]] = deque()
+        self._landed = 0
 
     @property
     def under_way(self) -> bool:
@@ -44,18 +45,20 @@ class Overlap:
         batch = self._station.opened(frame)
         passage = self._station.passage
         self._station.slots[0].begin(header.sequence, header.split, batch)
-        self._begun.append((passage, header.more, len(batch.records)))
+        self._begun.append((passage, header.more, len(batch.records), now()))
         self._evaluator.watched = False
         self._evaluator.begin(batch, passage.convicted)
 
     def landed(self, inbound: int | None) -> Iterator[Parts]:
         """The frames to send for what has ended; waits for that, or until the descriptor `inbound` can be read."""
-        before = now()
         for piece in self._evaluator.poll(None, inbound):
-            passage, more, taken = self._begun.popleft()
-            self._station.slots[0].add(now() - before, 0, 0, 0, taken, len(piece.records))
+            passage, more, taken, began = self._begun.popleft()
+            # Frames share the places: what one costs is the time since the one before it landed.
+            spent = now() - max(began, self._landed)
+            self._landed = now()
+            passage.work += spent
+            self._station.slots[0].add(spent, 0, 0, 0, taken, len(piece.records))
             yield from self._station.emit(passage, self._wanted(passage, piece), more)
-            before = now()
 
     def _wanted(self, passage: Passage, piece: Batch) -> list[Batch]:
         """The piece; or nothing, and a line in the books, if its frame was cut before it."""

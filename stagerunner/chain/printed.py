@@ -7,34 +7,31 @@ import selectors
 from collections.abc import Callable
 from functools import partial
 
-from stagerunner.chain.hire import Hire
-
 Lines = Callable[[str, int, bytes], None]
 """Told what a worker printed: stage, worker, bytes (b"" when it will print no more)."""
 
 
 class Printed:
-    """The reading ends of an epoch's workers."""
+    """The reading ends of what workers, or a feeder, print to."""
 
     def __init__(self, selector: selectors.BaseSelector, lines: Lines) -> None:
         self._selector = selector
         self._lines = lines
-        self._hires: dict[int, Hire] = {}
+        self._names: dict[int, tuple[str, int]] = {}
 
-    def watch(self, fd: int, hire: Hire) -> None:
+    def watch(self, fd: int, name: str, number: int = 0) -> None:
         """Read this descriptor from now on; it is ours."""
         os.set_blocking(fd, False)
-        self._hires[fd] = hire
+        self._names[fd] = (name, number)
         self._selector.register(fd, selectors.EVENT_READ, partial(self._read, fd))
 
     def _read(self, fd: int) -> bool:
         """Read once; whether there may be more."""
-        hire = self._hires[fd]
         try:
             data = os.read(fd, 65536)
         except BlockingIOError:
             return False
-        self._lines("+".join(hire.names) or "copy", hire.number, data)
+        self._lines(*self._names[fd], data)
         if not data:
             self._forget(fd)
         return bool(data)
@@ -42,12 +39,12 @@ class Printed:
     def _forget(self, fd: int) -> None:
         self._selector.unregister(fd)
         os.close(fd)
-        del self._hires[fd]
+        del self._names[fd]
 
     def close(self) -> None:
         """Tell what is still to be read, and close."""
-        for fd in list(self._hires):
-            while fd in self._hires and self._read(fd):
+        for fd in list(self._names):
+            while fd in self._names and self._read(fd):
                 pass
-            if fd in self._hires:
+            if fd in self._names:
                 self._forget(fd)

@@ -28,6 +28,7 @@ from stagerunner.evaluate.ends import Reading, Writing
 from stagerunner.evaluate.evaluator import Evaluator, make
 from stagerunner.evaluate.loading import load
 from stagerunner.records import Batch, Counts, Split, total
+from stagerunner.seams import point
 from stagerunner.window.kinds import BARRIER, DATA, FLUSH
 
 PIECE = 2**20
@@ -278,6 +279,7 @@ class Station:
             yield header, bytes(frame.payload[: len(frame.payload) - len(body)]), body
             return
         self.passage = passage = Passage(header)
+        point("flush")
         self._slots[place].hold(FLUSHING, header.sequence, header.split, header.first, header.last)
         flushed = self._flushed(passage, header, place)
         batches: Iterable[Batch] = flushed

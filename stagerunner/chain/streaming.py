@@ -12,6 +12,7 @@ from contextlib import suppress
 from stagerunner.chain.feeder import Feed
 from stagerunner.chain.frames import BadFrame, Frame
 from stagerunner.chain.links import Inbound, widen
+from stagerunner.chain.printed import Lines, Printed
 from stagerunner.chain.processes import run_module
 from stagerunner.chain.supply import AHEAD, Offer
 from stagerunner.errors import RunFailed
@@ -29,7 +30,7 @@ class Stream:
     prompt = False
     """Its splits come when they come: no use in asking again at once."""
 
-    def __init__(self, feed: Feed, selector: selectors.BaseSelector, output: int, hash_seed: str | None) -> None:
+    def __init__(self, feed: Feed, selector: selectors.BaseSelector, lines: Lines, hash_seed: str | None) -> None:
         self._selector = selector
         self._waiting: deque[Frame] = deque()
         self._count = 0
@@ -39,13 +40,16 @@ class Stream:
         reading, out = os.pipe()
         spec, spec_end = os.pipe()
         life, self._life = os.pipe()
+        hearing, said = os.pipe()
+        self._printed = Printed(selector, lines)
+        self._printed.watch(hearing, "source")
         widen(out)
         self._link = Inbound(reading, LARGEST)
         os.set_blocking(reading, False)
         try:
-            self._process = run_module("stagerunner.chain.feeder", (spec, out, life), output, hash_seed)
+            self._process = run_module("stagerunner.chain.feeder", (spec, out, life), said, hash_seed)
         finally:
-            for fd in (spec, out, life):
+            for fd in (spec, out, life, said):
                 os.close(fd)
         with open(spec_end, "wb") as file, suppress(BrokenPipeError):
             pickle.dump(feed, file, 5)
@@ -118,4 +122,5 @@ class Stream:
         with suppress(OSError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        self._printed.close()
         os.close(self._link.fd)

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
+from stagerunner.errors import RunFailed
 from stagerunner.parts.source import Want
 from stagerunner.records import Origin, Split
 
@@ -125,7 +126,7 @@ class SourceSplits:
         try:
             split = next(self._splits, None)
         except Exception as error:
-            self.error, split = error, None
+            self.error, split = RunFailed(f"the source failed: {type(error).__name__}: {error}"), None
         if split is None:
             self.ended = True
             return None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from time import monotonic_ns
 
 from stagerunner.chain.hire import Hire
+from stagerunner.chain.memory import resident
 from stagerunner.chain.meters import (
     CODING,
     FIRST,
@@ -78,6 +79,18 @@ def overdue(hires: Mapping[int, Hire], page: Page, pids: Mapping[int, int], sinc
             if limit is not None and now - began > limit * 1e9:
                 how = f"its time limit of {limit:g} s"
                 return trouble_of(hire, page, pids.get(identity, 0), how, overdue=True)
+    return None
+
+
+def heavy(hires: Mapping[int, Hire], page: Page, pids: Mapping[int, int]) -> Trouble | None:
+    """The first worker over the `max_memory` of its stage."""
+    for identity, hire in hires.items():
+        if hire.max_memory is None or identity not in pids:
+            continue
+        held = resident(pids[identity])
+        if held is not None and held > hire.max_memory:
+            how = f"its max_memory of {hire.max_memory / 2**20:.0f} MiB ({held / 2**20:.0f} MiB held)"
+            return trouble_of(hire, page, pids[identity], how, overdue=True)
     return None
 
 

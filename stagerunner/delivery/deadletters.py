@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from stagerunner.errors import Stopped
 from stagerunner.records import Failure, Origin
 
 
@@ -50,7 +53,18 @@ class DeadLetters:
         self._waiting = bytearray()
 
     def open(self, position: int | None) -> None:
-        """Start anew, or go on at `position`: what lies behind it belongs to no checkpoint."""
+        """Start anew, or go on at `position`: what lies behind it belongs to no checkpoint. Raises Stopped."""
+        with self._guarded():
+            self._open(position)
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise Stopped(f"the dead letters {self.path} can't be written: {error.strerror or error}") from None
+
+    def _open(self, position: int | None) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
         here = os.fstat(self._fd).st_size
@@ -66,12 +80,14 @@ class DeadLetters:
 
     def push(self) -> None:
         """Hand everything to the system."""
-        while self._waiting:
-            written = os.write(self._fd, self._waiting)
-            del self._waiting[:written]
+        with self._guarded():
+            while self._waiting:
+                written = os.write(self._fd, self._waiting)
+                del self._waiting[:written]
 
     def sync(self) -> None:
-        os.fsync(self._fd)
+        with self._guarded():
+            os.fsync(self._fd)
 
     @property
     def position(self) -> int:

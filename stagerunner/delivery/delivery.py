@@ -6,13 +6,16 @@ Commit order: dead-letter bytes, sink bytes, journal. The journal may lag the si
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Protocol
 
 from stagerunner.delivery.books import Books
 from stagerunner.delivery.deadletters import DeadLetters, letter
 from stagerunner.delivery.takers import Taker
+from stagerunner.errors import Stopped
 from stagerunner.events import RecordFailed
 from stagerunner.records import SOURCE, Counts, Failure, Origin
+from stagerunner.seams import point
 
 Locate = Callable[[Any, int], Origin]
 """(kept split, source record) → where that record stands."""
@@ -107,8 +110,10 @@ class Delivery:
         if power:
             self.taker.sync()
         row["sink"] = self.taker.position()
+        point("sink written")
         if journal is not None:
             journal.write(row)
+        point("commit")
 
     def finish(self) -> None:
         self.taker.finish()
@@ -119,7 +124,8 @@ class Delivery:
         """Close, and leave what `--resume` needs."""
         self.taker.abort()
         if self._letters is not None:
-            self._letters.push()
+            with suppress(Stopped):
+                self._letters.push()
             self._letters.close()
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pickle
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
+from stagerunner.errors import RunFailed, StagerunnerError, Stopped
 from stagerunner.parts.sink import Sink
 
 
@@ -26,6 +29,24 @@ class Taker(Protocol):
     def abort(self) -> None: ...
 
 
+@contextmanager
+def guarded(sink: Any) -> Iterator[None]:
+    """What a sink raises, as the end of the run: Stopped where the system refuses, RunFailed for all else."""
+    try:
+        yield
+    except OSError as error:
+        raise Stopped(f"the sink {named(sink)} can't be written: {error.strerror or error}") from None
+    except StagerunnerError:
+        raise
+    except Exception as error:
+        raise RunFailed(f"the sink {named(sink)} failed: {type(error).__name__}: {error}") from None
+
+
+def named(sink: Any) -> str:
+    describe = getattr(sink, "describe", None)
+    return str(describe()) if describe is not None else type(sink).__name__
+
+
 class SinkTaker:
     """A sink: what `encode` gave goes to `write`."""
 
@@ -35,12 +56,14 @@ class SinkTaker:
         self._opened = False
 
     def open(self, position: Any) -> None:
-        self._sink.open(position)
+        with guarded(self._sink):
+            self._sink.open(position)
         self._opened = True
 
     def take(self, body: memoryview, records: int) -> None:
         if records:
-            self._sink.write(body)
+            with guarded(self._sink):
+                self._sink.write(body)
 
     def full(self) -> bool:
         return False
@@ -49,19 +72,23 @@ class SinkTaker:
         return self._sink.position()
 
     def commit(self, row: Any) -> None:
-        self._sink.commit(row)
+        with guarded(self._sink):
+            self._sink.commit(row)
 
     def sync(self) -> None:
         sync = getattr(self._sink, "sync", None)
         if sync is not None:
-            sync()
+            with guarded(self._sink):
+                sync()
 
     def finish(self) -> None:
-        self._sink.finish()
+        with guarded(self._sink):
+            self._sink.finish()
 
     def abort(self) -> None:
         if self._opened:
-            self._sink.abort()
+            with suppress(Exception):  # whatever ended the run is told; this would only hide it
+                self._sink.abort()
 
 
 class _Keepless:

@@ -26,6 +26,7 @@ from stagerunner.events import Checkpoint, Progress, RunStarted, Summary
 from stagerunner.journal import thawed
 from stagerunner.parts.source import is_stream
 from stagerunner.plan import Plan, PlannedPart
+from stagerunner.seams import point
 
 NO_RESUME = Resume()
 
@@ -75,6 +76,8 @@ class Session:
             return
         self._open.callback(self._release)
         self.delivery.open(beginning.row)
+        if beginning.row is not None:
+            point("resume")
         self.supply = self._make_supply(source)
         self._open.callback(self.supply.close)
         engine = load(plan.engine_target)()
@@ -109,7 +112,7 @@ class Session:
             return GivenRecords(self._records or ())
         if source is None:
             feed = Feed(plan.source.part.target, plan.source.options, plan.run.linger, plan.files)
-            return Stream(feed, self._selector, 2, self._beginning.hash_seed)
+            return Stream(feed, self._selector, Lines(self.tell), self._beginning.hash_seed)
         if getattr(source, "stdin", False):
             return StandardInput(source, self._selector)
         return SourceSplits(source, None if row is None else row["position"])
@@ -180,8 +183,10 @@ class Session:
         journal = self._beginning.journal
         if journal is not None:
             journal.mark("finishing")
+        point("finishing")
         self.delivery.finish()
         self._committed = True
+        point("rename")
         if journal is not None:
             journal.mark("done")
 

@@ -95,12 +95,11 @@ class Fitting:
     def _list(self, node: Node, kind: Any, inside: tuple[Any, ...], hint: Any, path: str) -> Any:
         if not isinstance(node, Sequence):
             raise Unfit(f"must be a list, not {called(node)}", _as_list(node))
-        wanted = _item_hints(kind, inside, len(node.items))
-        if len(wanted) != len(node.items):
+        hints = _item_hints(kind, inside, len(node.items))
+        if len(hints) != len(node.items):
             raise Unfit(f"must be {wanted(hint)}, not of {len(node.items)}")
-        items = [
-            self.fit(item, want, f"{path}[{n}]") for n, (item, want) in enumerate(zip(node.items, wanted, strict=True))
-        ]
+        pairs = enumerate(zip(node.items, hints, strict=True))
+        items = [self.fit(item, item_hint, f"{path}[{index}]") for index, (item, item_hint) in pairs]
         try:
             return kind(items) if kind in (set, frozenset, tuple) else items
         except TypeError:

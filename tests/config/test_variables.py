@@ -25,7 +25,7 @@ def wrong(root):
 
 def test_variables_are_filled_into_texts(filled):
     assert plain(filled("vars: {day: mon}\nx: logs/${vars.day}-*.gz")) == "logs/mon-*.gz"
-    assert plain(filled("x: ['${env:A}/${env:B:-b}', $$5, '$', $${vars.x}]", A="a")) == ["a/b", "$5", "$", "${vars.x}"]
+    assert plain(filled("x: ['${env:A}/${env:B:-b}', $$5, $, '$${x}']", A="a")) == ["a/b", "$5", "$", "${x}"]
 
 
 def test_a_variable_alone_takes_the_type_of_its_value(filled):
@@ -64,9 +64,8 @@ def test_variables_refer_to_variables(filled):
 
 
 def test_a_default_is_for_what_is_unset_or_empty(filled):
-    assert plain(
-        filled("vars: {e: '', n: }\nx: ['${vars.e:-1}', '${vars.n:-2}', '${env:E:-3}', '${vars.no:-}']", E="")
-    ) == [*(1, 2, 3, "")]
+    text = "vars: {e: '', n: }\nx: ['${vars.e:-1}', '${vars.n:-2}', '${env:E:-3}', '${vars.no:-}']"
+    assert plain(filled(text, E="")) == [1, 2, 3, ""]
 
 
 def test_secrets_are_kept_apart(root):
@@ -110,9 +109,8 @@ def test_a_mistake_in_a_variable_is_told_there_only(wrong):
 
 
 def test_a_list_cannot_stand_inside_a_text(wrong):
-    assert wrong("vars: {a: [1]}\nx: b${vars.a}") == [
-        "2:4 x: ${vars.a} is no single value, so it can't stand inside a text"
-    ]
+    (mistake,) = wrong("vars: {a: [1]}\nx: b${vars.a}")
+    assert mistake == "2:4 x: ${vars.a} is no single value, so it can't stand inside a text"
 
 
 def test_a_few_lines_cannot_make_an_endless_config(wrong):

@@ -94,7 +94,7 @@ def test_values_that_fit(values, hint, text, value):
         (Even, "3", "x is no even: 3 is odd", ""),
         (Even, "crash", "x is no even: Even.parse raised KeyError: 'crash'", ""),
         (datetime.date, "soon", "x must be a date, not the text 'soon'", ""),
-        (Callable[[], int], "a", "x has a type that no config can say: Callable", ""),
+        (Callable[[], int], "a", "x must be Callable, not the text 'a'", ""),
     ],
 )
 def test_values_that_do_not_fit(wrong, hint, text, message, fix):

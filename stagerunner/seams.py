@@ -1,0 +1,52 @@
+"""Points at which a test may have this process killed, to prove that nothing is lost there. Off unless asked for.
+
+`STAGERUNNER_KILL_AT=name:n` kills the process with SIGKILL when it reaches the point `name` for the n-th time;
+`STAGERUNNER_KILL_LOG=path` has the name appended to a file before, so that a point that is never reached shows.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+POINTS = (
+    "accept",
+    "deliver",
+    "sink written",
+    "commit",
+    "barrier",
+    "halving",
+    "conviction",
+    "finishing",
+    "rename",
+    "resume",
+    "restart",
+    "torn frame",
+    "flush",
+)
+
+_name, _, _count = os.environ.get("STAGERUNNER_KILL_AT", "").partition(":")
+_left = int(_count or 1)
+
+
+def reached(name: str) -> bool:
+    """Whether this is the moment to die; the log says so."""
+    global _left
+    if name != _name:
+        return False
+    _left -= 1
+    if _left == 0 and "STAGERUNNER_KILL_LOG" in os.environ:
+        log = os.open(os.environ["STAGERUNNER_KILL_LOG"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        os.write(log, f"{name}\n".encode())
+        os.close(log)
+    return _left == 0
+
+
+def point(name: str) -> None:
+    """Die here, if that is asked for."""
+    if _name and reached(name):
+        die()
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)

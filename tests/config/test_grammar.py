@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import pytest
+
+from stagerunner.nodes import plain
+
+EXAMPLE = """\
+version: 1
+vars: {day: "*"}
+plugins: [./my_stages.py]
+source: {use: lines, with: {path: "logs/access-${vars.day}.log.gz"}, on_error: dead_letter}
+stages:
+  - text.strip
+  - use: parse
+    with: {preset: combined}
+    workers: 2
+    on_error: dead_letter
+  - use: anonymize
+    name: hide-people
+    with: {fields: [ip, user], salt: "${secret:LOG_SALT:-pepper}"}
+    workers: 4
+  - use: ./my_stages.py:enrich
+    retry: {attempts: 3, delay: 200ms}
+    timeout: 5s
+sink: {use: jsonl, with: {path: out/clean.jsonl.gz}}
+dead_letter: out/failed.jsonl
+tests:
+  - name: the address is gone, the status stays
+    stages: hide-people
+    given: [{ip: 1.2.3.4, user: amy, status: 200}]
+"""
+
+
+def test_a_whole_config(config):
+    found = config(EXAMPLE)
+    assert [stage.name for stage in found.stages] == ["text-strip", "parse", "hide-people", "enrich"]
+    assert [stage.settings.workers for stage in found.stages] == [1, 2, 4, 1]
+    assert found.source.options.get("path").text == "logs/access-*.log.gz"
+    assert found.source.settings.on_error == "dead_letter"
+    assert (found.sink.use.text, found.dead_letter.text) == ("jsonl", "out/failed.jsonl")
+    assert [plugin.text for plugin in found.plugins] == ["./my_stages.py"]
+    assert plain(found.tests)[0]["stages"] == "hide-people"
+
+
+def test_name_and_description(config):
+    found = config("version: 1\nstages: []\nname: 404\ndescription: what it is")
+    assert (found.name, found.description) == ("404", "what it is")
+
+
+def test_null_is_the_same_as_leaving_out(config):
+    found = config("version: 1\nstages: []\nsource:\nsink:\ndead_letter:\nplugins:\nvars:\ntests:\nrun:\n")
+    assert (found.source, found.sink, found.dead_letter, found.plugins, found.tests) == (None, None, None, (), None)
+
+
+def test_version_and_stages_are_required_at_the_mapping(wrong):
+    assert wrong("name: a") == [
+        "1:1 version: `version:` is missing | add `version: 1`",
+        "1:1 stages: `stages:` is missing | add `stages:` and a list; `stages: []` copies",
+    ]
+
+
+@pytest.mark.parametrize("version", ["2", "'2'", "1.0", "one"])
+def test_the_version_is_one(wrong, version):
+    (mistake,) = wrong(f"version: {version}\nstages: []")
+    assert mistake.startswith("1:10 version: version must be 1, not the ")
+
+
+@pytest.mark.parametrize(
+    ("line", "mistake"),
+    [
+        ("stage: []", "3:1 stage: unknown key 'stage' | did you mean 'stages'?"),
+        ("plugins: a.py", "3:10 plugins: plugins must be a list, not the text 'a.py' | write [a.py]"),
+        ("plugins: [a, [b]]", "3:14 plugins[1]: plugins[1] must be text, not a list"),
+        ("vars: [a]", "3:7 vars: vars must be a mapping, not a list"),
+        ("tests: {}", "3:8 tests: tests must be a list, not a mapping"),
+        ("dead_letter: [a]", "3:14 dead_letter: dead_letter must be text, not a list"),
+        ("name: [a]", "3:7 name: name must be text, not a list"),
+        ("source: [a]", "3:9 source: source must be text or a mapping with `use:`, not a list"),
+    ],
+)
+def test_wrong_top_level_keys(wrong, line, mistake):
+    assert wrong(f"version: 1\nstages: []\n{line}") == [mistake]
+
+
+def test_stages_are_a_list(wrong):
+    assert wrong("version: 1\nstages: a") == [
+        "2:9 stages: stages must be a list, not the text 'a' | write `- use: NAME` for each; `stages: []` copies"
+    ]
+
+
+def test_dead_letters_need_a_place_to_go(wrong, config):
+    text = "version: 1\nstages:\n- use: a\n  on_error: dead_letter"
+    assert wrong(text) == [
+        "4:3 stages[0].on_error: dead letters have nowhere to go: there is no `dead_letter:`"
+        " | add `dead_letter: PATH` at the top level"
+    ]
+    assert config(text, sets=["dead_letter=d.jsonl"]).dead_letter.text == "d.jsonl"
+
+
+def test_every_mistake_is_told_in_order_of_lines(wrong):
+    found = wrong("stages:\n- {use: a, wrkers: 2}\nnaem: x\nversion: 3\n")
+    assert [mistake.split(" ")[0] for mistake in found] == ["2:12", "3:1", "4:10"]

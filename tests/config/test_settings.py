@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import pytest
+
+from stagerunner.config.model import Retry, Run, Settings
+from stagerunner.config.read import read_config
+from stagerunner.config.settings import STAGE_SETTINGS
+from stagerunner.options import RUNNER_SETTINGS
+
+
+@pytest.fixture
+def setting(config):
+    """The settings of a stage."""
+    return lambda text: config(f"version: 1\nstages:\n- use: a\n  {text}").stages[0].settings
+
+
+@pytest.fixture
+def run(config):
+    return lambda text: config(f"version: 1\nstages: []\nrun: {text}").run
+
+
+def test_options_know_every_setting_by_name():
+    assert set(STAGE_SETTINGS) == RUNNER_SETTINGS
+
+
+def test_a_silent_file_has_the_defaults(setting, run):
+    assert setting("with: {}") == Settings()
+    assert run("{}") == Run()
+
+
+def test_every_setting(setting):
+    assert setting("workers: 4").workers == 4
+    assert setting("batch: 100").batch == 100
+    assert setting("concurrency: 3").concurrency == 3
+    assert setting("timeout: 5s").timeout == 5
+    assert setting("rate: 120/m").rate == 2
+    assert setting("start_timeout: 2m").start_timeout == 120
+    assert setting("on_error: skip").on_error == "skip"
+    assert setting("max_errors: 0").max_errors == 0
+    assert setting("max_memory: 1GiB").max_memory == 2**30
+    assert setting("env: {A: b, N: 010}").env == (("A", "b"), ("N", "010"))
+    assert setting("resources: {gpu: 1}").resources.get("gpu").value == 1
+
+
+def test_retry_is_the_attempts_or_all_of_it(setting):
+    assert setting("retry: 3").retry == Retry(attempts=3)
+    assert setting("retry: {attempts: 3, delay: 1s, factor: 1.5, max: 1m}").retry == Retry(3, 1, 1.5, 60)
+
+
+def test_null_unsets_what_has_no_default(setting):
+    assert setting("timeout: null") == setting("rate: null") == setting("max_errors: null") == Settings()
+
+
+def test_a_variable_can_be_a_number(config):
+    found = config('version: 1\nvars: {n: 4}\nstages: [{use: a, workers: "${vars.n}"}]')
+    assert found.stages[0].settings.workers == 4
+
+
+def test_every_key_of_run(run):
+    assert run("{frame: 100}").frame == 100
+    assert run("{frame: auto}").frame is None
+    assert run("{window: 1MiB, max_record: 2MiB, max_growth: 3MiB}") == Run(
+        window=2**20, max_record=2**21, max_growth=3 * 2**20
+    )
+    assert run("{linger: 1s, grace: 2s, checkpoint: 3s}") == Run(linger=1, grace=2, checkpoint=3)
+    assert run("{durability: power, fuse: auto}") == Run(durability="power", fuse="auto")
+
+
+def test_an_engine_is_a_name_or_a_name_with_options(run):
+    assert run("{engine: inline}").engine == "inline"
+    found = run("{engine: {use: ray, with: {cpus: 4}}}")
+    assert (found.engine, found.engine_options.get("cpus").value, found.engine_mark.column) == ("ray", 4, 15)
+
+
+def test_a_journal_comes_with_the_folder_it_stands_against(config, run, tmp_path):
+    assert (run("{journal: off}").journal, run("{journal: off}").journal_base) == ("off", None)
+    file = tmp_path / "a.yaml"
+    file.write_text("version: 1\nstages: []\nrun: {journal: j.db}")
+    assert (read_config(file).run.journal, read_config(file).run.journal_base) == ("j.db", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "mistake"),
+    [
+        ("workers: 0", "4:12 stages[0].workers: workers must be at least 1"),
+        ("name: Big", "4:9 stages[0].name: name must be small letters, digits and dashes, not the text 'Big'"),
+        ("retry: 0", "4:10 stages[0].retry: retry must be at least 1"),
+        ("retry: {dely: 1s}", "4:11 stages[0].retry.dely: unknown key 'dely' | did you mean 'delay'?"),
+        (
+            "retry: [1]",
+            "4:10 stages[0].retry: retry must be a mapping, not a list | it takes attempts, delay, factor, max",
+        ),
+        ("rate: 5", "4:9 stages[0].rate: rate must be a rate, not the number 5 | write 50/s, 100/m or 10/500ms"),
+        ("env: [A]", "4:8 stages[0].env: env must be a mapping, not a list"),
+        ("env: {A: [b]}", "4:12 stages[0].env.A: A must be text, not a list"),
+    ],
+)
+def test_wrong_settings(wrong, text, mistake):
+    assert wrong(f"version: 1\nstages:\n- use: a\n  {text}") == [mistake]
+
+
+@pytest.mark.parametrize(
+    ("text", "mistake"),
+    [
+        ("{frame: 0}", "3:14 run.frame: frame must be at least 1"),
+        ("{windwo: 1MB}", "3:7 run.windwo: unknown key 'windwo' | did you mean 'window'?"),
+        ("{fuse: on}", "3:13 run.fuse: fuse must be off or auto, not the text 'on'"),
+        ("{engine: {with: {}}}", "3:15 run.engine: engine needs `use:` | write its name, or {use: NAME, with: {…}}"),
+    ],
+)
+def test_wrong_keys_of_run(wrong, text, mistake):
+    assert wrong(f"version: 1\nstages: []\nrun: {text}") == [mistake]

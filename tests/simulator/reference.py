@@ -1,0 +1,128 @@
+"""What must come out: the chain evaluated record by record, in one place, with nothing in between."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from simulator.behaviour import CALLS, Died, Flaw, Memory, flush, form_of
+from simulator.scenario import Scenario
+from stagerunner.delivery.books import Books
+from stagerunner.records import SOURCE, Counts
+
+Letter = tuple[str, str, int, int, str]
+"""(stage, name of the origin, number of the record there, record as the stage got it, type)."""
+
+
+@dataclass(slots=True)
+class Expected:
+    """The output, the dead letters, the books; `fatal`: the run fails. `stopped`: a stage needed no more.
+
+    hopeless: some record kills whoever decodes it, so the run may end early.
+    """
+
+    output: list[int] = field(default_factory=list)
+    letters: Counter[Letter] = field(default_factory=Counter)
+    books: Books = field(default_factory=lambda: Books(0, sink=True))
+    fatal: bool = False
+    stopped: bool = False
+    hopeless: bool = False
+
+
+class _Fatal(Exception):
+    pass
+
+
+class Reference:
+    """One sequential evaluation."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._scenario = scenario
+        self._stages = scenario.stages
+        self._memories = [Memory() for _ in self._stages]
+        self._stop = -1
+        self._counts: list[Counts] = []
+        self._letters: list[tuple[int, int, str]] = []
+        self.found = Expected(books=Books(len(self._stages), sink=True))
+
+    def evaluate(self) -> Expected:
+        try:
+            self._read()
+            self._flush()
+        except _Fatal:
+            self.found.fatal = True
+        self.found.stopped = self._stop >= 0
+        return self.found
+
+    def _read(self) -> None:
+        for number, value in enumerate(self._scenario.values[: self._scenario.limit]):
+            if self._scenario.readable(value):
+                self._counts = [Counts(SOURCE, taken=1, out=1)]
+                self._follow([value], 0, "", number)
+            else:
+                self._malformed(number, value)
+            if self._stop >= 0:
+                return
+
+    def _malformed(self, number: int, value: int) -> None:
+        policy = self._scenario.on_error
+        if policy == "fail":
+            raise _Fatal
+        skipped = int(policy == "skip")
+        self.found.books.add([Counts(SOURCE, taken=1, skipped=skipped, dead=1 - skipped)])
+        if not skipped:
+            self.found.letters["source", "", number, value, "Malformed"] += 1
+
+    def _flush(self) -> None:
+        for index, stage in enumerate(self._stages):
+            if not form_of(stage).flushes or index <= self._stop:
+                continue
+            for number, value in enumerate(flush(stage, self._memories[index])):
+                self._counts = [Counts(index, created=1, out=1)]
+                self._follow([value], index + 1, f"flush of {stage.kind}-{index}", number)
+                if self._stop > index:
+                    break
+
+    def _follow(self, values: list[int], start: int, origin: str, number: int) -> None:
+        """One source record through the stages. If one of them fails the run, nothing of the record counts."""
+        self._letters = []
+        for index in range(start, len(self._stages)):
+            values = self._pass(index, values)
+        self.found.output += values
+        self._counts.append(Counts(len(self._stages), taken=len(values), out=len(values)))
+        self.found.books.add(self._counts)
+        for index, value, kind in self._letters:
+            self.found.letters[f"{self._stages[index].kind}-{index}", origin, number, value, kind] += 1
+
+    def _pass(self, index: int, values: list[int]) -> list[int]:
+        stage, memory = self._stages[index], self._memories[index]
+        counts, out = Counts(index, taken=len(values)), list[int]()
+        self._counts.append(counts)
+        for place, value in enumerate(values):
+            self.found.hopeless |= stage.kind == "murky" and stage.meets(value)
+            found = self._call(index, value, counts)
+            if found is not None:
+                counts.created += max(0, len(found) - 1)
+                counts.filtered += not found
+                out += found
+            if memory.enough:
+                memory.enough = False
+                self._stop = index if self._stop < 0 else self._stop
+                counts.filtered += len(values) - place - 1
+                break
+        counts.out = len(out)
+        return out
+
+    def _call(self, index: int, value: int, counts: Counts) -> list[int] | None:
+        stage = self._stages[index]
+        try:
+            return CALLS[stage.kind](stage, self._memories[index], value)
+        except (Flaw, Died) as failure:
+            if stage.on_error == "fail":
+                raise _Fatal from None
+            if stage.on_error == "skip":
+                counts.skipped += 1
+            else:
+                counts.dead += 1
+                self._letters.append((index, value, "Killed" if isinstance(failure, Died) else "Flaw"))
+            return None

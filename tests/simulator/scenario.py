@@ -1,0 +1,154 @@
+"""A scenario: everything about a run that a seed decides beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from simulator.behaviour import FORMS, PRIME, Behaviour, form_of
+from stagerunner.config.model import Run, Settings
+from stagerunner.evaluate.work import Work
+from stagerunner.parts.base import Part
+from stagerunner.plan import Plan, PlannedPart, PlannedStage
+
+HARMLESS = ("add", "add", "drop", "grow", "grow", "fail", "number", "sum", "hoard")
+DEADLY = ("poison", "poison", "heavy")
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A chain, its source, and what is going to happen to it.
+
+    values: the source's records. lengths: records per split. hint: whether splits say how many records they hold
+    ("exact", "over", "none"). malformed: every so many-th value can't be read, 0: none.
+    frame, window, least: the window's settings; least None: the real ones. capacity: bytes of a pipe.
+    kills: most deaths by outsiders, and how likely one is at a move. crashes: for each life of the parent that
+    ends early, ("step" or "disk", how many of them it has). drains: the life that is asked to stop in good order.
+    fine: workers can be stopped between two records. burst: most moves of one worker in a row.
+    """
+
+    seed: int
+    stages: tuple[Behaviour, ...]
+    values: tuple[int, ...]
+    lengths: tuple[int, ...]
+    hint: str
+    malformed: int
+    on_error: str
+    limit: int | None
+    frame: int | None
+    window: int
+    least: tuple[int, int] | None
+    capacity: int
+    keeps: str
+    kills: tuple[int, float]
+    crashes: tuple[tuple[str, int], ...]
+    drains: int
+    checkpoints: float
+    fine: bool
+    burst: int
+
+    @property
+    def resumable(self) -> bool:
+        """Whether the parent may die: every state can be had again."""
+        return all(form_of(stage).snapshots or not form_of(stage).state for stage in self.stages)
+
+    def readable(self, value: int) -> bool:
+        return not self.malformed or value % self.malformed != 0
+
+    def plan(self) -> Plan:
+        """The plan a real run of this chain would have."""
+        return Plan(
+            "simulated",
+            tuple(_planned(index, stage) for index, stage in enumerate(self.stages)),
+            sink=PlannedPart("sink", "sink", Part("sink", "sink", ""), {}, Settings()),
+            run=Run(frame=self.frame, window=self.window),
+            limit=self.limit,
+        )
+
+    def splits(self) -> Iterator[tuple[int, int]]:
+        """First and last (exclusive) record of each split."""
+        start, number = 0, 0
+        while start < len(self.values):
+            stop = min(len(self.values), start + self.lengths[number % len(self.lengths)])
+            yield start, stop
+            start, number = stop, number + 1
+
+
+def _planned(index: int, stage: Behaviour) -> PlannedStage:
+    name = f"{stage.kind}-{index}"
+    settings = Settings(workers=stage.workers, on_error=stage.on_error)  # type: ignore[arg-type]
+    work = Work(index, name, "", form_of(stage), on_error=stage.on_error)
+    return PlannedStage(stage.kind, work, settings, Part("stage", name, ""))
+
+
+class Dice:
+    """A random generator with the few throws that scenarios need."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed).random
+
+    def upto(self, most: int) -> int:
+        """0 ≤ n ≤ most."""
+        return int(self.random() * (most + 1))
+
+    def one_of(self, choices: Any) -> Any:
+        return choices[int(self.random() * len(choices))]
+
+    def hits(self, chance: float) -> bool:
+        return self.random() < chance
+
+
+def draw(seed: int) -> Scenario:
+    """The scenario of a seed."""
+    dice = Dice(seed)
+    deadly = dice.hits(0.3)
+    stages = tuple(_stage(dice, deadly) for _ in range(1 + dice.upto(4)))
+    resumable = all(stage.kind != "forgetful" for stage in stages)
+    return Scenario(
+        seed=seed,
+        stages=stages,
+        values=tuple(dice.upto(PRIME - 1) for _ in range(dice.upto(dice.one_of((8, 24, 40))))),
+        lengths=tuple(dice.upto(dice.one_of((2, 6, 12))) for _ in range(5)) + (1,),
+        hint=dice.one_of(("exact", "over", "none")),
+        malformed=dice.one_of((0, 0, 0, 0, 7)),
+        on_error=dice.one_of(("skip", "dead_letter", "dead_letter", "fail")),
+        limit=dice.upto(30) if dice.hits(0.2) else None,
+        frame=dice.one_of((1, 2, 4, 8, None)),
+        window=dice.one_of((20, 60, 200, 1000)),
+        least=dice.one_of((None, (2, 1), (3, 8))),
+        capacity=dice.one_of((1, 10, 30, 200)),
+        keeps=dice.one_of(("truncate", "truncate", "transaction")),
+        kills=(dice.one_of((0, 1, 2, 5)), dice.one_of((0.003, 0.02, 0.1))),
+        crashes=tuple(_crash(dice) for _ in range(dice.one_of((0, 0, 1, 3)))) if resumable else (),
+        drains=dice.one_of((-1, -1, -1, 0, 1)) if resumable else -1,
+        checkpoints=dice.one_of((0.0, 0.05, 0.3)),
+        fine=dice.hits(0.3),
+        burst=dice.one_of((1, 4, 20)),
+    )
+
+
+def _crash(dice: Dice) -> tuple[str, int]:
+    return ("step", 1 + dice.upto(60)) if dice.hits(0.4) else ("disk", 1 + dice.upto(40))
+
+
+def _stage(dice: Dice, deadly: bool) -> Behaviour:
+    kind = dice.one_of(HARMLESS)
+    if deadly and dice.hits(0.4):
+        kind = dice.one_of(DEADLY)
+    elif dice.hits(0.1):
+        kind = dice.one_of(("take", "take", "forgetful"))
+    elif dice.hits(0.01):
+        kind = "murky"
+    modulus = dice.one_of((11, 23)) if kind in ("poison", "murky") else dice.one_of((2, 5, 13))
+    return Behaviour(
+        kind=kind,
+        modulus=modulus,
+        rest=dice.upto(modulus - 1),
+        count=1 + dice.upto(8),
+        workers=1 if kind in FORMS else 1 + dice.upto(3),
+        on_error=dice.one_of(("skip", "dead_letter", "dead_letter", "dead_letter", "fail")),
+        piece=dice.one_of((1, 3, 8)),
+        watched=dice.hits(0.1),
+    )
