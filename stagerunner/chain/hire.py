@@ -19,7 +19,8 @@ class Hire:
     source: what to read splits with (first group only; None: records come as they are). sink: what to encode with
     (last group only; None: records go back as they are). ends: the number of stages, the sink's index.
     slots: the numbers of its meter slots, one per stage, at least one. slot_count: how many the page has.
-    snapshots: stage → what `restore` is given. limit: bytes of the largest frame. start_timeout: seconds for setup. max_memory: bytes.
+    snapshots: stage → what `restore` is given. limit: bytes of the largest frame. start_timeout: seconds for setup.
+    max_memory: bytes a worker may hold.
     watch: a record is under suspicion: say at each call which one it is, and don't overlap frames.
     """
 

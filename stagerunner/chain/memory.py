@@ -1,4 +1,4 @@
-"""How much memory a process has, and whether the kernel has killed for want of it. Linux; elsewhere nothing is known."""
+"""How much memory a process has, and whether the kernel has killed for want of it. Nothing is known but on Linux."""
 
 from __future__ import annotations
 

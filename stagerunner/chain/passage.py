@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stagerunner.chain.frames import Header, Notes
-from stagerunner.records import Batch, Counts
+from stagerunner.evaluate.work import Work
+from stagerunner.records import Batch, Counts, Failure
+from stagerunner.window.suspects import WHOLE
 
 
 class Passage:
@@ -59,3 +61,23 @@ def cut(batch: Batch, size: int) -> Iterator[Batch]:
         origins = batch.origins and batch.origins[start:stop]
         yield Batch(batch.records[start:stop], first, last, origins, failures)
         start, first = stop, last
+
+
+def sentence_on(notes: Notes, works: tuple[Work, ...], first: int) -> tuple[str, str] | None:
+    """The conviction that forbids to decode this frame, if there is one; it then stands for one source record."""
+    if not notes.convicted or not works:
+        return None
+    return notes.convicted.get((works[0].index, first, WHOLE))
+
+
+def undecoded(header: Header, notes: Notes, work: Work, kind: str, message: str) -> tuple[Batch, Counts]:
+    """A failure for each record of a frame that kills whoever decodes it, and the line for the books."""
+    count = header.records
+    text = "a record that can't be decoded"
+    lost = [
+        Failure(work.index, header.first, ordinal, kind, message, work.on_error, text=text) for ordinal in range(count)
+    ]
+    skipped = count if work.on_error == "skip" else 0
+    last = header.first if work.on_error == "fail" else header.last
+    batch = Batch([], header.first, last, [], [*notes.failures, *lost])
+    return batch, Counts(work.index, taken=count, skipped=skipped, dead=count - skipped)

@@ -23,7 +23,7 @@ from stagerunner.chain.frames import (
 )
 from stagerunner.chain.hire import Hire
 from stagerunner.chain.meters import CODING, FLUSHING, SETTING_UP, TAKEN, WAITING, WORK, Page, Slot
-from stagerunner.chain.passage import Passage, cut
+from stagerunner.chain.passage import Passage, cut, sentence_on, undecoded
 from stagerunner.evaluate.ends import Reading, Writing
 from stagerunner.evaluate.evaluator import Evaluator, make
 from stagerunner.evaluate.loading import load
@@ -143,8 +143,12 @@ class Station:
             self.passage.tally.extend(batch.counts)
             batch.counts = []
             return batch
-        records = pickle.loads(body)
-        return Batch(records, header.first, header.last, notes.origins, notes.failures)
+        sentence = sentence_on(notes, self._hire.works, header.first)
+        if sentence is not None:
+            batch, counts = undecoded(header, notes, self._hire.works[0], *sentence)
+            self.passage.tally.append(counts)
+            return batch
+        return Batch(pickle.loads(body), header.first, header.last, notes.origins, notes.failures)
 
     def _read(self, header: Header, body: memoryview) -> Batch:
         """Records of a split: read by the source, or as they came."""

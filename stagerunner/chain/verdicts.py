@@ -43,7 +43,9 @@ def trouble_of(hire: Hire, page: Page, pid: int, how: str, *, overdue: bool = Fa
     """What a worker's slots say about it: the record it was at, or at least the frame it had in hand."""
     at = max(range(len(hire.slots)), key=lambda n: _telling(page.slot(hire.slots[n]).words))
     words = page.slot(hire.slots[at]).words
-    holding, inside = words[STATE] in (WORKING, CODING, FLUSHING), words[RECORD] > 0
+    # What the first group decodes is a whole split: no part of it could be sent alone.
+    holding = words[STATE] in (WORKING, FLUSHING) or (words[STATE] == CODING and not hire.first)
+    inside = words[RECORD] > 0
     return Trouble(
         stage=hire.names[at] if hire.names else "copy",
         worker=hire.number,

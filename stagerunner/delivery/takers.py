@@ -123,7 +123,10 @@ class CallerTaker(_Keepless):
 
     def take(self, body: memoryview, records: int) -> None:
         if records:
-            self.waiting.append(pickle.loads(body))
+            try:
+                self.waiting.append(pickle.loads(body))
+            except Exception as error:
+                raise RunFailed(f"a result can't be unpickled here: {type(error).__name__}: {error}") from None
 
     def full(self) -> bool:
         return len(self.waiting) > 1

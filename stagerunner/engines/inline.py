@@ -16,10 +16,13 @@ from dataclasses import replace
 from typing import Any
 
 from stagerunner.chain.frames import Frame, Header
-from stagerunner.chain.groups import Group, groups_of, hires, slots_of
-from stagerunner.chain.meters import Page, create
+from stagerunner.chain.groups import groups_of, hires, slots_of
+from stagerunner.chain.hire import Hire
+from stagerunner.chain.meters import SINCE, Page, create
+from stagerunner.chain.processes import how_ended
 from stagerunner.chain.station import Station
 from stagerunner.chain.transport import Ready, Transport, Trouble
+from stagerunner.chain.verdicts import trouble_of
 from stagerunner.chain.worker import call_hooks, describe
 from stagerunner.parts.files import know
 from stagerunner.plan import Plan
@@ -36,19 +39,24 @@ class InlineTransport:
         self._page = Page(self._meters, slots_of(self._groups))
         self._stations: list[Station] = []
         self._queue: deque[Frame] = deque()
-        self._current: Iterator[Frame] = iter(())
+        self._hires: list[Hire] = []
+        self._teardown: list[str] = []
         self._open = ExitStack()
+        self._open.enter_context(redirect_stdout(sys.stderr))
+        self._open.callback(_restore_environment, dict(os.environ))
         self.ready: Ready | None = None
         self.ended = False
         self.trouble: Trouble | None = None
 
     def start(self, epoch: int, snapshots: dict[int, Any], *, careful: bool = False) -> None:
         know(self._plan.files)
-        self._open.enter_context(redirect_stdout(sys.stderr))
-        self._open.callback(_restore_environment, dict(os.environ))
         self._page.clear()
+        self._stations.clear()
+        self._queue.clear()
+        self.ended, self.trouble = False, None
         errors = []
-        for hire in hires(self._plan, self._groups, epoch, snapshots):
+        self._hires = list(hires(self._plan, self._groups, epoch, snapshots, careful=careful))
+        for hire in self._hires:
             os.environ.update(dict(hire.env))
             station = Station(hire, self._page)
             self._stations.append(station)
@@ -72,11 +80,27 @@ class InlineTransport:
             return
         frame = self._queue.popleft()
         if frame.header.kind != END:
-            yield from self._through(frame, 0)
+            try:
+                yield from self._through(frame, 0)
+            except Exception as error:
+                self.trouble = self._trouble(error)
             return
-        for station in self._stations:
-            station.close()
+        for station, hire in zip(self._stations, self._hires, strict=True):
+            self._close(station, hire)
         self.ended = True
+
+    def _close(self, station: Station, hire: Hire) -> None:
+        try:
+            station.close()
+            call_hooks(hire.stopping_hooks, hire)
+        except BaseException as error:
+            self._teardown.append(f"{hire.label}: {describe(error)}")
+
+    def _trouble(self, error: Exception) -> Trouble:
+        """What would have ended a worker: a record that can't be decoded."""
+        print(describe(error), file=sys.stderr)
+        at = max(range(len(self._hires)), key=lambda place: self._page.slot(self._hires[place].slots[0]).words[SINCE])
+        return trouble_of(self._hires[at], self._page, os.getpid(), how_ended(1))
 
     def _through(self, frame: Frame, place: int) -> Iterator[Frame]:
         if place == len(self._stations):
@@ -100,7 +124,7 @@ class InlineTransport:
         return [(index, w[4], w[5], w[6], w[7], 1) for index, w in enumerate(words)]
 
     def teardown_failures(self) -> list[str]:
-        return []
+        return self._teardown
 
     def close(self) -> None:
         self._stations.clear()
@@ -128,6 +152,3 @@ class InlineEngine:
         hash_seed: str | None,
     ) -> Transport:
         return InlineTransport(plan)
-
-
-__all__ = ["Group", "InlineEngine", "InlineTransport"]

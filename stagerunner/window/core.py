@@ -23,7 +23,7 @@ from typing import Any
 
 from stagerunner.records import TO_THE_END, Conviction
 from stagerunner.window.kinds import BARRIER, DATA, FLUSH
-from stagerunner.window.suspects import Inspection
+from stagerunner.window.suspects import WHOLE, Inspection
 
 
 class Verdict(Enum):
@@ -272,7 +272,8 @@ class Window:
 
     def _resend(self, kept: Kept, inspection: Inspection | None) -> None:
         """The part taken already (for its counts, or for the state it leaves), then what is still to be taken."""
-        cuts = sorted(inspection.cuts) if inspection is not None else []
+        edges = {edge for _, record, ordinal in kept.convicted if ordinal == WHOLE for edge in (record, record + 1)}
+        cuts = sorted(edges | (inspection.cuts if inspection is not None else set()))
         marked = inspection is not None
         if kept.done:
             self._send_cut(kept, 0, kept.end, cuts, Verdict.DROP, marked)

@@ -14,6 +14,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+WHOLE = -1
+"""As the ordinal of a conviction: all that has become of the source record."""
+
 STRIKES = 2
 """Deaths alone after which a record is convicted: one might be an outsider's doing."""
 
@@ -51,7 +54,11 @@ class Inspection:
 
 @dataclass(frozen=True, slots=True)
 class Convicted:
-    """A conviction: (stage, source record, ordinal) of a split, and its failure."""
+    """A conviction: (stage, source record, ordinal) of a split, and its failure.
+
+    The ordinal is WHOLE where the death fell outside any call: whatever became of that source record is not even to
+    be decoded.
+    """
 
     split: int
     record: tuple[int, int, int]
@@ -94,12 +101,13 @@ class Suspects:
             self._fruitless = 0
             return None
         key = (blame.split, record)
-        self._strikes[key] = self._strikes.get(key, 0) + 1
+        strikes = self._strikes[key] = self._strikes.get(key, 0) + 1
+        if strikes > STRIKES:
+            return None  # convicted already, and it still kills: more of the same is no progress
         self._fruitless = 0
-        if self._strikes[key] < STRIKES:
+        if strikes < STRIKES:
             return None
-        del self._strikes[key]
-        return Convicted(blame.split, (blame.stage, record, max(0, blame.ordinal)), blame.type, blame.message)
+        return Convicted(blame.split, (blame.stage, record, blame.ordinal), blame.type, blame.message)
 
     def _narrow(self, blame: Blame) -> bool:
         """One look closer at the split: mark it, then single the record out, or halve the frame."""

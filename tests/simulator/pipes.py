@@ -31,12 +31,12 @@ class Parcel:
 class Pipe:
     """One writer, one reader, `capacity` bytes in between. What is put waits at the writer until it is written."""
 
-    __slots__ = ("_capacity", "_put", "_queue", "_read", "_written", "reader_gone", "writer_gone")
+    __slots__ = ("_capacity", "_put", "_queue", "_read", "_written", "fills", "reader_gone", "writer_gone")
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._queue: deque[tuple[int, Parcel]] = deque()
-        self._put = self._written = self._read = 0
+        self._put = self._written = self._read = self.fills = 0
         self.reader_gone = self.writer_gone = False
 
     def put(self, parcel: Parcel) -> None:
@@ -60,6 +60,7 @@ class Pipe:
         if self._read == self._written:
             return False
         self._read = self._written
+        self.fills += 1
         return True
 
     def take(self) -> Parcel | None:

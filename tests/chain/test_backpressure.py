@@ -1,0 +1,102 @@
+"""Whatever is slow, no more than the window is on its way."""
+
+from __future__ import annotations
+
+from itertools import count
+
+import pytest
+
+RECORD = b"x" * 10_000
+WINDOW = 2**20
+SPARE = 2**19
+"""Bytes beyond the window: a split that was admitted with room for its first byte, and what the caller holds."""
+
+
+def counted(pulled: list[int]):
+    for _ in count():
+        pulled[0] += 1
+        yield RECORD
+
+
+@pytest.mark.parametrize("engine", ["inline", "process"])
+def test_a_slow_caller_holds_up_the_source(project, engine):
+    pulled, most = [0], 0
+    run = {"window": WINDOW, "frame": 10, "engine": engine}
+
+    with project.results("same", "same", records=counted(pulled), run=run) as results:
+        for taken in range(1, 1000):
+            next(results)
+            most = max(most, pulled[0] - taken)
+
+    assert most * len(RECORD) <= WINDOW + SPARE
+
+
+def test_a_slow_stage_holds_up_the_source(project):
+    project.plugin("""
+        @stage
+        def gate(record):
+            wait_for("open")
+            return record
+    """)
+    pulled = [0]
+
+    with project.results("same", "gate", records=counted(pulled), run={"window": WINDOW, "frame": 10}) as results:
+        session = results._session
+        while session.loop.window.room():
+            session.step(0.01)
+        for _ in range(20):
+            session.step(0.01)
+        (project / "open").touch()
+        next(results)
+
+    assert pulled[0] * len(RECORD) <= WINDOW + SPARE
+
+
+def test_results_that_grow_are_bounded_by_pipes_and_pieces(project):
+    project.plugin("""
+        @stage
+        def grow(record):
+            for number in range(100):
+                yield bytes(10_000)
+    """)
+    most = 0
+
+    with project.results("grow", records=range(200), run={"window": WINDOW, "frame": 200}) as results:
+        for _ in range(2000):
+            next(results)
+            waiting = results._taker.waiting
+            most = max(most, sum(len(records) for records in waiting) * 10_000)
+
+    assert most <= 16 * 2**20
+
+
+def test_standard_input_is_not_read_ahead_of_a_slow_stage(project):
+    project.plugin("""
+        @stage
+        def gate(record):
+            wait_for("open")
+            return record
+    """)
+    project.config("gate", run={"window": "256KiB"})
+    line = b"x" * 999 + b"\n"
+
+    with project.start("run", "chain.yaml", "-q", stdin=-1) as process:
+        sent = fill(process.stdin, line)
+        (project / "open").touch()
+        out, _ = process.communicate(timeout=30)
+
+    assert sent <= 4 * 2**20
+    assert out.count(b"\n") == out.count(line) == sent // len(line)
+
+
+def fill(pipe, line: bytes) -> int:
+    """Write whole lines until the reader has taken nothing more for half a second; how many bytes."""
+    import os
+    import select
+
+    sent = 0
+    os.set_blocking(pipe.fileno(), False)
+    while select.select([], [pipe], [], 0.5)[1]:
+        sent += os.write(pipe.fileno(), line * (4096 // len(line)))
+    os.set_blocking(pipe.fileno(), True)
+    return sent

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import click
+from click.testing import CliRunner
+
+from stagerunner.cli import flags
+from stagerunner.cli.streams import Streams
+from stagerunner.runner import Request
+
+
+@click.command(cls=flags.Command)
+@click.argument("file")
+@flags.flag("First", "--one", help="The first.")
+@flags.changes
+@flags.verbose
+@flags.log_format
+@flags.color
+@click.pass_context
+def command(ctx, file, **given):
+    click.echo(repr((given, ctx.obj)))
+
+
+def run(*arguments: str) -> tuple[dict, Streams]:
+    result = CliRunner().invoke(command, ["x", *arguments], obj=Streams())
+    return eval(result.stdout, {"Streams": Streams})
+
+
+def test_options_stand_under_their_headings():
+    page = CliRunner().invoke(command, ["--help"]).stdout
+    headings = [line for line in page.splitlines() if line.endswith(":") and not line.startswith(" ")]
+    assert headings == ["First:", f"{flags.CHANGED}:", f"{flags.SEEN}:", "Options:"]
+
+
+def test_how_to_talk_is_kept_in_the_streams():
+    _, streams = run("-v", "--log-format", "json", "--color", "never")
+    assert (streams.verbose, streams.json, streams.color) == (True, True, "never")
+
+
+def test_without_flags_the_streams_stay_as_they_were():
+    assert run()[1] == Streams()
+
+
+def test_flags_become_a_request():
+    given, _ = run("--var", "a=1", "--var", "b=2", "--set", "run.frame=1", "-p", "no:x", "--one", "1")
+    assert flags.request_of(given) == Request(vars=("a=1", "b=2"), sets=("run.frame=1",), plugins=("no:x",))

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import stagerunner.__main__ as entry
+
+HEAVY = ("yaml", "msgspec", "rich", "pluggy", "importlib.metadata", "asyncio", "multiprocessing")
+
+PROBE = f"""
+import sys
+from stagerunner.__main__ import main
+code = main(sys.argv[1:])
+print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)
+sys.exit(code)
+"""
+
+
+@pytest.mark.parametrize("flag", ["--help", "--version"])
+def test_the_front_page_loads_nothing_heavy(flag):
+    shown = subprocess.run([sys.executable, "-c", PROBE, flag], text=True, capture_output=True, timeout=60)
+    assert (shown.returncode, shown.stderr) == (0, "[]\n")
+
+
+@pytest.mark.parametrize("arguments", [["run", "--nonsense", "x"], ["run"], ["run", "x", "-n", "-3"], ["nonsense"], []])
+def test_a_call_that_makes_no_sense_is_exit_2_without_traceback(call, arguments):
+    ended = call(*arguments)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("error[usage]: ") or not arguments
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_file_that_is_not_there_is_exit_2(call):
+    ended = call("run", "nowhere.yaml")
+    assert ended.returncode == 2
+    assert "there is no file nowhere.yaml" in ended.stderr
+
+
+def test_a_fault_of_ours_is_70_and_asks_for_a_report(monkeypatch, capsys):
+    monkeypatch.setattr(entry, "_invoke", lambda arguments, streams: 1 // 0)
+    assert entry.main([]) == 70
+    told = capsys.readouterr().err
+    assert "error[internal]: ZeroDivisionError" in told
+    assert "please report it" in told
+    assert "Traceback" not in told
+
+
+def test_the_traceback_is_shown_when_asked_for(monkeypatch, capsys):
+    def fail(arguments, streams):
+        streams.verbose = True
+        raise KeyError("x")
+
+    monkeypatch.setattr(entry, "_invoke", fail)
+    assert entry.main([]) == 70
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(KeyboardInterrupt(), 130), (BrokenPipeError(), 141), (SystemExit(4), 4), (SystemExit(), 0)]
+)
+def test_other_ends_have_their_codes_and_say_nothing(monkeypatch, capsys, error, code):
+    def fail(arguments, streams):
+        raise error
+
+    monkeypatch.setattr(entry, "_invoke", fail)
+    assert entry.main([]) == code
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("arguments", [["stages"], ["--help"], ["plugins", "--json"]])
+def test_a_reader_that_has_left_is_141_in_silence(folder, arguments):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stagerunner", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait(60) == 141
+
+
+def test_completion_is_answered(call):
+    ended = call(env={"_STAGERUNNER_COMPLETE": "bash_source"})
+    assert (ended.returncode, "complete" in ended.stdout) == (0, True)

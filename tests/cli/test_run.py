@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+PICKY = "{use: './parts.py:picky', on_error: dead_letter}"
+
+
+def last_object(text: str) -> dict:
+    return json.loads(text.splitlines()[-1])
+
+
+def test_data_goes_to_stdout_and_everything_else_to_stderr(call, chain):
+    ended = call("run", chain("./parts.py:chatty"))
+    assert ended.returncode == 0
+    assert ended.stdout == "0\n1\n2\n3\n4\n"
+    assert "[chatty] seen 3\n" in ended.stderr
+    assert "5 in · 5 out" in ended.stderr
+
+
+def test_as_a_filter_it_reads_stdin_and_writes_stdout(call, write):
+    write("upper.yaml", "version: 1\nstages: [text.upper]\n")
+    assert call("run", "upper.yaml", "-q", input="a\nb\n").stdout == "A\nB\n"
+
+
+def test_source_sink_and_limit_of_the_call_win(call, chain, write, folder):
+    write("a.txt", "x\ny\nz\n")
+    ended = call("run", chain("text.upper"), "-i", "a.txt", "-o", "b.txt", "-n", "2", "-q")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    assert (folder / "b.txt").read_text() == "X\nY\n"
+
+
+def test_only_runs_a_piece_of_the_chain(call, chain, write):
+    write("a.txt", " x \n")
+    file = chain("text.strip", "text.upper", source="a.txt")
+    assert call("run", file, "--only", "text-upper", "-q").stdout == " X \n"
+
+
+def test_set_and_var_change_the_chain(call, write):
+    write("c.yaml", "version: 1\nvars: {n: 9}\nsource: {use: range, with: {stop: '${vars.n}'}}\nstages: []\n")
+    assert call("run", "c.yaml", "--var", "n=2", "-q").stdout == "0\n1\n"
+    assert call("run", "c.yaml", "--set", "source.with.stop=1", "-q").stdout == "0\n"
+
+
+def test_dead_letters_are_exit_3_unless_allowed(call, chain, write):
+    write("a.txt", "good\n" + "bad\n" * 5)
+    file = chain(PICKY, source="a.txt", dead_letter="dead.jsonl")
+    ended = call("run", file)
+    assert (ended.returncode, ended.stdout) == (3, "good\n")
+    assert ended.stderr.count("picky: dead letter: ValueError: that is bad (") == 3
+    assert "picky: … and 2 more in the dead letters\n" in ended.stderr
+    assert call("run", file, "--allow-dead-letters").returncode == 0
+
+
+def test_a_failed_stage_is_told_once_without_our_frames(call, chain, write):
+    write("a.txt", "good\nbad\n")
+    ended = call("run", chain("./parts.py:picky", source="a.txt"))
+    assert ended.returncode == 1
+    assert ended.stderr.count("that is bad") == 1
+    assert "error[stage-failed]: picky failed: ValueError" in ended.stderr
+    assert "parts.py:10 in picky" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_secrets_are_masked_in_what_is_said(call, chain):
+    file = chain("{use: './parts.py:leaky', with: {key: '${secret:KEY}'}}")
+    ended = call("run", file, env={"KEY": "hunter2hunter2"})
+    assert ended.returncode == 1
+    assert "the key is ***" in ended.stderr
+    assert "hunter2" not in ended.stderr
+
+
+def test_a_reader_that_has_left_is_141_in_silence(folder, chain):
+    file = chain(source="{use: range, with: {stop: 1000000}}")
+    command = [sys.executable, "-m", "stagerunner", "run", file]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"0\n"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 141
+
+
+def test_a_dry_run_says_what_would_run_and_runs_nothing(call, chain, folder):
+    ended = call("run", chain("./parts.py:chatty"), "-o", "out.txt", "--dry-run")
+    assert (ended.returncode, ended.stdout) == (0, "")
+    assert "nothing is started" in ended.stderr
+    assert "./parts.py:chatty" in ended.stderr
+    assert not (folder / "out.txt").exists()
+
+
+@pytest.mark.parametrize("more", [[], ["--log-format", "json"]])
+def test_quiet_says_nothing_of_a_good_run(call, chain, more):
+    ended = call("run", chain("./parts.py:same"), "-q")
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_without_progress_the_summary_still_comes(call, chain):
+    said = call("run", chain("./parts.py:same"), "--progress", "none").stderr
+    assert said.startswith("done in ")
+
+
+def test_an_unknown_view_is_a_usage_error(call, chain):
+    ended = call("run", chain("./parts.py:same"), "--progress", "jsn")
+    assert ended.returncode == 2
+    assert "did you mean 'json'?" in ended.stderr
+
+
+def test_log_lines_as_json_are_all_json(call, chain, write):
+    write("a.txt", "good\nbad\n")
+    ended = call("run", chain("./parts.py:picky", source="a.txt"), "--log-format", "json", "--progress", "json")
+    told = [json.loads(line) for line in ended.stderr.splitlines()]
+    assert [one["event"] for one in told[-2:]] == ["summary", "error"]
+    assert (told[-1]["code"], told[-1]["exit"]) == ("stage-failed", 1)
+
+
+def test_the_summary_is_written_for_programs(call, chain, folder):
+    assert call("run", chain("./parts.py:same"), "--summary", "s.json").returncode == 0
+    written = json.loads((folder / "s.json").read_text())
+    assert (written["ok"], written["records"]["out"], written["stages"][0]["name"]) == (True, 5, "same")
+
+
+def test_the_summary_of_a_failed_run_is_written_too(call, chain, folder, write):
+    write("a.txt", "bad\n")
+    assert call("run", chain("./parts.py:picky", source="a.txt"), "--summary", "s.json").returncode == 1
+    assert json.loads((folder / "s.json").read_text())["exit"] == 1
+
+
+def test_the_summary_may_have_standard_output(call, chain):
+    assert last_object(call("run", chain("./parts.py:same"), "-o", "null", "--summary", "-").stdout)["ok"] is True
+
+
+def test_standard_output_is_not_shared(call, chain):
+    ended = call("run", chain("./parts.py:same"), "--summary", "-")
+    assert (ended.returncode, ended.stdout) == (2, "")
+
+
+def test_colour_can_be_asked_for(call, chain):
+    file = chain("./parts.py:same")
+    assert "\x1b[32mdone in" in call("run", file, "--color", "always").stderr
+    assert "\x1b" not in call("run", file, env={"NO_COLOR": "1"}).stderr
+
+
+def test_a_stderr_that_nobody_reads_does_not_end_the_run(folder, chain):
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = subprocess.run(
+        [sys.executable, "-m", "stagerunner", "run", chain("./parts.py:chatty")],
+        stdout=subprocess.PIPE,
+        stderr=writer,
+        timeout=60,
+    )
+    os.close(writer)
+    assert (ended.returncode, ended.stdout) == (0, b"0\n1\n2\n3\n4\n")

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+HIDE = "{use: anonymize, name: hide, workers: 2, with: {fields: [ip], salt: '${secret:SALT}'}}"
+
+
+@pytest.fixture(autouse=True)
+def _salt(monkeypatch):
+    monkeypatch.setenv("SALT", "hunter2hunter2")
+
+
+def test_each_value_stands_beside_its_origin(invoke, chain):
+    lines = invoke("show", chain(HIDE), "--set", "stages.hide.workers=3").stdout.splitlines()
+    said = {line.split("  # ")[0].strip(): line.partition("  # ")[2] for line in lines}
+    assert said["workers: 3"] == "--set"
+    assert said["name: hide"] == "chain.yaml:3"
+    assert said["method: hash"] == "default"
+
+
+def test_secrets_are_not_shown(invoke, chain):
+    page = invoke("show", chain(HIDE)).stdout
+    assert "hunter2" not in page
+    assert 'salt: "***"' in page
+
+
+def test_json_has_the_config_and_the_origins(invoke, chain):
+    told = json.loads(invoke("show", chain(HIDE), "--json").stdout)
+    assert told["format"] == 1
+    assert told["config"]["stages"][0]["workers"] == 2
+    assert told["origins"]["stages[0].workers"] == "chain.yaml:3"
+
+
+def test_the_graph_is_one_line(invoke, chain):
+    assert invoke("show", chain(HIDE), "-h").stdout
+    assert invoke("show", chain(HIDE), "--graph").stdout == "range ─▶ hide ×2 ─▶ stdout\n"
+    assert invoke("show", chain(), "--graph").stdout == "range ─▶ copy ─▶ stdout\n"
+
+
+def test_a_broken_chain_is_exit_2(call, write):
+    write("broken.yaml", "version: 1\n")
+    ended = call("show", "broken.yaml")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "`stages:` is missing" in ended.stderr

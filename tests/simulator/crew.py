@@ -1,0 +1,309 @@
+"""The workers of a simulated run, and the transport through which the real loop sees them.
+
+Every worker is a generator: it runs until it has to wait, or until it is somebody else's turn. The links to the parent
+are read by the real `Returns`, so order and backpressure there are the real ones.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+from simulator.behaviour import Died
+from simulator.pipes import Parcel, Pipe, ReturnLink, Watched
+from simulator.scenario import Dice, Scenario
+from simulator.stations import Station, Stop, framed
+from stagerunner.chain.frames import BadFrame, Frame, Header, Notes, pack_notes, unpack_payload
+from stagerunner.chain.groups import pairs
+from stagerunner.chain.returns import Returns
+from stagerunner.chain.transport import Ready, Trouble
+from stagerunner.window.kinds import BARRIER, END
+
+QUIET = pack_notes(Notes())
+PATIENCE = 30
+"""Moves, at most, from a death until the parent has heard of it."""
+
+
+class Witness(Protocol):
+    """Sees who dies, and sees to it that nobody is convicted without having killed."""
+
+    def died(self, worker: Worker) -> None: ...
+    def convicted(self, split: int, stage: int, origin: int, ordinal: int) -> None: ...
+
+
+class Left(Exception):
+    """A neighbour left without END."""
+
+
+class Worker:
+    """One simulated process."""
+
+    def __init__(
+        self, station: Station, index: int, number: int, widths: tuple[int, ...], ended: Callable[[Worker], None]
+    ) -> None:
+        self.station = station
+        self.index = index
+        self.number = number
+        self._upstream, self._width, self._downstream = widths
+        self._sequence = number
+        self.inbound: dict[int, Pipe] = {}
+        self.outbound: dict[int, Pipe] = {}
+        self.state = "alive"
+        self._ended = ended
+        self._life = self._live()
+
+    def move(self) -> bool:
+        """Whether it could do anything."""
+        if self.state != "alive":
+            return False
+        try:
+            return next(self._life)
+        except (Died, StopIteration, Left) as end:
+            self.end({Died: "dead", Left: "left", StopIteration: "done"}[type(end)])
+            return True
+
+    def end(self, state: str) -> None:
+        self.state = state
+        self._life.close()
+        for pipe in self.inbound.values():
+            pipe.reader_gone = True
+        for pipe in self.outbound.values():
+            pipe.writer_gone = True
+        self._ended(self)
+
+    def _live(self) -> Iterator[bool]:
+        while True:
+            link = self.inbound[self._sequence % self._upstream]
+            parcel = yield from self._received(link)
+            if parcel.header.kind == END:
+                yield from self._end(link, parcel)
+                return
+            outbound = self.outbound[self._sequence % self._downstream]
+            while True:
+                for made in self.station.feed(parcel):
+                    if made is not None:
+                        yield from self._write(outbound, made)
+                    yield True
+                if not parcel.header.more:
+                    break
+                parcel = yield from self._received(link)
+            self.station.slot.holding = False
+            self._sequence += self._width
+
+    def _received(self, link: Pipe) -> Iterator[bool]:
+        """The next parcel of a link, as the value of the generator."""
+        while (parcel := link.take()) is None:
+            if link.fill():
+                yield True
+            elif link.writer_gone:
+                self.at_eof(link)
+            else:
+                yield False
+        return parcel  # type: ignore[return-value]
+
+    def at_eof(self, link: Pipe) -> None:
+        raise Left
+
+    def _write(self, pipe: Pipe, parcel: Parcel) -> Iterator[bool]:
+        slot = self.station.slot
+        slot.holding, held = False, slot.holding
+        pipe.put(parcel)
+        while not pipe.flushed:
+            if pipe.reader_gone:
+                raise Left
+            yield pipe.pump()
+        slot.holding = held
+
+    def _end(self, came: Pipe, parcel: Parcel) -> Iterator[bool]:
+        """END from every link, END on every link."""
+        for link in self.inbound.values():
+            if link is not came:
+                yield from self._received(link)
+        for pipe in self.outbound.values():
+            yield from self._write(pipe, parcel)
+
+
+class Crew:
+    """The transport: an epoch's workers and pipes at a time."""
+
+    def __init__(self, scenario: Scenario, dice: Dice, selector: Watched, witness: Witness) -> None:
+        self._scenario = scenario
+        self._dice = dice
+        self._selector = selector
+        self._witness = witness
+        self._plan_names = [f"{stage.kind}-{index}" for index, stage in enumerate(scenario.stages)]
+        self.workers: list[Worker] = []
+        self.heads: list[Pipe] = []
+        self._links: list[ReturnLink] = []
+        self._returns = Returns([], selector, 0)  # type: ignore[arg-type]
+        self._epoch = 0
+        self._setup = 0
+        self._broken: int | None = None
+        self._why = ""
+        self.activity = 0
+        """Goes up whenever the parent's side of the transport does something."""
+        self.ready: Ready | None = None
+        self.ended = False
+        self.trouble: Trouble | None = None
+
+    # The transport's face
+
+    def start(self, epoch: int, snapshots: dict[int, Any]) -> None:
+        self._returns.close()
+        self._epoch, self.ready, self.ended, self.trouble, self._broken = epoch, None, False, None, None
+        self._setup = self._dice.upto(20)
+        self.activity += 1
+        self._hire(snapshots)
+        self._links = [ReturnLink(100 + n, pipe) for n, pipe in enumerate(self._link(len(self._scenario.stages)))]
+        self._returns = Returns(self._links, self._selector, self._scenario.window)  # type: ignore[arg-type]
+
+    def _hire(self, snapshots: dict[int, Any]) -> None:
+        stop, self.workers, self._rows = Stop(), [], []
+        stages = self._scenario.stages
+        widths = (1, *(stage.workers for stage in stages), 1)
+        for index in range(len(stages)):
+            row = [
+                Worker(
+                    Station(self._scenario, index, snapshots.get(index), stop, self._witness.convicted),
+                    index,
+                    number,
+                    widths[index : index + 3],
+                    self._heard,
+                )
+                for number in range(widths[index + 1])
+            ]
+            self._rows.append(row)
+            self.workers += row
+        self.heads = self._link(0)
+        for index in range(1, len(stages)):
+            self._link(index)
+
+    def _link(self, place: int) -> list[Pipe]:
+        """The pipes before stage `place`: all that can occur."""
+        above = self._rows[place - 1] if place else None
+        below = self._rows[place] if place < len(self._rows) else None
+        pipes = []
+        for up, down in pairs(len(above) if above else 1, len(below) if below else 1):
+            pipe = Pipe(self._scenario.capacity)
+            pipes.append(pipe)
+            if above:
+                above[up].outbound[down] = pipe
+            if below:
+                below[down].inbound[up] = pipe
+        return pipes
+
+    def send(self, header: Header, notes: bytes, body: bytes) -> None:
+        parcel = Parcel(header, pickle.loads(body), 8 + len(body))
+        if notes != QUIET:
+            parcel.convicted = unpack_payload(notes)[0].convicted
+        if header.kind == BARRIER:
+            parcel.size = 4
+        self._put(self.heads[header.sequence % len(self.heads)], parcel)
+
+    def end(self, frames: int) -> None:
+        for head in self.heads:
+            parcel = Parcel(Header(END, 0, self._epoch, frames), None, 4)
+            parcel.frame = framed(parcel.header, QUIET)
+            self._put(head, parcel)
+
+    def _put(self, head: Pipe, parcel: Parcel) -> None:
+        self.activity += 1
+        head.put(parcel)
+
+    def arrivals(self) -> Iterator[Frame]:
+        if self.ready is None:
+            return
+        try:
+            for frame in self._returns.frames(self._epoch):
+                self.activity += 1
+                yield frame
+        except BadFrame as fault:
+            self._break(f"protocol fault: {fault}")
+        if self._returns.broken and not self._returns.ended:
+            self.at_eof()
+        self.ended = self.ended or (self._returns.ended and all(worker.state == "done" for worker in self.workers))
+
+    def at_eof(self) -> None:
+        self._break("a worker left without END")
+
+    @property
+    def busy(self) -> bool:
+        return self._returns.turn_is_here()
+
+    def deadline(self) -> float | None:
+        return None
+
+    def look(self) -> None:
+        if self._broken is None or self.trouble is not None:
+            return
+        self._broken -= 1
+        self.activity += 1
+        if self._broken < 0:
+            self.trouble = self._blame()
+
+    def clocks(self) -> list[tuple[int, int, int, int, int, int]]:
+        return []
+
+    def teardown_failures(self) -> list[str]:
+        return []
+
+    def close(self) -> None:
+        self._returns.close()
+
+    # Deaths
+
+    def _break(self, why: str) -> None:
+        if self._broken is None:
+            self._broken = self._dice.upto(PATIENCE)
+            self._why = why
+
+    def _blame(self) -> Trouble:
+        """The first stage's worker that died of itself."""
+        dead = [worker for worker in self.workers if worker.state == "dead"]
+        if not dead:
+            return Trouble("", 0, 0, self._why)
+        worker = min(dead, key=lambda worker: worker.index)
+        slot = worker.station.slot
+        return Trouble(
+            stage=self._plan_names[worker.index],
+            worker=worker.number,
+            pid=1,
+            how="SIGKILL",
+            index=worker.index,
+            split=slot.split if slot.holding else -1,
+            origin=slot.origin if slot.holding else -1,
+            ordinal=slot.ordinal if slot.holding and slot.origin >= 0 else -1,
+            first=slot.first,
+            last=slot.last,
+        )
+
+    def _heard(self, worker: Worker) -> None:
+        """The keeper reports a worker's end."""
+        if worker.state == "dead":
+            self._witness.died(worker)
+        if worker.state != "done" and not self._returns.ended:
+            self._break("a worker has ended")
+
+    # What the scheduler can do with it
+
+    def moves(self) -> list[Callable[[], bool]]:
+        """Everything that can happen in this epoch without the parent's loop."""
+        if self.ready is None:
+            return [self._set_up]
+        reads = [lambda link=link: self._read(link) for link in self._links]
+        return [worker.move for worker in self.workers] + [head.pump for head in self.heads] + reads
+
+    def _set_up(self) -> bool:
+        self._setup -= 1
+        if self._setup < 0:
+            self.ready = Ready((), ())
+        return True
+
+    def _read(self, link: ReturnLink) -> bool:
+        callback = self._selector.readers.get(link.fd)
+        if callback is None:
+            return False
+        before = link.pipe.fills
+        callback()
+        return link.pipe.fills != before or link.ended

@@ -1,0 +1,156 @@
+"""What survives the parent: the output, the dead letters, the journal. Every touch of it is a moment to die at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from simulator.scenario import Dice
+from stagerunner.journal import Entry
+
+
+class ParentKilled(BaseException):
+    """The parent is gone, from one instruction to the next."""
+
+
+class Wrong(AssertionError):
+    """The oracle objects."""
+
+
+class Disk:
+    """The lasting things of one run. `fuse`: touches left until the parent dies; None: it doesn't."""
+
+    def __init__(self, dice: Dice) -> None:
+        self.output = bytearray()
+        self.letters: list[dict[str, Any]] = []
+        self.entry: Entry | None = None
+        self.row: dict[str, Any] | None = None
+        """What a transaction sink wrote down beside its rows."""
+        self.renamed = 0
+        self.fuse: int | None = None
+        self.dice = dice
+
+    def touch(self) -> None:
+        if self.fuse is not None:
+            self.fuse -= 1
+            if self.fuse < 0:
+                raise ParentKilled
+
+
+class SimJournal:
+    """The journal's face, on the simulated disk."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+
+    def read(self) -> Entry | None:
+        return self._disk.entry
+
+    def begin(self, fingerprint: dict[str, Any], hash_seed: str, row: dict[str, Any]) -> None:
+        self._keep(Entry("running", fingerprint, hash_seed, row))
+
+    def write(self, row: dict[str, Any]) -> None:
+        entry, disk = self._entry, self._disk
+        if row["sink"] > len(disk.output) or (row.get("letters") or 0) > len(disk.letters):
+            raise Wrong("the journal leads the sink")
+        self._keep(Entry(entry.state, entry.fingerprint, entry.hash_seed, dict(row)))
+
+    def mark(self, state: str) -> None:
+        entry = self._entry
+        self._keep(Entry(state, entry.fingerprint, entry.hash_seed, entry.row))
+
+    def _keep(self, entry: Entry) -> None:
+        self._disk.touch()
+        self._disk.entry = entry
+        self._disk.touch()
+
+    @property
+    def _entry(self) -> Entry:
+        entry = self._disk.entry
+        assert entry is not None
+        return entry
+
+    def close(self) -> None:
+        pass
+
+
+class SimSink:
+    """A sink whose writes may lie in a buffer when the parent dies."""
+
+    def __init__(self, disk: Disk, keeps: str) -> None:
+        self.keeps = keeps
+        self._disk = disk
+        self._buffer = bytearray()
+
+    def open(self, position: Any) -> None:
+        self._disk.touch()
+        if (position or 0) > len(self._disk.output):
+            raise Wrong("the output is shorter than the journal says")
+        self.truncate(position or 0)
+
+    def truncate(self, position: int) -> None:
+        del self._disk.output[position:]
+
+    def write(self, data: Any) -> None:
+        self._buffer += data
+        if self.keeps == "truncate" and self._disk.dice.hits(0.3):
+            self._push()
+
+    def _push(self) -> None:
+        self._disk.touch()
+        self._disk.output += self._buffer
+        self._buffer.clear()
+
+    def position(self) -> int:
+        return len(self._disk.output) + len(self._buffer)
+
+    def commit(self, row: Any) -> None:
+        self._push()
+        if self.keeps == "transaction":
+            self._disk.row = dict(row)
+        self._disk.touch()
+
+    def last_row(self) -> dict[str, Any] | None:
+        return self._disk.row
+
+    def finish(self) -> None:
+        self._push()
+        self._disk.renamed += 1
+        self._disk.touch()
+
+    def abort(self) -> None:
+        if self.keeps == "truncate":
+            self._push()
+
+
+class SimLetters:
+    """The dead letters' face (delivery.deadletters.DeadLetters)."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+        self._waiting: list[dict[str, Any]] = []
+
+    def open(self, position: int | None) -> None:
+        self._disk.touch()
+        if (position or 0) > len(self._disk.letters):
+            raise Wrong("the dead letters are fewer than the journal says")
+        del self._disk.letters[position or 0 :]
+
+    def write(self, line: dict[str, Any]) -> None:
+        self._waiting.append(line)
+        if self._disk.dice.hits(0.3):
+            self.push()
+
+    def push(self) -> None:
+        self._disk.touch()
+        self._disk.letters += self._waiting
+        self._waiting.clear()
+
+    def sync(self) -> None:
+        pass
+
+    @property
+    def position(self) -> int:
+        return len(self._disk.letters)
+
+    def close(self) -> None:
+        pass

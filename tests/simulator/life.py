@@ -1,0 +1,83 @@
+"""One life of the parent: the real Session, Loop, Window, Suspects, Limit, Delivery and Books over simulated ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from simulator.crew import Crew, Witness
+from simulator.disk import Disk, SimJournal, SimLetters, SimSink
+from simulator.pipes import Watched
+from simulator.scenario import Scenario
+from stagerunner.chain.loop import Loop
+from stagerunner.chain.supply import SourceSplits
+from stagerunner.delivery.delivery import Delivery
+from stagerunner.delivery.takers import SinkTaker
+from stagerunner.engines import resuming
+from stagerunner.engines.resuming import Resume
+from stagerunner.engines.session import Session
+from stagerunner.parts.source import Want
+from stagerunner.records import Origin, Split
+
+
+class SimSource:
+    """A splittable source; a split is (first, last) of the scenario's values."""
+
+    max_record = 0
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._scenario = scenario
+
+    def splits(self, after: Any, want: Want) -> Iterator[Split]:
+        place = after or 0
+        values, lengths, hint = self._scenario.values, self._scenario.lengths, self._scenario.hint
+        while place < len(values):
+            stop = min(len(values), place + min(want.records, lengths[place % len(lengths)]))
+            most = {"exact": stop - place, "over": stop - place + 2, "none": None}[hint]
+            yield Split((place, stop), 3 + 5 * (stop - place), stop, most)
+            if stop == place:  # an empty split; the one after it isn't
+                yield Split((place, place + 1), 8, place + 1, None if hint == "none" else 1)
+                stop += 1
+            place = stop
+
+    def read(self, split: Split) -> Any:
+        raise NotImplementedError("the stations read")
+
+    def identity(self) -> Any:
+        return self._scenario.seed
+
+    def locate(self, split: Split, number: int) -> Origin:
+        return Origin("", None, split.data[0] + number)
+
+
+class Life(Session):
+    """A run as the parent sees it, from its beginning (or its resumption) on."""
+
+    def __init__(self, scenario: Scenario, disk: Disk, witness: Witness, *, resumed: bool) -> None:
+        super().__init__(scenario.plan(), lambda event: None, resume=Resume(wanted=resumed))
+        self._scenario = scenario
+        self._disk = disk
+        self._witness = witness
+        self._build()
+
+    def _build(self) -> None:
+        scenario, disk, plan = self._scenario, self._disk, self.plan
+        self._source, self._sink = source, sink = SimSource(scenario), SimSink(disk, scenario.keeps)
+        journal: Any = SimJournal(disk)
+        self._beginning = beginning = resuming._decide(plan, source, sink, self._resume, self.tell, journal)
+        names = tuple(stage.name for stage in plan.stages)
+        letters: Any = SimLetters(disk)
+        self.taker = SinkTaker(sink)  # type: ignore[arg-type]
+        self.delivery = Delivery(names, self.taker, letters, self.tell, {}, encoded=True)
+        if beginning.row is not None:
+            self.delivery.books.restore(beginning.row["books"])
+        if beginning.done:
+            return
+        self.delivery.open(beginning.row)
+        self.supply = SourceSplits(source, None if beginning.row is None else beginning.row["position"])
+        selector: Any = Watched()
+        self.crew = self.transport = Crew(scenario, disk.dice, selector, self._witness)
+        self.loop = Loop(plan, self.supply, self.delivery, self.transport, selector, self.tell, self._commit)
+        if scenario.least is not None:
+            self.loop.window.least_frames, self.loop.window.least_records = scenario.least
+        self._start(source)

@@ -1,0 +1,324 @@
+"""A worker's stage, modelled: what `chain.station` promises to do with a frame, in as few words as possible.
+
+`feed` yields the frames to send, and None wherever a worker could be killed between two of them.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from simulator.behaviour import CALLS, Behaviour, Died, Flaw, Memory, flush, form_of, kills_in_decoding
+from simulator.pipes import Parcel
+from simulator.scenario import Scenario
+from stagerunner.chain.frames import MORE, STOP, Frame, Header, Notes, pack_notes
+from stagerunner.records import SOURCE, Counts, Failure
+from stagerunner.window.kinds import BARRIER, DATA
+
+Pairs = list[tuple[int, int]]
+"""(source record, value) of each record."""
+
+
+Judge = Callable[[int, int, int, int], None]
+"""Told of a conviction that is carried out: split, stage, source record, ordinal."""
+
+
+@dataclass(slots=True)
+class Slot:
+    """What a dead worker leaves behind: what it had in hand."""
+
+    holding: bool = False
+    marked: bool = False
+    split: int = 0
+    first: int = 0
+    last: int = 0
+    origin: int = -1
+    ordinal: int = -1
+
+    def hold(self, header: Header, first: int, last: int) -> None:
+        self.holding, self.marked, self.split = True, header.marked, header.split
+        self.first, self.last, self.origin = first, last, -1
+
+
+@dataclass(slots=True)
+class Stop:
+    """The page's words about the early stop: after which frame of this epoch, and which stage said so."""
+
+    sequence: int = -1
+    stage: int = -1
+
+
+@dataclass(slots=True)
+class Piece:
+    pairs: Pairs
+    first: int
+    last: int
+    failures: list[Failure] = field(default_factory=list)
+
+
+class Passage:
+    """One frame on its way through the stage, over all its pieces."""
+
+    def __init__(self, header: Header) -> None:
+        self.header = header
+        self.tally: dict[int, Counts] = {}
+        self.convicted: dict[Any, tuple[str, str]] = {}
+        self.cut = False
+        self.stop = -1
+        self.stop_here = False
+        self.pieces = 0
+        self.reached = header.first
+
+    def take(self, parcel: Parcel) -> None:
+        for counts in parcel.counts:
+            self.count(counts.stage).add(counts)
+        self.convicted = parcel.convicted
+        self.stop = max(self.stop, parcel.stop)
+
+    def count(self, stage: int) -> Counts:
+        found = self.tally.get(stage)
+        if found is None:
+            found = self.tally[stage] = Counts(stage)
+        return found
+
+    def forgive(self, failures: list[Failure]) -> None:
+        for failure in failures:
+            counts = self.count(failure.stage)
+            counts.filtered += 1
+            if failure.policy == "skip":
+                counts.skipped -= 1
+            else:
+                counts.dead -= 1
+
+
+class Station:
+    """One stage, set up, in one worker."""
+
+    def __init__(self, scenario: Scenario, index: int, snapshot: Any, stop: Stop, judge: Judge) -> None:
+        self._scenario = scenario
+        self._index = index
+        self._stage: Behaviour = scenario.stages[index]
+        self._memory = Memory([] if snapshot is None else list(snapshot))
+        self._call = CALLS[self._stage.kind]
+        self._last = index == len(scenario.stages) - 1
+        self._stop = stop
+        self._judge = judge
+        self._passage = Passage(Header(DATA, 0, 0, 0))
+        self.slot = Slot()
+
+    def feed(self, parcel: Parcel) -> Iterator[Parcel | None]:
+        kind = parcel.header.kind
+        if kind == DATA:
+            return self._data(parcel)
+        if kind == BARRIER:
+            return iter([self._barrier(parcel)])
+        return self._flush(parcel) if parcel.content == self._index else iter([parcel])
+
+    # Records
+
+    def _data(self, parcel: Parcel) -> Iterator[Parcel | None]:
+        header = parcel.header
+        if header.piece == 0:
+            self._passage = Passage(header)
+        passage = self._passage
+        self.slot.hold(header, header.first, header.last)
+        yield None
+        passage.take(parcel)
+        piece = Piece(parcel.content, header.first, header.last, parcel.failures)
+        beyond = 0 <= self._stop.sequence < header.sequence and self._index <= self._stop.stage
+        if self._index == 0:
+            piece = self._read(parcel, beyond)
+        if beyond:
+            passage.cut, piece.pairs, piece.failures = True, [], []
+        if kills_in_decoding(self._stage, [value for _, value in piece.pairs]):
+            raise Died
+        yield from self._emit(self._applied(piece), header.more)
+
+    def _read(self, parcel: Parcel, beyond: bool) -> Piece:
+        """Records of a split; those that can't be read are failures of the source."""
+        header, scenario = parcel.header, self._scenario
+        if beyond:
+            return Piece([], header.first, header.first)
+        start, stop = parcel.content
+        values = scenario.values[start:stop][header.first : header.last]
+        piece = Piece(list(enumerate(values, header.first)), header.first, header.first + len(values))
+        counts = self._passage.count(SOURCE)
+        counts.taken += len(values)
+        if scenario.malformed:
+            self._take_out(piece, counts)
+        counts.out += len(piece.pairs)
+        return piece
+
+    def _take_out(self, piece: Piece, counts: Counts) -> None:
+        readable, policy = self._scenario.readable, self._scenario.on_error
+        bad = [(origin, value) for origin, value in piece.pairs if not readable(value)]
+        piece.pairs = [pair for pair in piece.pairs if readable(pair[1])]
+        if bad and policy == "fail":
+            piece.last, bad = bad[0][0], bad[:1]
+            piece.pairs = [pair for pair in piece.pairs if pair[0] < piece.last]
+        counts.skipped += len(bad) * (policy == "skip")
+        counts.dead += len(bad) * (policy != "skip")
+        piece.failures = [Failure(SOURCE, origin, 0, "Malformed", "", policy, record=v) for origin, v in bad]
+
+    def _applied(self, piece: Piece) -> Iterator[Piece | None]:
+        """The stage over one inbound piece: the pieces it becomes."""
+        passage, stage, memory = self._passage, self._stage, self._memory
+        counts = passage.count(self._index)
+        counts.taken += len(piece.pairs)
+        if passage.cut:
+            counts.filtered += len(piece.pairs)
+            passage.forgive(piece.failures)
+            return
+        slot, fine = self.slot, self._scenario.fine
+        slot.hold(passage.header, piece.first, piece.last)
+        watched = stage.watched or passage.header.marked
+        open_piece = Piece([], piece.first, piece.first)
+        origin, ordinal = -1, 0
+        for place, (source, value) in enumerate(piece.pairs):
+            ordinal = ordinal + 1 if source == origin else 0
+            if source != origin and len(open_piece.pairs) >= stage.piece:
+                yield self._closed(open_piece, piece, origin + 1, counts)
+                open_piece = Piece([], origin + 1, origin + 1)
+            origin = source
+            if watched:
+                slot.origin, slot.ordinal = origin, ordinal
+            if fine:
+                yield None
+            found = self._result(origin, ordinal, value, open_piece, counts)
+            slot.origin = -1
+            if found is None and stage.on_error == "fail":
+                open_piece.pairs = [pair for pair in open_piece.pairs if pair[0] < origin]
+                yield self._cut(open_piece, piece, origin, counts)
+                return
+            for result in found or ():
+                open_piece.pairs.append((origin, result))
+            if memory.enough:
+                memory.enough = False
+                passage.stop_here = passage.stop < 0
+                passage.stop = self._index if passage.stop_here else passage.stop
+                yield self._cut(open_piece, piece, origin + 1, counts)
+                return
+        yield self._closed(open_piece, piece, piece.last, counts)
+
+    def _result(self, origin: int, ordinal: int, value: int, piece: Piece, counts: Counts) -> list[int] | None:
+        """What one record becomes; None if it fails."""
+        index, convicted = self._index, self._passage.convicted
+        try:
+            if convicted and (index, origin, ordinal) in convicted:
+                self._judge(self._passage.header.split, index, origin, ordinal)
+                raise Flaw("Killed")
+            return self._call(self._stage, self._memory, value)
+        except Flaw as flaw:
+            kind = flaw.args[0] if flaw.args else "Flaw"
+        policy = self._stage.on_error
+        piece.failures.append(Failure(index, origin, ordinal, kind, "", policy, record=value))
+        counts.skipped += policy == "skip"
+        counts.dead += policy != "skip"
+        return None
+
+    def _closed(self, out: Piece, inbound: Piece, last: int, counts: Counts) -> Piece:
+        """The open piece ends before source record `last`; failures that came along go with their records."""
+        out.last = last
+        if inbound.failures:
+            whole = last == inbound.last
+            out.failures += [f for f in inbound.failures if f.origin < last or whole]
+            inbound.failures = [f for f in inbound.failures if f.origin >= last and not whole]
+        counts.out += len(out.pairs)
+        return out
+
+    def _cut(self, out: Piece, inbound: Piece, last: int, counts: Counts) -> Piece:
+        """The frame ends before source record `last`, whatever else it brought."""
+        arrived, inbound.failures = inbound.failures, [f for f in inbound.failures if f.origin < last]
+        self._passage.forgive([f for f in arrived if f.origin >= last])
+        self._passage.cut = True
+        inbound.last = last
+        return self._closed(out, inbound, last, counts)
+
+    # Pieces
+
+    def _emit(self, pieces: Iterator[Piece | None], more: bool) -> Iterator[Parcel | None]:
+        """The newest piece is held back, since only the last of a frame carries the counts."""
+        held: Piece | None = None
+        for piece in pieces:
+            if piece is None:
+                yield None
+                continue
+            if held is not None:
+                yield self._pack(held, more=True)
+            held = piece
+        if held is None and more:
+            return
+        reached = self._passage.reached
+        yield self._pack(held or Piece([], reached, reached), more=more)
+
+    def _pack(self, piece: Piece, *, more: bool) -> Parcel:
+        passage = self._passage
+        passage.reached = piece.last
+        if self._last:
+            counts = passage.count(self._index + 1)
+            counts.taken += len(piece.pairs)
+            counts.out += len(piece.pairs)
+        flags = passage.header.flags & ~(MORE | STOP) | (MORE if more else 0)
+        if passage.stop >= 0 and not more:
+            flags |= STOP
+            self._tell_stop()
+        header = passage.header._replace(
+            kind=DATA,
+            flags=flags,
+            first=piece.first,
+            last=piece.last,
+            piece=passage.pieces,
+            records=len(piece.pairs),
+        )
+        passage.pieces += 1
+        return self._parcel(header, piece)
+
+    def _parcel(self, header: Header, piece: Piece) -> Parcel:
+        passage = self._passage
+        parcel = Parcel(header, piece.pairs, 8 + 4 * len(piece.pairs) + 2 * len(piece.failures))
+        parcel.failures, parcel.convicted, parcel.stop = piece.failures, passage.convicted, passage.stop
+        parcel.counts = [] if header.more else list(passage.tally.values())
+        if self._last:
+            notes = Notes(None, piece.failures, parcel.counts, stop=passage.stop)
+            body = b"".join([b"%d\n" % value for _, value in piece.pairs])
+            parcel.frame = framed(header, pack_notes(notes) + body)
+        return parcel
+
+    def _tell_stop(self) -> None:
+        if self._stop.sequence < 0 and self._passage.stop_here:
+            self._stop.stage, self._stop.sequence = self._index, self._passage.header.sequence
+
+    # Flush and barrier
+
+    def _flush(self, parcel: Parcel) -> Iterator[Parcel | None]:
+        header = parcel.header
+        self._passage = Passage(header)
+        self.slot.hold(header, header.first, header.last)
+        yield None
+        yield from self._emit(self._flushed(header), more=False)
+
+    def _flushed(self, header: Header) -> Iterator[Piece | None]:
+        results = flush(self._stage, self._memory)
+        counts, step = self._passage.count(self._index), self._stage.piece
+        last = min(header.last, len(results))
+        for first in range(header.first, last, step):
+            stop = min(first + step, last)
+            pairs = [(number, results[number]) for number in range(first, stop)]
+            counts.created += len(pairs)
+            counts.out += len(pairs)
+            yield Piece(pairs, first, stop)
+            yield None
+
+    def _barrier(self, parcel: Parcel) -> Parcel:
+        if form_of(self._stage).snapshots:
+            parcel.content = {**parcel.content, self._index: list(self._memory.data)}
+        if self._last:
+            parcel.frame = framed(parcel.header, pack_notes(Notes()) + pickle.dumps(parcel.content))
+        return parcel
+
+
+def framed(header: Header, payload: bytes) -> Frame:
+    """The real frame that the parent gets."""
+    return Frame(header._replace(length=len(payload)), payload)

@@ -1,0 +1,200 @@
+"""The world of one simulated run: who moves next, who dies, and what the oracle says to it."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from simulator.crew import Crew, Worker
+from simulator.disk import Disk, ParentKilled, Wrong
+from simulator.life import Life
+from simulator.reference import Expected, Reference
+from simulator.scenario import Dice, Scenario, draw
+from stagerunner.errors import StageFailed, StagerunnerError
+from stagerunner.window.kinds import BARRIER
+from stagerunner.window.suspects import STRIKES
+
+MOST_MOVES = 60_000
+"""Moves after which a run that still makes progress is said to make none."""
+
+IDLE = 10
+"""Steps of the parent in a row that came to nothing, before everybody is asked."""
+
+MOST_RESTARTS = 400
+"""Deaths after which a run ought to have come to an end, one way or another."""
+
+
+def simulate(seed: int) -> World:
+    """Run a seed's scenario to its end. Raises Wrong where a promise is broken."""
+    world = World(draw(seed))
+    world.run()
+    return world
+
+
+class World:
+    """One run, over all lives of its parent."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.dice = Dice(scenario.seed ^ 0x5EED)
+        self.disk = Disk(self.dice)
+        self.expected: Expected = Reference(scenario).evaluate()
+        self.moves = 0
+        self.kills = 0
+        self.restarts = 0
+        self.outcome = ""
+        self._lives = self._idle = 0
+        self._struck: Counter[tuple[int, ...]] = Counter()
+        self._innocent: set[tuple[int, int]] = set()
+
+    def run(self) -> None:
+        while not self.outcome:
+            self.outcome = self._live()
+            self._lives += 1
+        self._judge()
+
+    # A life
+
+    def _live(self) -> str:
+        """One life of the parent; how the run has ended in it, or ""."""
+        self._struck.clear()
+        self._innocent.clear()
+        what, count = self.scenario.crashes[self._lives] if self._lives < len(self.scenario.crashes) else ("", 0)
+        self.disk.fuse = count if what == "disk" else None
+        try:
+            life = Life(self.scenario, self.disk, self, resumed=self._lives > 0)
+            return self._step_through(life, count if what == "step" else -1)
+        except ParentKilled:
+            return ""
+
+    def _step_through(self, life: Life, steps: int) -> str:
+        drains = self.scenario.drains == self._lives
+        try:
+            while not life.over:
+                self._let_others_move(life.crew)
+                steps -= 1
+                if steps == 0:
+                    raise ParentKilled
+                if self.dice.hits(self.scenario.checkpoints):
+                    life.loop.checkpoint()
+                if drains and self.dice.hits(0.05):
+                    life.loop.drain()
+                self._step(life)
+            if drains and life.loop._draining:
+                life.interrupted()
+                life.delivery.abort()
+                return ""
+            life.finish()
+        except StagerunnerError as error:
+            life.delivery.abort()
+            return "failed" if isinstance(error, StageFailed) else "trouble"
+        self._check_books(life)
+        return "complete"
+
+    def _step(self, life: Life) -> None:
+        crew = life.crew
+        before = crew.activity
+        life.step(0)
+        self._check_window(life)
+        self.restarts = life.loop.restarts
+        if self.restarts > MOST_RESTARTS:
+            raise Wrong("restarts without end")
+        self._idle = self._idle + 1 if crew.activity == before and not life.over else 0
+        if self._idle > IDLE and not self._stuck(crew):
+            self._idle = 0
+        if self._idle > 2 * IDLE:
+            raise Wrong("nobody can move")
+
+    def _stuck(self, crew: Crew) -> bool:
+        return not any([move() for move in crew.moves()])
+
+    # Who moves
+
+    def _let_others_move(self, crew: Crew) -> None:
+        """Some moves of workers and links, and perhaps a death."""
+        choices = crew.moves()
+        for _ in range(1 + self.dice.upto(6)):
+            move = self.dice.one_of(choices)
+            for _ in range(1 + self.dice.upto(self.scenario.burst)):
+                self.moves += 1
+                if not move():
+                    break
+        if self.moves > MOST_MOVES:
+            raise Wrong("no end to it")
+        most, chance = self.scenario.kills
+        if self.kills < most and self.dice.hits(chance):
+            self._kill(self.dice.one_of(crew.workers))
+            if self.dice.hits(0.2):
+                self._kill(self.dice.one_of(crew.workers))
+
+    def _kill(self, worker: Worker) -> None:
+        """An outsider's SIGKILL, but for a second one that would hit the same innocent record alone."""
+        slot = worker.station.slot
+        if worker.state != "alive":
+            return
+        if slot.holding and slot.marked and slot.last - slot.first == 1:
+            if (slot.split, slot.first) in self._innocent:
+                return
+            self._innocent.add((slot.split, slot.first))
+        self.kills += 1
+        worker.end("dead")
+
+    # What the oracle sees on the way
+
+    def died(self, worker: Worker) -> None:
+        """A worker has died, of itself or not."""
+        slot = worker.station.slot
+        if slot.holding and slot.marked and slot.last - slot.first == 1:
+            self._struck[slot.split, worker.index, max(slot.origin, slot.first), max(0, slot.ordinal)] += 1
+
+    def convicted(self, split: int, stage: int, origin: int, ordinal: int) -> None:
+        """A worker was told not to touch this record."""
+        if self._struck[split, stage, origin, ordinal] < STRIKES:
+            raise Wrong(f"record {origin} of split {split} was convicted innocently")
+
+    def _check_window(self, life: Life) -> None:
+        window = life.loop.window
+        largest = max(3 + 5 * max(self.scenario.lengths), 8)
+        flushes = 16 * len(self.scenario.stages)
+        if window.bytes_kept > self.scenario.window + largest + flushes:
+            raise Wrong(f"{window.bytes_kept} bytes are kept")
+        splits = {sent.split.number for sent in window.on_way if sent.split is not None and sent.split.flush < 0}
+        if len(splits) > max(window.least_frames, window.least_records):
+            raise Wrong(f"{len(splits)} splits are on their way")
+        if sum(sent.kind == BARRIER for sent in window.on_way) > 1:
+            raise Wrong("two barriers are on their way")
+
+    def _check_books(self, life: Life) -> None:
+        books, expected = life.delivery.books, self.expected
+        if not books.balanced:
+            raise Wrong(f"the books do not balance: {books.as_rows()}")
+        if not expected.stopped and books.as_rows() != expected.books.as_rows():
+            raise Wrong(f"the books say {books.as_rows()}, not {expected.books.as_rows()}")
+
+    # What it says at the end
+
+    def _judge(self) -> None:
+        expected = self.expected
+        if self.outcome == "trouble" and not expected.hopeless:
+            raise Wrong("the run was given up")
+        if self.outcome == "complete" and expected.fatal:
+            raise Wrong("the run should have failed")
+        if self.outcome == "failed" and not expected.fatal:
+            raise Wrong("the run should not have failed")
+        self._judge_output(bytes(self.disk.output), b"".join(b"%d\n" % value for value in expected.output))
+        letters = Counter(
+            (line["stage"], line["origin"]["name"], line["origin"]["number"], line["record"], line["type"])
+            for line in self.disk.letters
+        )
+        if letters != expected.letters and (self.outcome == "complete" or letters - expected.letters):
+            raise Wrong(f"dead letters: {letters}, not {expected.letters}")
+
+    def _judge_output(self, output: bytes, wanted: bytes) -> None:
+        whole = self.outcome == "complete" or (self.outcome == "failed" and self.scenario.keeps == "truncate")
+        if whole and output != wanted:
+            raise Wrong(f"the output is {output!r}, not {wanted!r}")
+        if not wanted.startswith(output):
+            raise Wrong(f"the output is {output!r}, no beginning of {wanted!r}")
+        if self.outcome == "complete" and not self.disk.renamed:
+            raise Wrong("nothing was renamed")
+        if self.outcome == "complete" and (self.disk.entry is None or self.disk.entry.state != "done"):
+            raise Wrong("the journal does not say that the run is done")

@@ -1,0 +1,191 @@
+"""What the documents say is held against the code: every key and its default, every promise, every path and example."""
+
+import re
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from stagerunner.config import grammar, parts, settings
+from stagerunner.config.model import Run, Settings
+from stagerunner.config.read import read_config
+from stagerunner.engines.resuming import cannot_resume
+from stagerunner.engines.session import made
+from stagerunner.errors import UsageError
+from stagerunner.runner import Request, load, prepare
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+CONFIG = (ROOT / "docs" / "config.md").read_text()
+PROMISES = (ROOT / "docs" / "promises.md").read_text()
+TABLES = {
+    "## Top level": grammar._TOP,
+    "## A part": parts._USE,
+    "## Settings of a stage": settings.STAGE_SETTINGS,
+    "### `retry`": settings.RETRY,
+    "## `run`": settings.RUN,
+    "### `run.engine` as a mapping": settings.ENGINE,
+}
+
+
+def section(page, heading):
+    return page.partition(f"\n{heading}\n")[2].partition("\n#")[0]
+
+
+def table(text):
+    """The cells of each row of the first table, without the row of names."""
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows[1:]]
+
+
+def defaults(heading):
+    rows = table(section(CONFIG, heading))
+    return [(row[0].strip("`"), row[2].strip("`")) for row in rows if row[2].startswith("`")]
+
+
+def blocks(page, language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+
+
+# config.md
+
+
+@pytest.mark.parametrize("heading", TABLES)
+def test_every_key_is_described_and_no_other(heading):
+    assert sorted(row[0].strip("`") for row in table(section(CONFIG, heading))) == sorted(TABLES[heading])
+
+
+def test_the_settings_of_sources_and_sinks_are_named():
+    assert "A source and a sink take `name`, `on_error` and `retry`." in section(CONFIG, "## Settings of a stage")
+    assert sorted(settings.END_SETTINGS) == ["name", "on_error", "retry"]
+
+
+@pytest.mark.parametrize(("key", "default"), defaults("## Settings of a stage"))
+def test_a_default_of_a_stage_written_out_changes_nothing(key, default):
+    config = read_config(f"version: 1\nstages: [{{use: copy, {key}: {default}}}]\n")
+    assert not config.mistakes
+    assert config.stages[0].settings == Settings()
+
+
+@pytest.mark.parametrize(("key", "default"), defaults("### `retry`"))
+def test_a_default_of_retry_written_out_changes_nothing(key, default):
+    config = read_config(f"version: 1\nstages: [{{use: copy, retry: {{{key}: {default}}}}}]\n")
+    assert not config.mistakes
+    assert config.stages[0].settings == Settings()
+
+
+@pytest.mark.parametrize(("key", "default"), defaults("## `run`"))
+def test_a_default_of_run_written_out_changes_nothing(key, default):
+    config = read_config(f"version: 1\nstages: []\nrun: {{{key}: {default}}}\n")
+    assert not config.mistakes
+    assert replace(config.run, engine_mark=None) == Run()
+
+
+def test_a_setting_without_a_default_in_the_page_has_none():
+    silent = {row[0].strip("`") for row in table(section(CONFIG, "## Settings of a stage")) if row[2] == "none"}
+    assert silent == {key for key in settings.STAGE_SETTINGS if getattr(Settings(), key, "") in (None, ())}
+
+
+@pytest.mark.parametrize("text", blocks(CONFIG, "yaml"))
+def test_its_example_is_a_config(text):
+    assert not read_config(text).mistakes
+
+
+# promises.md
+
+PLUGIN = """
+from stagerunner import source, stage
+
+@source
+def ticks():
+    yield 1
+
+@stage
+class Remembering:
+    def process(self, record: object) -> object: return record
+    def snapshot(self): return None
+    def restore(self, data): pass
+
+@stage
+class Forgetting:
+    def process(self, record: object) -> object: return record
+    def flush(self): yield from ()
+"""
+SOURCES = {"files, ranges": "source: in.txt", "standard input": "source: '-'", "stream": "source: {use: ticks}"}
+SINKS = {
+    "file": "sink: out.jsonl",
+    "SQLite": "sink: {use: sqlite, with: {path: out.db, table: t}}",
+    "stdout, null": "sink: stdout",
+}
+STATES = {"none, or with snapshot": "remembering", "without snapshot": "forgetting"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    made = tmp_path_factory.mktemp("promises")
+    (made / "plugin.py").write_text(PLUGIN)
+    (made / "in.txt").write_text("a\n")
+    return made
+
+
+def worth(folder, source, sink, state):
+    """The last two cells of the row of this source, sink and state."""
+    file = folder / "chain.yaml"
+    lines = ["version: 1", "plugins: [./plugin.py]", SOURCES[source], SINKS[sink], f"stages: [{STATES[state]}]"]
+    file.write_text("\n".join(lines) + "\n")
+    plan = prepare(file).plan
+    source_made, sink_made = made(plan.source), made(plan.sink)
+    again = "read again from the beginning" in plan.notes[0] or "again from its beginning" in plan.notes[0]
+    ends = "ends the run" in plan.notes[0]
+    dies = "ends the run" if ends else "exactly once, from the beginning" if again else "exactly once"
+    return [dies, "no" if cannot_resume(plan, source_made, sink_made) else "exactly once"]
+
+
+def test_the_table_is_that_of_the_code(folder):
+    rows = [[*row, *worth(folder, *row)] for row in product(SOURCES, SINKS, STATES)]
+    assert table(section(PROMISES, "## By source and sink")) == rows
+
+
+def test_what_can_not_be_resumed_is_refused(folder):
+    with pytest.raises(UsageError, match="--resume can't be had"):
+        prepare(folder / "chain.yaml", Request(resume=True)).execute()
+
+
+def test_the_caller_of_the_python_api_is_promised_what_the_page_says(folder):
+    text = f"version: 1\nsource: {folder}/in.txt\nstages: []\n"
+    assert "what the caller took can't be taken back" in load(text).plan.notes[0]
+    assert "what the caller took can't be taken back" in PROMISES
+
+
+# plugins.md
+
+
+@pytest.mark.parametrize("code", blocks((ROOT / "docs" / "plugins.md").read_text(), "python"))
+def test_an_example_of_a_plugin_can_be_imported(code, tmp_path):
+    (tmp_path / "example.py").write_text(code)
+    (tmp_path / "chain.yaml").write_text("version: 1\nplugins: [./example.py]\nsource: '-'\nstages: []\n")
+    assert not prepare(tmp_path / "chain.yaml").config.mistakes
+
+
+def test_the_examples_of_a_source_and_a_sink_make_a_chain(tmp_path):
+    codes = blocks((ROOT / "docs" / "plugins.md").read_text(), "python")
+    for name in ("Squares", "Text"):
+        (code,) = [code for code in codes if f"class {name}:" in code]
+        (tmp_path / f"{name.lower()}.py").write_text(code)
+    lines = ["version: 1", "plugins: [./squares.py, ./text.py]", "source: {use: squares, with: {stop: 5}}", "stages: []"]
+    (tmp_path / "chain.yaml").write_text("\n".join([*lines, "sink: out.text"]) + "\n")
+    assert prepare(tmp_path / "chain.yaml").execute().records["out"] == 5
+    assert (tmp_path / "out.text").read_text() == "0\n1\n4\n9\n16\n"
+
+
+# every page
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_points_to_exists(page):
+    text = page.read_text()
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
+    paths = re.findall(r"`((?:stagerunner|plugins|configs|tests|docs|\.ci)/[\w./-]*)`", text)
+    assert [link for link in links if not (page.parent / link).exists()] == []
+    assert [path for path in paths if not (ROOT / path).exists()] == []

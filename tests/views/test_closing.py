@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from stagerunner.events import StageTotals
+from stagerunner.views.closing import closing, shares
+from stagerunner.views.console import Line
+
+
+def written(lines: list[Line]) -> list[str]:
+    return ["".join(piece if isinstance(piece, str) else piece[1] for piece in line) for line in lines]
+
+
+def test_a_run_without_stages_is_told_in_one_line(summary):
+    assert written(closing(summary(seconds=69))) == ["done in 1 m 09 s · 10 in · 10 out"]
+
+
+def test_every_fate_that_occurred_is_counted(summary):
+    records = {"in": 11, "created": 2, "out": 6, "filtered": 3, "skipped": 3, "dead": 1}
+    told = summary(records=records, dead_letter="out/dead.jsonl", exit_code=3, output="out/x.jsonl", restarts=1)
+    assert written(closing(told))[0] == (
+        "done in 10 s · 11 in · 2 created · 6 out to out/x.jsonl · 3 filtered · 3 skipped"
+        " · 1 dead letter in out/dead.jsonl · 1 restart"
+    )
+
+
+def test_the_exit_code_decides_how_it_ended(summary):
+    verdicts = [next(closing(summary(exit_code=code)))[0][1] for code in (0, 3, 1, 75, 130)]
+    assert verdicts == ["done in", "done in", "failed after", "stopped after", "stopped after"]
+
+
+def test_the_table_leaves_out_columns_of_nothing(summary):
+    stage = StageTotals("parse", 2, taken=10, out=9, dead=1, work=3.0, codec=1.0, wait=1.0)
+    assert written(closing(summary(stage)))[1:3] == [
+        "stage  workers  in  out  dead  work  codec  wait  block",
+        "parse        2  10    9     1  60 %   20 %  20 %    0 %",
+    ]
+
+
+def test_no_clock_is_no_share():
+    assert shares(StageTotals("a")) == ["–"] * 4
+
+
+def test_books_that_do_not_balance_are_told_loudly(summary):
+    lines = written(closing(summary(records={"out": 9})))
+    assert lines[-1].startswith("THE BOOKS DO NOT BALANCE: 10 in + 0 created is not 9 out")
+
+
+def test_counters_messages_and_the_limit_follow(summary):
+    stage = StageTotals("parse", taken=10, out=10, work=9.0, wait=1.0, counters={"hits": 3})
+    assert written(closing(summary(stage, messages=("read this",))))[3:] == [
+        "parse counted: hits 3",
+        "read this",
+        "limit: parse, 90 % busy on 1 worker; 2 workers ≈ 2/s",
+    ]

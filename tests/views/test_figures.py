@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+
+from stagerunner.views import figures
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0, "0"),
+        (311, "311"),
+        (1204, "1,204"),
+        (9999, "9,999"),
+        (20_400, "20.4 k"),
+        (461_000, "461 k"),
+        (999_600, "1.00 M"),
+        (3_020_000, "3.02 M"),
+    ],
+)
+def test_counts_are_exact_while_they_are_few(number: int, text: str):
+    assert figures.count(number) == text
+
+
+def test_short_counts_have_no_space_in_them():
+    assert [figures.short(number) for number in (71, 461_000, 46_100)] == ["71", "461k", "46.1k"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.42, "0.4 s"), (42.3, "42 s"), (69, "1 m 09 s"), (3600, "1 h 00 m"), (59.7, "1 m 00 s")]
+)
+def test_seconds_are_written_as_people_say_them(value: float, text: str):
+    assert figures.seconds(value) == text
+
+
+def test_a_clock_has_hours_when_it_needs_them():
+    assert [figures.clock(value) for value in (42.9, 600, 3723)] == ["0:42", "10:00", "1:02:03"]
+
+
+def test_sizes_count_in_thousands():
+    assert [figures.size(number) for number in (512, 48_000, 1_100_000_000)] == ["512 B", "48.0 kB", "1.10 GB"]
+
+
+def test_one_is_no_plural():
+    assert (figures.plural(1, "dead letter"), figures.plural(2, "dead letter")) == ("1 dead letter", "2 dead letters")

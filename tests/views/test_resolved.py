@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from stagerunner.runner import Request, prepare
+from stagerunner.views.resolved import resolved
+from stagerunner.views.yaml import origins, plain
+
+
+@pytest.fixture
+def show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Plain values and origins of a chain, in the folder of its file."""
+
+    def show(text: str, **request: object) -> tuple[dict, dict]:
+        monkeypatch.chdir(tmp_path)
+        Path("a.jsonl").write_text("")
+        Path("c.yaml").write_text(dedent(text))
+        chain = prepare(Path("c.yaml"), Request(**request))
+        tree = resolved(chain.config, chain.plan)
+        return plain(tree), origins(tree)
+
+    return show
+
+
+CHAIN = """\
+    version: 1
+    vars: {n: 3}
+    source: a.jsonl
+    stages:
+      - text.strip
+      - use: anonymize
+        name: hide
+        workers: 2
+        with: {fields: [ip], salt: "${secret:SALT:-pepper}"}
+    """
+
+
+def test_every_value_has_its_origin(show):
+    values, where = show(CHAIN, sets=["stages.hide.workers=5"])
+    assert values["stages"][1]["workers"] == 5
+    assert where["stages[1].workers"] == "--set"
+    assert where["stages[1].name"] == "c.yaml:7"
+    assert where["stages[0].workers"] == "default"
+
+
+def test_a_bare_path_shows_the_part_it_chose(show):
+    values, where = show(CHAIN)
+    assert (values["source"]["use"], values["source"]["with"]["path"]) == ("jsonl", "a.jsonl")
+    assert where["source.use"].startswith("c.yaml:3")
+
+
+def test_an_end_that_is_left_out_is_a_default(show):
+    values, where = show(CHAIN)
+    assert (values["sink"]["use"], where["sink.use"]) == ("stdout", "default")
+
+
+def test_options_left_out_show_their_defaults(show):
+    values, where = show(CHAIN)
+    assert (values["stages"][1]["with"]["method"], where["stages[1].with.method"]) == ("hash", "default")
+
+
+def test_secrets_are_masked_and_say_what_they_were_written_as(show):
+    values, where = show(CHAIN)
+    assert values["stages"][1]["with"]["salt"] == "***"
+    assert where["stages[1].with.salt"] == "c.yaml:9, from ${secret:SALT:-pepper}"
+
+
+def test_what_the_environment_says_is_masked_too(show, monkeypatch):
+    monkeypatch.setenv("INPUT", "a.jsonl")
+    values, _ = show('version: 1\nsource: {use: jsonl, with: {path: "${env:INPUT}"}}\nstages: []\n')
+    assert values["source"]["with"]["path"] == "***"
+
+
+def test_the_engine_of_the_command_line_wins(show):
+    values, where = show(CHAIN, engine="inline")
+    assert (values["run"]["engine"], where["run.engine"]) == ("inline", "--engine")
