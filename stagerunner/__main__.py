@@ -70,15 +70,20 @@ def _tell(error: StagerunnerError, streams: Streams) -> None:
 
 def _usage(error: click.ClickException) -> str:
     """What is wrong with the call, and where to read more."""
-    context = getattr(error, "ctx", None)
-    more = f"\n`{context.command_path} --help` tells more." if context is not None else ""
-    return f"error[usage]: {error.format_message()}{more}\n"
+    context, message = getattr(error, "ctx", None), error.format_message()
+    if context is None:
+        return f"error[usage]: {message}\n"
+    # Without any argument click's complaint is the help page itself.
+    if message == context.get_help():
+        return f"{message}\n"
+    return f"error[usage]: {message}\n`{context.command_path} --help` tells more.\n"
 
 
 def _flushed(code: int) -> int:
     """Write out what is left, now: at the interpreter's exit a reader that has left would be an ugly message."""
     try:
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except (OSError, ValueError):
         if sys.stdout is sys.__stdout__:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

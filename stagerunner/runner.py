@@ -123,11 +123,12 @@ class Chain:
                     session.progress(progress_every)
                 caught.end()
                 session.finish()
+                summary = session.closing_summary(allow_dead_letters=self.request.allow_dead_letters)
+                session.progress(every=0)
             except StagerunnerError as error:
                 error.summary = session.summary(error.exit_code)
                 tell(error.summary)
                 raise
-            summary = session.closing_summary(allow_dead_letters=self.request.allow_dead_letters)
         tell(summary)
         return summary
 

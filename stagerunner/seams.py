@@ -1,7 +1,8 @@
 """Points at which a test may have this process killed, to prove that nothing is lost there. Off unless asked for.
 
 `STAGERUNNER_KILL_AT=name:n` kills the process with SIGKILL when it reaches the point `name` for the n-th time;
-`STAGERUNNER_KILL_LOG=path` has the name appended to a file before, so that a point that is never reached shows.
+`STAGERUNNER_KILL_LOG=path` has the name written to a new file before, so that a point that is never reached shows.
+Where that file exists nobody dies any more: of a run's workers, and of those that take their places, one does.
 """
 
 from __future__ import annotations
@@ -35,11 +36,21 @@ def reached(name: str) -> bool:
     if name != _name:
         return False
     _left -= 1
-    if _left == 0 and "STAGERUNNER_KILL_LOG" in os.environ:
-        log = os.open(os.environ["STAGERUNNER_KILL_LOG"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-        os.write(log, f"{name}\n".encode())
-        os.close(log)
-    return _left == 0
+    return _left == 0 and _logged(name)
+
+
+def _logged(name: str) -> bool:
+    """Whether this death is the first, as far as there is a log."""
+    path = os.environ.get("STAGERUNNER_KILL_LOG")
+    if path is None:
+        return True
+    try:
+        log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    except FileExistsError:
+        return False
+    os.write(log, f"{name}\n".encode())
+    os.close(log)
+    return True
 
 
 def point(name: str) -> None:

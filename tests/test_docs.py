@@ -10,9 +10,8 @@ import pytest
 from stagerunner.config import grammar, parts, settings
 from stagerunner.config.model import Run, Settings
 from stagerunner.config.read import read_config
-from stagerunner.engines.resuming import cannot_resume
-from stagerunner.engines.session import made
 from stagerunner.errors import UsageError
+from stagerunner.plan import why_no_resume
 from stagerunner.runner import Request, load, prepare
 
 ROOT = Path(__file__).parents[1]
@@ -119,6 +118,11 @@ SINKS = {
     "stdout, null": "sink: stdout",
 }
 STATES = {"none, or with snapshot": "remembering", "without snapshot": "forgetting"}
+DEATHS = {
+    "ends the run": "ends the run",
+    "read again from its beginning": "exactly once, from the beginning",
+    "loses and doubles nothing": "exactly once",
+}
 
 
 @pytest.fixture(scope="module")
@@ -135,11 +139,8 @@ def worth(folder, source, sink, state):
     lines = ["version: 1", "plugins: [./plugin.py]", SOURCES[source], SINKS[sink], f"stages: [{STATES[state]}]"]
     file.write_text("\n".join(lines) + "\n")
     plan = prepare(file).plan
-    source_made, sink_made = made(plan.source), made(plan.sink)
-    again = "read again from the beginning" in plan.notes[0] or "again from its beginning" in plan.notes[0]
-    ends = "ends the run" in plan.notes[0]
-    dies = "ends the run" if ends else "exactly once, from the beginning" if again else "exactly once"
-    return [dies, "no" if cannot_resume(plan, source_made, sink_made) else "exactly once"]
+    dies = next(words for telling, words in DEATHS.items() if telling in plan.notes[0])
+    return [dies, "exactly once" if why_no_resume(plan) is None else "no"]
 
 
 def test_the_table_is_that_of_the_code(folder):
@@ -173,7 +174,12 @@ def test_the_examples_of_a_source_and_a_sink_make_a_chain(tmp_path):
     for name in ("Squares", "Text"):
         (code,) = [code for code in codes if f"class {name}:" in code]
         (tmp_path / f"{name.lower()}.py").write_text(code)
-    lines = ["version: 1", "plugins: [./squares.py, ./text.py]", "source: {use: squares, with: {stop: 5}}", "stages: []"]
+    lines = [
+        "version: 1",
+        "plugins: [./squares.py, ./text.py]",
+        "source: {use: squares, with: {stop: 5}}",
+        "stages: []",
+    ]
     (tmp_path / "chain.yaml").write_text("\n".join([*lines, "sink: out.text"]) + "\n")
     assert prepare(tmp_path / "chain.yaml").execute().records["out"] == 5
     assert (tmp_path / "out.text").read_text() == "0\n1\n4\n9\n16\n"

@@ -90,10 +90,16 @@ class Loop:
         self._draining = True
 
     def step(self, timeout: float | None = None) -> None:
-        """Feed, wait for something to happen, and deal with it."""
-        self._feed()
+        """Feed, wait for something to happen, and deal with it. Once done, only what waits to be written is left."""
+        if not self.done:
+            self._feed()
         for key, _ in self._selector.select(self._patience(timeout)):
             key.data()
+        if not self.done:
+            self._deal()
+
+    def _deal(self) -> None:
+        """With what has come, and with what the clock says."""
         try:
             for frame in self._transport.arrivals():
                 self._arrived(frame)
@@ -118,6 +124,8 @@ class Loop:
         return bool(self.window.on_way)
 
     def _patience(self, timeout: float | None) -> float:
+        if self.done:
+            return TICK if timeout is None else timeout
         feedable = self._transport.ready is not None and not self._draining and self.feeding.prompt
         if self._transport.busy or feedable:
             return 0

@@ -9,7 +9,6 @@ from __future__ import annotations
 import mmap
 import os
 import struct
-import tempfile
 from time import monotonic_ns
 
 from stagerunner.records import Batch
@@ -41,8 +40,10 @@ def create(slots: int) -> int:
     if hasattr(os, "memfd_create"):
         fd = os.memfd_create("stagerunner-meters", os.MFD_CLOEXEC)
     else:
-        fd, path = tempfile.mkstemp(prefix="stagerunner-")
-        os.unlink(path)  # noqa: PTH108 - pathlib is not imported in a worker
+        import tempfile  # where there is no memfd, and only there
+
+        with tempfile.TemporaryFile() as file:
+            fd = os.dup(file.fileno())
     os.ftruncate(fd, size)
     return fd
 
@@ -110,6 +111,8 @@ class Slot:
         words[RECORD] = 0
         if self.batch is not None:
             words[ORIGIN], words[ORDINAL] = self.batch.origin(record), self.batch.ordinal(record)
+        else:
+            words[ORIGIN], words[ORDINAL] = record, 0  # of a flush: its results are its source records
         words[SINCE] = monotonic_ns()
         words[RECORD] = record + 1
 
@@ -123,14 +126,15 @@ class Slot:
     def hold(self, state: int, sequence: int, split: int, first: int, last: int) -> None:
         """These source records of a split are in hand now, and what is being done with them."""
         words = self.words
+        self.batch = None
         words[RECORD] = 0
         words[SEQUENCE], words[SPLIT], words[FIRST], words[LAST] = sequence, split, first, last
         self.state(state)
 
     def begin(self, sequence: int, split: int, batch: Batch) -> None:
         """A batch is about to be worked on."""
-        self.batch = batch
         self.hold(WORKING, sequence, split, batch.first, batch.last)
+        self.batch = batch
 
     def add(self, work: int, codec: int, wait: int, block: int, taken: int, out: int) -> None:
         """Add a frame's nanoseconds and records: one store of six words instead of six."""

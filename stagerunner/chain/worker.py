@@ -107,9 +107,9 @@ class Worker:
 
     def _wait(self, overlap: Overlap) -> None:
         """Until something has landed, or, with free places, until there is something to read."""
-        link = self._link
-        self._send_landed(overlap, link.fd if overlap.room() else None)
-        if overlap.room():
+        link, hungry = self._link, overlap.room()
+        self._send_landed(overlap, link.fd if hungry else None)
+        if hungry:  # only then is it known that no whole frame is here; places that have come free take that first
             os.set_blocking(link.fd, False)
             try:
                 if not link.fill():

@@ -11,8 +11,8 @@ from stagerunner.cli import OFFERED, VERBS, loaded
 from stagerunner.cli.streams import Streams
 
 _EXAMPLES = (
-    "stagerunner run configs/logs.yaml",
-    "stagerunner run configs/logs.yaml --set stages.parse.workers=8",
+    "stagerunner run configs/word-count.yaml",
+    "stagerunner run configs/access-log.yaml --set stages.parse.workers=8",
     "stagerunner check configs/*.yaml",
     "stagerunner stages show anonymize",
 )

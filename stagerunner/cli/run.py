@@ -21,6 +21,7 @@ from stagerunner.plan.promise import source_sort
 from stagerunner.runner import Chain, prepare
 from stagerunner.views.choice import BUILT_IN, chosen_view, open_view
 from stagerunner.views.closing import closing
+from stagerunner.views.console import Console
 from stagerunner.views.listener import Listener
 from stagerunner.views.log import JsonLog, TextLog
 from stagerunner.views.plain import Silent
@@ -84,15 +85,16 @@ def command(
         outcome = error.summary
         raise
     finally:
-        listener.close()
+        gone = outcome is not None and outcome.exit_code == ReaderGone.exit_code
+        listener.close(silent=gone)
         if outcome is not None:
+            _close(outcome, chain, streams, quiet=quiet or gone)
             written.write(outcome)
-            _close(outcome, chain, streams, quiet=quiet)
     return outcome.exit_code
 
 
 def _say_what_is_read(chain: Chain, streams: Streams, *, quiet: bool) -> None:
-    if not quiet and source_sort(chain.plan.source) == "stdin" and sys.stdin.isatty():
+    if not quiet and source_sort(chain.plan.source) == "stdin" and sys.stdin is not None and sys.stdin.isatty():
         streams.err().line("reading from the keyboard; Ctrl-D ends it, -i FILE reads a file")
 
 
@@ -100,26 +102,29 @@ def _listener(chain: Chain, streams: Streams, progress: str, *, quiet: bool) -> 
     console, plan = streams.err(), chain.plan
     if progress == "auto" and streams.json:
         progress = "none"
-    spec = chosen_view(progress, chain.catalog.views, terminal=_can_draw())
+    spec = chosen_view(progress, chain.catalog.views, terminal=_can_draw(console))
     workers = {stage.name: stage.settings.workers for stage in plan.stages}
     told = spec is not BUILT_IN["none"] and not quiet
     log = JsonLog(console) if streams.json else TextLog(workers, told=told, verbose=streams.verbose)
     return Listener(log, Silent(console, plan), lambda: open_view(spec, console, plan))
 
 
-def _can_draw() -> bool:
-    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+def _can_draw(console: Console) -> bool:
+    return console.stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def _close(outcome: Summary, chain: Chain, streams: Streams, *, quiet: bool) -> None:
-    """The closing summary. A reader that has left is told nothing."""
-    if quiet or outcome.exit_code == ReaderGone.exit_code:
+    """The closing summary."""
+    if quiet:
         return
     console = streams.err()
     if streams.json:
         console.line(console.json({"event": "summary", **outcome.as_json()}))
         return
-    alone = [stage.name for stage in chain.plan.stages if stage.work.form.state]
+    plan = chain.plan
+    alone = [stage.name for stage in plan.stages if stage.work.form.state]
     width = shutil.get_terminal_size().columns if console.stream.isatty() else None
-    for line in closing(outcome, alone=alone, width=width, cpu=sum(os.times()[:4])):
+    # In one process there are no workers to be had more of.
+    advise = plan.run.engine != "inline"
+    for line in closing(outcome, alone=alone, width=width, cpu=sum(os.times()[:4]), advise=advise):
         console.line(*line)

@@ -44,7 +44,7 @@ def command(ctx: click.Context, json: bool, plugins: tuple[str, ...]) -> None:
     warn(catalog, streams)
 
 
-@command.command(cls=Command)
+@command.command(cls=Command, short_help="explain one of them")
 @click.argument("name")
 @flags.as_json
 @flags.plugins

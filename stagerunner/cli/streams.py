@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TextIO
 
 from stagerunner.views.console import Console, use_color
+
+
+class Nowhere(io.StringIO):
+    """Takes everything and keeps nothing."""
+
+    def write(self, text: str) -> int:
+        return len(text)
 
 
 @dataclass(slots=True)
@@ -24,8 +33,13 @@ class Streams:
 
     def out(self) -> Console:
         """Standard output, for what was asked for. A reader that has left raises BrokenPipeError."""
-        return Console(sys.stdout, color=use_color(sys.stdout, self.color), secrets=self.secrets)
+        return self._console(sys.stdout)
 
     def err(self) -> Console:
         """Standard error, for everything else."""
-        return Console(sys.stderr, color=use_color(sys.stderr, self.color), secrets=self.secrets, losable=True)
+        return self._console(sys.stderr, losable=True)
+
+    def _console(self, stream: TextIO | None, *, losable: bool = False) -> Console:
+        # Python has None for a descriptor that was closed when it started.
+        there = stream or Nowhere()
+        return Console(there, color=use_color(there, self.color), secrets=self.secrets, losable=losable)

@@ -66,7 +66,8 @@ class Delivery:
         self.taker.take(body, records)
 
     def failures(self, failures: list[Failure], split: Any, locate: Locate) -> None:
-        for failure in failures:
+        """Take them in order of the source, whichever stages of the frame they come from."""
+        for failure in sorted(failures, key=lambda f: (f.origin, f.stage, f.ordinal)):
             origin = locate(split, failure.origin)
             if failure.policy == "fail" and self.fatal is None:
                 self.fatal, self.fatal_origin = failure, origin

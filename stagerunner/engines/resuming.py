@@ -16,7 +16,7 @@ from stagerunner.chain.processes import new_hash_seed
 from stagerunner.errors import UsageError
 from stagerunner.events import Notice
 from stagerunner.journal import Entry, Journal, differences, journal_path
-from stagerunner.plan import Plan, PlannedPart, PlannedStage
+from stagerunner.plan import Plan, PlannedPart, PlannedStage, why_no_resume
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,9 @@ def begin(plan: Plan, source: Any, sink: Any, resume: Resume, tell: Callable[[An
 
     Raises OutputBusy, or UsageError when `--resume` is asked for and can't be had.
     """
-    reason = cannot_resume(plan, source, sink)
-    if resume.wanted and reason:
-        raise UsageError(f"--resume can't be had: {reason}")
+    why = why_no_resume(plan)
+    if resume.wanted and why is not None:
+        raise UsageError(f"--resume can't be had, since {why}")
     path = _path(plan, sink, resume)
     if path is None:
         return Beginning()
@@ -65,8 +65,8 @@ def _decide(
         if entry is not None and entry.state != "done":
             tell(Notice("an unfinished run into this output was set aside; --resume would have gone on with it"))
         return Beginning(journal)
-    if entry is None:
-        tell(Notice("there is no journal to resume from: starting anew"))
+    if entry is None or not _stands(entry, sink):
+        tell(Notice("there is nothing to resume from: starting anew"))
         return Beginning(journal)
     _check_fingerprint(entry, fingerprint(plan, source), resume)
     if entry.state == "finishing":
@@ -78,23 +78,21 @@ def _decide(
     return Beginning(journal, _row(entry, sink), entry.hash_seed)
 
 
+def _stands(entry: Entry, sink: Any) -> bool:
+    """Whether there is anything to go on from.
+
+    Without a row a run had only just begun (a sink's own row is an older run's then); and a finished run whose output
+    somebody has taken away is no reason not to run.
+    """
+    target = sink.target()
+    return bool(entry.row) and (entry.state != "done" or target is None or target.exists())
+
+
 def _row(entry: Entry, sink: Any) -> dict[str, Any]:
     """A transaction sink is the authority for its row; elsewhere the journal is."""
     if sink.keeps == "transaction":
         return sink.last_row() or entry.row
     return entry.row
-
-
-def cannot_resume(plan: Plan, source: Any, sink: Any) -> str:
-    """Why the run could not be resumed, or "" when it could."""
-    if source is None or getattr(source, "stdin", False):
-        return "the source can't be read twice"
-    if sink is None or sink.keeps == "nothing" or getattr(sink, "stdout", False):
-        return "the sink keeps nothing to go on from"
-    forgetful = [s.name for s in plan.stages if s.work.form.state and not s.work.form.snapshots]
-    if forgetful:
-        return f"{forgetful[0]} has state and no snapshot method"
-    return "" if plan.run.journal != "off" else "the journal is switched off"
 
 
 def _path(plan: Plan, sink: Any, resume: Resume) -> Path | None:

@@ -19,13 +19,13 @@ from stagerunner.delivery.deadletters import DeadLetters
 from stagerunner.delivery.delivery import Delivery
 from stagerunner.delivery.takers import CallerTaker, SinkTaker, StdoutTaker, Taker
 from stagerunner.engines.closing import failure_error, summary_of, trouble_error
-from stagerunner.engines.resuming import Resume, begin, cannot_resume, fingerprint
+from stagerunner.engines.resuming import Resume, begin, fingerprint
 from stagerunner.errors import InternalError
 from stagerunner.evaluate.loading import load
 from stagerunner.events import Checkpoint, Progress, RunStarted, Summary
 from stagerunner.journal import thawed
 from stagerunner.parts.source import is_stream
-from stagerunner.plan import Plan, PlannedPart
+from stagerunner.plan import Plan, PlannedPart, why_no_resume
 from stagerunner.seams import point
 
 NO_RESUME = Resume()
@@ -65,7 +65,7 @@ class Session:
 
     def _build(self) -> None:
         plan = self.plan
-        self._source, self._sink = source, sink = made(plan.source), made(plan.sink)
+        source, sink = made(plan.source), made(plan.sink)
         if source is not None:
             source.max_record = plan.run.max_record
         self._beginning = beginning = begin(plan, source, sink, self._resume, self.tell)
@@ -150,6 +150,8 @@ class Session:
     def progress(self, every: float) -> None:
         """Tell how far the run is, if it was not told within the last `every` seconds; ask for checkpoints in time."""
         now = monotonic()
+        if self._beginning.done:
+            return
         if now - self._checked >= self.plan.run.checkpoint and self._beginning.journal is not None:
             self._checked = now
             self.loop.checkpoint()
@@ -200,7 +202,7 @@ class Session:
         """Commit what was accepted, where the source can stand there; whether `--resume` can go on from it."""
         if self.loop.window.at_edge and not self.loop.window.stateful:
             self._commit()
-        return self._beginning.journal is not None and not cannot_resume(self.plan, self._source, self._sink)
+        return self._beginning.journal is not None and why_no_resume(self.plan) is None
 
     def kill(self) -> None:
         """End every process of the run at once. Safe to call from a signal handler."""

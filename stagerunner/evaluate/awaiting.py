@@ -34,7 +34,8 @@ class AwaitingEvaluator(Evaluator):
     """A stage whose transform is `async def`; an event loop of its own runs while `apply` or `poll` does.
 
     A stage with state has one call under way at a time, for it sees its records in order; so has one that is
-    `watched`, for a death is then to be laid to one record, which the slot names. Snapshots are to be taken with nothing under way.
+    `watched`, for a death is then to be laid to one record, which the slot names. Snapshots are to be taken with
+    nothing under way.
     """
 
     def __init__(self, work: Work, slot: Slot = NO_SLOT) -> None:

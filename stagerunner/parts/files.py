@@ -6,20 +6,21 @@ which files, so whatever refers to the module (a pickled record of a class defin
 
 from __future__ import annotations
 
-import hashlib
-import importlib.abc
 import importlib.machinery
-import importlib.util
 import re
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PACKAGE = "stagerunner_files"
 
 
-class FileFinder(importlib.abc.MetaPathFinder):
+class FileFinder:
     """Finds the modules that stand for plugin files. `files`: module name → path."""
 
     def __init__(self) -> None:
@@ -31,7 +32,11 @@ class FileFinder(importlib.abc.MetaPathFinder):
         if fullname == PACKAGE:
             return importlib.machinery.ModuleSpec(PACKAGE, None, is_package=True)
         if fullname in self.files:
-            return importlib.util.spec_from_file_location(fullname, self.files[fullname])
+            path_here = self.files[fullname]
+            loader = importlib.machinery.SourceFileLoader(fullname, path_here)
+            spec = importlib.machinery.ModuleSpec(fullname, loader, origin=path_here)
+            spec.has_location = True
+            return spec
         return None
 
 
@@ -41,7 +46,7 @@ finder = FileFinder()
 def module_name(path: Path) -> str:
     """The module name of a plugin file; the same for the same path, in every process."""
     stem = re.sub(r"\W", "_", path.stem)
-    return f"{PACKAGE}.{stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    return f"{PACKAGE}.{stem}_{crc32(str(path).encode()):08x}"
 
 
 def know(files: dict[str, str]) -> None:

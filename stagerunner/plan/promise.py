@@ -21,8 +21,17 @@ _NO_RESUME = {
 
 def promise(plan: Plan) -> str:
     """One sentence: what the output is worth after the death of a worker, and what after the parent's."""
-    source, sink = source_sort(plan.source), sink_sort(plan.sink)
-    return f"{_after_a_worker(source, forgetful(plan))}; {_after_the_parent(source, sink, plan.run.journal)}"
+    return f"{_after_a_worker(source_sort(plan.source), forgetful(plan))}; {_after_the_parent(plan)}"
+
+
+def why_no_resume(plan: Plan) -> str | None:
+    """Why a run of this plan can't be resumed; None where it can."""
+    why = _NO_RESUME.get(source_sort(plan.source)) or _NO_RESUME.get(sink_sort(plan.sink))
+    if why is None and forgetful(plan):
+        why = f"'{forgetful(plan)[0]}' has state without snapshot and restore"
+    if why is None and plan.run.journal == "off":
+        why = "no journal is kept"
+    return why
 
 
 def forgetful(plan: Plan) -> tuple[str, ...]:
@@ -64,10 +73,8 @@ def _after_a_worker(source: SourceSort, forgotten: tuple[str, ...]) -> str:
     return f"the first worker that dies ends the run, since '{forgotten[0]}' would have forgotten its state"
 
 
-def _after_the_parent(source: SourceSort, sink: SinkSort, journal: str) -> str:
-    why = _NO_RESUME.get(source) or _NO_RESUME.get(sink)
-    if why is None and journal == "off":
-        why = "no journal is kept"
+def _after_the_parent(plan: Plan) -> str:
+    why = why_no_resume(plan)
     if why is None:
         return "a run that ended early goes on with --resume, and the output is that of a run without faults"
     return f"a run that ended early can't be resumed, since {why}"

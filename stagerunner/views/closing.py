@@ -30,9 +30,9 @@ _BOOKS = (3, 5, 6, 7)
 
 
 def closing(
-    summary: Summary, *, alone: Collection[str] = (), width: int | None = None, cpu: float = 0.0
+    summary: Summary, *, alone: Collection[str] = (), width: int | None = None, cpu: float = 0.0, advise: bool = True
 ) -> Iterator[Line]:
-    """The lines. alone, cpu: as `limit` takes them. width: of the terminal, if it is one."""
+    """The lines. alone, cpu: as `limit` takes them. width: of the terminal, if it is one. advise: name the limit."""
     yield _headline(summary)
     if summary.stages:
         header, *rows = stages_table(summary.stages, width)
@@ -42,10 +42,13 @@ def closing(
     if not summary.balanced:
         yield _unbalanced(summary.records)
     yield from ((message,) for message in summary.messages)
-    taken, cores = summary.records["in"], os.cpu_count()
-    found = summary.limit or limit(summary.stages, summary.seconds, taken, alone=alone, cpu=cpu, cores=cores)
-    if found:
+    if advise and (found := summary.limit or _limit(summary, alone, cpu)):
         yield (found,)
+
+
+def _limit(summary: Summary, alone: Collection[str], cpu: float) -> str:
+    taken = summary.records["in"]
+    return limit(summary.stages, summary.seconds, taken, alone=alone, cpu=cpu, cores=os.cpu_count())
 
 
 def stages_table(stages: Sequence[StageTotals], width: int | None) -> list[str]:

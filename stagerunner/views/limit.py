@@ -25,11 +25,20 @@ class Load:
 
 def loads(stages: Sequence[StageTotals], seconds: float, taken: int) -> list[Load]:
     """The stages, the busiest first. taken: source records in `seconds`."""
+    lived = _lived(stages, seconds)
     found = []
     for stage in stages:
-        busy = min(1.0, (stage.work + stage.codec) / (seconds * stage.workers)) if seconds > 0 else 0.0
-        found.append(Load(stage, busy, taken / seconds / busy if busy else float("inf")))
+        busy = min(1.0, (stage.work + stage.codec) / (lived * stage.workers)) if lived > 0 else 0.0
+        found.append(Load(stage, busy, taken / lived / busy if busy else float("inf")))
     return sorted(found, key=lambda load: load.busy, reverse=True)
+
+
+def _lived(stages: Sequence[StageTotals], seconds: float) -> float:
+    """How long the workers' clocks ran: the run without its start, where they count waiting too."""
+    if not any(stage.wait + stage.block for stage in stages):
+        return seconds
+    clocks = ((stage.work + stage.codec + stage.wait + stage.block) / stage.workers for stage in stages)
+    return min(seconds, max(clocks))
 
 
 def limit(

@@ -34,8 +34,8 @@ class Listener:
             self._view, self._open_view = self._open_view(), None
         self._view.progress(event)
 
-    def close(self) -> None:
-        """Say what is left to be said."""
-        for line in self._log.rest():
+    def close(self, *, silent: bool = False) -> None:
+        """Say what is left to be said, or nothing more."""
+        for line in () if silent else self._log.rest():
             self._view.line(*line)
-        self._view.close()
+        self._view.close(silent=silent)

@@ -44,6 +44,6 @@ class Live(Silent):
         with suppress(OSError):
             self._drawing.update(Text(drawn, no_wrap=True, overflow="crop"), refresh=True)
 
-    def close(self) -> None:
+    def close(self, *, silent: bool = False) -> None:
         with suppress(OSError):
             self._drawing.stop()

@@ -17,7 +17,8 @@ EVERY = 10.0
 class Silent:
     """Says nothing of the progress. What every other view builds on.
 
-    `line` writes a line that stays, `progress` hears how far the run is, `close` comes once, at the end.
+    `line` writes a line that stays, `progress` hears how far the run is, `close` comes once, at the end; `silent`
+    means that nobody is to be told anything any more.
     """
 
     def __init__(self, console: Console, plan: Plan) -> None:
@@ -30,7 +31,7 @@ class Silent:
     def progress(self, event: Progress) -> None:
         pass
 
-    def close(self) -> None:
+    def close(self, *, silent: bool = False) -> None:
         pass
 
 
@@ -47,8 +48,8 @@ class Plain(Silent):
         if event.seconds - self._written.seconds >= EVERY:
             self._write()
 
-    def close(self) -> None:
-        if self._last is not self._written:
+    def close(self, *, silent: bool = False) -> None:
+        if self._last is not self._written and not silent:
             self._write()
 
     def _write(self) -> None:

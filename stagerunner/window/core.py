@@ -26,6 +26,10 @@ from stagerunner.window.kinds import BARRIER, DATA, FLUSH
 from stagerunner.window.suspects import WHOLE, Inspection
 
 
+FLUSHES = 2**48
+"""Number of the first stage's flush, as a split: the same in every reading of the source, and behind all of it."""
+
+
 class Verdict(Enum):
     """What becomes of something that came back."""
 
@@ -105,7 +109,7 @@ class Window:
         self.stopped = False
         """A stage needs no more: no split of the source is admitted any longer."""
         self._sequence = 0
-        self._numbers = 0
+        self._numbers = self._flushed = 0
         self._bytes = 0
         self._unforgotten = 0
         self._redo = (0, 0, 0)
@@ -157,11 +161,13 @@ class Window:
 
     def admit(self, payload: bytes, size: int, position: Any = None, last: int = TO_THE_END) -> list[Sent]:
         """Take in a split of the source and say what to send. `last`: no more source records than that."""
-        return self._keep(Kept(self._numbers, payload, max(size, len(payload)), position, end=last))
+        number, self._numbers = self._numbers, self._numbers + 1
+        return self._keep(Kept(number, payload, max(size, len(payload)), position, end=last))
 
     def flush(self, stage: int, payload: bytes) -> list[Sent]:
         """What makes `stage` give what it has left; a split of its own."""
-        return self._keep(Kept(self._numbers, payload, len(payload), self._newest_position(), flush=stage))
+        self._flushed = FLUSHES + stage + 1
+        return self._keep(Kept(FLUSHES + stage, payload, len(payload), self._newest_position(), flush=stage))
 
     def barrier(self) -> Sent:
         """The frame that collects snapshots."""
@@ -169,7 +175,6 @@ class Window:
 
     def _keep(self, kept: Kept) -> list[Sent]:
         """The frames to send for a new split: one, unless this is a second reading of the source."""
-        self._numbers += 1
         self.kept.append(kept)
         self._bytes += kept.size
         kind = DATA if kept.flush < 0 else FLUSH
@@ -202,8 +207,23 @@ class Window:
 
     # What comes back
 
-    def took(self, sequence: int, split: int, first: int, last: int, *, more: bool, stop: bool = False) -> Taken:
-        """A piece of a DATA frame came back: what becomes of it. Raises ProtocolFault when it can't be its turn."""
+    def took(
+        self,
+        sequence: int,
+        split: int,
+        first: int,
+        last: int,
+        *,
+        more: bool,
+        stop: bool = False,
+        stop_stage: int = -1,
+        fails: bool = False,
+    ) -> Taken:
+        """A piece of a DATA frame came back: what becomes of it. Raises ProtocolFault when it can't be its turn.
+
+        stop: a stage, `stop_stage`, needs no more. fails: it ends before a record whose failure ends the run, so its
+        split is never done.
+        """
         sent = self._expected(sequence)
         kept = sent.split
         if kept is None or kept.number != split or first != sent.reached or last < first or last > sent.last:
@@ -214,18 +234,25 @@ class Window:
         if sent.verdict is Verdict.ACCEPT:
             kept.accepted = last
         if stop and not more and not self.stopped:
-            self._stop(sent, kept)
-        return Taken(sent.verdict, sent, not more, finished=not more and self._arrived(sent, kept))
+            self._stop(sent, kept, stop_stage)
+        finished = not more and not fails and self._arrived(sent, kept)
+        return Taken(sent.verdict, sent, not more, finished)
 
-    def _stop(self, sent: Sent, kept: Kept) -> None:
-        """Nothing behind this frame is wanted: let go of the splits after it, and end this one here."""
+    def _stop(self, sent: Sent, kept: Kept, stage: int) -> None:
+        """Nothing behind this frame is wanted but what stages behind `stage` flush: let go of the rest."""
         self.stopped = True
-        self._numbers = kept.number + 1
         sent.last = kept.end = sent.reached
-        while self.kept[-1] is not kept:
-            beyond = self.kept.pop()
-            beyond.beyond = beyond.done = True
-            self._bytes -= beyond.size
+        for later in self.on_way:
+            if later is not sent and later.split is kept:
+                later.verdict = Verdict.DROP
+        behind = list(itertools.takewhile(lambda other: other is not kept, reversed(self.kept)))
+        for other in behind:
+            if other.flush <= stage:
+                other.beyond = other.done = True
+                self._bytes -= other.size
+        self.kept = deque(other for other in self.kept if not other.beyond)
+        if kept.flush < 0:
+            self._numbers = kept.number + 1
 
     def _arrived(self, sent: Sent, kept: Kept) -> bool:
         self.on_way.popleft()
@@ -300,11 +327,11 @@ class Window:
         self._sequence = 0
         self.on_way.clear()
         partial = next((kept for kept in self.kept if not kept.done), None)
-        done = partial.number if partial is not None else self._numbers
+        done = partial.number if partial is not None else max(self._numbers, self._flushed)
         self._redo = max(self._redo, (done, partial.counted, partial.accepted) if partial else (done, 0, 0))
         self._convictions |= {kept.number: kept.convicted for kept in self.kept if kept.convicted}
         self._inspections = inspections
         self.stopped = False
         self.kept.clear()
-        self._numbers = self._bytes = self._unforgotten = 0
+        self._numbers = self._flushed = self._bytes = self._unforgotten = 0
         self.position = None

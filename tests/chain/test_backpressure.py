@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import select
 from itertools import count
 
 import pytest
 
-RECORD = b"x" * 10_000
+SIZE = 10_000
+"""Bytes of a record."""
 WINDOW = 2**20
 SPARE = 2**19
 """Bytes beyond the window: a split that was admitted with room for its first byte, and what the caller holds."""
 
 
 def counted(pulled: list[int]):
-    for _ in count():
+    for number in count():
         pulled[0] += 1
-        yield RECORD
+        yield bytes([number % 256]) * SIZE
 
 
 @pytest.mark.parametrize("engine", ["inline", "process"])
@@ -28,7 +31,7 @@ def test_a_slow_caller_holds_up_the_source(project, engine):
             next(results)
             most = max(most, pulled[0] - taken)
 
-    assert most * len(RECORD) <= WINDOW + SPARE
+    assert most * SIZE <= WINDOW + SPARE
 
 
 def test_a_slow_stage_holds_up_the_source(project):
@@ -49,7 +52,7 @@ def test_a_slow_stage_holds_up_the_source(project):
         (project / "open").touch()
         next(results)
 
-    assert pulled[0] * len(RECORD) <= WINDOW + SPARE
+    assert pulled[0] * SIZE <= WINDOW + SPARE
 
 
 def test_results_that_grow_are_bounded_by_pipes_and_pieces(project):
@@ -91,9 +94,6 @@ def test_standard_input_is_not_read_ahead_of_a_slow_stage(project):
 
 def fill(pipe, line: bytes) -> int:
     """Write whole lines until the reader has taken nothing more for half a second; how many bytes."""
-    import os
-    import select
-
     sent = 0
     os.set_blocking(pipe.fileno(), False)
     while select.select([], [pipe], [], 0.5)[1]:

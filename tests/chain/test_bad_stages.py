@@ -112,7 +112,7 @@ def test_a_setup_that_takes_too_long_ends_the_run(project):
     """)
 
     with pytest.raises(Exception, match="time limit"):
-        list(project.results({"use": "bad", "start_timeout": "200ms"}, records=range(10)))
+        list(project.results({"use": "bad", "start_timeout": "20ms"}, records=range(10)))
 
 
 def test_what_a_stage_prints_is_told_line_by_line(project):

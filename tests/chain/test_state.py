@@ -55,7 +55,7 @@ def test_a_snapshot_is_all_that_is_needed(project, at):
 
     assert list(results) == [*SUMS, SUMS[-1], SUMS[-1]]
     assert results.summary.balanced
-    assert len(project.told(WorkerFailed)) == 2 * len(at)
+    assert len(at) < len(project.told(WorkerFailed)) <= 2 * len(at)
 
 
 @pytest.mark.parametrize("at", AT)

@@ -24,12 +24,18 @@ def test_the_front_page_loads_nothing_heavy(flag):
     assert (shown.returncode, shown.stderr) == (0, "[]\n")
 
 
-@pytest.mark.parametrize("arguments", [["run", "--nonsense", "x"], ["run"], ["run", "x", "-n", "-3"], ["nonsense"], []])
+@pytest.mark.parametrize("arguments", [["run", "--nonsense", "x"], ["run"], ["run", "x", "-n", "-3"], ["nonsense"]])
 def test_a_call_that_makes_no_sense_is_exit_2_without_traceback(call, arguments):
     ended = call(*arguments)
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr.startswith("error[usage]: ") or not arguments
+    assert ended.stderr.startswith("error[usage]: ")
     assert "Traceback" not in ended.stderr
+
+
+def test_without_a_command_the_front_page_is_shown(call):
+    ended = call()
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("Run a chain of worker processes")
 
 
 def test_a_file_that_is_not_there_is_exit_2(call):

@@ -35,9 +35,9 @@ def test_source_sink_and_limit_of_the_call_win(call, chain, write, folder):
 
 
 def test_only_runs_a_piece_of_the_chain(call, chain, write):
-    write("a.txt", " x \n")
+    write("a.txt", "x \n")
     file = chain("text.strip", "text.upper", source="a.txt")
-    assert call("run", file, "--only", "text-upper", "-q").stdout == " X \n"
+    assert call("run", file, "--only", "text-upper", "-q").stdout == "X \n"
 
 
 def test_set_and_var_change_the_chain(call, write):

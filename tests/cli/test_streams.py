@@ -19,6 +19,11 @@ def test_each_stream_decides_on_colour_by_itself(monkeypatch):
     assert Streams(color="never").out().color is False
 
 
+def test_a_stream_that_was_closed_before_we_began_takes_everything(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    Streams().err().line("lost")
+
+
 def test_secrets_are_masked_from_then_on(capsys):
     streams = Streams()
     streams.conceal(["hunter2"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Protocol
 
 from simulator.behaviour import Died
@@ -21,8 +22,8 @@ from stagerunner.chain.transport import Ready, Trouble
 from stagerunner.window.kinds import BARRIER, END
 
 QUIET = pack_notes(Notes())
-PATIENCE = 30
-"""Moves, at most, from a death until the parent has heard of it."""
+PATIENCE = 10
+"""Looks, at most, from a death until the parent has heard of it."""
 
 
 class Witness(Protocol):
@@ -141,6 +142,8 @@ class Crew:
         self._setup = 0
         self._broken: int | None = None
         self._why = ""
+        self.choices: list[Callable[[], bool]] = []
+        """Everything that can happen now without the parent's loop."""
         self.activity = 0
         """Goes up whenever the parent's side of the transport does something."""
         self.ready: Ready | None = None
@@ -149,23 +152,24 @@ class Crew:
 
     # The transport's face
 
-    def start(self, epoch: int, snapshots: dict[int, Any]) -> None:
+    def start(self, epoch: int, snapshots: dict[int, Any], *, careful: bool = False) -> None:
         self._returns.close()
         self._epoch, self.ready, self.ended, self.trouble, self._broken = epoch, None, False, None, None
-        self._setup = self._dice.upto(20)
+        self._setup = self._dice.upto(5)
+        self.choices = [self._set_up]
         self.activity += 1
-        self._hire(snapshots)
+        self._hire(snapshots, careful)
         self._links = [ReturnLink(100 + n, pipe) for n, pipe in enumerate(self._link(len(self._scenario.stages)))]
         self._returns = Returns(self._links, self._selector, self._scenario.window)  # type: ignore[arg-type]
 
-    def _hire(self, snapshots: dict[int, Any]) -> None:
+    def _hire(self, snapshots: dict[int, Any], careful: bool) -> None:
         stop, self.workers, self._rows = Stop(), [], []
         stages = self._scenario.stages
         widths = (1, *(stage.workers for stage in stages), 1)
         for index in range(len(stages)):
             row = [
                 Worker(
-                    Station(self._scenario, index, snapshots.get(index), stop, self._witness.convicted),
+                    Station(self._scenario, index, snapshots.get(index), stop, self._witness.convicted, careful),
                     index,
                     number,
                     widths[index : index + 3],
@@ -204,7 +208,7 @@ class Crew:
     def end(self, frames: int) -> None:
         for head in self.heads:
             parcel = Parcel(Header(END, 0, self._epoch, frames), None, 4)
-            parcel.frame = framed(parcel.header, QUIET)
+            parcel.frame = framed(parcel.header, b"")
             self._put(head, parcel)
 
     def _put(self, head: Pipe, parcel: Parcel) -> None:
@@ -222,7 +226,7 @@ class Crew:
             self._break(f"protocol fault: {fault}")
         if self._returns.broken and not self._returns.ended:
             self.at_eof()
-        self.ended = self.ended or (self._returns.ended and all(worker.state == "done" for worker in self.workers))
+        self.ended = self.ended or (self._returns.ended and all(w.state != "alive" for w in self.workers))
 
     def at_eof(self) -> None:
         self._break("a worker left without END")
@@ -287,17 +291,14 @@ class Crew:
 
     # What the scheduler can do with it
 
-    def moves(self) -> list[Callable[[], bool]]:
-        """Everything that can happen in this epoch without the parent's loop."""
-        if self.ready is None:
-            return [self._set_up]
-        reads = [lambda link=link: self._read(link) for link in self._links]
-        return [worker.move for worker in self.workers] + [head.pump for head in self.heads] + reads
-
     def _set_up(self) -> bool:
+        if self.ready is not None:
+            return False
         self._setup -= 1
         if self._setup < 0:
             self.ready = Ready((), ())
+            reads = [partial(self._read, link) for link in self._links]
+            self.choices = [*(worker.move for worker in self.workers), *(head.pump for head in self.heads), *reads]
         return True
 
     def _read(self, link: ReturnLink) -> bool:

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from simulator.behaviour import CALLS, Died, Flaw, Memory, flush, form_of
+from simulator.behaviour import CALLS, Died, Flaw, Memory, flush, form_of, kills_in_decoding
 from simulator.scenario import Scenario
 from stagerunner.delivery.books import Books
 from stagerunner.records import SOURCE, Counts
 
-Letter = tuple[str, str, int, int, str]
+Letter = tuple[str, str, int, int | None, str]
 """(stage, name of the origin, number of the record there, record as the stage got it, type)."""
 
 
 @dataclass(slots=True)
 class Expected:
-    """The output, the dead letters, the books; `fatal`: the run fails. `stopped`: a stage needed no more.
-
-    hopeless: some record kills whoever decodes it, so the run may end early.
-    """
+    """The output, the dead letters, the books; `fatal`: the run fails. `stopped`: a stage needed no more."""
 
     output: list[int] = field(default_factory=list)
     letters: Counter[Letter] = field(default_factory=Counter)
     books: Books = field(default_factory=lambda: Books(0, sink=True))
     fatal: bool = False
     stopped: bool = False
-    hopeless: bool = False
 
 
 class _Fatal(Exception):
@@ -42,7 +39,7 @@ class Reference:
         self._memories = [Memory() for _ in self._stages]
         self._stop = -1
         self._counts: list[Counts] = []
-        self._letters: list[tuple[int, int, str]] = []
+        self._letters: list[tuple[int, int | None, str]] = []
         self.found = Expected(books=Books(len(self._stages), sink=True))
 
     def evaluate(self) -> Expected:
@@ -98,8 +95,10 @@ class Reference:
         stage, memory = self._stages[index], self._memories[index]
         counts, out = Counts(index, taken=len(values)), list[int]()
         self._counts.append(counts)
+        if kills_in_decoding(stage, values):
+            self._lose(index, [None] * len(values), counts, "Killed")
+            return []
         for place, value in enumerate(values):
-            self.found.hopeless |= stage.kind == "murky" and stage.meets(value)
             found = self._call(index, value, counts)
             if found is not None:
                 counts.created += max(0, len(found) - 1)
@@ -118,11 +117,15 @@ class Reference:
         try:
             return CALLS[stage.kind](stage, self._memories[index], value)
         except (Flaw, Died) as failure:
-            if stage.on_error == "fail":
-                raise _Fatal from None
-            if stage.on_error == "skip":
-                counts.skipped += 1
-            else:
-                counts.dead += 1
-                self._letters.append((index, value, "Killed" if isinstance(failure, Died) else "Flaw"))
+            self._lose(index, [value], counts, "Killed" if isinstance(failure, Died) else "Flaw")
             return None
+
+    def _lose(self, index: int, values: Sequence[int | None], counts: Counts, kind: str) -> None:
+        policy = self._stages[index].on_error
+        if policy == "fail":
+            raise _Fatal
+        if policy == "skip":
+            counts.skipped += len(values)
+        else:
+            counts.dead += len(values)
+            self._letters += [(index, value, kind) for value in values]

@@ -14,7 +14,8 @@ from stagerunner.parts.base import Part
 from stagerunner.plan import Plan, PlannedPart, PlannedStage
 
 HARMLESS = ("add", "add", "drop", "grow", "grow", "fail", "number", "sum", "hoard")
-DEADLY = ("poison", "poison", "heavy")
+DEADLY = ("poison", "poison", "poison", "heavy", "heavy", "murky")
+"""The last two kill where a record is decoded, which the first stage doesn't do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +24,12 @@ class Scenario:
 
     values: the source's records. lengths: records per split. hint: whether splits say how many records they hold
     ("exact", "over", "none"). malformed: every so many-th value can't be read, 0: none.
-    frame, window, least: the window's settings; least None: the real ones. capacity: bytes of a pipe.
+    frame, window, least: the window's settings; least None: the real ones. capacity: bytes of a pipe;
+    an END fits, as it does in every real pipe.
     kills: most deaths by outsiders, and how likely one is at a move. crashes: for each life of the parent that
     ends early, ("step" or "disk", how many of them it has). drains: the life that is asked to stop in good order.
-    fine: workers can be stopped between two records. burst: most moves of one worker in a row.
+    fine: workers can be stopped between two records. burst: most moves of one worker in a row. patience:
+    most of them between two looks of the parent.
     """
 
     seed: int
@@ -48,6 +51,7 @@ class Scenario:
     checkpoints: float
     fine: bool
     burst: int
+    patience: int
 
     @property
     def resumable(self) -> bool:
@@ -103,13 +107,12 @@ class Dice:
 def draw(seed: int) -> Scenario:
     """The scenario of a seed."""
     dice = Dice(seed)
-    deadly = dice.hits(0.3)
-    stages = tuple(_stage(dice, deadly) for _ in range(1 + dice.upto(4)))
+    stages = _chain(dice, dice.hits(0.3))
     resumable = all(stage.kind != "forgetful" for stage in stages)
     return Scenario(
         seed=seed,
         stages=stages,
-        values=tuple(dice.upto(PRIME - 1) for _ in range(dice.upto(dice.one_of((8, 24, 40))))),
+        values=tuple(dice.upto(PRIME - 1) for _ in range(dice.upto(dice.one_of((6, 12, 24))))),
         lengths=tuple(dice.upto(dice.one_of((2, 6, 12))) for _ in range(5)) + (1,),
         hint=dice.one_of(("exact", "over", "none")),
         malformed=dice.one_of((0, 0, 0, 0, 7)),
@@ -118,29 +121,36 @@ def draw(seed: int) -> Scenario:
         frame=dice.one_of((1, 2, 4, 8, None)),
         window=dice.one_of((20, 60, 200, 1000)),
         least=dice.one_of((None, (2, 1), (3, 8))),
-        capacity=dice.one_of((1, 10, 30, 200)),
+        capacity=dice.one_of((4, 10, 30, 200)),
         keeps=dice.one_of(("truncate", "truncate", "transaction")),
         kills=(dice.one_of((0, 1, 2, 5)), dice.one_of((0.003, 0.02, 0.1))),
         crashes=tuple(_crash(dice) for _ in range(dice.one_of((0, 0, 1, 3)))) if resumable else (),
         drains=dice.one_of((-1, -1, -1, 0, 1)) if resumable else -1,
         checkpoints=dice.one_of((0.0, 0.05, 0.3)),
         fine=dice.hits(0.3),
-        burst=dice.one_of((1, 4, 20)),
+        burst=dice.one_of((1, 8, 20)),
+        patience=dice.one_of((5, 20, 60)),
     )
 
 
 def _crash(dice: Dice) -> tuple[str, int]:
-    return ("step", 1 + dice.upto(60)) if dice.hits(0.4) else ("disk", 1 + dice.upto(40))
+    return ("step", 1 + dice.upto(40)) if dice.hits(0.4) else ("disk", 1 + dice.upto(40))
 
 
-def _stage(dice: Dice, deadly: bool) -> Behaviour:
-    kind = dice.one_of(HARMLESS)
-    if deadly and dice.hits(0.4):
-        kind = dice.one_of(DEADLY)
-    elif dice.hits(0.1):
-        kind = dice.one_of(("take", "take", "forgetful"))
-    elif dice.hits(0.01):
-        kind = "murky"
+def _chain(dice: Dice, deadly: bool) -> tuple[Behaviour, ...]:
+    """One to five stages, of them at most one `take`."""
+    kinds = [dice.one_of(HARMLESS) for _ in range(1 + dice.upto(4))]
+    for place in range(len(kinds)):
+        if deadly and dice.hits(0.4):
+            kinds[place] = dice.one_of(DEADLY if place else DEADLY[:1])
+    if dice.hits(0.15):
+        kinds[dice.upto(len(kinds) - 1)] = "take"
+    if dice.hits(0.1):
+        kinds[dice.upto(len(kinds) - 1)] = "forgetful"
+    return tuple(_stage(dice, kind) for kind in kinds)
+
+
+def _stage(dice: Dice, kind: str) -> Behaviour:
     modulus = dice.one_of((11, 23)) if kind in ("poison", "murky") else dice.one_of((2, 5, 13))
     return Behaviour(
         kind=kind,

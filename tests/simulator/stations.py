@@ -16,6 +16,7 @@ from simulator.scenario import Scenario
 from stagerunner.chain.frames import MORE, STOP, Frame, Header, Notes, pack_notes
 from stagerunner.records import SOURCE, Counts, Failure
 from stagerunner.window.kinds import BARRIER, DATA
+from stagerunner.window.suspects import WHOLE
 
 Pairs = list[tuple[int, int]]
 """(source record, value) of each record."""
@@ -96,7 +97,9 @@ class Passage:
 class Station:
     """One stage, set up, in one worker."""
 
-    def __init__(self, scenario: Scenario, index: int, snapshot: Any, stop: Stop, judge: Judge) -> None:
+    def __init__(
+        self, scenario: Scenario, index: int, snapshot: Any, stop: Stop, judge: Judge, careful: bool
+    ) -> None:
         self._scenario = scenario
         self._index = index
         self._stage: Behaviour = scenario.stages[index]
@@ -105,6 +108,7 @@ class Station:
         self._last = index == len(scenario.stages) - 1
         self._stop = stop
         self._judge = judge
+        self._careful = careful or self._stage.watched
         self._passage = Passage(Header(DATA, 0, 0, 0))
         self.slot = Slot()
 
@@ -123,13 +127,18 @@ class Station:
         if header.piece == 0:
             self._passage = Passage(header)
         passage = self._passage
-        self.slot.hold(header, header.first, header.last)
+        if self._index:  # what the first stage reads is a whole split: no part of it could be sent alone
+            self.slot.hold(header, header.first, header.last)
         yield None
         passage.take(parcel)
-        piece = Piece(parcel.content, header.first, header.last, parcel.failures)
+        sentence = (self._index, header.first, WHOLE)
         beyond = 0 <= self._stop.sequence < header.sequence and self._index <= self._stop.stage
         if self._index == 0:
             piece = self._read(parcel, beyond)
+        elif sentence in passage.convicted:
+            piece = self._undecoded(parcel)
+        else:
+            piece = Piece(parcel.content, header.first, header.last, parcel.failures)
         if beyond:
             passage.cut, piece.pairs, piece.failures = True, [], []
         if kills_in_decoding(self._stage, [value for _, value in piece.pairs]):
@@ -158,9 +167,23 @@ class Station:
         if bad and policy == "fail":
             piece.last, bad = bad[0][0], bad[:1]
             piece.pairs = [pair for pair in piece.pairs if pair[0] < piece.last]
+            counts.filtered += counts.taken - len(piece.pairs) - 1
         counts.skipped += len(bad) * (policy == "skip")
         counts.dead += len(bad) * (policy != "skip")
         piece.failures = [Failure(SOURCE, origin, 0, "Malformed", "", policy, record=v) for origin, v in bad]
+
+    def _undecoded(self, parcel: Parcel) -> Piece:
+        """A source record that kills whoever decodes what has become of it: all of that fails."""
+        header, policy, count = parcel.header, self._stage.on_error, len(parcel.content)
+        self._judge(header.split, self._index, header.first, WHOLE)
+        counts = self._passage.count(self._index)
+        counts.taken += count
+        counts.skipped += count * (policy == "skip")
+        counts.dead += count * (policy != "skip")
+        lost = [Failure(self._index, header.first, n, "Killed", "", policy, text="?") for n in range(count)]
+        if policy == "fail":
+            return Piece([], header.first, header.first, lost)
+        return Piece([], header.first, header.last, parcel.failures + lost)
 
     def _applied(self, piece: Piece) -> Iterator[Piece | None]:
         """The stage over one inbound piece: the pieces it becomes."""
@@ -173,7 +196,7 @@ class Station:
             return
         slot, fine = self.slot, self._scenario.fine
         slot.hold(passage.header, piece.first, piece.last)
-        watched = stage.watched or passage.header.marked
+        watched = self._careful or passage.header.marked
         open_piece = Piece([], piece.first, piece.first)
         origin, ordinal = -1, 0
         for place, (source, value) in enumerate(piece.pairs):
@@ -188,14 +211,20 @@ class Station:
                 yield None
             found = self._result(origin, ordinal, value, open_piece, counts)
             slot.origin = -1
-            if found is None and stage.on_error == "fail":
-                open_piece.pairs = [pair for pair in open_piece.pairs if pair[0] < origin]
+            if found is not None:
+                counts.created += max(0, len(found) - 1)
+                counts.filtered += not found
+            elif stage.on_error == "fail":
+                kept = [pair for pair in open_piece.pairs if pair[0] < origin]
+                counts.filtered += len(open_piece.pairs) - len(kept) + len(piece.pairs) - place - 1
+                open_piece.pairs = kept
                 yield self._cut(open_piece, piece, origin, counts)
                 return
             for result in found or ():
                 open_piece.pairs.append((origin, result))
             if memory.enough:
                 memory.enough = False
+                counts.filtered += len(piece.pairs) - place - 1
                 passage.stop_here = passage.stop < 0
                 passage.stop = self._index if passage.stop_here else passage.stop
                 yield self._cut(open_piece, piece, origin + 1, counts)
@@ -295,6 +324,7 @@ class Station:
     def _flush(self, parcel: Parcel) -> Iterator[Parcel | None]:
         header = parcel.header
         self._passage = Passage(header)
+        self._passage.take(parcel)
         self.slot.hold(header, header.first, header.last)
         yield None
         yield from self._emit(self._flushed(header), more=False)

@@ -35,6 +35,11 @@ def test_the_table_leaves_out_columns_of_nothing(summary):
     ]
 
 
+def test_the_limit_is_left_out_where_there_is_none_to_be_moved(summary):
+    stage = StageTotals("parse", taken=10, out=10, work=9.0, wait=1.0)
+    assert not any(line.startswith("limit") for line in written(closing(summary(stage), advise=False)))
+
+
 def test_no_clock_is_no_share():
     assert shares(StageTotals("a")) == ["–"] * 4
 

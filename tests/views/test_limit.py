@@ -30,6 +30,10 @@ def test_a_stage_next_to_nothing_is_not_named():
     assert limit([stage("a", 0.01), stage("b", 0.9)], 10, 900).endswith("2 workers ≈ 200/s")
 
 
+def test_the_time_it_took_to_start_is_not_held_against_the_stages():
+    assert limit([StageTotals("a", work=4.0, wait=1.0)], 10, 100).startswith("limit: a, 80 % busy")
+
+
 def test_a_stage_with_state_is_not_told_to_take_more_workers():
     assert "it has state" in limit([stage("count", 0.9)], 10, 100, alone=["count"])
 

@@ -16,7 +16,7 @@ class Recording(Silent):
     def progress(self, event: Progress) -> None:
         self.heard.append("progress")
 
-    def close(self) -> None:
+    def close(self, *, silent: bool = False) -> None:
         self.heard.append("closed")
 
 

@@ -26,6 +26,13 @@ def test_a_line_every_ten_seconds_and_one_at_the_end(console, stream):
     assert re.findall(r"logs (\S+) in=(\d+)", stream.getvalue()) == [("0:10", "10"), ("0:20", "20"), ("0:25", "25")]
 
 
+def test_silence_has_no_last_line(console, stream):
+    view = Plain(console, PLAN)
+    view.progress(at(1))
+    view.close(silent=True)
+    assert stream.getvalue() == ""
+
+
 def test_without_progress_there_is_nothing_to_say_at_the_end(console, stream):
     Plain(console, PLAN).close()
     assert stream.getvalue() == ""

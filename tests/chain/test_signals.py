@@ -1,0 +1,125 @@
+"""The command under signals: the first one drains and commits, the second one ends at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from support.leaks import needs_proc
+from support.processes import alive, descendants
+from support.waiting import wait_until
+
+pytestmark = needs_proc
+
+SOURCE = {"use": "range", "with": {"stop": 3000}}
+WHOLE = "".join(f"{n}\n" for n in range(3000))
+
+SLOW = """
+@stage
+def slow(record):
+    if record == 100 and once("met"):
+        tell("here")
+        wait_for("go on")
+    return record
+"""
+
+
+def start(project, **run):
+    """A chain that stands still at record 100 until it is told to go on."""
+    project.plugin(SLOW)
+    project.config("same", "slow", source=SOURCE, sink="out.txt", run={"frame": 10, **run})
+    process = project.start("run", "chain.yaml", "--progress", "plain")
+    wait_until((project / "here").exists)
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_first_signal_drains_and_says_how_to_resume(project, number):
+    with start(project) as process:
+        process.send_signal(number)
+        (project / "go on").touch()
+        _, err = process.communicate(timeout=20)
+
+    assert process.returncode == 128 + number
+    assert b"--resume" in err
+    assert b"Traceback" not in err
+    written = (project / "out.txt.partial").read_text()
+    assert len(written) < len(WHOLE)
+    assert WHOLE.startswith(written)
+
+    assert project.cli("run", "chain.yaml", "--resume").returncode == 0
+    assert (project / "out.txt").read_text() == WHOLE
+
+
+def test_what_does_not_drain_within_the_grace_is_left_to_resume(project):
+    with start(project, grace="300ms") as process:
+        family = descendants(process.pid)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+
+    assert process.returncode == 130
+    wait_until(lambda: not any(alive(pid) for pid in family), 1, "the end of every process")
+    assert project.cli("run", "chain.yaml", "--resume").returncode == 0
+    assert (project / "out.txt").read_text() == WHOLE
+
+
+def test_the_second_signal_ends_at_once(project):
+    with start(project) as process:
+        family = descendants(process.pid)
+        process.send_signal(signal.SIGINT)
+        wait_until(lambda: b"once more" in process.stderr.readline())
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=5)
+
+    assert process.returncode == 130
+    wait_until(lambda: not any(alive(pid) for pid in family), 1, "the end of every process")
+    assert project.cli("run", "chain.yaml", "--resume").returncode == 0
+    assert (project / "out.txt").read_text() == WHOLE
+
+
+def test_a_signal_to_the_whole_group_reaches_the_parent_only(project):
+    with start(project) as process:
+        os.killpg(process.pid, signal.SIGINT)
+        (project / "go on").touch()
+        _, err = process.communicate(timeout=20)
+
+    assert process.returncode == 130
+    assert b"KeyboardInterrupt" not in err
+    assert b"ended by" not in err
+
+
+def test_a_reader_that_leaves_ends_the_run_in_silence(project):
+    project.config("same", source={"use": "range", "with": {"stop": 10_000_000}})
+
+    with project.start("run", "chain.yaml", "-q") as process:
+        head = [process.stdout.readline() for _ in range(3)]
+        process.stdout.close()
+        err = process.stderr.read()
+        assert process.wait(20) == 141
+
+    assert head == [b"0\n", b"1\n", b"2\n"]
+    assert err == b""
+
+
+def test_a_shell_pipe_into_head_is_silent(project):
+    project.config("same", source={"use": "range", "with": {"stop": 10_000_000}})
+    command = f"{sys.executable} -m stagerunner run chain.yaml | head -n 2"
+
+    done = subprocess.run(["sh", "-c", command], cwd=project.folder, capture_output=True, timeout=30)
+
+    assert (done.stdout, done.stderr) == (b"0\n1\n", b"")
+
+
+def test_inline_stops_as_well(project):
+    with start(project, engine="inline") as process:
+        process.send_signal(signal.SIGINT)
+        (project / "go on").touch()
+        _, err = process.communicate(timeout=20)
+
+    assert process.returncode == 130
+    assert b"Traceback" not in err
+    assert project.cli("run", "chain.yaml", "--resume", "--engine", "inline").returncode == 0
+    assert (project / "out.txt").read_text() == WHOLE

@@ -1,0 +1,107 @@
+"""Each named point of the protocol is where somebody dies, once and by direction; nothing is lost there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chaos_support.case import Case
+from chaos_support.parallel import in_parallel, report
+from chaos_support.points import Death, Plan, die_and_resume
+from chaos_support.scenario import case_of, named
+
+from stagerunner.seams import POINTS
+
+AGAIN = ("accept", "deliver", "sink written", "commit", "barrier", "torn frame")
+"""Points that are passed many times: also the third time is tried."""
+
+STATE = ("barrier", "flush")
+"""Points that only a chain with state passes."""
+
+SINK = ("accept", "sink written", "commit", "finishing", "rename", "resume")
+"""Points at which it matters what sink it is."""
+
+RESUMES = ("resume",)
+"""Points that only a life behind another one passes."""
+
+SECOND = tuple(point for point in POINTS if point not in ("conviction", "halving", "restart", "torn frame", "flush"))
+"""Points of the parent at which it dies once more while it recovers."""
+
+CONFIGS: dict[str, dict[str, Any]] = {
+    "jsonl": {"sink": "jsonl", "stages": [{"use": "twins", "workers": 2}]},
+    "state": {"sink": "gz", "stages": [{"use": "numbered"}]},
+    "sqlite": {"sink": "sqlite", "stages": [{"use": "dedupe"}, {"use": "numbered"}]},
+    "append": {"sink": "append", "stages": []},
+}
+
+DEATHS = {
+    "jsonl": [Death(point) for point in POINTS if point not in STATE],
+    "state": [*map(Death, POINTS), *(Death(point, 3) for point in AGAIN)],
+    "sqlite": [*map(Death, SINK), Death("sink written", 3), Death("barrier", 2)],
+    "append": [*map(Death, SINK), Death("commit", 3)],
+}
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def _case(folder: Path, config: str) -> Case:
+    """80 records, one of which kills every worker that takes it; the first worker of all dies before any record."""
+    records = [{"key": "a", "value": number, "deed": "kill" if number == 50 else ""} for number in range(80)]
+    fragile = {"use": "fragile", "with": {"mark": str(folder / "fragile")}}
+    deadly = {"use": "deadly", "with": {"harmless": False, "pause": 0.001}, "on_error": "dead_letter"}
+    chosen = CONFIGS[config]
+    chain = named([fragile, *(dict(stage) for stage in chosen["stages"]), deadly])
+    return Case(folder, chain, records, chosen["sink"], {"frame": 4, "checkpoint": "1ms"})
+
+
+def _plan(death: Death) -> Plan:
+    """A point of recovery needs something to recover from."""
+    return Plan((Death("commit", 3), death) if death.point in RESUMES else (death,))
+
+
+CELLS = [(config, _plan(death)) for config in CONFIGS for death in DEATHS[config]]
+
+
+def test_every_point_of_every_config_is_hit_and_costs_nothing(folder):
+    def examine(cell: tuple[str, Plan]) -> bool:
+        config, plan = cell
+        case = _case(folder / f"{config}, {plan}", config).write()
+        return die_and_resume(case, plan, case.expected()) == list(plan.deaths)
+
+    hit, failures = in_parallel(CELLS, examine)
+
+    assert not failures, report(failures, "pytest tests/chaos/test_points.py")
+    assert [cell for cell, died in hit.items() if not died] == []
+
+
+def test_a_second_death_during_recovery_costs_nothing(folder):
+    cells = [("sqlite" if n % 2 else "state", Plan((Death("accept", 3), Death(point)))) for n, point in enumerate(SECOND)]
+
+    def examine(cell: tuple[str, Plan]) -> list[Death]:
+        config, plan = cell
+        case = _case(folder / f"second, {config}, {plan}", config).write()
+        return die_and_resume(case, plan, case.expected())
+
+    hit, failures = in_parallel(cells, examine)
+
+    assert not failures, report(failures, "pytest tests/chaos/test_points.py")
+    assert [cell for cell, died in hit.items() if died != list(cell[1].deaths)] == []
+
+
+@pytest.mark.full
+def test_every_point_of_many_chains_with_a_second_death(folder, full):
+    if not full:
+        pytest.skip("the long form, with --full")
+    deaths = [Death(point, time) for point in POINTS for time in (1, 4)]
+    cells = [(seed, Plan((first, second))) for seed in range(20) for first in deaths for second in map(Death, SECOND)]
+
+    def examine(cell: tuple[int, Plan]) -> list[Death]:
+        seed, plan = cell
+        case = case_of(seed, folder / f"seed {seed}, {plan}", resumable=True).write()
+        return die_and_resume(case, plan, case.expected())
+
+    hit, failures = in_parallel(cells, examine)
+
+    assert not failures, report(failures, "pytest tests/chaos/test_points.py --full")
+    assert {death.point for died in hit.values() for death in died} == set(POINTS)

@@ -1,0 +1,177 @@
+"""One chain in a folder of its own: config, input, and what it is to give."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import sqlite3
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from stagerunner.runner import Request, prepare
+
+PARTS = Path(__file__).with_name("parts.py")
+
+OUTPUTS = {
+    "lines": "out.txt",
+    "jsonl": "out.jsonl",
+    "csv": "out.csv",
+    "gz": "out.jsonl.gz",
+    "append": "out.jsonl",
+    "sqlite": "out.db",
+}
+
+BEFORE = b'{"was": "here before"}\n'
+"""What stands in a file that is appended to."""
+
+HARMLESS = {"harmless": True, "pause": 0, "mark": ""}
+"""Options of parts.py for a run in which nothing happens."""
+
+Letters = list[tuple[str, Any, Any]]
+"""Dead letters: stage, origin, record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """All that a run is judged by: the rows or bytes of the output, and the dead letters in their order."""
+
+    output: Any
+    letters: Letters
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """stages: as in a config. sink: a key of OUTPUTS. plugin: the file the parts come from."""
+
+    folder: Path
+    stages: list[dict[str, Any]]
+    records: list[dict[str, Any]]
+    sink: str = "jsonl"
+    run: dict[str, Any] = field(default_factory=dict)
+    keys: dict[str, Any] = field(default_factory=dict)
+    plugin: Path = PARTS
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "chain.yaml"
+
+    @property
+    def out(self) -> Path:
+        """The folder in which nothing may be but output, dead letters and journal."""
+        return self.folder / "out"
+
+    @property
+    def output(self) -> Path:
+        return self.out / OUTPUTS[self.sink]
+
+    @property
+    def letters(self) -> Path:
+        return self.out / "failed.jsonl"
+
+    @property
+    def events(self) -> Path:
+        """What the stages tell of themselves."""
+        return self.folder / "events"
+
+    @property
+    def temporary(self) -> Path:
+        return self.folder / "tmp"
+
+    def write(self) -> Case:
+        """Make the folder; everything the command needs is in it."""
+        self.temporary.mkdir(parents=True)
+        source = self.folder / "in.jsonl"
+        source.write_text("".join(f"{json.dumps(record)}\n" for record in self.records))
+        _write(self.config, self._config("out", self.stages, self.run))
+        _prepare_output(self.out, self.sink)
+        return self
+
+    def expected(self) -> Outcome:
+        """What the inline engine gives where deadly records are refused instead of killing."""
+        folder = self.folder / "expected"
+        folder.mkdir()
+        harmless = [_harmless(stage) for stage in self.stages]
+        config = _write(folder / "chain.yaml", self._config("out", harmless, {"engine": "inline"}))
+        _prepare_output(folder / "out", self.sink)
+        prepare(config, Request(allow_dead_letters=True)).execute()
+        return outcome(folder / "out", self.sink)
+
+    def got(self) -> Outcome:
+        return outcome(self.out, self.sink)
+
+    def _config(self, out: str, stages: list[dict[str, Any]], run: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "version": 1,
+            "plugins": [str(self.plugin)],
+            "source": {"use": "jsonl", "with": {"path": str(self.folder / "in.jsonl")}, "on_error": "dead_letter"},
+            "stages": stages,
+            "sink": _sink(out, self.sink),
+            "dead_letter": f"{out}/failed.jsonl",
+            "run": run,
+            **self.keys,
+        }
+
+
+def _write(path: Path, config: dict[str, Any]) -> Path:
+    path.write_text(json.dumps(config))
+    return path
+
+
+def _prepare_output(out: Path, sink: str) -> None:
+    out.mkdir(exist_ok=True)
+    if sink == "append":
+        (out / OUTPUTS[sink]).write_bytes(BEFORE)
+
+
+def _harmless(stage: dict[str, Any]) -> dict[str, Any]:
+    """The stage with options that let nobody die and nobody wait."""
+    options = {name: HARMLESS.get(name, value) for name, value in stage.get("with", {}).items()}
+    return {**stage, "with": options}
+
+
+def _sink(out: str, sink: str) -> dict[str, Any]:
+    path = f"{out}/{OUTPUTS[sink]}"
+    if sink == "sqlite":
+        return {"use": "sqlite", "with": {"path": path, "table": "results"}}
+    if sink == "append":
+        return {"use": "jsonl", "with": {"path": path, "mode": "append"}}
+    return {"use": "jsonl" if sink == "gz" else sink, "with": {"path": path}}
+
+
+def outcome(out: Path, sink: str) -> Outcome:
+    """What stands in a folder after a run."""
+    path = out / OUTPUTS[sink]
+    return Outcome(_output(path, sink), _letters(out / "failed.jsonl"))
+
+
+def _output(path: Path, sink: str) -> Any:
+    if not path.exists():
+        return None
+    if sink == "sqlite":
+        return _rows(path)
+    return gzip.decompress(path.read_bytes()) if sink == "gz" else path.read_bytes()
+
+
+def _rows(path: Path) -> Any:
+    base = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        tables = {name for (name,) in base.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        rows = base.execute("SELECT * FROM results ORDER BY rowid").fetchall() if "results" in tables else None
+        return sorted(tables), rows
+    finally:
+        base.close()
+
+
+def _letters(path: Path) -> Letters:
+    lines = path.read_text().splitlines() if path.exists() else []
+    found = [json.loads(line) for line in lines]
+    return [(letter["stage"], letter["origin"], letter.get("record", letter.get("text"))) for letter in found]
+
+
+def environment(case: Case, **more: str) -> dict[str, str]:
+    """Ours, with the places a run may use and the token its processes are known by."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("STAGERUNNER_", "CHAOS_"))}
+    places = {"TMPDIR": str(case.temporary), "CHAOS_EVENTS": str(case.events), "CHAOS_TOKEN": str(case.folder)}
+    return kept | places | more

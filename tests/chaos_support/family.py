@@ -1,0 +1,60 @@
+"""The processes of a run, found through /proc by the token in their environment, whoever their parent is now."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+from support.processes import alive, children
+
+
+def family(token: str) -> set[int]:
+    """All living processes that were started with this CHAOS_TOKEN."""
+    wanted = f"\0CHAOS_TOKEN={token}\0".encode()
+    found = {int(name) for name in os.listdir("/proc") if name.isdigit() and wanted in _environment(name)}
+    return {pid for pid in found if alive(pid)}
+
+
+def keeper_of(parent: int) -> int | None:
+    """The keeper of the run with this parent, while there is one."""
+    return next((pid for pid in children_of(parent) if b"stagerunner.chain.keeper" in _read(pid, "cmdline")), None)
+
+
+def workers_of(keeper: int | None) -> list[int]:
+    return [] if keeper is None else sorted(children_of(keeper))
+
+
+def children_of(parent: int) -> set[int]:
+    """The direct children, by the kernel's own list where it has one."""
+    try:
+        return {int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()}
+    except FileNotFoundError:
+        return children(parent) if Path(f"/proc/{parent}").exists() else set()
+    except OSError:
+        return set()
+
+
+def send(pid: int, number: signal.Signals) -> bool:
+    """Whether there was somebody to be told."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+        return True
+    return False
+
+
+def kill_family(token: str) -> None:
+    for pid in family(token):
+        send(pid, signal.SIGKILL)
+
+
+def _environment(pid: str) -> bytes:
+    return b"\0" + _read(int(pid), "environ")
+
+
+def _read(pid: int, name: str) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    except OSError:
+        return b""

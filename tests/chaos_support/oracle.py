@@ -1,0 +1,60 @@
+"""What every run is held to, whatever was done to it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from chaos_support.case import Case, Outcome
+from chaos_support.running import Run, gone
+
+SHARED = Path("/dev/shm")
+OURS = ("Traceback (most recent call last)", "error[internal]", "InternalError")
+"""What a person never sees of us."""
+
+
+def exact(case: Case, expected: Outcome) -> None:
+    """Output and dead letters are those of a run without faults."""
+    got = case.got()
+    assert got.letters == expected.letters, f"dead letters of {case.folder}: {_difference(expected.letters, got.letters)}"
+    assert got.output == expected.output, f"output of {case.folder}: {_difference(expected.output, got.output)}"
+
+
+def nothing_left(case: Case, seconds: float = 3.0) -> None:
+    """No process, no shared memory, no temporary file, no file but output, dead letters and journal."""
+    gone(case, seconds)
+    files = {path.name for path in case.out.iterdir()}
+    journal = f".{case.output.name}.stagerunner"
+    assert files <= {case.output.name, case.letters.name, journal}, f"left over in {case.out}: {sorted(files)}"
+    assert list(case.temporary.iterdir()) == [], f"temporary files of {case.folder}"
+    assert shared() == [], "shared memory is left over"
+
+
+def shared() -> list[str]:
+    """Entries of shared memory that a run of ours could have made."""
+    names = os.listdir(SHARED) if SHARED.exists() else []
+    return [name for name in names if "stagerunner" in name]
+
+
+def done(case: Case, run: Run, expected: Outcome) -> None:
+    """The run came to its end, and everything is as if nothing had happened."""
+    assert run.wait() == (3 if expected.letters else 0), f"exit {run.process.returncode} in {case.folder}\n{run.said[-3000:]}"
+    calm(run)
+    exact(case, expected)
+    nothing_left(case)
+
+
+def calm(run: Run) -> None:
+    """No traceback of ours, no excuse."""
+    assert not any(text in run.said for text in OURS), run.said[-3000:]
+    assert run.process.returncode != 70, run.said[-3000:]
+
+
+def _difference(expected: Any, got: Any) -> str:
+    if isinstance(expected, bytes) and isinstance(got, bytes):
+        expected, got = expected.splitlines(), got.splitlines()
+    if not (isinstance(expected, list) and isinstance(got, list)):
+        return f"expected {str(expected)[:500]}, got {str(got)[:500]}"
+    at = next((n for n, pair in enumerate(zip(expected, got)) if pair[0] != pair[1]), min(len(expected), len(got)))
+    return f"{len(expected)} expected, {len(got)} got; at {at}: {expected[at : at + 3]} against {got[at : at + 3]}"

@@ -1,0 +1,57 @@
+"""A death at a named point, by direction, and what comes after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chaos_support.case import Case, Outcome
+from chaos_support.oracle import calm, done
+from chaos_support.running import RESUME, Run, gone
+
+KILLED = -9
+
+WORKERS = ("torn frame", "flush")
+"""Points of a worker: the chain recovers by itself. All others are the parent's."""
+
+MOST_LIVES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """At which point, and which time it is reached."""
+
+    point: str
+    time: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.point}:{self.time}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Deaths of one chain: each life of the command dies the next one, the last life none."""
+
+    deaths: tuple[Death, ...]
+
+    def __str__(self) -> str:
+        return " then ".join(map(str, self.deaths))
+
+
+def die_and_resume(case: Case, plan: Plan, expected: Outcome) -> list[Death]:
+    """Run the case through its deaths to its end, and hold it to the oracle; the deaths that were died."""
+    died = [death for number, death in enumerate(plan.deaths) if _dies(case, number, death)]
+    with Run(case, *RESUME) as run:
+        done(case, run, expected)
+    return died
+
+
+def _dies(case: Case, number: int, death: Death) -> bool:
+    """One life of the command; whether somebody died in it as planned. A worker's death doesn't end it."""
+    log = case.folder / f"died-{number}"
+    kill = {"STAGERUNNER_KILL_AT": str(death), "STAGERUNNER_KILL_LOG": str(log)}
+    with Run(case, *(RESUME if number else ()), **kill) as run:
+        code = run.wait()
+    gone(case, 5)
+    calm(run)
+    assert (code == KILLED) == (log.exists() and death.point not in WORKERS), f"exit {code}\n{run.said}"
+    return log.exists()

@@ -1,0 +1,125 @@
+"""The command, run over a case in a session of its own, with a hard limit."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from support.waiting import wait_until
+
+from chaos_support.case import Case, environment
+from chaos_support.family import family, keeper_of, kill_family, workers_of
+
+LIMIT = 90.0
+"""Seconds after which a run that is still there hangs."""
+
+RESUME = ("--resume",)
+
+
+class Hung(AssertionError):
+    """A run did not end in time."""
+
+
+class Run:
+    """One process of the command. Leaving it ends whatever is left of the run."""
+
+    def __init__(self, case: Case, *arguments: str, wrapper: Sequence[str] = (), python: Sequence[str] = (), **more: Any):
+        self.case = case
+        self._summary = case.folder / "summary.json"
+        self._summary.unlink(missing_ok=True)
+        self._log = case.folder / "log"
+        module = python or ("-m", "stagerunner")
+        command = [*wrapper, sys.executable, *module, "run", str(case.config), *arguments]
+        command += ["--progress", "none", "--summary", str(self._summary)]
+        with open(self._log, "ab") as log:
+            log.write(f"\n$ {' '.join(command)}\n".encode())
+            log.flush()
+            self._since = log.tell()
+            settings = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log} | more.pop("popen", {})
+            self.process = subprocess.Popen(
+                command, cwd=case.folder, env=environment(case, **more), start_new_session=True, **settings
+            )
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def over(self) -> bool:
+        return self.process.poll() is not None
+
+    @property
+    def keeper(self) -> int | None:
+        return keeper_of(self.pid)
+
+    @property
+    def workers(self) -> list[int]:
+        return workers_of(self.keeper)
+
+    @property
+    def said(self) -> str:
+        """What this process, and those of its run, wrote to standard output and error."""
+        return self._log.read_bytes()[self._since :].decode(errors="replace")
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        return json.loads(self._summary.read_text()) if self._summary.exists() else {}
+
+    def wait_until(self, found: Callable[[], Any], what: str = "it") -> Any:
+        """What `found` gives, or None when the run was over before that."""
+        value = wait_until(lambda: found() or (self.over and Hung), LIMIT, what)
+        return None if value is Hung else value
+
+    def wait(self, limit: float = LIMIT) -> int:
+        """Its exit status. Raises Hung."""
+        try:
+            return self.process.wait(limit)
+        except subprocess.TimeoutExpired:
+            raise Hung(f"still running after {limit:g} s: {self.case.folder}\n{self.said[-3000:]}") from None
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if not self.over:
+            self.process.kill()
+            self.process.wait()
+        if kind is not None:
+            kill_family(str(self.case.folder))
+
+
+def finished(case: Case, *arguments: str, **more: Any) -> Run:
+    """A run that has come to its end."""
+    with Run(case, *arguments, **more) as run:
+        run.wait()
+    return run
+
+
+def gone(case: Case, seconds: float = 1.0) -> None:
+    """Waits until no process of the case's runs is left; fails when that takes longer."""
+    token = str(case.folder)
+    wait_until(lambda: not family(token), seconds, f"the end of all processes of {token}")
+
+
+def told(case: Case) -> list[tuple[str, int]]:
+    """What the stages have told so far: (what, by which process)."""
+    if not case.events.exists():
+        return []
+    words = [line.split() for line in case.events.read_text().splitlines()]
+    return [(what, int(pid)) for what, pid in words]
+
+
+def count(case: Case, what: str) -> int:
+    """How often the stages have told that."""
+    return sum(event == what for event, _ in told(case))
+
+
+def tail(path: Path, size: int = 2000) -> str:
+    return path.read_bytes()[-size:].decode(errors="replace") if path.exists() else ""

@@ -1,0 +1,15 @@
+"""What all tests share: the flag for the long form of a proof."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="run the proofs in their long form")
+
+
+@pytest.fixture(scope="session")
+def full(request: pytest.FixtureRequest) -> bool:
+    """Whether the long form of a proof is asked for."""
+    return bool(request.config.getoption("--full"))
