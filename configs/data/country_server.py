@@ -34,9 +34,15 @@ class Countries(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class Server(ThreadingHTTPServer):
+    """Takes as many callers at once as come: five, the default, makes the others wait a second each."""
+
+    request_queue_size = 128
+
+
 def server(port: int = 0) -> ThreadingHTTPServer:
     """Bound and listening; `serve_forever()` makes it answer."""
-    return ThreadingHTTPServer(("127.0.0.1", port), Countries)
+    return Server(("127.0.0.1", port), Countries)
 
 
 if __name__ == "__main__":

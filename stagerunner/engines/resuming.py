@@ -84,7 +84,8 @@ def _stands(entry: Entry, sink: Any) -> bool:
     Without a row a run had only just begun (a sink's own row is an older run's then); and a finished run whose output
     somebody has taken away is no reason not to run.
     """
-    target = sink.target()
+    find = getattr(sink, "target", None)
+    target = find() if find is not None else None
     return bool(entry.row) and (entry.state != "done" or target is None or target.exists())
 
 

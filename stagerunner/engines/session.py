@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import selectors
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from time import monotonic
 from types import TracebackType
 from typing import Any
@@ -20,7 +20,7 @@ from stagerunner.delivery.delivery import Delivery
 from stagerunner.delivery.takers import CallerTaker, SinkTaker, StdoutTaker, Taker
 from stagerunner.engines.closing import failure_error, summary_of, trouble_error
 from stagerunner.engines.resuming import Resume, begin, fingerprint
-from stagerunner.errors import InternalError
+from stagerunner.errors import InternalError, Stopped
 from stagerunner.evaluate.loading import load
 from stagerunner.events import Checkpoint, Progress, RunStarted, Summary
 from stagerunner.journal import thawed
@@ -52,7 +52,7 @@ class Session:
         self._writer: StdoutWriter | None = None
 
     def __enter__(self) -> Session:
-        with self._open:
+        with self._open, refusals():
             self._selector = self._open.enter_context(selectors.DefaultSelector())
             self._build()
             self._open = self._open.pop_all()
@@ -143,7 +143,8 @@ class Session:
         """Do what can be done now. Raises the error the run ends with, everything before it delivered."""
         if self._writer is not None:
             self._writer.watch()
-        self.loop.step(timeout)
+        with refusals():
+            self.loop.step(timeout)
         if self.loop.trouble is not None:
             raise trouble_error(self.loop.trouble)
 
@@ -230,6 +231,15 @@ class Session:
         clocks = [] if self._beginning.done else self.transport.clocks()
         restarts = 0 if self._beginning.done else self.loop.restarts
         return summary_of(self.plan, self.delivery.books, clocks, seconds, exit_code, messages, restarts)
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """What the system refuses (no more descriptors, no more processes) stops the run; it can be resumed."""
+    try:
+        yield
+    except OSError as error:
+        raise Stopped(f"the system refused: {error.strerror or error}") from error
 
 
 def made(part: PlannedPart | None) -> Any:

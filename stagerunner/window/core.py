@@ -177,11 +177,8 @@ class Window:
         """The frames to send for a new split: one, unless this is a second reading of the source."""
         self.kept.append(kept)
         self._bytes += kept.size
-        kind = DATA if kept.flush < 0 else FLUSH
         kept.convicted = self._convictions.get(kept.number, {})
         done, counted, accepted = self._redo
-        if kept.number < done:
-            return [self._send(kind, kept, 0, kept.end, Verdict.DROP)]
         if kept.number == done:
             kept.counted, kept.accepted = counted, accepted
         before = len(self.on_way)
@@ -302,7 +299,7 @@ class Window:
         edges = {edge for _, record, ordinal in kept.convicted if ordinal == WHOLE for edge in (record, record + 1)}
         cuts = sorted(edges | (inspection.cuts if inspection is not None else set()))
         marked = inspection is not None
-        if kept.done:
+        if kept.done or kept.number < self._redo[0]:
             self._send_cut(kept, 0, kept.end, cuts, Verdict.DROP, marked)
             return
         if kept.counted and (self.stateful or kept.number == self._redo[0]):

@@ -72,7 +72,8 @@ class Suspects:
     def __init__(self) -> None:
         self.inspections: dict[int, Inspection] = {}
         self.restarts = 0
-        self._strikes: dict[tuple[int, int], int] = {}
+        self._strikes: dict[tuple[int, int, int, int], int] = {}
+        """(split, stage, source record, ordinal) → deaths with it alone."""
         self._fruitless = 0
 
     @property
@@ -100,7 +101,7 @@ class Suspects:
             inspection.alone(record)
             self._fruitless = 0
             return None
-        key = (blame.split, record)
+        key = (blame.split, blame.stage, record, blame.ordinal)
         strikes = self._strikes[key] = self._strikes.get(key, 0) + 1
         if strikes > STRIKES:
             return None  # convicted already, and it still kills: more of the same is no progress

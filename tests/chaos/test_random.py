@@ -1,0 +1,50 @@
+"""Random chains under random harm: what comes out is what comes out when nobody does any.
+
+One seed again: CHAOS_SEEDS=17 pytest tests/chaos/test_random.py; CHAOS_KEEP=1 leaves the folders.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+
+import pytest
+from chaos_support.monkey import Chaos
+from chaos_support.parallel import in_parallel, report
+
+AGAIN = "CHAOS_SEEDS={item} pytest tests/chaos/test_random.py"
+
+SOMETIMES = (
+    "killed: worker",
+    "killed: keeper",
+    "killed: parent",
+    "killed inside a record",
+    "killed during recovery",
+    "stopped: worker",
+    "stopped: parent",
+    "resumed",
+    "resumed behind a dead letter",
+    "lives: 3 or more",
+    "convicted",
+    "with a state that can't be told, restarted",
+    *(f"sink: {sink}" for sink in ("lines", "jsonl", "csv", "gz", "append", "sqlite")),
+)
+"""What all seeds together must have met: chaos that hits nothing proves nothing."""
+
+pytestmark = pytest.mark.timeout(900)
+
+
+def _seeds(full: bool) -> list[int]:
+    chosen = os.environ.get("CHAOS_SEEDS")
+    return [int(seed) for seed in chosen.split(",")] if chosen else list(range(20_000 if full else 100))
+
+
+def test_whatever_is_killed_and_stopped_the_output_is_exact(folder, full):
+    seeds = _seeds(full)
+
+    hits, failures = in_parallel(seeds, lambda seed: Chaos.of(seed, folder).run())
+
+    total = sum(hits.values(), Counter())
+    print("met:", dict(sorted(total.items())))
+    assert not failures, report(failures, AGAIN)
+    assert [what for what in SOMETIMES if not total[what]] == [] or len(seeds) < 100

@@ -1,0 +1,159 @@
+"""Random harm: who is hit, by what and when, all drawn from the seed; the moments come from the progress of the run."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from chaos_support.case import Case
+from chaos_support.family import send
+from chaos_support.oracle import calm, done
+from chaos_support.running import RESUME, Run, gone, told
+from chaos_support.scenario import case_of, forgets
+
+JITTER = 0.02
+"""Seconds at most between the moment waited for and the deed: chance, not synchronisation."""
+
+PAUSE = 0.15
+"""Seconds at most that somebody is stopped."""
+
+MOST_LIVES = 6
+
+VICTIMS = ("worker", "worker", "worker", "keeper", "parent", "parent")
+
+
+@dataclass(frozen=True, slots=True)
+class Harm:
+    """At the `event`-th event told since the last harm, with `delay` seconds on top, `victim` is hit.
+
+    stop: seconds it is stopped instead of being killed; 0 to kill. again: what takes a killed one's place is killed
+    as well, as soon as it is there.
+    """
+
+    event: int
+    delay: float
+    victim: str
+    stop: float = 0.0
+    again: bool = False
+    choice: float = 0.0
+
+
+@dataclass(slots=True)
+class Chaos:
+    """One seed: a case and what is done to it; `hit` counts what was really met."""
+
+    seed: int
+    case: Case
+    harms: list[Harm]
+    hit: Counter[str] = field(default_factory=Counter)
+    _lives: int = 0
+
+    @classmethod
+    def of(cls, seed: int, folder: Path) -> Chaos:
+        draw = Random(f"harm {seed}")
+        case = case_of(seed, folder / f"seed {seed}")
+        return cls(seed, case, [_harm(draw) for _ in range(draw.choice([0, 1, 1, 2, 3]))])
+
+    def run(self) -> Counter[str]:
+        """Through all harm to the end, and hold it to the oracle."""
+        expected = self.case.write().expected()
+        waiting = list(self.harms)
+        while True:
+            with Run(self.case, *(RESUME if self._lives else ())) as run:
+                self._lives += 1
+                while waiting and self._happens(run, waiting.pop(0)):
+                    pass
+                if run.wait() == -signal.SIGKILL:
+                    gone(self.case, 5)
+                    calm(run)
+                    self._look_at_the_remains()
+                    continue
+                done(self.case, run, expected)
+                self._count(run)
+                return self.hit
+
+    def _look_at_the_remains(self) -> None:
+        """What the next life finds."""
+        if any(self.case.out.iterdir()):
+            self.hit["resumed"] += 1
+        if self.case.got().letters:
+            self.hit["resumed behind a dead letter"] += 1
+
+    def _happens(self, run: Run, harm: Harm) -> bool:
+        """Whether the run could still be harmed, and lives on."""
+        aim = len(told(self.case)) + harm.event
+        if run.wait_until(lambda: len(told(self.case)) >= aim, "progress") is None:
+            return False
+        time.sleep(harm.delay)
+        if harm.victim == "parent" and not harm.stop and (forgets(self.case) or self._lives > MOST_LIVES):
+            return True
+        return self._harmed(run, harm) and not run.over
+
+    def _harmed(self, run: Run, harm: Harm) -> bool:
+        pid = self._victim(run, harm)
+        if pid is None:
+            return True
+        if harm.stop:
+            self._stop(run, pid, harm)
+            return True
+        inside = _inside(self.case, pid)
+        if send(pid, signal.SIGKILL):
+            self.hit[f"killed: {harm.victim}"] += 1
+            self.hit["killed inside a record"] += inside
+        if harm.victim == "parent":
+            run.wait()
+            return False
+        if harm.again:
+            self._again(run, {*run.workers})
+        return True
+
+    def _victim(self, run: Run, harm: Harm) -> int | None:
+        if harm.victim == "parent":
+            return run.pid
+        if harm.victim == "keeper":
+            return run.keeper
+        workers = run.workers
+        return workers[int(harm.choice * len(workers))] if workers else None
+
+    def _stop(self, run: Run, pid: int, harm: Harm) -> None:
+        if send(pid, signal.SIGSTOP):
+            self.hit[f"stopped: {harm.victim}"] += 1
+            time.sleep(harm.stop)
+            send(pid, signal.SIGCONT)
+
+    def _again(self, run: Run, old: set[int]) -> None:
+        """Kill the first one of the next epoch, before it can have done anything."""
+        fresh = run.wait_until(lambda: set(run.workers) - old, "a new worker")
+        if fresh and send(min(fresh), signal.SIGKILL):
+            self.hit["killed during recovery"] += 1
+
+    def _count(self, run: Run) -> None:
+        self.hit["runs"] += self._lives
+        self.hit["restarts"] += run.summary.get("restarts", 0)
+        self.hit["convicted"] += len(self.case.got().letters)
+        self.hit["lives: 3 or more"] += self._lives >= 3
+        self.hit["with a state that can't be told, restarted"] += (
+            forgets(self.case) and run.summary.get("restarts", 0) > 0
+        )
+        self.hit[f"sink: {self.case.sink}"] += 1
+
+
+def _harm(draw: Random) -> Harm:
+    return Harm(
+        event=draw.choice([1, 3, 10, 30, 100, 200]),
+        delay=draw.random() * JITTER,
+        victim=draw.choice(VICTIMS),
+        stop=draw.random() * PAUSE if draw.random() < 0.2 else 0.0,
+        again=draw.random() < 0.4,
+        choice=draw.random(),
+    )
+
+
+def _inside(case: Case, pid: int) -> bool:
+    """Whether the last thing this process told is that it entered a record."""
+    own = [what for what, who in told(case) if who == pid]
+    return bool(own) and own[-1] == "enter"

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import json
+
+from stagerunner.events import StageTotals, Summary
+
+RECORDS = {"in": 10, "created": 1, "out": 8, "filtered": 1, "skipped": 1, "dead": 1}
+
+
+def summary(**more) -> Summary:
+    stages = (StageTotals("parse", 2, taken=10, out=10, counters={"hits": 3}), StageTotals("hide", taken=10, out=8))
+    return Summary("chain", True, 0, 1.23456789, RECORDS, stages, **more)
+
+
+def test_a_summary_balances_end_to_end():
+    assert summary().balanced
+    assert not Summary("chain", True, 0, 1, RECORDS | {"out": 9}, ()).balanced
+
+
+def test_a_summary_as_json():
+    told = json.loads(json.dumps(summary(restarts=2).as_json()))
+
+    assert told["format"] == 1
+    assert (told["ok"], told["exit"], told["seconds"], told["restarts"]) == (True, 0, 1.234568, 2)
+    assert told["records"] == RECORDS
+    assert [stage["name"] for stage in told["stages"]] == ["parse", "hide"]
+    assert told["stages"][0]["counters"] == {"hits": 3}
+    assert "counters" not in told["stages"][1]

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stagerunner.records import Batch, Counts, total
+
+
+def test_without_origins_each_record_stands_for_one_source_record():
+    batch = Batch(["a", "b"], first=5, last=7)
+
+    assert [batch.origin(0), batch.origin(1)] == [5, 6]
+    assert [batch.ordinal(0), batch.ordinal(1)] == [0, 0]
+
+
+def test_an_ordinal_counts_the_records_of_one_origin():
+    batch = Batch(list("abcdef"), 0, 9, origins=[2, 2, 2, 5, 8, 8])
+
+    assert [batch.ordinal(index) for index in range(6)] == [0, 1, 2, 0, 0, 1]
+
+
+def test_books_balance_when_everything_that_came_went_somewhere():
+    assert Counts(0, taken=5, created=2, out=3, filtered=1, skipped=1, dead=2).balanced
+    assert not Counts(0, taken=5, out=4).balanced
+
+
+counts = st.builds(
+    Counts, st.integers(-1, 3), *[st.integers(0, 9)] * 6, extra=st.dictionaries(st.sampled_from("ab"), st.integers(0, 9))
+)
+
+
+@given(st.lists(counts))
+def test_totals_add_up_per_stage(entries):
+    sums = total(entries)
+
+    assert set(sums) == {entry.stage for entry in entries}
+    assert sum(entry.taken for entry in entries) == sum(entry.taken for entry in sums.values())
+    for name in "ab":
+        assert sum(e.extra.get(name, 0) for e in entries) == sum(e.extra.get(name, 0) for e in sums.values())
+
+
+def test_totals_leave_the_entries_alone():
+    entry = Counts(0, taken=1, extra={"a": 1})
+
+    total([entry, entry])
+
+    assert (entry.taken, entry.extra) == (1, {"a": 1})
