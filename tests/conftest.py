@@ -1,4 +1,4 @@
-"""What all tests share: the flag for the long form of a proof."""
+"""What all tests share: the option `--full`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--full", action="store_true", help="run the proofs in their long form")
+    parser.addoption("--full", action="store_true", help="run the long form of every proof")
 
 
 @pytest.fixture(scope="session")

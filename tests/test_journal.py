@@ -68,7 +68,7 @@ def test_a_file_that_is_no_journal_is_left_alone(path):
 def test_a_folder_that_can_not_be_written_stops_the_run(tmp_path):
     (tmp_path / "there").mkdir()
 
-    with pytest.raises(Stopped, match="can't be written"):
+    with pytest.raises(Stopped, match="can't be opened"):
         Journal(tmp_path / "there")
 
 

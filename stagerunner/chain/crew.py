@@ -87,7 +87,7 @@ class Crew:
             self._new_keeper()
         self._hire_all(hires(self._plan, self._groups, epoch, snapshots, careful=careful))
         for head in self._heads:
-            head.put(Header(READY, 0, epoch, 0))
+            self._put(head, Header(READY, 0, epoch, 0))
 
     def _new_keeper(self) -> None:
         if self._keeper is not None:

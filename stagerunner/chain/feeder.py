@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,7 +87,12 @@ class Feeder:
                 pass
             self._end()
         except OSError:
-            os._exit(0)  # the parent is gone, and nothing more is wanted
+            leave()  # the parent is gone, and nothing more is wanted
+        except BaseException as error:
+            # What can't be pickled. The source may go on for ever, so it isn't waited for.
+            self._error = describe(error)
+            self._end()
+            os._exit(0)
 
     def _send_some(self) -> bool:
         with self._change:
@@ -111,7 +117,14 @@ class Feeder:
 
     def _look_for_parent(self) -> None:
         if select.select([self._life], [], [], 0)[0]:
-            os._exit(0)
+            leave()
+
+
+def leave() -> None:
+    """End at once, with everything the source has started."""
+    with suppress(OSError):
+        os.killpg(os.getpid(), signal.SIGKILL)
+    os._exit(0)
 
 
 def main() -> None:

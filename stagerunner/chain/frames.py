@@ -133,24 +133,24 @@ def pack_notes(notes: Notes) -> bytes:
 
 
 def unpack_payload(payload: Any) -> tuple[Notes, memoryview]:
-    """A payload's notes and body. Raises BadFrame when the lengths don't fit."""
+    """A payload's notes and body. Raises BadFrame for anything that is none."""
     view = memoryview(payload)
     if len(view) < LENGTH.size:
         raise BadFrame("a payload without notes")
     end = LENGTH.size + LENGTH.unpack_from(view)[0]
     if end > len(view):
         raise BadFrame("notes longer than their payload")
-    origins, failures, counts, convicted, stop, slowest, widest = pickle.loads(view[LENGTH.size : end])
-    notes = Notes(
-        origins, [Failure(*f) for f in failures], [Counts(*c) for c in counts], convicted, stop, slowest, widest
-    )
-    return notes, view[end:]
+    try:
+        origins, failures, counts, *rest = pickle.loads(view[LENGTH.size : end])
+        return Notes(origins, [Failure(*f) for f in failures], [Counts(*c) for c in counts], *rest), view[end:]
+    except Exception as error:
+        raise BadFrame(f"notes that can't be read ({type(error).__name__}: {error})") from None
 
 
 def _flat(failure: Failure) -> tuple[Any, ...]:
-    """A failure as a tuple; a record that can't be pickled goes as its text."""
+    """A failure as a tuple; a record that can't be pickled, and read again, goes as its text."""
     try:
-        pickle.dumps(failure.record, 5)
+        pickle.loads(pickle.dumps(failure.record, 5))
     except Exception:
         failure = replace(failure, record=None, text=text_of(failure.record))
     return tuple(getattr(failure, name) for name in Failure.__slots__)

@@ -15,6 +15,8 @@ from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 from stagerunner.errors import RunFailed
+from stagerunner.chain.worker import describe
+from stagerunner.errors import RunFailed
 from stagerunner.parts.source import Want
 from stagerunner.records import Origin, Split
 

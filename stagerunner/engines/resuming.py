@@ -69,13 +69,14 @@ def _decide(
         tell(Notice("there is nothing to resume from: starting anew"))
         return Beginning(journal)
     _check_fingerprint(entry, fingerprint(plan, source), resume)
-    if entry.state == "finishing":
+    row = _row(entry, sink)
+    if entry.state != "done" and row.get("finished"):
         sink.finish()
         journal.mark("done")
-    if entry.state != "running":
-        tell(Notice("the run was finished already; nothing to do"))
-        return Beginning(journal, _row(entry, sink), entry.hash_seed, done=True)
-    return Beginning(journal, _row(entry, sink), entry.hash_seed)
+    elif entry.state != "done":
+        return Beginning(journal, row, entry.hash_seed)
+    tell(Notice("the run was finished already; nothing to do"))
+    return Beginning(journal, row, entry.hash_seed, done=True)
 
 
 def _stands(entry: Entry, sink: Any) -> bool:

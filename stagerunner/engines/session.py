@@ -182,7 +182,7 @@ class Session:
             if self.loop.window.at_edge and not self.loop.window.stateful:
                 self._commit()
             raise error
-        self._commit()
+        self._commit(finished=True)
         journal = self._beginning.journal
         if journal is not None:
             journal.mark("finishing")
@@ -193,10 +193,15 @@ class Session:
         if journal is not None:
             journal.mark("done")
 
-    def _commit(self) -> None:
-        """Everything accepted stays, and the journal says so."""
+    def _commit(self, *, finished: bool = False) -> None:
+        """Everything accepted stays, and the journal says so.
+
+        finished: it is the last one. The row says so itself, for it stands behind the last barrier, and nothing may
+        be sent again from there.
+        """
         power = self.plan.run.durability == "power"
-        self.delivery.commit(self.loop.row(), self._beginning.journal, power=power)
+        row = self.loop.row() | {"finished": finished}
+        self.delivery.commit(row, self._beginning.journal, power=power)
         self.tell(Checkpoint(self.delivery.books.out, self.loop.window.position))
 
     def interrupted(self) -> bool:

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
-import stagerunner
 from measure import (
     CORES,
     Memory,
@@ -36,6 +35,8 @@ from measure import (
 )
 from peers import BEST, DEFAULTS, Dicts
 from transforms import same
+
+import stagerunner
 
 CONFIG = """
 version: 1

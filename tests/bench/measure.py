@@ -230,3 +230,18 @@ def elsewhere(script: str, *arguments: str, limit: float = 300) -> Outcome | Non
 def tell(outcome: Outcome) -> None:
     """What a script that `elsewhere` runs prints last."""
     print(json.dumps(outcome._asdict()))
+
+
+# Pages
+
+
+BEGIN, END = "<!-- measured -->", "<!-- end of what was measured -->"
+
+
+def put_between(page: Path, text: str) -> None:
+    """Put the text between the two marks of a page. Raises ValueError if they aren't there."""
+    before, begin, rest = page.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{page} has no place for figures: {BEGIN} … {END}")
+    page.write_text(f"{before}{BEGIN}\n\n{text.strip()}\n\n{END}{after}")

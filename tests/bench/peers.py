@@ -154,11 +154,11 @@ def mpipe(functions: Functions, items: Items, setup: Setup = None) -> Iterator[A
 
 def _mpipe_worker(library: Any, function: Callable[[Any], Any], setup: Setup) -> type:
     class Worker(library.OrderedWorker):  # type: ignore[misc]
-        def doInit(self) -> None:  # noqa: N802 - the library's name
+        def doInit(self) -> None:
             if setup is not None:
                 setup()
 
-        def doTask(self, record: Any) -> Any:  # noqa: N802
+        def doTask(self, record: Any) -> Any:
             return function(record)
 
     return Worker
@@ -202,7 +202,7 @@ def gpupipe(
 
 
 def spdl(functions: Functions, items: Items, setup: Setup = None, buffer: int = 1, sink: int = 3) -> Iterator[Any]:
-    """A region of its own for each stage, so that each has its process; records pass through the main one in between."""
+    """A region for each stage, so that each has its process; records pass through the main one in between."""
     from spdl.pipeline import PipelineBuilder
     from spdl.pipeline.defs import MAIN_PROCESS, ProcessPoolExecutorConfig
 

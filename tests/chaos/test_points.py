@@ -46,13 +46,13 @@ pytestmark = pytest.mark.timeout(300)
 
 
 def _case(folder: Path, config: str) -> Case:
-    """300 records (more than go out at once), one of which kills every worker that takes it; the first worker of all dies before any record."""
+    """300 records, one of which kills every worker that takes it; the first worker of all dies before any record."""
     records = [{"key": "a", "value": number, "deed": "kill" if number == 100 else ""} for number in range(300)]
     fragile = {"use": "fragile", "with": {"mark": str(folder / "fragile")}}
     deadly = {"use": "deadly", "with": {"harmless": False, "pause": 0.0005}, "on_error": "dead_letter"}
     chosen = CONFIGS[config]
     chain = named([fragile, *(dict(stage) for stage in chosen["stages"]), deadly])
-    return Case(folder, chain, records, chosen["sink"], {"frame": 4, "checkpoint": "1ms"})
+    return Case(folder, chain, records, chosen["sink"], {"frame": 4, "checkpoint": "1ms", "window": "2KiB"})
 
 
 def _plan(death: Death) -> Plan:

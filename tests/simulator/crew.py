@@ -144,6 +144,8 @@ class Crew:
         self._why = ""
         self.choices: list[Callable[[], bool]] = []
         """Everything that can happen now without the parent's loop."""
+        self.news = True
+        """Something has happened that wakes the parent."""
         self.activity = 0
         """Goes up whenever the parent's side of the transport does something."""
         self.ready: Ready | None = None
@@ -239,6 +241,7 @@ class Crew:
         return None
 
     def look(self) -> None:
+        self.news = self._broken is not None
         if self._broken is None or self.trouble is not None:
             return
         self._broken -= 1
@@ -260,6 +263,7 @@ class Crew:
     def _break(self, why: str) -> None:
         if self._broken is None:
             self._broken = self._dice.upto(PATIENCE)
+            self.news = True
             self._why = why
 
     def _blame(self) -> Trouble:
@@ -284,6 +288,7 @@ class Crew:
 
     def _heard(self, worker: Worker) -> None:
         """The keeper reports a worker's end."""
+        self.news = True
         if worker.state == "dead":
             self._witness.died(worker)
         if worker.state != "done" and not self._returns.ended:
@@ -296,7 +301,7 @@ class Crew:
             return False
         self._setup -= 1
         if self._setup < 0:
-            self.ready = Ready((), ())
+            self.ready, self.news = Ready((), ()), True
             reads = [partial(self._read, link) for link in self._links]
             self.choices = [*(worker.move for worker in self.workers), *(head.pump for head in self.heads), *reads]
         return True
@@ -307,4 +312,6 @@ class Crew:
             return False
         before = link.pipe.fills
         callback()
-        return link.pipe.fills != before or link.ended
+        moved = link.pipe.fills != before or link.ended
+        self.news |= moved
+        return moved

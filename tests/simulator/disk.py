@@ -86,6 +86,8 @@ class SimSink:
 
     def open(self, position: Any) -> None:
         self._disk.touch()
+        if self._disk.renamed:
+            raise Wrong("the output was finished and is written again")
         if (position or 0) > len(self._disk.output):
             raise Wrong("the output is shorter than the journal says")
         self.truncate(position or 0)

@@ -60,6 +60,11 @@ class Life(Session):
         self._witness = witness
         self._build()
 
+    @property
+    def finished_before(self) -> bool:
+        """An earlier life had finished everything."""
+        return self._beginning.done
+
     def _build(self) -> None:
         scenario, disk, plan = self._scenario, self._disk, self.plan
         self._source, self._sink = source, sink = SimSource(scenario), SimSink(disk, scenario.keeps)

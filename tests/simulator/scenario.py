@@ -112,7 +112,7 @@ def draw(seed: int) -> Scenario:
     return Scenario(
         seed=seed,
         stages=stages,
-        values=tuple(dice.upto(PRIME - 1) for _ in range(dice.upto(dice.one_of((6, 12, 24))))),
+        values=tuple(dice.upto(PRIME - 1) for _ in range(dice.upto(dice.one_of((5, 10, 20))))),
         lengths=tuple(dice.upto(dice.one_of((2, 6, 12))) for _ in range(5)) + (1,),
         hint=dice.one_of(("exact", "over", "none")),
         malformed=dice.one_of((0, 0, 0, 0, 7)),
@@ -121,15 +121,15 @@ def draw(seed: int) -> Scenario:
         frame=dice.one_of((1, 2, 4, 8, None)),
         window=dice.one_of((20, 60, 200, 1000)),
         least=dice.one_of((None, (2, 1), (3, 8))),
-        capacity=dice.one_of((4, 10, 30, 200)),
+        capacity=dice.one_of((4, 20, 60, 200)),
         keeps=dice.one_of(("truncate", "truncate", "transaction")),
         kills=(dice.one_of((0, 1, 2, 5)), dice.one_of((0.003, 0.02, 0.1))),
         crashes=tuple(_crash(dice) for _ in range(dice.one_of((0, 0, 1, 3)))) if resumable else (),
         drains=dice.one_of((-1, -1, -1, 0, 1)) if resumable else -1,
         checkpoints=dice.one_of((0.0, 0.05, 0.3)),
-        fine=dice.hits(0.3),
-        burst=dice.one_of((1, 8, 20)),
-        patience=dice.one_of((5, 20, 60)),
+        fine=dice.hits(0.2),
+        burst=dice.one_of((3, 10, 30)),
+        patience=dice.one_of((10, 30, 100)),
     )
 
 
@@ -151,7 +151,7 @@ def _chain(dice: Dice, deadly: bool) -> tuple[Behaviour, ...]:
 
 
 def _stage(dice: Dice, kind: str) -> Behaviour:
-    modulus = dice.one_of((11, 23)) if kind in ("poison", "murky") else dice.one_of((2, 5, 13))
+    modulus = dice.one_of((17, 43)) if kind in ("poison", "murky") else dice.one_of((2, 5, 13))
     return Behaviour(
         kind=kind,
         modulus=modulus,

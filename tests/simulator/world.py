@@ -13,11 +13,8 @@ from stagerunner.errors import StageFailed, StagerunnerError
 from stagerunner.window.kinds import BARRIER
 from stagerunner.window.suspects import STRIKES, WHOLE
 
-MOST_MOVES = 60_000
+MOST_MOVES = 400_000
 """Moves after which a run that still makes progress is said to make none."""
-
-IDLE = 10
-"""Steps of the parent in a row that came to nothing, before everybody is asked."""
 
 MOST_RESTARTS = 400
 """Deaths after which a run ought to have come to an end, one way or another."""
@@ -42,7 +39,8 @@ class World:
         self.kills = 0
         self.restarts = 0
         self.outcome = ""
-        self._lives = self._idle = 0
+        self._lives = 0
+        self._idle = False
         self._struck: Counter[tuple[int, ...]] = Counter()
         self._innocent: set[tuple[int, int]] = set()
 
@@ -70,16 +68,15 @@ class World:
         drains = self.scenario.drains == self._lives
         try:
             while not life.over:
-                self._let_others_move(life.crew)
+                moved = self._let_others_move(life.crew)
                 steps -= 1
                 if steps == 0:
                     raise ParentKilled
-                if self.dice.hits(self.scenario.checkpoints):
-                    life.loop.checkpoint()
-                if drains and self.dice.hits(0.05):
-                    life.loop.drain()
-                self._step(life)
-            if drains and not life._beginning.done and life.loop._draining:
+                if self._asked(life, drains) or life.crew.news or not self._idle:
+                    self._step(life)
+                elif not moved and not any([move() for move in life.crew.choices]):
+                    raise Wrong("nobody can move")
+            if drains and not life.finished_before and life.loop._draining:
                 life.interrupted()
                 life.delivery.abort()
                 return ""
@@ -90,34 +87,39 @@ class World:
         self._check_books(life)
         return "complete"
 
+    def _asked(self, life: Life, drains: bool) -> bool:
+        """Perhaps ask the loop for a checkpoint, or to stop in good order."""
+        asked = self.dice.hits(self.scenario.checkpoints)
+        if asked:
+            life.loop.checkpoint()
+        if drains and self.dice.hits(0.05):
+            life.loop.drain()
+            return True
+        return asked
+
     def _step(self, life: Life) -> None:
-        crew = life.crew
-        before = crew.activity
+        before = life.crew.activity
         life.step(0)
-        if crew.activity != before:
+        self._idle = life.crew.activity == before
+        if not self._idle:
             self._check_window(life)
         self.restarts = life.loop.restarts
         if self.restarts > MOST_RESTARTS:
             raise Wrong("restarts without end")
-        self._idle = self._idle + 1 if crew.activity == before and not life.over else 0
-        if self._idle > IDLE and not self._stuck(crew):
-            self._idle = 0
-        if self._idle > 2 * IDLE:
-            raise Wrong("nobody can move")
-
-    def _stuck(self, crew: Crew) -> bool:
-        return not any([move() for move in crew.choices])
 
     # Who moves
 
-    def _let_others_move(self, crew: Crew) -> None:
-        """Some moves of workers and links, and perhaps a death."""
-        random, choices, burst = self.dice.random, crew.choices, self.scenario.burst
+    def _let_others_move(self, crew: Crew) -> bool:
+        """Some moves of workers and links, and perhaps a death; whether anything came of it."""
+        random, choices, burst, moved = self.dice.random, crew.choices, self.scenario.burst, False
         for _ in range(1 + int(random() * self.scenario.patience)):
             move = choices[int(random() * len(choices))]
             for _ in range(burst):
                 self.moves += 1
-                if not move() or random() < 0.1:
+                if not move():
+                    break
+                moved = True
+                if random() < 0.05:
                     break
         if self.moves > MOST_MOVES:
             raise Wrong("no end to it")
@@ -126,6 +128,7 @@ class World:
             self._kill(self.dice.one_of(crew.workers))
             if self.dice.hits(0.2):
                 self._kill(self.dice.one_of(crew.workers))
+        return moved
 
     def _kill(self, worker: Worker) -> None:
         """An outsider's SIGKILL, but for a second one that would hit the same innocent record alone."""

@@ -1,0 +1,140 @@
+"""Job B: a CPU-bound stage with two workers, order kept. The figure is what of two cores' time the transform itself had.
+
+Each record says how much of its thread's own CPU it wants (0.2 to 3 ms), and how much it had: the sum of that over
+2 × wall. Neither the parent's work nor anybody's waiting counts as use. The heavy tail: 1 record in 50 takes 50 ms.
+
+usage: python job_b.py [--quick]                 python job_b.py NAME KIND SECONDS      one run, its Outcome as JSON
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any
+
+import peers
+from measure import CORES, Outcome, Row, elsewhere, present, spread, tell
+from transforms import Record, burn
+
+CONFIG = f"""
+version: 1
+stages: [{{use: "transforms:burn", workers: {CORES}}}]
+"""
+TAIL = 50.0
+OFTEN = 50
+
+KINDS = {"even": "0.2–3 ms", "tail": "1 in 50 takes 50 ms", "periodic": "each 50th takes 50 ms"}
+AIMS = {"even": "92 %", "tail": "88 %", "periodic": "–"}
+
+
+def wanted(kind: str, seconds: float) -> list[Record]:
+    """Records that want so many seconds in all, of each kind always the same."""
+    dice, records, total = random.Random(7), [], 0.0
+    while total < seconds * 1000:
+        heavy = {"even": False, "tail": dice.random() < 1 / OFTEN, "periodic": len(records) % OFTEN == OFTEN - 1}[kind]
+        ms = TAIL if heavy else dice.uniform(0.2, 3)
+        records.append({"id": len(records), "ms": ms})
+        total += ms
+    return records
+
+
+def ours(records: list[Record]) -> Iterable[Record]:
+    import stagerunner
+
+    return stagerunner.load(CONFIG).run(records)
+
+
+def pool(records: list[Record], chunk: int) -> Iterator[Record]:
+    with peers.FORK.Pool(CORES) as workers:
+        yield from workers.imap(burn, records, chunksize=chunk)
+
+
+def mpire(records: list[Record]) -> Iterator[Record]:
+    return peers.mpire([burn], lambda: records, chunk=4)
+
+
+def joblib(records: list[Record]) -> Iterator[Record]:
+    return peers.joblib([burn], lambda: records)
+
+
+def pypeln(records: list[Record]) -> Iterator[Record]:
+    import pypeln as library
+
+    stage = library.process.map(burn, records, workers=CORES, maxsize=64)
+    return iter(library.process.ordered(stage, maxsize=64))
+
+
+def spdl(records: list[Record]) -> Iterator[Record]:
+    from concurrent.futures import ProcessPoolExecutor
+
+    from spdl.pipeline import PipelineBuilder
+
+    with ProcessPoolExecutor(CORES, peers.FORK) as executor:
+        builder = PipelineBuilder().add_source(records)
+        builder = builder.pipe(burn, executor=executor, concurrency=CORES, output_order="input")
+        pipeline = builder.add_sink(64).build(num_threads=1)
+        with pipeline.auto_stop():
+            yield from pipeline
+
+
+OURS = "stagerunner"
+CONTENDERS: dict[str, Callable[[list[Record]], Iterable[Record]]] = {
+    OURS: ours,
+    "Pool.imap, chunksize=1": partial(pool, chunk=1),
+    "Pool.imap, chunksize=4": partial(pool, chunk=4),
+    "mpire, chunk_size=4": mpire,
+    "joblib, generator": joblib,
+    "SPDL, ProcessPoolExecutor": spdl,
+    "pypeln, ordered": pypeln,
+}
+MODULES = {"mpire": "mpire", "joblib": "joblib", "SPDL": "spdl", "pypeln": "pypeln"}
+
+
+def measured(name: str, kind: str, seconds: float) -> Outcome:
+    """amount: seconds of CPU the transform had. Raises if records are missing or out of order."""
+    records, began, used, seen = wanted(kind, seconds), time.perf_counter(), 0, 0
+    for record in CONTENDERS[name](records):
+        if record["id"] != seen:
+            raise AssertionError(f"record {record['id']} came as number {seen}")
+        seen += 1
+        used += record["used"]
+    wall = time.perf_counter() - began
+    if seen != len(records):
+        raise AssertionError(f"{seen} of {len(records)} records")
+    return Outcome(used / 1e9, wall)
+
+
+def rows(quick: bool) -> Iterator[Row]:
+    here = [name for name in CONTENDERS if peers.installed(MODULES.get(name.split(",")[0], "os"))]
+    for kind in ("even", "tail") if quick else KINDS:
+        shares: dict[str, list[float]] = {name: [] for name in here}
+        for _ in range(1 if quick else 5):
+            for name in here:
+                outcome = elsewhere("job_b.py", name, kind, "2" if quick else "10", limit=120)
+                if outcome is not None:
+                    shares[name].append(100 * outcome.rate / CORES)
+        yield from _compared(kind, shares)
+
+
+def _compared(kind: str, shares: dict[str, list[float]]) -> Iterator[Row]:
+    mine = shares.pop(OURS)
+    own, what = spread(mine), f"{KINDS[kind]}, {CORES} workers: share of {CORES} cores"
+    yield Row(what, own.text("{:.1f}") + " %", "ideal", f"{own.median:.1f} %", AIMS[kind])
+    for name, theirs in shares.items():
+        other = spread(theirs) if theirs else None
+        text = f"{name}: {other.text('{:.1f}')} %" if other else f"{name}: failed"
+        yield Row(what, own.text("{:.1f}") + " %", text, f"{own.median / other.median:.2f} ×" if other else "–", "1 ×")
+
+
+def main(arguments: list[Any]) -> None:
+    if len(arguments) == 3:
+        tell(measured(arguments[0], arguments[1], float(arguments[2])))
+    else:
+        present("B. A CPU-bound stage, two workers, order kept", rows)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

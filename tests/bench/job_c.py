@@ -1,0 +1,104 @@
+"""Job C: frames of 8 MB through three stages: forwarded, touched (`x + 1`), and 8 MB of `bytes`.
+
+Against the same chain over `Connection.send`, and against gpupipe and SPDL, which pass arrays through shared memory.
+
+usage: python job_c.py [--quick]                 python job_c.py NAME KIND COUNT        one run, its Outcome as JSON
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy
+import peers
+from measure import Outcome, Row, elsewhere, present, rates, ratios, tell
+from transforms import peek, plus_one, same
+
+SIZE = 8 * 2**20
+KINDS: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "forwarded": (peek, "20 ×"),
+    "touched": (plus_one, "6 ×"),
+    "bytes": (same, "5 ×"),
+}
+OURS, SENDS = "stagerunner", "Connection.send"
+
+
+class Frames:
+    """So many frames, one after the other; each knows its number. Picklable, for gpupipe."""
+
+    def __init__(self, kind: str, count: int) -> None:
+        self.kind = kind
+        self.count = count
+
+    def __call__(self) -> Iterator[Any]:
+        for number in range(self.count):
+            array = numpy.full(SIZE, number % 100, dtype=numpy.uint8)
+            yield array.tobytes() if self.kind == "bytes" else array
+
+
+CONTENDERS: dict[str, tuple[str, peers.Chain]] = {
+    OURS: ("stagerunner", peers.stagerunner),
+    SENDS: ("os", peers.sends),
+    "gpupipe": ("pipe", partial(peers.gpupipe, queued=8, stats_interval=0, raise_errors=True)),
+    "SPDL": ("spdl", peers.spdl),
+}
+
+
+def measured(name: str, kind: str, count: int) -> Outcome:
+    """amount: frames after the first, for neither start nor end counts. Raises if one is missing or changed."""
+    function, _ = KINDS[kind]
+    seen, total, first, last = 0, 0, 0.0, 0.0
+    for frame in CONTENDERS[name][1]([function] * 3, Frames(kind, count), None):
+        first = first or time.perf_counter()
+        if len(frame) != SIZE or frame[0] != frame[-1]:
+            raise AssertionError("not the frame that was sent")
+        seen, total = seen + 1, total + int(frame[0])
+        if seen == count:
+            last = time.perf_counter()
+    added = 3 * count if kind == "touched" else 0
+    if seen != count or total != sum(number % 100 for number in range(count)) + added:
+        raise AssertionError(f"{seen} of {count} frames, or not the same ones")
+    return Outcome(count - 1, last - first)
+
+
+def rows(quick: bool) -> Iterator[Row]:
+    count, rounds = (24, 2) if quick else (100, 7)
+    for kind, (_, aim) in KINDS.items():
+        outcomes: dict[str, list[Outcome | None]] = {}
+        for _ in range(rounds):
+            for name in CONTENDERS:
+                if peers.installed(CONTENDERS[name][0]):
+                    outcomes.setdefault(name, []).append(elsewhere("job_c.py", name, kind, str(count), limit=60))
+        yield from _compared(kind, aim, outcomes)
+
+
+def _compared(kind: str, aim: str, outcomes: dict[str, list[Outcome | None]]) -> Iterator[Row]:
+    mine = outcomes.pop(OURS)
+    for name, theirs in outcomes.items():
+        pairs = [(one, other) for one, other in zip(mine, theirs, strict=True) if one and other]
+        if not pairs:
+            yield Row(f"8 MB, three stages, {kind}", "", f"{name}: did not finish", "–", "1 ×")
+            continue
+        ours, others = [one for one, _ in pairs], [other for _, other in pairs]
+        yield Row(
+            f"8 MB, three stages, {kind}",
+            rates(ours).text("{:.0f}") + " frames/s",
+            f"{name}: {rates(others).text('{:.0f}')} frames/s",
+            ratios(ours, others).text("{:.1f}") + " ×",
+            aim if name == SENDS else "1 ×",
+        )
+
+
+def main(arguments: list[str]) -> None:
+    if len(arguments) == 3:
+        tell(measured(arguments[0], arguments[1], int(arguments[2])))
+    else:
+        present("C. Frames of 8 MB (the memory lane is not built yet)", rows)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,156 @@
+"""Job D: JSON lines → a small transform → JSON lines, file to file, against the plain loop with the same codec.
+
+Also with the work in three stages, against a shell pipe of three scripts and `Pool.imap` over chunks of lines; and what
+a checkpoint every second costs in CPU.
+
+usage: python job_d.py [--quick]                 python job_d.py loop STAGE…        stdin → stdout, for the shell pipe
+"""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import files
+import msgspec
+import peers
+import transforms
+from measure import CORES, HERE, Outcome, Row, clocked, in_turns, present, rates, ratios, say, spread
+
+import stagerunner
+
+STAGES: dict[str, Callable[[Any], Any]] = {name: getattr(transforms, name) for name in ("bill", "net", "vat", "shape")}
+LINES = 2000
+LOOP, ONE, TWO = "plain loop", "one stage, one worker", "one stage, two workers"
+OFF, AUTO = "three stages, fuse: off", "three stages, fuse: auto"
+SHELL, POOL = "a.py | b.py | c.py", "Pool.imap over lines"
+UNWRITTEN = "two workers, no journal"
+
+
+def loop(source: Path, out: Path) -> None:
+    """The loop as one writes it."""
+    decode, encode = msgspec.json.Decoder().decode, msgspec.json.Encoder().encode
+    with source.open("rb") as lines, out.open("wb") as file:
+        for line in lines:
+            file.write(encode(transforms.bill(decode(line))) + b"\n")
+
+
+def chain(source: Path, out: Path, stages: list[str], workers: int, run: str) -> None:
+    uses = "".join(f"  - {{use: 'transforms:{name}', workers: {workers}}}\n" for name in stages)
+    config = f"version: 1\nsource: {source}\nstages:\n{uses}sink: {out}\nrun: {{{run}}}\n"
+    stagerunner.run(config)
+
+
+def shell(source: Path, out: Path) -> None:
+    steps = " | ".join(f"{sys.executable} {HERE / 'job_d.py'} loop {name}" for name in ("net", "vat", "shape"))
+    subprocess.run(f"cat {source} | {steps} > {out}", shell=True, check=True)
+
+
+def filtered(names: list[str]) -> None:
+    """One script of the shell pipe."""
+    decode, encode = msgspec.json.Decoder().decode, msgspec.json.Encoder().encode
+    functions = [STAGES[name] for name in names]
+    for line in sys.stdin.buffer:
+        record = decode(line)
+        for function in functions:
+            record = function(record)
+        sys.stdout.buffer.write(encode(record) + b"\n")
+
+
+def pool(source: Path, out: Path) -> None:
+    with source.open("rb") as lines, out.open("wb") as file, peers.FORK.Pool(CORES) as workers:
+        file.writelines(workers.imap(_lines, iter(lambda: list(itertools.islice(lines, LINES)), [])))
+
+
+def _lines(lines: list[bytes]) -> bytes:
+    decode = msgspec.json.Decoder().decode
+    return msgspec.json.Encoder().encode_lines([transforms.bill(decode(line)) for line in lines])
+
+
+WAYS: dict[str, Callable[[Path, Path], None]] = {
+    LOOP: loop,
+    ONE: partial(chain, stages=["bill"], workers=1, run="checkpoint: 1s"),
+    TWO: partial(chain, stages=["bill"], workers=2, run="checkpoint: 1s"),
+    UNWRITTEN: partial(chain, stages=["bill"], workers=2, run="journal: off"),
+    OFF: partial(chain, stages=["net", "vat", "shape"], workers=2, run="fuse: off"),
+    AUTO: partial(chain, stages=["net", "vat", "shape"], workers=2, run="fuse: auto"),
+    SHELL: shell,
+    POOL: pool,
+}
+AIMS = {ONE: "1.15 ×", TWO: "1.75 ×", OFF: "1.2 ×", AUTO: "1.75 ×"}
+
+
+def rows(quick: bool) -> Iterator[Row]:
+    size, rounds = (60 * 10**6, 2) if quick else (10**9, 7)
+    with files.folder() as place:
+        source = place / "in.jsonl"
+        count = files.made(source, size, files.order)
+        files.made(place / "small.jsonl", 10**6, files.order)
+        _same_output(place)
+        say(f"{count:,} lines, {size / 1e6:.0f} MB")
+        contenders = {name: partial(_once, way, source, place / "out.jsonl", count) for name, way in WAYS.items()}
+        came = in_turns(contenders, rounds)
+    yield from _table(came, size)
+
+
+def _once(way: Callable[[Path, Path], None], source: Path, out: Path, count: int) -> Outcome:
+    def work() -> int:
+        way(source, out)
+        return count
+
+    outcome = clocked(work)
+    out.unlink()
+    return outcome
+
+
+def _same_output(place: Path) -> None:
+    """Every way gives the loop's bytes, or this raises."""
+    sums = {}
+    for name, way in WAYS.items():
+        out = place / "check.jsonl"
+        way(place / "small.jsonl", out)
+        sums[name] = files.checksum(out)
+        out.unlink()
+    wrong = [name for name, found in sums.items() if found != sums[LOOP]]
+    if wrong:
+        raise AssertionError(f"not the loop's output: {', '.join(wrong)}")
+
+
+def _table(came: dict[str, list[Outcome]], size: int) -> Iterator[Row]:
+    def speed(name: str) -> str:
+        per_record = size / came[name][0].amount / 1e6
+        return spread([outcome.rate * per_record for outcome in came[name]]).text("{:.0f}") + " MB/s"
+
+    for name, aim in AIMS.items():
+        yield Row(f"{size / 1e6:.0f} MB, {name}", speed(name), f"{LOOP}: {speed(LOOP)}", _ratio(came, name, LOOP), aim)
+    for name in (SHELL, POOL):
+        yield Row(f"the same, {TWO}", speed(TWO), f"{name}: {speed(name)}", _ratio(came, TWO, name), "1 ×")
+    dearer = spread([_cpu(one) / _cpu(other) for one, other in zip(came[TWO], came[UNWRITTEN], strict=True)])
+    yield Row(
+        "CPU per record, a checkpoint a second",
+        f"{spread([_cpu(o) for o in came[TWO]]).text()} µs",
+        f"{UNWRITTEN}: {spread([_cpu(o) for o in came[UNWRITTEN]]).text()} µs",
+        dearer.text() + " ×",
+        "≤ 1.07 ×",
+    )
+
+
+def _cpu(outcome: Outcome) -> float:
+    return 1e6 * outcome.cpu / outcome.amount
+
+
+def _ratio(came: dict[str, list[Outcome]], name: str, other: str) -> str:
+    assert rates(came[name])
+    return ratios(came[name], came[other]).text() + " ×"
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["loop"]:
+        filtered(sys.argv[2:])
+    else:
+        present("D. JSON lines, file to file", rows)

@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import os
+import pickle
+import tracemalloc
+from contextlib import closing
+from zlib import crc32
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stagerunner.chain.frames import (
+    CONTROL,
+    HEADER,
+    SIZE,
+    BadFrame,
+    Header,
+    Notes,
+    pack_header,
+    pack_notes,
+    text_of,
+    unpack_header,
+    unpack_payload,
+)
+from stagerunner.chain.links import Inbound
+from stagerunner.records import CodeFrame, Counts, Failure
+
+LIMIT = 10**6
+EXAMPLES = 2000
+
+words = st.integers(0, 2**32 - 1)
+long_words = st.integers(0, 2**64 - 1)
+headers = st.builds(
+    Header,
+    kind=st.integers(0, 255),
+    flags=st.integers(0, 2**16 - 1),
+    epoch=words,
+    sequence=long_words,
+    split=long_words,
+    first=words,
+    last=words,
+    piece=words,
+    records=words,
+    length=st.just(0),
+)
+payloads = st.binary(max_size=100) | st.sampled_from([65_480, 65_536, 65_537, 70_000]).map(lambda n: b"x" * n)
+frames = st.lists(st.tuples(headers, payloads), max_size=3)
+
+
+class Feed(Inbound):
+    """A link that brings these bytes, so many at a time."""
+
+    def __init__(self, data: bytes, sizes: list[int]) -> None:
+        super().__init__(-1, LIMIT)
+        self._data, self._sizes = data, [*sizes, len(data) + 1]
+
+    def read_into(self, room: memoryview) -> int:
+        size = min(self._sizes[0] if len(self._sizes) == 1 else self._sizes.pop(0), len(room))
+        taken, self._data = self._data[:size], self._data[size:]
+        room[: len(taken)] = taken
+        return len(taken)
+
+
+def read_all(data: bytes, sizes: list[int], monkeypatch: pytest.MonkeyPatch) -> list:
+    """Every frame of these bytes until their end."""
+    link = Feed(data, sizes)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "readv", lambda fd, buffers: link.read_into(buffers[0]))
+        found = []
+        while (frame := link.read()) is not None:
+            found.append(frame)
+    link.check_empty()
+    return found
+
+
+def bytes_of(sent: list) -> bytes:
+    return b"".join(pack_header(header._replace(length=len(payload))) + payload for header, payload in sent)
+
+
+@pytest.fixture(scope="module")
+def patching():
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+def proof(full: bool):
+    return settings(max_examples=EXAMPLES * (20 if full else 1), deadline=None, derandomize=True)
+
+
+def test_frames_come_back_however_the_bytes_are_cut(full, patching):
+    @proof(full)
+    @given(frames, st.lists(st.integers(1, 9000), max_size=20))
+    def check(sent, sizes):
+        got = read_all(bytes_of(sent), sizes, patching)
+
+        assert [(f.header._replace(length=0), bytes(f.payload)) for f in got] == sent
+
+    check()
+
+
+def test_what_is_cut_off_is_a_bad_frame_or_the_end(full, patching):
+    @proof(full)
+    @given(frames.filter(bool), st.data())
+    def check(sent, data):
+        whole = bytes_of(sent)
+        kept = data.draw(st.integers(0, len(whole) - 1))
+        edges = [len(bytes_of(sent[:count])) for count in range(len(sent))]
+        if kept in edges:
+            assert len(read_all(whole[:kept], [], patching)) == edges.index(kept)
+            return
+        with pytest.raises(BadFrame, match="inside a frame"):
+            read_all(whole[:kept], [], patching)
+
+    check()
+
+
+def test_a_flipped_bit_in_a_header_is_a_bad_frame(full):
+    @proof(full)
+    @given(headers, st.integers(0, 8 * SIZE - 1))
+    def check(header, bit):
+        data = bytearray(pack_header(header))
+        data[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(BadFrame):
+            unpack_header(data, LIMIT)
+
+    check()
+
+
+def test_any_bytes_are_a_bad_frame(full, patching):
+    @proof(full)
+    @given(st.binary(min_size=1, max_size=400), st.lists(st.integers(1, 100), max_size=5))
+    def check(data, sizes):
+        with pytest.raises(BadFrame):
+            read_all(data, sizes, patching)
+
+    check()
+
+
+def test_any_bytes_as_a_payload_are_notes_or_a_bad_frame(full):
+    @proof(full)
+    @given(st.binary(max_size=200))
+    def check(data):
+        with pytest.raises(BadFrame):
+            unpack_payload(data)
+
+    check()
+
+
+@pytest.mark.parametrize("length", [LIMIT + 1, 2**40, 2**64 - 1])
+def test_no_memory_is_taken_for_a_forged_length(length):
+    reading, writing = os.pipe()
+    with closing(os.fdopen(reading)), closing(os.fdopen(writing, "wb", 0)) as pipe:
+        pipe.write(pack_header(Header(2, 0, 1, 0, length=length)) + b"short")
+        link = Inbound(reading, LIMIT)
+        tracemalloc.start()
+        try:
+            with pytest.raises(BadFrame, match="over the limit"):
+                link.read()
+            assert tracemalloc.get_traced_memory()[1] < 100_000
+        finally:
+            tracemalloc.stop()
+
+
+@pytest.mark.parametrize("data", [b"XXXX", b"SgRn\x02"])
+def test_another_magic_or_version_is_a_bad_frame(data):
+    head = data + pack_header(Header(2, 0, 1, 0))[len(data) : HEADER.size]
+
+    with pytest.raises(BadFrame, match="no frame of this version"):
+        unpack_header(head + crc32(head).to_bytes(4, "little"), LIMIT)
+
+
+def test_a_header_has_56_bytes_and_a_control_frame_512():
+    assert (SIZE, SIZE + CONTROL) == (56, 512)
+
+
+def test_flags_are_read_off_a_header():
+    assert [Header(2, flag, 1, 0).more for flag in (0, 1)] == [False, True]
+    assert [Header(2, flag, 1, 0).stop for flag in (0, 2)] == [False, True]
+    assert [Header(2, flag, 1, 0).marked for flag in (0, 4)] == [False, True]
+
+
+FAILURE = Failure(1, 5, 0, "ValueError", "no", "skip", (CodeFrame("a.py", 3, "f"),), 2, record={"a": 1})
+
+
+def test_notes_and_body_come_back():
+    notes = Notes([3, 3, 7], [FAILURE], [Counts(0, 5, 1, 2, extra={"hits": 3})], {(0, 5, 0): ("Killed", "x")}, 2, 9, 8)
+
+    back, body = unpack_payload(pack_notes(notes) + b"body")
+
+    assert (back, bytes(body)) == (notes, b"body")
+
+
+class Rooted:
+    def __reduce__(self):
+        raise TypeError("I stay here")
+
+    def __repr__(self):
+        return "Rooted()"
+
+
+class Stubborn(Exception):
+    def __init__(self, one, two):
+        super().__init__("only one argument is kept")
+
+
+@pytest.mark.parametrize(("record", "text"), [(Rooted(), "Rooted()"), (Stubborn(1, 2), "Stubborn('only one")])
+def test_a_failed_record_that_can_not_travel_goes_as_its_text(record, text):
+    failure = Failure(0, 0, 0, "ValueError", "no", "skip", record=record)
+
+    (back,) = unpack_payload(pack_notes(Notes(failures=[failure])))[0].failures
+
+    assert back.record is None
+    assert back.text.startswith(text)
+
+
+def test_a_payload_whose_lengths_do_not_fit_is_a_bad_frame():
+    with pytest.raises(BadFrame, match="without notes"):
+        unpack_payload(b"abc")
+    with pytest.raises(BadFrame, match="longer than their payload"):
+        unpack_payload(b"\xff\xff\x00\x00abc")
+
+
+def test_notes_of_another_shape_are_a_bad_frame():
+    data = pickle.dumps("no notes")
+
+    with pytest.raises(BadFrame, match="can't be read"):
+        unpack_payload(len(data).to_bytes(4, "little") + data)
+
+
+def test_a_text_is_given_for_anything():
+    class Unprintable:
+        def __repr__(self):
+            raise SystemExit
+
+    assert text_of(Unprintable()) == "<unprintable Unprintable>"
+    assert len(text_of("x" * 5000)) == 1000

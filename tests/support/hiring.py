@@ -1,0 +1,45 @@
+"""What a worker is told, for tests that need no plan."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Callable
+from typing import Any
+
+from stagerunner.chain.hire import Hire
+from stagerunner.evaluate.work import Work
+from stagerunner.parts.stage import form_of
+
+MODULE = "offered_by_the_chain_tests"
+
+
+def offered(found: Any) -> str:
+    """The target under which a function or class of a test can be imported, in this process."""
+    module = sys.modules.setdefault(MODULE, types.ModuleType(MODULE))
+    setattr(module, found.__name__, found)
+    return f"{MODULE}:{found.__name__}"
+
+
+def work(found: Callable[..., Any], index: int = 0, **settings: Any) -> Work:
+    return Work(index, found.__name__, offered(found), form_of(found), **settings)
+
+
+def hired(*stages: Any, **settings: Any) -> Hire:
+    """The only worker of the only group, with these stages; a stage is a function, a class, or its Work."""
+    works = [stage if isinstance(stage, Work) else work(stage, index) for index, stage in enumerate(stages)]
+    told = {
+        "epoch": 1,
+        "number": 0,
+        "width": 1,
+        "names": tuple(one.name for one in works),
+        "works": tuple(works),
+        "inbound": (0,),
+        "outbound": (0,),
+        "upstream": 1,
+        "downstream": 1,
+        "slots": tuple(range(max(1, len(works)))),
+        "slot_count": max(1, len(works)),
+        "ends": len(works),
+    }
+    return Hire(**told | settings)

@@ -1,0 +1,39 @@
+"""The promises of window, loop and delivery, against every seed's worst luck."""
+
+from __future__ import annotations
+
+import pytest
+from simulator.disk import Wrong
+from simulator.world import simulate
+
+CHUNKS = 10
+SEEDS = 20_000
+FULL = 1_000_000
+
+
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_every_seed_keeps_the_promises(chunk: int, full: bool) -> None:
+    each = (FULL if full else SEEDS) // CHUNKS
+    broken = {}
+    for seed in range(chunk * each, (chunk + 1) * each):
+        try:
+            simulate(seed)
+        except Wrong as objection:
+            broken[seed] = str(objection)
+    assert not broken
+
+
+def test_a_seed_is_the_same_run_every_time() -> None:
+    first, second = simulate(7), simulate(7)
+    assert first.moves == second.moves
+    assert first.disk.output == second.disk.output
+
+
+def test_the_seeds_see_all_that_can_happen() -> None:
+    worlds = [simulate(seed) for seed in range(400)]
+    assert {world.outcome for world in worlds} == {"complete", "failed"}
+    assert any(world.expected.stopped for world in worlds)
+    assert any(world.kills for world in worlds)
+    assert any(world.restarts > 5 for world in worlds)
+    assert any(letter[-1] == "Killed" for world in worlds for letter in world.expected.letters)
