@@ -12,15 +12,14 @@ from stagerunner.records import Batch, Counts, Failure
 def clipped(flushing: dict[int, Iterator[Batch]], split: int, first: int, last: int) -> Iterator[Batch]:
     """The batches of a flush within first ≤ i < last; what lies behind is put back for the next frame of it."""
     for batch in flushing[split]:
-        if batch.last <= first:
-            continue
+        rest = None
         if batch.last > last:
-            left, right = parted(batch, last)
-            flushing[split] = _chained(right, flushing[split])
-            if left.last > left.first:
-                yield left
+            batch, rest = parted(batch, last)
+            flushing[split] = _chained(rest, flushing[split])
+        if batch.last > first:
+            yield batch if batch.first >= first else parted(batch, first)[1]
+        if rest is not None:
             return
-        yield batch if batch.first >= first else parted(batch, first)[1]
 
 
 def parted(batch: Batch, at: int) -> tuple[Batch, Batch]:

@@ -87,10 +87,12 @@ def slots_of(groups: tuple[Group, ...]) -> int:
     return sum(group.width * max(1, len(group.stages)) for group in groups)
 
 
-def _source_end(plan: Plan) -> End | None:
+def _source_end(plan: Plan) -> End:
     source = plan.source
-    if source is None or is_stream(load(source.part.target)):
-        return None
+    if source is None:
+        return End()
+    if is_stream(load(source.part.target)):
+        return End(on_error=source.settings.on_error)
     return End(source.part.target, source.options, source.settings.on_error, plan.run.max_record)
 
 

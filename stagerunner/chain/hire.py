@@ -16,7 +16,7 @@ class Hire:
     number, width: which worker of its group it is, and how many there are; names: what it is called in messages.
     works: its stages, neighbours in the chain. inbound, outbound: the numbers of the workers on the other side, in
     the order of the descriptors handed over with this. upstream, downstream: how many workers there are on each side.
-    source: what to read splits with (first group only; None: records come as they are). sink: what to encode with
+    source: what to read splits with (first group only). sink: what to encode with
     (last group only; None: records go back as they are). ends: the number of stages, the sink's index.
     slots: the numbers of its meter slots, one per stage, at least one. slot_count: how many the page has.
     snapshots: stage → what `restore` is given. limit: bytes of the largest frame. start_timeout: seconds for setup.

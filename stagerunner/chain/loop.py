@@ -248,9 +248,7 @@ class Loop:
 
     def _convict(self, convicted: Convicted) -> None:
         point("conviction")
-        for kept in self.window.kept:
-            if kept.number == convicted.split:
-                kept.convicted[convicted.record] = (convicted.type, convicted.message)
+        self.window.convict(convicted.split, convicted.record, (convicted.type, convicted.message))
 
     @property
     def restarts(self) -> int:

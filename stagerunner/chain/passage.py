@@ -18,7 +18,7 @@ class Passage:
         self.tally: list[Counts] = []
         self.convicted: dict[tuple[int, int, int], tuple[str, str]] = {}
         self.cut: int | None = None
-        """The place in the group from which on nothing of this frame is worked on any more."""
+        """The place in the group up to which nothing more of this frame is worked on."""
         self.stop = -1
         self.stop_here = False
         self.pieces = 0

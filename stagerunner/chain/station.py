@@ -24,7 +24,7 @@ from stagerunner.chain.frames import (
 from stagerunner.chain.hire import Hire
 from stagerunner.chain.meters import CODING, FLUSHING, SETTING_UP, TAKEN, WAITING, WORK, Page, Slot
 from stagerunner.chain.passage import Passage, cut, sentence_on, undecoded
-from stagerunner.evaluate.ends import Reading, Writing
+from stagerunner.evaluate.ends import Given, Reading, Writing
 from stagerunner.evaluate.evaluator import Evaluator, make
 from stagerunner.evaluate.loading import load
 from stagerunner.records import Batch, Counts, Split, total
@@ -75,7 +75,7 @@ class Station:
         for slot in self._slots:
             slot.state(SETTING_UP)
         if hire.source is not None:
-            source = load(hire.source.target)(**hire.source.options)
+            source = load(hire.source.target)(**hire.source.options) if hire.source.target else Given()
             source.max_record = hire.source.max_record
             self._reading = Reading(source, hire.source.on_error)
         if hire.sink is not None:
@@ -154,12 +154,8 @@ class Station:
         """Records of a split: read by the source, or as they came."""
         if self._beyond_stop(header.sequence):
             return Batch([], header.first, header.first)
-        given = pickle.loads(body)
-        if self._reading is not None:
-            return self._reading.batch(Split(given, 0), header.first, header.last)
-        records = given[header.first : header.last]
-        counts = [Counts(-1, taken=len(records), out=len(records))]
-        return Batch(records, header.first, header.first + len(records), counts=counts)
+        assert self._reading is not None
+        return self._reading.batch(Split(pickle.loads(body), 0), header.first, header.last)
 
     def _beyond_stop(self, sequence: int) -> bool:
         """Whether this frame lies behind the one in which a stage at or after ours said it needs no more."""
@@ -189,7 +185,7 @@ class Station:
         slot, index = self._slots[place], self._hire.works[place].index
         evaluator.watched = passage.header.marked or self._watched(place)
         for batch in batches:
-            if passage.cut is not None and passage.cut <= place:
+            if passage.cut is not None and passage.cut >= place:
                 passage.tally.append(Counts(index, taken=len(batch.records), filtered=len(batch.records)))
                 passage.forgive(batch)
                 continue

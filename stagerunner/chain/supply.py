@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
-from stagerunner.errors import RunFailed
 from stagerunner.chain.worker import describe
 from stagerunner.errors import RunFailed
 from stagerunner.parts.source import Want
@@ -127,12 +126,12 @@ class SourceSplits:
         self._want.size, self._want.records = size, records
         try:
             split = next(self._splits, None)
+            if split is not None:
+                return Offer(pickle.dumps(split.data, 5), split.size, split.position, split.most)
         except Exception as error:
-            self.error, split = RunFailed(f"the source failed: {type(error).__name__}: {error}"), None
-        if split is None:
-            self.ended = True
-            return None
-        return Offer(pickle.dumps(split.data, 5), split.size, split.position, split.most)
+            self.error = RunFailed(f"the source failed: {describe(error)}")
+        self.ended = True
+        return None
 
     def locate(self, payload: bytes, base: int | None, record: int) -> Origin:
         return _located(self._source, payload, record)

@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 from stagerunner.records import SOURCE, Batch, Counts, Failure, Malformed, Split
 
+UNREADABLE = frozenset((Malformed, type(None)))
+"""Types of what a source gives in the place of a record."""
+
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """A source or sink as a worker is told: what to import, its options, what a failure of its own means."""
+    """A source or sink as a worker is told: what to import, its options, what a failure of its own means.
 
-    target: str
-    options: dict[str, Any]
+    target: "" for a source whose records come as they are, from a feeder or from the caller.
+    """
+
+    target: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
     on_error: str = "fail"
     max_record: int = 16 * 2**20
+
+
+class Given:
+    """What reads a split that is the list of its records."""
+
+    max_record = 0
+
+    def read(self, split: Split) -> Any:
+        return split.data
 
 
 class Reading:
@@ -36,7 +51,7 @@ class Reading:
         except BaseException as error:
             broken = error
         batch = Batch(items, first, first + len(items), counts=[Counts(SOURCE, taken=len(items), out=len(items))])
-        if any(item is None or type(item) is Malformed for item in items):
+        if not UNREADABLE.isdisjoint(map(type, items)):
             self._take_out(batch)
         if broken is not None:
             self._break(batch, broken)

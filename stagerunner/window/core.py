@@ -25,7 +25,6 @@ from stagerunner.records import TO_THE_END, Conviction
 from stagerunner.window.kinds import BARRIER, DATA, FLUSH
 from stagerunner.window.suspects import WHOLE, Inspection
 
-
 FLUSHES = 2**48
 """Number of the first stage's flush, as a split: the same in every reading of the source, and behind all of it."""
 
@@ -284,6 +283,12 @@ class Window:
             self.position = kept.position
 
     # After a death
+
+    def convict(self, split: int, record: Conviction, failure: tuple[str, str]) -> None:
+        """This record of a split is not to be tried again, not even when the split is read anew after it was let go."""
+        kept = next((kept for kept in self.kept if kept.number == split), None)
+        convicted = self._convictions.setdefault(split, {}) if kept is None else kept.convicted
+        convicted[record] = failure
 
     def restart(self, inspections: Mapping[int, Inspection] | None = None) -> list[Sent]:
         """Begin the next epoch: the frames to send again, in order. Splits under inspection are cut and marked."""

@@ -36,12 +36,12 @@ def row(number: int, dice: random.Random) -> str:
 
 
 def made(path: Path, size: int, line: Callable[[int, random.Random], str], head: str = "") -> int:
-    """Write lines until the file has `size` bytes; how many there are. The lines repeat after a while, numbers aside."""
-    dice, count = random.Random(11), 0
+    """Write lines until the file has `size` bytes; how many there are."""
+    dice, count, written = random.Random(11), 0, len(head)
     with path.open("w") as file:
         file.write(head)
-        while file.tell() < size if count % 1000 == 0 else True:
-            file.write(line(count, dice))
+        while written < size:
+            written += file.write(line(count, dice))
             count += 1
     return count
 

@@ -12,8 +12,8 @@ class ParentKilled(BaseException):
     """The parent is gone, from one instruction to the next."""
 
 
-class Wrong(AssertionError):
-    """The oracle objects."""
+class Wrong(BaseException):
+    """The oracle objects. No Exception, so that nothing on its way takes it for somebody's mistake."""
 
 
 class Disk:

@@ -124,9 +124,9 @@ def draw(seed: int) -> Scenario:
         capacity=dice.one_of((4, 20, 60, 200)),
         keeps=dice.one_of(("truncate", "truncate", "transaction")),
         kills=(dice.one_of((0, 1, 2, 5)), dice.one_of((0.003, 0.02, 0.1))),
-        crashes=tuple(_crash(dice) for _ in range(dice.one_of((0, 0, 1, 3)))) if resumable else (),
+        crashes=tuple(_crash(dice) for _ in range(dice.one_of((0, 1, 3)))) if resumable else (),
         drains=dice.one_of((-1, -1, -1, 0, 1)) if resumable else -1,
-        checkpoints=dice.one_of((0.0, 0.05, 0.3)),
+        checkpoints=dice.one_of((0.0, 0.05, 0.5)),
         fine=dice.hits(0.2),
         burst=dice.one_of((3, 10, 30)),
         patience=dice.one_of((10, 30, 100)),
@@ -143,7 +143,7 @@ def _chain(dice: Dice, deadly: bool) -> tuple[Behaviour, ...]:
     for place in range(len(kinds)):
         if deadly and dice.hits(0.4):
             kinds[place] = dice.one_of(DEADLY if place else DEADLY[:1])
-    if dice.hits(0.15):
+    if dice.hits(0.25):
         kinds[dice.upto(len(kinds) - 1)] = "take"
     if dice.hits(0.1):
         kinds[dice.upto(len(kinds) - 1)] = "forgetful"
@@ -151,12 +151,12 @@ def _chain(dice: Dice, deadly: bool) -> tuple[Behaviour, ...]:
 
 
 def _stage(dice: Dice, kind: str) -> Behaviour:
-    modulus = dice.one_of((17, 43)) if kind in ("poison", "murky") else dice.one_of((2, 5, 13))
+    modulus = dice.one_of((4, 17, 43, 43)) if kind in ("poison", "murky") else dice.one_of((2, 5, 13))
     return Behaviour(
         kind=kind,
         modulus=modulus,
         rest=dice.upto(modulus - 1),
-        count=1 + dice.upto(8),
+        count=1 + dice.upto(5),
         workers=1 if kind in FORMS else 1 + dice.upto(3),
         on_error=dice.one_of(("skip", "dead_letter", "dead_letter", "dead_letter", "fail")),
         piece=dice.one_of((1, 3, 8)),

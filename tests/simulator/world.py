@@ -112,15 +112,19 @@ class World:
     def _let_others_move(self, crew: Crew) -> bool:
         """Some moves of workers and links, and perhaps a death; whether anything came of it."""
         random, choices, burst, moved = self.dice.random, crew.choices, self.scenario.burst, False
+        misses = len(choices)
         for _ in range(1 + int(random() * self.scenario.patience)):
             move = choices[int(random() * len(choices))]
             for _ in range(burst):
                 self.moves += 1
                 if not move():
+                    misses -= 1
                     break
                 moved = True
                 if random() < 0.05:
                     break
+            if not misses:
+                break
         if self.moves > MOST_MOVES:
             raise Wrong("no end to it")
         most, chance = self.scenario.kills

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from stagerunner.chain.hire import Hire
+from stagerunner.evaluate.ends import End
 from stagerunner.evaluate.work import Work
 from stagerunner.parts.stage import form_of
 
@@ -41,5 +42,7 @@ def hired(*stages: Any, **settings: Any) -> Hire:
         "slots": tuple(range(max(1, len(works)))),
         "slot_count": max(1, len(works)),
         "ends": len(works),
+        "first": True,
+        "source": End(),
     }
     return Hire(**told | settings)

@@ -15,6 +15,7 @@ from stagerunner.chain.frames import unpack_payload
 from stagerunner.chain.loop import Loop
 from stagerunner.chain.returns import Returns
 from stagerunner.delivery.delivery import Delivery
+from stagerunner.engines.session import Session
 from stagerunner.window import suspects
 from stagerunner.window.core import Verdict, Window
 from stagerunner.window.kinds import BARRIER, END
@@ -57,9 +58,9 @@ def eof_is_taken_for_end(patch: Patch) -> None:
 
 @mutant
 def finishing_is_not_written_down(patch: Patch) -> None:
-    mark, row = SimJournal.mark, Loop.row
+    mark, commit = SimJournal.mark, Session._commit
     patch.setattr(SimJournal, "mark", lambda self, state: mark(self, state) if state == "done" else None)
-    patch.setattr(Loop, "row", lambda self: row(self) | {"complete": False})
+    patch.setattr(Session, "_commit", lambda self, *, finished=False: commit(self))
 
 
 @mutant

@@ -73,7 +73,8 @@ def run(library: str, case: str) -> Outcome:
         finally:
             _settle(child, folder, outcome)
         _read(folder, outcome)
-    outcome.shared = len(shared() - shared_before)
+    if outcome.status is not None:  # whom we had to kill couldn't clear up
+        outcome.shared = len(shared() - shared_before)
     return outcome
 
 
