@@ -25,7 +25,10 @@ def test_books_balance_when_everything_that_came_went_somewhere():
 
 
 counts = st.builds(
-    Counts, st.integers(-1, 3), *[st.integers(0, 9)] * 6, extra=st.dictionaries(st.sampled_from("ab"), st.integers(0, 9))
+    Counts,
+    st.integers(-1, 3),
+    *[st.integers(0, 9)] * 6,
+    extra=st.dictionaries(st.sampled_from("ab"), st.integers(0, 9)),
 )
 
 

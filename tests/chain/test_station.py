@@ -80,7 +80,10 @@ class At:
     def feed(self, body, kind=DATA, flags=0, first=0, last=TO_THE_END, notes=None, **more):
         header = Header(kind, flags, 1, next(self.sequences), more.pop("split", 0), first, last, **more)
         payload = pack_notes(notes or Notes()) + pickle.dumps(body)
-        return [(head, *unpack_payload(note + bytes(body))) for head, note, body in self.station.feed(Frame(header, payload))]
+        return [
+            (head, *unpack_payload(note + bytes(body)))
+            for head, note, body in self.station.feed(Frame(header, payload))
+        ]
 
     def records(self, body, **keys):
         """What comes out, put together; the last piece's header and notes."""

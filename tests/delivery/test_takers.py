@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pickle
+
+from stagerunner.delivery.takers import CallerTaker, SinkTaker, StdoutTaker
+
+
+class Noting:
+    """A sink that writes down what it is told."""
+
+    keeps = "truncate"
+
+    def __init__(self) -> None:
+        self.told: list = []
+
+    def __getattr__(self, name):
+        return lambda *arguments: self.told.append((name, *arguments))
+
+
+def test_a_sink_is_told_everything_in_order():
+    sink = Noting()
+    taker = SinkTaker(sink)
+    taker.open(5)
+    taker.take(memoryview(b"data"), 1)
+    taker.commit({"row": 1})
+    taker.sync()
+    taker.finish()
+
+    assert sink.told == [("open", 5), ("write", b"data"), ("commit", {"row": 1}), ("sync",), ("finish",)]
+    assert taker.keeps == "truncate"
+    assert not taker.full()
+
+
+def test_a_sink_is_not_bothered_with_nothing():
+    sink = Noting()
+    SinkTaker(sink).take(memoryview(b""), 0)
+
+    assert sink.told == []
+
+
+def test_a_sink_that_was_never_opened_is_not_aborted():
+    sink = Noting()
+    SinkTaker(sink).abort()
+
+    assert sink.told == []
+
+
+def test_the_caller_gets_records_and_is_full_at_two_lists():
+    taker = CallerTaker()
+    taker.take(memoryview(pickle.dumps([1, 2])), 2)
+    assert not taker.full()
+    taker.take(memoryview(pickle.dumps([3])), 1)
+
+    assert taker.full()
+    assert list(taker.waiting) == [[1, 2], [3]]
+
+
+def test_standard_output_is_full_beyond_a_mebibyte():
+    taker = StdoutTaker(object())
+    taker.take(memoryview(bytes(2**20)), 1)
+    assert not taker.full()
+    taker.take(memoryview(b"x"), 1)
+
+    assert taker.full()
+    assert taker.queued == 2**20 + 1
+
+
+def test_a_sink_says_how_its_records_look_on_standard_output():
+    class Shouting:
+        def rendered(self, data):
+            return bytes(data).upper()
+
+    taker = StdoutTaker(Shouting())
+    taker.take(memoryview(b"abc"), 1)
+
+    assert list(taker.waiting) == [b"ABC"]

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import json
+import os
+from contextlib import ExitStack
+
+import pytest
+
+from stagerunner.engines.resuming import Resume, begin, fingerprint
+from stagerunner.engines.session import made
+from stagerunner.errors import OutputBusy, UsageError
+from stagerunner.events import Notice
+
+SOURCE = {"use": "range", "with": {"stop": 5}}
+ROW = {"position": 3, "sink": 10, "snapshots": "", "books": [], "failures": {}}
+
+
+@pytest.fixture
+def open_stack():
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def beginning(project, open_stack):
+    """`begin` for a chain, its journal closed after the test."""
+
+    def beginning(*stages, resume=Resume(), told=None, **keys):
+        plan = project.plan(*stages, **({"source": SOURCE, "sink": "out.jsonl"} | keys))
+        told = [] if told is None else told
+        found = begin(plan, made(plan.source), made(plan.sink), resume, told.append)
+        if found.journal is not None:
+            open_stack.callback(found.journal.close)
+        return plan, found
+
+    return beginning
+
+
+def left(beginning, state: str = "running", **row) -> None:
+    """Leave a journal behind, and a file that fits it."""
+    plan, found = beginning("same")
+    found.journal.begin(fingerprint(plan, made(plan.source)), "77", ROW | row)
+    found.journal.mark(state)
+    found.journal.close()
+
+
+def test_a_plain_run_begins_anew(beginning, project):
+    _, found = beginning("same")
+
+    assert (found.row, found.done) == (None, False)
+    assert found.journal.path == project / ".out.jsonl.stagerunner"
+
+
+def test_what_was_unfinished_is_said_to_be_set_aside(beginning):
+    left(beginning)
+    told = []
+    beginning("same", told=told)
+
+    assert told == [Notice("an unfinished run into this output was set aside; --resume would have gone on with it")]
+
+
+def test_a_resume_goes_on_with_the_row_and_the_hash_seed(beginning, project):
+    left(beginning)
+    project.write("out.jsonl.partial", "0\n1\n2\n3\n4\n")
+
+    _, found = beginning("same", resume=Resume(wanted=True))
+
+    assert (found.row["position"], found.hash_seed, found.done) == (3, "77", False)
+
+
+def test_a_resume_without_a_journal_begins_anew_and_says_so(beginning):
+    told = []
+    _, found = beginning("same", resume=Resume(wanted=True), told=told)
+
+    assert found.row is None
+    assert "starting anew" in told[0].text
+
+
+def test_a_finished_run_has_nothing_left_to_do(beginning, project):
+    left(beginning, "done")
+    project.write("out.jsonl", "0\n1\n2\n3\n4\n")
+    told = []
+    _, found = beginning("same", resume=Resume(wanted=True), told=told)
+
+    assert found.done
+    assert "nothing to do" in told[0].text
+
+
+def test_a_run_that_only_lacks_its_name_is_finished(beginning, project):
+    left(beginning, "finishing", finished=True)
+    project.write("out.jsonl.partial", "0\n1\n2\n3\n4\n")
+
+    _, found = beginning("same", resume=Resume(wanted=True))
+
+    assert found.done
+    assert found.journal.read().state == "done"
+    assert (project / "out.jsonl").exists()
+
+
+def test_a_changed_chain_is_refused_unless_forced(beginning, project):
+    left(beginning)
+    project.write("out.jsonl.partial", "0\n1\n2\n3\n4\n")
+
+    with pytest.raises(UsageError, match="order: was"):
+        beginning("same", "double", resume=Resume(wanted=True))
+    assert beginning("same", "double", resume=Resume(wanted=True, forced=True))[1].row["position"] == 3
+
+
+@pytest.mark.parametrize("keys", [{"source": "-"}, {"sink": "stdout"}, {"run": {"journal": "off"}}])
+def test_where_nothing_can_be_resumed_it_is_refused(beginning, keys):
+    with pytest.raises(UsageError, match="can't be had"):
+        beginning("same", resume=Resume(wanted=True), **keys)
+
+
+def test_an_output_belongs_to_one_run(beginning):
+    beginning("same")
+
+    with pytest.raises(OutputBusy):
+        beginning("same")
+
+
+def test_the_journal_stands_where_it_is_asked_for(beginning, project):
+    _, found = beginning("same", resume=Resume(journal=str(project / "mine")))
+    _, other = beginning("same", run={"journal": "theirs"})
+
+    assert found.journal.path == project / "mine"
+    assert other.journal.path == project / "theirs"
+
+
+def test_a_fingerprint_is_json_and_knows_what_matters(project):
+    def of(*stages, **keys):
+        plan = project.plan(*stages, **({"source": SOURCE, "sink": "out.jsonl"} | keys))
+        return json.dumps(fingerprint(plan, made(plan.source)), sort_keys=True)
+
+    before = of("same")
+    assert before == of({"use": "same", "workers": 3, "timeout": "5s"}, run={"frame": 7, "engine": "inline"})
+    assert before != of({"use": "same", "on_error": "skip"})
+    assert before != of({"use": "same", "retry": 2})
+    assert before != of("same", source={"use": "range", "with": {"stop": 6}})
+    assert before != of("double")
+
+    os.utime(project.plugin("# another text\n"))
+    assert before != of("same")

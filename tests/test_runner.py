@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+from itertools import count
+from pathlib import Path
+
+import pytest
+from support.leaks import nothing_left
+from support.project import Project
+
+import stagerunner
+from stagerunner.errors import ConfigError, StageFailed
+from stagerunner.runner import Request, prepare
+
+
+@pytest.fixture
+def project(tmp_path):
+    with nothing_left():
+        yield Project(tmp_path)
+
+
+def test_a_chain_is_checked_and_not_started(project):
+    chain = project.load("same")
+
+    assert [stage.name for stage in chain.plan.stages] == ["same"]
+
+
+def test_every_mistake_is_told_at_once(project):
+    with pytest.raises(ConfigError) as caught:
+        project.load("sam", {"use": "same", "workers": 0}, sink="null")
+
+    assert len(caught.value.mistakes) == 2
+
+
+def test_a_text_with_a_newline_is_the_config_itself():
+    with nothing_left():
+        chain = stagerunner.load("version: 1\nstages: [text.upper]\n", engine="inline")
+
+        assert list(chain.run(["a", "b"])) == ["A", "B"]
+
+
+def test_variables_and_values_can_be_set(project):
+    path = project.config({"use": "text.replace", "with": {"old": "${vars.what}", "new": "-"}}, vars={"what": "a"})
+
+    assert list(stagerunner.load(path, engine="inline").run(["abc"])) == ["-bc"]
+    assert list(stagerunner.load(path, vars={"what": "b"}, engine="inline").run(["abc"])) == ["a-c"]
+    changed = stagerunner.load(path, set={"stages.text-replace.with.new": "+"}, engine="inline")
+    assert list(changed.run(["abc"])) == ["+bc"]
+
+
+def test_records_replace_the_source(project):
+    chain = project.load("double", source={"use": "range", "with": {"stop": 3}}, engine="inline")
+
+    assert list(chain.run()) == [0, 2, 4]
+    assert list(chain.run([10])) == [20]
+
+
+def test_a_chain_runs_as_often_as_you_like(project):
+    chain = project.load("double")
+
+    assert [list(chain.run([1, 2])) for _ in range(3)] == [[2, 4]] * 3
+
+
+def test_results_come_while_the_source_goes_on(project):
+    with project.load("double").run(count()) as results:
+        assert [next(results) for _ in range(100)] == list(range(0, 200, 2))
+
+
+def test_the_summary_is_there_after_the_end_and_not_before(project):
+    results = project.load("double").run(range(10))
+    assert results.summary is None
+
+    assert len(list(results)) == 10
+    assert (results.summary.records["in"], results.summary.exit_code) == (10, 0)
+
+
+def test_a_failure_raises_in_its_place_and_keeps_the_summary(project):
+    project.plugin("""
+        @stage
+        def fussy(record):
+            if record == 3:
+                raise ValueError("no")
+            return record
+    """)
+    results = project.load("fussy").run(range(10))
+
+    assert [next(results) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(StageFailed, match="fussy failed: ValueError: no"):
+        next(results)
+    assert results.summary.exit_code == 1
+
+
+def test_an_error_of_the_callers_records_is_the_callers_own(project):
+    def records():
+        yield 1
+        raise LookupError("mine")
+
+    results = project.load("double").run(records())
+
+    assert next(results) == 2
+    with pytest.raises(LookupError, match="mine"):
+        next(results)
+
+
+def test_closing_twice_does_no_harm(project):
+    results = project.load("double").run(count())
+    results.close()
+    results.close()
+
+    assert results.summary is not None
+
+
+def test_run_goes_from_source_to_sink(project):
+    path = project.config("double", source={"use": "range", "with": {"stop": 3}}, sink="out.jsonl")
+    told = []
+
+    summary = stagerunner.run(path, listener=told.append, engine="inline")
+
+    assert (project / "out.jsonl").read_text() == "0\n2\n4\n"
+    assert (summary.ok, summary.records["out"]) == (True, 3)
+    assert told
+
+
+def test_an_error_of_the_run_has_the_summary(project):
+    project.plugin("""
+        @stage
+        def broken(record):
+            raise ValueError("no")
+    """)
+    path = project.config("broken", source={"use": "range", "with": {"stop": 3}}, sink="out.jsonl")
+
+    with pytest.raises(StageFailed) as caught:
+        stagerunner.run(path)
+
+    assert caught.value.summary.exit_code == 1
+
+
+def test_a_request_changes_source_sink_and_limit(project):
+    project.write("in.txt", "a\nb\nc\n")
+    path = project.config("text.upper")
+    request = Request(source=str(project / "in.txt"), sink=str(project / "out.txt"), limit=2)
+
+    prepare(Path(path), request).execute()
+
+    assert (project / "out.txt").read_text() == "A\nB\n"
