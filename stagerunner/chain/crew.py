@@ -26,13 +26,16 @@ from stagerunner.chain.printed import Lines, Printed
 from stagerunner.chain.processes import Ended, KeeperLink
 from stagerunner.chain.returns import Returns
 from stagerunner.chain.transport import Ready, Trouble
-from stagerunner.chain.verdicts import blame, heavy, overdue
+from stagerunner.chain.verdicts import blame, heavy, is_cause, overdue
 from stagerunner.chain.wiring import Wiring, wire
 from stagerunner.plan import Plan
 from stagerunner.window.kinds import END, READY
 
 PATIENCE = 0.5
 """Seconds to wait, after a link broke, for the keeper to say who died of what."""
+
+TIES = 0.02
+"""Seconds to wait, once a cause is known, for others that may have come before it."""
 
 STACKS = 0.2
 """Seconds a hung worker gets to print its stacks."""
@@ -68,6 +71,8 @@ class Crew:
         self._late: Trouble | None = None
         self._asked = 0.0
         self._oom_kills = 0
+        self._closing_since = 0.0
+        self._overstayed: list[str] = []
         self._stacks_shown = False
         self._looked = self._counted = 0
         self.ready: Ready | None = None
@@ -193,7 +198,8 @@ class Crew:
         if self._keeper.gone:
             self._break("the keeper has ended", patience=0)
         if any(death.status != 0 or not self._end_sent for death in self._deaths) and not self._returns.ended:
-            self._break("a worker has ended", patience=0.1)
+            self._break("a worker has ended")
+            self._shorten()
 
     def _break(self, why: str, patience: float = PATIENCE) -> None:
         if self._broken is None:
@@ -201,7 +207,14 @@ class Crew:
 
     def teardown_failures(self) -> list[str]:
         """Workers that left with an error after END: their `close` or a stopping hook raised."""
-        return [f"{self._hires[death.identity].label}: {death.how}" for death in self._deaths if death.status > 0]
+        failed = [f"{self._hires[death.identity].label}: {death.how}" for death in self._deaths if death.status > 0]
+        return failed + [f"{label}: over its grace of {self._plan.run.grace:g} s" for label in self._overstayed]
+
+    def _shorten(self) -> None:
+        """Once a cause is known, wait only for others that died at the same moment."""
+        if self._broken and any(is_cause(death, self._hires[death.identity], self._page) for death in self._deaths):
+            until, why = self._broken
+            self._broken = (min(until, monotonic() + TIES), why)
 
     @property
     def busy(self) -> bool:
@@ -215,9 +228,11 @@ class Crew:
     def look(self) -> None:
         if self.trouble is not None or self.ended:
             return
+        if self._returns.ended:
+            self._hurry()
+            return
         if self._broken is not None:
-            everyone = len(self._deaths) >= len(self._hires)
-            if everyone or monotonic() >= self._broken[0]:
+            if len(self._deaths) >= len(self._hires) or monotonic() >= self._broken[0]:
                 self.trouble = self._named(blame(self._deaths, self._hires, self._page, self._broken[1]))
             return
         assert self._keeper is not None
@@ -228,6 +243,15 @@ class Crew:
                 self._ask_for_stacks(self._late.pid)
         elif monotonic() > self._asked + STACKS:
             self.trouble = self._late
+
+    def _hurry(self) -> None:
+        """Everything is delivered, only closing is left: it gets the grace of a stop, and no more."""
+        self._closing_since = self._closing_since or monotonic()
+        if monotonic() - self._closing_since > self._plan.run.grace and not self._overstayed:
+            gone = {death.identity for death in self._deaths}
+            self._overstayed = [hire.label for identity, hire in self._hires.items() if identity not in gone]
+            assert self._keeper is not None
+            self._keeper.kill_workers()
 
     def _named(self, trouble: Trouble) -> Trouble:
         """Say so if it was the kernel that killed."""

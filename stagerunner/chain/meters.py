@@ -19,16 +19,18 @@ WORDS = 16
 STATE, SEQUENCE, RECORD, SINCE, WORK, CODEC, WAIT, BLOCK = range(8)
 TAKEN, OUT, LEFT, SPLIT, ORIGIN, ORDINAL, FIRST, LAST = range(8, 16)
 
-STARTING, WAITING, CODING, WORKING, BLOCKED, SETTING_UP, FLUSHING = range(7)
+STARTING, WAITING, DECODING, WORKING, BLOCKED, SETTING_UP, FLUSHING, ENCODING, SNAPSHOT = range(9)
 
 STATES = {
     STARTING: "starting",
     WAITING: "waiting for records",
-    CODING: "encoding or decoding",
+    DECODING: "decoding a frame",
     WORKING: "working on a record",
     BLOCKED: "waiting for the next worker",
     SETTING_UP: "setting up",
     FLUSHING: "flushing",
+    ENCODING: "encoding its results",
+    SNAPSHOT: "taking a snapshot",
 }
 
 _CLOCKS = struct.Struct("=6q")

@@ -70,14 +70,16 @@ def sentence_on(notes: Notes, works: tuple[Work, ...], first: int) -> tuple[str,
     return notes.convicted.get((works[0].index, first, WHOLE))
 
 
-def undecoded(header: Header, notes: Notes, work: Work, kind: str, message: str) -> tuple[Batch, Counts]:
-    """A failure for each record of a frame that kills whoever decodes it, and the line for the books."""
-    count = header.records
-    text = "a record that can't be decoded"
-    lost = [
-        Failure(work.index, header.first, ordinal, kind, message, work.on_error, text=text) for ordinal in range(count)
+def condemn(batch: Batch, work: Work, kind: str, message: str) -> Counts:
+    """Turn each record of the batch, all of one source record, into a failure; the line for the books."""
+    count = len(batch.records)
+    text = "a record that kills outside any call"
+    batch.failures = [
+        *batch.failures,
+        *(Failure(work.index, batch.first, n, kind, message, work.on_error, text=text) for n in range(count)),
     ]
+    batch.records, batch.origins = [], []
+    if work.on_error == "fail" and count:
+        batch.last = batch.first
     skipped = count if work.on_error == "skip" else 0
-    last = header.first if work.on_error == "fail" else header.last
-    batch = Batch([], header.first, last, [], [*notes.failures, *lost])
-    return batch, Counts(work.index, taken=count, skipped=skipped, dead=count - skipped)
+    return Counts(work.index, taken=count, skipped=skipped, dead=count - skipped)

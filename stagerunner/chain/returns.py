@@ -29,6 +29,8 @@ class Returns:
         self._sequence = 0
         self._bytes = 0
         self._fault: BadFrame | None = None
+        self._ready = False
+        """READY has come on every link; only then are there turns."""
         self._registered: set[int] = set()
         self.ended = False
         """END has come on every link, with nothing missing."""
@@ -41,7 +43,7 @@ class Returns:
         return self._sequence % len(self._links)
 
     def turn_is_here(self) -> bool:
-        return bool(self._links) and bool(self._here[self._turn]) and not self.ended
+        return self._ready and bool(self._here[self._turn]) and not self.ended
 
     def frames(self, epoch: int) -> Iterator[Frame]:
         """The frames whose turn has come. Raises BadFrame."""
@@ -84,6 +86,8 @@ class Returns:
         for here in self._here:
             for line in pickle.loads(self._ready_data(here)):
                 lines[line[0], line[1]] = line
+        self._ready = True
+        self._watch()
         return sorted(lines.values())
 
     def _ready_data(self, here: deque[Frame]) -> bytes:
@@ -99,9 +103,13 @@ class Returns:
         return bytes(data)
 
     def _watch(self) -> None:
-        """Read the link whose turn it is, and the others while there is room for what they bring."""
+        """Read the link whose turn it is, and the others while there is room for what they bring.
+
+        Before READY all are read that have not said it: after a restart frames can be behind it on some already.
+        """
         for number, link in enumerate(self._links):
-            wanted = not link.ended and (number == self._turn or self._bytes < self._limit)
+            due = number == self._turn if self._ready else not self._here[number]
+            wanted = not link.ended and (due or self._bytes < self._limit)
             if wanted and link.fd not in self._registered:
                 self._selector.register(link.fd, selectors.EVENT_READ, partial(self._read, number))
                 self._registered.add(link.fd)

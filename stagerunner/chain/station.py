@@ -22,8 +22,19 @@ from stagerunner.chain.frames import (
     unpack_payload,
 )
 from stagerunner.chain.hire import Hire
-from stagerunner.chain.meters import CODING, FLUSHING, SETTING_UP, TAKEN, WAITING, WORK, Page, Slot
-from stagerunner.chain.passage import Passage, cut, sentence_on, undecoded
+from stagerunner.chain.meters import (
+    DECODING,
+    ENCODING,
+    FLUSHING,
+    SETTING_UP,
+    SNAPSHOT,
+    TAKEN,
+    WAITING,
+    WORK,
+    Page,
+    Slot,
+)
+from stagerunner.chain.passage import Passage, condemn, cut, sentence_on
 from stagerunner.evaluate.ends import Given, Reading, Writing
 from stagerunner.evaluate.evaluator import Evaluator, make
 from stagerunner.evaluate.loading import load
@@ -128,7 +139,7 @@ class Station:
             self.passage = Passage(header)
         passage = self.passage
         started = now()
-        self._slots[0].hold(CODING, header.sequence, header.split, header.first, header.last)
+        self._slots[0].hold(DECODING, header.sequence, header.split, header.first, header.last)
         notes, body = unpack_payload(frame.payload)
         passage.take(notes)
         batch = self._decode(header, notes, body)
@@ -138,17 +149,18 @@ class Station:
         return batch
 
     def _decode(self, header: Header, notes: Notes, body: memoryview) -> Batch:
-        if self._hire.first and header.kind == DATA:
+        sentence = sentence_on(notes, self._hire.works, header.first)
+        if self._hire.first:
             batch = self._read(header, body)
             self.passage.tally.extend(batch.counts)
             batch.counts = []
-            return batch
-        sentence = sentence_on(notes, self._hire.works, header.first)
+        elif sentence is None:
+            batch = Batch(pickle.loads(body), header.first, header.last, notes.origins, notes.failures)
+        else:
+            batch = Batch([None] * header.records, header.first, header.last, notes.origins, notes.failures)
         if sentence is not None:
-            batch, counts = undecoded(header, notes, self._hire.works[0], *sentence)
-            self.passage.tally.append(counts)
-            return batch
-        return Batch(pickle.loads(body), header.first, header.last, notes.origins, notes.failures)
+            self.passage.tally.append(condemn(batch, self._hire.works[0], *sentence))
+        return batch
 
     def _read(self, header: Header, body: memoryview) -> Batch:
         """Records of a split: read by the source, or as they came."""
@@ -228,6 +240,7 @@ class Station:
         assert self._sending is not None
         started = now()
         taken = len(piece.records)
+        self._slots[-1].hold(ENCODING, passage.header.sequence, passage.header.split, piece.first, piece.last)
         body = self._sending.body(piece)
         passage.harvest(len(self._evaluators), self._hire.ends, piece)
         passage.reached = piece.last
@@ -301,6 +314,7 @@ class Station:
         snapshots: dict[int, Any] = pickle.loads(body)
         for work, evaluator in zip(self._hire.works, self._evaluators, strict=True):
             if work.form.snapshots:
+                self._slots[0].state(SNAPSHOT)
                 snapshots[work.index] = evaluator.snapshot()
         return frame.header, pack_notes(Notes()), _pickled(snapshots)
 

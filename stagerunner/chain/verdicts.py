@@ -8,7 +8,8 @@ from time import monotonic_ns
 from stagerunner.chain.hire import Hire
 from stagerunner.chain.memory import resident
 from stagerunner.chain.meters import (
-    CODING,
+    DECODING,
+    ENCODING,
     FIRST,
     FLUSHING,
     LAST,
@@ -18,6 +19,7 @@ from stagerunner.chain.meters import (
     RECORD,
     SETTING_UP,
     SINCE,
+    SNAPSHOT,
     SPLIT,
     STARTING,
     STATE,
@@ -28,10 +30,13 @@ from stagerunner.chain.meters import (
 from stagerunner.chain.processes import Ended
 from stagerunner.chain.transport import Trouble
 
+HOLDING = (WORKING, DECODING, ENCODING, FLUSHING)
+"""States in which a worker has a frame in hand, and may be dying of it."""
+
 
 def blame(deaths: list[Ended], hires: Mapping[int, Hire], page: Page, why: str) -> Trouble:
     """The first death that isn't a consequence; ties go to the signalled one, then to the earlier stage."""
-    causes = [death for death in deaths if not _left(hires[death.identity], page) and death.status != 0]
+    causes = [death for death in deaths if is_cause(death, hires[death.identity], page)]
     causes = causes or [death for death in deaths if not _left(hires[death.identity], page)]
     if not causes:
         return Trouble("", 0, 0, why)
@@ -39,12 +44,17 @@ def blame(deaths: list[Ended], hires: Mapping[int, Hire], page: Page, why: str) 
     return trouble_of(hires[cause.identity], page, cause.pid, cause.how)
 
 
+def is_cause(death: Ended, hire: Hire, page: Page) -> bool:
+    """Whether a death is none that another one brought about."""
+    return death.status != 0 and not _left(hire, page)
+
+
 def trouble_of(hire: Hire, page: Page, pid: int, how: str, *, overdue: bool = False) -> Trouble:
     """What a worker's slots say about it: the record it was at, or at least the frame it had in hand."""
     at = max(range(len(hire.slots)), key=lambda n: _telling(page.slot(hire.slots[n]).words))
     words = page.slot(hire.slots[at]).words
     # What the first group decodes is a whole split: no part of it could be sent alone.
-    holding = words[STATE] in (WORKING, FLUSHING) or (words[STATE] == CODING and not hire.first)
+    holding = words[STATE] in HOLDING and not (words[STATE] == DECODING and hire.first)
     inside = words[RECORD] > 0
     return Trouble(
         stage=hire.names[at] if hire.names else "copy",
@@ -64,7 +74,7 @@ def trouble_of(hire: Hire, page: Page, pid: int, how: str, *, overdue: bool = Fa
 
 def _telling(words: memoryview) -> tuple[bool, bool, int]:
     """How much a slot tells: inside a call before merely holding a frame before anything else; the latest wins."""
-    return words[RECORD] > 0, words[STATE] in (WORKING, CODING, FLUSHING), words[SINCE]
+    return words[RECORD] > 0, words[STATE] in HOLDING, words[SINCE]
 
 
 def overdue(hires: Mapping[int, Hire], page: Page, pids: Mapping[int, int], since: int) -> Trouble | None:
@@ -101,7 +111,8 @@ def _limit(hire: Hire, place: int, state: int, record: int) -> float | None:
         return hire.start_timeout
     if not hire.works or hire.works[place].form.awaited:
         return None
-    return hire.works[place].timeout if state == FLUSHING or (state == WORKING and record) else None
+    timed = state in (DECODING, ENCODING, FLUSHING, SNAPSHOT) or (state == WORKING and record)
+    return hire.works[place].timeout if timed else None
 
 
 def _left(hire: Hire, page: Page) -> bool:

@@ -11,14 +11,14 @@ import selectors
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, redirect_stdout
+from contextlib import ExitStack, redirect_stdout, suppress
 from dataclasses import replace
 from typing import Any
 
 from stagerunner.chain.frames import Frame, Header
 from stagerunner.chain.groups import groups_of, hires, slots_of
 from stagerunner.chain.hire import Hire
-from stagerunner.chain.meters import SINCE, Page, create
+from stagerunner.chain.meters import BLOCK, CODEC, SINCE, WAIT, WORK, Page, create
 from stagerunner.chain.processes import how_ended
 from stagerunner.chain.station import Station
 from stagerunner.chain.transport import Ready, Transport, Trouble
@@ -51,8 +51,7 @@ class InlineTransport:
     def start(self, epoch: int, snapshots: dict[int, Any], *, careful: bool = False) -> None:
         know(self._plan.files)
         self._page.clear()
-        self._stations.clear()
-        self._queue.clear()
+        self._abandon()
         self.ended, self.trouble = False, None
         errors = []
         self._hires = list(hires(self._plan, self._groups, epoch, snapshots, careful=careful))
@@ -120,15 +119,22 @@ class InlineTransport:
         pass
 
     def clocks(self) -> list[tuple[int, int, int, int, int, int]]:
-        words = [station.slots[0].words for station in self._stations]
-        return [(index, w[4], w[5], w[6], w[7], 1) for index, w in enumerate(words)]
+        words = [self._page.slot(hire.slots[0]).words for hire in self._hires]
+        return [(index, w[WORK], w[CODEC], w[WAIT], w[BLOCK], 1) for index, w in enumerate(words)]
 
     def teardown_failures(self) -> list[str]:
         return self._teardown
 
-    def close(self) -> None:
+    def _abandon(self) -> None:
+        """Let go of stations that have not come to their end; what they raise now interests nobody."""
+        for station in () if self.ended else self._stations:
+            with suppress(BaseException):
+                station.close()
         self._stations.clear()
         self._queue.clear()
+
+    def close(self) -> None:
+        self._abandon()
         self._open.close()
         self._page.close()
         os.close(self._meters)

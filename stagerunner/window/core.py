@@ -111,7 +111,8 @@ class Window:
         self._numbers = self._flushed = 0
         self._bytes = 0
         self._unforgotten = 0
-        self._redo = (0, 0, 0)
+        self._redo = (-1, 0, 0)
+        """Taken before the source was read anew: splits below a number, and of that one (counted, accepted) records."""
         self._inspections: Mapping[int, Inspection] = {}
         self._convictions: dict[int, dict[Conviction, tuple[str, str]]] = {}
 

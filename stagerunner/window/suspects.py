@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from stagerunner.records import TO_THE_END
+
 WHOLE = -1
 """As the ordinal of a conviction: all that has become of the source record."""
 
@@ -121,6 +123,8 @@ class Suspects:
         if inspection is None:
             self.inspections[blame.split] = Inspection()
             return True
+        if blame.last >= TO_THE_END:
+            return False  # nobody knows how much there is to halve
         middle = (blame.first + blame.last) // 2
         if middle in inspection.cuts:
             return False

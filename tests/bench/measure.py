@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or every process of every run would compile every module again
+
 HERE = Path(__file__).parent
 CORES = len(os.sched_getaffinity(0))
 
@@ -176,7 +178,8 @@ class Row:
     aim: str = ""
 
     def text(self) -> str:
-        return f"| {self.what} | {self.ours} | {self.theirs} | {self.ratio} | {self.aim} |"
+        cells = (self.what, self.ours, self.theirs, self.ratio, self.aim)
+        return f"| {' | '.join(text.replace('|', chr(92) + '|') for text in cells)} |"
 
 
 HEAD = "| measured | stagerunner | against | ratio | aim |\n|---|---|---|---|---|"

@@ -169,8 +169,11 @@ def test_standard_input_is_empty_in_a_stage(project):
     assert list(project.results("bad", records=[1])) == [""]
 
 
-@pytest.mark.parametrize("deed", ["raise ValueError('late')", "os._exit(4)"])
-def test_a_close_that_fails_is_told_after_everything_was_delivered(project, deed):
+@pytest.mark.parametrize(
+    ("engine", "deed"),
+    [("process", "raise ValueError('late')"), ("process", "os._exit(4)"), ("inline", "raise ValueError('late')")],
+)
+def test_a_close_that_fails_is_told_after_everything_was_delivered(project, deed, engine):
     project.plugin(f"""
         @stage
         class Bad:
@@ -181,7 +184,7 @@ def test_a_close_that_fails_is_told_after_everything_was_delivered(project, deed
     """)
     source, sink = {"use": "range", "with": {"stop": 100}}, {"use": "jsonl", "with": {"path": "out.jsonl"}}
 
-    summary = project.execute("bad", source=source, sink=sink)
+    summary = project.execute("bad", source=source, sink=sink, run={"engine": engine})
 
     assert summary.exit_code == 1
     assert "closing failed in bad" in summary.messages[0]

@@ -129,7 +129,7 @@ def test_a_worker_that_dies_before_any_record_again_and_again_ends_the_run(proje
                 return record
     """)
 
-    with pytest.raises(RunFailed, match="deadly.*SIGKILL"):
+    with pytest.raises(RunFailed, match=r"deadly.*SIGKILL"):
         list(project.results("same", "deadly", records=range(100)))
 
 

@@ -1,4 +1,4 @@
-"""Inline and with processes, with any number of workers, however frames are cut: the same records, letters and books."""
+"""Inline or with processes, with any number of workers, however frames are cut: the same records, letters, books."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from stagerunner.chain.meters import (
-    CODING,
+    DECODING,
     FIRST,
     LAST,
     LEFT,
@@ -50,7 +50,7 @@ def test_two_views_see_one_page(fd, page):
 
 def test_a_slot_has_a_name_for_each_of_its_words():
     assert max(LAST, FIRST) == WORDS - 1
-    assert set(STATES) == set(range(7))
+    assert set(STATES) == set(range(len(STATES)))
 
 
 def test_no_stop_is_told_until_there_is_one(page):
@@ -77,7 +77,7 @@ def test_a_record_in_hand_is_told_with_its_origin(page):
 def test_during_a_flush_the_record_stands_for_itself(page):
     slot = page.slot(0)
     slot.begin(4, 9, Batch(["a"], 0, 1, origins=[0]))
-    slot.hold(CODING, 5, 10, 0, 100)
+    slot.hold(DECODING, 5, 10, 0, 100)
 
     slot.enter(70)
 

@@ -1,7 +1,6 @@
 """The workers of a simulated run, and the transport through which the real loop sees them.
 
-Every worker is a generator: it runs until it has to wait, or until it is somebody else's turn. The links to the parent
-are read by the real `Returns`, so order and backpressure there are the real ones.
+The links to the parent are read by the real `Returns`, so order and backpressure there are the real ones.
 """
 
 from __future__ import annotations
@@ -9,12 +8,14 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
-from simulator.behaviour import Died
+from simulator.passages import Stop
 from simulator.pipes import Parcel, Pipe, ReturnLink, Watched
 from simulator.scenario import Dice, Scenario
-from simulator.stations import Station, Stop, framed
+from simulator.stations import Station, framed
+from simulator.workers import Witness, Worker
+
 from stagerunner.chain.frames import BadFrame, Frame, Header, Notes, pack_notes, unpack_payload
 from stagerunner.chain.groups import pairs
 from stagerunner.chain.returns import Returns
@@ -24,105 +25,6 @@ from stagerunner.window.kinds import BARRIER, END
 QUIET = pack_notes(Notes())
 PATIENCE = 10
 """Looks, at most, from a death until the parent has heard of it."""
-
-
-class Witness(Protocol):
-    """Sees who dies, and sees to it that nobody is convicted without having killed."""
-
-    def died(self, worker: Worker) -> None: ...
-    def convicted(self, split: int, stage: int, origin: int, ordinal: int) -> None: ...
-
-
-class Left(Exception):
-    """A neighbour left without END."""
-
-
-class Worker:
-    """One simulated process."""
-
-    def __init__(
-        self, station: Station, index: int, number: int, widths: tuple[int, ...], ended: Callable[[Worker], None]
-    ) -> None:
-        self.station = station
-        self.index = index
-        self.number = number
-        self._upstream, self._width, self._downstream = widths
-        self._sequence = number
-        self.inbound: dict[int, Pipe] = {}
-        self.outbound: dict[int, Pipe] = {}
-        self.state = "alive"
-        self._ended = ended
-        self._life = self._live()
-
-    def move(self) -> bool:
-        """Whether it could do anything."""
-        if self.state != "alive":
-            return False
-        try:
-            return next(self._life)
-        except (Died, StopIteration, Left) as end:
-            self.end({Died: "dead", Left: "left", StopIteration: "done"}[type(end)])
-            return True
-
-    def end(self, state: str) -> None:
-        self.state = state
-        self._life.close()
-        for pipe in self.inbound.values():
-            pipe.reader_gone = True
-        for pipe in self.outbound.values():
-            pipe.writer_gone = True
-        self._ended(self)
-
-    def _live(self) -> Iterator[bool]:
-        while True:
-            link = self.inbound[self._sequence % self._upstream]
-            parcel = yield from self._received(link)
-            if parcel.header.kind == END:
-                yield from self._end(link, parcel)
-                return
-            outbound = self.outbound[self._sequence % self._downstream]
-            while True:
-                for made in self.station.feed(parcel):
-                    if made is not None:
-                        yield from self._write(outbound, made)
-                    yield True
-                if not parcel.header.more:
-                    break
-                parcel = yield from self._received(link)
-            self.station.slot.holding = False
-            self._sequence += self._width
-
-    def _received(self, link: Pipe) -> Iterator[bool]:
-        """The next parcel of a link, as the value of the generator."""
-        while (parcel := link.take()) is None:
-            if link.fill():
-                yield True
-            elif link.writer_gone:
-                self.at_eof(link)
-            else:
-                yield False
-        return parcel  # type: ignore[return-value]
-
-    def at_eof(self, link: Pipe) -> None:
-        raise Left
-
-    def _write(self, pipe: Pipe, parcel: Parcel) -> Iterator[bool]:
-        slot = self.station.slot
-        slot.holding, held = False, slot.holding
-        pipe.put(parcel)
-        while not pipe.flushed:
-            if pipe.reader_gone:
-                raise Left
-            yield pipe.pump()
-        slot.holding = held
-
-    def _end(self, came: Pipe, parcel: Parcel) -> Iterator[bool]:
-        """END from every link, END on every link."""
-        for link in self.inbound.values():
-            if link is not came:
-                yield from self._received(link)
-        for pipe in self.outbound.values():
-            yield from self._write(pipe, parcel)
 
 
 class Crew:

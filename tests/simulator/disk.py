@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from simulator.scenario import Dice
+
 from stagerunner.journal import Entry
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from simulator.crew import Crew, Witness
+from simulator.crew import Crew
 from simulator.disk import Disk, SimJournal, SimLetters, SimSink
 from simulator.pipes import Watched
 from simulator.scenario import Scenario
+from simulator.workers import Witness
+
 from stagerunner.chain.loop import Loop
 from stagerunner.chain.supply import SourceSplits
 from stagerunner.delivery.delivery import Delivery

@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 from simulator.behaviour import FORMS, PRIME, Behaviour, form_of
+
 from stagerunner.config.model import Run, Settings
 from stagerunner.evaluate.work import Work
 from stagerunner.parts.base import Part
@@ -113,7 +114,7 @@ def draw(seed: int) -> Scenario:
         seed=seed,
         stages=stages,
         values=tuple(dice.upto(PRIME - 1) for _ in range(dice.upto(dice.one_of((5, 10, 20))))),
-        lengths=tuple(dice.upto(dice.one_of((2, 6, 12))) for _ in range(5)) + (1,),
+        lengths=(*(dice.upto(dice.one_of((2, 6, 12))) for _ in range(5)), 1),
         hint=dice.one_of(("exact", "over", "none")),
         malformed=dice.one_of((0, 0, 0, 0, 7)),
         on_error=dice.one_of(("skip", "dead_letter", "dead_letter", "fail")),

@@ -7,99 +7,26 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from simulator.behaviour import CALLS, Behaviour, Died, Flaw, Memory, flush, form_of, kills_in_decoding
+from simulator.passages import Passage, Piece, Slot, Stop
 from simulator.pipes import Parcel
 from simulator.scenario import Scenario
+
 from stagerunner.chain.frames import MORE, STOP, Frame, Header, Notes, pack_notes
 from stagerunner.records import SOURCE, Counts, Failure
 from stagerunner.window.kinds import BARRIER, DATA
 from stagerunner.window.suspects import WHOLE
 
-Pairs = list[tuple[int, int]]
-"""(source record, value) of each record."""
-
-
 Judge = Callable[[int, int, int, int], None]
 """Told of a conviction that is carried out: split, stage, source record, ordinal."""
-
-
-@dataclass(slots=True)
-class Slot:
-    """What a dead worker leaves behind: what it had in hand."""
-
-    holding: bool = False
-    marked: bool = False
-    split: int = 0
-    first: int = 0
-    last: int = 0
-    origin: int = -1
-    ordinal: int = -1
-
-    def hold(self, header: Header, first: int, last: int) -> None:
-        self.holding, self.marked, self.split = True, header.marked, header.split
-        self.first, self.last, self.origin = first, last, -1
-
-
-@dataclass(slots=True)
-class Stop:
-    """The page's words about the early stop: after which frame of this epoch, and which stage said so."""
-
-    sequence: int = -1
-    stage: int = -1
-
-
-@dataclass(slots=True)
-class Piece:
-    pairs: Pairs
-    first: int
-    last: int
-    failures: list[Failure] = field(default_factory=list)
-
-
-class Passage:
-    """One frame on its way through the stage, over all its pieces."""
-
-    def __init__(self, header: Header) -> None:
-        self.header = header
-        self.tally: dict[int, Counts] = {}
-        self.convicted: dict[Any, tuple[str, str]] = {}
-        self.cut = False
-        self.stop = -1
-        self.stop_here = False
-        self.pieces = 0
-        self.reached = header.first
-
-    def take(self, parcel: Parcel) -> None:
-        for counts in parcel.counts:
-            self.count(counts.stage).add(counts)
-        self.convicted = parcel.convicted
-        self.stop = max(self.stop, parcel.stop)
-
-    def count(self, stage: int) -> Counts:
-        found = self.tally.get(stage)
-        if found is None:
-            found = self.tally[stage] = Counts(stage)
-        return found
-
-    def forgive(self, failures: list[Failure]) -> None:
-        for failure in failures:
-            counts = self.count(failure.stage)
-            counts.filtered += 1
-            if failure.policy == "skip":
-                counts.skipped -= 1
-            else:
-                counts.dead -= 1
 
 
 class Station:
     """One stage, set up, in one worker."""
 
-    def __init__(
-        self, scenario: Scenario, index: int, snapshot: Any, stop: Stop, judge: Judge, careful: bool
-    ) -> None:
+    def __init__(self, scenario: Scenario, index: int, snapshot: Any, stop: Stop, judge: Judge, careful: bool) -> None:
         self._scenario = scenario
         self._index = index
         self._stage: Behaviour = scenario.stages[index]

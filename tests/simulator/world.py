@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
-from simulator.crew import Crew, Worker
+from simulator.crew import Crew
 from simulator.disk import Disk, ParentKilled, Wrong
 from simulator.life import Life
 from simulator.reference import Expected, Reference
 from simulator.scenario import Dice, Scenario, draw
+from simulator.workers import Worker
+
 from stagerunner.errors import StageFailed, StagerunnerError
 from stagerunner.window.kinds import BARRIER
 from stagerunner.window.suspects import STRIKES, WHOLE
@@ -74,7 +76,7 @@ class World:
                     raise ParentKilled
                 if self._asked(life, drains) or life.crew.news or not self._idle:
                     self._step(life)
-                elif not moved and not any([move() for move in life.crew.choices]):
+                elif not moved and not self._anybody_moves(life.crew):
                     raise Wrong("nobody can move")
             if drains and not life.finished_before and life.loop._draining:
                 life.interrupted()
@@ -133,6 +135,10 @@ class World:
             if self.dice.hits(0.2):
                 self._kill(self.dice.one_of(crew.workers))
         return moved
+
+    def _anybody_moves(self, crew: Crew) -> bool:
+        """Ask everyone once."""
+        return sum([move() for move in crew.choices]) > 0
 
     def _kill(self, worker: Worker) -> None:
         """An outsider's SIGKILL, but for a second one that would hit the same innocent record alone."""

@@ -11,6 +11,7 @@ from simulator.crew import Crew
 from simulator.disk import SimJournal, SimSink, Wrong
 from simulator.stations import Station
 from simulator.world import simulate
+
 from stagerunner.chain.frames import unpack_payload
 from stagerunner.chain.loop import Loop
 from stagerunner.chain.returns import Returns
@@ -148,6 +149,7 @@ def a_frame_of_the_old_epoch_arrives_in_the_new_one(patch: Patch) -> None:
         start(self, epoch, snapshots, careful=careful)
         for link, parcels in zip(self._links, left, strict=False):
             for parcel in parcels:
+                assert parcel.frame is not None
                 parcel.frame = parcel.frame._replace(header=parcel.frame.header._replace(epoch=epoch))
                 link.pipe.put(parcel)
             link.pipe.pump()

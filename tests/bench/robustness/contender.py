@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import sys
 import time
 import traceback
@@ -70,33 +71,29 @@ def results_of(library: str, case: Case) -> Iterator[Any]:
 
 
 class Report:
-    """What the consumer saw, kept in a file: it may not live to tell."""
+    """What the consumer saw. Each number goes to a file at once: the consumer may not live to tell."""
 
     def __init__(self, folder: Path) -> None:
-        self.file = folder / "report.json"
-        self.ids: list[int] = []
-        self.error = self.trace = ""
-        self.ended = 0.0
-        self._saved = 0.0
+        self.count = 0
+        self._folder = folder
+        self._ids = os.open(folder / "ids", os.O_WRONLY | os.O_CREAT)
 
     def seen(self, number: int) -> None:
-        self.ids.append(number)
-        if time.monotonic() - self._saved > 0.1:
-            self.save()
+        self.count += 1
+        os.write(self._ids, struct.pack("=I", number))
 
-    def save(self) -> None:
-        self._saved = time.monotonic()
-        told = {"seen": len(self.ids), "distinct": len(set(self.ids)), "ordered": self.ids == sorted(self.ids)}
-        told |= {"error": self.error, "trace": self.trace, "ended": self.ended}
-        fresh = self.file.with_suffix(".new")
-        fresh.write_text(json.dumps(told))
-        fresh.replace(self.file)
+    def ended(self, error: BaseException | None) -> None:
+        told: dict[str, Any] = {"ended": time.time()}
+        if error is not None:
+            told |= {"error": f"{type(error).__name__}: {error}".partition("\n")[0]}
+            told |= {"trace": "".join(traceback.format_exception(error))}
+        (self._folder / "report.json").write_text(json.dumps(told))
 
 
 def consume(results: Iterator[Any], case: Case, report: Report) -> None:
     for record in results:
         report.seen(record["id"])
-        if case.most is not None and len(report.ids) >= case.most:
+        if case.most is not None and report.count >= case.most:
             mischief.fault()
             break
         time.sleep(case.pause)
@@ -104,19 +101,13 @@ def consume(results: Iterator[Any], case: Case, report: Report) -> None:
 
 def main() -> None:
     library, case = sys.argv[1], CASES[sys.argv[2]]
-    report = Report(Path(os.environ[mischief.FOLDER]))
-    results = None
+    report, raised = Report(Path(os.environ[mischief.FOLDER])), None
     try:
-        results = results_of(library, case)
-        consume(results, case, report)
+        consume(results_of(library, case), case, report)
     except BaseException as error:
-        report.error = f"{type(error).__name__}: {error}".partition("\n")[0]
-        report.trace = "".join(traceback.format_exception(error))
-        raise
-    finally:
-        del results
-        report.ended = time.time()
-        report.save()
+        raised = error
+    report.ended(raised)
+    sys.exit(1 if raised is not None else 0)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The scoreboard: every library in every case, each cell in a process of its own, and the table of what was seen.
 
-usage: python scoreboard.py [--case CASE] [--library LIBRARY] [--docs FILE] [--from FILE.json] [--to FILE.json]
+usage: python scoreboard.py [--case CASE] [--library LIBRARY] [--limit S] [--docs FILE] [--from FILE] [--to FILE]
 
 --docs: put the table between the marks in this page. --to: keep what was seen as JSON; --from: print that, run nothing.
 """
@@ -39,6 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--case", choices=contender.CASES, action="append")
     parser.add_argument("--library", choices=LIBRARIES, action="append")
+    parser.add_argument("--limit", type=float, default=cell.LIMIT, help="seconds from the fault")
     parser.add_argument("--docs", type=Path)
     parser.add_argument("--from", type=Path, dest="source")
     parser.add_argument("--to", type=Path)
@@ -46,7 +47,7 @@ def main() -> None:
     if chosen.source is not None:
         seen = loaded(chosen.source)
     else:
-        seen = run(chosen.case or list(contender.CASES), chosen.library or LIBRARIES, chosen.to)
+        seen = run(chosen.case or list(contender.CASES), chosen.library or LIBRARIES, chosen.limit, chosen.to)
     table = "\n".join(lines(seen))
     print(table)
     print("\n".join(short(seen)))
@@ -54,11 +55,11 @@ def main() -> None:
         put_between(chosen.docs, f"{machine()}\n\n{table}")
 
 
-def run(cases: list[str], libraries: list[str], kept: Path | None) -> Seen:
+def run(cases: list[str], libraries: list[str], limit: float, kept: Path | None) -> Seen:
     seen: Seen = {}
     for case in cases:
         for library in libraries:
-            outcome = seen.setdefault(case, {})[library] = cell.run(library, case)
+            outcome = seen.setdefault(case, {})[library] = cell.run(library, case, limit)
             say(f"{case}: {line(case, library, outcome)}")
             if kept is not None:
                 kept.write_text(json.dumps({c: {k: asdict(o) for k, o in row.items()} for c, row in seen.items()}))
@@ -88,20 +89,21 @@ def line(case: str, library: str, outcome: cell.Outcome) -> str:
         f"{outcome.seconds:.1f}" if outcome.returned and outcome.seconds else "",
         results(case, outcome),
         str(outcome.doubled or ""),
-        "" if case in LASTING else yes(outcome.stage_named),
-        "" if case in LASTING else yes(outcome.record_named),
+        yes(outcome.stage_named) if told(case, outcome) or case == "setup fails" else "",
+        yes(outcome.record_named) if told(case, outcome) else "",
         left(outcome),
         said(outcome),
     ]
-    if case == "setup fails":
-        cells[5] = yes(outcome.stage_named)
     return f"| {' | '.join(cells)} |"
 
 
+def told(case: str, outcome: cell.Outcome) -> bool:
+    """Whether there was anything to name: a case with a culprit, and not all results came."""
+    return case not in LASTING and outcome.seen < contender.RECORDS
+
+
 def returned(case: str, outcome: cell.Outcome) -> str:
-    if case == "10 GB, slow consumer":
-        return ""
-    if case == "parent killed":
+    if case in ("10 GB, slow consumer", "parent killed"):
         return ""
     return "yes" if outcome.returned else "**no**"
 
@@ -165,7 +167,7 @@ def verdict(case: str, outcome: cell.Outcome | None) -> str:
     if case == "10 GB, slow consumer":
         return f"{outcome.peak / 2**20:,.0f} MiB" + (", growing" if "stopped" in outcome.note else "")
     if not outcome.returned:
-        return f"hangs after {outcome.seen:,}"
+        return f"does not return ({outcome.seen:,})"
     lost = contender.RECORDS - outcome.seen + outcome.doubled
     what = "all there" if not lost and not outcome.error else f"{outcome.seen:,} of {contender.RECORDS:,}"
     how = "error" if outcome.error else "" if not lost else "no error"

@@ -1,0 +1,114 @@
+"""A simulated worker process: it reads its links in turn, has its station work, writes in turn, and dies when told.
+
+It is a generator: it runs until it has to wait, or until it is somebody else's turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from typing import Protocol
+
+from simulator.behaviour import Died
+from simulator.pipes import Parcel, Pipe
+from simulator.stations import Station
+
+from stagerunner.window.kinds import END
+
+
+class Witness(Protocol):
+    """Sees who dies, and sees to it that nobody is convicted without having killed."""
+
+    def died(self, worker: Worker) -> None: ...
+    def convicted(self, split: int, stage: int, origin: int, ordinal: int) -> None: ...
+
+
+class Left(Exception):
+    """A neighbour left without END."""
+
+
+class Worker:
+    """One simulated process."""
+
+    def __init__(
+        self, station: Station, index: int, number: int, widths: tuple[int, ...], ended: Callable[[Worker], None]
+    ) -> None:
+        self.station = station
+        self.index = index
+        self.number = number
+        self._upstream, self._width, self._downstream = widths
+        self._sequence = number
+        self.inbound: dict[int, Pipe] = {}
+        self.outbound: dict[int, Pipe] = {}
+        self.state = "alive"
+        self._ended = ended
+        self._life: Generator[bool, None, None] = self._live()
+
+    def move(self) -> bool:
+        """Whether it could do anything."""
+        if self.state != "alive":
+            return False
+        try:
+            return next(self._life)
+        except (Died, StopIteration, Left) as end:
+            self.end({Died: "dead", Left: "left", StopIteration: "done"}[type(end)])
+            return True
+
+    def end(self, state: str) -> None:
+        self.state = state
+        self._life.close()
+        for pipe in self.inbound.values():
+            pipe.reader_gone = True
+        for pipe in self.outbound.values():
+            pipe.writer_gone = True
+        self._ended(self)
+
+    def _live(self) -> Generator[bool, None, None]:
+        while True:
+            link = self.inbound[self._sequence % self._upstream]
+            parcel = yield from self._received(link)
+            if parcel.header.kind == END:
+                yield from self._end(link, parcel)
+                return
+            outbound = self.outbound[self._sequence % self._downstream]
+            while True:
+                for made in self.station.feed(parcel):
+                    if made is not None:
+                        yield from self._write(outbound, made)
+                    yield True
+                if not parcel.header.more:
+                    break
+                parcel = yield from self._received(link)
+            self.station.slot.holding = False
+            self._sequence += self._width
+
+    def _received(self, link: Pipe) -> Generator[bool, None, Parcel]:
+        """The next parcel of a link, as the value of the generator."""
+        while (parcel := link.take()) is None:
+            if link.fill():
+                yield True
+            elif link.writer_gone:
+                self.at_eof(link)
+            else:
+                yield False
+        return parcel
+
+    def at_eof(self, link: Pipe) -> None:
+        raise Left
+
+    def _write(self, pipe: Pipe, parcel: Parcel) -> Iterator[bool]:
+        slot = self.station.slot
+        slot.holding, held = False, slot.holding
+        pipe.put(parcel)
+        while not pipe.flushed:
+            if pipe.reader_gone:
+                raise Left
+            yield pipe.pump()
+        slot.holding = held
+
+    def _end(self, came: Pipe, parcel: Parcel) -> Iterator[bool]:
+        """END from every link, END on every link."""
+        for link in self.inbound.values():
+            if link is not came:
+                yield from self._received(link)
+        for pipe in self.outbound.values():
+            yield from self._write(pipe, parcel)

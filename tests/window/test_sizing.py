@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import pytest
+
+from stagerunner.window.sizing import FIRST, GROWTH, LONGEST, MOST, RANGE, WIDEST, Sizing
+
+
+def test_the_first_frame_is_small_so_that_the_first_result_comes_soon() -> None:
+    assert Sizing().records == FIRST
+    assert Sizing().size == 4096
+
+
+def test_a_fixed_size_is_never_changed() -> None:
+    sizing = Sizing(fixed=7)
+    sizing.learn(7, 70, slowest=1, widest=1)
+    assert sizing.records == 7
+    assert sizing.size == 70
+
+
+def test_frames_grow_step_by_step() -> None:
+    sizing = Sizing()
+    sizing.learn(FIRST, 16 * FIRST, slowest=1, widest=1)
+    assert sizing.records == GROWTH * FIRST
+
+
+def test_a_frame_lasts_about_as_long_as_it_should_in_the_slowest_worker() -> None:
+    sizing = Sizing()
+    sizing.learn(10, 100, slowest=int(LONGEST), widest=0)
+    assert sizing.records == 10
+
+
+def test_a_frame_is_about_as_wide_as_the_caches_like() -> None:
+    sizing = Sizing()
+    sizing.learn(10, 100, slowest=1, widest=2 * WIDEST)
+    assert sizing.records == 5
+
+
+def test_a_frame_holds_at_least_one_record_and_never_too_many() -> None:
+    sizing = Sizing()
+    sizing.learn(1, 10, slowest=int(1000 * LONGEST), widest=0)
+    assert sizing.records == 1
+    for _ in range(20):
+        sizing.learn(sizing.records, sizing.records, slowest=1, widest=1)
+    assert sizing.records == MOST
+
+
+@pytest.mark.parametrize(("size", "expected"), [(10, 40 * FIRST), (10**6, RANGE)])
+def test_bytes_of_the_next_split_follow_from_bytes_per_record(size: int, expected: int) -> None:
+    sizing = Sizing()
+    sizing.learn(1, size, slowest=1, widest=1)
+    assert sizing.size == expected
+
+
+def test_an_empty_frame_teaches_nothing() -> None:
+    sizing = Sizing()
+    sizing.learn(0, 100, slowest=1, widest=1)
+    assert sizing.records == FIRST
+
+
+def test_what_was_too_much_for_some_memory_stays_too_much() -> None:
+    sizing = Sizing()
+    sizing.cap(4)
+    sizing.learn(4, 40, slowest=1, widest=1)
+    assert sizing.records == 4
