@@ -63,6 +63,7 @@ class Crew:
         self._printed = Printed(selector, lines)
         self._links: list[Connection] = []
         self._heads: list[Outbound] = []
+        self._pumped: set[int] = set()
         self._returns = Returns([], selector, 0)
         self._epoch = 0
         self._identity = 0
@@ -152,24 +153,28 @@ class Crew:
             self._put(head, Header(END, 0, self._epoch, frames))
 
     def _put(self, head: Outbound, header: Header, *payload: bytes) -> None:
-        queued = head.queued
         try:
             head.put(header, *payload)
         except OSError as error:
             self._break(f"a link broke: {error.strerror}")
             return
-        if head.queued and not queued:
+        if head.queued and head.fd not in self._pumped:
+            self._pumped.add(head.fd)
             self._selector.register(head.fd, selectors.EVENT_WRITE, lambda: self._pump(head))
 
     def _pump(self, head: Outbound) -> None:
         try:
             head.pump()
         except OSError as error:
-            self._selector.unregister(head.fd)
+            self._unpump(head.fd)
             self._break(f"a link broke: {error.strerror}")
             return
         if not head.queued:
-            self._selector.unregister(head.fd)
+            self._unpump(head.fd)
+
+    def _unpump(self, fd: int) -> None:
+        self._pumped.discard(fd)
+        self._selector.unregister(fd)
 
     def arrivals(self) -> Iterator[Frame]:
         returns = self._returns
@@ -289,10 +294,8 @@ class Crew:
         if self._keeper is not None:
             self._keeper.end_workers(REAPING)
         self._returns.close()
-        for head in self._heads:
-            if head.queued:
-                with suppress(KeyError):
-                    self._selector.unregister(head.fd)
+        for fd in list(self._pumped):
+            self._unpump(fd)
         for link in self._links:
             link.close()
         self._printed.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from time import monotonic
 
 from stagerunner.chain.frames import Notes
 from stagerunner.chain.supply import Offer, SourceSplits, Supply
@@ -13,6 +14,9 @@ from stagerunner.records import SOURCE, Origin
 from stagerunner.window.core import Kept, Sent, Window
 from stagerunner.window.limiting import Limit
 from stagerunner.window.sizing import Sizing
+
+SPELL = 0.01
+"""Seconds to go on feeding before looking what has come back: records that are slow to be had don't hold up results."""
 
 
 class Feeding:
@@ -52,7 +56,7 @@ class Feeding:
             not self.done
             and self._pending is None
             and not self._supply.ended
-            and getattr(self._supply, "prompt", True)
+            and self._supply.prompt
             and self._has_room()
         )
 
@@ -61,7 +65,8 @@ class Feeding:
 
     def feed(self) -> None:
         """Admit what fits; at the end of the source, the flushes."""
-        while self._has_room() and (offer := self._offer()) is not None:
+        until = monotonic() + SPELL
+        while self._has_room() and monotonic() < until and (offer := self._offer()) is not None:
             last = self._limit.may_go(offer.most, alone=not self._window.on_way)
             if last is None:
                 self._pending = offer

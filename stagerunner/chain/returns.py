@@ -79,7 +79,7 @@ class Returns:
         """The READY of all links, once all of it is here. Raises BadFrame."""
         if self._fault is not None:
             raise self._fault
-        if not all(any(not frame.header.more for frame in here) for here in self._here):
+        if not all(self._said(number) for number in range(len(self._links))):
             self.broken = any(link.ended for link in self._links)
             return None
         lines: dict[tuple[int, int], ReadyLine] = {}
@@ -89,6 +89,10 @@ class Returns:
         self._ready = True
         self._watch()
         return sorted(lines.values())
+
+    def _said(self, number: int) -> bool:
+        """Whether the whole of READY is here from this link; whatever else is here has come behind it."""
+        return any(not frame.header.more for frame in self._here[number])
 
     def _ready_data(self, here: deque[Frame]) -> bytes:
         """Take the pieces of READY off the front; after a restart, frames can be waiting behind them already."""
@@ -108,7 +112,7 @@ class Returns:
         Before READY all are read that have not said it: after a restart frames can be behind it on some already.
         """
         for number, link in enumerate(self._links):
-            due = number == self._turn if self._ready else not self._here[number]
+            due = number == self._turn if self._ready else not self._said(number)
             wanted = not link.ended and (due or self._bytes < self._limit)
             if wanted and link.fd not in self._registered:
                 self._selector.register(link.fd, selectors.EVENT_READ, partial(self._read, number))

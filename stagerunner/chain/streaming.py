@@ -27,9 +27,6 @@ LARGEST = 2**31
 class Stream:
     """A supply whose splits come from a feeder. `lines` is told what the source prints."""
 
-    prompt = False
-    """Its splits come when they come: no use in asking again at once."""
-
     def __init__(self, feed: Feed, selector: selectors.BaseSelector, lines: Lines, hash_seed: str | None) -> None:
         self._selector = selector
         self._waiting: deque[Frame] = deque()
@@ -59,6 +56,10 @@ class Stream:
     @property
     def ended(self) -> bool:
         return self._over and not self._waiting
+
+    @property
+    def prompt(self) -> bool:
+        return bool(self._waiting)
 
     def _watch(self) -> None:
         wanted = not self._over and len(self._waiting) <= AHEAD

@@ -12,6 +12,7 @@ import selectors
 from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from time import monotonic
 from typing import Any, NamedTuple, Protocol
 
 from stagerunner.chain.worker import describe
@@ -40,6 +41,10 @@ class Supply(Protocol):
 
     @property
     def ended(self) -> bool: ...
+    @property
+    def prompt(self) -> bool:
+        """Whether asking at once, without waiting for any descriptor, may bring something."""
+
     def next(self, want: Want) -> Offer | None: ...
     def locate(self, payload: bytes, base: int | None, record: int) -> Origin: ...
     def total(self) -> int | None:
@@ -51,8 +56,11 @@ class Supply(Protocol):
 class GivenRecords:
     """Records an iterable gives, pickled as they are sent. It may take its time; the clock stands meanwhile."""
 
-    def __init__(self, records: Iterable[Any]) -> None:
+    prompt = True
+
+    def __init__(self, records: Iterable[Any], linger: float = 0.05) -> None:
         self._iterator = iter(records)
+        self._linger = linger
         self._count = 0
         self.ended = False
         self.error: BaseException | None = None
@@ -62,11 +70,21 @@ class GivenRecords:
             return None
         records: list[Any] = []
         try:
-            records.extend(islice(self._iterator, want.records))
+            self.ended = self._gather(records, want.records)
         except Exception as error:
-            self.error = error
-        self.ended = len(records) < want.records or self.error is not None
+            self.error, self.ended = error, True
         return self._offer(records) if records else None
+
+    def _gather(self, records: list[Any], wanted: int) -> bool:
+        """Take records until there are as many as wanted, or `linger` is over; whether there are no more."""
+        began, size = monotonic(), 1
+        while len(records) < wanted and monotonic() - began < self._linger:
+            goal = min(wanted, len(records) + size)
+            records.extend(islice(self._iterator, goal - len(records)))
+            if len(records) < goal:
+                return True
+            size *= 4
+        return False
 
     def _offer(self, records: list[Any]) -> Offer | None:
         try:
@@ -90,6 +108,8 @@ class GivenRecords:
 
 class SourceSplits:
     """The splits of a splittable source, from `after` on."""
+
+    prompt = True
 
     def __init__(self, source: Any, after: Any) -> None:
         self._source = source
@@ -160,6 +180,10 @@ class StandardInput:
     @property
     def ended(self) -> bool:
         return self._over and not self._waiting
+
+    @property
+    def prompt(self) -> bool:
+        return bool(self._waiting) or not self._pollable
 
     def _watch(self) -> bool:
         """Ask to be told when there is something. A plain file can't be polled; it never makes us wait either."""

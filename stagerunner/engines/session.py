@@ -109,7 +109,7 @@ class Session:
     def _make_supply(self, source: Any) -> Supply:
         plan, row = self.plan, self._beginning.row
         if plan.source is None:
-            return GivenRecords(self._records or ())
+            return GivenRecords(() if self._records is None else self._records, plan.run.linger)
         if source is None:
             feed = Feed(plan.source.part.target, plan.source.options, plan.run.linger, plan.files)
             return Stream(feed, self._selector, Lines(self.tell), self._beginning.hash_seed)

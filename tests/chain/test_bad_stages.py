@@ -145,7 +145,8 @@ def test_what_a_stage_prints_without_a_newline_is_told_at_its_end(project):
     assert "".join(line.text for line in project.told(Output)) == "x" * 100_000
 
 
-def test_a_record_that_can_not_be_unpickled_costs_one_record(project):
+@pytest.mark.parametrize("engine", ["inline", "process"])
+def test_a_record_that_can_not_be_unpickled_costs_one_record(project, engine):
     project.plugin("""
         class Stubborn(Exception):
             def __init__(self, one, two):
@@ -156,7 +157,9 @@ def test_a_record_that_can_not_be_unpickled_costs_one_record(project):
     """)
     after = {"use": "same", "on_error": "skip"}
 
-    assert list(project.results("bad", after, records=range(10))) == [0, 1, 2, 3, 4, 6, 7, 8, 9]
+    results = project.results("bad", after, records=range(10), run={"engine": engine})
+
+    assert list(results) == [0, 1, 2, 3, 4, 6, 7, 8, 9]
 
 
 def test_standard_input_is_empty_in_a_stage(project):

@@ -22,13 +22,24 @@ def exact(case: Case, expected: Outcome) -> None:
 
 
 def nothing_left(case: Case, seconds: float = 3.0) -> None:
-    """No process, no shared memory, no temporary file, no file but output, dead letters and journal."""
+    """What is left after a run that came to its end: output, dead letters and journal, and nothing else."""
+    left_over(case, seconds)
+    assert not _partial(case).exists(), "a finished run leaves no partial output"
+
+
+def left_over(case: Case, seconds: float = 3.0) -> None:
+    """No process, no shared memory, no temporary file, no file but those, or the partial output."""
     gone(case, seconds)
     files = {path.name for path in case.out.iterdir()}
     journal = f".{case.output.name}.stagerunner"
-    assert files <= {case.output.name, case.letters.name, journal}, f"left over in {case.out}: {sorted(files)}"
+    allowed = {case.output.name, case.letters.name, journal, _partial(case).name}
+    assert files <= allowed, f"left over in {case.out}: {sorted(files - allowed)}"
     assert list(case.temporary.iterdir()) == [], f"temporary files of {case.folder}"
     assert shared() == [], "shared memory is left over"
+
+
+def _partial(case: Case) -> Path:
+    return case.output.with_name(f"{case.output.name}.partial")
 
 
 def shared() -> list[str]:

@@ -113,7 +113,7 @@ def draw(seed: int) -> Scenario:
     return Scenario(
         seed=seed,
         stages=stages,
-        values=tuple(dice.upto(PRIME - 1) for _ in range(dice.upto(dice.one_of((5, 10, 20))))),
+        values=tuple(dice.upto(PRIME - 1) for _ in range(dice.upto(dice.one_of((4, 8, 16))))),
         lengths=(*(dice.upto(dice.one_of((2, 6, 12))) for _ in range(5)), 1),
         hint=dice.one_of(("exact", "over", "none")),
         malformed=dice.one_of((0, 0, 0, 0, 7)),

@@ -1,0 +1,100 @@
+"""The system refuses the parent something: the run ends well all the same, or cleanly and --resume makes it exact."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chaos_support.case import Case
+from chaos_support.oracle import calm, done, left_over
+from chaos_support.parallel import in_parallel, report
+from chaos_support.running import RESUME, Run
+from chaos_support.scenario import named
+
+TESTS = Path(__file__).parents[1]
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """As chaos_support.shim has it. sink: the output it happens to."""
+
+    call: str
+    error: str
+    when: str
+    sink: str = "jsonl"
+
+    def __str__(self) -> str:
+        return f"{self.call} {self.error} {self.when} {self.sink}"
+
+
+def _faults(call: str, errors: str, whens: str, sinks: str = "jsonl") -> list[Fault]:
+    return [Fault(call, e, w, s) for e in errors.split() for w in whens.split() for s in sinks.split()]
+
+
+FAULTS = [
+    *_faults("file write", "ENOSPC EIO short", "1 3+", "jsonl gz"),
+    *_faults("write", "ENOSPC EIO short", "1 1+"),
+    *_faults("fsync", "EIO ENOSPC", "1 4"),
+    *_faults("file truncate", "EIO", "1"),
+    *_faults("ftruncate", "EIO", "1 2"),
+    *_faults("rename", "EIO EACCES ENOSPC", "1"),
+    *_faults("open", "EMFILE EACCES ENOSPC", "1"),
+    *_faults("pipe", "EMFILE", "1 2 5 7"),
+    *_faults("memfd_create", "EMFILE ENOMEM", "1"),
+    *_faults("popen", "EAGAIN ENOMEM", "1"),
+    *_faults("writev", "EAGAIN EPIPE EIO", "1 4"),
+    *_faults("readv", "EAGAIN ECONNRESET EIO", "2 5"),
+    *_faults("database", "full", "1 4 6 8 9 11+", "jsonl sqlite"),
+]
+
+INTERRUPTED = ("write", "writev", "readv", "pwrite64", "openat", "epoll_wait")
+"""Calls that are interrupted in the kernel, by strace: Python itself begins them anew."""
+
+
+def _case(folder: Path, sink: str) -> Case:
+    records = [{"key": "a", "value": number, "deed": "kill" if number in (30, 90) else ""} for number in range(120)]
+    chain = [{"use": "numbered"}, {"use": "deadly", "with": {"harmless": True}, "on_error": "dead_letter"}]
+    run = {"frame": 4, "checkpoint": "1ms", "window": "1KiB", "durability": "power"}
+    return Case(folder, named(chain), records, sink, run)
+
+
+def _well_or_resumable(case: Case, **how: Any) -> int:
+    """Exit status of the run with the fault."""
+    expected = case.write().expected()
+    with Run(case, **how) as run:
+        code = run.wait()
+    calm(run)
+    left_over(case)
+    assert code in (1, 3, 75), f"exit {code}\n{run.said[-2000:]}"
+    with Run(case, *RESUME) as run:
+        done(case, run, expected)
+    return code
+
+
+def test_a_refusal_ends_well_or_cleanly(folder):
+    assert len(FAULTS) + len(INTERRUPTED) >= 60
+
+    def examine(fault: Fault) -> int:
+        shim = ("-m", "chaos_support.shim", fault.call, fault.error, fault.when)
+        return _well_or_resumable(_case(folder / str(fault), fault.sink), python=shim, PYTHONPATH=str(TESTS))
+
+    codes, failures = in_parallel(FAULTS, examine)
+
+    assert not failures, report(failures, "CHAOS_KEEP=1 pytest tests/chaos/test_faults.py")
+    assert {1, 3, 75} >= set(codes.values()) >= {3, 75}, "some are survived, some are not"
+    assert all(codes[fault] == 3 for fault in FAULTS if fault.error in ("short", "EAGAIN") and fault.call != "popen")
+
+
+def test_an_interrupted_call_changes_nothing(folder, strace):
+    def examine(call: str) -> int:
+        wrapper = (strace, "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:error=EINTR:when=3+5")
+        return _well_or_resumable(_case(folder / f"EINTR {call}", "jsonl"), wrapper=wrapper)
+
+    codes, failures = in_parallel(INTERRUPTED, examine)
+
+    assert not failures, report(failures, "CHAOS_KEEP=1 pytest tests/chaos/test_faults.py")
+    assert set(codes.values()) == {3}
