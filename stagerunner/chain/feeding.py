@@ -38,6 +38,8 @@ class Feeding:
         self._pending: Offer | None = None
         self._offers: dict[int, Offer] = {}
         self._flushed = -1
+        self.stopped: int | None = None
+        """The stage that needs no more, once one doesn't."""
         self.sizing = Sizing(plan.run.frame)
         self.done = False
         """Every split and every flush is on its way."""
@@ -113,6 +115,7 @@ class Feeding:
 
     def stopped_by(self, stage: int) -> None:
         """This stage needs no more: no stage up to it is flushed."""
+        self.stopped = stage
         self._flushed = max(self._flushed, stage)
 
     # What is learnt
@@ -149,5 +152,5 @@ class Feeding:
         assert isinstance(self._supply, SourceSplits)
         self._supply.rewind()
         self._limit = Limit(self._plan.limit)
-        self._pending, self._flushed, self.done = None, -1, False
+        self._pending, self._flushed, self.stopped, self.done = None, -1, None, False
         self._offers.clear()

@@ -76,12 +76,17 @@ class Loop:
         """END came back with nothing missing, or the run was cut short in good order."""
         self.trouble: Trouble | None = None
 
-    def start(self, position: Any = None, snapshots: dict[int, Any] | None = None, taken: int = 0) -> None:
+    def start(
+        self, position: Any = None, snapshots: dict[int, Any] | None = None, taken: int = 0, stopped: int | None = None
+    ) -> None:
         """Begin the first epoch; when resuming, from this position of the source, with these snapshots.
 
-        taken: source records that earlier lives of the run took.
+        taken: source records that earlier lives of the run took. stopped: the stage that needed no more of them.
         """
         self.window.position, self.snapshots = position, snapshots or {}
+        if stopped is not None:
+            self.window.stopped = True
+            self.feeding.stopped_by(stopped)
         self.feeding.begin(taken, remember=self._unsaved)
         self._transport.start(self.window.epoch, self.snapshots)
 
@@ -174,7 +179,14 @@ class Loop:
         if header.stop and not self.window.stopped:
             self.feeding.stopped_by(notes.stop)
         taken = self.window.took(
-            header.sequence, header.split, header.first, header.last, more=header.more, stop=header.stop
+            header.sequence,
+            header.split,
+            header.first,
+            header.last,
+            more=header.more,
+            stop=header.stop,
+            stop_stage=notes.stop,
+            fails=any(failure.policy == "fail" for failure in notes.failures),
         )
         kept = taken.sent.split
         assert kept is not None
@@ -186,6 +198,7 @@ class Loop:
                 self._delivery.failures(notes.failures, kept, self.feeding.locate)
         if taken.verdict is not Verdict.DROP and taken.final:
             self._delivery.counts(notes.counts)
+        if taken.final and (taken.verdict is not Verdict.DROP or self._unsaved):
             self.feeding.counted(notes, kept)
         if taken.verdict is Verdict.ACCEPT and self._suspects.accepted(kept.number, finished=taken.finished):
             self.feeding.sizing.cap(max(1, (header.last - header.first) // 2))
@@ -215,7 +228,11 @@ class Loop:
 
     def row(self) -> dict[str, Any]:
         """What a journal's row says of the source and of the stages with state."""
-        return {"position": self.window.position, "snapshots": frozen(self.snapshots)}
+        return {
+            "position": self.window.position,
+            "snapshots": frozen(self.snapshots),
+            "stopped": self.feeding.stopped,
+        }
 
     # After a death
 

@@ -285,13 +285,14 @@ class Station:
     def _flush(self, frame: Frame) -> Iterator[Parts]:
         """The flush of one of our stages becomes DATA; anybody else's goes on untouched."""
         header = frame.header
-        _, body = unpack_payload(frame.payload)
+        notes, body = unpack_payload(frame.payload)
         stage: int = pickle.loads(body)
         place = next((p for p, work in enumerate(self._hire.works) if work.index == stage), None)
         if place is None:
             yield header, bytes(frame.payload[: len(frame.payload) - len(body)]), body
             return
         self.passage = passage = Passage(header)
+        passage.take(notes)
         point("flush")
         self._slots[place].hold(FLUSHING, header.sequence, header.split, header.first, header.last)
         flushed = self._flushed(passage, header, place)

@@ -16,7 +16,7 @@ from stagerunner import seams
 from stagerunner.chain.frames import CONTROL, MORE, BadFrame, Frame, Header, pack_header
 from stagerunner.chain.hire import Hire
 from stagerunner.chain.links import Inbound, send
-from stagerunner.chain.meters import BLOCKED, LEFT, WAITING, Page
+from stagerunner.chain.meters import BLOCKED, LEFT, STATE, WAITING, Page
 from stagerunner.chain.overlap import Overlap, overlaps
 from stagerunner.chain.station import Station
 from stagerunner.evaluate.loading import load
@@ -161,6 +161,7 @@ class Worker:
 
     def _write(self, fd: int, header: Header, notes: bytes, body: bytes) -> None:
         slot = self._station.slots[-1]
+        before = slot.words[STATE]
         slot.state(BLOCKED)
         started = now()
         if seams.reached("torn frame"):
@@ -168,6 +169,7 @@ class Worker:
             seams.die()
         send(fd, header, notes, body)
         slot.add(0, 0, 0, now() - started, 0, 0)
+        slot.state(before)  # the next piece of the frame is worked on from here
 
     def _end(self, frame: Frame) -> None:
         """END on one link: nothing of ours may be missing, and every other link must say END too."""

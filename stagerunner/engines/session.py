@@ -122,7 +122,7 @@ class Session:
         row, journal = self._beginning.row, self._beginning.journal
         self.tell(RunStarted(self.plan.name, tuple(stage.name for stage in self.plan.stages), self.plan.run.engine))
         if row is not None:
-            self.loop.start(row["position"], thawed(row["snapshots"]), self.delivery.books.taken)
+            self.loop.start(row["position"], thawed(row["snapshots"]), self.delivery.books.taken, row["stopped"])
             return
         if journal is not None:
             journal.begin(fingerprint(self.plan, source), self._beginning.hash_seed, {})

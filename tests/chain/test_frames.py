@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import struct
 import tracemalloc
 from contextlib import closing
 from zlib import crc32
@@ -29,21 +30,10 @@ from stagerunner.records import CodeFrame, Counts, Failure
 LIMIT = 10**6
 EXAMPLES = 2000
 
-words = st.integers(0, 2**32 - 1)
-long_words = st.integers(0, 2**64 - 1)
-headers = st.builds(
-    Header,
-    kind=st.integers(0, 255),
-    flags=st.integers(0, 2**16 - 1),
-    epoch=words,
-    sequence=long_words,
-    split=long_words,
-    first=words,
-    last=words,
-    piece=words,
-    records=words,
-    length=st.just(0),
-)
+FIELDS = struct.Struct("<BHIQQIIII")
+"""A header without its length: one draw of bytes is far quicker than nine of numbers."""
+
+headers = st.binary(min_size=FIELDS.size, max_size=FIELDS.size).map(lambda data: Header(*FIELDS.unpack(data)))
 payloads = st.binary(max_size=100) | st.sampled_from([65_480, 65_536, 65_537, 70_000]).map(lambda n: b"x" * n)
 frames = st.lists(st.tuples(headers, payloads), max_size=3)
 

@@ -51,7 +51,7 @@ FAULTS = [
     *_faults("database", "full", "1 4 6 8 9 11+", "jsonl sqlite"),
 ]
 
-INTERRUPTED = ("write", "writev", "readv", "pwrite64", "openat", "epoll_wait")
+INTERRUPTED = ("write", "writev", "readv", "pwrite64", "recvfrom", "epoll_wait")
 """Calls that are interrupted in the kernel, by strace: Python itself begins them anew."""
 
 

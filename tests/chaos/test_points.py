@@ -76,7 +76,9 @@ def test_every_point_of_every_config_is_hit_and_costs_nothing(folder):
 
 
 def test_a_second_death_during_recovery_costs_nothing(folder):
-    cells = [("sqlite" if n % 2 else "state", Plan((Death("accept", 3), Death(point)))) for n, point in enumerate(SECOND)]
+    cells = [
+        ("sqlite" if n % 2 else "state", Plan((Death("accept", 3), Death(point)))) for n, point in enumerate(SECOND)
+    ]
 
     def examine(cell: tuple[str, Plan]) -> list[Death]:
         config, plan = cell

@@ -17,7 +17,9 @@ OURS = ("Traceback (most recent call last)", "error[internal]", "InternalError")
 def exact(case: Case, expected: Outcome) -> None:
     """Output and dead letters are those of a run without faults."""
     got = case.got()
-    assert got.letters == expected.letters, f"dead letters of {case.folder}: {_difference(expected.letters, got.letters)}"
+    assert got.letters == expected.letters, (
+        f"dead letters of {case.folder}: {_difference(expected.letters, got.letters)}"
+    )
     assert got.output == expected.output, f"output of {case.folder}: {_difference(expected.output, got.output)}"
 
 
@@ -50,7 +52,9 @@ def shared() -> list[str]:
 
 def done(case: Case, run: Run, expected: Outcome) -> None:
     """The run came to its end, and everything is as if nothing had happened."""
-    assert run.wait() == (3 if expected.letters else 0), f"exit {run.process.returncode} in {case.folder}\n{run.said[-3000:]}"
+    assert run.wait() == (3 if expected.letters else 0), (
+        f"exit {run.process.returncode} in {case.folder}\n{run.said[-3000:]}"
+    )
     calm(run)
     exact(case, expected)
     nothing_left(case)

@@ -32,5 +32,8 @@ def in_parallel(
 
 def report(failures: dict[Item, BaseException], again: str) -> str:
     """The failures as text; `again` is a command with {item} in it."""
-    lines = [f"{item}: {type(error).__name__}: {error}\n  again: {again.format(item=item)}" for item, error in failures.items()]
+    lines = [
+        f"{item}: {type(error).__name__}: {error}\n  again: {again.format(item=item)}"
+        for item, error in failures.items()
+    ]
     return f"{len(failures)} failed:\n" + "\n".join(lines)

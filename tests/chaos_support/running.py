@@ -10,10 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from support.waiting import wait_until
-
 from chaos_support.case import Case, environment
 from chaos_support.family import family, keeper_of, kill_family, workers_of
+from support.waiting import wait_until
 
 LIMIT = 90.0
 """Seconds after which a run that is still there hangs."""
@@ -28,7 +27,9 @@ class Hung(AssertionError):
 class Run:
     """One process of the command. Leaving it ends whatever is left of the run."""
 
-    def __init__(self, case: Case, *arguments: str, wrapper: Sequence[str] = (), python: Sequence[str] = (), **more: Any):
+    def __init__(
+        self, case: Case, *arguments: str, wrapper: Sequence[str] = (), python: Sequence[str] = (), **more: Any
+    ):
         self.case = case
         self._summary = case.folder / "summary.json"
         self._summary.unlink(missing_ok=True)

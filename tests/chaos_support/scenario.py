@@ -36,7 +36,10 @@ def records(draw: Random, count: int, poison: int, *, hang: bool = False) -> lis
 def stages(draw: Random, *, snapshots: bool, forgetful: bool, batch: bool, pause: float) -> list[dict[str, Any]]:
     """One to six stages, `deadly` or `batched` among them, `count` only at the end, since its records are others."""
     poisonous = [_batched(draw) if batch else _deadly(draw, pause)]
-    others = [_stage(draw, use) for use in draw.choices(["same", "plus", "twins", "most"], k=draw.choice([0, 0, 1, 1, 2, 3, 4]))]
+    others = [
+        _stage(draw, use)
+        for use in draw.choices(["same", "plus", "twins", "most"], k=draw.choice([0, 0, 1, 1, 2, 3, 4]))
+    ]
     if snapshots:
         others += [{"use": draw.choice(["numbered", "dedupe"])}]
     if forgetful:
