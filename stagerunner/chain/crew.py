@@ -202,7 +202,7 @@ class Crew:
         self._deaths += [death for death in self._keeper.hear() if death.identity in self._hires]
         if self._keeper.gone:
             self._break("the keeper has ended", patience=0)
-        if any(death.status != 0 or not self._end_sent for death in self._deaths) and not self._returns.ended:
+        if any(not self._end_sent or self._is_cause(death) for death in self._deaths) and not self._returns.ended:
             self._break("a worker has ended")
             self._shorten()
 
@@ -215,9 +215,12 @@ class Crew:
         failed = [f"{self._hires[death.identity].label}: {death.how}" for death in self._deaths if death.status > 0]
         return failed + [f"{label}: over its grace of {self._plan.run.grace:g} s" for label in self._overstayed]
 
+    def _is_cause(self, death: Ended) -> bool:
+        return is_cause(death, self._hires[death.identity], self._page)
+
     def _shorten(self) -> None:
         """Once a cause is known, wait only for others that died at the same moment."""
-        if self._broken and any(is_cause(death, self._hires[death.identity], self._page) for death in self._deaths):
+        if self._broken and any(map(self._is_cause, self._deaths)):
             until, why = self._broken
             self._broken = (min(until, monotonic() + TIES), why)
 

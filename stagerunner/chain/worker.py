@@ -53,6 +53,7 @@ class Worker:
         self._ready(self._setup())
         end = self._work_ahead(Overlap(self._station)) if overlaps(self._hire) else self._work_in_turn()
         self._end(end)
+        leave(self._page, self._hire)  # what happens from here on is no death of the chain's
         self._station.close()
         call_hooks(self._hire.stopping_hooks, self._hire)
 
@@ -248,7 +249,6 @@ def main(hire: Hire, inbound: list[int], outbound: list[int], meters: int) -> in
     worker = Worker(hire, inbound, outbound, page)
     try:
         worker.run()
-        leave(page, hire)
     except (Left, BrokenPipeError):
         leave(page, hire)
         return GONE

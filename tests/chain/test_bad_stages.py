@@ -192,3 +192,16 @@ def test_a_close_that_fails_is_told_after_everything_was_delivered(project, deed
     assert summary.exit_code == 1
     assert "closing failed in bad" in summary.messages[0]
     assert (project / "out.jsonl").read_text() == "".join(f"{n}\n" for n in range(100))
+
+
+def test_a_close_that_hangs_is_waited_for_as_long_as_the_grace(project):
+    project.plugin("""
+        @stage
+        class Bad:
+            def process(self, record):
+                return record
+            def close(self):
+                time.sleep(60)
+    """)
+
+    assert list(project.results("bad", records=range(10), run={"grace": "100ms"})) == list(range(10))

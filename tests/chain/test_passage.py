@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,7 +27,7 @@ def test_a_batch_is_sliced_where_a_source_records_results_end(sizes, size):
     assert [origin for part in slices for origin in part.origins] == origins
     assert [f for part in slices for f in part.failures] == failures
     assert (slices[0].first, slices[-1].last) == (0, len(sizes))
-    assert all(before.last == after.first for before, after in zip(slices, slices[1:], strict=False))
+    assert all(before.last == after.first for before, after in pairwise(slices))
     assert all(part.first <= origin < part.last for part in slices for origin in part.origins)
 
 

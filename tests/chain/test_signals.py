@@ -30,7 +30,7 @@ def slow(record):
 def start(project, **run):
     """A chain that stands still at record 100 until it is told to go on."""
     project.plugin(SLOW)
-    project.config("same", "slow", source=SOURCE, sink="out.txt", run={"frame": 10, **run})
+    project.config("same", "slow", source=SOURCE, sink="out.txt", run={"frame": 10, "grace": "60s"} | run)
     process = project.start("run", "chain.yaml", "--progress", "plain")
     wait_until((project / "here").exists)
     return process

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import termios
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -22,6 +23,7 @@ from chaos_support.oracle import calm, done, exact, left_over
 from chaos_support.running import RESUME, Run, count, gone
 from chaos_support.scenario import named
 from support.leaks import needs_proc
+from support.processes import asleep
 from support.waiting import wait_until
 
 pytestmark = [needs_proc, pytest.mark.timeout(120)]
@@ -110,8 +112,8 @@ def test_who_is_stopped_and_goes_on_convicts_nobody(tmp_path, victim):
         _under_way(run)
         pid = {"parent": run.pid, "keeper": run.keeper, "worker": run.workers[-1]}[victim]
         send(pid, signal.SIGSTOP)
-        with pytest.raises(subprocess.TimeoutExpired):
-            run.process.wait(2.5)  # for longer than the timeout of the stage and the gap that is taken for a suspension
+        with suppress(subprocess.TimeoutExpired):  # a worker in its place may have done all of it
+            run.process.wait(2.5)  # longer than the timeout of the stage, and than the gap taken for a suspension
         send(pid, signal.SIGCONT)
         done(case, run, expected)
 
@@ -139,7 +141,7 @@ def test_a_reader_that_never_reads_blocks_nobody(tmp_path):
     case = _to_stdout(_case(tmp_path))
     with Run(case, popen={"stdout": subprocess.PIPE}) as run:
         pipe = run.process.stdout
-        wait_until(lambda: _queued(pipe.fileno()) > 60_000 or run.over, what="a full pipe")
+        wait_until(lambda: _queued(pipe.fileno()) > 16_000 and asleep(run.pid), what="a full pipe")
         began = monotonic()
         run.process.send_signal(signal.SIGINT)
         assert run.wait(10) == 130
@@ -241,7 +243,10 @@ def test_the_second_run_into_one_output_leaves_the_first_alone(tmp_path):
     with Run(case) as first:
         _under_way(first)
         second = subprocess.run(
-            [sys.executable, "-m", "stagerunner", "run", str(case.config)], env=environment(case), capture_output=True, timeout=60
+            [sys.executable, "-m", "stagerunner", "run", str(case.config)],
+            env=environment(case),
+            capture_output=True,
+            timeout=60,
         )
         assert second.returncode == 73, second.stderr
         done(case, first, expected)

@@ -16,7 +16,7 @@ FAULTS = ("raise", "SystemExit", "os._exit(0)", "os._exit(1)", "SIGSEGV", "SIGKI
 PLACES = ("import", "setup", "unpickle", "transform", "pickle", "flush", "snapshot", "close")
 POSITIONS = ("first", "middle", "last")
 WORKERS = (1, 3)
-TIMES = ("always", "once")
+TIMES = ("once", "always")
 
 RAISING = ("raise", "SystemExit")
 HANGING = ("SIGSTOP", "loop")

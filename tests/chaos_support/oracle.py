@@ -25,23 +25,30 @@ def exact(case: Case, expected: Outcome) -> None:
 
 def nothing_left(case: Case, seconds: float = 3.0) -> None:
     """What is left after a run that came to its end: output, dead letters and journal, and nothing else."""
-    left_over(case, seconds)
-    assert not _partial(case).exists(), "a finished run leaves no partial output"
+    _only(case, _lasting(case), seconds)
 
 
 def left_over(case: Case, seconds: float = 3.0) -> None:
-    """No process, no shared memory, no temporary file, no file but those, or the partial output."""
+    """What is left after one that did not: what --resume needs, SQLite's files beside the journal included."""
+    beside = {f"{base}-{what}" for base in (_journal(case), case.output.name) for what in ("wal", "shm", "journal")}
+    _only(case, _lasting(case) | {f"{case.output.name}.partial"} | beside, seconds)
+
+
+def _only(case: Case, allowed: set[str], seconds: float) -> None:
+    """No process, no shared memory, no temporary file, no file but those allowed."""
     gone(case, seconds)
     files = {path.name for path in case.out.iterdir()}
-    journal = f".{case.output.name}.stagerunner"
-    allowed = {case.output.name, case.letters.name, journal, _partial(case).name}
     assert files <= allowed, f"left over in {case.out}: {sorted(files - allowed)}"
     assert list(case.temporary.iterdir()) == [], f"temporary files of {case.folder}"
     assert shared() == [], "shared memory is left over"
 
 
-def _partial(case: Case) -> Path:
-    return case.output.with_name(f"{case.output.name}.partial")
+def _lasting(case: Case) -> set[str]:
+    return {case.output.name, case.letters.name, _journal(case)}
+
+
+def _journal(case: Case) -> str:
+    return f".{case.output.name}.stagerunner"
 
 
 def shared() -> list[str]:

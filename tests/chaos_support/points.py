@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from chaos_support.case import Case, Outcome
 from chaos_support.oracle import calm, done
@@ -12,8 +13,6 @@ KILLED = -9
 
 WORKERS = ("torn frame", "flush")
 """Points of a worker: the chain recovers by itself. All others are the parent's."""
-
-MOST_LIVES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +36,22 @@ class Plan:
         return " then ".join(map(str, self.deaths))
 
 
-def die_and_resume(case: Case, plan: Plan, expected: Outcome) -> list[Death]:
-    """Run the case through its deaths to its end, and hold it to the oracle; the deaths that were died."""
-    died = [death for number, death in enumerate(plan.deaths) if _dies(case, number, death)]
-    with Run(case, *RESUME) as run:
+def die_and_resume(case: Case, plan: Plan, expected: Outcome, **how: Any) -> list[Death]:
+    """Run the case through its deaths to its end, and hold it to the oracle; the deaths that were died.
+
+    how: as Run takes it.
+    """
+    died = [death for number, death in enumerate(plan.deaths) if _dies(case, number, death, **how)]
+    with Run(case, *RESUME, **how) as run:
         done(case, run, expected)
     return died
 
 
-def _dies(case: Case, number: int, death: Death) -> bool:
+def _dies(case: Case, number: int, death: Death, **how: Any) -> bool:
     """One life of the command; whether somebody died in it as planned. A worker's death doesn't end it."""
     log = case.folder / f"died-{number}"
     kill = {"STAGERUNNER_KILL_AT": str(death), "STAGERUNNER_KILL_LOG": str(log)}
-    with Run(case, *(RESUME if number else ()), **kill) as run:
+    with Run(case, *(RESUME if number else ()), **kill, **how) as run:
         code = run.wait()
     gone(case, 5)
     calm(run)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import struct
 import sys
 import time
@@ -100,6 +101,7 @@ def consume(results: Iterator[Any], case: Case, report: Report) -> None:
 
 
 def main() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it runs behind ignore Ctrl-C
     library, case = sys.argv[1], CASES[sys.argv[2]]
     report, raised = Report(Path(os.environ[mischief.FOLDER])), None
     try:

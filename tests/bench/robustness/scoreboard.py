@@ -2,7 +2,8 @@
 
 usage: python scoreboard.py [--case CASE] [--library LIBRARY] [--limit S] [--docs FILE] [--from FILE] [--to FILE]
 
---docs: put the table between the marks in this page. --to: keep what was seen as JSON; --from: print that, run nothing.
+--docs: put the table between the marks in this page. --to: keep what was seen as JSON; --from: begin with that, and
+run only the cases and libraries that are named.
 """
 
 from __future__ import annotations
@@ -44,10 +45,9 @@ def main() -> None:
     parser.add_argument("--from", type=Path, dest="source")
     parser.add_argument("--to", type=Path)
     chosen = parser.parse_args()
-    if chosen.source is not None:
-        seen = loaded(chosen.source)
-    else:
-        seen = run(chosen.case or list(contender.CASES), chosen.library or LIBRARIES, chosen.limit, chosen.to)
+    seen = loaded(chosen.source) if chosen.source is not None else {}
+    if not seen or chosen.case or chosen.library:
+        run(seen, chosen.case or list(contender.CASES), chosen.library or LIBRARIES, chosen.limit, chosen.to)
     table = "\n".join(lines(seen))
     print(table)
     print("\n".join(short(seen)))
@@ -55,15 +55,14 @@ def main() -> None:
         put_between(chosen.docs, f"{machine()}\n\n{table}")
 
 
-def run(cases: list[str], libraries: list[str], limit: float, kept: Path | None) -> Seen:
-    seen: Seen = {}
+def run(seen: Seen, cases: list[str], libraries: list[str], limit: float, kept: Path | None) -> None:
+    """Run these cells, and put what comes of them into `seen`."""
     for case in cases:
         for library in libraries:
             outcome = seen.setdefault(case, {})[library] = cell.run(library, case, limit)
             say(f"{case}: {line(case, library, outcome)}")
             if kept is not None:
                 kept.write_text(json.dumps({c: {k: asdict(o) for k, o in row.items()} for c, row in seen.items()}))
-    return seen
 
 
 def loaded(file: Path) -> Seen:
@@ -76,7 +75,7 @@ def loaded(file: Path) -> Seen:
 
 def lines(seen: Seen) -> Iterator[str]:
     for case, row in seen.items():
-        yield f"### {case[0].upper()}{case[1:]}\n\n{HEAD}"
+        yield f"### {case}\n\n{HEAD}"
         for library, outcome in row.items():
             yield line(case, library, outcome)
         yield ""
@@ -86,13 +85,13 @@ def line(case: str, library: str, outcome: cell.Outcome) -> str:
     cells = [
         library,
         returned(case, outcome),
-        f"{outcome.seconds:.1f}" if outcome.returned and outcome.seconds else "",
+        f"{outcome.seconds:.1f}" if outcome.seconds and returned(case, outcome) == "yes" else "",
         results(case, outcome),
         str(outcome.doubled or ""),
         yes(outcome.stage_named) if told(case, outcome) or case == "setup fails" else "",
         yes(outcome.record_named) if told(case, outcome) else "",
         left(outcome),
-        said(outcome),
+        "" if case == "parent killed" else said(outcome),
     ]
     return f"| {' | '.join(cells)} |"
 

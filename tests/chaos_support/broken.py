@@ -1,0 +1,126 @@
+"""`python -m chaos_support.broken BUG COMMAND…`: the command with a bug planted in its protocol, to try the oracles on."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from stagerunner import __main__ as command
+from stagerunner.chain.crew import Crew
+from stagerunner.delivery.deadletters import DeadLetters
+from stagerunner.delivery.takers import SinkTaker
+from stagerunner.engines import resuming
+from stagerunner.journal import frozen
+from stagerunner.window.core import Window
+from stagerunner_parts.sinks import output
+
+
+def no_truncate() -> None:
+    """A resume goes on at the end of the output, whatever lies behind the last commit."""
+
+    class File(io.FileIO):
+        def truncate(self, size: int | None = None) -> int:
+            return self.seek(0, io.SEEK_END)
+
+    output.FileIO = File
+
+
+def letters_not_truncated() -> None:
+    """The same with the dead letters."""
+    whole = DeadLetters._open
+
+    def opened(self: Any, position: int | None) -> None:
+        whole(self, self.path.stat().st_size if position is not None else None)
+
+    DeadLetters._open = opened
+
+
+def journal_before_sink() -> None:
+    """The journal says that a frame is delivered when the one before it is."""
+    take = SinkTaker.take
+    held = deque[tuple[bytes, int]]()
+
+    def late(self: Any, body: Any, records: int) -> None:
+        held.append((bytes(body), records))
+        if len(held) > 1:
+            take(self, *held.popleft())
+
+    finish = SinkTaker.finish
+
+    def finished(self: Any) -> None:
+        while held:
+            take(self, *held.popleft())
+        finish(self)
+
+    SinkTaker.take, SinkTaker.finish = late, finished
+
+
+def lost_head() -> None:
+    """A restart forgets the oldest split it keeps."""
+    restart = Window.restart
+
+    def lossy(self: Any, inspections: Any = None) -> Any:
+        if len(self.kept) > 1:
+            self.kept.popleft()
+        return restart(self, inspections)
+
+    Window.restart = lossy
+
+
+def resent_from_the_split() -> None:
+    """A restart sends splits whole, the part of them that was taken included."""
+    restart = Window.restart
+
+    def doubled(self: Any, inspections: Any = None) -> Any:
+        for kept in self.kept:
+            kept.accepted = kept.counted = 0
+        return restart(self, inspections)
+
+    Window.restart = doubled
+
+
+def end_of_file_is_the_end() -> None:
+    """A link that ends is taken for the end of the data."""
+
+    def look(self: Any) -> None:
+        self.ended = self.ended or self._broken is not None
+
+    Crew.look = look
+
+
+def no_state() -> None:
+    """A resume hands no snapshots back."""
+    row = resuming._row
+
+    def bare(*arguments: Any) -> Any:
+        return {**row(*arguments), "snapshots": frozen({})}
+
+    resuming._row = bare
+
+
+BUGS: dict[str, Callable[[], None]] = {
+    bug.__name__: bug
+    for bug in (
+        no_truncate,
+        letters_not_truncated,
+        journal_before_sink,
+        lost_head,
+        resent_from_the_split,
+        end_of_file_is_the_end,
+        no_state,
+    )
+}
+
+
+def main() -> int:
+    bug, *arguments = sys.argv[1:]
+    BUGS[bug]()
+    sys.argv = ["stagerunner", *arguments]
+    return command.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
