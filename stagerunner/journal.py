@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from stagerunner.errors import OutputBusy, Stopped, UsageError
+from stagerunner.errors import OutputBusy, RunFailed, Stopped, UsageError
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS run (
@@ -109,6 +109,16 @@ class Entry:
 def frozen(snapshots: dict[int, Any]) -> str:
     """Snapshots as text for a row. Raises TypeError for what is not plain data."""
     return b64encode(msgspec.msgpack.encode(snapshots)).decode()
+
+
+def freeze(snapshots: dict[int, Any], names: list[str]) -> str:
+    """Snapshots as text. Raises RunFailed for one that is no plain data, naming its stage."""
+    for stage, snapshot in snapshots.items():
+        try:
+            frozen({stage: snapshot})
+        except Exception as error:
+            raise RunFailed(f"what {names[stage]} gives as its snapshot is no plain data: {error}") from None
+    return frozen(snapshots)
 
 
 def thawed(text: str) -> dict[int, Any]:

@@ -11,9 +11,10 @@ from stagerunner.chain.supply import Offer, SourceSplits, Supply
 from stagerunner.parts.source import Want
 from stagerunner.plan import Plan
 from stagerunner.records import SOURCE, Origin
-from stagerunner.window.core import Kept, Sent, Window
+from stagerunner.window.core import Window
 from stagerunner.window.limiting import Limit
 from stagerunner.window.sizing import Sizing
+from stagerunner.window.splits import Kept, Sent
 
 SPELL = 0.01
 """Seconds to go on feeding before looking what has come back: records that are slow to be had don't hold up results."""

@@ -16,15 +16,17 @@ from stagerunner.chain.feeding import Feeding
 from stagerunner.chain.frames import MARKED, BadFrame, Frame, Header, Notes, pack_notes, unpack_payload
 from stagerunner.chain.supply import Supply
 from stagerunner.chain.transport import Ready, Transport, Trouble
+from stagerunner.chain.verdicts import blame_of
 from stagerunner.delivery.delivery import Delivery
-from stagerunner.errors import RunFailed, SetupFailed
+from stagerunner.errors import SetupFailed
 from stagerunner.events import WorkerFailed, WorkerReady
-from stagerunner.journal import frozen, thawed
+from stagerunner.journal import freeze, frozen, thawed
 from stagerunner.plan import Plan, PlannedStage
 from stagerunner.seams import point
-from stagerunner.window.core import ProtocolFault, Sent, Verdict, Window
+from stagerunner.window.core import Window
 from stagerunner.window.kinds import BARRIER
-from stagerunner.window.suspects import Blame, Convicted, Inspection, Suspects
+from stagerunner.window.splits import ProtocolFault, Sent, Verdict
+from stagerunner.window.suspects import Convicted, Inspection, Suspects
 
 TICK = 0.25
 """Seconds between two looks at clocks when nothing happens."""
@@ -275,30 +277,3 @@ class Loop:
 def places(stage: PlannedStage) -> int:
     """Records of a stage that may be under way side by side."""
     return stage.settings.workers * (stage.work.concurrency if stage.work.form.awaited else 1)
-
-
-def freeze(snapshots: dict[int, Any], names: list[str]) -> str:
-    """Snapshots as text. Raises RunFailed for one that is no plain data, naming its stage."""
-    for stage, snapshot in snapshots.items():
-        try:
-            frozen({stage: snapshot})
-        except Exception as error:
-            raise RunFailed(f"what {names[stage]} gives as its snapshot is no plain data: {error}") from None
-    return frozen(snapshots)
-
-
-def blame_of(trouble: Trouble) -> Blame:
-    """A trouble as the suspects see it."""
-    kind = "Killed" if not trouble.overdue else "Timeout" if "time" in trouble.how else "Memory"
-    killed = f"the worker died twice with this record alone ({trouble.how})"
-    message = f"over {trouble.how}" if trouble.overdue else killed
-    return Blame(
-        trouble.index,
-        trouble.split,
-        trouble.first,
-        trouble.last,
-        trouble.origin,
-        trouble.ordinal,
-        kind,
-        message,
-    )

@@ -29,6 +29,7 @@ from stagerunner.chain.meters import (
 )
 from stagerunner.chain.processes import Ended
 from stagerunner.chain.transport import Trouble
+from stagerunner.window.suspects import Blame
 
 HOLDING = (WORKING, DECODING, ENCODING, FLUSHING)
 """States in which a worker has a frame in hand, and may be dying of it."""
@@ -121,3 +122,20 @@ def _left(hire: Hire, page: Page) -> bool:
 
 def _index(hire: Hire) -> int:
     return hire.works[0].index if hire.works else 0
+
+
+def blame_of(trouble: Trouble) -> Blame:
+    """A trouble as the suspects see it."""
+    kind = "Killed" if not trouble.overdue else "Timeout" if "time" in trouble.how else "Memory"
+    killed = f"the worker died twice with this record alone ({trouble.how})"
+    message = f"over {trouble.how}" if trouble.overdue else killed
+    return Blame(
+        trouble.index,
+        trouble.split,
+        trouble.first,
+        trouble.last,
+        trouble.origin,
+        trouble.ordinal,
+        kind,
+        message,
+    )

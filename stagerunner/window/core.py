@@ -17,79 +17,15 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 
 from stagerunner.records import TO_THE_END, Conviction
 from stagerunner.window.kinds import BARRIER, DATA, FLUSH
+from stagerunner.window.splits import Kept, ProtocolFault, Sent, Taken, Verdict
 from stagerunner.window.suspects import WHOLE, Inspection
 
 FLUSHES = 2**48
 """Number of the first stage's flush, as a split: the same in every reading of the source, and behind all of it."""
-
-
-class Verdict(Enum):
-    """What becomes of something that came back."""
-
-    ACCEPT = "accept"
-    """Its results are new: take them, failures and counts included."""
-    COUNTS = "counts"
-    """Its results were taken in an earlier epoch; only its counts are still missing."""
-    DROP = "drop"
-    """All of it was taken before, or lies behind the stop."""
-
-
-class ProtocolFault(Exception):
-    """Something came back that can't be: the epoch is lost."""
-
-
-@dataclass(slots=True)
-class Kept:
-    """A split as the parent keeps it.
-
-    payload: what a worker needs to read it. size: bytes it stands for. position: where the source goes on after it.
-    flush: the stage whose flush this is, or -1. end: the number of its source records, once known.
-    accepted: source records taken so far. counted: those whose counts were taken too. done: all are.
-    beyond: it lies behind the stop; nobody wants it.
-    convicted: records not to be tried again, and why.
-    """
-
-    number: int
-    payload: bytes
-    size: int
-    position: Any = None
-    flush: int = -1
-    end: int = TO_THE_END
-    accepted: int = 0
-    counted: int = 0
-    done: bool = False
-    beyond: bool = False
-    convicted: dict[Conviction, tuple[str, str]] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Sent:
-    """A frame on its way: source records first ≤ i < last of a kept split, or a barrier (then `split` is None)."""
-
-    sequence: int
-    kind: int
-    split: Kept | None
-    first: int = 0
-    last: int = TO_THE_END
-    verdict: Verdict = Verdict.ACCEPT
-    marked: bool = False
-    reached: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """What the window says of a piece that came back. `finished`: the split it belongs to is now done."""
-
-    verdict: Verdict
-    sent: Sent
-    final: bool
-    finished: bool
 
 
 class Window:

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from stagerunner.chain.loop import blame_of, freeze
 from stagerunner.chain.transport import Trouble
+from stagerunner.chain.verdicts import blame_of
 from stagerunner.errors import RunFailed
 from stagerunner.events import Checkpoint, WorkerReady
-from stagerunner.journal import thawed
+from stagerunner.journal import freeze, thawed
 from stagerunner.runner import Request, prepare
 
 

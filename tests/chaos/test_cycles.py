@@ -1,4 +1,4 @@
-"""Begun and ended again and again: descriptors, children, threads, shared memory and temporary files come back to none."""
+"""Begun and ended again and again: descriptors, children, threads, shared memory and files come back to none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m chaos_support.broken BUG COMMAND…`: the command with a bug planted in its protocol, to try the oracles on."""
+"""`python -m chaos_support.broken BUG COMMAND…`: the command with a bug planted in its protocol, for the oracles."""
 
 from __future__ import annotations
 

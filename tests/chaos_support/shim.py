@@ -1,4 +1,4 @@
-"""`python -m chaos_support.shim CALL ERROR WHEN COMMAND…`: the command, its system refusing one call, or all from one on.
+"""`python -m chaos_support.shim CALL ERROR WHEN COMMAND…`: the command, its system refusing a call, or all from one on.
 
 CALL: a name in CALLS. ERROR: an errno's name, or `short` for writes that take one byte less than asked, or `EINTR`.
 WHEN: `3` is the third call, `3+` it and all that follow. Only this process is meant: workers are other programs.

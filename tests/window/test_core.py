@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from stagerunner.records import TO_THE_END
-from stagerunner.window.core import FLUSHES, ProtocolFault, Sent, Taken, Verdict, Window
+from stagerunner.window.core import FLUSHES, Window
 from stagerunner.window.kinds import BARRIER, DATA, FLUSH
+from stagerunner.window.splits import ProtocolFault, Sent, Taken, Verdict
 from stagerunner.window.suspects import WHOLE, Inspection
 
 SPLIT = b"split"

@@ -18,8 +18,9 @@ from stagerunner.chain.returns import Returns
 from stagerunner.delivery.delivery import Delivery
 from stagerunner.engines.session import Session
 from stagerunner.window import suspects
-from stagerunner.window.core import Verdict, Window
+from stagerunner.window.core import Window
 from stagerunner.window.kinds import BARRIER, END
+from stagerunner.window.splits import Verdict
 from stagerunner.window.suspects import Suspects
 
 SEEDS = 6000

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+
+from stagerunner.chain.feeding import Feeding
+from stagerunner.chain.frames import Notes
+from stagerunner.chain.supply import GivenRecords
+from stagerunner.config.model import Run
+from stagerunner.plan import Plan
+from stagerunner.records import SOURCE, Counts
+from stagerunner.window.core import Window
+
+
+@pytest.fixture
+def sent() -> list:
+    return []
+
+
+@pytest.fixture
+def feeding(sent):
+    def make(records, limit: int | None = None, frame: int = 2, full: bool = False) -> Feeding:
+        plan = Plan("test", (), run=Run(frame=frame), limit=limit)
+        window = Window(2**20, least_frames=3, least_records=1)
+        return Feeding(plan, GivenRecords(records), window, sent.append, lambda: full)
+
+    return make
+
+
+def test_splits_go_out_while_the_window_has_room(feeding, sent):
+    feeding(range(100)).feed()
+
+    assert [frame.sequence for frame in sent] == [0, 1, 2]
+
+
+def test_at_the_end_of_the_source_it_is_done(feeding, sent):
+    few = feeding(range(3))
+    few.feed()
+
+    assert few.done
+    assert [frame.last for frame in sent] == [2, 1]
+
+
+def test_nothing_goes_out_while_results_wait(feeding, sent):
+    feeding(range(100), full=True).feed()
+
+    assert sent == []
+
+
+def test_a_limit_is_kept_to_the_record(feeding, sent):
+    limited = feeding(range(100), limit=3)
+    limited.feed()
+    kept = sent[0].split
+    limited.counted(Notes(counts=[Counts(SOURCE, taken=2, out=2)]), kept)
+    limited.finished(kept)
+    limited._window.took(0, 0, 0, 2, more=False)
+    limited.feed()
+
+    assert [frame.last for frame in sent] == [2, 1]

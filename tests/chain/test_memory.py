@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+from stagerunner.chain.memory import oom_kills, resident
+
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="nothing is known elsewhere")
+
+
+@linux
+def test_a_process_that_takes_memory_has_more_of_it():
+    before = resident(os.getpid())
+    taken = bytearray(b"x") * 50_000_000
+
+    assert resident(os.getpid()) - before > 40_000_000
+    del taken
+
+
+def test_of_a_process_that_is_gone_nothing_is_known():
+    assert resident(2**22 + 1) is None
+
+
+def test_kills_for_want_of_memory_are_counted():
+    assert oom_kills() >= 0
