@@ -10,10 +10,8 @@ import pytest
 from chaos_support.case import Case
 from chaos_support.oracle import calm, done, left_over
 from chaos_support.parallel import in_parallel, report
-from chaos_support.running import RESUME, Run
+from chaos_support.running import RESUME, Run, wrapped
 from chaos_support.scenario import named
-
-TESTS = Path(__file__).parents[1]
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -79,8 +77,8 @@ def test_a_refusal_ends_well_or_cleanly(folder):
     assert len(FAULTS) + len(INTERRUPTED) >= 60
 
     def examine(fault: Fault) -> int:
-        shim = ("-m", "chaos_support.shim", fault.call, fault.error, fault.when)
-        return _well_or_resumable(_case(folder / str(fault), fault.sink), python=shim, PYTHONPATH=str(TESTS))
+        shim = wrapped("shim", fault.call, fault.error, fault.when)
+        return _well_or_resumable(_case(folder / str(fault), fault.sink), **shim)
 
     codes, failures = in_parallel(FAULTS, examine)
 

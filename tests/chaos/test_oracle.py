@@ -14,10 +14,8 @@ from chaos_support.case import Case, environment
 from chaos_support.oracle import calm, done, exact, left_over, nothing_left
 from chaos_support.parallel import in_parallel
 from chaos_support.points import Death, Plan, die_and_resume
-from chaos_support.running import Run
+from chaos_support.running import Run, wrapped
 from chaos_support.scenario import named
-
-TESTS = Path(__file__).parents[1]
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -55,8 +53,7 @@ def test_every_planted_bug_is_found(folder):
     def found(bug: str) -> str:
         case = _case(folder / bug, bug).write()
         with pytest.raises(AssertionError) as error:
-            broken = {"python": ("-m", "chaos_support.broken", bug), "PYTHONPATH": str(TESTS)}
-            die_and_resume(case, Plan((DEATHS[bug],)), case.expected(), **broken)
+            die_and_resume(case, Plan((DEATHS[bug],)), case.expected(), **wrapped("broken", bug))
         return str(error.value)
 
     errors, failures = in_parallel(BUGS, found)

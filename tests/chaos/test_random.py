@@ -25,7 +25,9 @@ SOMETIMES = (
     "resumed",
     "resumed behind a dead letter",
     "lives: 3 or more",
+    "dead letters",
     "convicted",
+    "timed out",
     "with a state that can't be told, restarted",
     *(f"sink: {sink}" for sink in ("lines", "jsonl", "csv", "gz", "append", "sqlite")),
 )

@@ -23,7 +23,7 @@ PAUSE = 0.15
 
 MOST_LIVES = 6
 
-VICTIMS = ("worker", "worker", "worker", "keeper", "parent", "parent")
+VICTIMS = ("worker", "worker", "keeper", "parent", "parent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Chaos:
     def of(cls, seed: int, folder: Path) -> Chaos:
         draw = Random(f"harm {seed}")
         case = case_of(seed, folder / f"seed {seed}")
-        return cls(seed, case, [_harm(draw) for _ in range(draw.choice([0, 1, 1, 2, 2, 3]))])
+        return cls(seed, case, [_harm(draw) for _ in range(draw.choice([0, 1, 2, 2, 3, 4]))])
 
     def run(self) -> Counter[str]:
         """Through all harm to the end, and hold it to the oracle."""
@@ -134,7 +134,9 @@ class Chaos:
     def _count(self, run: Run) -> None:
         self.hit["runs"] += self._lives
         self.hit["restarts"] += run.summary.get("restarts", 0)
-        self.hit["convicted"] += len(self.case.got().letters)
+        self.hit["dead letters"] += len(self.case.got().letters)
+        self.hit["convicted"] += "Killed" in self.case.letters.read_text()
+        self.hit["timed out"] += '"Timeout"' in self.case.letters.read_text()
         self.hit["lives: 3 or more"] += self._lives >= 3
         self.hit["with a state that can't be told, restarted"] += (
             forgets(self.case) and run.summary.get("restarts", 0) > 0
@@ -144,7 +146,7 @@ class Chaos:
 
 def _harm(draw: Random) -> Harm:
     return Harm(
-        event=draw.choice([1, 5, 20, 50, 100, 200, 300]),
+        event=draw.choice([1, 5, 20, 50, 100]),
         delay=draw.random() * JITTER,
         victim=draw.choice(VICTIMS),
         stop=draw.random() * PAUSE if draw.random() < 0.2 else 0.0,

@@ -85,7 +85,7 @@ def deadly(record: Record, *, harmless: bool = True, pause: float = 0.0) -> Reco
 
 
 def _obey(record: Record, harmless: bool) -> None:
-    if harmless:
+    if harmless or record["deed"] == "raise":
         raise ValueError(record["deed"])
     die(record["deed"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -18,6 +19,14 @@ LIMIT = 90.0
 """Seconds after which a run that is still there hangs."""
 
 RESUME = ("--resume",)
+
+TESTS = Path(__file__).parents[1]
+
+
+def wrapped(module: str, *arguments: str) -> dict[str, Any]:
+    """How to have Run start the command through a module of ours that changes something first."""
+    path = os.pathsep.join([str(TESTS), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]).rstrip(os.pathsep)
+    return {"python": ("-m", f"chaos_support.{module}", *arguments), "PYTHONPATH": path}
 
 
 class Hung(AssertionError):

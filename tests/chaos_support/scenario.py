@@ -13,8 +13,11 @@ DEEDS = ("kill", "exit", "segv")
 
 HANG = "hang"
 
+REFUSED = 0.03
+"""How many of the records raise, which costs nothing but a dead letter."""
+
 WORKERS = (1, 1, 1, 1, 2, 2, 3, 4)
-POISON = (0, 0, 0, 0, 1, 1, 1, 2, 3, 5)
+POISON = (0, 0, 0, 0, 0, 1, 1, 2, 3, 5)
 """Each is drawn as often as it stands here: much of much takes long."""
 
 TIMEOUT = "400ms"
@@ -24,12 +27,13 @@ KEYS = "abcdefg"
 
 
 def records(draw: Random, count: int, poison: int, *, hang: bool = False) -> list[dict[str, Any]]:
-    """Records with a number in `value`, a few keys, and in `deed` what some of them do to their worker."""
-    made = [{"key": draw.choice(KEYS), "value": number, "deed": ""} for number in range(count)]
+    """Records with a number in `value`, a few keys, and in `deed` what some of them do: a few are only refused."""
+    deeds = ["raise" if draw.random() < REFUSED else "" for _ in range(count)]
+    made = [{"key": draw.choice(KEYS), "value": number, "deed": deed} for number, deed in enumerate(deeds)]
     for number in draw.sample(range(count), poison):
         made[number]["deed"] = draw.choice(DEEDS)
     if hang and poison:
-        next(record for record in made if record["deed"])["deed"] = HANG
+        next(record for record in made if record["deed"] in DEEDS)["deed"] = HANG
     return made
 
 
