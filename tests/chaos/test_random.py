@@ -23,7 +23,6 @@ SOMETIMES = (
     "stopped: worker",
     "stopped: parent",
     "resumed",
-    "resumed behind a dead letter",
     "lives: 3 or more",
     "dead letters",
     "convicted",
