@@ -15,7 +15,7 @@ POINTS = 130
 pytestmark = pytest.mark.timeout(300)
 
 CONFIGS = {
-    "files": ("jsonl", [{"use": "twins", "workers": 2}]),
+    "files": ("jsonl", []),
     "state": ("gz", [{"use": "numbered"}]),
     "table": ("sqlite", [{"use": "dedupe"}]),
 }
