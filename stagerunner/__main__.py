@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 
 import click
@@ -28,7 +28,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _invoke(list(sys.argv[1:] if arguments is None else arguments), streams)
     except BaseException as error:
         code = _told(error, streams)
-    return _flushed(code)
+    code = _flushed(code)
+    if arguments is None:
+        # The process ends here. Searching all that was imported for cycles would take longer than a small check does;
+        # what `atexit` holds still runs.
+        gc.freeze()
+    return code
 
 
 def _invoke(arguments: list[str], streams: Streams) -> int:
@@ -59,6 +64,8 @@ def _told(error: BaseException, streams: Streams) -> int:
         case SystemExit():
             return error.code if isinstance(error.code, int) else 0 if error.code is None else 1
     if streams.verbose:
+        import traceback
+
         streams.err().line("".join(traceback.format_exception(error)).rstrip())
     _tell(InternalError(f"{type(error).__name__}: {error}"), streams)
     return InternalError.exit_code

@@ -18,8 +18,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,8 +27,7 @@ if TYPE_CHECKING:
     from stagerunner.records import Failure
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """A place in a text somebody wrote. `line` and `column` count from 1; `text` is that line, without its end."""
 
     file: str
@@ -42,8 +40,7 @@ class Mark:
         return f"{self.file}:{self.line}:{self.column}"
 
 
-@dataclass(frozen=True, slots=True)
-class Mistake:
+class Mistake(NamedTuple):
     """One thing wrong in a config: what (`code`, `message`), where (`mark`, `path`), what to do (`fix`)."""
 
     code: str

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct, field
 
-@dataclass(frozen=True, slots=True)
-class RunStarted:
+
+class RunStarted(Struct, frozen=True):
     """The plan is whole and the processes are about to start. `stages` are names in order."""
 
     name: str
@@ -15,8 +15,7 @@ class RunStarted:
     engine: str
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerReady:
+class WorkerReady(Struct, frozen=True):
     """A worker has imported and set up its stage."""
 
     stage: str
@@ -25,8 +24,7 @@ class WorkerReady:
     epoch: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerFailed:
+class WorkerFailed(Struct, frozen=True):
     """A worker ended before its time. `how` reads like "SIGKILL" or "exit status 3"."""
 
     stage: str
@@ -36,8 +34,7 @@ class WorkerFailed:
     epoch: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class RecordFailed:
+class RecordFailed(Struct, frozen=True):
     """A record could not be processed. `record` is its text, cut to a readable length."""
 
     stage: str
@@ -48,16 +45,14 @@ class RecordFailed:
     record: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
+class Checkpoint(Struct, frozen=True):
     """Everything up to here is in the sink and in the journal. `records` were delivered so far."""
 
     records: int
     position: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class StageTotals:
+class StageTotals(Struct, frozen=True):
     """One stage's books and clocks. Clocks are seconds summed over its workers."""
 
     name: str
@@ -75,8 +70,7 @@ class StageTotals:
     counters: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """How far the run is. `bytes_total` is None where the source doesn't know its size."""
 
     seconds: float
@@ -88,8 +82,7 @@ class Progress:
     stages: tuple[StageTotals, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(Struct, frozen=True):
     """A line a plugin printed or logged, in a worker."""
 
     stage: str
@@ -97,15 +90,13 @@ class Output:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(Struct, frozen=True):
     """A sentence of the runner's own that a person should read now ("set aside …", "finishing 1,204 records …")."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(Struct, frozen=True):
     """What a run came to. `records` and `stages` hold the books of DESIGN's P8; `ok` means exit 0.
 
     records: in, created, out, filtered, skipped, dead over the whole run.

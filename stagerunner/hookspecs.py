@@ -6,10 +6,10 @@ What a plugin offers is asked once, when it is registered; events are told to wh
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pluggy
+from msgspec import Struct
 
 from stagerunner.parts.hooks import PROJECT
 
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 hookspec = pluggy.HookspecMarker(PROJECT)
 
 
-@dataclass(frozen=True, slots=True)
-class EngineSpec:
+class EngineSpec(Struct, frozen=True):
     """An engine: `run.engine` names it, `target` is "module:Class", imported when it is chosen."""
 
     name: str
@@ -30,8 +29,7 @@ class EngineSpec:
     resources: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class CommandSpec:
+class CommandSpec(Struct, frozen=True):
     """A command: `target` is "module:command", a click command, imported when it is called."""
 
     name: str
@@ -39,8 +37,7 @@ class CommandSpec:
     summary: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ViewSpec:
+class ViewSpec(Struct, frozen=True):
     """A view: `--progress` names it, `target` is "module:Class"."""
 
     name: str

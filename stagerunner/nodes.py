@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from stagerunner.errors import Mark
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar:
+class Scalar(Struct, frozen=True):
     """One value. `text` is what was written, `value` what YAML 1.2 makes of it (None, bool, int, float or str).
 
     `quoted` values are text whatever they look like. `written` keeps the text before variables were filled in
@@ -27,16 +28,14 @@ class Scalar:
     masked: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Sequence:
+class Sequence(Struct, frozen=True):
     """A list of nodes."""
 
     items: tuple[Node, ...]
     mark: Mark
 
 
-@dataclass(frozen=True, slots=True)
-class Mapping:
+class Mapping(Struct, frozen=True):
     """Keys (text scalars) and their nodes, in the order written; no key stands twice."""
 
     entries: tuple[tuple[Scalar, Node], ...]

@@ -19,8 +19,7 @@ Conviction: TypeAlias = tuple[int, int, int]
 """(stage, source record, ordinal of that record there): a record that is not to be tried again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
+class Split(NamedTuple):
     """A piece of the source, small enough to be sent and resent.
 
     data: what `read` needs, any plain value ("bytes 0-262144 of a.jsonl"), or the bytes or records themselves.
@@ -48,8 +47,7 @@ class Origin(NamedTuple):
     number: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Malformed:
+class Malformed(NamedTuple):
     """What a source yields, in the place of a record, for a piece of its input that can't be read as one.
 
     type: a word for what is wrong ("JSONDecodeError"); message: why; record: the piece itself, bytes or text.

@@ -3,59 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from weakref import finalize
 
-from stagerunner.catalog import Catalog, load_catalog
+from msgspec import Struct, field
+
+from stagerunner.catalog import Catalog
 from stagerunner.config.model import Config
-from stagerunner.config.read import read_config
 from stagerunner.delivery.takers import CallerTaker
 from stagerunner.engines.resuming import Resume
 from stagerunner.engines.session import Session
 from stagerunner.engines.signals import Signals
-from stagerunner.errors import Mark, StagerunnerError
+from stagerunner.errors import StagerunnerError
 from stagerunner.events import Summary
-from stagerunner.plan import Plan, make_plan
+from stagerunner.plan import Plan, make_plan, preparing
+from stagerunner.plan.preparing import AS_WRITTEN, Request
 
 Listener = Callable[[Any], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What a call asks for beyond the file. Empty and None: as the file says."""
-
-    vars: Mapping[str, Any] | Sequence[str] = field(default_factory=dict)
-    sets: Sequence[str] | Mapping[str, Any] = ()
-    plugins: Sequence[str] = ()
-    source: str | None = None
-    sink: str | None = None
-    limit: int | None = None
-    engine: str | None = None
-    only: str | None = None
-    resume: bool = False
-    force_resume: bool = False
-    journal: str | None = None
-    allow_dead_letters: bool = False
-
-
-def prepare(file: str | Path, request: Request = Request()) -> Chain:
+def prepare(file: str | Path, request: Request = AS_WRITTEN) -> Chain:
     """Read, check and plan; nothing is started. Raises ConfigError with every mistake, UsageError for a bad call."""
-    config, catalog = _read(file, request)
-    plan = make_plan(config, catalog, limit=request.limit, engine=request.engine, only=request.only)
-    return Chain(config, catalog, plan, request)
-
-
-def _read(file: str | Path, request: Request) -> tuple[Config, Catalog]:
-    config = read_config(
-        file, vars=request.vars, sets=request.sets, source_override=request.source, sink_override=request.sink
-    )
-    wanted = [ref for ref in request.plugins if not ref.startswith("no:")]
-    blocked = [ref.removeprefix("no:") for ref in request.plugins if ref.startswith("no:")]
-    plugins = [(scalar.text, scalar.mark, config.base_of(scalar.mark)) for scalar in config.plugins]
-    plugins += [(ref, Mark("-p", 1, 1, ref), Path.cwd()) for ref in wanted]
-    return config, load_catalog(plugins=plugins, blocked=blocked)
+    prepared = preparing.prepare(file, request)
+    return Chain(prepared.config, prepared.catalog, prepared.plan, request)
 
 
 def load(
@@ -70,7 +42,7 @@ def load(
     Raises ConfigError with every mistake, each with its place.
     """
     request = Request(vars=vars or {}, sets=set or (), plugins=plugins, engine=engine)
-    config, catalog = _read(source, request)
+    config, catalog = preparing.read(source, request)
     plan = make_plan(config, catalog, engine=engine, take_results=True, records_given=config.source is None)
     return Chain(config, catalog, plan, request)
 
@@ -88,8 +60,7 @@ def run(
     return prepare(source, request).execute(listener)
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(Struct, frozen=True):
     """A plan that can be run, as often as you like."""
 
     config: Config
@@ -156,6 +127,10 @@ class Results(Iterator[Any]):
         self.summary: Summary | None = None
         """The books, once the run is over."""
         self._session.__enter__()
+        # Not `__del__`: in a cycle with its own iterator it would be called in no certain order with those of the links
+        # and sockets it still needs. Whatever this holds is alive when it is called.
+        self._end = finalize(self, self._session.__exit__, None, None, None)
+        self._end.atexit = False
         taker = self._session.taker
         assert isinstance(taker, CallerTaker)
         self._taker = taker
@@ -197,7 +172,7 @@ class Results(Iterator[Any]):
             self._closed = True
             if self.summary is None:
                 self.summary = self._session.summary(0)
-            self._session.__exit__(None, None, None)
+            self._end()
 
     def __enter__(self) -> Results:
         return self
@@ -206,7 +181,3 @@ class Results(Iterator[Any]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
-
-    def __del__(self) -> None:
-        if hasattr(self, "_taker"):
-            self.close()

@@ -1,11 +1,11 @@
 """What the documents say is held against the code: every key and its default, every promise, every path and example."""
 
 import re
-from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from stagerunner.config import grammar, parts, settings
 from stagerunner.config.model import Run, Settings

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import gc
 from itertools import count
 from pathlib import Path
 
 import pytest
-from support.leaks import nothing_left
+from support.leaks import needs_proc, nothing_left
+from support.processes import children
 from support.project import Project
 
 import stagerunner
@@ -142,3 +144,18 @@ def test_a_request_changes_source_sink_and_limit(project):
     prepare(Path(path), request).execute()
 
     assert (project / "out.txt").read_text() == "A\nB\n"
+
+
+@needs_proc
+@pytest.mark.parametrize("threshold", [1, 50, 178, 700])
+def test_a_forgotten_run_ends_whenever_the_collector_came_by(project, threshold):
+    before = gc.get_threshold()
+    gc.set_threshold(threshold)
+    try:
+        results = project.load("same").run(count())
+        next(results)
+        del results
+        gc.collect()
+    finally:
+        gc.set_threshold(*before)
+    assert children() == set()

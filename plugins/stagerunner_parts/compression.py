@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import lzma
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import IO, Protocol, cast
 
@@ -19,24 +17,30 @@ class Compressor(Protocol):
     def flush(self) -> bytes: ...
 
 
-OPEN: dict[str, Callable[[str], object]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-COMPRESS: dict[str, Callable[[], Compressor]] = {
-    # 16 + 15: a gzip member, without a name and a time, so that equal data gives equal bytes.
-    ".gz": lambda: zlib.compressobj(wbits=31),
-    ".bz2": bz2.BZ2Compressor,
-    ".xz": lzma.LZMACompressor,
-}
+MODULES = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}
+"""What opens such a file. Each is imported when there is one: most files are plain."""
 
 
 def is_compressed(path: str | Path) -> bool:
     """Whether a file of this name is compressed."""
-    return Path(path).suffix in OPEN
+    return Path(path).suffix in MODULES
 
 
 def compressor(path: str | Path) -> Compressor | None:
     """A new member for a file of this name; None if it isn't to be compressed."""
-    make = COMPRESS.get(Path(path).suffix)
-    return make() if make else None
+    match Path(path).suffix:
+        case ".gz":
+            # 16 + 15: a gzip member, without a name and a time, so that equal data gives equal bytes.
+            return zlib.compressobj(wbits=31)
+        case ".bz2":
+            import bz2
+
+            return bz2.BZ2Compressor()
+        case ".xz":
+            import lzma
+
+            return lzma.LZMACompressor()
+    return None
 
 
 @contextmanager
@@ -45,13 +49,10 @@ def opened(path: str | Path, *, named: str | Path | None = None) -> Iterator[IO[
 
     Raises OSError when it turns out to be damaged.
     """
-    suffix = Path(named or path).suffix
+    module = import_module(MODULES.get(Path(named or path).suffix, "io"))
+    damage = (EOFError, zlib.error, getattr(module, "LZMAError", EOFError))
     try:
-        with cast(IO[bytes], OPEN.get(suffix, _plain)(str(path))) as file:
+        with cast(IO[bytes], module.open(str(path), "rb")) as file:
             yield file
-    except (EOFError, zlib.error, lzma.LZMAError) as error:
+    except damage as error:
         raise OSError(f"{path} can't be decompressed: {error}") from error
-
-
-def _plain(path: str) -> IO[bytes]:
-    return open(path, "rb")

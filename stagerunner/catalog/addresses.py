@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -52,7 +51,7 @@ def _part(kind: Kind, found: Any, target: str) -> Part:
         return Part(kind, target.rpartition(":")[2].lower(), target, first_sentence(found), found=found)
     if decorated.kind != kind:
         raise Unresolved("kind", f"'{decorated.name}' is a {decorated.kind}, not a {kind}")
-    return replace(decorated, target=target, found=found)
+    return decorated._replace(target=target, found=found)
 
 
 def _provider(where: str, module: ModuleType) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pluggy
+from msgspec import Struct, field
 
 from stagerunner import events
 from stagerunner.catalog.addresses import at_address
@@ -18,7 +18,7 @@ from stagerunner.nodes import Scalar
 from stagerunner.options.wording import did_you_mean
 from stagerunner.parts.base import Kind, Part, part_of
 
-_HEARD = {
+_HEARD: dict[type, str] = {
     events.RunStarted: "stagerunner_run_started",
     events.WorkerReady: "stagerunner_worker_ready",
     events.WorkerFailed: "stagerunner_worker_failed",
@@ -28,8 +28,7 @@ _HEARD = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class Catalog:
+class Catalog(Struct, frozen=True, eq=False):
     """What all plugins offer.
 
     entries: all who offer a part under (kind, name); more than one is a conflict. problems: what is wrong with
@@ -37,7 +36,7 @@ class Catalog:
     started_hooks, stopping_hooks: "module:function", called in each worker.
     """
 
-    manager: pluggy.PluginManager = field(repr=False)
+    manager: pluggy.PluginManager
     entries: Mapping[tuple[Kind, str], tuple[Entry, ...]] = field(default_factory=dict)
     engines: Mapping[str, EngineSpec] = field(default_factory=dict)
     commands: Mapping[str, CommandSpec] = field(default_factory=dict)
@@ -137,5 +136,5 @@ def _completed(part: Part, found: object) -> Part:
     """A part named by string says nothing of its form; the object it leads to does."""
     decorated = part_of(found)
     if decorated is None:
-        return replace(part, found=found)
-    return replace(part, found=found, state=decorated.state, batch=decorated.batch)
+        return part._replace(found=found)
+    return part._replace(found=found, state=decorated.state, batch=decorated.batch)

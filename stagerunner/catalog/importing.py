@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import traceback
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -111,10 +110,12 @@ def _place(error: BaseException) -> str:
 
 
 def _frames(error: BaseException) -> Iterator[tuple[str, int]]:
-    for frame, line in traceback.walk_tb(error.__traceback__):
-        file = frame.f_code.co_filename
+    place = error.__traceback__
+    while place is not None:
+        file = place.tb_frame.f_code.co_filename
         if not file.startswith("<") and file not in _OURS:
-            yield file, line
+            yield file, place.tb_lineno
+        place = place.tb_next
 
 
 def _called(module: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,7 +12,7 @@ from stagerunner import hookspecs
 from stagerunner.catalog.addresses import is_file
 from stagerunner.catalog.catalog import Catalog
 from stagerunner.catalog.importing import attribute, existing, import_file, import_named, one_line
-from stagerunner.catalog.installed import goes_by, installed_plugins, provider_of
+from stagerunner.catalog.installed import Installed, goes_by, installed_plugins, provider_of
 from stagerunner.catalog.model import Entry, Problem, Provider, Unresolved
 from stagerunner.catalog.offers import STARTED, STOPPING, Offers, Spec, as_plugin, offers_of
 from stagerunner.errors import Mark, Mistake
@@ -57,7 +56,7 @@ class _Loading:
         self.points = [point for point in found if not goes_by(point, blocked)]
         self._kept_out = [point for point in found if goes_by(point, blocked)]
 
-    def load_point(self, point: EntryPoint) -> list[str]:
+    def load_point(self, point: Installed) -> list[str]:
         return self._load(point.value, provider_of(point), lambda: _load_point(point))
 
     def load_named(self, ref: str, mark: Mark, base: Path, path: str) -> None:
@@ -129,7 +128,7 @@ class _Loading:
         )
 
 
-def _load_point(point: EntryPoint) -> Any:
+def _load_point(point: Installed) -> Any:
     module = import_named(point.module)
     return attribute(module, point.attr) if point.attr else module
 

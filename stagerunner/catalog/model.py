@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 from stagerunner.parts.base import Part
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A part and who provides it: "stagerunner 0.1.0", "./my_stages.py"."""
 
     part: Part
@@ -23,8 +23,7 @@ class Problem(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Provider:
+class Provider(Struct, frozen=True):
     """A plugin that was loaded: `name` is how pluggy knows it, `hooks` the hooks it has."""
 
     name: str
@@ -32,8 +31,7 @@ class Provider:
     hooks: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(Struct, frozen=True):
     """A part that was imported: `found` is the function or class that `part.target` leads to."""
 
     part: Part

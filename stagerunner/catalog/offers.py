@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any, TypeAlias
 
 import pluggy
+from msgspec import Struct, field
 
 from stagerunner.catalog.importing import one_line
 from stagerunner.hookspecs import CommandSpec, EngineSpec, ViewSpec
@@ -31,8 +31,7 @@ STARTED, STOPPING = "stagerunner_worker_started", "stagerunner_worker_stopping"
 Spec: TypeAlias = EngineSpec | CommandSpec | ViewSpec
 
 
-@dataclass(slots=True)
-class Offers:
+class Offers(Struct):
     """Parts and specs of one plugin, its hooks, and what is wrong with it.
 
     worker_hooks: (hook, "module:function") for the hooks that are called in workers.
@@ -111,13 +110,13 @@ def _take_part(offers: Offers, hook: str, offered: Any) -> None:
     kind = KINDS[hook]
     decorated = part_of(offered)
     if isinstance(offered, Part):
-        offers.parts.append(replace(offered, kind=kind))
+        offers.parts.append(offered._replace(kind=kind))
     elif decorated is None:
         offers.problems.append(f"{hook} gives a {type(offered).__name__}, neither decorated nor a part(…)")
     elif decorated.kind != kind:
         offers.problems.append(f"{hook} gives '{decorated.name}', which is a {decorated.kind}")
     else:
-        offers.parts.append(replace(decorated, found=offered))
+        offers.parts.append(decorated._replace(found=offered))
 
 
 def _take_spec(offers: Offers, hook: str, offered: Any) -> None:

@@ -17,7 +17,7 @@ from time import monotonic
 from typing import Any
 
 from stagerunner.chain.hire import Hire
-from stagerunner.chain.keeper import LENGTH, tell
+from stagerunner.chain.messages import LENGTH, tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +122,7 @@ class KeeperLink:
         """Kill everything, and wait for the keeper a moment; a stuck one is killed as well."""
         self.kill_workers()
         os.close(self._life)
+        self._hear_the_end(1)
         self._sock.close()
         try:
             self._process.wait(1)
@@ -129,6 +130,14 @@ class KeeperLink:
             self.kill_workers()
             self._process.kill()
             self._process.wait()
+
+    def _hear_the_end(self, patience: float) -> None:
+        """Until the keeper's end of the socket is closed, which is when it ends: `wait` with a limit would sleep."""
+        with suppress(OSError):
+            self._sock.shutdown(socket.SHUT_WR)
+            self._sock.settimeout(patience)
+            while self._sock.recv(65536):
+                pass
 
 
 def run_module(

@@ -8,8 +8,7 @@ from pathlib import Path
 from stagerunner.catalog import Catalog, load_catalog
 from stagerunner.cli.streams import Streams
 from stagerunner.errors import ConfigError
-
-OUT = "no:"
+from stagerunner.plan.preparing import OUT
 
 
 def catalog_with(plugins: Sequence[str]) -> Catalog:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
+from msgspec import Struct
 
 from stagerunner.cli import flags
 from stagerunner.cli.flags import Command, flag
 from stagerunner.cli.streams import Streams
 from stagerunner.config.diagnostics import render
 from stagerunner.errors import ConfigError, Mark, Mistake, UsageError
-from stagerunner.runner import Request, prepare
+from stagerunner.plan.preparing import Request, prepare
 from stagerunner.views.console import Console
 from stagerunner.views.mistakes import as_github, as_json
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(Struct, frozen=True):
     """What became of one file."""
 
     file: str

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
 from typing import Any, TypeVar
 
 import click
 
 from stagerunner.cli.streams import Streams
-from stagerunner.runner import Request
+from stagerunner.plan.preparing import Request
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -118,5 +117,4 @@ as_json = flag("Options", "--json", "json", is_flag=True, help="Print JSON.")
 
 def request_of(given: dict[str, Any]) -> Request:
     """The request that the flags of a command make; flags that are none of its business are passed over."""
-    known = {field.name for field in fields(Request)}
-    return Request(**{name: value for name, value in given.items() if name in known})
+    return Request(**{name: value for name, value in given.items() if name in Request.__struct_fields__})

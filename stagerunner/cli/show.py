@@ -11,7 +11,7 @@ from stagerunner.cli import flags
 from stagerunner.cli.flags import Command, flag
 from stagerunner.cli.streams import Streams
 from stagerunner.plan import Plan
-from stagerunner.runner import prepare
+from stagerunner.plan.preparing import prepare
 from stagerunner.views.console import Console
 from stagerunner.views.resolved import Tree, resolved
 from stagerunner.views.yaml import origins, plain, with_origins

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from stagerunner.errors import RunFailed, UsageError
 from stagerunner.events import Summary
 from stagerunner.plan import Plan
 
 
-@dataclass(frozen=True, slots=True)
-class SummaryFile:
+class SummaryFile(Struct, frozen=True):
     """Where the summary goes: a path, "-" for standard output, or nowhere."""
 
     path: str | None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from stagerunner.config.excerpt import Excerpt, Mask, excerpt, visible
 from stagerunner.errors import Mark, Mistake
@@ -37,8 +38,7 @@ def _count(mistakes: Sequence[Mistake]) -> str:
     return f"{errors} in {', '.join(files)}{shown}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Drawing:
+class _Drawing(Struct, frozen=True):
     color: bool
     mask: Mask
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 WIDEST = 100
 """Characters of a line that are shown; the caret is among them."""
 MASKED = "***"
 
-_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufff9-\ufffb]")
+_UNSEEN = "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufff9-\ufffb]"
 
 
-@dataclass(frozen=True, slots=True)
-class Excerpt:
+class Excerpt(NamedTuple):
     """`text` as it is shown; the caret stands `offset` cells from its beginning and is `width` cells wide."""
 
     text: str
@@ -42,7 +40,7 @@ class Mask:
 
 def visible(text: str) -> str:
     """The text with control and invisible characters made visible, one character for each."""
-    return text if text.isascii() and text.isprintable() else _UNSEEN.sub(_stand_in, text)
+    return text if text.isascii() and text.isprintable() else re.sub(_UNSEEN, _stand_in, text)
 
 
 def _stand_in(found: re.Match[str]) -> str:
@@ -89,6 +87,8 @@ def _cells(text: str) -> int:
     """How wide a text is on a terminal."""
     if text.isascii():
         return len(text)
+    import unicodedata  # hardly any line needs it
+
     return sum(
         0 if unicodedata.combining(one) else 2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from stagerunner.config.model import Config, PartConfig, Run
 from stagerunner.config.parts import end_part, stage_parts

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct, field
 
 from stagerunner.errors import Mark, Mistake
 from stagerunner.nodes import Mapping, Scalar, Sequence
@@ -12,8 +13,7 @@ from stagerunner.nodes import Mapping, Scalar, Sequence
 OnError = Literal["fail", "skip", "dead_letter"]
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
+class Retry(Struct, frozen=True):
     """`attempts` counts the first try; the n-th pause is min(delay * factor**(n-1), max), in seconds."""
 
     attempts: int = 1
@@ -22,8 +22,7 @@ class Retry:
     max: float = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """A part's settings, in records, seconds and bytes. None where the file is silent and no default stands."""
 
     workers: int = 1
@@ -40,8 +39,7 @@ class Settings:
     resources: Mapping | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PartConfig:
+class PartConfig(Struct, frozen=True):
     """A source, stage or sink as the file names it.
 
     use: the name, path or target written. name: unique among stages (the default worked out).
@@ -59,8 +57,7 @@ class PartConfig:
     bare: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """The `run` mapping: frame in records (None: auto), sizes in bytes, times in seconds."""
 
     engine: str = "process"
@@ -79,8 +76,7 @@ class Run:
     max_growth: int = 64 * 2**20
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(Struct, frozen=True):
     """A whole config. `base` is the folder relative paths stand against; `root` the nodes, variables filled in.
 
     mistakes: everything found so far; the plan adds its own and raises them all at once.

@@ -10,8 +10,9 @@ import os
 import re
 from collections.abc import Mapping as Table
 from collections.abc import Sequence as List
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from stagerunner.config.paths import NoSuchPlace, put
 from stagerunner.config.yaml12 import read_yaml
@@ -26,8 +27,7 @@ _PART_WITH_OPTIONS = re.compile(r"(?P<use>[^=]+?):(?=[A-Za-z_][A-Za-z0-9_]*=)")
 _BETWEEN_OPTIONS = re.compile(r",(?=[A-Za-z_][A-Za-z0-9_]*=)")
 
 
-@dataclass(frozen=True, slots=True)
-class Override:
+class Override(Struct, frozen=True):
     """One of them: the name or path as a scalar at its place, and the value."""
 
     key: Scalar

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from stagerunner.config.names import stage_names
 from stagerunner.nodes import Mapping, Node, Scalar, Sequence, with_entry

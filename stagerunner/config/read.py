@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from stagerunner.config.grammar import read_root
 from stagerunner.config.model import Config
@@ -16,7 +16,7 @@ from stagerunner.config.variables import fill
 from stagerunner.config.yaml12 import read_yaml
 from stagerunner.errors import Mark, Mistake
 from stagerunner.nodes import Mapping, Node
-from stagerunner.options.wording import called
+from stagerunner.options.wording import called, nearest
 
 TEXT = "<text>"
 """The file name of a config that was given as text."""
@@ -105,15 +105,15 @@ def _neighbour(path: Path) -> str:
         names = [one.name for one in path.parent.iterdir()]
     except OSError:
         return ""
-    near = difflib.get_close_matches(path.name, names, n=1)
-    return f"did you mean {path.with_name(near[0])}?" if near else ""
+    near = nearest(path.name, names)
+    return f"did you mean {path.with_name(near)}?" if near else ""
 
 
 def in_order(mistakes: Iterable[Mistake], file: str) -> tuple[Mistake, ...]:
     """By lines, the file's own first. A value that is wrong already is not told again for what it doesn't fit."""
     told: dict[tuple[Mark, str], Mistake] = {}
     for mistake in mistakes:
-        place = replace(mistake.mark, width=1)
+        place = mistake.mark._replace(width=1)
         if (place, "") not in told:
             told.setdefault((place, mistake.path), mistake)
     return tuple(sorted(told.values(), key=lambda one: (one.mark.file != file, one.mark.line, one.mark.column)))

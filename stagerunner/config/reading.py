@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping as Table
-from dataclasses import dataclass
 from typing import Any, TypeAlias
+
+from msgspec import Struct
 
 from stagerunner.errors import Mark, Mistake
 from stagerunner.nodes import Mapping, Node, Scalar
@@ -27,8 +28,7 @@ class Wrong(Exception):
 Reader: TypeAlias = "Callable[[Node, Place], Any]"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where in the config a value is read, and where its mistakes go."""
 
     path: str

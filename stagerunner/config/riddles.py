@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import yaml
+from msgspec import Struct
 
 from stagerunner.config.page import Page
 from stagerunner.errors import Mistake
 from stagerunner.options.wording import shortened
 
 
-@dataclass(frozen=True, slots=True)
-class Riddle:
+class Riddle(Struct, frozen=True):
     """An error of the YAML reader and the line it stands in. Lines and columns count from 0."""
 
     page: Page

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from stagerunner.config.model import Retry, Settings
 from stagerunner.config.names import PATTERN

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping as Environment
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from stagerunner.config.references import FORMS, PIECE, NotFilled, Reference, measured, reference, typed
 from stagerunner.config.yaml12 import DEEPEST, MOST_NODES
@@ -20,8 +22,7 @@ MOST_CHARACTERS = 2**22
 """How much text all fillings may make together."""
 
 
-@dataclass(frozen=True, slots=True)
-class Filled:
+class Filled(Struct, frozen=True):
     """The nodes with variables filled in. secrets: what `${secret:…}` read; masked: these and what `${env:…}` read."""
 
     root: Mapping
@@ -37,8 +38,7 @@ def fill(root: Mapping, environment: Environment[str, str]) -> Filled:
     return Filled(filled, tuple(filler.mistakes), tuple(filler.secrets), tuple(filler.masked))
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(Struct, frozen=True):
     """A variable's value, filled in itself: how deep it is, and how many nodes."""
 
     node: Node

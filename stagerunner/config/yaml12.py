@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, TypeAlias
 
 import yaml
@@ -156,7 +155,7 @@ class Composer:
 
     def _whole(self, start: Event, end: Event, mark: Mark) -> Mark:
         """The mark of a list or mapping: all of it where it stands in brackets on one line, else its beginning."""
-        return self.page.span(start.start_mark, end.end_mark) if start.flow_style else replace(mark, width=1)
+        return self.page.span(start.start_mark, end.end_mark) if start.flow_style else mark._replace(width=1)
 
     def _add(self, code: str, message: str, mark: Mark, fix: str = "") -> None:
         self.mistakes.append(Mistake(code, message, mark, fix=fix))

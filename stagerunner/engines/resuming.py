@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from stagerunner.chain.processes import new_hash_seed
 from stagerunner.errors import UsageError
@@ -19,8 +20,7 @@ from stagerunner.journal import Entry, Journal, differences, journal_path
 from stagerunner.plan import Plan, PlannedPart, PlannedStage, why_no_resume
 
 
-@dataclass(frozen=True, slots=True)
-class Resume:
+class Resume(Struct, frozen=True):
     """What the call asks for. journal: where it is to be, instead of beside the output."""
 
     wanted: bool = False
@@ -28,8 +28,7 @@ class Resume:
     journal: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Beginning:
+class Beginning(Struct, frozen=True):
     """How a run begins. row: where the last one stood, or None to start anew. done: there is nothing left to do."""
 
     journal: Journal | None = None

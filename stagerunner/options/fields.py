@@ -9,8 +9,9 @@ import sys
 import types
 import typing
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from stagerunner.options.describe import describe
 from stagerunner.parts.base import Kind, part_of
@@ -19,8 +20,7 @@ _NAMED = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWOR
 _HELP = re.compile(r"^[ \t]*(\w+):[ \t]+(.+)$", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(Struct, frozen=True):
     """One option of a part. `hint` is its type, resolved (Any where none was given); `help` its line of the docstring.
 
     default: None where it is required.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from functools import lru_cache
 from itertools import islice
@@ -66,8 +65,15 @@ def did_you_mean(word: str, choices: Iterable[str], *, after: int = 0) -> str:
 @lru_cache(maxsize=1024)
 def _did_you_mean(word: str, choices: tuple[str, ...]) -> str:
     folded = {choice.lower(): choice for choice in choices}
-    near = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
-    return f"did you mean '{folded[near[0]]}'?" if near else ""
+    near = nearest(word.lower(), folded)
+    return f"did you mean '{folded[near]}'?" if near else ""
+
+
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """The choice most like the word, or nothing where none is near."""
+    import difflib  # only mistakes need it
+
+    return next(iter(difflib.get_close_matches(word, list(choices), n=1, cutoff=0.6)), "")
 
 
 def listed(choices: Iterable[str]) -> str:

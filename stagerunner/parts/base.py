@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 Kind = Literal["stage", "source", "sink"]
 
@@ -14,8 +13,7 @@ ATTRIBUTE = "__stagerunner_part__"
 F = TypeVar("F")
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """A source, stage or sink as a plugin offers it.
 
     name: what `use:` says. target: "module:name", what a worker imports. summary: one sentence.
@@ -30,7 +28,7 @@ class Part:
     suffixes: tuple[str, ...] = ()
     state: bool = False
     batch: bool = False
-    found: Any = field(default=None, repr=False, compare=False)
+    found: Any = None
 
 
 def target_of(found: Any) -> str:

@@ -6,16 +6,14 @@ import inspect
 import types
 import typing
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeVar, overload
+from typing import Any, NamedTuple, TypeVar, overload
 
 from stagerunner.parts.base import Part, first_sentence, mark, part_of, target_of
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(NamedTuple):
     """How a transform is called.
 
     built: it is a class, constructed with the options; else a function that takes them with each call.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from stagerunner.catalog import Catalog, Resolved
 from stagerunner.catalog.importing import one_line
@@ -23,8 +24,7 @@ _FIT: dict[str, Callable[[Any], object]] = {"source": is_stream, "sink": check_s
 """What raises TypeError for a function or class that can't be such an end."""
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(Struct, frozen=True):
     """A planned source or sink as it was written, and an instance of its class (None for a stream)."""
 
     written: PartConfig

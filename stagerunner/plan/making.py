@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from stagerunner.catalog import Catalog
 from stagerunner.config.model import Config
@@ -116,4 +117,4 @@ def _masked(mistake: Mistake, secrets: tuple[str, ...]) -> Mistake:
     message, fix = mistake.message, mistake.fix
     for secret in filter(None, secrets):
         message, fix = message.replace(secret, MASK), fix.replace(secret, MASK)
-    return replace(mistake, message=message, fix=fix)
+    return mistake._replace(message=message, fix=fix)

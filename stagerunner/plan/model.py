@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from stagerunner.config.model import Run, Settings
 from stagerunner.evaluate.work import Work
 from stagerunner.parts.base import Part
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedPart:
+class PlannedPart(Struct, frozen=True):
     """A source or sink, resolved. `options` are checked and converted; `shown` is what may be printed of them."""
 
     use: str
@@ -24,8 +24,7 @@ class PlannedPart:
     provider: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedStage:
+class PlannedStage(Struct, frozen=True):
     """A stage, resolved: what the workers are told (`work`), how many there are, and where it came from."""
 
     use: str
@@ -40,8 +39,7 @@ class PlannedStage:
         return self.work.name
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """What is to run.
 
     source: None when records are given by the caller; sink: None when the caller takes the results.

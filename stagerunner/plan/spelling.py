@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import PurePath
 from typing import Literal
+
+from msgspec.structs import replace
 
 from stagerunner.catalog import Catalog
 from stagerunner.catalog.addresses import is_address

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Iterator
+from pathlib import PurePath
 from typing import Any
 
 from stagerunner.config.model import Config, PartConfig
@@ -13,6 +13,8 @@ from stagerunner.options import options_of, read_options
 from stagerunner.parts.base import Kind
 
 MASK = "***"
+_SENDABLE = (str, bytes, bool, int, float, type(None), PurePath)
+"""Types that can be sent to a worker for certain."""
 
 
 def checked_options(config: Config, kind: Kind, part: PartConfig, found: Any) -> tuple[dict[str, Any], list[Mistake]]:
@@ -29,7 +31,10 @@ def checked_options(config: Config, kind: Kind, part: PartConfig, found: Any) ->
 
 
 def _unsendable(values: dict[str, Any], part: PartConfig, path: str) -> Iterator[Mistake]:
-    for name, value in values.items():
+    doubtful = {name: value for name, value in values.items() if not isinstance(value, _SENDABLE)}
+    if doubtful:
+        import pickle  # most chains have plain options alone
+    for name, value in doubtful.items():
         try:
             pickle.dumps(value, protocol=5)
         except Exception as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -59,6 +58,8 @@ class Console:
 
     def json(self, data: Any) -> str:
         """Data as one line of JSON, secrets masked."""
+        import json  # few lines are JSON, and every command has a console
+
         return json.dumps(self._masked(data), default=str)
 
     def write(self, text: str) -> None:

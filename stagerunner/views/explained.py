@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from typing import Any
+
+from msgspec import Struct, to_builtins
 
 from stagerunner.catalog import Resolved
 from stagerunner.catalog.importing import shown
@@ -23,8 +24,7 @@ _KEEPS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ExplainedOption:
+class ExplainedOption(Struct, frozen=True):
     """takes: the values it allows, in words; wants: its default, or "required"."""
 
     name: str
@@ -34,8 +34,7 @@ class ExplainedOption:
     required: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Explained:
+class Explained(Struct, frozen=True):
     """form: short phrases that say how it behaves. place: "file:line" of its code."""
 
     kind: Kind
@@ -48,7 +47,8 @@ class Explained:
     place: str
 
     def data(self) -> dict[str, Any]:
-        return asdict(self)
+        plain: dict[str, Any] = to_builtins(self)
+        return plain
 
     def example(self) -> Iterator[str]:
         """How it stands in a config, its required options left open."""

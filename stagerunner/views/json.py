@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
+
+from msgspec.structs import asdict
 
 from stagerunner.events import Progress
 from stagerunner.views.plain import Silent
@@ -13,9 +14,8 @@ class Json(Silent):
     """Every Progress event, in the words of the summary."""
 
     def progress(self, event: Progress) -> None:
-        told = asdict(event)
-        stages = [_worded(stage) for stage in told.pop("stages")]
-        self.line(self.console.json({"event": "progress", **_worded(told), "stages": stages}))
+        stages = [_worded(asdict(stage)) for stage in event.stages]
+        self.line(self.console.json({"event": "progress", **_worded(asdict(event)), "stages": stages}))
 
 
 def _worded(fields: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from stagerunner.events import StageTotals
 from stagerunner.views.figures import count, percent
@@ -14,8 +15,7 @@ BUSY = 0.7
 """A stage less busy than this holds nobody up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Load(Struct, frozen=True):
     """How busy a stage was, as a share of its workers' time, and how many source records a second it could do."""
 
     stage: StageTotals

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from typing import Any, Protocol
+
+from msgspec.structs import asdict
 
 from stagerunner.events import Checkpoint, Notice, Output, RecordFailed, WorkerFailed, WorkerReady
 from stagerunner.views.console import Console, Line
@@ -15,7 +16,7 @@ SHOWN = 3
 """Failed records of one stage that are shown; the others are counted."""
 
 _FATES = {"dead_letter": ("dead letter", "in the dead letters"), "skip": ("skipped", "skipped")}
-_NAMES = {
+_NAMES: dict[type, str] = {
     Output: "output",
     Notice: "notice",
     RecordFailed: "record-failed",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeAlias
+
+from msgspec import Struct
 
 from stagerunner.config.model import Config, PartConfig, Run, Settings
 from stagerunner.errors import Mark
@@ -18,8 +19,7 @@ from stagerunner.views.quantities import written
 DEFAULT = "default"
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(Struct, frozen=True):
     """A value and its origin: "default", "chain.yaml:7", "--set", with the variable it was written as."""
 
     value: Any
@@ -72,7 +72,7 @@ def _stage(root: Mapping, part: PartConfig, planned: PlannedStage) -> Tree:
     form, hidden = planned.work.form, {"max_errors", "max_memory", "resources", "env"}
     hidden |= {"batch"} if not form.batch else set()
     hidden |= {"concurrency", "rate"} if not form.awaited else set()
-    settings = {field.name for field in fields(Settings)} - hidden
+    settings = set(Settings.__struct_fields__) - hidden
     return {
         "use": Leaf(planned.use, place(part.use.mark)),
         "name": named,
@@ -121,15 +121,15 @@ def _run(root: Mapping, plan: Plan) -> dict[str, Tree]:
     chosen = given.get("engine")
     if not isinstance(chosen, dict) and (not isinstance(chosen, Leaf) or chosen.value != plan.run.engine):
         given["engine"] = Leaf(plan.run.engine, DEFAULT if plan.run.engine == Run().engine else "--engine")
-    names = {field.name for field in fields(Run)} - {"engine_options", "engine_mark", "journal_base"}
+    names = set(Run.__struct_fields__) - {"engine_options", "engine_mark", "journal_base"}
     return given | dict(_defaults(plan.run, names - set(given)))
 
 
 def _defaults(settings: Settings | Run, names: set[str]) -> Iterator[tuple[str, Tree]]:
-    for field in fields(settings):
-        value = getattr(settings, field.name)
-        if field.name in names and value is not None:
-            yield field.name, Leaf(written(field.name, value), DEFAULT)
+    for name in settings.__struct_fields__:
+        value = getattr(settings, name)
+        if name in names and value is not None:
+            yield name, Leaf(written(name, value), DEFAULT)
 
 
 def _or_default(node: Node | None, key: str, default: str) -> Tree:

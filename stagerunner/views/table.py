@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from stagerunner.config.excerpt import visible
 
 GAP = "  "
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """left: its text begins on one line; numbers end on one. drops: the higher, the earlier it gives way; 0: never."""
 
     title: str

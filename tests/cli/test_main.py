@@ -17,11 +17,36 @@ print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)
 sys.exit(code)
 """
 
+RUNS = (
+    *("sqlite3", "multiprocessing", "subprocess", "socket", "rich", "asyncio", "importlib.metadata"),
+    *("stagerunner.runner", "stagerunner.engines", "stagerunner.chain", "stagerunner.journal", "stagerunner.delivery"),
+    *("hashlib", "difflib", "json", "traceback", "gzip", "lzma"),
+)
+"""What finding no mistake in a chain needs nothing of."""
+
+RUNNING = f"""
+import sys
+from stagerunner.__main__ import main
+code = main(sys.argv[1:])
+print([name for name in {RUNS} if name in sys.modules])
+sys.exit(code)
+"""
+
 
 @pytest.mark.parametrize("flag", ["--help", "--version"])
 def test_the_front_page_loads_nothing_heavy(flag):
     shown = subprocess.run([sys.executable, "-c", PROBE, flag], text=True, capture_output=True, timeout=60)
     assert (shown.returncode, shown.stderr) == (0, "[]\n")
+
+
+def test_check_loads_nothing_of_what_runs_a_chain(tmp_path):
+    config = tmp_path / "chain.yaml"
+    config.write_text("version: 1\nsource: in.txt\nstages: [text.strip]\nsink: out.txt\n")
+    (tmp_path / "in.txt").write_text("hello\n")
+    ended = subprocess.run(
+        [sys.executable, "-c", RUNNING, "check", str(config)], text=True, capture_output=True, cwd=tmp_path, timeout=60
+    )
+    assert (ended.returncode, ended.stdout) == (0, "[]\n")
 
 
 @pytest.mark.parametrize("arguments", [["run", "--nonsense", "x"], ["run"], ["run", "x", "-n", "-3"], ["nonsense"]])
@@ -84,6 +109,16 @@ def test_a_reader_that_has_left_is_141_in_silence(folder, arguments):
     assert process.stderr.read() == b""
     process.stderr.close()
     assert process.wait(60) == 141
+
+
+def test_only_a_process_that_ends_lets_go_of_its_garbage(monkeypatch):
+    frozen = []
+    monkeypatch.setattr(entry.gc, "freeze", lambda: frozen.append(True))
+    monkeypatch.setattr(sys, "argv", ["stagerunner", "--version"])
+    entry.main(["--version"])
+    assert frozen == []
+    entry.main()
+    assert frozen == [True]
 
 
 def test_completion_is_answered(call):

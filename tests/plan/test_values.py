@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from stagerunner.errors import ConfigError, Mark
 from stagerunner.nodes import Mapping, Scalar, Sequence

@@ -6,7 +6,6 @@ import glob
 import os
 import stat
 from collections.abc import Iterable
-from hashlib import sha256
 from itertools import dropwhile
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +25,8 @@ class InputFile(NamedTuple):
 
     def identity(self) -> dict[str, Any]:
         """JSON data that is different when the file is another. Raises OSError when it is gone."""
+        from hashlib import sha256  # OpenSSL behind it takes its time; listing files needs none of it
+
         with open(self.name, "rb", buffering=0) as file:
             head = sha256(file.read(HEAD)).hexdigest()
         return {"path": self.name, "size": self.size, "mtime_ns": self.changed, "head": head}

@@ -1,0 +1,66 @@
+"""From a file and what the call says to a plan, and no further: the road of every command that starts nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct, field
+
+from stagerunner.catalog import Catalog, load_catalog
+from stagerunner.config.model import Config
+from stagerunner.config.read import read_config
+from stagerunner.errors import Mark
+from stagerunner.plan.making import make_plan
+from stagerunner.plan.model import Plan
+
+OUT = "no:"
+"""Before a plugin's name: keep it out."""
+
+
+class Request(Struct, frozen=True):
+    """What a call asks for beyond the file. Empty and None: as the file says."""
+
+    vars: Mapping[str, Any] | Sequence[str] = field(default_factory=dict)
+    sets: Sequence[str] | Mapping[str, Any] = ()
+    plugins: Sequence[str] = ()
+    source: str | None = None
+    sink: str | None = None
+    limit: int | None = None
+    engine: str | None = None
+    only: str | None = None
+    resume: bool = False
+    force_resume: bool = False
+    journal: str | None = None
+    allow_dead_letters: bool = False
+
+
+AS_WRITTEN = Request()
+
+
+class Prepared(Struct, frozen=True):
+    """A config, the plugins it can use, and the plan that they make."""
+
+    config: Config
+    catalog: Catalog
+    plan: Plan
+
+
+def prepare(file: str | Path, request: Request = AS_WRITTEN) -> Prepared:
+    """Read, check and plan; nothing is started. Raises ConfigError with every mistake, UsageError for a bad call."""
+    config, catalog = read(file, request)
+    plan = make_plan(config, catalog, limit=request.limit, engine=request.engine, only=request.only)
+    return Prepared(config, catalog, plan)
+
+
+def read(file: str | Path, request: Request) -> tuple[Config, Catalog]:
+    """The config, overridden as the call wants it, and the catalog with its plugins. Mistakes are kept in both."""
+    config = read_config(
+        file, vars=request.vars, sets=request.sets, source_override=request.source, sink_override=request.sink
+    )
+    wanted = [ref for ref in request.plugins if not ref.startswith(OUT)]
+    blocked = [ref.removeprefix(OUT) for ref in request.plugins if ref.startswith(OUT)]
+    plugins = [(scalar.text, scalar.mark, config.base_of(scalar.mark)) for scalar in config.plugins]
+    plugins += [(ref, Mark("-p", 1, 1, ref), Path.cwd()) for ref in wanted]
+    return config, load_catalog(plugins=plugins, blocked=blocked)

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import os
+import socket
+import threading
+
+import pytest
+
+from stagerunner.chain.messages import MOST_DESCRIPTORS, hear, tell
+
+
+@pytest.fixture
+def sockets():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        yield ours, theirs
+
+
+def test_a_message_arrives_whole(sockets):
+    ours, theirs = sockets
+
+    tell(ours, {"any": ["plain", 1, None]})
+
+    assert hear(theirs) == ({"any": ["plain", 1, None]}, [])
+
+
+def test_messages_arrive_one_by_one(sockets):
+    ours, theirs = sockets
+    for number in range(10):
+        tell(ours, number)
+
+    assert [hear(theirs)[0] for _ in range(10)] == list(range(10))
+
+
+def test_a_message_larger_than_the_sockets_buffer_arrives(sockets):
+    ours, theirs = sockets
+    sending = threading.Thread(target=tell, args=(ours, b"x" * 10**7))
+    sending.start()
+
+    message, _ = hear(theirs)
+    sending.join()
+
+    assert message == b"x" * 10**7
+
+
+@pytest.mark.parametrize("count", [1, MOST_DESCRIPTORS, MOST_DESCRIPTORS + 1, 3 * MOST_DESCRIPTORS])
+def test_descriptors_arrive_however_many_they_are(sockets, count):
+    ours, theirs = sockets
+    reading, writing = os.pipe()
+    heard: list[int] = []
+    sending = threading.Thread(target=tell, args=(ours, "take these", [writing] * count))
+    sending.start()
+    try:
+        message, heard = hear(theirs)
+        sending.join()
+        os.write(heard[-1], b"through")
+        assert (message, len(heard), os.read(reading, 10)) == ("take these", count, b"through")
+    finally:
+        for fd in (reading, writing, *heard):
+            os.close(fd)
+
+
+def test_the_end_of_the_other_side_is_heard(sockets):
+    ours, theirs = sockets
+    ours.close()
+
+    assert hear(theirs) is None
+
+
+def test_a_message_cut_off_is_the_end(sockets):
+    ours, theirs = sockets
+    ours.sendall(b"\x10\x00\x00\x00\x00\x00\x00\x00abc")
+    ours.close()
+
+    assert hear(theirs) is None
