@@ -1,8 +1,10 @@
-"""What all tests share: the option `--full`."""
+"""What all tests share: the option `--full`, and the table of what was proved."""
 
 from __future__ import annotations
 
 import pytest
+
+pytest_plugins = ["support.proofs"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

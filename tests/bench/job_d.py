@@ -26,10 +26,14 @@ import stagerunner
 
 STAGES: dict[str, Callable[[Any], Any]] = {name: getattr(transforms, name) for name in ("bill", "net", "vat", "shape")}
 LINES = 2000
+PAIRS = 5
+"""Pairs at least of runs with and without a journal."""
 LOOP, ONE, TWO = "plain loop", "one stage, one worker", "one stage, two workers"
 OFF, AUTO = "three stages, fuse: off", "three stages, fuse: auto"
 SHELL, POOL = "a.py | b.py | c.py", "Pool.imap over lines"
-UNWRITTEN = "two workers, no journal"
+UNWRITTEN = "the same, no journal"
+PAIRED = 480 * 10**6
+"""Bytes at least through which the cost of checkpoints is measured: there have to be some in every run."""
 
 
 def loop(source: Path, out: Path) -> None:
@@ -76,12 +80,12 @@ WAYS: dict[str, Callable[[Path, Path], None]] = {
     LOOP: loop,
     ONE: partial(chain, stages=["bill"], workers=1, run="checkpoint: 1s"),
     TWO: partial(chain, stages=["bill"], workers=2, run="checkpoint: 1s"),
-    UNWRITTEN: partial(chain, stages=["bill"], workers=2, run="journal: off"),
     OFF: partial(chain, stages=["net", "vat", "shape"], workers=2, run="fuse: off"),
     AUTO: partial(chain, stages=["net", "vat", "shape"], workers=2, run="fuse: auto"),
     SHELL: shell,
     POOL: pool,
 }
+PAIR = {TWO: WAYS[TWO], UNWRITTEN: partial(chain, stages=["bill"], workers=2, run="journal: off")}
 AIMS = {ONE: "1.15 ×", TWO: "1.75 ×", OFF: "1.2 ×", AUTO: "1.75 ×"}
 
 
@@ -94,8 +98,8 @@ def rows(quick: bool) -> Iterator[Row]:
         _same_output(place)
         say(f"{count:,} lines, {size / 1e6:.0f} MB")
         contenders = {name: partial(_once, way, source, place / "out.jsonl", count) for name, way in WAYS.items()}
-        came = in_turns(contenders, rounds)
-    yield from _table(came, size)
+        yield from _table(in_turns(contenders, rounds), size)
+        yield _checkpoints(place, source, count, rounds)
 
 
 def _once(way: Callable[[Path, Path], None], source: Path, out: Path, count: int) -> Outcome:
@@ -130,11 +134,22 @@ def _table(came: dict[str, list[Outcome]], size: int) -> Iterator[Row]:
         yield Row(f"{size / 1e6:.0f} MB, {name}", speed(name), f"{LOOP}: {speed(LOOP)}", _ratio(came, name, LOOP), aim)
     for name in (SHELL, POOL):
         yield Row(f"the same, {TWO}", speed(TWO), f"{name}: {speed(name)}", _ratio(came, TWO, name), "1 ×")
+
+
+def _checkpoints(place: Path, source: Path, count: int, rounds: int) -> Row:
+    """What a checkpoint a second costs: the same chain with and without a journal, one right after the other."""
+    times = -(-PAIRED // source.stat().st_size)
+    for number in range(times):
+        (place / f"paired-{number}.jsonl").hardlink_to(source)
+    every = place / "paired-*.jsonl"
+    contenders = {name: partial(_once, way, every, place / "out.jsonl", times * count) for name, way in PAIR.items()}
+    came = in_turns(contenders, max(PAIRS, rounds))
     dearer = spread([_cpu(one) / _cpu(other) for one, other in zip(came[TWO], came[UNWRITTEN], strict=True)])
-    yield Row(
-        "CPU per record, a checkpoint a second",
-        f"{spread([_cpu(o) for o in came[TWO]]).text()} µs",
-        f"{UNWRITTEN}: {spread([_cpu(o) for o in came[UNWRITTEN]]).text()} µs",
+    lasted = spread([outcome.seconds for outcome in came[TWO]])
+    return Row(
+        f"CPU per record, a checkpoint a second, runs of {lasted.text('{:.0f}')} s",
+        f"{spread([_cpu(outcome) for outcome in came[TWO]]).text()} µs",
+        f"{UNWRITTEN}: {spread([_cpu(outcome) for outcome in came[UNWRITTEN]]).text()} µs",
         dearer.text() + " ×",
         "≤ 1.07 ×",
     )

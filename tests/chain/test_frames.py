@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import os
 import pickle
 import struct
@@ -28,13 +29,18 @@ from stagerunner.chain.links import Inbound
 from stagerunner.records import CodeFrame, Counts, Failure
 
 LIMIT = 10**6
-EXAMPLES = 2000
+EXAMPLES = 2_000
+FULL = 75_000
+"""Examples of each of the proofs."""
+
+proof = pytest.mark.reliability("frames")
 
 FIELDS = struct.Struct("<BHIQQIIII")
 """A header without its length: one draw of bytes is far quicker than nine of numbers."""
 
 headers = st.binary(min_size=FIELDS.size, max_size=FIELDS.size).map(lambda data: Header(*FIELDS.unpack(data)))
 payloads = st.binary(max_size=100) | st.sampled_from([65_480, 65_536, 65_537, 70_000]).map(lambda n: b"x" * n)
+lengths = st.integers(0, 200) | st.integers(LIMIT - 2, LIMIT + 2) | st.integers(0, 2**64 - 1)
 frames = st.lists(st.tuples(headers, payloads), max_size=3)
 
 
@@ -74,24 +80,37 @@ def patching():
         yield patch
 
 
-def proof(full: bool):
-    return settings(max_examples=EXAMPLES * (20 if full else 1), deadline=None, derandomize=True)
+@pytest.fixture
+def prove(full, proved):
+    """Hold a check against many examples, and state how many."""
+
+    def run(check, *strategies):
+        ran = itertools.count()
+
+        @settings(max_examples=FULL if full else EXAMPLES, deadline=None, derandomize=True)
+        @given(st.tuples(*strategies))
+        def counted(drawn):
+            next(ran)
+            check(*drawn)
+
+        counted()
+        proved(examples=next(ran))
+
+    return run
 
 
-def test_frames_come_back_however_the_bytes_are_cut(full, patching):
-    @proof(full)
-    @given(frames, st.lists(st.integers(1, 9000), max_size=20))
+@proof
+def test_frames_come_back_however_the_bytes_are_cut(prove, patching):
     def check(sent, sizes):
         got = read_all(bytes_of(sent), sizes, patching)
 
         assert [(f.header._replace(length=0), bytes(f.payload)) for f in got] == sent
 
-    check()
+    prove(check, frames, st.lists(st.integers(1, 9000), max_size=20))
 
 
-def test_what_is_cut_off_is_a_bad_frame_or_the_end(full, patching):
-    @proof(full)
-    @given(frames.filter(bool), st.data())
+@proof
+def test_what_is_cut_off_is_a_bad_frame_or_the_end(prove, patching):
     def check(sent, data):
         whole = bytes_of(sent)
         kept = data.draw(st.integers(0, len(whole) - 1))
@@ -102,39 +121,65 @@ def test_what_is_cut_off_is_a_bad_frame_or_the_end(full, patching):
         with pytest.raises(BadFrame, match="inside a frame"):
             read_all(whole[:kept], [], patching)
 
-    check()
+    prove(check, frames.filter(bool), st.data())
 
 
-def test_a_flipped_bit_in_a_header_is_a_bad_frame(full):
-    @proof(full)
-    @given(headers, st.integers(0, 8 * SIZE - 1))
+@proof
+def test_a_flipped_bit_in_a_header_is_a_bad_frame(prove):
     def check(header, bit):
         data = bytearray(pack_header(header))
         data[bit // 8] ^= 1 << bit % 8
         with pytest.raises(BadFrame):
             unpack_header(data, LIMIT)
 
-    check()
+    prove(check, headers, st.integers(0, 8 * SIZE - 1))
 
 
-def test_any_bytes_are_a_bad_frame(full, patching):
-    @proof(full)
-    @given(st.binary(min_size=1, max_size=400), st.lists(st.integers(1, 100), max_size=5))
+@proof
+def test_a_flipped_bit_anywhere_is_a_bad_frame_or_another_payload(prove, patching):
+    def check(sent, data):
+        whole = bytearray(bytes_of(sent))
+        bit = data.draw(st.integers(0, 8 * len(whole) - 1))
+        whole[bit // 8] ^= 1 << bit % 8
+        try:
+            got = read_all(bytes(whole), [], patching)
+        except BadFrame:
+            return
+        assert [f.header._replace(length=0) for f in got] == [header for header, _ in sent]
+        assert sum(bytes(f.payload) != payload for f, (_, payload) in zip(got, sent, strict=True)) == 1
+
+    prove(check, frames.filter(bool), st.data())
+
+
+@proof
+def test_a_forged_length_is_a_bad_frame(prove, patching):
+    def check(header, payload, length):
+        data = pack_header(header._replace(length=length)) + payload
+        if length == len(payload):
+            assert len(read_all(data, [], patching)) == 1
+            return
+        with pytest.raises(BadFrame):
+            read_all(data, [], patching)
+
+    prove(check, headers, payloads, lengths)
+
+
+@proof
+def test_any_bytes_are_a_bad_frame(prove, patching):
     def check(data, sizes):
         with pytest.raises(BadFrame):
             read_all(data, sizes, patching)
 
-    check()
+    prove(check, st.binary(min_size=1, max_size=400), st.lists(st.integers(1, 100), max_size=5))
 
 
-def test_any_bytes_as_a_payload_are_notes_or_a_bad_frame(full):
-    @proof(full)
-    @given(st.binary(max_size=200))
+@proof
+def test_any_bytes_as_a_payload_are_notes_or_a_bad_frame(prove):
     def check(data):
         with pytest.raises(BadFrame):
             unpack_payload(data)
 
-    check()
+    prove(check, st.binary(max_size=200))
 
 
 @pytest.mark.parametrize("length", [LIMIT + 1, 2**40, 2**64 - 1])

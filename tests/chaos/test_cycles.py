@@ -16,8 +16,9 @@ from support.project import Project
 from stagerunner.errors import StageFailed
 
 CYCLES = 50
+FULL = 10_000
 
-pytestmark = [needs_proc, pytest.mark.timeout(300)]
+pytestmark = [needs_proc, pytest.mark.reliability("start/run/stop cycles"), pytest.mark.timeout(300)]
 
 
 @pytest.fixture
@@ -65,17 +66,20 @@ def _to_a_file(project: Project, number: int) -> None:
 WAYS: tuple[Callable[[Project, int], None], ...] = (_whole, _left_early, _failing, _with_a_death, _to_a_file)
 
 
-def test_cycles_leave_nothing(project, full, tmp_path, monkeypatch):
+def test_cycles_leave_nothing(project, full, tmp_path, monkeypatch, proved):
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     environment = dict(os.environ)
 
+    cycles = FULL if full else CYCLES
+
     with nothing_left():
-        for number, way in enumerate(islice(cycle(WAYS), 10_000 if full else CYCLES)):
+        for number, way in enumerate(islice(cycle(WAYS), cycles)):
             way(project, number)
 
+    proved(cycles=cycles)
     assert shared() == []
     assert list(temporary.iterdir()) == []
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers

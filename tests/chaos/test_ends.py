@@ -26,7 +26,7 @@ from support.leaks import needs_proc
 from support.processes import asleep
 from support.waiting import wait_until
 
-pytestmark = [needs_proc, pytest.mark.timeout(120)]
+pytestmark = [needs_proc, pytest.mark.reliability("ends"), pytest.mark.timeout(120)]
 
 STOPPING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 

@@ -17,7 +17,7 @@ from chaos_support.points import Death, Plan, die_and_resume
 from chaos_support.running import Run, wrapped
 from chaos_support.scenario import named
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.reliability("bugs planted in real runs"), pytest.mark.timeout(300)]
 
 DEATHS = {
     "no_truncate": Death("accept", 9),
@@ -49,7 +49,7 @@ def test_there_is_a_death_for_every_bug():
     assert DEATHS.keys() == BUGS.keys()
 
 
-def test_every_planted_bug_is_found(folder):
+def test_every_planted_bug_is_found(folder, proved):
     def found(bug: str) -> str:
         case = _case(folder / bug, bug).write()
         with pytest.raises(AssertionError) as error:
@@ -58,6 +58,7 @@ def test_every_planted_bug_is_found(folder):
 
     errors, failures = in_parallel(BUGS, found)
 
+    proved(bugs_found=len(errors))
     assert not failures, f"not found: {failures}"
     assert all("output of" in text or "dead letters of" in text or "exit" in text for text in errors.values()), errors
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +43,15 @@ DEATHS = {
     "append": [*map(Death, SINK), Death("commit", 3)],
 }
 
-pytestmark = pytest.mark.timeout(300)
+CHAINS = 20
+"""Random chains that die at every point, with --full."""
+
+pytestmark = [pytest.mark.reliability("kill points"), pytest.mark.timeout(300)]
 
 
 def _case(folder: Path, config: str) -> Case:
-    """300 records, one of which kills every worker that takes it; the first worker of all dies before any record."""
-    records = [{"key": "a", "value": number, "deed": "kill" if number == 100 else ""} for number in range(300)]
+    """160 records, one of which kills every worker that takes it; the first worker of all dies before any record."""
+    records = [{"key": "a", "value": number, "deed": "kill" if number == 60 else ""} for number in range(160)]
     fragile = {"use": "fragile", "with": {"mark": str(folder / "fragile")}}
     deadly = {"use": "deadly", "with": {"harmless": False, "pause": 0.0005}, "on_error": "dead_letter"}
     chosen = CONFIGS[config]
@@ -63,7 +67,7 @@ def _plan(death: Death) -> Plan:
 CELLS = [(config, _plan(death)) for config in CONFIGS for death in DEATHS[config]]
 
 
-def test_every_point_of_every_config_is_hit_and_costs_nothing(folder):
+def test_every_point_of_every_config_is_hit_and_costs_nothing(folder, proved):
     def examine(cell: tuple[str, Plan]) -> bool:
         config, plan = cell
         case = _case(folder / f"{config}, {plan}", config).write()
@@ -71,11 +75,12 @@ def test_every_point_of_every_config_is_hit_and_costs_nothing(folder):
 
     hit, failures = in_parallel(CELLS, examine)
 
+    proved(points=len({plan.deaths[-1].point for (_, plan), died in hit.items() if died}), deaths=sum(hit.values()))
     assert not failures, report(failures, "pytest tests/chaos/test_points.py")
     assert not (missed := [f"{config}, {plan}" for (config, plan), died in hit.items() if not died]), missed
 
 
-def test_a_second_death_during_recovery_costs_nothing(folder):
+def test_a_second_death_during_recovery_costs_nothing(folder, proved):
     cells = [
         ("sqlite" if n % 2 else "state", Plan((Death("accept", 3), Death(point)))) for n, point in enumerate(SECOND)
     ]
@@ -87,16 +92,16 @@ def test_a_second_death_during_recovery_costs_nothing(folder):
 
     hit, failures = in_parallel(cells, examine)
 
+    proved(**_figures(hit.values()))
     assert not failures, report(failures, "pytest tests/chaos/test_points.py")
     assert [cell for cell, died in hit.items() if died != list(cell[1].deaths)] == []
 
 
 @pytest.mark.full
-def test_every_point_of_many_chains_with_a_second_death(folder, full):
-    if not full:
-        pytest.skip("the long form, with --full")
+def test_every_point_of_many_chains_with_a_second_death(folder, proved):
     deaths = [Death(point, time) for point in POINTS for time in (1, 4)]
-    cells = [(seed, Plan((first, second))) for seed in range(20) for first in deaths for second in map(Death, SECOND)]
+    twice = [Plan((first, second)) for first in deaths for second in map(Death, SECOND)]
+    cells = [(seed, plan) for seed in range(CHAINS) for plan in twice]
 
     def examine(cell: tuple[int, Plan]) -> list[Death]:
         seed, plan = cell
@@ -105,5 +110,11 @@ def test_every_point_of_many_chains_with_a_second_death(folder, full):
 
     hit, failures = in_parallel(cells, examine)
 
+    proved(configs=CHAINS, **_figures(hit.values()))
     assert not failures, report(failures, "pytest tests/chaos/test_points.py --full")
     assert {death.point for died in hit.values() for death in died} == set(POINTS)
+
+
+def _figures(hit: Iterable[list[Death]]) -> dict[str, int]:
+    died = list(hit)
+    return {"deaths": sum(map(len, died)), "second_deaths": sum(len(deaths) > 1 for deaths in died)}

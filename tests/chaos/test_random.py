@@ -32,7 +32,17 @@ SOMETIMES = (
 )
 """What all seeds together must have met: chaos that hits nothing proves nothing."""
 
-pytestmark = pytest.mark.timeout(900)
+FIGURES = {
+    "kills": ("killed: worker", "killed: keeper", "killed: parent", "killed during recovery"),
+    "stops": ("stopped: worker", "stopped: keeper", "stopped: parent"),
+    "restarts": ("restarts",),
+    "resumes": ("resumed",),
+    "convictions": ("convicted",),
+    "timeouts": ("timed out",),
+}
+"""What the table says of all seeds together."""
+
+pytestmark = [pytest.mark.reliability("random chaos"), pytest.mark.timeout(900)]
 
 
 def _seeds(full: bool) -> list[int]:
@@ -40,12 +50,13 @@ def _seeds(full: bool) -> list[int]:
     return [int(seed) for seed in chosen.split(",")] if chosen else list(range(20_000 if full else 100))
 
 
-def test_whatever_is_killed_and_stopped_the_output_is_exact(folder, full):
+def test_whatever_is_killed_and_stopped_the_output_is_exact(folder, full, proved):
     seeds = _seeds(full)
 
     hits, failures = in_parallel(seeds, lambda seed: Chaos.of(seed, folder).run())
 
     total = sum(hits.values(), Counter())
+    proved(seeds=len(hits), **{name: sum(total[what] for what in met) for name, met in FIGURES.items()})
     print("met:", dict(sorted(total.items())))
     assert not failures, report(failures, AGAIN)
     assert [what for what in SOMETIMES if not total[what]] == [] or len(seeds) < 100

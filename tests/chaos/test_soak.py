@@ -4,36 +4,59 @@ from __future__ import annotations
 
 import hashlib
 import json
-import signal
-from collections.abc import Callable, Iterator
+import os
+from collections import defaultdict
 from pathlib import Path
+from signal import SIGKILL
+from typing import NamedTuple
+from zlib import crc32
 
 import pytest
-from chaos_support.case import Case, environment
+from chaos_support.case import PARTS, Case
 from chaos_support.family import send
 from chaos_support.running import RESUME, Run, gone
 from support.leaks import needs_proc
 from support.processes import descriptors
 
+LINES = 100_000
+LINE = 1000
+"""Bytes of a line; a file of the input has LINES of them, and all files are one."""
+
 MEGABYTE = 10**6
-GROWTH = 24 * 2**20
-"""Bytes a process may grow between the beginning and the end of the input; a leak of the input would be far more."""
+SIZE = 1_000 * MEGABYTE
+FULL = 100_000 * MEGABYTE
 
 WINDOW = 8 * 2**20
+GROWTH = 24 * 2**20 + 2 * WINDOW
+"""Bytes a process may grow after it was first looked at; a leak of what passes through it would be far more."""
 
-pytestmark = [needs_proc, pytest.mark.timeout(600)]
+VICTIMS = ((0.2, "worker"), (0.4, "keeper"), (0.6, "parent"), (0.8, "worker"))
+
+pytestmark = [needs_proc, pytest.mark.reliability("soak"), pytest.mark.timeout(300)]
 
 
-def _input(path: Path, size: int) -> str:
-    """A file of lines; the digest of what is to come out."""
-    digest, line, number = hashlib.sha256(), "x" * 80, 0
-    with open(path, "w") as file:
-        while file.tell() < size:
-            block = "".join(f"{n} {line}\n" for n in range(number, number + 10_000))
-            file.write(block)
-            digest.update(block.upper().encode())
-            number += 10_000
-    return digest.hexdigest()
+class Expected(NamedTuple):
+    """Bytes of the output, and their digest."""
+
+    size: int
+    digest: str
+
+
+def _input(folder: Path, files: int) -> Expected:
+    """Files of lines, links to the first of them; what is to come out: every sixteenth line, number and checksum."""
+    lines = [b"%08d %s\n" % (number, b"x" * (LINE - 10)) for number in range(LINES)]
+    folder.mkdir(parents=True)
+    (folder / "0.txt").write_bytes(b"".join(lines))
+    for number in range(1, files):
+        os.link(folder / "0.txt", folder / f"{number}.txt")
+    whole, passed = b"".join(lines).replace(b"\n", b"").upper(), b"".join(lines[15::16]).upper()
+    digest, total = hashlib.sha256(), 0
+    for _ in range(files):
+        digest.update(passed)
+        total = crc32(whole, total)
+    last = b"%d %08x\n" % (files * LINES, total)
+    digest.update(last)
+    return Expected(files * len(passed) + len(last), digest.hexdigest())
 
 
 @pytest.fixture
@@ -42,70 +65,84 @@ def case(tmp_path: Path) -> Case:
     case.temporary.mkdir(parents=True)
     config = {
         "version": 1,
-        "source": str(case.folder / "in.txt"),
-        "stages": ["text.strip", {"use": "text.upper", "workers": 2}],
+        "plugins": [str(PARTS)],
+        "source": "in/*.txt",
+        "stages": ["text.strip", {"use": "text.upper", "workers": 2}, "summed"],
         "sink": {"use": "lines", "with": {"path": str(case.output)}},
         "run": {"window": WINDOW, "checkpoint": "100ms"},
     }
     case.config.write_text(json.dumps(config))
-    assert environment(case)
     return case
 
 
-def _killed_at(run: Run, victim: str) -> None:
-    keeper, workers = run.keeper, run.workers
-    pid = {"worker": workers[0] if workers else None, "keeper": keeper, "parent": run.pid}[victim]
-    assert pid is not None
-    send(pid, signal.SIGKILL)
+class Watch:
+    """One life of the command: how far it is, and how large its processes were on the way there."""
+
+    def __init__(self, run: Run, size: int) -> None:
+        self.run, self._size = run, size
+        self.memory: defaultdict[int, list[int]] = defaultdict(list)
+        self.descriptors: defaultdict[int, list[int]] = defaultdict(list)
+
+    def until(self, share: float) -> None:
+        """A look at every hundredth of the output, up to this share of it."""
+        while not self.run.over and (done := self._written() / self._size) < share:
+            self.run.wait_until(lambda: self._written() >= (done + 0.01) * self._size, "progress")
+            for pid in (self.run.pid, *self.run.workers):
+                self._look_at(pid)
+
+    def kill(self, victim: str) -> None:
+        pid = {"worker": self.run.workers[0], "keeper": self.run.keeper, "parent": self.run.pid}[victim]
+        assert pid is not None
+        assert send(pid, SIGKILL)
+
+    def _look_at(self, pid: int) -> None:
+        try:
+            resident = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+            self.descriptors[pid].append(len(descriptors(pid)))
+            self.memory[pid].append(resident * os.sysconf("SC_PAGESIZE"))
+        except OSError:
+            return  # it has ended
+
+    def _written(self) -> int:
+        output = self.run.case.output
+        found = [path for path in (output, output.with_name(f"{output.name}.partial")) if path.exists()]
+        return max((path.stat().st_size for path in found), default=0)
 
 
-def _written(case: Case) -> int:
-    partial = case.output.with_name(f"{case.output.name}.partial")
-    return max((path.stat().st_size for path in (case.output, partial) if path.exists()), default=0)
+def test_memory_and_descriptors_stay_flat(case, full, proved):
+    files = (FULL if full else SIZE) // (LINES * LINE)
+    expected = _input(case.folder / "in", files)
+    lives, victims = [], list(VICTIMS)
 
-
-def _watched(run: Run, done: Callable[[], bool]) -> Iterator[tuple[int, int]]:
-    """Memory and number of descriptors of the parent, until so much is written."""
-    while not run.wait_until(lambda: done(), "progress"):
-        return
-    yield _resident(run.pid), len(descriptors(run.pid))
-
-
-def _resident(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
-
-
-def test_memory_and_descriptors_stay_flat(case, full):
-    size = (1000 if full else 100) * MEGABYTE
-    digest = _input(case.folder / "in.txt", size)
-    victims = [(0.2, "worker"), (0.4, "keeper"), (0.6, "parent"), (0.8, "worker")]
-    seen: dict[int, list[tuple[int, int]]] = {}
-
-    def part(run: Run, until: float) -> None:
-        for step in range(4):
-            for figures in _watched(run, lambda: _written(case) >= (until - 0.04 * (3 - step)) * size):
-                seen.setdefault(run.pid, []).append(figures)
-
-    arguments: tuple[str, ...] = ()
-    while victims:
+    for arguments in ((), RESUME):
         with Run(case, *arguments) as run:
+            lives.append(watch := Watch(run, expected.size))
             while victims and not run.over:
                 share, victim = victims.pop(0)
-                part(run, share)
-                _killed_at(run, victim)
+                watch.until(share)
+                watch.kill(victim)
                 if victim == "parent":
                     run.wait()
-            if not run.over:
-                part(run, 0.97)
+            watch.until(0.99)
             code = run.wait()
         gone(case, 5)
-        arguments = RESUME
 
     assert code == 0, run.said
-    assert hashlib.sha256(case.output.read_bytes()).hexdigest() == digest
-    assert len(seen) == 2, "two lives of the parent were watched"
-    for figures in seen.values():
-        memory, numbers = [m for m, _ in figures], [n for _, n in figures]
-        assert max(memory) - memory[0] < GROWTH + 2 * WINDOW, f"memory of the parent: {memory}"
-        assert max(numbers) - min(numbers) <= 2, f"descriptors of the parent: {numbers}"
+    assert hashlib.sha256(case.output.read_bytes()).hexdigest() == expected.digest
     assert run.summary["restarts"] == 1
+    for life in lives:
+        grown = {pid: max(sizes) - sizes[0] for pid, sizes in life.memory.items()}
+        assert max(grown.values()) < GROWTH, f"memory of {life.run.pid} and its workers: {dict(life.memory)}"
+        numbers = {pid: max(numbers) - min(numbers) for pid, numbers in life.descriptors.items()}
+        assert max(numbers.values()) <= 2, f"descriptors of {life.run.pid} and its workers: {dict(life.descriptors)}"
+    megabytes = files * LINES * LINE // MEGABYTE
+    proved(megabytes=megabytes, kills=len(VICTIMS), looks=_looks(lives), KiB_grown_at_most=_growth(lives))
+
+
+def _looks(lives: list[Watch]) -> int:
+    return sum(len(sizes) for life in lives for sizes in life.memory.values())
+
+
+def _growth(lives: list[Watch]) -> int:
+    """KiB by which the process grew that grew most."""
+    return max(max(sizes) - sizes[0] for life in lives for sizes in life.memory.values()) // 1024

@@ -11,8 +11,10 @@ from chaos_support.parallel import in_parallel, report
 from chaos_support.scenario import case_of, named
 
 POINTS = 130
+CHAINS = 20
+"""Random chains whose every call is a point, with --full."""
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.reliability("parent killed at a system call"), pytest.mark.timeout(300)]
 
 CONFIGS = {
     "files": ("jsonl", []),
@@ -31,7 +33,7 @@ def _case(folder: Path, config: str) -> Case:
     return Case(folder, chain, records, sink, run)
 
 
-def test_a_death_at_any_call_costs_nothing(folder, strace):
+def test_a_death_at_any_call_costs_nothing(folder, strace, proved):
     cases = {config: _case(folder / config, config).write() for config in CONFIGS}
     points = [
         Point(config, call, number)
@@ -45,6 +47,7 @@ def test_a_death_at_any_call_costs_nothing(folder, strace):
 
     hit, failures = in_parallel(points, examine)
 
+    proved(points=len(hit), kills=sum(hit.values()))
     assert not failures, report(failures, "pytest tests/chaos/test_syscalls.py")
     assert len(points) == POINTS
     assert {point.call for point, reached in hit.items() if reached} == set(CALLS)
@@ -52,16 +55,13 @@ def test_a_death_at_any_call_costs_nothing(folder, strace):
 
 
 @pytest.mark.full
-def test_a_death_at_every_call_of_many_chains_costs_nothing(folder, strace, full):
-    if not full:
-        pytest.skip("the long form, with --full")
-
+def test_a_death_at_every_call_of_many_chains_costs_nothing(folder, strace, proved):
     def case_at(seed: int, name: str) -> Case:
         return case_of(seed, folder / name, resumable=True)
 
     points = [
         Point(str(seed), call, number)
-        for seed in range(20)
+        for seed in range(CHAINS)
         for call, numbers in traced(strace, case_at(seed, str(seed)).write()).items()
         for number in numbers
     ]
@@ -70,6 +70,7 @@ def test_a_death_at_every_call_of_many_chains_costs_nothing(folder, strace, full
         case = case_at(int(point.config), str(point)).write()
         return kill_at(strace, case, point, case.expected())
 
-    _, failures = in_parallel(points, examine)
+    hit, failures = in_parallel(points, examine)
 
+    proved(points=len(hit), configs=CHAINS, kills=sum(hit.values()))
     assert not failures, report(failures, "pytest tests/chaos/test_syscalls.py --full")

@@ -10,7 +10,9 @@ from typing import Any
 
 from chaos_support.case import Case
 
-CRASHING = Path(__file__).with_name("crashing.py")
+CRASHING, TRAPPED, TOUCHY = (
+    Path(__file__).with_name(name) for name in ("crashing.py", "crashing_source.py", "crashing_sink.py")
+)
 
 FAULTS = ("raise", "SystemExit", "os._exit(0)", "os._exit(1)", "SIGSEGV", "SIGKILL", "SIGSTOP", "loop")
 PLACES = ("import", "setup", "unpickle", "transform", "pickle", "flush", "snapshot", "close")
@@ -64,7 +66,9 @@ def case_of(cell: Cell, folder: Path) -> Case:
     records = [{"key": "a", "value": number, "deed": "poison" if number == POISON else ""} for number in range(40)]
     place = POSITIONS.index(cell.position)
     mark = str(folder / "mark") if cell.times == "once" and cell.fault not in RAISING else ""
-    chain = [_stage(number, cell.workers) for number in range(3)]
+    # The stage with the fault has that many workers, or the one behind it, where there can only be one.
+    wide = (place + (cell.place in STATE)) % 3
+    chain = [_stage(number, cell.workers if number == wide else 1) for number in range(3)]
     _put_fault(chain, cell, place, {"fault": cell.fault, "mark": mark, "harmless": False})
     keys = _ends(cell, folder, {"fault": cell.fault, "mark": mark, "harmless": False})
     return Case(folder, chain, records, "jsonl", _RUN, keys, CRASHING)
@@ -96,7 +100,9 @@ def _ends(cell: Cell, folder: Path, options: dict[str, Any]) -> dict[str, Any]:
     """A source or sink with the fault, where it is read by the first worker or written by the last."""
     if cell.place == "unpickle" and cell.position == "first":
         path = str(folder / "in.jsonl")
-        return {"source": {"use": "trapped", "with": {"path": path, **options}, "on_error": "dead_letter"}}
+        source = {"use": "trapped", "with": {"path": path, **options}, "on_error": "dead_letter"}
+        return {"source": source, "plugins": [str(CRASHING), str(TRAPPED)]}
     if cell.place == "pickle" and cell.position == "last":
-        return {"sink": {"use": "touchy", "with": {"path": "out/out.jsonl", **options}, "on_error": "dead_letter"}}
+        sink = {"use": "touchy", "with": {"path": "out/out.jsonl", **options}, "on_error": "dead_letter"}
+        return {"sink": sink, "plugins": [str(CRASHING), str(TOUCHY)]}
     return {}

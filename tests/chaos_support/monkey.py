@@ -12,7 +12,7 @@ from random import Random
 from chaos_support.case import Case
 from chaos_support.family import send
 from chaos_support.oracle import calm, done
-from chaos_support.running import RESUME, Run, gone, told
+from chaos_support.running import RESUME, Run, count, gone, told
 from chaos_support.scenario import case_of, forgets
 
 JITTER = 0.02
@@ -85,8 +85,8 @@ class Chaos:
 
     def _happens(self, run: Run, harm: Harm) -> bool:
         """Whether the run could still be harmed, and lives on."""
-        aim = len(told(self.case)) + harm.event
-        if run.wait_until(lambda: len(told(self.case)) >= aim, "progress") is None:
+        aim = count(self.case) + harm.event
+        if run.wait_until(lambda: count(self.case) >= aim, "progress") is None:
             return False
         time.sleep(harm.delay)
         if harm.victim == "parent" and not harm.stop and (forgets(self.case) or self._lives > MOST_LIVES):

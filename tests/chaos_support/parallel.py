@@ -15,11 +15,11 @@ WIDTH = max(2, (os.cpu_count() or 2) + 1)
 
 
 def in_parallel(
-    items: Iterable[Item], examine: Callable[[Item], Result]
+    items: Iterable[Item], examine: Callable[[Item], Result], width: int = WIDTH
 ) -> tuple[dict[Item, Result], dict[Item, BaseException]]:
-    """What `examine` gave for each item, and what it raised."""
+    """What `examine` gave for each item, and what it raised. width: how many at a time."""
     results, failures = {}, {}
-    with ThreadPoolExecutor(WIDTH) as pool:
+    with ThreadPoolExecutor(width) as pool:
         futures = {item: pool.submit(examine, item) for item in items}
         for item, future in futures.items():
             error = future.exception()

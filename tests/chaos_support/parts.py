@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from typing import Any
+from zlib import crc32
 
 from stagerunner import stage
 
@@ -111,6 +112,28 @@ class Numbered:
 
     def restore(self, data: int) -> None:
         self.count = data
+
+
+@stage
+class Summed:
+    """Lets every sixteenth line pass; gives number and checksum of all of them at the end."""
+
+    def __init__(self) -> None:
+        self.count = self.sum = 0
+
+    def process(self, line: str) -> str | None:
+        self.count += 1
+        self.sum = crc32(line.encode(), self.sum)
+        return None if self.count % 16 else line
+
+    def flush(self) -> Iterator[str]:
+        yield f"{self.count} {self.sum:08x}"
+
+    def snapshot(self) -> list[int]:
+        return [self.count, self.sum]
+
+    def restore(self, data: list[int]) -> None:
+        self.count, self.sum = data
 
 
 @stage

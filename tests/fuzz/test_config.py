@@ -130,8 +130,9 @@ def cut(text: bytearray, random: random.Random) -> tuple[int, int]:
     return start, min(len(text), start + random.choice((1, 2, 5, 20, 100)))
 
 
+@pytest.mark.reliability("any bytes as a config")
 @pytest.mark.timeout(300)
-def test_any_bytes_are_mistakes_with_a_place_and_never_an_exception(tmp_path):
+def test_any_bytes_are_mistakes_with_a_place_and_never_an_exception(tmp_path, proved):
     numbers = random.Random(2024)
     for _ in range(ROUNDS):
         text = mutated(numbers)
@@ -139,6 +140,7 @@ def test_any_bytes_are_mistakes_with_a_place_and_never_an_exception(tmp_path):
             assert mistake.mark.line >= 1, text
             assert mistake.mark.column >= 1, text
             assert mistake.message, text
+    proved(configs=ROUNDS)
 
 
 def test_the_seeds_themselves_are_right():

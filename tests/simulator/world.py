@@ -39,9 +39,10 @@ class World:
         self.expected: Expected = Reference(scenario).evaluate()
         self.moves = 0
         self.kills = 0
+        self.deaths = 0
         self.restarts = 0
         self.outcome = ""
-        self._lives = 0
+        self.lives = 0
         self._idle = False
         self._struck: Counter[tuple[int, ...]] = Counter()
         self._innocent: set[tuple[int, int]] = set()
@@ -49,7 +50,7 @@ class World:
     def run(self) -> None:
         while not self.outcome:
             self.outcome = self._live()
-            self._lives += 1
+            self.lives += 1
         self._judge()
 
     # A life
@@ -58,16 +59,16 @@ class World:
         """One life of the parent; how the run has ended in it, or ""."""
         self._struck.clear()
         self._innocent.clear()
-        what, count = self.scenario.crashes[self._lives] if self._lives < len(self.scenario.crashes) else ("", 0)
+        what, count = self.scenario.crashes[self.lives] if self.lives < len(self.scenario.crashes) else ("", 0)
         self.disk.fuse = count if what == "disk" else None
         try:
-            life = Life(self.scenario, self.disk, self, resumed=self._lives > 0)
+            life = Life(self.scenario, self.disk, self, resumed=self.lives > 0)
             return self._step_through(life, count if what == "step" else -1)
         except ParentKilled:
             return ""
 
     def _step_through(self, life: Life, steps: int) -> str:
-        drains = self.scenario.drains == self._lives
+        drains = self.scenario.drains == self.lives
         try:
             while not life.over:
                 moved = self._let_others_move(life.crew)
@@ -156,6 +157,7 @@ class World:
 
     def died(self, worker: Worker) -> None:
         """A worker has died, of itself or not."""
+        self.deaths += 1
         slot = worker.station.slot
         if slot.holding and slot.marked and slot.last - slot.first == 1:
             ordinal = slot.ordinal if slot.origin >= 0 else WHOLE

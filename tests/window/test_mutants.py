@@ -1,45 +1,42 @@
-"""Planted bugs: each breaks one rule of the protocol, and the simulator must notice every one of them."""
+"""Bugs planted in the protocol: the simulator must notice every one of them."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
-from typing import Any
-
 import pytest
-from simulator.crew import Crew
-from simulator.disk import SimJournal, SimSink, Wrong
-from simulator.stations import Station
+from simulator.disk import Wrong
+from simulator.mutants import MUTANTS
 from simulator.world import simulate
-
-from stagerunner.chain.frames import unpack_payload
-from stagerunner.chain.loop import Loop
-from stagerunner.chain.returns import Returns
-from stagerunner.delivery.delivery import Delivery
-from stagerunner.engines.session import Session
-from stagerunner.window import suspects
-from stagerunner.window.core import Window
-from stagerunner.window.kinds import BARRIER, END
-from stagerunner.window.splits import Verdict
-from stagerunner.window.suspects import Suspects
 
 SEEDS = 6000
 """A mutant has to be noticed within so many seeds."""
 
-Patch = pytest.MonkeyPatch
-Mutant = Callable[[Patch], None]
-MUTANTS: list[Mutant] = []
+NAMED = (
+    "EOF as END",
+    "journal before sink",
+    "no truncate",
+    "one strike",
+    "stale out-buffer",
+    "lost window head",
+    "no finishing state",
+    "resend from accepted in a chain with state",
+    "piece counted twice",
+    "dead letters committed at stage time",
+)
+"""The bugs that are made most easily, or cost most."""
+
+pytestmark = pytest.mark.reliability("mutants")
 
 
-def mutant(plant: Mutant) -> Mutant:
-    MUTANTS.append(plant)
-    return plant
+def test_every_named_bug_is_planted():
+    assert MUTANTS.keys() >= set(NAMED)
 
 
-@pytest.mark.parametrize("plant", MUTANTS, ids=lambda plant: plant.__name__)
-def test_the_simulator_notices(plant: Mutant, monkeypatch: Patch) -> None:
-    plant(monkeypatch)
+@pytest.mark.parametrize("name", MUTANTS)
+def test_the_simulator_notices(name, monkeypatch, proved):
+    MUTANTS[name](monkeypatch)
+
     assert any(objects(seed) for seed in range(SEEDS))
+    proved(mutants=1, named_mutants=int(name in NAMED))
 
 
 def objects(seed: int) -> bool:
@@ -48,238 +45,3 @@ def objects(seed: int) -> bool:
     except (Wrong, LookupError):
         return True
     return False
-
-
-# The end of a run
-
-
-@mutant
-def eof_is_taken_for_end(patch: Patch) -> None:
-    patch.setattr(Crew, "at_eof", lambda self: setattr(self, "ended", True))
-
-
-@mutant
-def finishing_is_not_written_down(patch: Patch) -> None:
-    mark, commit = SimJournal.mark, Session._commit
-    patch.setattr(SimJournal, "mark", lambda self, state: mark(self, state) if state == "done" else None)
-    patch.setattr(Session, "_commit", lambda self, *, finished=False: commit(self))
-
-
-@mutant
-def a_flush_is_lost_in_a_restart(patch: Patch) -> None:
-    resend = Window._resend
-
-    def without_flushes(self: Window, kept: Any, inspection: Any) -> None:
-        if kept.flush < 0 or self.epoch == 1:
-            resend(self, kept, inspection)
-
-    patch.setattr(Window, "_resend", without_flushes)
-
-
-# Commit and resume
-
-
-@mutant
-def the_journal_is_written_before_the_sink(patch: Patch) -> None:
-    commit = Delivery.commit
-
-    def journal_first(self: Delivery, row: dict[str, Any], journal: Any, *, power: bool = False) -> None:
-        journal.write(row | {"sink": self.taker.position(), "books": self.books.as_rows(), "failures": {}})
-        commit(self, row, journal, power=power)
-
-    patch.setattr(Delivery, "commit", journal_first)
-
-
-@mutant
-def the_sink_is_not_truncated_on_resume(patch: Patch) -> None:
-    patch.setattr(SimSink, "truncate", lambda self, position: None)
-
-
-@mutant
-def an_early_stop_is_forgotten_on_resume(patch: Patch) -> None:
-    row = Loop.row
-    patch.setattr(Loop, "row", lambda self: row(self) | {"stopped": None})
-
-
-@mutant
-def dead_letters_are_written_as_they_come(patch: Patch) -> None:
-    arrived = Loop._arrived
-
-    def at_once(self: Loop, frame: Any) -> None:
-        notes = unpack_payload(frame.payload)[0]
-        split = self.window.on_way[0].split
-        if notes.failures and split is not None:
-            self._delivery.failures(notes.failures, split, self.feeding.locate)
-        arrived(self, frame)
-
-    patch.setattr(Loop, "_arrived", at_once)
-
-
-# Restart
-
-
-@mutant
-def the_head_of_the_window_is_lost(patch: Patch) -> None:
-    restart = Window.restart
-
-    def beheaded(self: Window, inspections: Any = None) -> Any:
-        if self.kept:
-            self.kept.popleft()
-        return restart(self, inspections)
-
-    patch.setattr(Window, "restart", beheaded)
-
-
-@mutant
-def only_what_is_not_accepted_is_sent_again(patch: Patch) -> None:
-    """In a chain with state, what was accepted since the barrier must pass the stages once more."""
-
-    def the_rest(self: Window, kept: Any, inspection: Any) -> None:
-        if not kept.done:
-            self._send_cut(kept, kept.accepted, kept.end, [], Verdict.ACCEPT, inspection is not None)
-
-    patch.setattr(Window, "_resend", the_rest)
-
-
-@mutant
-def a_frame_of_the_old_epoch_arrives_in_the_new_one(patch: Patch) -> None:
-    start = Crew.start
-
-    def with_leftovers(self: Crew, epoch: int, snapshots: Any, *, careful: bool = False) -> None:
-        left = [link.pipe.here() for link in self._links]
-        start(self, epoch, snapshots, careful=careful)
-        for link, parcels in zip(self._links, left, strict=False):
-            for parcel in parcels:
-                assert parcel.frame is not None
-                parcel.frame = parcel.frame._replace(header=parcel.frame.header._replace(epoch=epoch))
-                link.pipe.put(parcel)
-            link.pipe.pump()
-
-    patch.setattr(Crew, "start", with_leftovers)
-
-
-@mutant
-def a_frame_is_counted_twice(patch: Patch) -> None:
-    arrived = Window._arrived
-
-    def forgetful(self: Window, sent: Any, kept: Any) -> bool:
-        finished = arrived(self, sent, kept)
-        kept.counted = 0
-        return finished
-
-    patch.setattr(Window, "_arrived", forgetful)
-
-
-@mutant
-def results_are_taken_twice(patch: Patch) -> None:
-    took = Window.took
-
-    def greedy(self: Window, *arguments: Any, **more: Any) -> Any:
-        self.on_way[0].verdict = Verdict.ACCEPT
-        return took(self, *arguments, **more)
-
-    patch.setattr(Window, "took", greedy)
-
-
-# Suspects
-
-
-@mutant
-def one_strike_is_enough(patch: Patch) -> None:
-    patch.setattr(suspects, "STRIKES", 1)
-
-
-@mutant
-def strikes_are_laid_to_the_source_record(patch: Patch) -> None:
-    died = Suspects._died_alone
-
-    class Coarse(dict[Any, int]):
-        def __setitem__(self, key: Any, strikes: int) -> None:
-            super().__setitem__((key[0], -1, key[2], -1), strikes)
-
-        def get(self, key: Any, default: Any = None) -> Any:
-            return super().get((key[0], -1, key[2], -1), default)
-
-    def coarse(self: Suspects, blame: Any) -> Any:
-        self._strikes = Coarse(self._strikes)
-        return died(self, blame)
-
-    patch.setattr(Suspects, "_died_alone", coarse)
-
-
-@mutant
-def convictions_are_lost_in_a_flush(patch: Patch) -> None:
-    flush = Station._flush
-
-    def pardoned(self: Station, parcel: Any) -> Any:
-        parcel.convicted = {}
-        return flush(self, parcel)
-
-    patch.setattr(Station, "_flush", pardoned)
-
-
-# Order, memory, early stop
-
-
-@mutant
-def the_window_never_refuses(patch: Patch) -> None:
-    patch.setattr(Window, "room", lambda self, records_per_frame=1: not self.stopped)
-
-
-@mutant
-def frames_are_taken_as_they_come(patch: Patch) -> None:
-    frames = Returns.frames
-
-    def any_turn(self: Returns, epoch: int) -> Any:
-        for here in self._here:
-            while here and here[0].header.kind != END:
-                header = here[0].header
-                self._sequence += not header.more
-                yield here.popleft()
-        yield from frames(self, epoch)
-
-    def wherever(self: Window, sequence: int) -> Any:
-        self.on_way = deque(sorted(self.on_way, key=lambda sent: (sent.sequence != sequence, sent.sequence)))
-        return self.on_way[0]
-
-    patch.setattr(Returns, "frames", any_turn)
-    patch.setattr(Window, "_expected", wherever)
-
-
-@mutant
-def what_follows_the_stop_in_its_split_is_taken(patch: Patch) -> None:
-    stop = Window._stop
-
-    def half_a_stop(self: Window, sent: Any, kept: Any, stage: int) -> None:
-        verdicts = [(other, other.verdict) for other in self.on_way]
-        stop(self, sent, kept, stage)
-        for other, verdict in verdicts:
-            other.verdict = verdict
-
-    patch.setattr(Window, "_stop", half_a_stop)
-
-
-@mutant
-def a_flush_behind_the_stop_is_dropped(patch: Patch) -> None:
-    stop = Window._stop
-    patch.setattr(Window, "_stop", lambda self, sent, kept, stage: stop(self, sent, kept, 99))
-
-
-@mutant
-def a_split_that_fails_the_run_is_done(patch: Patch) -> None:
-    took = Window.took
-    patch.setattr(Window, "took", lambda self, *given, fails, **more: took(self, *given, fails=False, **more))
-
-
-@mutant
-def barriers_pass_unsaved_splits(patch: Patch) -> None:
-    """A barrier lets go of what was sent after it, too."""
-
-    def hasty(self: Window, sequence: int) -> None:
-        assert self._expected(sequence).kind == BARRIER
-        self.on_way.popleft()
-        while self.kept:
-            self.position = self.kept.popleft().position
-        self._unforgotten = 0
-
-    patch.setattr(Window, "passed", hasty)

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import pytest
-from simulator.disk import Wrong
+from simulator.seeds import on_all_cores
 from simulator.world import simulate
 
-CHUNKS = 10
 SEEDS = 20_000
 FULL = 1_000_000
 
+pytestmark = pytest.mark.reliability("simulator")
 
-@pytest.mark.timeout(0)
-@pytest.mark.parametrize("chunk", range(CHUNKS))
-def test_every_seed_keeps_the_promises(chunk: int, full: bool) -> None:
-    each = (FULL if full else SEEDS) // CHUNKS
-    broken = {}
-    for seed in range(chunk * each, (chunk + 1) * each):
-        try:
-            simulate(seed)
-        except Wrong as objection:
-            broken[seed] = str(objection)
-    assert not broken
+
+@pytest.mark.timeout(300)
+def test_every_seed_keeps_the_promises(full, proved):
+    met = on_all_cores(range(FULL if full else SEEDS))
+
+    proved(**met.figures)
+    assert not met.broken
 
 
 def test_a_seed_is_the_same_run_every_time() -> None:
