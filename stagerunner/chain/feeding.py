@@ -6,11 +6,11 @@ import pickle
 from collections.abc import Callable
 from time import monotonic
 
-from stagerunner.chain.frames import Notes
+from stagerunner.chain.notes import Notes
 from stagerunner.chain.supply import Offer, SourceSplits, Supply
 from stagerunner.parts.source import Want
 from stagerunner.plan import Plan
-from stagerunner.records import SOURCE, Origin
+from stagerunner.records import Origin
 from stagerunner.window.core import Window
 from stagerunner.window.limiting import Limit
 from stagerunner.window.sizing import Sizing
@@ -121,9 +121,8 @@ class Feeding:
 
     # What is learnt
 
-    def counted(self, notes: Notes, kept: Kept) -> None:
-        """A frame's counts were taken."""
-        taken = next((entry.taken for entry in notes.counts if entry.stage == SOURCE), 0)
+    def counted(self, taken: int, notes: Notes, kept: Kept) -> None:
+        """A frame's counts were taken; `taken` is how many records the source gave for it."""
         self._limit.came(taken)
         if kept.flush < 0:
             self.sizing.learn(taken, kept.size, notes.slowest, notes.widest)

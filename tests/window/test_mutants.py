@@ -12,8 +12,8 @@ from simulator.disk import SimJournal, SimSink, Wrong
 from simulator.stations import Station
 from simulator.world import simulate
 
-from stagerunner.chain.frames import unpack_payload
 from stagerunner.chain.loop import Loop
+from stagerunner.chain.notes import unpack_payload
 from stagerunner.chain.returns import Returns
 from stagerunner.delivery.delivery import Delivery
 from stagerunner.engines.session import Session
