@@ -69,12 +69,14 @@ class Feeding:
     def feed(self) -> None:
         """Admit what fits; at the end of the source, the flushes."""
         until = monotonic() + SPELL
-        while self._has_room() and monotonic() < until and (offer := self._offer()) is not None:
+        while self._has_room() and (offer := self._offer()) is not None:
             last = self._limit.may_go(offer.most, alone=not self._window.on_way)
             if last is None:
                 self._pending = offer
                 break
             self._admit(offer, last)
+            if monotonic() >= until:
+                break
         if self._exhausted():
             self._flush_all()
             self.done = True

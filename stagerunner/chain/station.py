@@ -190,7 +190,7 @@ class Station:
 def _reading(hire: Hire) -> Reading | None:
     """What reads splits, in the first worker; without a source of its own it hands on the records it is given."""
     end = hire.source
-    if end is None:
+    if end is None or not hire.first:
         return None
     source = load(end.target)(**end.options) if end.target else Given()
     source.max_record = end.max_record

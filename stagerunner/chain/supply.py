@@ -80,11 +80,13 @@ class GivenRecords:
     def _gather(self, records: list[Any], wanted: int) -> bool:
         """Take records until there are as many as wanted, or `linger` is over; whether there are no more."""
         began, size = monotonic(), 1
-        while len(records) < wanted and monotonic() - began < self._linger:
+        while len(records) < wanted:
             goal = min(wanted, len(records) + size)
             records.extend(islice(self._iterator, goal - len(records)))
             if len(records) < goal:
                 return True
+            if monotonic() - began >= self._linger:
+                break
             size *= 4
         return False
 
