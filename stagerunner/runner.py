@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -134,37 +135,40 @@ class Results(Iterator[Any]):
         taker = self._session.taker
         assert isinstance(taker, CallerTaker)
         self._taker = taker
-        self._iterator = self._results()
+        self._iterator = chain.from_iterable(self._lists())
 
     def __iter__(self) -> Iterator[Any]:
-        return self._iterator  # a generator hands out records without a call of ours for each
+        return self._iterator  # hands out records without a call of ours for each
 
     def __next__(self) -> Any:
         return next(self._iterator)
 
-    def _results(self) -> Iterator[Any]:
+    def _lists(self) -> Iterator[list[Any]]:
         while not self._closed:
-            while self._taker.waiting:
-                yield from self._taker.waiting.popleft()
-            if not self._closed:
-                self._advance()
+            try:
+                found = self._advance()
+            except BaseException as error:
+                self._failed(error)
+                raise
+            yield found
 
-    def _advance(self) -> None:
-        """Go on until there are results, or it is over."""
+    def _advance(self) -> list[Any]:
+        """Go on until there are results, or it is over; then there are none."""
         session = self._session
-        try:
-            while not self._taker.waiting and not session.over:
-                session.step()
-            if not self._taker.waiting:
-                session.finish()
-                self.summary = session.summary(0)
-                self.close()
-        except BaseException as error:
-            self.summary = session.summary(getattr(error, "exit_code", 1))
-            if isinstance(error, StagerunnerError):
-                error.summary = self.summary
-            self.close()
-            raise
+        while not self._taker.waiting and not session.over:
+            session.step()
+        if self._taker.waiting:
+            return self._taker.records()
+        session.finish()
+        self.summary = session.summary(0)
+        self.close()
+        return []
+
+    def _failed(self, error: BaseException) -> None:
+        self.summary = self._session.summary(getattr(error, "exit_code", 1))
+        if isinstance(error, StagerunnerError):
+            error.summary = self.summary
+        self.close()
 
     def close(self) -> None:
         """End the run here, with every process of it. Also at the end of the iteration, and when it is collected."""

@@ -21,7 +21,7 @@ from stagerunner.chain.groups import Group, groups_of, hires, slots_of
 from stagerunner.chain.hire import Hire
 from stagerunner.chain.links import Inbound, Outbound
 from stagerunner.chain.memory import oom_kills
-from stagerunner.chain.meters import Page, create
+from stagerunner.chain.meters import BLOCK, CODEC, WAIT, WORK, Page, create
 from stagerunner.chain.printed import Lines, Printed
 from stagerunner.chain.processes import Ended, KeeperLink
 from stagerunner.chain.returns import Returns
@@ -289,7 +289,7 @@ class Crew:
     def _clock(self, hire: Hire, place: int) -> tuple[int, int, int, int, int, int]:
         words = self._page.slot(hire.slots[place]).words
         index = hire.works[place].index if hire.works else 0
-        return (index, words[4], words[5], words[6], words[7], 1)
+        return (index, words[WORK], words[CODEC], words[WAIT], words[BLOCK], 1)
 
     # The end of an epoch, and of everything
 

@@ -6,11 +6,11 @@ import pickle
 from collections.abc import Callable
 from time import monotonic
 
-from stagerunner.chain.frames import Notes
+from stagerunner.chain.notes import Notes
 from stagerunner.chain.supply import Offer, SourceSplits, Supply
 from stagerunner.parts.source import Want
 from stagerunner.plan import Plan
-from stagerunner.records import SOURCE, Origin
+from stagerunner.records import Origin
 from stagerunner.window.core import Window
 from stagerunner.window.limiting import Limit
 from stagerunner.window.sizing import Sizing
@@ -69,12 +69,14 @@ class Feeding:
     def feed(self) -> None:
         """Admit what fits; at the end of the source, the flushes."""
         until = monotonic() + SPELL
-        while self._has_room() and monotonic() < until and (offer := self._offer()) is not None:
+        while self._has_room() and (offer := self._offer()) is not None:
             last = self._limit.may_go(offer.most, alone=not self._window.on_way)
             if last is None:
                 self._pending = offer
                 break
             self._admit(offer, last)
+            if monotonic() >= until:
+                break
         if self._exhausted():
             self._flush_all()
             self.done = True
@@ -121,9 +123,8 @@ class Feeding:
 
     # What is learnt
 
-    def counted(self, notes: Notes, kept: Kept) -> None:
-        """A frame's counts were taken."""
-        taken = next((entry.taken for entry in notes.counts if entry.stage == SOURCE), 0)
+    def counted(self, taken: int, notes: Notes, kept: Kept) -> None:
+        """A frame's counts were taken; `taken` is how many records the source gave for it."""
         self._limit.came(taken)
         if kept.flush < 0:
             self.sizing.learn(taken, kept.size, notes.slowest, notes.widest)

@@ -13,8 +13,8 @@ from contextlib import suppress
 
 from stagerunner.chain.frames import SIZE, BadFrame, Frame, Header, pack_header, unpack_header
 
-ROOM = 65536
-"""Bytes asked for in one read; a frame of small records is sized to fit."""
+ROOM = 2 * 65536
+"""Bytes asked for in one read: twice a frame of small records, so that one is nearly always here whole."""
 
 CAPACITY = 2**20
 """Bytes a pipe should hold, where the system lets us say so (Linux; refused beyond a user's quota)."""
@@ -30,10 +30,14 @@ def widen(fd: int) -> None:
 
 
 class Inbound:
-    """The reading end of a link. `limit`: bytes a frame's payload may have."""
+    """The reading end of a link. `limit`: bytes a frame's payload may have.
 
-    def __init__(self, fd: int, limit: int) -> None:
+    passing: whoever reads is done with a frame before asking for the next, so its payload may lie where it was read.
+    """
+
+    def __init__(self, fd: int, limit: int, *, passing: bool = False) -> None:
         self.fd = fd
+        self._passing = passing
         self.ended = False
         self._limit = limit
         self._buffer = bytearray(ROOM + SIZE)
@@ -68,16 +72,17 @@ class Inbound:
             return None
         header = self._header
         assert header is not None
+        payload: bytearray | memoryview
         if self._large is not None:
             if self._filled < header.length:
                 return None
-            payload, self._large = self._large, None
+            payload, self._large = memoryview(self._large), None
         else:
             if self._end - self._start < header.length:
                 self._maybe_large(header.length)
                 return None
             stop = self._start + header.length
-            payload = self._buffer[self._start : stop]
+            payload = self._view[self._start : stop] if self._passing else self._buffer[self._start : stop]
             self._start = stop
         self._header = None
         return Frame(header, payload)
@@ -114,7 +119,11 @@ class Inbound:
 
 def write_all(fd: int, buffers: list[bytes | bytearray | memoryview]) -> None:
     """Write everything, waiting as long as it takes."""
+    written = os.writev(fd, buffers)
+    if written == sum(map(len, buffers)):
+        return  # nearly always: a pipe of CAPACITY bytes takes several frames
     views = [memoryview(buffer) for buffer in buffers if len(buffer)]
+    _advance(views, written)
     while views:
         _advance(views, os.writev(fd, views))
 
@@ -122,7 +131,7 @@ def write_all(fd: int, buffers: list[bytes | bytearray | memoryview]) -> None:
 def send(fd: int, header: Header, *payload: bytes | bytearray | memoryview) -> None:
     """Write one frame, waiting as long as it takes."""
     length = sum(len(part) for part in payload)
-    write_all(fd, [pack_header(header._replace(length=length)), *payload])
+    write_all(fd, [pack_header(header, length), *payload])
 
 
 class Outbound:
@@ -136,7 +145,7 @@ class Outbound:
     def put(self, header: Header, *payload: bytes | bytearray | memoryview) -> None:
         """Queue one frame, and write what can be written now."""
         length = sum(len(part) for part in payload)
-        for part in (pack_header(header._replace(length=length)), *payload):
+        for part in (pack_header(header, length), *payload):
             if len(part):
                 self._views.append(memoryview(part))
                 self.queued += len(part)

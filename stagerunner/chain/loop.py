@@ -13,7 +13,8 @@ from collections.abc import Callable
 from typing import Any
 
 from stagerunner.chain.feeding import Feeding
-from stagerunner.chain.frames import MARKED, BadFrame, Frame, Header, Notes, pack_notes, unpack_payload
+from stagerunner.chain.frames import MARKED, BadFrame, Frame, Header
+from stagerunner.chain.notes import Notes, pack_notes, unpack_payload
 from stagerunner.chain.supply import Supply
 from stagerunner.chain.transport import Ready, Transport, Trouble
 from stagerunner.chain.verdicts import blame_of
@@ -22,10 +23,11 @@ from stagerunner.errors import SetupFailed
 from stagerunner.events import WorkerFailed, WorkerReady
 from stagerunner.journal import freeze, frozen, thawed
 from stagerunner.plan import Plan, PlannedStage
+from stagerunner.records import SOURCE
 from stagerunner.seams import point
 from stagerunner.window.core import Window
 from stagerunner.window.kinds import BARRIER
-from stagerunner.window.splits import ProtocolFault, Sent, Verdict
+from stagerunner.window.splits import Kept, ProtocolFault, Sent, Verdict
 from stagerunner.window.suspects import Convicted, Inspection, Suspects
 
 TICK = 0.25
@@ -198,10 +200,8 @@ class Loop:
             point("deliver")
             if notes.failures:
                 self._delivery.failures(notes.failures, kept, self.feeding.locate)
-        if taken.verdict is not Verdict.DROP and taken.final:
-            self._delivery.counts(notes.counts)
-        if taken.final and (taken.verdict is not Verdict.DROP or self._unsaved):
-            self.feeding.counted(notes, kept)
+        if taken.final:
+            self._count(notes, kept, booked=taken.verdict is not Verdict.DROP)
         if taken.verdict is Verdict.ACCEPT and self._suspects.accepted(kept.number, finished=taken.finished):
             self.feeding.sizing.cap(max(1, (header.last - header.first) // 2))
         if taken.finished:
@@ -211,6 +211,14 @@ class Loop:
         elif self.commit_due and not self.window.stateful and self.window.at_edge:
             self.commit_due = False
             self._commit()
+
+    def _count(self, notes: Notes, kept: Kept, *, booked: bool) -> None:
+        """A frame's books, on its last piece. booked: they are new, and not of a part that is only worked on again."""
+        counts = notes.counts
+        if booked:
+            self._delivery.counts(counts)
+        if booked or self._unsaved:
+            self.feeding.counted(sum(entry.taken for entry in counts if entry.stage == SOURCE), notes, kept)
 
     # Checkpoints
 

@@ -16,8 +16,8 @@ from stagerunner.records import Batch
 WORDS = 16
 """Words per slot (128 bytes: two cache lines, so that no two writers share one)."""
 
-STATE, SEQUENCE, RECORD, SINCE, WORK, CODEC, WAIT, BLOCK = range(8)
-TAKEN, OUT, LEFT, SPLIT, ORIGIN, ORDINAL, FIRST, LAST = range(8, 16)
+STATE, SINCE, RECORD, SEQUENCE, SPLIT, FIRST, LAST, LEFT = range(8)
+WORK, CODEC, WAIT, BLOCK, TAKEN, OUT, ORIGIN, ORDINAL = range(8, 16)
 
 STARTING, WAITING, DECODING, WORKING, BLOCKED, SETTING_UP, FLUSHING, ENCODING, SNAPSHOT = range(9)
 
@@ -33,7 +33,10 @@ STATES = {
     SNAPSHOT: "taking a snapshot",
 }
 
-_CLOCKS = struct.Struct("=6q")
+# What changes together stands together and is stored by one call: a fifth of the time of one store per word.
+_STATE = struct.Struct("@2q")
+_HELD = struct.Struct("@7q")
+_CLOCKS = struct.Struct("@6q")
 
 
 def create(slots: int) -> int:
@@ -97,15 +100,20 @@ class Page:
 
 
 class Slot:
-    """One worker's words for one stage. Also what the evaluator calls around a record (evaluate.work.Slot)."""
+    """One worker's words for one stage. Also what the evaluator calls around a record (evaluate.work.Slot).
 
-    __slots__ = ("_at", "_map", "batch", "words")
+    Its clocks are counted here and stored once a frame: nobody else writes them.
+    """
+
+    __slots__ = ("_at", "_clocks", "_map", "batch", "block", "codec", "out", "taken", "wait", "words", "work")
 
     def __init__(self, words: memoryview, mapping: mmap.mmap, at: int) -> None:
         self.words = words
         self.batch: Batch | None = None
         self._map = mapping
         self._at = at
+        self._clocks = at + WORK * 8
+        self.work, self.codec, self.wait, self.block, self.taken, self.out = words[WORK : OUT + 1].tolist()
 
     def enter(self, record: int) -> None:
         """The record index is stored last, so that a kill in between leaves no half-told record."""
@@ -122,32 +130,25 @@ class Slot:
         self.words[RECORD] = 0
 
     def state(self, state: int) -> None:
-        self.words[SINCE] = monotonic_ns()
-        self.words[STATE] = state
+        _STATE.pack_into(self._map, self._at, state, monotonic_ns())
 
     def hold(self, state: int, sequence: int, split: int, first: int, last: int) -> None:
         """These source records of a split are in hand now, and what is being done with them."""
-        words = self.words
         self.batch = None
-        words[RECORD] = 0
-        words[SEQUENCE], words[SPLIT], words[FIRST], words[LAST] = sequence, split, first, last
-        self.state(state)
+        _HELD.pack_into(self._map, self._at, state, monotonic_ns(), 0, sequence, split, first, last)
 
     def begin(self, sequence: int, split: int, batch: Batch) -> None:
         """A batch is about to be worked on."""
-        self.hold(WORKING, sequence, split, batch.first, batch.last)
         self.batch = batch
+        _HELD.pack_into(self._map, self._at, WORKING, monotonic_ns(), 0, sequence, split, batch.first, batch.last)
 
-    def add(self, work: int, codec: int, wait: int, block: int, taken: int, out: int) -> None:
-        """Add a frame's nanoseconds and records: one store of six words instead of six."""
-        words = self.words
-        _CLOCKS.pack_into(
-            self._map,
-            self._at + WORK * 8,
-            words[WORK] + work,
-            words[CODEC] + codec,
-            words[WAIT] + wait,
-            words[BLOCK] + block,
-            words[TAKEN] + taken,
-            words[OUT] + out,
-        )
+    def store(self) -> None:
+        """Let everybody see the clocks (nanoseconds) and the counts of records."""
+        _CLOCKS.pack_into(self._map, self._clocks, self.work, self.codec, self.wait, self.block, self.taken, self.out)
+
+    def add(self, work: int, taken: int, out: int) -> None:
+        """Count what a call of the stage took, and let everybody see."""
+        self.work += work
+        self.taken += taken
+        self.out += out
+        self.store()

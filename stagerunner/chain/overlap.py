@@ -6,10 +6,11 @@ from collections import deque
 from collections.abc import Iterator
 from time import monotonic_ns as now
 
+from stagerunner.chain.encoding import Parts
 from stagerunner.chain.frames import Frame
 from stagerunner.chain.hire import Hire
 from stagerunner.chain.passage import Passage
-from stagerunner.chain.station import Parts, Station
+from stagerunner.chain.station import Station
 from stagerunner.evaluate.evaluator import AwaitingEvaluator
 from stagerunner.records import Batch, Counts
 
@@ -57,7 +58,7 @@ class Overlap:
             spent = now() - max(began, self._landed)
             self._landed = now()
             passage.work += spent
-            self._station.slots[0].add(spent, 0, 0, 0, taken, len(piece.records))
+            self._station.slots[0].add(spent, taken, len(piece.records))
             yield from self._station.emit(passage, self._wanted(passage, piece), more)
 
     def _wanted(self, passage: Passage, piece: Batch) -> list[Batch]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stagerunner.chain.frames import Header, Notes
+from stagerunner.chain.frames import Header
+from stagerunner.chain.notes import Notes
 from stagerunner.evaluate.work import Work
 from stagerunner.records import Batch, Counts, Failure
 from stagerunner.window.suspects import WHOLE
@@ -16,6 +17,9 @@ class Passage:
     def __init__(self, header: Header) -> None:
         self.header = header
         self.tally: list[Counts] = []
+        """The books of this station's stages, and what changes in those of the stages before."""
+        self.lines = b""
+        self.extras: list[tuple[int, dict[str, int]]] = []
         self.convicted: dict[tuple[int, int, int], tuple[str, str]] = {}
         self.cut: int | None = None
         """The place in the group up to which nothing more of this frame is worked on."""
@@ -27,18 +31,19 @@ class Passage:
 
     def take(self, notes: Notes) -> None:
         """What an inbound piece says about itself."""
-        self.tally.extend(notes.counts)
+        self.lines += notes.lines
+        self.extras += notes.extras
         self.convicted = notes.convicted
         self.stop = max(self.stop, notes.stop)
         self.slowest, self.widest = max(self.slowest, notes.slowest), max(self.widest, notes.widest)
 
     def harvest(self, place: int, index: int, piece: Batch) -> None:
         """Take a piece's counts, and notice whether it was cut here."""
-        self.tally.extend(piece.counts)
+        self.tally += piece.counts
         piece.counts = []
         if piece.stop and self.stop < 0:
             self.stop, self.stop_here, self.cut = index, True, place
-        elif any(failure.policy == "fail" for failure in piece.failures) and self.cut is None:
+        elif piece.failures and self.cut is None and any(failure.policy == "fail" for failure in piece.failures):
             self.cut = place
 
     def forgive(self, batch: Batch) -> None:

@@ -15,6 +15,7 @@ from itertools import islice
 from time import monotonic
 from typing import Any, NamedTuple, Protocol
 
+from stagerunner.chain.pickling import Pickling
 from stagerunner.chain.worker import describe
 from stagerunner.errors import RunFailed
 from stagerunner.parts.source import Want
@@ -61,6 +62,7 @@ class GivenRecords:
     def __init__(self, records: Iterable[Any], linger: float = 0.05) -> None:
         self._iterator = iter(records)
         self._linger = linger
+        self._pickled = Pickling()
         self._count = 0
         self.ended = False
         self.error: BaseException | None = None
@@ -78,17 +80,19 @@ class GivenRecords:
     def _gather(self, records: list[Any], wanted: int) -> bool:
         """Take records until there are as many as wanted, or `linger` is over; whether there are no more."""
         began, size = monotonic(), 1
-        while len(records) < wanted and monotonic() - began < self._linger:
+        while len(records) < wanted:
             goal = min(wanted, len(records) + size)
             records.extend(islice(self._iterator, goal - len(records)))
             if len(records) < goal:
                 return True
+            if monotonic() - began >= self._linger:
+                break
             size *= 4
         return False
 
     def _offer(self, records: list[Any]) -> Offer | None:
         try:
-            payload = pickle.dumps(records, 5)
+            payload = self._pickled(records)
         except Exception as error:
             self.error, self.ended = error, True
             return None

@@ -116,17 +116,25 @@ class _Keepless:
 
 
 class CallerTaker(_Keepless):
-    """The caller of the Python API: records wait here until they are asked for."""
+    """The caller of the Python API: frames wait here, pickled, until their records are asked for.
+
+    Unpickled only then, since records are cheapest to go through while they are new: 1,600 small ones fill a cache.
+    """
 
     def __init__(self) -> None:
-        self.waiting: deque[list[Any]] = deque()
+        self.waiting: deque[memoryview] = deque()
 
     def take(self, body: memoryview, records: int) -> None:
         if records:
-            try:
-                self.waiting.append(pickle.loads(body))
-            except Exception as error:
-                raise RunFailed(f"a result can't be unpickled here: {type(error).__name__}: {error}") from None
+            self.waiting.append(body)
+
+    def records(self) -> list[Any]:
+        """The records of the frame that has waited longest. Raises RunFailed if they can't be read here."""
+        try:
+            found: list[Any] = pickle.loads(self.waiting.popleft())
+        except Exception as error:
+            raise RunFailed(f"a result can't be unpickled here: {type(error).__name__}: {error}") from None
+        return found
 
     def full(self) -> bool:
         return len(self.waiting) > 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, repeat
 from typing import Any
 
@@ -25,9 +25,9 @@ class Passage:
         self.work = work
         self.batch = batch
         self.cursor = Cursor(batch.records)
-        self.sources = iter(self.span(0, len(batch.records)))
+        self._sources: Iterator[int] | None = None
         self._counted = counted
-        self._arrived = list(batch.failures)
+        self._arrived = batch.failures
         self._first = batch.first
         self._begun = 0
         self._cut: int | None = None
@@ -42,6 +42,13 @@ class Passage:
         self.extra = self.counts.extra
         self._failures: list[Failure] = []
         self._without: list[int] = []
+
+    @property
+    def sources(self) -> Iterator[int]:
+        """The origins of the incoming records, to be gone through once beside them."""
+        if self._sources is None:
+            self._sources = iter(self.span(0, len(self.batch.records)))
+        return self._sources
 
     def enough(self) -> None:
         self._satisfied = True
@@ -137,7 +144,10 @@ class Passage:
 
     def piece(self) -> Batch:
         """Everything since the last piece, as a batch."""
-        index, over = self.cursor.index, self.cursor.over
+        over = self.cursor.over
+        if over and not (self._begun or self._counted or self._without or self.halted):
+            return self._as_it_came()
+        index = self.cursor.index
         last = self._last(index, over)
         origins = self._kept(self._origins(index), last)
         batch = Batch(
@@ -154,6 +164,14 @@ class Passage:
             self._first = last
             self._open()
         return batch
+
+    def _as_it_came(self) -> Batch:
+        """The usual batch: each record gave one result."""
+        batch, counts = self.batch, self.counts
+        counts.taken = counts.out = len(self.results)
+        self.finished = True
+        books = [*batch.counts, counts]
+        return Batch(self.results, batch.first, batch.last, batch.origins, self._arrived, books, batch.stop)
 
     def _last(self, index: int, over: bool) -> int:
         if self._cut is not None:

@@ -1,8 +1,8 @@
 """How large the next frame should be: small first, then about 20 ms in the slowest worker, never beyond the caches.
 
-Figures from measurements on the real chain (docs/decisions.md): the rate is flat from 256 to 2000 small records a
-frame and falls beyond 64 KiB of them; file ranges gain up to 256 KiB; a frame should last 10 to 30 ms in the slowest
-stage, so that skew is absorbed by frames in hand and the end of a run idles nobody for long.
+Figures from measurements on the real chain (docs/decisions.md): a chain of three is quickest with 800 to 1,200 small
+records a frame, that is with about 40 KiB of them; file ranges gain up to 256 KiB; a frame should last 10 to 30 ms in
+the slowest stage, so that skew is absorbed by frames in hand and the end of a run idles nobody for long.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ FIRST = 16
 LONGEST = 20e6
 """Nanoseconds a frame should last in the slowest worker."""
 
-WIDEST = 65536
-"""Bytes a frame of small records should have between workers."""
+WIDEST = 40960
+"""Bytes a frame of small records should have between workers: its objects, ten times as large, then stay in a cache."""
 
 RANGE = 262144
 """Bytes of a file range at most."""

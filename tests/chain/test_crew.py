@@ -12,7 +12,8 @@ from support.leaks import needs_proc
 from support.waiting import wait_until
 
 from stagerunner.chain.crew import Crew
-from stagerunner.chain.frames import Header, Notes, pack_notes, unpack_payload
+from stagerunner.chain.frames import Header
+from stagerunner.chain.notes import Notes, pack_notes, unpack_payload
 from stagerunner.window.kinds import DATA
 
 pytestmark = needs_proc

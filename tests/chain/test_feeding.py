@@ -3,11 +3,10 @@ from __future__ import annotations
 import pytest
 
 from stagerunner.chain.feeding import Feeding
-from stagerunner.chain.frames import Notes
+from stagerunner.chain.notes import Notes
 from stagerunner.chain.supply import GivenRecords
 from stagerunner.config.model import Run
 from stagerunner.plan import Plan
-from stagerunner.records import SOURCE, Counts
 from stagerunner.window.core import Window
 
 
@@ -50,7 +49,7 @@ def test_a_limit_is_kept_to_the_record(feeding, sent):
     limited = feeding(range(100), limit=3)
     limited.feed()
     kept = sent[0].split
-    limited.counted(Notes(counts=[Counts(SOURCE, taken=2, out=2)]), kept)
+    limited.counted(2, Notes(), kept)
     limited.finished(kept)
     limited._window.took(0, 0, 0, 2, more=False)
     limited.feed()

@@ -11,6 +11,7 @@ from stagerunner.chain.meters import (
     LEFT,
     ORDINAL,
     ORIGIN,
+    OUT,
     RECORD,
     SPLIT,
     STATE,
@@ -49,7 +50,7 @@ def test_two_views_see_one_page(fd, page):
 
 
 def test_a_slot_has_a_name_for_each_of_its_words():
-    assert max(LAST, FIRST) == WORDS - 1
+    assert max(ORDINAL, LAST) == WORDS - 1
     assert set(STATES) == set(range(len(STATES)))
 
 
@@ -86,17 +87,29 @@ def test_during_a_flush_the_record_stands_for_itself(page):
 
 def test_clocks_and_counts_add_up(page):
     slot = page.slot(2)
-    slot.add(1, 2, 3, 4, 5, 6)
-    slot.add(10, 20, 30, 40, 50, 60)
+    slot.add(1, 2, 3)
+    slot.codec += 4
+    slot.wait += 5
+    slot.block += 6
+    slot.add(10, 20, 30)
 
-    assert list(slot.words[WORK : TAKEN + 2]) == [11, 22, 33, 44, 55, 66]
+    assert list(slot.words[WORK : OUT + 1]) == [11, 4, 5, 6, 22, 33]
+
+
+def test_who_opens_the_page_later_counts_on(page, fd):
+    page.slot(0).add(1, 2, 3)
+
+    later = Page(fd, 3).slot(0)
+    later.add(10, 20, 30)
+
+    assert list(later.words[WORK : OUT + 1]) == [11, 0, 0, 0, 22, 33]
 
 
 def test_a_new_epoch_keeps_clocks_and_forgets_the_rest(page):
     slot = page.slot(0)
     slot.begin(1, 1, Batch(["a"], 0, 1))
     slot.enter(0)
-    slot.add(1, 2, 3, 4, 5, 6)
+    slot.add(1, 5, 6)
     slot.words[LEFT] = 1
     page.stop = 5
 

@@ -7,8 +7,9 @@ import pickle
 import pytest
 from support.hiring import hired, work
 
-from stagerunner.chain.frames import Frame, Header, Notes, pack_notes, unpack_payload
+from stagerunner.chain.frames import Frame, Header
 from stagerunner.chain.meters import Page, create
+from stagerunner.chain.notes import Notes, pack_notes, unpack_payload
 from stagerunner.chain.overlap import Overlap, overlaps
 from stagerunner.chain.station import Station
 from stagerunner.window.kinds import DATA

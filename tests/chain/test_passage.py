@@ -5,7 +5,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stagerunner.chain.frames import Header, Notes
+from stagerunner.chain.frames import Header
+from stagerunner.chain.notes import Notes
 from stagerunner.chain.passage import Passage, cut
 from stagerunner.records import Batch, Counts, Failure, total
 from stagerunner.window.kinds import DATA
@@ -33,10 +34,14 @@ def test_a_batch_is_sliced_where_a_source_records_results_end(sizes, size):
 
 def test_a_passage_gathers_what_the_pieces_say():
     passage = Passage(Header(DATA, 0, 1, 0, first=5))
-    passage.take(Notes(counts=[Counts(0, taken=1)], slowest=7, widest=3))
-    passage.take(Notes(counts=[Counts(0, taken=2)], slowest=5, widest=4, stop=2))
+    one, two = Notes(slowest=7, widest=3), Notes(slowest=5, widest=4, stop=2)
+    one.book([Counts(0, taken=1)])
+    two.book([Counts(0, taken=2)])
 
-    assert total(passage.tally)[0].taken == 3
+    passage.take(one)
+    passage.take(two)
+
+    assert passage.lines == one.lines + two.lines
     assert (passage.slowest, passage.widest, passage.stop, passage.reached) == (7, 4, 2, 5)
 
 

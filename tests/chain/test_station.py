@@ -8,8 +8,9 @@ import pytest
 from support.hiring import hired, offered, work
 
 from stagerunner import enough
-from stagerunner.chain.frames import MARKED, MORE, Frame, Header, Notes, pack_notes, unpack_payload
-from stagerunner.chain.meters import Page, create
+from stagerunner.chain.frames import MARKED, MORE, Frame, Header
+from stagerunner.chain.meters import ORDINAL, ORIGIN, Page, create
+from stagerunner.chain.notes import Notes, pack_notes, unpack_payload
 from stagerunner.chain.station import PIECE, Station
 from stagerunner.evaluate.ends import End
 from stagerunner.records import SOURCE, TO_THE_END, total
@@ -270,7 +271,7 @@ def test_a_marked_frame_says_which_record_it_is_at(at):
     station = None
 
     def looking(record):
-        seen.append(list(station.page.slot(0).words[12:14]))
+        seen.append(list(station.page.slot(0).words[ORIGIN : ORDINAL + 1]))
         return record
 
     station = at(looking)

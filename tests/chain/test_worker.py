@@ -7,9 +7,10 @@ import threading
 import pytest
 from support.hiring import hired, offered
 
-from stagerunner.chain.frames import BadFrame, Frame, Header, Notes, pack_notes, unpack_payload
+from stagerunner.chain.frames import BadFrame, Frame, Header
 from stagerunner.chain.links import Inbound, send
 from stagerunner.chain.meters import LEFT, Page, create
+from stagerunner.chain.notes import Notes, pack_notes, unpack_payload
 from stagerunner.chain.worker import Left, Worker, call_hooks, describe, leave, read_lines, send_pieces
 from stagerunner.window.kinds import DATA, END, READY
 

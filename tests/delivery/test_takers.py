@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import pickle
 
+import pytest
+
 from stagerunner.delivery.takers import CallerTaker, SinkTaker, StdoutTaker
+from stagerunner.errors import RunFailed
 
 
 class Noting:
@@ -52,7 +55,15 @@ def test_the_caller_gets_records_and_is_full_at_two_lists():
     taker.take(memoryview(pickle.dumps([3])), 1)
 
     assert taker.full()
-    assert list(taker.waiting) == [[1, 2], [3]]
+    assert [taker.records(), taker.records()] == [[1, 2], [3]]
+
+
+def test_a_result_that_can_not_be_read_here_ends_the_run():
+    taker = CallerTaker()
+    taker.take(memoryview(b"no pickle"), 1)
+
+    with pytest.raises(RunFailed, match="can't be unpickled here"):
+        taker.records()
 
 
 def test_standard_output_is_full_beyond_a_mebibyte():

@@ -16,8 +16,9 @@ from simulator.scenario import Dice, Scenario
 from simulator.stations import Station, framed
 from simulator.workers import Witness, Worker
 
-from stagerunner.chain.frames import BadFrame, Frame, Header, Notes, pack_notes, unpack_payload
+from stagerunner.chain.frames import BadFrame, Frame, Header
 from stagerunner.chain.groups import pairs
+from stagerunner.chain.notes import Notes, pack_notes, unpack_payload
 from stagerunner.chain.returns import Returns
 from stagerunner.chain.transport import Ready, Trouble
 from stagerunner.window.kinds import BARRIER, END

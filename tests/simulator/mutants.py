@@ -11,8 +11,8 @@ from simulator.crew import Crew
 from simulator.disk import SimJournal, SimLetters, SimSink
 from simulator.stations import Station
 
-from stagerunner.chain.frames import unpack_payload
 from stagerunner.chain.loop import Loop
+from stagerunner.chain.notes import unpack_payload
 from stagerunner.chain.returns import Returns
 from stagerunner.delivery.books import Books
 from stagerunner.delivery.delivery import Delivery

@@ -14,7 +14,8 @@ from simulator.passages import Passage, Piece, Slot, Stop
 from simulator.pipes import Parcel
 from simulator.scenario import Scenario
 
-from stagerunner.chain.frames import MORE, STOP, Frame, Header, Notes, pack_notes
+from stagerunner.chain.frames import MORE, STOP, Frame, Header
+from stagerunner.chain.notes import Notes, pack_notes
 from stagerunner.records import SOURCE, Counts, Failure
 from stagerunner.window.kinds import BARRIER, DATA
 from stagerunner.window.suspects import WHOLE
@@ -237,7 +238,8 @@ class Station:
         parcel.failures, parcel.convicted, parcel.stop = piece.failures, passage.convicted, passage.stop
         parcel.counts = [] if header.more else list(passage.tally.values())
         if self._last:
-            notes = Notes(None, piece.failures, parcel.counts, stop=passage.stop)
+            notes = Notes(None, piece.failures, stop=passage.stop)
+            notes.book(parcel.counts)
             body = b"".join([b"%d\n" % value for _, value in piece.pairs])
             parcel.frame = framed(header, pack_notes(notes) + body)
         return parcel

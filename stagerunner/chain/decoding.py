@@ -1,0 +1,54 @@
+"""What comes into a station: the payload of a DATA frame becomes a batch of records."""
+
+from __future__ import annotations
+
+import pickle
+
+from stagerunner.chain.frames import Header
+from stagerunner.chain.hire import Hire
+from stagerunner.chain.meters import Page
+from stagerunner.chain.notes import Notes
+from stagerunner.chain.passage import Passage, condemn, sentence_on
+from stagerunner.evaluate.ends import Reading
+from stagerunner.records import Batch, Split
+
+
+class Decoder:
+    """The way into one worker. reading: what reads splits, in the first worker only."""
+
+    def __init__(self, hire: Hire, page: Page, reading: Reading | None) -> None:
+        self._works = hire.works
+        self._page = page
+        self._reading = reading
+
+    def batch(self, header: Header, notes: Notes, body: memoryview, passage: Passage) -> Batch:
+        """The records of a frame, or none if nothing of it is wanted. Raises what unpickling raises."""
+        beyond = self._beyond_stop(header.sequence)
+        sentence = sentence_on(notes, self._works, header.first) if notes.convicted else None
+        if self._reading is not None:
+            batch = self._read(self._reading, header, body, beyond=beyond)
+            passage.tally += batch.counts
+            batch.counts = []
+        elif sentence is None:
+            batch = Batch(pickle.loads(body), header.first, header.last, notes.origins, notes.failures)
+        else:
+            batch = Batch([None] * header.records, header.first, header.last, notes.origins, notes.failures)
+        if sentence is not None:
+            passage.tally.append(condemn(batch, self._works[0], *sentence))
+        if beyond:
+            passage.cut = 0
+            batch.records, batch.origins, batch.failures = [], [], []
+        return batch
+
+    def _read(self, reading: Reading, header: Header, body: memoryview, *, beyond: bool) -> Batch:
+        """Records of a split: read by the source, or as they came."""
+        if beyond:
+            return Batch([], header.first, header.first)
+        return reading.batch(Split(pickle.loads(body), 0), header.first, header.last)
+
+    def _beyond_stop(self, sequence: int) -> bool:
+        """Whether this frame lies behind the one in which a stage at or after ours said it needs no more."""
+        stop = self._page.stop
+        if stop < 0 or sequence <= stop:
+            return False
+        return not self._works or self._works[0].index <= self._page.stop_stage

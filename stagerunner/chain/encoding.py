@@ -1,0 +1,104 @@
+"""What leaves a station: a batch becomes a frame, with the books of its passage on the last piece."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from time import monotonic_ns as now
+from typing import Any
+
+from stagerunner.chain.frames import MORE, STOP, Header
+from stagerunner.chain.hire import Hire
+from stagerunner.chain.meters import ENCODING, Page
+from stagerunner.chain.notes import Notes, pack_notes
+from stagerunner.chain.passage import Passage
+from stagerunner.chain.pickling import Pickling
+from stagerunner.evaluate.ends import Writing
+from stagerunner.records import Batch, total
+from stagerunner.window.kinds import DATA
+
+PIECE = 2**20
+"""Bytes a frame should not outgrow on its way: more is sent in pieces."""
+
+NOTICEABLE = 4096
+"""Bytes from which on the size of a frame says what its records take."""
+
+Parts = tuple[Header, bytes, Any]
+"""A frame to send: its header (length not yet filled in), its notes, its body."""
+
+
+class Encoder:
+    """The way out of one worker: the sink's encoding in the last one, pickle in all others."""
+
+    def __init__(self, hire: Hire, page: Page, writing: Writing | None) -> None:
+        self._page = page
+        self._slot = page.slot(hire.slots[-1])
+        self._sink = writing is not None
+        self._writing = writing or _pickling(hire)
+        self._place = len(hire.works)
+        self._ends = hire.ends
+        self.ratio = 0.0
+        """Bytes that leave for each record; 0 while that isn't known."""
+
+    def frames(self, passage: Passage, pieces: Iterable[Batch], more: bool) -> Iterator[Parts]:
+        """Encode the pieces; the newest is held back, since only the last of a frame carries the counts."""
+        held: Batch | None = None
+        for piece in pieces:
+            if held is not None:
+                yield self._frame(passage, held, more=True)
+            held = piece
+        if held is None:
+            if more:
+                return
+            held = Batch([], passage.reached, passage.reached)
+        yield self._frame(passage, held, more=more)
+
+    def _frame(self, passage: Passage, piece: Batch, *, more: bool) -> Parts:
+        started = now()
+        before = passage.header
+        taken = len(piece.records)
+        self._slot.hold(ENCODING, before.sequence, before.split, piece.first, piece.last)
+        body = self._writing.body(piece)
+        passage.harvest(self._place, self._ends, piece)
+        passage.reached = piece.last
+        size = len(body)
+        if taken and size > NOTICEABLE:
+            self.ratio = size / taken
+        if not self._sink and size > passage.widest:
+            passage.widest = size
+        notes = Notes(piece.origins, piece.failures, passage.convicted, passage.stop, 0, passage.widest)
+        passage.codec += now() - started
+        flags = before.flags & ~(MORE | STOP) | (MORE if more else self._close(passage, notes))
+        header = Header(
+            DATA,
+            flags,
+            before.epoch,
+            before.sequence,
+            before.split,
+            piece.first,
+            piece.last,
+            passage.pieces,
+            len(piece.records),
+        )
+        passage.pieces += 1
+        return header, pack_notes(notes), body
+
+    def _close(self, passage: Passage, notes: Notes) -> int:
+        """The last piece: the books ride on it, and what stops the run is told. The flags for it."""
+        notes.lines, notes.extras = passage.lines, passage.extras
+        notes.book(total(passage.tally).values() if len(passage.tally) > 1 else passage.tally)
+        notes.slowest = max(passage.slowest, passage.work + passage.codec)
+        self._slot.codec += passage.codec
+        self._slot.store()
+        if passage.stop < 0:
+            return 0
+        if self._page.stop < 0 and passage.stop_here:
+            self._page.stop_stage = passage.stop
+            self._page.stop = passage.header.sequence
+        return STOP
+
+
+def _pickling(hire: Hire) -> Writing:
+    if not hire.works:
+        return Writing(Pickling(), -1, "fail", books=False)
+    work = hire.works[-1]
+    return Writing(Pickling(), work.index, work.on_error, books=False)

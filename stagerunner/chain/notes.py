@@ -1,0 +1,109 @@
+"""Notes: what a frame says about its records, in front of them.
+
+    stop 4 · place 4 · room 8 · slowest 8 · widest 8 · length of the lines 4 · length of the rest 4
+    lines: the books, 52 bytes for each stage passed · rest (pickle), left out while there is nothing to say
+    body
+
+Most frames have nothing to say but their books, and only the parent reads those: a worker hands on the lines of the
+stages before as bytes and puts its own behind them. (Pickled notes cost 8 µs more on each of the four hops.)
+"""
+
+from __future__ import annotations
+
+import pickle
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from stagerunner.chain.frames import BadFrame
+from stagerunner.records import Conviction, Counts, Failure
+
+HEAD = struct.Struct("<iiQQQII")
+LINE = struct.Struct("<i6q")
+
+
+@dataclass(slots=True)
+class Notes:
+    """What is said about the records of a frame.
+
+    origins, failures: as in a Batch. convicted: records not to be tried. stop: the stage that needs no more, or -1.
+    slowest: nanoseconds of the slowest worker so far. widest: bytes of the largest frame between workers so far.
+    lines, extras: the books of all stages passed, on the last piece of a frame only; see `book` and `counts`.
+    """
+
+    origins: list[int] | None = None
+    failures: list[Failure] = field(default_factory=list)
+    convicted: dict[Conviction, tuple[str, str]] = field(default_factory=dict)
+    stop: int = -1
+    slowest: int = 0
+    widest: int = 0
+    lines: bytes = b""
+    extras: list[tuple[int, dict[str, int]]] = field(default_factory=list)
+    place: int = -1
+    room: int = 0
+
+    def book(self, counts: Iterable[Counts]) -> None:
+        """Put these behind the lines there are."""
+        for c in counts:
+            self.lines += LINE.pack(c.stage, c.taken, c.created, c.out, c.filtered, c.skipped, c.dead)
+            if c.extra:
+                self.extras = [*self.extras, (c.stage, c.extra)]
+
+    @property
+    def counts(self) -> list[Counts]:
+        """The books, line by line; a stage may have several."""
+        return [Counts(*line) for line in LINE.iter_unpack(self.lines)] + [
+            Counts(stage, extra=extra) for stage, extra in self.extras
+        ]
+
+
+def pack_notes(notes: Notes) -> bytes:
+    """The notes as they stand before a frame's body."""
+    rest = b""
+    if notes.origins is not None or notes.failures or notes.convicted or notes.extras:
+        rest = pickle.dumps((notes.origins, [_flat(f) for f in notes.failures], notes.convicted, notes.extras), 5)
+    lines = notes.lines
+    head = HEAD.pack(notes.stop, notes.place, notes.room, notes.slowest, notes.widest, len(lines), len(rest))
+    return head + lines + rest
+
+
+def unpack_payload(payload: Any) -> tuple[Notes, memoryview]:
+    """A payload's notes and body. Raises BadFrame for anything that is none."""
+    view = memoryview(payload)
+    if len(view) < HEAD.size:
+        raise BadFrame("a payload without notes")
+    stop, place, room, slowest, widest, books, more = HEAD.unpack_from(view)
+    start = HEAD.size + books
+    end = start + more
+    if end > len(view) or books % LINE.size:
+        raise BadFrame("notes longer than their payload")
+    notes = Notes(None, [], {}, stop, slowest, widest, bytes(view[HEAD.size : start]), [], place, room)
+    if more:
+        _read_rest(notes, view[start:end])
+    return notes, view[end:]
+
+
+def _read_rest(notes: Notes, data: memoryview) -> None:
+    try:
+        notes.origins, failures, notes.convicted, notes.extras = pickle.loads(data)
+        notes.failures = [Failure(*failure) for failure in failures]
+    except Exception as error:
+        raise BadFrame(f"notes that can't be read ({type(error).__name__}: {error})") from None
+
+
+def _flat(failure: Failure) -> tuple[Any, ...]:
+    """A failure as a tuple; a record that can't be pickled, and read again, goes as its text."""
+    try:
+        pickle.loads(pickle.dumps(failure.record, 5))
+    except Exception:
+        failure = replace(failure, record=None, text=text_of(failure.record))
+    return tuple(getattr(failure, name) for name in Failure.__slots__)
+
+
+def text_of(value: Any, limit: int = 1000) -> str:
+    """A value's representation, cut to `limit` characters, whatever its `__repr__` does."""
+    try:
+        return repr(value)[:limit]
+    except BaseException:
+        return f"<unprintable {type(value).__name__}>"
