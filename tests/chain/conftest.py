@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.leaks import nothing_left
 from support.project import Project
+
+EXAMPLES = 2_000
+FULL = 75_000
+"""Examples of each proof by examples."""
 
 
 @pytest.fixture
@@ -18,3 +25,22 @@ def clean() -> Iterator[None]:
     """No test leaves a process, a descriptor or a thread behind."""
     with nothing_left():
         yield
+
+
+@pytest.fixture
+def prove(full, proved):
+    """Hold a check against many examples, and state how many."""
+
+    def run(check, *strategies):
+        ran = itertools.count()
+
+        @settings(max_examples=FULL if full else EXAMPLES, deadline=None, derandomize=True)
+        @given(st.tuples(*strategies))
+        def counted(drawn):
+            next(ran)
+            check(*drawn)
+
+        counted()
+        proved(examples=next(ran))
+
+    return run

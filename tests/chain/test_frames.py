@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import itertools
 import os
 import struct
 import tracemalloc
@@ -8,7 +7,6 @@ from contextlib import closing
 from zlib import crc32
 
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stagerunner.chain.frames import (
@@ -23,9 +21,6 @@ from stagerunner.chain.frames import (
 from stagerunner.chain.links import ROOM, Inbound
 
 LIMIT = 10**6
-EXAMPLES = 2_000
-FULL = 75_000
-"""Examples of each of the proofs."""
 
 proof = pytest.mark.reliability("frames")
 
@@ -72,25 +67,6 @@ def bytes_of(sent: list) -> bytes:
 def patching():
     with pytest.MonkeyPatch.context() as patch:
         yield patch
-
-
-@pytest.fixture
-def prove(full, proved):
-    """Hold a check against many examples, and state how many."""
-
-    def run(check, *strategies):
-        ran = itertools.count()
-
-        @settings(max_examples=FULL if full else EXAMPLES, deadline=None, derandomize=True)
-        @given(st.tuples(*strategies))
-        def counted(drawn):
-            next(ran)
-            check(*drawn)
-
-        counted()
-        proved(examples=next(ran))
-
-    return run
 
 
 @proof

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stagerunner.chain.frames import CONTROL, BadFrame
@@ -75,11 +74,7 @@ def test_a_rest_of_another_shape_is_a_bad_frame():
 
 
 @pytest.mark.reliability("frames")
-def test_any_bytes_as_a_payload_are_notes_or_a_bad_frame(full, proved):
-    examples = 75_000 if full else 2_000
-
-    @settings(max_examples=examples, deadline=None, derandomize=True)
-    @given(st.binary(max_size=200))
+def test_any_bytes_as_a_payload_are_notes_or_a_bad_frame(prove):
     def check(data):
         try:
             notes, body = unpack_payload(data)
@@ -87,8 +82,7 @@ def test_any_bytes_as_a_payload_are_notes_or_a_bad_frame(full, proved):
             return
         assert len(pack_notes(notes)) + len(body) <= len(data)
 
-    check()
-    proved(examples=examples)
+    prove(check, st.binary(max_size=200))
 
 
 def test_a_text_is_given_for_anything():

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from chaos_support.case import Case
-from chaos_support.parallel import in_parallel, report
+from chaos_support.parallel import WIDTH, in_parallel, report
 from chaos_support.points import Death, Plan, die_and_resume
 from chaos_support.scenario import case_of, named
 
@@ -73,7 +73,7 @@ def test_every_point_of_every_config_is_hit_and_costs_nothing(folder, proved):
         case = _case(folder / f"{config}, {plan}", config).write()
         return die_and_resume(case, plan, case.expected()) == list(plan.deaths)
 
-    hit, failures = in_parallel(CELLS, examine)
+    hit, failures = in_parallel(CELLS, examine, 2 * WIDTH)
 
     proved(points=len({plan.deaths[-1].point for (_, plan), died in hit.items() if died}), deaths=sum(hit.values()))
     assert not failures, report(failures, "pytest tests/chaos/test_points.py")
@@ -90,7 +90,7 @@ def test_a_second_death_during_recovery_costs_nothing(folder, proved):
         case = _case(folder / f"second, {config}, {plan}", config).write()
         return die_and_resume(case, plan, case.expected())
 
-    hit, failures = in_parallel(cells, examine)
+    hit, failures = in_parallel(cells, examine, 2 * WIDTH)
 
     proved(**_figures(hit.values()))
     assert not failures, report(failures, "pytest tests/chaos/test_points.py")

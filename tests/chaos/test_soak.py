@@ -128,7 +128,8 @@ def test_memory_and_descriptors_stay_flat(case, full, proved):
         gone(case, 5)
 
     assert code == 0, run.said
-    assert hashlib.sha256(case.output.read_bytes()).hexdigest() == expected.digest
+    with open(case.output, "rb") as output:
+        assert hashlib.file_digest(output, "sha256").hexdigest() == expected.digest
     assert run.summary["restarts"] == 1
     for life in lives:
         grown = {pid: max(sizes) - sizes[0] for pid, sizes in life.memory.items()}

@@ -56,7 +56,7 @@ class Chaos:
     def of(cls, seed: int, folder: Path) -> Chaos:
         draw = Random(f"harm {seed}")
         case = case_of(seed, folder / f"seed {seed}")
-        return cls(seed, case, [_harm(draw) for _ in range(draw.choice([0, 1, 2, 2, 3, 4]))])
+        return cls(seed, case, [_harm(draw) for _ in range(draw.choice([1, 3, 4, 5, 6, 6]))])
 
     def run(self) -> Counter[str]:
         """Through all harm to the end, and hold it to the oracle."""
@@ -146,7 +146,7 @@ class Chaos:
 
 def _harm(draw: Random) -> Harm:
     return Harm(
-        event=draw.choice([1, 5, 20, 50, 100]),
+        event=draw.choice([1, 3, 10, 30, 60]),
         delay=draw.random() * JITTER,
         victim=draw.choice(VICTIMS),
         stop=draw.random() * PAUSE if draw.random() < 0.2 else 0.0,
