@@ -18,6 +18,8 @@ class Hire:
     the order of the descriptors handed over with this. upstream, downstream: how many workers there are on each side.
     source: what to read splits with (first group only). sink: what to encode with
     (last group only; None: records go back as they are). ends: the number of stages, the sink's index.
+    owner: whose slots of the memory lane it writes to: the number of its group, from 1. owners: how many there are, the
+    parent with them; 0 where there is no lane.
     slots: the numbers of its meter slots, one per stage, at least one. slot_count: how many the page has.
     snapshots: stage → what `restore` is given. limit: bytes of the largest frame. start_timeout: seconds for setup.
     max_memory: bytes a worker may hold.
@@ -36,6 +38,8 @@ class Hire:
     slots: tuple[int, ...]
     slot_count: int
     ends: int
+    owner: int = 1
+    owners: int = 0
     first: bool = False
     last: bool = False
     source: End | None = None

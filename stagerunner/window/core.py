@@ -95,10 +95,11 @@ class Window:
         """Whether a barrier would let go of anything, and none is on its way."""
         return bool(self.kept) and not any(sent.kind == BARRIER for sent in self.on_way)
 
-    def admit(self, payload: bytes, size: int, position: Any = None, last: int = TO_THE_END) -> list[Sent]:
+    def admit(self, payload: Any, size: int, position: Any = None, last: int = TO_THE_END) -> list[Sent]:
         """Take in a split of the source and say what to send. `last`: no more source records than that."""
         number, self._numbers = self._numbers, self._numbers + 1
-        return self._keep(Kept(number, payload, max(size, len(payload)), position, end=last))
+        least = len(payload) if isinstance(payload, bytes) else 0
+        return self._keep(Kept(number, payload, max(size, least), position, end=last))
 
     def flush(self, stage: int, payload: bytes) -> list[Sent]:
         """What makes `stage` give what it has left; a split of its own."""
