@@ -33,6 +33,9 @@ from stagerunner.chain.wiring import Wiring, wire
 from stagerunner.plan import Plan
 from stagerunner.window.kinds import END, READY
 
+GLANCE = 0.05
+"""Seconds between two looks at the deadlines: with a look at every frame, one would cost a sixth of the other."""
+
 PATIENCE = 0.5
 """Seconds to wait, after a link broke, for the keeper to say who died of what."""
 
@@ -78,12 +81,17 @@ class Crew:
         self._overstayed: list[str] = []
         self._stacks_shown = False
         self._looked = self._counted = 0
+        self._glance = 0.0
         self.lane: Lane | None = None
         self.ready: Ready | None = None
         self.ended = False
         self.trouble: Trouble | None = None
 
     # An epoch begins
+
+    def prepare(self) -> None:
+        """Have a keeper begin; it takes its time, which the parent can use for other things."""
+        self._new_keeper()
 
     def start(self, epoch: int, snapshots: dict[int, Any], *, careful: bool = False) -> None:
         self._drop_epoch()
@@ -255,6 +263,9 @@ class Crew:
             if len(self._deaths) >= len(self._hires) or monotonic() >= self._broken[0]:
                 self.trouble = self._named(blame(self._deaths, self._hires, self._page, self._broken[1]))
             return
+        if monotonic() < self._glance:
+            return
+        self._glance = monotonic() + GLANCE
         assert self._keeper is not None
         if self._late is None:
             pids = self._keeper.pids

@@ -75,8 +75,18 @@ class Encoder:
             passage.widest = size
         if cargo.heavy > passage.heavy:
             passage.heavy = cargo.heavy
-        notes = Notes(piece.origins, piece.failures, passage.convicted, passage.stop, 0, passage.widest)
-        notes.place, notes.room, notes.laden, notes.heavy = passage.place, passage.room, cargo.laden, passage.heavy
+        notes = Notes(
+            piece.origins,
+            piece.failures,
+            passage.convicted,
+            passage.stop,
+            0,
+            passage.widest,
+            place=passage.place,
+            room=passage.room,
+            laden=cargo.laden,
+            heavy=passage.heavy,
+        )
         records = len(piece.records)
         piece.records = []
         passage.codec += now() - started

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from stagerunner.evaluate.ends import End
 from stagerunner.evaluate.work import Work
+from stagerunner.records import NOTHING
 
 
-@dataclass(frozen=True, slots=True)
-class Hire:
+class Hire(NamedTuple):
     """One worker's whole instructions.
 
     number, width: which worker of its group it is, and how many there are; names: what it is called in messages.
@@ -45,10 +44,10 @@ class Hire:
     source: End | None = None
     sink: End | None = None
     env: tuple[tuple[str, str], ...] = ()
-    files: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = NOTHING
     started_hooks: tuple[str, ...] = ()
     stopping_hooks: tuple[str, ...] = ()
-    snapshots: dict[int, Any] = field(default_factory=dict)
+    snapshots: dict[int, Any] = NOTHING
     limit: int = 2**31
     start_timeout: float = 60.0
     max_memory: int | None = None

@@ -113,9 +113,9 @@ class Keeper:
                 signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGPIPE, signal.SIG_IGN)
             *rest, meters, output = descriptors
-            links, lane = (rest[:-1], rest[-1]) if hire.owners else (rest, None)
             self._take_over(output)
             self._close_others({*rest, meters})
+            links, lane = (rest[:-1], rest[-1]) if hire.owners else (rest, None)
             faulthandler.enable(2)
             faulthandler.register(signal.SIGUSR1, 2, chain=False)
             gc.freeze()

@@ -13,19 +13,17 @@ from __future__ import annotations
 import pickle
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stagerunner.chain.frames import BadFrame
 from stagerunner.chain.lane import Ref
-from stagerunner.records import Conviction, Counts, Failure
+from stagerunner.records import Conviction, Counts, Failure, Plain
 
 HEAD = struct.Struct("<iiQQQQII")
 LINE = struct.Struct("<i6q")
 
 
-@dataclass(slots=True)
-class Notes:
+class Notes(Plain):
     """What is said about the records of a frame.
 
     origins, failures: as in a Batch. convicted: records not to be tried. stop: the stage that needs no more, or -1.
@@ -36,19 +34,45 @@ class Notes:
     held: (group, worker) → places of which that worker's stages still hold buffers, if it has news of that.
     """
 
-    origins: list[int] | None = None
-    failures: list[Failure] = field(default_factory=list)
-    convicted: dict[Conviction, tuple[str, str]] = field(default_factory=dict)
-    stop: int = -1
-    slowest: int = 0
-    widest: int = 0
-    lines: bytes = b""
-    extras: list[tuple[int, dict[str, int]]] = field(default_factory=list)
-    place: int = -1
-    room: int = 0
-    laden: list[Ref] | None = None
-    heavy: int = 0
-    held: dict[tuple[int, int], tuple[int, ...]] = field(default_factory=dict)
+    __slots__ = (
+        "convicted",
+        "extras",
+        "failures",
+        "heavy",
+        "held",
+        "laden",
+        "lines",
+        "origins",
+        "place",
+        "room",
+        "slowest",
+        "stop",
+        "widest",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        origins: list[int] | None = None,
+        failures: list[Failure] | None = None,
+        convicted: dict[Conviction, tuple[str, str]] | None = None,
+        stop: int = -1,
+        slowest: int = 0,
+        widest: int = 0,
+        *,
+        place: int = -1,
+        room: int = 0,
+        laden: list[Ref] | None = None,
+        heavy: int = 0,
+        held: dict[tuple[int, int], tuple[int, ...]] | None = None,
+    ) -> None:
+        self.origins = origins
+        self.failures: list[Failure] = [] if failures is None else failures
+        self.convicted: dict[Conviction, tuple[str, str]] = {} if convicted is None else convicted
+        self.stop, self.slowest, self.widest = stop, slowest, widest
+        self.lines = b""
+        self.extras: list[tuple[int, dict[str, int]]] = []
+        self.place, self.room, self.laden, self.heavy = place, room, laden, heavy
+        self.held: dict[tuple[int, int], tuple[int, ...]] = {} if held is None else held
 
     def book(self, counts: Iterable[Counts]) -> None:
         """Put these behind the lines there are."""
@@ -87,8 +111,8 @@ def unpack_payload(payload: Any) -> tuple[Notes, memoryview]:
     end = start + more
     if end > len(view) or books % LINE.size:
         raise BadFrame("notes longer than their payload")
-    lines = bytes(view[HEAD.size : start])
-    notes = Notes(None, [], {}, stop, slowest, widest, lines, [], place, room, None, heavy)
+    notes = Notes(None, None, None, stop, slowest, widest, place=place, room=room, heavy=heavy)
+    notes.lines = bytes(view[HEAD.size : start])
     if more:
         _read_rest(notes, view[start:end])
     return notes, view[end:]
@@ -108,8 +132,8 @@ def _flat(failure: Failure) -> tuple[Any, ...]:
     try:
         pickle.loads(pickle.dumps(failure.record, 5))
     except Exception:
-        failure = replace(failure, record=None, text=text_of(failure.record))
-    return tuple(getattr(failure, name) for name in Failure.__slots__)
+        failure = failure._replace(record=None, text=text_of(failure.record))
+    return tuple(failure)
 
 
 def text_of(value: Any, limit: int = 1000) -> str:

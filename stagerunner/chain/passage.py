@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from stagerunner.chain.frames import Header
 from stagerunner.chain.notes import Notes
 from stagerunner.evaluate.work import Work
-from stagerunner.records import Batch, Counts, Failure
-from stagerunner.window.suspects import WHOLE
+from stagerunner.records import WHOLE, Batch, Counts, Failure
 
 
 class Passage:

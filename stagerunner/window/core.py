@@ -19,10 +19,10 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from stagerunner.records import TO_THE_END, Conviction
+from stagerunner.records import TO_THE_END, WHOLE, Conviction
 from stagerunner.window.kinds import BARRIER, DATA, FLUSH
 from stagerunner.window.splits import Kept, ProtocolFault, Sent, Taken, Verdict
-from stagerunner.window.suspects import WHOLE, Inspection
+from stagerunner.window.suspects import Inspection
 
 FLUSHES = 2**48
 """Number of the first stage's flush, as a split: the same in every reading of the source, and behind all of it."""

@@ -13,9 +13,8 @@ from stagerunner.chain.meters import Page, create
 from stagerunner.chain.notes import Notes
 from stagerunner.chain.passage import Passage
 from stagerunner.evaluate.ends import Given, Reading
-from stagerunner.records import SOURCE, Counts
+from stagerunner.records import SOURCE, WHOLE, Counts
 from stagerunner.window.kinds import DATA
-from stagerunner.window.suspects import WHOLE
 
 
 def same(record):
