@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         WorkerDied,
     )
     from stagerunner.evaluate.ambient import count, enough
+    from stagerunner.evaluate.arrays import empty
     from stagerunner.events import Summary
     from stagerunner.parts.base import part
     from stagerunner.parts.hooks import hookimpl
@@ -40,6 +41,7 @@ _HOMES = {
     "WorkerDied": "errors",
     "count": "evaluate.ambient",
     "enough": "evaluate.ambient",
+    "empty": "evaluate.arrays",
     "Summary": "events",
     "part": "parts.base",
     "hookimpl": "parts.hooks",
@@ -73,6 +75,7 @@ __all__ = [
     "WorkerDied",
     "__version__",
     "count",
+    "empty",
     "enough",
     "hookimpl",
     "load",

@@ -6,7 +6,6 @@ Everything here crosses process borders, so everything here is plain data.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 TO_THE_END = 2**32 - 1
@@ -15,8 +14,14 @@ TO_THE_END = 2**32 - 1
 SOURCE = -1
 """The stage index under which the source's own failures and counts are booked; the sink's is the number of stages."""
 
+NOTHING: dict[Any, Any] = {}
+"""The default of named tuples' dictionaries; nobody writes to those."""
+
 Conviction: TypeAlias = tuple[int, int, int]
 """(stage, source record, ordinal of that record there): a record that is not to be tried again."""
+
+WHOLE = -1
+"""As the ordinal of a conviction: all that has become of the source record."""
 
 
 class Split(NamedTuple):
@@ -66,8 +71,7 @@ class CodeFrame(NamedTuple):
     function: str
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """A record that could not be processed, as text and plain data; an exception object never travels.
 
     stage: index of the stage (SOURCE for the source, the number of stages for the sink).
@@ -88,18 +92,40 @@ class Failure:
     text: str = ""
 
 
-@dataclass(slots=True)
-class Counts:
+class Plain:
+    """Named fields that can be written, compared and read. As dataclasses they would double what a worker imports."""
+
+    __slots__: tuple[str, ...] = ()
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and all(getattr(self, n) == getattr(other, n) for n in self.__slots__)
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__)
+        return f"{type(self).__name__}({fields})"
+
+
+class Counts(Plain):
     """The books of one stage: in + created = out + filtered + skipped + dead. `extra` holds a stage's own counters."""
 
-    stage: int
-    taken: int = 0
-    created: int = 0
-    out: int = 0
-    filtered: int = 0
-    skipped: int = 0
-    dead: int = 0
-    extra: dict[str, int] = field(default_factory=dict)
+    __slots__ = ("created", "dead", "extra", "filtered", "out", "skipped", "stage", "taken")
+
+    def __init__(
+        self,
+        stage: int,
+        taken: int = 0,
+        created: int = 0,
+        out: int = 0,
+        filtered: int = 0,
+        skipped: int = 0,
+        dead: int = 0,
+        extra: dict[str, int] | None = None,
+    ) -> None:
+        self.stage = stage
+        self.taken, self.created, self.out = taken, created, out
+        self.filtered, self.skipped, self.dead = filtered, skipped, dead
+        self.extra: dict[str, int] = {} if extra is None else extra
 
     def add(self, other: Counts) -> None:
         self.taken += other.taken
@@ -116,8 +142,7 @@ class Counts:
         return self.taken + self.created == self.out + self.filtered + self.skipped + self.dead
 
 
-@dataclass(slots=True)
-class Batch:
+class Batch(Plain):
     """The records of one frame, or of a piece of one, between two stages.
 
     first, last: the source records of the split it stands for, first ≤ i < last; whatever has become of them.
@@ -126,13 +151,24 @@ class Batch:
     stop: the stage that needs no more has spoken in this frame; nothing after `last` is wanted.
     """
 
-    records: list[Any]
-    first: int = 0
-    last: int = 0
-    origins: list[int] | None = None
-    failures: list[Failure] = field(default_factory=list)
-    counts: list[Counts] = field(default_factory=list)
-    stop: bool = False
+    __slots__ = ("counts", "failures", "first", "last", "origins", "records", "stop")
+
+    def __init__(
+        self,
+        records: list[Any],
+        first: int = 0,
+        last: int = 0,
+        origins: list[int] | None = None,
+        failures: list[Failure] | None = None,
+        counts: list[Counts] | None = None,
+        stop: bool = False,
+    ) -> None:
+        self.records = records
+        self.first, self.last = first, last
+        self.origins = origins
+        self.failures: list[Failure] = [] if failures is None else failures
+        self.counts: list[Counts] = [] if counts is None else counts
+        self.stop = stop
 
     def origin(self, index: int) -> int:
         return self.first + index if self.origins is None else self.origins[index]

@@ -19,6 +19,8 @@ from typing import Any
 from stagerunner.chain.frames import BadFrame, Frame, Header
 from stagerunner.chain.groups import Group, groups_of, hires, slots_of
 from stagerunner.chain.hire import Hire
+from stagerunner.chain.lane import Lane
+from stagerunner.chain.lane import create as create_lane
 from stagerunner.chain.links import Inbound, Outbound
 from stagerunner.chain.memory import oom_kills
 from stagerunner.chain.meters import BLOCK, CODEC, WAIT, WORK, Page, create
@@ -30,6 +32,9 @@ from stagerunner.chain.verdicts import blame, heavy, is_cause, overdue
 from stagerunner.chain.wiring import Wiring, wire
 from stagerunner.plan import Plan
 from stagerunner.window.kinds import END, READY
+
+GLANCE = 0.05
+"""Seconds between two looks at the deadlines: with a look at every frame, one would cost a sixth of the other."""
 
 PATIENCE = 0.5
 """Seconds to wait, after a link broke, for the keeper to say who died of what."""
@@ -76,14 +81,21 @@ class Crew:
         self._overstayed: list[str] = []
         self._stacks_shown = False
         self._looked = self._counted = 0
+        self._glance = 0.0
+        self.lane: Lane | None = None
         self.ready: Ready | None = None
         self.ended = False
         self.trouble: Trouble | None = None
 
     # An epoch begins
 
+    def prepare(self) -> None:
+        """Have a keeper begin; it takes its time, which the parent can use for other things."""
+        self._new_keeper()
+
     def start(self, epoch: int, snapshots: dict[int, Any], *, careful: bool = False) -> None:
         self._drop_epoch()
+        self._new_lane()
         self._epoch, self.ready, self.ended, self.trouble, self._broken = epoch, None, False, None, None
         self._end_sent, self._late, self._looked = False, None, 0
         self._deaths.clear()
@@ -91,9 +103,16 @@ class Crew:
         self._oom_kills = oom_kills()
         if self._keeper is None or not self._keeper.answering:
             self._new_keeper()
-        self._hire_all(hires(self._plan, self._groups, epoch, snapshots, careful=careful))
+        owners = 0 if self.lane is None else self.lane.owners
+        self._hire_all(hires(self._plan, self._groups, epoch, snapshots, careful=careful, owners=owners))
         for head in self._heads:
             self._put(head, Header(READY, 0, epoch, 0))
+
+    def _new_lane(self) -> None:
+        """Each epoch has its own: a worker that can't be reaped yet may still write to the old one."""
+        owners = len(self._groups) + 1
+        fd = create_lane(owners)
+        self.lane = None if fd is None else Lane(fd, owners)
 
     def _new_keeper(self) -> None:
         if self._keeper is not None:
@@ -109,6 +128,7 @@ class Crew:
         wiring = wire([1, *(group.width for group in self._groups), 1])
         self._open_ours(wiring)
         self._hires = {}
+        lane = [] if self.lane is None else [self.lane.fd]
         for hire in orders:
             place = self._place(hire)
             self._identity += 1
@@ -118,7 +138,7 @@ class Crew:
             ins = [wiring.reading[place, u, hire.number].fileno() for u in hire.inbound]
             outs = [wiring.writing[place, hire.number, d].fileno() for d in hire.outbound]
             try:
-                keeper.hire(self._identity, hire, ins, outs, [self._meters, writing])
+                keeper.hire(self._identity, hire, ins, outs, [*lane, self._meters, writing])
             except BrokenPipeError:
                 self._break("the keeper has ended", patience=0)
             finally:
@@ -243,6 +263,9 @@ class Crew:
             if len(self._deaths) >= len(self._hires) or monotonic() >= self._broken[0]:
                 self.trouble = self._named(blame(self._deaths, self._hires, self._page, self._broken[1]))
             return
+        if monotonic() < self._glance:
+            return
+        self._glance = monotonic() + GLANCE
         assert self._keeper is not None
         if self._late is None:
             pids = self._keeper.pids
@@ -303,6 +326,9 @@ class Crew:
             link.close()
         self._printed.close()
         self._links, self._heads, self._hires = [], [], {}
+        if self.lane is not None:
+            self.lane.close()
+            self.lane = None
 
     def close(self) -> None:
         self._drop_epoch()

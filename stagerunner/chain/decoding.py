@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
-
+from stagerunner.chain.cargo import Cargo
 from stagerunner.chain.frames import Header
 from stagerunner.chain.hire import Hire
 from stagerunner.chain.meters import Page
@@ -16,7 +15,8 @@ from stagerunner.records import Batch, Split
 class Decoder:
     """The way into one worker. reading: what reads splits, in the first worker only."""
 
-    def __init__(self, hire: Hire, page: Page, reading: Reading | None) -> None:
+    def __init__(self, hire: Hire, page: Page, reading: Reading | None, cargo: Cargo) -> None:
+        self._cargo = cargo
         self._works = hire.works
         self._page = page
         self._reading = reading
@@ -26,11 +26,12 @@ class Decoder:
         beyond = self._beyond_stop(header.sequence)
         sentence = sentence_on(notes, self._works, header.first) if notes.convicted else None
         if self._reading is not None:
-            batch = self._read(self._reading, header, body, beyond=beyond)
+            batch = self._read(self._reading, header, notes, body, beyond=beyond)
             passage.tally += batch.counts
             batch.counts = []
         elif sentence is None:
-            batch = Batch(pickle.loads(body), header.first, header.last, notes.origins, notes.failures)
+            records = self._cargo.records(notes.laden, notes.place, body)
+            batch = Batch(records, header.first, header.last, notes.origins, notes.failures)
         else:
             batch = Batch([None] * header.records, header.first, header.last, notes.origins, notes.failures)
         if sentence is not None:
@@ -40,11 +41,12 @@ class Decoder:
             batch.records, batch.origins, batch.failures = [], [], []
         return batch
 
-    def _read(self, reading: Reading, header: Header, body: memoryview, *, beyond: bool) -> Batch:
+    def _read(self, reading: Reading, header: Header, notes: Notes, body: memoryview, *, beyond: bool) -> Batch:
         """Records of a split: read by the source, or as they came."""
         if beyond:
             return Batch([], header.first, header.first)
-        return reading.batch(Split(pickle.loads(body), 0), header.first, header.last)
+        split = Split(self._cargo.records(notes.laden, notes.place, body), 0)
+        return reading.batch(split, header.first, header.last)
 
     def _beyond_stop(self, sequence: int) -> bool:
         """Whether this frame lies behind the one in which a stage at or after ours said it needs no more."""

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from time import monotonic_ns as now
 from typing import Any
 
-from stagerunner.chain.frames import MORE, STOP, Header
+from stagerunner.chain.cargo import Cargo
+from stagerunner.chain.frames import HELD, MORE, STOP, Header
 from stagerunner.chain.hire import Hire
-from stagerunner.chain.meters import ENCODING, Page
+from stagerunner.chain.meters import ENCODING, Page, Slot
 from stagerunner.chain.notes import Notes, pack_notes
 from stagerunner.chain.passage import Passage
-from stagerunner.chain.pickling import Pickling
 from stagerunner.evaluate.ends import Writing
 from stagerunner.records import Batch, total
 from stagerunner.window.kinds import DATA
@@ -29,13 +29,16 @@ Parts = tuple[Header, bytes, Any]
 class Encoder:
     """The way out of one worker: the sink's encoding in the last one, pickle in all others."""
 
-    def __init__(self, hire: Hire, page: Page, writing: Writing | None) -> None:
+    def __init__(self, hire: Hire, page: Page, writing: Writing | None, cargo: Cargo) -> None:
         self._page = page
-        self._slot = page.slot(hire.slots[-1])
+        self._slots = [page.slot(number) for number in hire.slots]
+        self._slot = self._slots[-1]
+        self._cargo = cargo
         self._sink = writing is not None
-        self._writing = writing or _pickling(hire)
+        self._writing = writing or _pickling(hire, cargo)
         self._place = len(hire.works)
         self._ends = hire.ends
+        self._holding = Holding(hire)
         self.ratio = 0.0
         """Bytes that leave for each record; 0 while that isn't known."""
 
@@ -57,17 +60,37 @@ class Encoder:
         before = passage.header
         taken = len(piece.records)
         self._slot.hold(ENCODING, before.sequence, before.split, piece.first, piece.last)
+        cargo = self._cargo
+        cargo.berth = passage
         body = self._writing.body(piece)
+        if self._sink:
+            body = cargo.body(body)
+        cargo.keep()
         passage.harvest(self._place, self._ends, piece)
         passage.reached = piece.last
-        size = len(body)
+        size = cargo.size
         if taken and size > NOTICEABLE:
             self.ratio = size / taken
         if not self._sink and size > passage.widest:
             passage.widest = size
-        notes = Notes(piece.origins, piece.failures, passage.convicted, passage.stop, 0, passage.widest)
+        if cargo.heavy > passage.heavy:
+            passage.heavy = cargo.heavy
+        notes = Notes(
+            piece.origins,
+            piece.failures,
+            passage.convicted,
+            passage.stop,
+            0,
+            passage.widest,
+            place=passage.place,
+            room=passage.room,
+            laden=cargo.laden,
+            heavy=passage.heavy,
+        )
+        records = len(piece.records)
+        piece.records = []
         passage.codec += now() - started
-        flags = before.flags & ~(MORE | STOP) | (MORE if more else self._close(passage, notes))
+        flags = before.flags & ~(MORE | STOP | HELD) | (MORE if more else self._close(passage, notes))
         header = Header(
             DATA,
             flags,
@@ -77,7 +100,7 @@ class Encoder:
             piece.first,
             piece.last,
             passage.pieces,
-            len(piece.records),
+            records,
         )
         passage.pieces += 1
         return header, pack_notes(notes), body
@@ -85,20 +108,45 @@ class Encoder:
     def _close(self, passage: Passage, notes: Notes) -> int:
         """The last piece: the books ride on it, and what stops the run is told. The flags for it."""
         notes.lines, notes.extras = passage.lines, passage.extras
+        notes.held = self._holding.news(passage, self._cargo, self._slots)
         notes.book(total(passage.tally).values() if len(passage.tally) > 1 else passage.tally)
         notes.slowest = max(passage.slowest, passage.work + passage.codec)
         self._slot.codec += passage.codec
         self._slot.store()
+        held = HELD if notes.held else 0
         if passage.stop < 0:
-            return 0
+            return held
         if self._page.stop < 0 and passage.stop_here:
             self._page.stop_stage = passage.stop
             self._page.stop = passage.header.sequence
-        return STOP
+        return STOP | held
 
 
-def _pickling(hire: Hire) -> Writing:
+class Holding:
+    """What one worker has told of places whose buffers its stages keep beyond a frame."""
+
+    def __init__(self, hire: Hire) -> None:
+        self._who = (hire.owner, hire.number)
+        self._places: set[int] = set()
+        self._told: tuple[int, ...] = ()
+
+    def news(self, passage: Passage, cargo: Cargo, slots: list[Slot]) -> dict[tuple[int, int], tuple[int, ...]]:
+        """What is to be told with a frame whose records have been let go of; mostly what others told before us."""
+        if passage.place >= 0:
+            self._places.add(passage.place)
+        elif not self._told:
+            return passage.held
+        for slot in slots:
+            slot.batch = None
+        held = cargo.held(self._places)
+        if not held and not self._told:
+            return passage.held
+        self._told = held
+        return {**passage.held, self._who: held}
+
+
+def _pickling(hire: Hire, cargo: Cargo) -> Writing:
     if not hire.works:
-        return Writing(Pickling(), -1, "fail", books=False)
+        return Writing(cargo, -1, "fail", books=False)
     work = hire.works[-1]
-    return Writing(Pickling(), work.index, work.on_error, books=False)
+    return Writing(cargo, work.index, work.on_error, books=False)

@@ -15,28 +15,27 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from stagerunner.chain.frames import Header
 from stagerunner.chain.links import send
 from stagerunner.chain.worker import describe, forward_logging, send_pieces
 from stagerunner.evaluate.loading import load
 from stagerunner.parts.files import know
+from stagerunner.records import NOTHING
 from stagerunner.window.kinds import DATA, END
 
 MOST = 1000
 """Records in one frame at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class Feed:
+class Feed(NamedTuple):
     """What the feeder is told. linger: seconds a record may wait for others to share its frame."""
 
     target: str
     options: dict[str, Any]
     linger: float
-    files: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = NOTHING
     records: int = MOST
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from time import monotonic
+from typing import Any
 
 from stagerunner.chain.notes import Notes
 from stagerunner.chain.supply import Offer, SourceSplits, Supply
@@ -94,10 +95,13 @@ class Feeding:
         if self._limit.reached or self._window.stopped:
             return None
         if self._pending is not None:
-            offer, self._pending = self._pending, None
-            return offer
+            waited, self._pending = self._pending, None
+            return waited
         self._want.records, self._want.size = self.sizing.records, self.sizing.size
-        return self._supply.next(self._want)
+        offer = self._supply.next(self._want)
+        if offer is not None:
+            self.sizing.weighed((offer.most or 0) if offer.base is not None else 0, offer.size)
+        return offer
 
     def _exhausted(self) -> bool:
         """Whether no split of the source will be sent any more."""
@@ -144,6 +148,11 @@ class Feeding:
         return self._supply.locate(kept.payload, offer.base if offer else None, record)
 
     # After a death
+
+    def land(self, landed: Callable[[Any], Any]) -> None:
+        """What waits to be sent must not lie in the lane of an epoch that is over."""
+        if self._pending is not None:
+            self._pending = self._pending._replace(payload=landed(self._pending.payload))
 
     @property
     def can_rewind(self) -> bool:

@@ -38,9 +38,15 @@ def pairs(upstream: int, downstream: int) -> list[tuple[int, int]]:
 
 
 def hires(
-    plan: Plan, groups: tuple[Group, ...], epoch: int, snapshots: dict[int, object], *, careful: bool = False
+    plan: Plan,
+    groups: tuple[Group, ...],
+    epoch: int,
+    snapshots: dict[int, object],
+    *,
+    careful: bool = False,
+    owners: int = 0,
 ) -> Iterator[Hire]:
-    """What each worker is told, group by group."""
+    """What each worker is told, group by group. owners: of slots in the memory lane, 0 where there is none."""
     widths = [1, *(group.width for group in groups), 1]
     slot = 0
     slot_count = slots_of(groups)
@@ -61,6 +67,8 @@ def hires(
                 slots=tuple(range(slot, slot + count)),
                 slot_count=slot_count,
                 ends=len(plan.stages),
+                owner=place + 1,
+                owners=owners,
                 first=place == 0,
                 last=place == len(groups) - 1,
                 source=_source_end(plan) if place == 0 else None,

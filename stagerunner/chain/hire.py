@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from stagerunner.evaluate.ends import End
 from stagerunner.evaluate.work import Work
+from stagerunner.records import NOTHING
 
 
-@dataclass(frozen=True, slots=True)
-class Hire:
+class Hire(NamedTuple):
     """One worker's whole instructions.
 
     number, width: which worker of its group it is, and how many there are; names: what it is called in messages.
@@ -18,6 +17,8 @@ class Hire:
     the order of the descriptors handed over with this. upstream, downstream: how many workers there are on each side.
     source: what to read splits with (first group only). sink: what to encode with
     (last group only; None: records go back as they are). ends: the number of stages, the sink's index.
+    owner: whose slots of the memory lane it writes to: the number of its group, from 1. owners: how many there are, the
+    parent with them; 0 where there is no lane.
     slots: the numbers of its meter slots, one per stage, at least one. slot_count: how many the page has.
     snapshots: stage → what `restore` is given. limit: bytes of the largest frame. start_timeout: seconds for setup.
     max_memory: bytes a worker may hold.
@@ -36,15 +37,17 @@ class Hire:
     slots: tuple[int, ...]
     slot_count: int
     ends: int
+    owner: int = 1
+    owners: int = 0
     first: bool = False
     last: bool = False
     source: End | None = None
     sink: End | None = None
     env: tuple[tuple[str, str], ...] = ()
-    files: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = NOTHING
     started_hooks: tuple[str, ...] = ()
     stopping_hooks: tuple[str, ...] = ()
-    snapshots: dict[int, Any] = field(default_factory=dict)
+    snapshots: dict[int, Any] = NOTHING
     limit: int = 2**31
     start_timeout: float = 60.0
     max_memory: int | None = None

@@ -112,13 +112,14 @@ class Keeper:
             for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-            *links, meters, output = descriptors
+            *rest, meters, output = descriptors
             self._take_over(output)
-            self._close_others({*links, meters})
+            self._close_others({*rest, meters})
+            links, lane = (rest[:-1], rest[-1]) if hire.owners else (rest, None)
             faulthandler.enable(2)
             faulthandler.register(signal.SIGUSR1, 2, chain=False)
             gc.freeze()
-            return worker.main(hire, links[:inbound], links[inbound:], meters)
+            return worker.main(hire, links[:inbound], links[inbound:], meters, lane)
         except BaseException as error:
             os.write(2, f"{worker.describe(error)}\n".encode(errors="backslashreplace"))
             return 1

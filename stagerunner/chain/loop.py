@@ -15,7 +15,8 @@ from typing import Any
 from stagerunner.chain.feeding import Feeding
 from stagerunner.chain.frames import MARKED, BadFrame, Frame, Header
 from stagerunner.chain.notes import Notes, pack_notes, unpack_payload
-from stagerunner.chain.supply import Supply
+from stagerunner.chain.places import Places
+from stagerunner.chain.supply import GivenRecords, Supply
 from stagerunner.chain.transport import Ready, Transport, Trouble
 from stagerunner.chain.verdicts import blame_of
 from stagerunner.delivery.delivery import Delivery
@@ -26,7 +27,7 @@ from stagerunner.plan import Plan, PlannedStage
 from stagerunner.records import SOURCE
 from stagerunner.seams import point
 from stagerunner.window.core import Window
-from stagerunner.window.kinds import BARRIER
+from stagerunner.window.kinds import BARRIER, DATA
 from stagerunner.window.splits import Kept, ProtocolFault, Sent, Verdict
 from stagerunner.window.suspects import Convicted, Inspection, Suspects
 
@@ -68,7 +69,10 @@ class Loop:
             least_frames=max(16, 8 * widest),
             least_records=max(128, *(4 * places(stage) for stage in plan.stages), 0),
         )
-        self.feeding = Feeding(plan, supply, self.window, self._send, delivery.taker.full)
+        self._places = Places()
+        if isinstance(supply, GivenRecords):
+            supply.pack = self._places.load
+        self.feeding = Feeding(plan, supply, self.window, self._send, self._is_full)
         self._suspects = Suspects()
         self._end_sent = False
         self._draining = False
@@ -92,7 +96,14 @@ class Loop:
             self.window.stopped = True
             self.feeding.stopped_by(stopped)
         self.feeding.begin(taken, remember=self._unsaved)
-        self._transport.start(self.window.epoch, self.snapshots)
+        self._begin(self.snapshots)
+
+    def _begin(self, snapshots: dict[int, Any], *, careful: bool = False) -> None:
+        self._transport.start(self.window.epoch, snapshots, careful=careful)
+        self._places.begin(self._transport.lane)
+
+    def _is_full(self) -> bool:
+        return self._delivery.taker.full() or self._places.crowded
 
     def drain(self) -> None:
         """Take nothing more from the source, and be done when everything on its way has come back."""
@@ -165,11 +176,15 @@ class Loop:
 
     def _send(self, sent: Sent) -> None:
         kept = sent.split
-        notes = EMPTY_NOTES if kept is None or not kept.convicted else pack_notes(Notes(convicted=kept.convicted))
         number = 0 if kept is None else kept.number
         flags = MARKED if sent.marked else 0
         header = Header(sent.kind, flags, self.window.epoch, sent.sequence, number, sent.first, sent.last)
-        self._transport.send(header, notes, NO_SNAPSHOTS if kept is None else kept.payload)
+        if kept is None:
+            self._transport.send(header, EMPTY_NOTES, NO_SNAPSHOTS)
+            return
+        notes = Notes(convicted=kept.convicted)
+        body = self._places.outgoing(sent, kept.payload, notes) if sent.kind == DATA else kept.payload
+        self._transport.send(header, pack_notes(notes), body)
 
     # Back
 
@@ -196,11 +211,15 @@ class Loop:
         assert kept is not None
         if taken.verdict is Verdict.ACCEPT:
             point("accept")
-            self._delivery.results(body, header.records)
+            content, buffers = self._places.opened(notes, body)
+            self._delivery.results(content, header.records, buffers)
             point("deliver")
             if notes.failures:
                 self._delivery.failures(notes.failures, kept, self.feeding.locate)
         if taken.final:
+            self._places.back(header.sequence, notes)
+            if self.window.stateful:
+                kept.payload = self._places.landed(kept.payload)  # only kept for a resend from here on
             self._count(notes, kept, booked=taken.verdict is not Verdict.DROP)
         if taken.verdict is Verdict.ACCEPT and self._suspects.accepted(kept.number, finished=taken.finished):
             self.feeding.sizing.cap(max(1, (header.last - header.first) // 2))
@@ -258,14 +277,21 @@ class Loop:
             return
         if self._unsaved:
             self._rewind(self._suspects.inspections)
-            self._transport.start(self.window.epoch, {}, careful=trouble.split >= 0)
+            self._begin({}, careful=trouble.split >= 0)
             return
+        self._land()
         frames = self.window.restart(self._suspects.inspections)
-        self._transport.start(self.window.epoch, self.snapshots, careful=trouble.split >= 0)
+        self._begin(self.snapshots, careful=trouble.split >= 0)
         for sent in frames:
             self._send(sent)
         if self._end_sent:
             self._transport.end(self.window.last_sequence + 1)
+
+    def _land(self) -> None:
+        """What is to be sent again must not lie in the lane of an epoch that is over."""
+        for kept in self.window.kept:
+            kept.payload = self._places.landed(kept.payload)
+        self.feeding.land(self._places.landed)
 
     def _rewind(self, inspections: dict[int, Inspection]) -> None:
         """Read the source again from its beginning, cut as it was the first time."""

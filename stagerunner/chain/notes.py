@@ -1,6 +1,6 @@
 """Notes: what a frame says about its records, in front of them.
 
-    stop 4 · place 4 · room 8 · slowest 8 · widest 8 · length of the lines 4 · length of the rest 4
+    stop 4 · place 4 · room 8 · slowest 8 · widest 8 · heavy 8 · length of the lines 4 · length of the rest 4
     lines: the books, 52 bytes for each stage passed · rest (pickle), left out while there is nothing to say
     body
 
@@ -13,35 +13,66 @@ from __future__ import annotations
 import pickle
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stagerunner.chain.frames import BadFrame
-from stagerunner.records import Conviction, Counts, Failure
+from stagerunner.chain.lane import Ref
+from stagerunner.records import Conviction, Counts, Failure, Plain
 
-HEAD = struct.Struct("<iiQQQII")
+HEAD = struct.Struct("<iiQQQQII")
 LINE = struct.Struct("<i6q")
 
 
-@dataclass(slots=True)
-class Notes:
+class Notes(Plain):
     """What is said about the records of a frame.
 
     origins, failures: as in a Batch. convicted: records not to be tried. stop: the stage that needs no more, or -1.
     slowest: nanoseconds of the slowest worker so far. widest: bytes of the largest frame between workers so far.
     lines, extras: the books of all stages passed, on the last piece of a frame only; see `book` and `counts`.
+    place, room: where in the memory lane the frame may put large buffers (-1: nowhere), and bytes it has there in each
+    slot. laden: where this piece's buffers are (chain.cargo). heavy: the most bytes that any slot got, or should have.
+    held: (group, worker) → places of which that worker's stages still hold buffers, if it has news of that.
     """
 
-    origins: list[int] | None = None
-    failures: list[Failure] = field(default_factory=list)
-    convicted: dict[Conviction, tuple[str, str]] = field(default_factory=dict)
-    stop: int = -1
-    slowest: int = 0
-    widest: int = 0
-    lines: bytes = b""
-    extras: list[tuple[int, dict[str, int]]] = field(default_factory=list)
-    place: int = -1
-    room: int = 0
+    __slots__ = (
+        "convicted",
+        "extras",
+        "failures",
+        "heavy",
+        "held",
+        "laden",
+        "lines",
+        "origins",
+        "place",
+        "room",
+        "slowest",
+        "stop",
+        "widest",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        origins: list[int] | None = None,
+        failures: list[Failure] | None = None,
+        convicted: dict[Conviction, tuple[str, str]] | None = None,
+        stop: int = -1,
+        slowest: int = 0,
+        widest: int = 0,
+        *,
+        place: int = -1,
+        room: int = 0,
+        laden: list[Ref] | None = None,
+        heavy: int = 0,
+        held: dict[tuple[int, int], tuple[int, ...]] | None = None,
+    ) -> None:
+        self.origins = origins
+        self.failures: list[Failure] = [] if failures is None else failures
+        self.convicted: dict[Conviction, tuple[str, str]] = {} if convicted is None else convicted
+        self.stop, self.slowest, self.widest = stop, slowest, widest
+        self.lines = b""
+        self.extras: list[tuple[int, dict[str, int]]] = []
+        self.place, self.room, self.laden, self.heavy = place, room, laden, heavy
+        self.held: dict[tuple[int, int], tuple[int, ...]] = {} if held is None else held
 
     def book(self, counts: Iterable[Counts]) -> None:
         """Put these behind the lines there are."""
@@ -61,11 +92,13 @@ class Notes:
 def pack_notes(notes: Notes) -> bytes:
     """The notes as they stand before a frame's body."""
     rest = b""
-    if notes.origins is not None or notes.failures or notes.convicted or notes.extras:
-        rest = pickle.dumps((notes.origins, [_flat(f) for f in notes.failures], notes.convicted, notes.extras), 5)
-    lines = notes.lines
-    head = HEAD.pack(notes.stop, notes.place, notes.room, notes.slowest, notes.widest, len(lines), len(rest))
-    return head + lines + rest
+    n = notes
+    if n.origins is not None or n.failures or n.convicted or n.extras or n.laden is not None or n.held:
+        laden = None if n.laden is None else [tuple(ref) for ref in n.laden]
+        said = (n.origins, [_flat(f) for f in n.failures], n.convicted, n.extras, laden, n.held)
+        rest = pickle.dumps(said, 5)
+    lines = n.lines
+    return HEAD.pack(n.stop, n.place, n.room, n.slowest, n.widest, n.heavy, len(lines), len(rest)) + lines + rest
 
 
 def unpack_payload(payload: Any) -> tuple[Notes, memoryview]:
@@ -73,12 +106,13 @@ def unpack_payload(payload: Any) -> tuple[Notes, memoryview]:
     view = memoryview(payload)
     if len(view) < HEAD.size:
         raise BadFrame("a payload without notes")
-    stop, place, room, slowest, widest, books, more = HEAD.unpack_from(view)
+    stop, place, room, slowest, widest, heavy, books, more = HEAD.unpack_from(view)
     start = HEAD.size + books
     end = start + more
     if end > len(view) or books % LINE.size:
         raise BadFrame("notes longer than their payload")
-    notes = Notes(None, [], {}, stop, slowest, widest, bytes(view[HEAD.size : start]), [], place, room)
+    notes = Notes(None, None, None, stop, slowest, widest, place=place, room=room, heavy=heavy)
+    notes.lines = bytes(view[HEAD.size : start])
     if more:
         _read_rest(notes, view[start:end])
     return notes, view[end:]
@@ -86,8 +120,9 @@ def unpack_payload(payload: Any) -> tuple[Notes, memoryview]:
 
 def _read_rest(notes: Notes, data: memoryview) -> None:
     try:
-        notes.origins, failures, notes.convicted, notes.extras = pickle.loads(data)
+        notes.origins, failures, notes.convicted, notes.extras, laden, notes.held = pickle.loads(data)
         notes.failures = [Failure(*failure) for failure in failures]
+        notes.laden = None if laden is None else [Ref(*ref) for ref in laden]
     except Exception as error:
         raise BadFrame(f"notes that can't be read ({type(error).__name__}: {error})") from None
 
@@ -97,8 +132,8 @@ def _flat(failure: Failure) -> tuple[Any, ...]:
     try:
         pickle.loads(pickle.dumps(failure.record, 5))
     except Exception:
-        failure = replace(failure, record=None, text=text_of(failure.record))
-    return tuple(getattr(failure, name) for name in Failure.__slots__)
+        failure = failure._replace(record=None, text=text_of(failure.record))
+    return tuple(failure)
 
 
 def text_of(value: Any, limit: int = 1000) -> str:

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from stagerunner.chain.frames import Header
 from stagerunner.chain.notes import Notes
 from stagerunner.evaluate.work import Work
-from stagerunner.records import Batch, Counts, Failure
-from stagerunner.window.suspects import WHOLE
+from stagerunner.records import WHOLE, Batch, Counts, Failure
 
 
 class Passage:
@@ -27,7 +26,10 @@ class Passage:
         self.stop_here = False
         self.pieces = 0
         self.reached = header.first
-        self.work = self.codec = self.slowest = self.widest = 0
+        self.work = self.codec = self.slowest = self.widest = self.heavy = 0
+        self.place, self.room, self.used = -1, 0, 0
+        """In the memory lane: see chain.cargo.Berth."""
+        self.held: dict[tuple[int, int], tuple[int, ...]] = {}
 
     def take(self, notes: Notes) -> None:
         """What an inbound piece says about itself."""
@@ -36,6 +38,8 @@ class Passage:
         self.convicted = notes.convicted
         self.stop = max(self.stop, notes.stop)
         self.slowest, self.widest = max(self.slowest, notes.slowest), max(self.widest, notes.widest)
+        self.place, self.room, self.heavy = notes.place, notes.room, max(self.heavy, notes.heavy)
+        self.held |= notes.held
 
     def harvest(self, place: int, index: int, piece: Batch) -> None:
         """Take a piece's counts, and notice whether it was cut here."""

@@ -11,11 +11,13 @@ from collections.abc import Iterable, Iterator
 from time import monotonic_ns as now
 from typing import Any
 
+from stagerunner.chain.cargo import Cargo
 from stagerunner.chain.decoding import Decoder
 from stagerunner.chain.encoding import PIECE, Encoder, Parts
 from stagerunner.chain.flushes import clipped
 from stagerunner.chain.frames import Frame, Header
 from stagerunner.chain.hire import Hire
+from stagerunner.chain.lane import Lane
 from stagerunner.chain.meters import DECODING, FLUSHING, SETTING_UP, SNAPSHOT, WAITING, Page, Slot
 from stagerunner.chain.notes import Notes, pack_notes, unpack_payload
 from stagerunner.chain.passage import Passage, cut
@@ -35,8 +37,9 @@ NO_FRAME = Header(DATA, 0, 0, 0)
 class Station:
     """The stages of one worker. Between `setup` and `close` it can be fed."""
 
-    def __init__(self, hire: Hire, page: Page) -> None:
+    def __init__(self, hire: Hire, page: Page, lane: Lane | None = None) -> None:
         self._hire = hire
+        self._cargo = Cargo(lane, hire.owner)
         self._page = page
         self._slots: list[Slot] = [page.slot(number) for number in hire.slots]
         self._evaluators: list[Evaluator] = []
@@ -44,6 +47,10 @@ class Station:
         self._flushing: dict[int, Iterator[Batch]] = {}
         self.passage = Passage(NO_FRAME)
         """The frame that is, or was last, on its way through."""
+
+    @property
+    def cargo(self) -> Cargo:
+        return self._cargo
 
     @property
     def evaluators(self) -> list[Evaluator]:
@@ -59,8 +66,8 @@ class Station:
         """Import and construct everything; raises whatever the user's code raises."""
         for slot in self._slots:
             slot.state(SETTING_UP)
-        self._decoder = Decoder(self._hire, self._page, _reading(self._hire))
-        self._encoder = Encoder(self._hire, self._page, _writing(self._hire))
+        self._decoder = Decoder(self._hire, self._page, _reading(self._hire), self._cargo)
+        self._encoder = Encoder(self._hire, self._page, _writing(self._hire), self._cargo)
         for work, slot in zip(self._hire.works, self._slots, strict=False):
             evaluator = make(work, slot)
             evaluator.setup()
@@ -96,6 +103,7 @@ class Station:
         self._slots[0].hold(DECODING, header.sequence, header.split, header.first, header.last)
         notes, body = unpack_payload(frame.payload)
         passage.take(notes)
+        self._cargo.berth = passage
         batch = self._decoder.batch(header, notes, body, passage)
         passage.codec += now() - started
         return batch

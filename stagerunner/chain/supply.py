@@ -10,12 +10,13 @@ import os
 import pickle
 import selectors
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from time import monotonic
 from typing import Any, NamedTuple, Protocol
 
 from stagerunner.chain.pickling import Pickling
+from stagerunner.chain.places import Loaded
 from stagerunner.chain.worker import describe
 from stagerunner.errors import RunFailed
 from stagerunner.parts.source import Want
@@ -28,7 +29,7 @@ AHEAD = 4
 class Offer(NamedTuple):
     """The next split: payload as a worker gets it, bytes, position, most records in it, number of its first record."""
 
-    payload: bytes
+    payload: Any
     size: int
     position: Any = None
     most: int | None = None
@@ -62,7 +63,8 @@ class GivenRecords:
     def __init__(self, records: Iterable[Any], linger: float = 0.05) -> None:
         self._iterator = iter(records)
         self._linger = linger
-        self._pickled = Pickling()
+        self.pack: Callable[[list[Any]], Any] = Pickling()
+        """Makes a payload of records; whoever can do better than bytes may set it."""
         self._count = 0
         self.ended = False
         self.error: BaseException | None = None
@@ -92,13 +94,14 @@ class GivenRecords:
 
     def _offer(self, records: list[Any]) -> Offer | None:
         try:
-            payload = self._pickled(records)
+            payload = self.pack(records)
         except Exception as error:
             self.error, self.ended = error, True
             return None
         base = self._count
         self._count += len(records)
-        return Offer(payload, len(payload), None, len(records), base)
+        size = payload.size if isinstance(payload, Loaded) else len(payload)
+        return Offer(payload, size, None, len(records), base)
 
     def locate(self, payload: bytes, base: int | None, record: int) -> Origin:
         return Origin("", None, (base or 0) + record)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from stagerunner.chain.frames import Frame, Header
+from stagerunner.chain.lane import Lane
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,8 @@ class Ready:
 class Transport(Protocol):
     """An engine at work. One epoch at a time: `start` begins one, killing what is left of the one before."""
 
+    lane: Lane | None
+    """This epoch's memory lane, where there is one."""
     ready: Ready | None
     """Set once every worker has spoken."""
     ended: bool

@@ -16,10 +16,12 @@ from time import monotonic_ns as now
 from stagerunner import seams
 from stagerunner.chain.frames import CONTROL, MORE, BadFrame, Frame, Header, pack_header
 from stagerunner.chain.hire import Hire
+from stagerunner.chain.lane import Lane
 from stagerunner.chain.links import Inbound, send
 from stagerunner.chain.meters import BLOCKED, LEFT, WAITING, Page
 from stagerunner.chain.overlap import Overlap, overlaps
 from stagerunner.chain.station import Station
+from stagerunner.evaluate import ambient
 from stagerunner.evaluate.loading import load
 from stagerunner.parts.files import know
 from stagerunner.window.kinds import DATA, END, READY
@@ -44,10 +46,14 @@ class Left(Exception):
 class Worker:
     """The loop of one worker over its links."""
 
-    def __init__(self, hire: Hire, inbound: list[int], outbound: list[int], page: Page) -> None:
+    def __init__(
+        self, hire: Hire, inbound: list[int], outbound: list[int], page: Page, lane: Lane | None = None
+    ) -> None:
         self._hire = hire
         self._page = page
-        self._station = Station(hire, page)
+        self._station = Station(hire, page, lane)
+        if lane is not None:
+            ambient.memory = self._station.cargo.empty
         self._in = {
             number: Inbound(fd, hire.limit, passing=True) for number, fd in zip(hire.inbound, inbound, strict=True)
         }
@@ -254,13 +260,13 @@ def spare_collector() -> None:
     gc.set_threshold(YOUNG)
 
 
-def main(hire: Hire, inbound: list[int], outbound: list[int], meters: int) -> int:
+def main(hire: Hire, inbound: list[int], outbound: list[int], meters: int, lane: int | None) -> int:
     """A worker's life, in the process the keeper has forked for it; its exit status."""
     os.environ.update(dict(hire.env))
     know(hire.files)
     page = Page(meters, hire.slot_count)
     os.close(meters)
-    worker = Worker(hire, inbound, outbound, page)
+    worker = Worker(hire, inbound, outbound, page, None if lane is None else Lane(lane, hire.owners))
     try:
         worker.run()
     except (Left, BrokenPipeError):

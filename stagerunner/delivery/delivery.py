@@ -5,7 +5,7 @@ Commit order: dead-letter bytes, sink bytes, journal. The journal may lag the si
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -62,8 +62,9 @@ class Delivery:
             return "source"
         return self._names[index] if index < len(self._names) else "sink"
 
-    def results(self, body: memoryview, records: int) -> None:
-        self.taker.take(body, records)
+    def results(self, body: memoryview, records: int, buffers: Sequence[memoryview] = ()) -> None:
+        """The body of an accepted frame, and the buffers that a pickled one has beside it."""
+        self.taker.take(body, records, buffers)
 
     def failures(self, failures: list[Failure], split: Any, locate: Locate) -> None:
         """Take them in order of the source, whichever stages of the frame they come from."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
@@ -18,7 +18,9 @@ class Taker(Protocol):
     keeps: str
 
     def open(self, position: Any) -> None: ...
-    def take(self, body: memoryview, records: int) -> None: ...
+    def take(self, body: memoryview, records: int, buffers: Sequence[memoryview] = ()) -> None:
+        """buffers: what a pickled body has beside it."""
+
     def full(self) -> bool:
         """No more should be sent into the chain before some of this has gone."""
 
@@ -60,7 +62,7 @@ class SinkTaker:
             self._sink.open(position)
         self._opened = True
 
-    def take(self, body: memoryview, records: int) -> None:
+    def take(self, body: memoryview, records: int, buffers: Sequence[memoryview] = ()) -> None:
         if records:
             with guarded(self._sink):
                 self._sink.write(body)
@@ -122,16 +124,17 @@ class CallerTaker(_Keepless):
     """
 
     def __init__(self) -> None:
-        self.waiting: deque[memoryview] = deque()
+        self.waiting: deque[tuple[memoryview, Sequence[memoryview]]] = deque()
 
-    def take(self, body: memoryview, records: int) -> None:
+    def take(self, body: memoryview, records: int, buffers: Sequence[memoryview] = ()) -> None:
         if records:
-            self.waiting.append(body)
+            self.waiting.append((body, buffers))
 
     def records(self) -> list[Any]:
         """The records of the frame that has waited longest. Raises RunFailed if they can't be read here."""
+        body, buffers = self.waiting.popleft()
         try:
-            found: list[Any] = pickle.loads(self.waiting.popleft())
+            found: list[Any] = pickle.loads(body, buffers=buffers)
         except Exception as error:
             raise RunFailed(f"a result can't be unpickled here: {type(error).__name__}: {error}") from None
         return found
@@ -154,7 +157,7 @@ class StdoutTaker(_Keepless):
         self.waiting: deque[memoryview] = deque()
         self.queued = 0
 
-    def take(self, body: memoryview, records: int) -> None:
+    def take(self, body: memoryview, records: int, buffers: Sequence[memoryview] = ()) -> None:
         data = body if self._rendered is None else memoryview(self._rendered(body))
         if len(data):
             self.waiting.append(data)

@@ -18,6 +18,7 @@ from typing import Any
 from stagerunner.chain.frames import Frame, Header
 from stagerunner.chain.groups import groups_of, hires, slots_of
 from stagerunner.chain.hire import Hire
+from stagerunner.chain.lane import Lane
 from stagerunner.chain.meters import BLOCK, CODEC, SINCE, WAIT, WORK, Page, create
 from stagerunner.chain.processes import how_ended
 from stagerunner.chain.station import Station
@@ -44,6 +45,7 @@ class InlineTransport:
         self._open = ExitStack()
         self._open.enter_context(redirect_stdout(sys.stderr))
         self._open.callback(_restore_environment, dict(os.environ))
+        self.lane: Lane | None = None
         self.ready: Ready | None = None
         self.ended = False
         self.trouble: Trouble | None = None

@@ -22,4 +22,10 @@ class ProcessEngine:
         lines: Callable[[str, int, bytes], None],
         hash_seed: str | None,
     ) -> Transport:
-        return Crew(plan, selector, lines, hash_seed)
+        crew = Crew(plan, selector, lines, hash_seed)
+        try:
+            crew.prepare()
+        except BaseException:
+            crew.close()
+            raise
+        return crew

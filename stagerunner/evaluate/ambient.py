@@ -12,6 +12,9 @@ from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 
+memory: Callable[[int], memoryview | None] | None = None
+"""Where a worker gets bytes of shared memory for the results of the frame in hand, if there is such a thing."""
+
 
 class Listener(Protocol):
     """Who hears a transform: an evaluator, for the batch or the record it is at. `extra`: the stage's own counters."""

@@ -6,8 +6,7 @@ asyncio is imported where it is used: only a worker that awaits pays for it, abo
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from stagerunner.evaluate.forms import as_list
 from stagerunner.evaluate.growth import Pile
@@ -35,8 +34,7 @@ class Pace:
             await asyncio.sleep(mine - now)
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """How an async transform is called."""
 
     work: Work
@@ -67,7 +65,7 @@ class Caller:
             found = await self.attempt(argument)
             if not isinstance(found, Trouble):
                 return found
-            trouble = replace(found, attempts=number)
+            trouble = found._replace(attempts=number)
         return trouble
 
     def _read(self, argument: Any, found: Any) -> Any:

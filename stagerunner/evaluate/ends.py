@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
-from stagerunner.records import SOURCE, Batch, Counts, Failure, Malformed, Split
+from stagerunner.records import NOTHING, SOURCE, Batch, Counts, Failure, Malformed, Split
 
 UNREADABLE = frozenset((Malformed, type(None)))
 """Types of what a source gives in the place of a record."""
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(NamedTuple):
     """A source or sink as a worker is told: what to import, its options, what a failure of its own means.
 
     target: "" for a source whose records come as they are, from a feeder or from the caller.
     """
 
     target: str = ""
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = NOTHING
     on_error: str = "fail"
     max_record: int = 16 * 2**20
 

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stagerunner.evaluate.batches import Passage
 from stagerunner.evaluate.cursor import Verdicts, grouping
 from stagerunner.evaluate.forms import lose
 from stagerunner.evaluate.policy import Trouble
 from stagerunner.evaluate.work import Work
-from stagerunner.records import Batch
+from stagerunner.records import NOTHING, Batch
 
 if TYPE_CHECKING:
     import asyncio
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What the call for the records start ≤ index < end came to.
 
     found: what it gave, by the form a record or None, a list of records, or Trouble. extra: what it counted.
@@ -28,7 +26,7 @@ class Outcome:
     start: int
     end: int
     found: Any
-    extra: dict[str, int] = field(default_factory=dict)
+    extra: dict[str, int] = NOTHING
     enough: bool = False
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from itertools import islice
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from stagerunner.errors import Reject
 from stagerunner.evaluate.work import Work
@@ -26,8 +25,7 @@ class Refusal(Exception):
         self.type = type
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
+class Trouble(NamedTuple):
     """A failure in words, before it is known whose. final: trying again won't help."""
 
     type: str
@@ -97,5 +95,5 @@ def again(call: Callable[[Any], Any], argument: Any, trouble: Trouble, work: Wor
         try:
             return call(argument)
         except BaseException as error:
-            trouble = replace(trouble_of(error), attempts=number)
+            trouble = trouble_of(error)._replace(attempts=number)
     return trouble

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from stagerunner.parts.stage import Form
+from stagerunner.records import NOTHING
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(NamedTuple):
     """One stage as a worker sees it: plain data, so that it crosses a process border.
 
     index: its place in the chain, from 0. target: "module:name" to import. options: checked and converted.
@@ -19,11 +18,11 @@ class Work:
     growth: bytes that one source record may have become on leaving this stage.
     """
 
-    index: int
+    index: int  # type: ignore[assignment]  # a tuple's own method of that name is of no use here
     name: str
     target: str
     form: Form
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = NOTHING
     batch: int | None = None
     concurrency: int = 16
     attempts: int = 1

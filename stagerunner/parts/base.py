@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any, Literal, NamedTuple, TypeVar
 
 Kind = Literal["stage", "source", "sink"]
@@ -38,7 +37,7 @@ def target_of(found: Any) -> str:
 
 def first_sentence(found: Any) -> str:
     """The first line of its docstring, without the full stop."""
-    doc = inspect.getdoc(found) or ""
+    doc = (found.__doc__ or "").strip()
     return doc.partition("\n")[0].strip().removesuffix(".")
 
 

@@ -15,7 +15,6 @@ and, if it can: `describe() -> str` says where the output is, `target() -> Path`
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any, Literal, Protocol, overload
 
@@ -55,7 +54,7 @@ def sink(found: Any = None, *, name: str | None = None, suffixes: tuple[str, ...
 
 def check_sink(found: Any) -> None:
     """Raises TypeError when it can't be a sink."""
-    if not inspect.isclass(found):
+    if not isinstance(found, type):
         raise TypeError("a sink is a class")
     needed = ("encode", "open", "write", "position", "commit", "finish", "abort")
     missing = [name for name in needed if not hasattr(found, name)]

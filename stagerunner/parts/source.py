@@ -16,27 +16,30 @@ A *stream* is a generator function; it runs in a process of its own and can't be
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol, overload
 
 from stagerunner.parts.base import Part, first_sentence, mark, target_of
 from stagerunner.parts.stage import T
-from stagerunner.records import Origin, Split
+from stagerunner.records import Origin, Plain, Split
 
 __all__ = ["Origin", "Source", "Split", "Want", "is_stream", "source"]
 
 
-@dataclass(slots=True)
-class Want:
+GENERATOR = 0x20
+"""The flag of a generator function's code (`inspect.CO_GENERATOR`; a worker does without that import)."""
+
+
+class Want(Plain):
     """How large the next split should be: the runner changes it as it learns how long records take.
 
     size: bytes, for sources that are cut by bytes. records: records, for sources that are cut by count.
     """
 
-    size: int = 262144
-    records: int = 1000
+    __slots__ = ("records", "size")
+
+    def __init__(self, size: int = 262144, records: int = 1000) -> None:
+        self.size, self.records = size, records
 
 
 class Source(Protocol):
@@ -65,11 +68,12 @@ def source(found: Any = None, *, name: str | None = None, suffixes: tuple[str, .
 
 def is_stream(found: Any) -> bool:
     """Whether it is a generator function. Raises TypeError when it can't be a source at all."""
-    if inspect.isclass(found):
+    if isinstance(found, type):
         missing = [name for name in ("splits", "read", "identity") if not hasattr(found, name)]
         if missing:
             raise TypeError(f"class {found.__name__} has no {' and no '.join(missing)}")
         return False
-    if inspect.isgeneratorfunction(found):
+    code = getattr(found, "__code__", None)
+    if code is not None and code.co_flags & GENERATOR:
         return True
     raise TypeError("a source is a class with splits, read and identity, or a generator function")

@@ -10,7 +10,8 @@ from stagerunner.config.model import Config, PartConfig
 from stagerunner.errors import Mistake
 from stagerunner.evaluate.work import Work
 from stagerunner.hookspecs import EngineSpec
-from stagerunner.parts.stage import Form, form_of
+from stagerunner.parts.forming import form_of
+from stagerunner.parts.stage import Form
 from stagerunner.plan.model import PlannedStage
 from stagerunner.plan.settings import misplaced
 from stagerunner.plan.values import checked_options, shown

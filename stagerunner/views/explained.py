@@ -13,9 +13,10 @@ from stagerunner.catalog import Resolved
 from stagerunner.catalog.importing import shown
 from stagerunner.options import Option, options_of
 from stagerunner.parts.base import Kind
+from stagerunner.parts.forming import form_of
 from stagerunner.parts.sink import check_sink
 from stagerunner.parts.source import is_stream
-from stagerunner.parts.stage import Form, form_of
+from stagerunner.parts.stage import Form
 
 _KEEPS = {
     "truncate": "a stopped run can be resumed",

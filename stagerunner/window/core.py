@@ -19,10 +19,10 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from stagerunner.records import TO_THE_END, Conviction
+from stagerunner.records import TO_THE_END, WHOLE, Conviction
 from stagerunner.window.kinds import BARRIER, DATA, FLUSH
 from stagerunner.window.splits import Kept, ProtocolFault, Sent, Taken, Verdict
-from stagerunner.window.suspects import WHOLE, Inspection
+from stagerunner.window.suspects import Inspection
 
 FLUSHES = 2**48
 """Number of the first stage's flush, as a split: the same in every reading of the source, and behind all of it."""
@@ -95,10 +95,11 @@ class Window:
         """Whether a barrier would let go of anything, and none is on its way."""
         return bool(self.kept) and not any(sent.kind == BARRIER for sent in self.on_way)
 
-    def admit(self, payload: bytes, size: int, position: Any = None, last: int = TO_THE_END) -> list[Sent]:
+    def admit(self, payload: Any, size: int, position: Any = None, last: int = TO_THE_END) -> list[Sent]:
         """Take in a split of the source and say what to send. `last`: no more source records than that."""
         number, self._numbers = self._numbers, self._numbers + 1
-        return self._keep(Kept(number, payload, max(size, len(payload)), position, end=last))
+        least = len(payload) if isinstance(payload, bytes) else 0
+        return self._keep(Kept(number, payload, max(size, least), position, end=last))
 
     def flush(self, stage: int, payload: bytes) -> list[Sent]:
         """What makes `stage` give what it has left; a split of its own."""

@@ -34,11 +34,18 @@ class Sizing:
         self._records = float(fixed or FIRST)
         self._bytes_per_record = 0.0
         self._most = MOST
+        self._weighed = fixed is not None
 
     @property
     def records(self) -> int:
-        """Records the next frame should hold."""
-        return max(1, int(self._records))
+        """Records the next frame should hold: one, until it is known what one weighs."""
+        return max(1, int(self._records)) if self._weighed else 1
+
+    def weighed(self, records: int, size: int) -> None:
+        """A frame is to be sent. Where its records are given (their number, else 0), no frame outgrows a file range."""
+        self._weighed = True
+        if self._fixed is None and records:
+            self._records = min(self._records, max(1.0, RANGE * records / max(1, size)))
 
     @property
     def size(self) -> int:
@@ -56,6 +63,7 @@ class Sizing:
         """A frame of `records` source records and `size` bytes took `slowest` ns and was `widest` bytes wide."""
         if records <= 0:
             return
+        self._weighed = True
         self._bytes_per_record = size / records
         if self._fixed is not None:
             return

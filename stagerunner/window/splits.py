@@ -36,7 +36,7 @@ class Kept:
     """
 
     number: int
-    payload: bytes
+    payload: Any
     size: int
     position: Any = None
     flush: int = -1

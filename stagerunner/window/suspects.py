@@ -16,9 +16,6 @@ from dataclasses import dataclass, field
 
 from stagerunner.records import TO_THE_END
 
-WHOLE = -1
-"""As the ordinal of a conviction: all that has become of the source record."""
-
 STRIKES = 2
 """Deaths alone after which a record is convicted: one might be an outsider's doing."""
 

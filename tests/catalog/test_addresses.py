@@ -4,7 +4,7 @@ import pytest
 
 from stagerunner.catalog import Unresolved
 from stagerunner.catalog.addresses import at_address, is_address
-from stagerunner.parts.stage import form_of
+from stagerunner.parts.forming import form_of
 
 STAGES = """
     from stagerunner import stage, source

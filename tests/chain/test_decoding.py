@@ -6,15 +6,15 @@ import pickle
 import pytest
 from support.hiring import hired
 
+from stagerunner.chain.cargo import Cargo
 from stagerunner.chain.decoding import Decoder
 from stagerunner.chain.frames import Header
 from stagerunner.chain.meters import Page, create
 from stagerunner.chain.notes import Notes
 from stagerunner.chain.passage import Passage
 from stagerunner.evaluate.ends import Given, Reading
-from stagerunner.records import SOURCE, Counts
+from stagerunner.records import SOURCE, WHOLE, Counts
 from stagerunner.window.kinds import DATA
-from stagerunner.window.suspects import WHOLE
 
 
 def same(record):
@@ -33,7 +33,7 @@ def page():
 def decoded(page, records, notes=None, reading=None, sequence=0, first=10):
     header = Header(DATA, 0, 1, sequence, 0, first, first + len(records), 0, len(records))
     passage = Passage(header)
-    decoder = Decoder(hired(same), page, reading)
+    decoder = Decoder(hired(same), page, reading, Cargo(None, 1))
     return decoder.batch(header, notes or Notes(), memoryview(pickle.dumps(records)), passage), passage
 
 
@@ -63,7 +63,9 @@ def test_what_is_convicted_whole_is_not_even_unpickled(page):
     notes = Notes(convicted={(0, 10, WHOLE): ("Killed", "twice")})
     header = Header(DATA, 0, 1, 0, 0, 10, 11, 0, 2)
 
-    batch = Decoder(hired(same), page, None).batch(header, notes, memoryview(b"no pickle"), Passage(header))
+    batch = Decoder(hired(same), page, None, Cargo(None, 1)).batch(
+        header, notes, memoryview(b"no pickle"), Passage(header)
+    )
 
     assert batch.records == []
     assert [(failure.type, failure.ordinal) for failure in batch.failures] == [("Killed", 0), ("Killed", 1)]

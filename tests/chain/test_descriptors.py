@@ -1,4 +1,4 @@
-"""Besides 0 to 2 and the meters, a worker holds exactly its ends of its links, and nothing keeps a link open."""
+"""Besides 0 to 2 and the mappings, a worker holds exactly its ends of its links, and nothing keeps a link open."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ pytestmark = needs_proc
 
 
 def links(pid: int) -> list[str]:
-    """What a worker holds besides the standard three and the mapping, by kind."""
-    held = [what for fd, what in descriptors(pid).items() if fd > 2 and "stagerunner-meters" not in what]
+    """What a worker holds besides the standard three and the mappings, by kind."""
+    held = [what for fd, what in descriptors(pid).items() if fd > 2 and "memfd:stagerunner-" not in what]
     return sorted(what.partition(":")[0] for what in held)
 
 

@@ -6,6 +6,7 @@ import pickle
 import pytest
 from support.hiring import hired
 
+from stagerunner.chain.cargo import Cargo
 from stagerunner.chain.encoding import Encoder
 from stagerunner.chain.frames import Header
 from stagerunner.chain.meters import CODEC, Page, create
@@ -31,7 +32,7 @@ def page():
 
 def sent(page, pieces, more=False, writing=None, passage=None):
     """(header, notes, body) of each frame."""
-    encoder = Encoder(hired(same), page, writing)
+    encoder = Encoder(hired(same), page, writing, Cargo(None, 1))
     passage = passage or Passage(Header(DATA, 0, 1, 7, 3, 0))
     return [(head, *unpack_payload(note + body)) for head, note, body in encoder.frames(passage, pieces, more)]
 

@@ -28,7 +28,9 @@ FIELDS = struct.Struct("<BHIQQIIII")
 """A header without its length: one draw of bytes is far quicker than nine of numbers."""
 
 headers = st.binary(min_size=FIELDS.size, max_size=FIELDS.size).map(lambda data: Header(*FIELDS.unpack(data)))
-payloads = st.binary(max_size=100) | st.sampled_from([ROOM - SIZE, ROOM, ROOM + 1, ROOM + 4500]).map(lambda n: b"x" * n)
+small = st.binary(max_size=100)
+large = st.sampled_from([ROOM - SIZE, ROOM, ROOM + 1, ROOM + 4500]).map(lambda n: b"x" * n)
+payloads = small | small | small | small | large
 lengths = st.integers(0, 200) | st.integers(LIMIT - 2, LIMIT + 2) | st.integers(0, 2**64 - 1)
 frames = st.lists(st.tuples(headers, payloads), max_size=3)
 

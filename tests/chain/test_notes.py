@@ -61,16 +61,16 @@ def test_a_payload_whose_lengths_do_not_fit_is_a_bad_frame():
     with pytest.raises(BadFrame, match="without notes"):
         unpack_payload(b"abc")
     with pytest.raises(BadFrame, match="longer than their payload"):
-        unpack_payload(HEAD.pack(-1, -1, 0, 0, 0, 0, 9))
+        unpack_payload(HEAD.pack(-1, -1, 0, 0, 0, 0, 0, 9))
     with pytest.raises(BadFrame, match="longer than their payload"):
-        unpack_payload(HEAD.pack(-1, -1, 0, 0, 0, 3, 0) + b"abc")
+        unpack_payload(HEAD.pack(-1, -1, 0, 0, 0, 0, 3, 0) + b"abc")
 
 
 def test_a_rest_of_another_shape_is_a_bad_frame():
     data = b"no notes"
 
     with pytest.raises(BadFrame, match="can't be read"):
-        unpack_payload(HEAD.pack(-1, -1, 0, 0, 0, 0, len(data)) + data)
+        unpack_payload(HEAD.pack(-1, -1, 0, 0, 0, 0, 0, len(data)) + data)
 
 
 @pytest.mark.reliability("frames")

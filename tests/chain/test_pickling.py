@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from stagerunner.chain.pickling import KEPT, Pickling
+from stagerunner.chain.pickling import Pickling
 
 
 class Rooted:
@@ -31,7 +31,22 @@ def test_what_can_not_be_pickled_leaves_no_trace():
 
 
 def test_large_values_are_put_together_from_their_parts():
-    pickled, large = Pickling(), [b"a" * KEPT, "b" * KEPT]
+    pickled, large = Pickling(), [b"a" * 2**20, "b" * 2**20]
 
     assert pickle.loads(pickled(large)) == large
     assert pickle.loads(pickled([1])) == [1]
+
+
+def test_large_bytes_are_parts_of_their_own_and_not_copied():
+    large = b"a" * 2**20
+
+    assert any(part is large for part in Pickling().parts([large]))
+
+
+def test_buffers_can_be_set_aside():
+    aside = []
+
+    data = Pickling(aside.append)([pickle.PickleBuffer(b"abc")])
+
+    assert pickle.loads(data, buffers=[memoryview(b"abc")]) == [b"abc"]
+    assert len(aside) == 1

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from time import monotonic_ns
 
 import pytest
@@ -29,7 +28,7 @@ def page():
 @pytest.fixture
 def hires():
     """Three stages with a worker each, by identity."""
-    works = [replace(work(same, index), name=f"s{index}", timeout=1.0) for index in range(3)]
+    works = [work(same, index)._replace(name=f"s{index}", timeout=1.0) for index in range(3)]
     return {n: hired(works[n], slots=(n,), names=(f"s{n}",), slot_count=3, start_timeout=5.0) for n in range(3)}
 
 
@@ -135,4 +134,4 @@ def test_a_setup_has_the_deadline_of_the_start(page, hires):
     long_ago(slot)
     assert overdue({0: hires[0]}, page, {}, 0) is None
 
-    assert overdue({0: replace(hires[0], start_timeout=1.0)}, page, {}, 0).overdue
+    assert overdue({0: hires[0]._replace(start_timeout=1.0)}, page, {}, 0).overdue

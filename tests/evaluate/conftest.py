@@ -9,7 +9,7 @@ import pytest
 
 from stagerunner.evaluate.evaluator import Evaluator, make
 from stagerunner.evaluate.work import NoSlot, Slot, Work
-from stagerunner.parts.stage import form_of
+from stagerunner.parts.forming import form_of
 from stagerunner.records import Batch
 
 

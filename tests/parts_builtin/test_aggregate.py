@@ -4,7 +4,7 @@ from decimal import Decimal
 import pytest
 
 from stagerunner import Reject
-from stagerunner.parts.stage import form_of
+from stagerunner.parts.forming import form_of
 from stagerunner_parts.aggregate import Count, Dedupe
 
 VALUES = ["b", "a", "b", 1, "1", 1.0, True, [1], [1], {"x": 1, "y": 2}, {"y": 2, "x": 1}, Decimal("1.5")]

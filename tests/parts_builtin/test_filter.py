@@ -1,4 +1,4 @@
-from stagerunner.parts.stage import form_of
+from stagerunner.parts.forming import form_of
 from stagerunner_parts.expression import Expression
 from stagerunner_parts.filter import keep
 

@@ -8,9 +8,9 @@ import pytest
 import stagerunner_parts
 from stagerunner.options import options_of
 from stagerunner.parts.base import first_sentence, part_of
+from stagerunner.parts.forming import form_of
 from stagerunner.parts.sink import check_sink
 from stagerunner.parts.source import is_stream
-from stagerunner.parts.stage import form_of
 
 OFFERED = [
     *(("stage", part) for part in stagerunner_parts.stagerunner_stages()),

@@ -51,6 +51,7 @@ class Crew:
         """Something has happened that wakes the parent."""
         self.activity = 0
         """Goes up whenever the parent's side of the transport does something."""
+        self.lane = None
         self.ready: Ready | None = None
         self.ended = False
         self.trouble: Trouble | None = None

@@ -16,9 +16,8 @@ from simulator.scenario import Scenario
 
 from stagerunner.chain.frames import MORE, STOP, Frame, Header
 from stagerunner.chain.notes import Notes, pack_notes
-from stagerunner.records import SOURCE, Counts, Failure
+from stagerunner.records import SOURCE, WHOLE, Counts, Failure
 from stagerunner.window.kinds import BARRIER, DATA
-from stagerunner.window.suspects import WHOLE
 
 Judge = Callable[[int, int, int, int], None]
 """Told of a conviction that is carried out: split, stage, source record, ordinal."""

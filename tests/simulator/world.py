@@ -12,8 +12,9 @@ from simulator.scenario import Dice, Scenario, draw
 from simulator.workers import Worker
 
 from stagerunner.errors import StageFailed, StagerunnerError
+from stagerunner.records import WHOLE
 from stagerunner.window.kinds import BARRIER
-from stagerunner.window.suspects import STRIKES, WHOLE
+from stagerunner.window.suspects import STRIKES
 
 MOST_MOVES = 400_000
 """Moves after which a run that still makes progress is said to make none."""

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from stagerunner.records import TO_THE_END
+from stagerunner.records import TO_THE_END, WHOLE
 from stagerunner.window.core import FLUSHES, Window
 from stagerunner.window.kinds import BARRIER, DATA, FLUSH
 from stagerunner.window.splits import ProtocolFault, Sent, Taken, Verdict
-from stagerunner.window.suspects import WHOLE, Inspection
+from stagerunner.window.suspects import Inspection
 
 SPLIT = b"split"
 

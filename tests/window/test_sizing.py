@@ -6,8 +6,16 @@ from stagerunner.window.sizing import FIRST, GROWTH, LONGEST, MOST, RANGE, WIDES
 
 
 def test_the_first_frame_is_small_so_that_the_first_result_comes_soon() -> None:
-    assert Sizing().records == FIRST
+    assert Sizing().records == 1
     assert Sizing().size == 4096
+
+
+def test_what_a_record_weighs_bounds_the_next_frame() -> None:
+    light, heavy = Sizing(), Sizing()
+    light.weighed(1, 100)
+    heavy.weighed(1, 8 * RANGE)
+
+    assert (light.records, heavy.records) == (FIRST, 1)
 
 
 def test_a_fixed_size_is_never_changed() -> None:
@@ -54,7 +62,7 @@ def test_bytes_of_the_next_split_follow_from_bytes_per_record(size: int, expecte
 def test_an_empty_frame_teaches_nothing() -> None:
     sizing = Sizing()
     sizing.learn(0, 100, slowest=1, widest=1)
-    assert sizing.records == FIRST
+    assert sizing.records == 1
 
 
 def test_what_was_too_much_for_some_memory_stays_too_much() -> None:

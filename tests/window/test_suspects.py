@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from stagerunner.window.suspects import MOST_RESTARTS, WHOLE, Blame, Convicted, Suspects
+from stagerunner.records import WHOLE
+from stagerunner.window.suspects import MOST_RESTARTS, Blame, Convicted, Suspects
 
 FRAME = Blame(stage=1, split=3, first=0, last=8)
 AT_FIVE = replace(FRAME, origin=5, ordinal=2)

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Optional
+
+import pytest
+
+from stagerunner.parts.forming import form_of
+from stagerunner.parts.stage import Form, stage
+
+
+def plain(record: int) -> int:
+    return record
+
+
+def many(record):
+    yield record
+
+
+def iterates(record) -> Iterator[int]:
+    return iter([record])
+
+
+def may_drop(record) -> int | None:
+    return record
+
+
+def may_drop_of_old(record) -> Optional[int]:  # noqa: UP045
+    return record
+
+
+def drops_all(record) -> None:
+    pass
+
+
+def anything(record) -> Any:
+    return record
+
+
+def hinted_at_nothing(record) -> NoSuchName | None:  # noqa: F821
+    return record
+
+
+async def awaited(record):
+    return record
+
+
+@stage.batch
+def lists(records):
+    return records
+
+
+@stage(state=True)
+def remembers(record):
+    return record
+
+
+class ByRecord:
+    def process(self, record):
+        return record
+
+
+class ByBatch:
+    def process_batch(self, records):
+        return records
+
+
+class Flushing(ByRecord):
+    def flush(self):
+        return []
+
+
+class Saving(ByRecord):
+    def snapshot(self):
+        return 1
+
+    def restore(self, data):
+        pass
+
+
+class Awaiting:
+    async def process(self, record):
+        return record
+
+
+FORMS = [
+    (plain, Form()),
+    (many, Form(many=True)),
+    (iterates, Form(many=True)),
+    (may_drop, Form(drops=True)),
+    (may_drop_of_old, Form(drops=True)),
+    (drops_all, Form(drops=True)),
+    (anything, Form()),
+    (hinted_at_nothing, Form(drops=True)),
+    (awaited, Form(awaited=True)),
+    (lists, Form(batch=True)),
+    (remembers, Form(state=True)),
+    (ByRecord, Form(built=True)),
+    (ByBatch, Form(built=True, batch=True)),
+    (Flushing, Form(built=True, state=True, flushes=True)),
+    (Saving, Form(built=True, state=True, snapshots=True)),
+    (Awaiting, Form(built=True, awaited=True)),
+    (len, Form()),
+]
+
+
+@pytest.mark.parametrize(("found", "form"), FORMS, ids=lambda value: getattr(value, "__name__", ""))
+def test_the_form_is_read_off_the_transform(found, form):
+    assert form_of(found) == form
+
+
+def test_what_is_neither_function_nor_class_is_no_stage():
+    with pytest.raises(TypeError, match="neither a function nor a class"):
+        form_of("text")
+
+
+@pytest.mark.parametrize("methods", [{}, {"process": plain, "process_batch": plain}])
+def test_a_class_has_exactly_one_way_to_process(methods):
+    with pytest.raises(TypeError, match="one of the methods process and process_batch"):
+        form_of(type("Odd", (), methods))
+
+
+@pytest.mark.parametrize("method", ["snapshot", "restore"])
+def test_a_snapshot_is_no_use_without_its_restore(method):
+    with pytest.raises(TypeError, match="only one of the methods"):
+        form_of(type("Odd", (), {"process": plain, method: plain}))
