@@ -146,8 +146,8 @@ class Csv(RecordFiles):
 def maker(width: int) -> Maker:
     """What makes mappings of rows with so many fields.
 
-    It is compiled for the width: `{n0: v0, n1: v1} for v0, v1 in rows` takes a quarter of the time of `dict(zip(…))`, on
-    which a reader of CSV otherwise spends most of its own. No text from outside is in what is compiled.
+    It is compiled for the width: `{n0: v0, n1: v1} for v0, v1 in rows` takes a quarter of the time of `dict(zip(…))`,
+    which was most of what reading CSV took. No text from outside is in what is compiled.
     """
     if width > WIDE:
         return lambda names, rows: [dict(zip(names, row, strict=True)) for row in rows]

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec.json
 
 from stagerunner import Malformed, source
+from stagerunner_parts.sources.cutting import records_in
 from stagerunner_parts.sources.pieces import Head
 from stagerunner_parts.sources.reading import RecordFiles
 
@@ -33,7 +34,7 @@ class Jsonl(RecordFiles):
     faults = (ValueError, RecursionError)
 
     def decode(self, block: bytes, head: Head) -> list[Any]:
-        lines = block.removesuffix(b"\n").split(b"\n")
+        lines = records_in(block, b"\n", b"")
         try:
             records = list(map(_decode, lines))
         except ValueError:
