@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, repeat
+from itertools import chain, compress, repeat
 from typing import Any
 
 from stagerunner.evaluate.cursor import Cursor
@@ -109,6 +109,14 @@ class Passage:
         self._without.append(index)
         self.counts.filtered += 1
 
+    def sift(self) -> None:
+        """Each record handed out has put what it gave on the results: take out the Nones, which drop their records."""
+        without = [index for index, result in enumerate(self.results, self._begun) if result is None]
+        if without:
+            self.counts.filtered += len(without) - len(self._without)
+            self._without = without
+            self.results = [result for result in self.results if result is not None]
+
     def lost(self, index: int, trouble: Trouble) -> None:
         """This record failed."""
         self._without.append(index)
@@ -183,9 +191,10 @@ class Passage:
             return self.origins
         if not self._without:
             return None if self.batch.origins is None else list(self.span(self._begun, index + 1))
-        without = set(self._without)
-        span = enumerate(self.span(self._begun, index + 1), self._begun)
-        return [origin for place, origin in span if place not in without]
+        kept = bytearray(b"\1") * (index + 1 - self._begun)
+        for place in self._without:
+            kept[place - self._begun] = 0
+        return list(compress(self.span(self._begun, index + 1), kept))
 
     def _kept(self, origins: list[int] | None, last: int) -> list[int] | None:
         """The origins before `last`; with the others go their results."""

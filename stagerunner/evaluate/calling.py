@@ -123,7 +123,8 @@ class Evaluator:
             return partial(forms.in_lists, checked, passage, grouping(self.work, passage.batch, verdicts), most)
         if form.many:
             return lambda: self._draw(call, passage, verdicts, most)
-        return partial(forms.one_each, self._guarded(call, passage, verdicts), passage)
+        loop = forms.one_or_none if form.drops else forms.one_each
+        return partial(loop, self._guarded(call, passage, verdicts), passage)
 
     def _draw(self, call: forms.Call, passage: Passage, verdicts: Verdicts, most: int) -> None:
         pile = Pile(self.work.growth)

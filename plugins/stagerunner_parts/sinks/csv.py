@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, time
 from io import StringIO, TextIOWrapper
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from struct import Struct
 from typing import Any, TypeAlias
@@ -22,6 +22,7 @@ from stagerunner_parts.compression import opened
 from stagerunner_parts.sinks.output import FileOutput, Mode
 
 Names: TypeAlias = tuple[str, ...]
+Rows: TypeAlias = Sequence[Iterable[Any]]
 
 SIZES = Struct(">II")
 """Bytes of the row of names and of the rows, in front of each run."""
@@ -61,6 +62,8 @@ class Csv(FileOutput):
         super().check()
 
     def encode(self, records: list[Any]) -> bytes:
+        if (names := self._columns_of_all(records)) is not None:
+            return self._packed(names, list(map(dict.values, records)))
         return b"".join(self._run(names, run) for names, run in groupby(records, self._columns))
 
     def rendered(self, data: bytes) -> bytes:
@@ -79,6 +82,13 @@ class Csv(FileOutput):
             self.abort()
             raise ValueError(f"{self.path} has the columns {', '.join(self._names)}, not those of `fields`")
 
+    def _columns_of_all(self, records: list[Any]) -> Names | None:
+        """The columns that all of these have, just these and in this order, as is usual; None where it isn't so."""
+        if not records or not {dict}.issuperset(map(type, records)):
+            return None
+        names = tuple(records[0] if self.fields is None else self.fields)
+        return names if names and {names}.issuperset(map(tuple, records)) else None
+
     def _columns(self, record: Any) -> Names:
         if type(record) is not dict and not isinstance(record, Mapping):
             raise ValueError(f"a row is made from a mapping, and this is of type {type(record).__name__}")
@@ -91,22 +101,24 @@ class Csv(FileOutput):
         return tuple(self.fields)
 
     def _run(self, names: Names, records: Iterable[Mapping[str, Any]]) -> bytes:
-        head = self._text([list(names)])
         if self.fields is None:
-            rows = self._text(list(record.values()) for record in records)
-        else:
-            rows = self._text([record.get(name) for name in names] for record in records)
-        return SIZES.pack(len(head), len(rows)) + head + rows
+            return self._packed(names, [list(record.values()) for record in records])
+        return self._packed(names, [[record.get(name) for name in names] for record in records])
 
-    def _text(self, rows: Iterable[list[Any]]) -> bytes:
-        cells = [row if PLAIN.issuperset(map(type, row)) else [_cell(value) for value in row] for row in rows]
+    def _packed(self, names: Names, rows: Rows) -> bytes:
+        head, body = self._text([names]), self._text(rows)
+        return SIZES.pack(len(head), len(body)) + head + body
+
+    def _text(self, rows: Rows) -> bytes:
+        plain = PLAIN.issuperset(map(type, chain.from_iterable(rows)))
+        cells = rows if plain else [[v if type(v) in PLAIN else _cell(v) for v in row] for row in rows]
         text = self._formed(cells, "\n")
         if "\r" not in text:
             return text.encode()
         # The csv module quotes a carriage return only where rows end with one; so they do here, until they are done.
         return "".join([self._formed([row], "\r\n")[:-2] + "\n" for row in cells]).encode()
 
-    def _formed(self, cells: list[list[Any]], end: str) -> str:
+    def _formed(self, cells: Rows, end: str) -> str:
         text = StringIO(newline="")
         csv.writer(text, delimiter=self.delimiter, lineterminator=end).writerows(cells)
         return text.getvalue()
@@ -125,7 +137,7 @@ class Csv(FileOutput):
                 f"{', '.join(self._names or ())}; say which to write with `fields`"
             )
         places = [names.index(name) for name in self._names]
-        return self._text([row[place] for place in places] for row in self._read(rows))
+        return self._text([[row[place] for place in places] for row in self._read(rows)])
 
     def _parsed(self, head: bytes) -> Names:
         return tuple(next(self._read(head)))

@@ -9,10 +9,12 @@ from typing import Any
 import msgspec.json
 
 from stagerunner import Malformed, source
+from stagerunner_parts.sources.cutting import records_in
 from stagerunner_parts.sources.pieces import Head
 from stagerunner_parts.sources.reading import RecordFiles
 
-# One line at a time: decoding many at once would take a line with two values for two lines.
+# One line at a time: decoding many at once would take a line with two values for two lines. What would tell the two
+# apart, a look at what stands around each newline, takes longer than decoding many at once saves.
 _decode = msgspec.json.Decoder().decode
 
 
@@ -32,8 +34,17 @@ class Jsonl(RecordFiles):
     faults = (ValueError, RecursionError)
 
     def decode(self, block: bytes, head: Head) -> list[Any]:
-        records = [_decode(line) for line in block.split(b"\n") if line and not line.isspace()]
-        if b"null" in block and any(record is None for record in records):
+        lines = records_in(block, b"\n", b"")
+        try:
+            records = list(map(_decode, lines))
+        except ValueError:
+            # Most files have no empty lines, so they are looked for only when something is wrong.
+            kept = list(filter(self.counts, lines))
+            if len(kept) == len(lines):
+                raise
+            records = list(map(_decode, kept))
+        # Of the ways to find null this is the quickest; looking for the word in the block takes ten times as long.
+        if None in records:
             raise ValueError("null")
         return records
 

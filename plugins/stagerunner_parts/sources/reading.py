@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -98,8 +98,10 @@ class RecordFiles(ABC):
     def read(self, split: Split) -> Iterator[Any]:
         """Exactly one item for each record of the split, in order: it, or what is wrong with it."""
         piece = Piece(*split.data)
-        for offset, block in piece.blocks(self._cutter()):
-            yield from self._items(block, offset, piece.head)
+        # No generator of our own stands between the records and who takes them: that would be 60 ns for each.
+        return chain.from_iterable(
+            self._items(block, offset, piece.head) for offset, block in piece.blocks(self._cutter())
+        )
 
     def locate(self, split: Split, number: int) -> Origin:
         """Where record `number` of the split begins, worked out by reading the split again."""
