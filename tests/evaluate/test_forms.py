@@ -323,3 +323,28 @@ def test_what_cannot_be_pickled_passes(stage_of, batch_of):
             yield threading.Lock()
 
     assert len(stage_of(locks).apply(batch_of(100)).records) == 100
+
+
+@pytest.mark.parametrize("on_error", ["skip", "dead_letter"])
+def test_dropped_and_failed_records_side_by_side(stage_of, batch_of, on_error):
+    def picky(number: int) -> int | None:
+        return None if number % 3 == 1 else 6 // number
+
+    batch = stage_of(picky, on_error=on_error).apply(batch_of(3, 0, 1, 2, 0, 4, first=10))
+    assert (batch.records, batch.origins) == ([2, 3], [10, 13])
+    assert [failure.origin for failure in batch.failures] == [11, 14]
+    (counts,) = batch.counts
+    assert (counts.taken, counts.out, counts.filtered, counts.skipped + counts.dead) == (6, 2, 2, 2)
+
+
+def test_a_failure_ends_a_filter_where_it_is(stage_of, batch_of):
+    called = []
+
+    def picky(number: int) -> int | None:
+        called.append(number)
+        return 6 // number if number % 2 == 0 else None
+
+    batch = stage_of(picky).apply(batch_of(1, 2, 3, 0, 4))
+    assert called == [1, 2, 3, 0]
+    assert (batch.records, batch.origins, batch.last) == ([3], [1], 3)
+    assert batch.counts[0].balanced

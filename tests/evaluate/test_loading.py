@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -48,3 +49,27 @@ def test_a_function_gets_its_options(work_of):
 
 def test_a_class_is_constructed_with_its_options(work_of):
     assert build(work_of(Adder, options={"amount": 3})).process(1) == 4
+
+
+def loudly(text: str, times: int, *, end: str = "!", **more: Any) -> str:
+    return text.upper() + end * times + "".join(more)
+
+
+def test_options_that_are_no_keywords_of_the_function_itself(work_of):
+    assert build(work_of(loudly, options={"times": 2}))("hey") == "HEY!!"
+    assert build(work_of(loudly, options={"times": 1, "end": "?", "more": 0}))("hey") == "HEY?more"
+
+
+def test_options_stay_with_the_stage_that_has_them(work_of):
+    stages = [build(work_of(shout, options={"times": times})) for times in (1, 3)]
+    assert [stage("hey") for stage in stages] == ["HEY!", "HEY!!!"]
+    assert shout.__kwdefaults__ == {"times": 1}
+
+
+def test_a_function_with_options_keeps_its_closure_and_its_form(work_of):
+    ending = "?"
+
+    def ask(text: str, *, times: int = 1, lower: bool) -> Iterator[str]:
+        yield (text.lower() if lower else text) + ending * times
+
+    assert list(build(work_of(ask, options={"lower": True}))("Hey")) == ["hey?"]

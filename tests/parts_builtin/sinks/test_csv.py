@@ -126,3 +126,19 @@ def test_standard_output(path):
 def test_a_delimiter_that_cannot_be(path, delimiter):
     with pytest.raises(ValueError, match="one ASCII character"):
         Csv(path=path, delimiter=delimiter).check()
+
+
+class Row(dict):
+    """A mapping like any other."""
+
+
+@pytest.mark.parametrize("fields", [None, ["a", "b"], ["b", "a"]])
+@pytest.mark.parametrize(
+    "last", [{"b": 6, "a": 5}, Row(a=5, b=6), {"a": True, "b": date(2026, 5, 12)}, {"a": "\r", "b": 1}]
+)
+def test_rows_that_are_alike_are_written_as_each_alone(tmp_path, fields, last):
+    records, contents = [{"a": 1, "b": None}, {"a": "x,", "b": 0.5}, last], []
+    for name, frames in (("whole", [records]), ("alone", [[record] for record in records])):
+        written(tmp_path / name, *frames, fields=fields).finish()
+        contents.append(content(tmp_path / name))
+    assert contents[0] == contents[1]

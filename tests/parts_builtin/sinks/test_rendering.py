@@ -22,6 +22,7 @@ class Numbers:
         (2**70, str(2**70)),
         ("two\nlines", r'"two\nlines"'),
         ("NaN", '"NaN"'),
+        ("No Infinity In Name", '"No Infinity In Name"'),
     ],
 )
 def test_json(record, text):

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from stagerunner import Malformed
-from stagerunner_parts.sources.csv import Csv
+from stagerunner_parts.sources.csv import WIDE, Csv
 
 
 def test_a_row_a_record(write, items):
@@ -65,3 +65,30 @@ def test_names_that_are_too_long(write):
 def test_characters_that_cannot_be(write, options):
     with pytest.raises(ValueError, match="one ASCII character"):
         Csv(path=write("a.csv", b"a\n"), **options).check()
+
+
+@pytest.mark.parametrize("wrong", [b"", b"1\n", b'"x"y,2\n'])
+def test_empty_rows_are_passed_over_wherever_they_are(write, items, wrong):
+    found = items(Csv(path=write("a.csv", b"a,b\n\n1,2\n\r\n" + wrong + b"\n3,4\n\n")))
+    assert [item for item in found if isinstance(item, dict)] == [{"a": "1", "b": "2"}, {"a": "3", "b": "4"}]
+    assert len(found) == 2 + bool(wrong)
+
+
+def test_empty_rows_where_no_fields_are_named(write, items):
+    found = items(Csv(path=write("a.csv", b"\n\n1\n"), fields=[]))
+    assert [item.message for item in found] == ["1 field where 0 are named"]
+
+
+@pytest.mark.parametrize("width", [1, 2, WIDE, WIDE + 1, 3 * WIDE])
+def test_rows_of_every_width(write, items, width):
+    names, row = [f"n{n}" for n in range(width)], [str(n) for n in range(width)]
+    lines = [",".join(cells) for cells in (names, row, [*row, "more"], row)]
+    found = items(Csv(path=write("a.csv", "\n".join(lines).encode())))
+    assert [found[0], found[2]] == [dict(zip(names, row, strict=True))] * 2
+    assert found[1].type == "FieldCount"
+
+
+def test_a_name_may_look_like_code(write, items):
+    names = ["n0: 1}", "'", "\\", "{v0}", "] for"]
+    found = items(Csv(path=write("a", b"1,2,3,4,5"), fields=names))
+    assert found == [dict(zip(names, "12345", strict=True))]

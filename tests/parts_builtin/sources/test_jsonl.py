@@ -1,3 +1,5 @@
+import pytest
+
 from stagerunner import Malformed
 from stagerunner_parts.sources.jsonl import Jsonl
 
@@ -34,3 +36,16 @@ def test_what_is_no_value_on_a_line_of_its_own(write, items):
 def test_null_is_no_record_but_may_be_in_one(write, items):
     found = items(Jsonl(path=write("a.jsonl", b'{"a": null}\nnull\n')))
     assert found == [{"a": None}, Malformed("JSONDecodeError", "null can't be a record", "null")]
+
+
+@pytest.mark.parametrize("wrong", [b"", b"{broken\n", b"null\n"])
+def test_empty_lines_are_passed_over_wherever_they_are(write, items, wrong):
+    found = items(Jsonl(path=write("a.jsonl", b"\n1\n \r\n" + wrong + b"\n2\n\n")))
+    assert [item for item in found if isinstance(item, int)] == [1, 2]
+    assert len(found) == 2 + bool(wrong)
+
+
+def test_a_value_is_never_put_together_from_lines(write, items):
+    """Four lines and four values, if lines did not matter."""
+    found = items(Jsonl(path=write("a.jsonl", b'{"a":\n1}\n2 3\n4')))
+    assert [isinstance(item, Malformed) for item in found] == [True, True, True, False]
