@@ -11,7 +11,10 @@ from math import ceil
 from typing import NamedTuple
 
 from stagerunner.engines.prediction import Load
-from stagerunner.window.fusing import GAIN, Measured, choose
+from stagerunner.window.fusing import Measured, choose
+
+SLACK = 1.05
+"""A process more has to be worth so much, or the stage does without it."""
 
 MOST_WORKERS = 32
 """Of one group. Who waits for more than these is better off async."""
@@ -68,7 +71,7 @@ def _frugal(draft: Draft) -> tuple[float, float]:
 
 def suggested(load: Load, cores: int) -> Groups:
     """The best layout there is, with any number of workers for the stages that can have more than one."""
-    within = _shortest(load, cores) * GAIN
+    within = _shortest(load, cores) * SLACK
     draft = _draft(load, within, _small)
     if draft is None or not _fits(load, draft, within, cores):
         draft = _draft(load, within, _frugal)
