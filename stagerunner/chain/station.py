@@ -66,8 +66,8 @@ class Station:
         """Import and construct everything; raises whatever the user's code raises."""
         for slot in self._slots:
             slot.state(SETTING_UP)
-        self._decoder = Decoder(self._hire, self._page, _reading(self._hire), self._cargo)
-        self._encoder = Encoder(self._hire, self._page, _writing(self._hire), self._cargo)
+        self._decoder = Decoder(self._hire, self._page, reading(self._hire), self._cargo)
+        self._encoder = Encoder(self._hire, self._page, writing(self._hire), self._cargo)
         for work, slot in zip(self._hire.works, self._slots, strict=False):
             evaluator = make(work, slot)
             evaluator.setup()
@@ -195,7 +195,7 @@ class Station:
         return frame.header, pack_notes(Notes()), pickle.dumps(snapshots, 5)
 
 
-def _reading(hire: Hire) -> Reading | None:
+def reading(hire: Hire) -> Reading | None:
     """What reads splits, in the first worker; without a source of its own it hands on the records it is given."""
     end = hire.source
     if end is None or not hire.first:
@@ -205,7 +205,7 @@ def _reading(hire: Hire) -> Reading | None:
     return Reading(source, end.on_error)
 
 
-def _writing(hire: Hire) -> Writing | None:
+def writing(hire: Hire) -> Writing | None:
     """The sink's encoding, in the last worker."""
     if hire.sink is None:
         return None

@@ -1,4 +1,4 @@
-"""`stagerunner show FILE`: the chain as it will run, with the origin of each value."""
+"""`stagerunner show FILE`: the chain as it will run, with the origin of each value; or how fast it will be."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ import click
 from stagerunner.cli import flags
 from stagerunner.cli.flags import Command, flag
 from stagerunner.cli.streams import Streams
+from stagerunner.engines.advice import advise
+from stagerunner.engines.sampling import sample
 from stagerunner.plan import Plan
 from stagerunner.plan.preparing import prepare
 from stagerunner.views.console import Console
 from stagerunner.views.resolved import Tree, resolved
+from stagerunner.views.sample import advice_data, advice_lines
 from stagerunner.views.yaml import origins, plain, with_origins
 
 _WIDEST = 60
@@ -24,10 +27,18 @@ _WIDEST = 60
 @click.argument("file")
 @flags.as_json
 @flag("Options", "--graph", is_flag=True, help="Print the chain as one line: what feeds what.")
+@flag(
+    "Options",
+    "--sample",
+    "number",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Take N source records through the stages, write nothing, and say what each costs and what would be faster.",
+)
 @flags.changes
 @flags.talk
 @click.pass_obj
-def command(streams: Streams, /, file: str, json: bool, graph: bool, **given: Any) -> None:
+def command(streams: Streams, /, file: str, json: bool, graph: bool, number: int | None, **given: Any) -> None:
     """Print the chain in FILE as it will run, and where each value comes from. Secrets are not shown."""
     chain = prepare(Path(file), flags.request_of(given))
     streams.conceal(chain.plan.secrets)
@@ -35,11 +46,24 @@ def command(streams: Streams, /, file: str, json: bool, graph: bool, **given: An
     if graph:
         out.line(picture(chain.plan))
         return
+    if number is not None:
+        _measure(chain.plan, number, out, json=json)
+        return
     tree = resolved(chain.config, chain.plan)
     if json:
         out.line(out.json({"format": 1, "config": plain(tree), "origins": origins(tree)}))
     else:
         _print(tree, out)
+
+
+def _measure(plan: Plan, number: int, out: Console, *, json: bool) -> None:
+    """The stages run in this process, and may do whatever they do in a run."""
+    advice = advise(plan, sample(plan, number))
+    if json:
+        out.line(out.json({"format": 1, **advice_data(advice)}))
+        return
+    for line in advice_lines(advice):
+        out.line(*line)
 
 
 def _print(tree: dict[str, Tree], out: Console) -> None:
