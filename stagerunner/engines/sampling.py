@@ -13,7 +13,6 @@ import selectors
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import replace
 from typing import Any
 
 from msgspec import Struct
@@ -111,10 +110,9 @@ def _as_a_worker() -> Iterator[Any]:
 def _hire(plan: Plan) -> Hire:
     """One worker for all stages. Where nobody is told of failures none may end the run."""
     hire = next(hires(plan, (Group(plan.stages, 1),), 1, {}))
-    return replace(
-        hire,
-        source=replace(hire.source, on_error="skip") if hire.source else None,
-        sink=replace(hire.sink, on_error="skip") if hire.sink else None,
+    return hire._replace(
+        source=hire.source._replace(on_error="skip") if hire.source else None,
+        sink=hire.sink._replace(on_error="skip") if hire.sink else None,
     )
 
 

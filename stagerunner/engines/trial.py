@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import ceil
 from time import process_time
 
@@ -74,7 +74,7 @@ class Trial:
 
     def __init__(self, hire: Hire) -> None:
         self._hire = hire
-        self._evaluators = [make(replace(work, on_error="skip")) for work in hire.works]
+        self._evaluators = [make(work._replace(on_error="skip")) for work in hire.works]
         self.stages = [Place(work.name) for work in hire.works]
         self.sink = Place("sink")
         self.stopped = False
