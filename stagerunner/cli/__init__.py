@@ -33,6 +33,8 @@ VERBS = {
 }
 OFFERED = "stagerunner.cli.offered:offered_command"
 """Where to ask for a command that is not in the table: a plugin may offer it."""
+MEASURED = "stagerunner.cli.measured:measure"
+"""What `show --sample` does: it needs most of what a run needs, and `show` alone does not."""
 TROUBLE = "stagerunner.views.trouble:tell"
 """What tells of an error: loaded when there is one."""
 

@@ -7,16 +7,13 @@ from typing import Any
 
 import click
 
-from stagerunner.cli import flags
+from stagerunner.cli import MEASURED, flags, loaded
 from stagerunner.cli.flags import Command, flag
 from stagerunner.cli.streams import Streams
-from stagerunner.engines.advice import advise
-from stagerunner.engines.sampling import sample
 from stagerunner.plan import Plan
 from stagerunner.plan.preparing import prepare
 from stagerunner.views.console import Console
 from stagerunner.views.resolved import Tree, resolved
-from stagerunner.views.sample import advice_data, advice_lines
 from stagerunner.views.yaml import origins, plain, with_origins
 
 _WIDEST = 60
@@ -47,23 +44,13 @@ def command(streams: Streams, /, file: str, json: bool, graph: bool, number: int
         out.line(picture(chain.plan))
         return
     if number is not None:
-        _measure(chain.plan, number, out, json=json)
+        loaded(MEASURED)(chain.plan, number, out, json=json)
         return
     tree = resolved(chain.config, chain.plan)
     if json:
         out.line(out.json({"format": 1, "config": plain(tree), "origins": origins(tree)}))
     else:
         _print(tree, out)
-
-
-def _measure(plan: Plan, number: int, out: Console, *, json: bool) -> None:
-    """The stages run in this process, and may do whatever they do in a run."""
-    advice = advise(plan, sample(plan, number))
-    if json:
-        out.line(out.json({"format": 1, **advice_data(advice)}))
-        return
-    for line in advice_lines(advice):
-        out.line(*line)
 
 
 def _print(tree: dict[str, Tree], out: Console) -> None:

@@ -44,33 +44,3 @@ def test_a_broken_chain_is_exit_2(call, write):
     ended = call("show", "broken.yaml")
     assert (ended.returncode, ended.stdout) == (2, "")
     assert "`stages:` is missing" in ended.stderr
-
-
-def test_a_sample_says_what_each_stage_costs_and_writes_nothing(invoke, chain, folder):
-    page = invoke("show", chain("./parts.py:same", sink="out.txt"), "--sample", "3").stdout
-
-    assert page.startswith("3 source records, in one process; nothing was written\n")
-    assert "\nsame " in page
-    assert "as it is written: ≈ " in page
-    assert sorted(path.name for path in folder.iterdir() if path.is_file()) == ["chain.yaml", "parts.py"]
-
-
-def test_a_sample_for_programs(invoke, chain):
-    told = json.loads(invoke("show", chain("./parts.py:same"), "--sample", "3", "--json").stdout)
-
-    assert told["sample"]["stages"][0]["taken"] == 3
-    assert told["written"]["rate"] > 0
-
-
-def test_failures_of_a_sample_are_told_without_secrets(call, chain):
-    ended = call("show", chain("{use: './parts.py:leaky', with: {key: '${secret:SALT}'}}"), "--sample", "9")
-
-    assert ended.returncode == 0
-    assert "leaky: 5 failures, the first: ValueError: the key is ***" in ended.stdout
-
-
-def test_what_a_stage_prints_is_no_part_of_the_sample(call, chain):
-    ended = call("show", chain("./parts.py:chatty"), "--sample", "1", "--json")
-
-    assert json.loads(ended.stdout)["sample"]["records"] == 1
-    assert "seen 0" in ended.stderr
