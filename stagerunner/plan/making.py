@@ -11,6 +11,7 @@ from stagerunner.config.model import Config
 from stagerunner.errors import ConfigError, Mistake, UsageError
 from stagerunner.hookspecs import EngineSpec
 from stagerunner.parts import files
+from stagerunner.plan import fusing
 from stagerunner.plan.ends import End, plan_end
 from stagerunner.plan.engine import BUILT_IN, chosen_engine, engine_options
 from stagerunner.plan.model import Plan, PlannedStage
@@ -64,7 +65,7 @@ def make_plan(
         secrets=config.secrets,
         limit=limit,
     )
-    return replace(plan, notes=notes(plan))
+    return replace(plan, notes=(*notes(plan), *fusing.said(plan)))
 
 
 class _Planning:

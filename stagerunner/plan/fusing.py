@@ -1,0 +1,60 @@
+"""Which neighbours may share their workers under `run.fuse: auto`, and why others may not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stagerunner.plan.model import Plan, PlannedStage
+from stagerunner.plan.promise import forgetful
+
+
+def fusible(plan: Plan) -> tuple[int, ...]:
+    """How many neighbouring stages may share workers, from the first stage to the last; all ones without `auto`."""
+    sizes: list[int] = []
+    for place, stage in enumerate(plan.stages):
+        if place and why_apart(plan, plan.stages[place - 1], stage) is None:
+            sizes[-1] += 1
+        else:
+            sizes.append(1)
+    return tuple(sizes)
+
+
+def why_apart(plan: Plan, before: PlannedStage, stage: PlannedStage) -> str | None:
+    """Why two neighbours each have workers of their own whatever is measured; None where they may share."""
+    if plan.run.fuse != "auto":
+        return "run.fuse is off"
+    if forgotten := forgetful(plan):
+        return f"'{forgotten[0]}' has state without snapshot and restore, which other groups would cost it"
+    if before.settings.workers != stage.settings.workers:
+        return f"'{before.name}' has {before.settings.workers} workers, '{stage.name}' {stage.settings.workers}"
+    return _alone(before) or _alone(stage)
+
+
+def _alone(stage: PlannedStage) -> str | None:
+    """What a stage has that can't be shared."""
+    settings, form = stage.settings, stage.work.form
+    if settings.timeout is not None:
+        return f"'{stage.name}' has a timeout"
+    if settings.env:
+        return f"'{stage.name}' has an environment of its own"
+    if settings.max_memory is not None:
+        return f"'{stage.name}' has a max_memory"
+    if form.awaited and not form.state:
+        return f"'{stage.name}' is async and takes in further frames while calls are under way"
+    return None
+
+
+def said(plan: Plan) -> Iterator[str]:
+    """What `run.fuse: auto` means for this chain, in sentences."""
+    if plan.run.fuse != "auto" or plan.run.engine != "process":
+        return
+    start = 0
+    for size in fusible(plan):
+        if size > 1:
+            names = " + ".join(stage.name for stage in plan.stages[start : start + size])
+            yield f"{names} may share their workers: results that can't be pickled pass between them while they do"
+        start += size
+    for before, stage in zip(plan.stages, plan.stages[1:], strict=False):
+        why = why_apart(plan, before, stage)
+        if why is not None:
+            yield f"{before.name} and {stage.name} stay apart: {why}"
