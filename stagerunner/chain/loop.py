@@ -70,7 +70,7 @@ class Loop:
             least_records=max(128, *(4 * places(stage) for stage in plan.stages), 0),
         )
         self.feeding = Feeding(plan, supply, self.window, self._send, delivery.taker.full)
-        self.regrouping = Regrouping(plan, transport)
+        self.regrouping = Regrouping(plan, transport, delivery.books)
         self._suspects = Suspects()
         self._end_sent = False
         self._draining = False
@@ -126,10 +126,8 @@ class Loop:
             self._restart(self._transport.trouble)
         if self.window.wants_barrier():
             self.checkpoint()
-        if self._transport.ended and self.regrouping.emptying and not self._draining:
+        if self.regrouping.emptying or (self._regroupable and self.regrouping.due()):
             self._regroup()
-        elif self._regroupable and self.regrouping.due():
-            self._empty()
         if self._transport.ended or (self._draining and not self.window.on_way and not self._last_barrier()):
             self.done = True
 
@@ -265,21 +263,27 @@ class Loop:
 
     @property
     def _regroupable(self) -> bool:
-        """Whether the chain may be emptied: there is more to come, nobody is suspected, and a barrier has its turn."""
-        if not self.regrouping.open or self._shut:
-            return False
-        return not (self._suspects.inspections or self.window.barrier_on_way)
-
-    def _empty(self) -> None:
-        """Let what is on its way come back, and the workers end; the next epoch will have other groups."""
-        if self.window.stateful and self.window.barrier_due():
-            self._send(self.window.barrier())
-        self._transport.end(self.window.last_sequence + 1)
+        """Whether groups may be chosen: that is still open, there is more to come, and nobody is suspected."""
+        return self.regrouping.open and not self._shut and not self._suspects.inspections
 
     def _regroup(self) -> None:
-        """Everything is back and every worker has ended: no death, and nobody to blame."""
-        point("regroup")
-        self._begin_again(careful=False)
+        """Let what is on its way come back, and the workers end; then begin again. No death, and nobody to blame."""
+        if not self.regrouping.end_sent:
+            self._empty()
+        elif self._transport.ended and not self._draining:
+            point("regroup")
+            self._begin_again(careful=False)
+
+    def _empty(self) -> None:
+        """The last barrier and END, once no other barrier is on its way; unless the run is to stop meanwhile."""
+        if self._draining:
+            self.regrouping.emptying = False
+        if self._draining or self.window.barrier_on_way:
+            return
+        if self.window.stateful and self.window.barrier_due():
+            self._send(self.window.barrier())
+        self.regrouping.end_sent = True
+        self._transport.end(self.window.last_sequence + 1)
 
     # After a death
 

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 
 from stagerunner.chain.groups import Group, grouped
 from stagerunner.chain.transport import Clock, Transport
+from stagerunner.delivery.books import Books
 from stagerunner.events import Fusion
 from stagerunner.plan import Plan
+from stagerunner.records import Counts
 from stagerunner.window.fusing import Measured, choose
 
 LEAST = 200_000_000
@@ -25,14 +27,17 @@ CHEAPEST = 500.0
 class Regrouping:
     """Chooses groups once; nothing at all in a chain in which no stages share workers."""
 
-    def __init__(self, plan: Plan, transport: Transport) -> None:
+    def __init__(self, plan: Plan, transport: Transport, books: Books) -> None:
         self._plan = plan
         self._transport = transport
+        self._books = books
         self._fused = tuple(group for group in transport.groups if len(group.stages) > 1)
         self._decided: tuple[Fusion, ...] | None = None
         self._next: tuple[Group, ...] = ()
         self.emptying = False
-        """The epoch has been told to end: nothing more is sent before the next one has begun, with other groups."""
+        """Nothing more of the source is sent before the next epoch has begun, with other groups."""
+        self.end_sent = False
+        """END is on its way, for that reason."""
 
     @property
     def open(self) -> bool:
@@ -44,10 +49,10 @@ class Regrouping:
         if not self.open:
             return False
         totals = totalled(self._transport.clocks(), len(self._plan.stages))
-        if max(_worked(group, totals) for group in self._fused) < LEAST:
+        if not self._books.taken or max(_worked(group, totals) for group in self._fused) < LEAST:
             return False
-        groups = self._transport.groups
-        sizes = choose([figure for group in groups for figure in measured(group, totals)], self._transport.cores)
+        groups, flow = self._transport.groups, self._books.entries
+        sizes = choose([figure for group in groups for figure in measured(group, totals, flow)], self._transport.cores)
         self._next = grouped(self._plan, sizes)
         self._decided = self._told(self._next, totals)
         self.emptying = self._next != groups
@@ -56,7 +61,7 @@ class Regrouping:
     def take_effect(self) -> None:
         """The next epoch has the new groups; it begins when its workers are hired."""
         if self.emptying:
-            self.emptying = False
+            self.emptying = self.end_sent = False
             self._transport.regroup(self._next)
 
     def fusions(self) -> tuple[Fusion, ...]:
@@ -78,19 +83,22 @@ def totalled(clocks: Sequence[Clock], stages: int) -> list[Clock]:
     return totals
 
 
-def measured(group: Group, totals: Sequence[Clock]) -> list[Measured]:
-    """A group's stages as `choose` wants them. A hop between them isn't measured while they are one.
+def measured(group: Group, totals: Sequence[Clock], flow: Sequence[Counts]) -> list[Measured]:
+    """A group's stages as `choose` wants them: over the records that have come back, which the books know (`flow`).
 
-    What the group's own ends cost for a record, the source's decoding and the sink's encoding included, stands for it.
+    (The meters know how long a record takes, but not how many there are: of the frame that is just being worked on
+    the first stage may have had all and the last one none.) A hop between the stages isn't measured while they are
+    one; what the group's own ends cost for a record, decoding the source and encoding for the sink included, stands
+    for it.
     """
     clocks = [totals[stage.work.index] for stage in group.stages]
     first, last, end = clocks[0], clocks[-1], _end(clocks)
     inside = max(end, CHEAPEST)
     return [
         Measured(
-            clock.work,
-            (end if clock is first else inside) * clock.taken,
-            (end if clock is last else inside) * clock.out,
+            _per_record(clock) * flow[clock.stage].taken,
+            (end if clock is first else inside) * flow[clock.stage].taken,
+            (end if clock is last else inside) * flow[clock.stage].out,
             group.width,
             joins=clock is not first,
         )
@@ -111,11 +119,11 @@ def _worked(group: Group, totals: Sequence[Clock]) -> int:
 def _fusion(fused: Group, groups: tuple[Group, ...], totals: Sequence[Clock]) -> Fusion:
     parts = [group.stages for group in groups if group.stages[0] in fused.stages]
     clocks = [totals[stage.work.index] for stage in fused.stages]
-    work = tuple(tuple(_per_record(totals[stage.work.index]) for stage in part) for part in parts)
+    work = tuple(tuple(_per_record(totals[stage.work.index]) / 1e9 for stage in part) for part in parts)
     return Fusion(
         tuple(tuple(stage.name for stage in part) for part in parts), work, 2 * max(_end(clocks), CHEAPEST) / 1e9
     )
 
 
 def _per_record(clock: Clock) -> float:
-    return clock.work / clock.taken / 1e9 if clock.taken else 0.0
+    return clock.work / clock.taken if clock.taken else 0.0

@@ -7,6 +7,8 @@ import pytest
 from stagerunner.chain.groups import grouped
 from stagerunner.chain.regrouping import LEAST, Regrouping, measured, totalled
 from stagerunner.chain.transport import Clock
+from stagerunner.delivery.books import Books
+from stagerunner.records import SOURCE, Counts
 
 MILLI = 1_000_000
 
@@ -35,6 +37,14 @@ def plan(project) -> Any:
     return project.plan("same", "double", {"use": "same", "name": "last"}, source={"use": "range", "with": {"stop": 5}})
 
 
+@pytest.fixture
+def books() -> Books:
+    """A thousand records have come back."""
+    books = Books(3, sink=False)
+    books.add([Counts(stage, taken=1000, out=1000) for stage in (SOURCE, 0, 1, 2)])
+    return books
+
+
 def worked(*milliseconds: int, codec: int = 1, records: int = 1000) -> list[Clock]:
     last = len(milliseconds) - 1
     return [
@@ -53,7 +63,7 @@ def test_what_the_ends_cost_stands_for_the_hops_in_between(plan):
     (group,) = grouped(plan, [3])
     clocks = [Clock(0, 100, 0, 0, 0, 10, 20), Clock(1, 200, 0, 0, 0, 20, 5), Clock(2, 300, 60_000, 0, 0, 5, 5)]
 
-    found = measured(group, clocks)
+    found = measured(group, clocks, [Counts(clock.stage, taken=clock.taken, out=clock.out) for clock in clocks])
 
     assert [stage.work for stage in found] == [100, 200, 300]
     assert [stage.joins for stage in found] == [False, True, True]
@@ -67,23 +77,41 @@ def test_what_the_ends_cost_stands_for_the_hops_in_between(plan):
 def test_ends_that_cost_next_to_nothing_are_no_measure_for_a_hop(plan):
     (group,) = grouped(plan, [3])
 
-    found = measured(group, [Clock(n, 100, 0, 0, 0, 10, 10) for n in range(3)])
+    found = measured(
+        group, [Clock(n, 100, 0, 0, 0, 10, 10) for n in range(3)], [Counts(n, 10, 0, 10) for n in range(3)]
+    )
 
     assert [(stage.arriving, stage.leaving) for stage in found] == [(0, 5000), (5000, 5000), (5000, 0)]
 
 
-def test_nothing_is_decided_before_enough_has_been_measured(plan):
+def test_a_frame_that_is_only_half_way_through_is_not_taken_for_the_whole(plan):
+    (group,) = grouped(plan, [3])
+    clocks = [Clock(0, 400, 0, 0, 0, 40, 40), Clock(1, 200, 0, 0, 0, 20, 20), Clock(2, 0, 0, 0, 0, 0, 0)]
+
+    assert [stage.work for stage in measured(group, clocks, [Counts(n, taken=20) for n in range(3)])] == [200, 200, 0]
+
+
+def test_nothing_is_decided_before_anything_has_come_back(plan):
     workers = Workers(plan, 3)
-    regrouping = Regrouping(plan, workers)
+    regrouping = Regrouping(plan, workers, Books(3, sink=False))
+    workers.told = worked(1000, 1000, 0)
+
+    assert not regrouping.due()
+    assert regrouping.open
+
+
+def test_nothing_is_decided_before_enough_has_been_measured(plan, books):
+    workers = Workers(plan, 3)
+    regrouping = Regrouping(plan, workers, books)
     workers.told = worked(100, 50, 49)
 
     assert not regrouping.due()
     assert regrouping.open
 
 
-def test_heavy_stages_are_parted_once_the_epoch_has_ended(plan):
+def test_heavy_stages_are_parted_once_the_epoch_has_ended(plan, books):
     workers = Workers(plan, 3)
-    regrouping = Regrouping(plan, workers)
+    regrouping = Regrouping(plan, workers, books)
     workers.told = worked(100, 100, 1)
 
     assert regrouping.due()
@@ -93,9 +121,9 @@ def test_heavy_stages_are_parted_once_the_epoch_has_ended(plan):
     assert (regrouping.emptying, workers.labels) == (False, ["same", "double+last"])
 
 
-def test_cheap_stages_go_on_as_they_are(plan):
+def test_cheap_stages_go_on_as_they_are(plan, books):
     workers = Workers(plan, 3)
-    regrouping = Regrouping(plan, workers)
+    regrouping = Regrouping(plan, workers, books)
     workers.told = worked(70, 70, 70, codec=900)
 
     assert not regrouping.due()
@@ -104,9 +132,9 @@ def test_cheap_stages_go_on_as_they_are(plan):
     assert (regrouping.emptying, workers.labels) == (False, ["same+double+last"])
 
 
-def test_it_is_decided_once(plan):
+def test_it_is_decided_once(plan, books):
     workers = Workers(plan, 3)
-    regrouping = Regrouping(plan, workers)
+    regrouping = Regrouping(plan, workers, books)
     workers.told = worked(70, 70, 70, codec=900)
     regrouping.due()
     workers.told = worked(7000, 7000, 7000)
@@ -115,19 +143,19 @@ def test_it_is_decided_once(plan):
     assert not regrouping.due()
 
 
-def test_a_chain_in_which_nobody_shares_has_nothing_to_decide(plan):
+def test_a_chain_in_which_nobody_shares_has_nothing_to_decide(plan, books):
     workers = Workers(plan, 1, 1, 1)
     workers.told = worked(7000, 7000, 7000)
-    regrouping = Regrouping(plan, workers)
+    regrouping = Regrouping(plan, workers, books)
 
     assert not regrouping.open
     assert not regrouping.due()
     assert regrouping.fusions() == ()
 
 
-def test_only_what_could_be_together_is_told_of_and_in_seconds_a_record(plan):
+def test_only_what_could_be_together_is_told_of_and_in_seconds_a_record(plan, books):
     workers = Workers(plan, 1, 2)
-    regrouping = Regrouping(plan, workers)
+    regrouping = Regrouping(plan, workers, books)
     workers.told = worked(9000, 100, 150, codec=3)
     regrouping.due()
     workers.told = worked(1, 1, 1)
@@ -139,9 +167,9 @@ def test_only_what_could_be_together_is_told_of_and_in_seconds_a_record(plan):
     assert fusion.hop == pytest.approx(3e-6)
 
 
-def test_a_run_too_short_to_decide_tells_how_it_stands(plan):
+def test_a_run_too_short_to_decide_tells_how_it_stands(plan, books):
     workers = Workers(plan, 3)
-    regrouping = Regrouping(plan, workers)
+    regrouping = Regrouping(plan, workers, books)
 
     assert regrouping.fusions()[0].work == ((0.0, 0.0, 0.0),)
     workers.told = worked(1, 2, 3)
