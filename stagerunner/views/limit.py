@@ -75,7 +75,8 @@ def limit(
 def _advice(first: Load, others: Sequence[Load], used: float, *, alone: bool, cores: int | None) -> str:
     stage = first.stage
     if stage.codec > stage.work:
-        return "more than half of it encoding and decoding: a larger `run.frame` or `run.fuse: auto` may help"
+        or_fused = "" if TOGETHER in stage.name else " or `run.fuse: auto`"
+        return f"more than half of it encoding and decoding: a larger `run.frame`{or_fused} may help"
     if cores and used > 0.9 * cores:
         return f"all {cores} cores are busy" if cores > 1 else "the only core is busy"
     if alone:

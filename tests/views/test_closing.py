@@ -56,7 +56,9 @@ def test_stages_that_share_a_worker_share_its_time(summary):
 def test_what_was_fused_is_told_with_its_reason(summary):
     fusion = Fusion((("parse", "shape"),), ((0.4e-6, 1.1e-6),), 1e-6)
     told = summary(StageTotals("parse", 2), StageTotals("shape", 2), fusions=(fusion,))
-    assert written(closing(told, advise=False))[-1] == "parse + shape share 2 workers: 0.40 µs and 1.10 µs a record, a hop costs 1.00 µs"
+    assert written(closing(told, advise=False))[-1] == (
+        "parse + shape share 2 workers: 0.40 µs and 1.10 µs a record, a hop costs 1.00 µs"
+    )
 
 
 def test_books_that_do_not_balance_are_told_loudly(summary):
