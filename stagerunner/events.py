@@ -53,7 +53,11 @@ class Checkpoint(Struct, frozen=True):
 
 
 class StageTotals(Struct, frozen=True):
-    """One stage's books and clocks. Clocks are seconds summed over its workers."""
+    """One stage's books and clocks. Clocks are seconds summed over its workers.
+
+    group: stages with the same number share their workers; 0 for a stage that was never started. Of such a group the
+    first stage has the clocks of what it waits for, the last one those of encoding, decoding and handing on.
+    """
 
     name: str
     workers: int = 1
@@ -68,6 +72,7 @@ class StageTotals(Struct, frozen=True):
     wait: float = 0.0
     block: float = 0.0
     counters: dict[str, int] = field(default_factory=dict)
+    group: int = 0
 
 
 class Progress(Struct, frozen=True):
@@ -96,10 +101,23 @@ class Notice(Struct, frozen=True):
     text: str
 
 
+class Fusion(Struct, frozen=True):
+    """Neighbours that could share their workers, and what became of it.
+
+    parts: the stages' names, by the workers they have in the end; one part: they share them all. work: seconds that
+    each stage worked on a record, part by part. hop: seconds a record would take, or takes, between two workers.
+    Measured when it was decided; all zeros where nothing was.
+    """
+
+    parts: tuple[tuple[str, ...], ...]
+    work: tuple[tuple[float, ...], ...]
+    hop: float
+
+
 class Summary(Struct, frozen=True):
     """What a run came to. `records` and `stages` hold the books of DESIGN's P8; `ok` means exit 0.
 
-    records: in, created, out, filtered, skipped, dead over the whole run.
+    records: in, created, out, filtered, skipped, dead over the whole run. fusions: as they were decided.
     messages: what a person should know, one sentence each.
     """
 
@@ -114,6 +132,7 @@ class Summary(Struct, frozen=True):
     output: str = ""
     dead_letter: str = ""
     messages: tuple[str, ...] = ()
+    fusions: tuple[Fusion, ...] = ()
 
     @property
     def balanced(self) -> bool:
@@ -139,6 +158,7 @@ class Summary(Struct, frozen=True):
                     "skipped": stage.skipped,
                     "dead": stage.dead,
                     "workers": stage.workers,
+                    **({"group": stage.group} if stage.group else {}),
                     **({"counters": stage.counters} if stage.counters else {}),
                 }
                 for stage in self.stages

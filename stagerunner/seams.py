@@ -22,6 +22,7 @@ POINTS = (
     "rename",
     "resume",
     "restart",
+    "regroup",
     "torn frame",
     "flush",
 )

@@ -17,20 +17,20 @@ from time import monotonic, monotonic_ns
 from typing import Any
 
 from stagerunner.chain.frames import BadFrame, Frame, Header
-from stagerunner.chain.groups import Group, groups_of, hires, slots_of
+from stagerunner.chain.groups import Group, grouped, hires, slots_of
 from stagerunner.chain.hire import Hire
 from stagerunner.chain.lane import Lane
 from stagerunner.chain.lane import create as create_lane
 from stagerunner.chain.links import Inbound, Outbound
-from stagerunner.chain.memory import oom_kills
-from stagerunner.chain.meters import BLOCK, CODEC, WAIT, WORK, Page, create
+from stagerunner.chain.memory import cores, oom_kills
+from stagerunner.chain.meters import BLOCK, CODEC, OUT, TAKEN, WAIT, WORK, Page, create
 from stagerunner.chain.printed import Lines, Printed
 from stagerunner.chain.processes import Ended, KeeperLink
 from stagerunner.chain.returns import Returns
-from stagerunner.chain.transport import Ready, Trouble
+from stagerunner.chain.transport import Clock, Ready, Trouble
 from stagerunner.chain.verdicts import blame, heavy, is_cause, overdue
 from stagerunner.chain.wiring import Wiring, wire
-from stagerunner.plan import Plan
+from stagerunner.plan import Plan, fusible
 from stagerunner.window.kinds import END, READY
 
 GLANCE = 0.05
@@ -59,9 +59,10 @@ class Crew:
         self._plan = plan
         self._selector = selector
         self._hash_seed = hash_seed
-        self._groups: tuple[Group, ...] = groups_of(plan)
-        self._meters = create(slots_of(self._groups))
-        self._page = Page(self._meters, slots_of(self._groups))
+        self.groups: tuple[Group, ...] = grouped(plan, fusible(plan))
+        self.cores = cores()
+        self._meters = create(slots_of(self.groups))
+        self._page = Page(self._meters, slots_of(self.groups))
         self._keeper: KeeperLink | None = None
         self._hires: dict[int, Hire] = {}
         self._deaths: list[Ended] = []
@@ -79,6 +80,7 @@ class Crew:
         self._oom_kills = 0
         self._closing_since = 0.0
         self._overstayed: list[str] = []
+        self._failed_closing: list[str] = []
         self._stacks_shown = False
         self._looked = self._counted = 0
         self._glance = 0.0
@@ -97,20 +99,25 @@ class Crew:
         self._drop_epoch()
         self._new_lane()
         self._epoch, self.ready, self.ended, self.trouble, self._broken = epoch, None, False, None, None
-        self._end_sent, self._late, self._looked = False, None, 0
+        self._end_sent, self._late, self._looked, self._closing_since = False, None, 0, 0.0
         self._deaths.clear()
         self._page.clear()
         self._oom_kills = oom_kills()
         if self._keeper is None or not self._keeper.answering:
             self._new_keeper()
         owners = 0 if self.lane is None else self.lane.owners
-        self._hire_all(hires(self._plan, self._groups, epoch, snapshots, careful=careful, owners=owners))
+        self._hire_all(hires(self._plan, self.groups, epoch, snapshots, careful=careful, owners=owners))
         for head in self._heads:
             self._put(head, Header(READY, 0, epoch, 0))
 
+    def regroup(self, groups: tuple[Group, ...]) -> None:
+        if self.ended:
+            self._failed_closing, self._overstayed = self.teardown_failures(), []
+        self.groups = groups
+
     def _new_lane(self) -> None:
         """Each epoch has its own: a worker that can't be reaped yet may still write to the old one."""
-        owners = len(self._groups) + 1
+        owners = len(self.groups) + 1
         fd = create_lane(owners)
         self.lane = None if fd is None else Lane(fd, owners)
 
@@ -125,7 +132,7 @@ class Crew:
         """Make the pipes, hand each worker its ends, and keep only our own."""
         keeper = self._keeper
         assert keeper is not None
-        wiring = wire([1, *(group.width for group in self._groups), 1])
+        wiring = wire([1, *(group.width for group in self.groups), 1])
         self._open_ours(wiring)
         self._hires = {}
         lane = [] if self.lane is None else [self.lane.fd]
@@ -150,7 +157,7 @@ class Crew:
         if not hire.works:
             return 0
         first = hire.works[0].index
-        return next(p for p, group in enumerate(self._groups) if group.stages[0].work.index == first)
+        return next(p for p, group in enumerate(self.groups) if group.stages[0].work.index == first)
 
     def _open_ours(self, wiring: Wiring) -> None:
         """Our ends: what we write to the first group, what the last group returns."""
@@ -207,7 +214,11 @@ class Crew:
             self._break(f"protocol fault: {fault}")
         if returns.broken and not returns.ended:
             self._break("a worker left without END")
-        self.ended = returns.ended and len(self._deaths) >= len(self._hires)
+        self.ended = returns.ended and (len(self._deaths) >= len(self._hires) or self._keeper_gone)
+
+    @property
+    def _keeper_gone(self) -> bool:
+        return self._keeper is None or self._keeper.gone
 
     def _hear_ready(self) -> None:
         lines = self._returns.ready_lines()
@@ -233,7 +244,8 @@ class Crew:
     def teardown_failures(self) -> list[str]:
         """Workers that left with an error after END: their `close` or a stopping hook raised."""
         failed = [f"{self._hires[death.identity].label}: {death.how}" for death in self._deaths if death.status > 0]
-        return failed + [f"{label}: over its grace of {self._plan.run.grace:g} s" for label in self._overstayed]
+        late = [f"{label}: over its grace of {self._plan.run.grace:g} s" for label in self._overstayed]
+        return [*self._failed_closing, *failed, *late]
 
     def _is_cause(self, death: Ended) -> bool:
         return is_cause(death, self._hires[death.identity], self._page)
@@ -306,13 +318,13 @@ class Crew:
             with suppress(OSError):
                 os.kill(pid, signal.SIGUSR1)
 
-    def clocks(self) -> list[tuple[int, int, int, int, int, int]]:
+    def clocks(self) -> list[Clock]:
         return [self._clock(hire, place) for hire in self._hires.values() for place in range(len(hire.slots))]
 
-    def _clock(self, hire: Hire, place: int) -> tuple[int, int, int, int, int, int]:
+    def _clock(self, hire: Hire, place: int) -> Clock:
         words = self._page.slot(hire.slots[place]).words
         index = hire.works[place].index if hire.works else 0
-        return (index, words[WORK], words[CODEC], words[WAIT], words[BLOCK], 1)
+        return Clock(index, words[WORK], words[CODEC], words[WAIT], words[BLOCK], words[TAKEN], words[OUT])
 
     # The end of an epoch, and of everything
 

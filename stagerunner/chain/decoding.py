@@ -24,7 +24,7 @@ class Decoder:
     def batch(self, header: Header, notes: Notes, body: memoryview, passage: Passage) -> Batch:
         """The records of a frame, or none if nothing of it is wanted. Raises what unpickling raises."""
         beyond = self._beyond_stop(header.sequence)
-        sentence = sentence_on(notes, self._works, header.first) if notes.convicted else None
+        sentence = sentence_on(notes.convicted, self._works[0], header.first) if self._works else None
         if self._reading is not None:
             batch = self._read(self._reading, header, notes, body, beyond=beyond)
             passage.tally += batch.counts

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import lcm
 
@@ -27,9 +28,16 @@ class Group:
 
 def groups_of(plan: Plan) -> tuple[Group, ...]:
     """One group a stage."""
+    return grouped(plan, [1] * len(plan.stages))
+
+
+def grouped(plan: Plan, sizes: Sequence[int]) -> tuple[Group, ...]:
+    """Groups of so many neighbours each."""
     if not plan.stages:
         return (Group((), 1),)
-    return tuple(Group((stage,), stage.settings.workers) for stage in plan.stages)
+    ends = list(itertools.accumulate(sizes))
+    together = (plan.stages[end - size : end] for end, size in zip(ends, sizes, strict=True))
+    return tuple(Group(stages, stages[0].settings.workers) for stages in together)
 
 
 def pairs(upstream: int, downstream: int) -> list[tuple[int, int]]:
@@ -64,7 +72,7 @@ def hires(
                 outbound=tuple(d for w, d in pairs(width, downstream) if w == number),
                 upstream=upstream,
                 downstream=downstream,
-                slots=tuple(range(slot, slot + count)),
+                slots=tuple(slot + number + at * width for at in range(count)),
                 slot_count=slot_count,
                 ends=len(plan.stages),
                 owner=place + 1,
@@ -87,11 +95,11 @@ def hires(
                 start_timeout=sum(stage.settings.start_timeout for stage in group.stages) or 60.0,
                 limit=2 * plan.run.max_growth + 2**26,
             )
-            slot += count
+        slot += width * max(1, len(group.stages))
 
 
 def slots_of(groups: tuple[Group, ...]) -> int:
-    """How many meter slots the workers need: one per worker and stage."""
+    """How many meter slots the workers need: one per worker and stage, in this order however stages are grouped."""
     return sum(group.width * max(1, len(group.stages)) for group in groups)
 
 

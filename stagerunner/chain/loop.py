@@ -16,6 +16,7 @@ from stagerunner.chain.feeding import Feeding
 from stagerunner.chain.frames import MARKED, BadFrame, Frame, Header
 from stagerunner.chain.notes import Notes, pack_notes, unpack_payload
 from stagerunner.chain.places import Places
+from stagerunner.chain.regrouping import Regrouping
 from stagerunner.chain.supply import GivenRecords, Supply
 from stagerunner.chain.transport import Ready, Transport, Trouble
 from stagerunner.chain.verdicts import blame_of
@@ -73,6 +74,7 @@ class Loop:
         if isinstance(supply, GivenRecords):
             supply.pack = self._places.load
         self.feeding = Feeding(plan, supply, self.window, self._send, self._is_full)
+        self.regrouping = Regrouping(plan, transport, delivery.books)
         self._suspects = Suspects()
         self._end_sent = False
         self._draining = False
@@ -135,6 +137,8 @@ class Loop:
             self._restart(self._transport.trouble)
         if self.window.wants_barrier():
             self.checkpoint()
+        if self.regrouping.emptying or (self._regroupable and self.regrouping.due()):
+            self._regroup()
         if self._transport.ended or (self._draining and not self.window.on_way and not self._last_barrier()):
             self.done = True
 
@@ -146,7 +150,7 @@ class Loop:
     def _patience(self, timeout: float | None) -> float:
         if self.done:
             return TICK if timeout is None else timeout
-        feedable = self._transport.ready is not None and not self._draining and self.feeding.prompt
+        feedable = not self._shut and self.feeding.prompt
         if self._transport.busy or feedable:
             return 0
         waits = [TICK if timeout is None else min(timeout, TICK)]
@@ -157,17 +161,23 @@ class Loop:
 
     def _hear_ready(self, ready: Ready) -> None:
         self._heard = self.window.epoch
-        names = [stage.name for stage in self._plan.stages] or ["copy"]
         if ready.errors:
             stage, worker, _, text = ready.errors[0]
-            raise SetupFailed(f"{names[stage]} could not be set up (worker {worker + 1}): {text}")
+            name = self._plan.stages[stage].name if self._plan.stages else "copy"
+            raise SetupFailed(f"{name} could not be set up (worker {worker + 1}): {text}")
+        labels = {group.stages[0].work.index if group.stages else 0: group.label for group in self._transport.groups}
         for stage, worker, pid in ready.pids:
-            self._tell(WorkerReady(names[stage], worker, pid, self.window.epoch))
+            self._tell(WorkerReady(labels[stage], worker, pid, self.window.epoch))
 
     # Out
 
+    @property
+    def _shut(self) -> bool:
+        """Nothing more of the source may go in now."""
+        return self._transport.ready is None or self._end_sent or self._draining or self.regrouping.emptying
+
     def _feed(self) -> None:
-        if self._transport.ready is None or self._end_sent or self._draining:
+        if self._shut:
             return
         self.feeding.feed()
         if self.feeding.done:
@@ -252,7 +262,7 @@ class Loop:
         """Have everything accepted committed soon: at the next edge of a split, or behind a barrier."""
         if not self.window.stateful:
             self.commit_due = True
-        elif not self._unsaved and not self._end_sent and self._transport.ready and self.window.barrier_due():
+        elif not self._unsaved and not self._ending and self._transport.ready and self.window.barrier_due():
             self._send(self.window.barrier())
 
     def row(self) -> dict[str, Any]:
@@ -262,6 +272,37 @@ class Loop:
             "snapshots": frozen(self.snapshots),
             "stopped": self.feeding.stopped,
         }
+
+    # Other groups
+
+    @property
+    def _ending(self) -> bool:
+        """END was sent: nothing can go in behind it."""
+        return self._end_sent or self.regrouping.emptying
+
+    @property
+    def _regroupable(self) -> bool:
+        """Whether groups may be chosen: that is still open, there is more to come, and nobody is suspected."""
+        return self.regrouping.open and not self._shut and not self._suspects.inspections
+
+    def _regroup(self) -> None:
+        """Let what is on its way come back, and the workers end; then begin again. No death, and nobody to blame."""
+        if not self.regrouping.end_sent:
+            self._empty()
+        elif self._transport.ended and not self._draining:
+            point("regroup")
+            self._begin_again(careful=False)
+
+    def _empty(self) -> None:
+        """The last barrier and END, once no other barrier is on its way; unless the run is to stop meanwhile."""
+        if self._draining:
+            self.regrouping.emptying = False
+        if self._draining or self.window.barrier_on_way:
+            return
+        if self.window.stateful and self.window.barrier_due():
+            self._send(self.window.barrier())
+        self.regrouping.end_sent = True
+        self._transport.end(self.window.last_sequence + 1)
 
     # After a death
 
@@ -279,9 +320,14 @@ class Loop:
             self._rewind(self._suspects.inspections)
             self._begin({}, careful=trouble.split >= 0)
             return
+        self._begin_again(careful=trouble.split >= 0)
+
+    def _begin_again(self, *, careful: bool) -> None:
+        """The next epoch, with the latest snapshots and all that is not yet done with."""
         self._land()
+        self.regrouping.take_effect()
         frames = self.window.restart(self._suspects.inspections)
-        self._begin(self.snapshots, careful=trouble.split >= 0)
+        self._begin(self.snapshots, careful=careful)
         for sent in frames:
             self._send(sent)
         if self._end_sent:

@@ -1,4 +1,4 @@
-"""How much memory a process has, and whether the kernel has killed for want of it. Nothing is known but on Linux."""
+"""How much memory a process has, whether the kernel has killed for want of it, and how many processors we may use."""
 
 from __future__ import annotations
 
@@ -16,6 +16,13 @@ def resident(pid: int) -> int | None:
             return int(file.read().split()[1]) * PAGE
     except (OSError, IndexError, ValueError):
         return None
+
+
+def cores() -> int:
+    """Processors this process may run on; all there are where the system doesn't tell."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def oom_kills() -> int:

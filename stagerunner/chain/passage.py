@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from stagerunner.chain.frames import Header
 from stagerunner.chain.notes import Notes
 from stagerunner.evaluate.work import Work
-from stagerunner.records import WHOLE, Batch, Counts, Failure
+from stagerunner.records import WHOLE, Batch, Conviction, Counts, Failure
 
 
 class Passage:
@@ -72,11 +72,9 @@ def cut(batch: Batch, size: int) -> Iterator[Batch]:
         start, first = stop, last
 
 
-def sentence_on(notes: Notes, works: tuple[Work, ...], first: int) -> tuple[str, str] | None:
-    """The conviction that forbids to decode this frame, if there is one; it then stands for one source record."""
-    if not notes.convicted or not works:
-        return None
-    return notes.convicted.get((works[0].index, first, WHOLE))
+def sentence_on(convicted: Mapping[Conviction, tuple[str, str]], work: Work, first: int) -> tuple[str, str] | None:
+    """The conviction that keeps this frame from the stage, if there is one; it then stands for one source record."""
+    return convicted.get((work.index, first, WHOLE)) if convicted else None
 
 
 def condemn(batch: Batch, work: Work, kind: str, message: str) -> Counts:

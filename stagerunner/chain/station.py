@@ -20,7 +20,7 @@ from stagerunner.chain.hire import Hire
 from stagerunner.chain.lane import Lane
 from stagerunner.chain.meters import DECODING, FLUSHING, SETTING_UP, SNAPSHOT, WAITING, Page, Slot
 from stagerunner.chain.notes import Notes, pack_notes, unpack_payload
-from stagerunner.chain.passage import Passage, cut
+from stagerunner.chain.passage import Passage, condemn, cut, sentence_on
 from stagerunner.evaluate.ends import Given, Reading, Writing
 from stagerunner.evaluate.evaluator import Evaluator, make
 from stagerunner.evaluate.loading import load
@@ -131,11 +131,14 @@ class Station:
         """One stage over the pieces of a frame, its clock running only while it works."""
         slot, index, header = self._slots[place], evaluator.work.index, passage.header
         evaluator.watched = header.marked or self._watched(place)
+        sentence = sentence_on(passage.convicted, evaluator.work, header.first) if place else None
         for batch in batches:
             if passage.cut is not None and passage.cut >= place:
                 passage.tally.append(Counts(index, taken=len(batch.records), filtered=len(batch.records)))
                 passage.forgive(batch)
                 continue
+            if sentence is not None:  # where the stages have workers of their own, it can't even decode these
+                passage.tally.append(condemn(batch, evaluator.work, *sentence))
             slot.begin(header.sequence, header.split, batch)
             taken, began = len(batch.records), now()
             for piece in evaluator.pieces(batch, passage.convicted):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from stagerunner.chain.frames import Frame, Header
+from stagerunner.chain.groups import Group
 from stagerunner.chain.lane import Lane
 
 
@@ -42,11 +43,27 @@ class Ready:
     errors: tuple[tuple[int, int, int, str], ...]
 
 
+class Clock(NamedTuple):
+    """The meters of one stage in one worker: nanoseconds, and the records it has taken and given."""
+
+    stage: int
+    work: int
+    codec: int
+    wait: int
+    block: int
+    taken: int = 0
+    out: int = 0
+
+
 class Transport(Protocol):
     """An engine at work. One epoch at a time: `start` begins one, killing what is left of the one before."""
 
     lane: Lane | None
     """This epoch's memory lane, where there is one."""
+    groups: tuple[Group, ...]
+    """Which stages share their workers."""
+    cores: int
+    """Processors that workers can be on at once."""
     ready: Ready | None
     """Set once every worker has spoken."""
     ended: bool
@@ -56,6 +73,9 @@ class Transport(Protocol):
 
     def start(self, epoch: int, snapshots: dict[int, Any], *, careful: bool = False) -> None:
         """Begin an epoch. careful: a record is under suspicion; a death must be laid to one frame."""
+
+    def regroup(self, groups: tuple[Group, ...]) -> None:
+        """From the next epoch on the stages share their workers like this."""
 
     def send(self, header: Header, notes: bytes, body: bytes) -> None:
         """Send a frame on its way; never waits."""
@@ -76,8 +96,8 @@ class Transport(Protocol):
     def look(self) -> None:
         """Look at clocks and deadlines; may set `trouble`."""
 
-    def clocks(self) -> list[tuple[int, int, int, int, int, int]]:
-        """Per stage: (index, nanoseconds of work, codec, wait, block; workers)."""
+    def clocks(self) -> list[Clock]:
+        """What the meters of this epoch's workers say, those of earlier epochs included."""
 
     def teardown_failures(self) -> list[str]:
         """Workers that failed while closing, after everything had been delivered."""

@@ -36,7 +36,7 @@ YOUNG = 10_000
 """New objects after which garbage is looked for: more than a frame of small records holds."""
 
 ReadyLine = tuple[int, int, int, str]
-"""(index of the group's first stage, worker, pid, error text or "")."""
+"""(index of the group's first stage, or of the one that couldn't be set up; worker, pid, error text or "")."""
 
 
 class Left(Exception):
@@ -83,6 +83,8 @@ class Worker:
     def _ready(self, error: str) -> None:
         """Collect READY from every inbound link, add our own line, send it on every outbound link."""
         first = self._hire.works[0].index if self._hire.works else 0
+        if error and self._hire.works:
+            first = self._hire.works[min(len(self._station.evaluators), len(self._hire.works) - 1)].index
         lines: dict[tuple[int, int], ReadyLine] = {}
         for link in self._in.values():
             for line in read_lines(link):
@@ -174,8 +176,8 @@ class Worker:
         self._sequence += self._hire.width
 
     def _write(self, fd: int, header: Header, notes: bytes, body: bytes) -> None:
-        slot = self._station.slots[-1]
-        slot.state(BLOCKED)
+        for slot in self._station.slots:
+            slot.state(BLOCKED)
         started = now()
         if seams.reached("torn frame"):
             os.write(fd, pack_header(header)[:20])

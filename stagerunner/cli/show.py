@@ -11,6 +11,7 @@ from stagerunner.cli import MEASURED, flags, loaded
 from stagerunner.cli.flags import Command, flag
 from stagerunner.cli.streams import Streams
 from stagerunner.plan import Plan
+from stagerunner.plan.fusing import said
 from stagerunner.plan.preparing import prepare
 from stagerunner.views.console import Console
 from stagerunner.views.resolved import Tree, resolved
@@ -48,9 +49,12 @@ def command(streams: Streams, /, file: str, json: bool, graph: bool, number: int
         return
     tree = resolved(chain.config, chain.plan)
     if json:
-        out.line(out.json({"format": 1, "config": plain(tree), "origins": origins(tree)}))
+        told = {"format": 1, "config": plain(tree), "origins": origins(tree), "fusion": list(said(chain.plan))}
+        out.line(out.json(told))
     else:
         _print(tree, out)
+        for sentence in said(chain.plan):
+            out.line(("dim", f"# {sentence}"))
 
 
 def _print(tree: dict[str, Tree], out: Console) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from stagerunner.chain.transport import Trouble
+from collections.abc import Sequence
+
+from stagerunner.chain.groups import Group
+from stagerunner.chain.transport import Clock, Trouble
 from stagerunner.delivery.books import Books
 from stagerunner.delivery.delivery import Delivery, failure_text, where
 from stagerunner.errors import RunFailed, StageFailed, StagerunnerError, WorkerDied
-from stagerunner.events import StageTotals, Summary
+from stagerunner.events import Fusion, StageTotals, Summary
 from stagerunner.plan import Plan
-
-Clock = tuple[int, int, int, int, int, int]
-"""(stage, nanoseconds of work, codec, wait, block, workers)."""
 
 
 def summary_of(
@@ -21,26 +21,30 @@ def summary_of(
     exit_code: int,
     messages: tuple[str, ...] = (),
     restarts: int = 0,
+    groups: Sequence[Group] = (),
+    fusions: tuple[Fusion, ...] = (),
 ) -> Summary:
-    """What a run has come to."""
+    """What a run has come to. groups: as they are in the end; none where nothing was started."""
     return Summary(
         name=plan.name,
         ok=exit_code == 0,
         exit_code=exit_code,
         seconds=seconds,
         records=books.records(),
-        stages=tuple(_totals(plan, books, clocks, index) for index in range(len(plan.stages))),
+        stages=tuple(_totals(plan, books, clocks, index, groups) for index in range(len(plan.stages))),
         restarts=restarts,
         output="" if plan.sink is None else str(plan.sink.options.get("path", plan.sink.name)),
         dead_letter=str(plan.dead_letter or ""),
         messages=messages,
+        fusions=fusions,
     )
 
 
-def _totals(plan: Plan, books: Books, clocks: list[Clock], index: int) -> StageTotals:
+def _totals(plan: Plan, books: Books, clocks: list[Clock], index: int, groups: Sequence[Group]) -> StageTotals:
     entry = books.entries[index]
     ours = [clock for clock in clocks if clock[0] == index]
     work, codec, wait, block = (sum(clock[n] for clock in ours) / 1e9 for n in range(1, 5))
+    group = next((n for n, group in enumerate(groups, 1) if plan.stages[index] in group.stages), 0)
     return StageTotals(
         plan.stages[index].name,
         plan.stages[index].settings.workers,
@@ -55,6 +59,7 @@ def _totals(plan: Plan, books: Books, clocks: list[Clock], index: int) -> StageT
         wait,
         block,
         dict(entry.extra),
+        group,
     )
 
 

@@ -16,13 +16,13 @@ from dataclasses import replace
 from typing import Any
 
 from stagerunner.chain.frames import Frame, Header
-from stagerunner.chain.groups import groups_of, hires, slots_of
+from stagerunner.chain.groups import Group, groups_of, hires, slots_of
 from stagerunner.chain.hire import Hire
 from stagerunner.chain.lane import Lane
-from stagerunner.chain.meters import BLOCK, CODEC, SINCE, WAIT, WORK, Page, create
+from stagerunner.chain.meters import BLOCK, CODEC, OUT, SINCE, TAKEN, WAIT, WORK, Page, create
 from stagerunner.chain.processes import how_ended
 from stagerunner.chain.station import Station
-from stagerunner.chain.transport import Ready, Transport, Trouble
+from stagerunner.chain.transport import Clock, Ready, Transport, Trouble
 from stagerunner.chain.verdicts import trouble_of
 from stagerunner.chain.worker import call_hooks, describe
 from stagerunner.parts.files import know
@@ -35,9 +35,10 @@ class InlineTransport:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._groups = tuple(replace(group, width=1) for group in groups_of(plan))
-        self._meters = create(slots_of(self._groups))
-        self._page = Page(self._meters, slots_of(self._groups))
+        self.groups = tuple(replace(group, width=1) for group in groups_of(plan))
+        self.cores = 1
+        self._meters = create(slots_of(self.groups))
+        self._page = Page(self._meters, slots_of(self.groups))
         self._stations: list[Station] = []
         self._queue: deque[Frame] = deque()
         self._hires: list[Hire] = []
@@ -56,7 +57,7 @@ class InlineTransport:
         self._abandon()
         self.ended, self.trouble = False, None
         errors = []
-        self._hires = list(hires(self._plan, self._groups, epoch, snapshots, careful=careful))
+        self._hires = list(hires(self._plan, self.groups, epoch, snapshots, careful=careful))
         for hire in self._hires:
             os.environ.update(dict(hire.env))
             station = Station(hire, self._page)
@@ -68,6 +69,9 @@ class InlineTransport:
                 errors.append((hire.works[0].index if hire.works else 0, 0, os.getpid(), describe(error)))
         pids = tuple((index, 0, os.getpid()) for index in range(len(self._stations)))
         self.ready = Ready(pids, tuple(errors))
+
+    def regroup(self, groups: tuple[Group, ...]) -> None:
+        raise NotImplementedError("each stage has a station of its own, and every frame is encoded in between")
 
     def send(self, header: Header, notes: bytes, body: bytes) -> None:
         self._queue.append(Frame(header, notes + body))
@@ -120,9 +124,9 @@ class InlineTransport:
     def look(self) -> None:
         pass
 
-    def clocks(self) -> list[tuple[int, int, int, int, int, int]]:
+    def clocks(self) -> list[Clock]:
         words = [self._page.slot(hire.slots[0]).words for hire in self._hires]
-        return [(index, w[WORK], w[CODEC], w[WAIT], w[BLOCK], 1) for index, w in enumerate(words)]
+        return [Clock(n, w[WORK], w[CODEC], w[WAIT], w[BLOCK], w[TAKEN], w[OUT]) for n, w in enumerate(words)]
 
     def teardown_failures(self) -> list[str]:
         return self._teardown

@@ -233,9 +233,19 @@ class Session:
     def summary(self, exit_code: int, messages: tuple[str, ...] = ()) -> Summary:
         """The books and clocks as they stand."""
         seconds = monotonic() - self._began
-        clocks = [] if self._beginning.done else self.transport.clocks()
-        restarts = 0 if self._beginning.done else self.loop.restarts
-        return summary_of(self.plan, self.delivery.books, clocks, seconds, exit_code, messages, restarts)
+        if self._beginning.done:
+            return summary_of(self.plan, self.delivery.books, [], seconds, exit_code, messages)
+        return summary_of(
+            self.plan,
+            self.delivery.books,
+            self.transport.clocks(),
+            seconds,
+            exit_code,
+            messages,
+            self.loop.restarts,
+            self.transport.groups,
+            self.loop.regrouping.fusions(),
+        )
 
 
 @contextmanager

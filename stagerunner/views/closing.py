@@ -9,6 +9,7 @@ from stagerunner.events import StageTotals, Summary
 from stagerunner.views.console import Line, Piece
 from stagerunner.views.figures import count, percent, plural, seconds
 from stagerunner.views.limit import limit
+from stagerunner.views.sharing import fusions_told, wholes
 from stagerunner.views.table import Column, filled, table
 
 _COLUMNS = (
@@ -42,6 +43,7 @@ def closing(
     if not summary.balanced:
         yield _unbalanced(summary.records)
     yield from ((message,) for message in summary.messages)
+    yield from ((("dim", told),) for told in fusions_told(summary.fusions, summary.stages))
     if advise and (found := summary.limit or _limit(summary, alone, cpu)):
         yield (found,)
 
@@ -53,21 +55,21 @@ def _limit(summary: Summary, alone: Collection[str], cpu: float) -> str:
 
 def stages_table(stages: Sequence[StageTotals], width: int | None) -> list[str]:
     """The books of each stage and how its workers spent their time."""
-    rows = [_row(stage) for stage in stages]
+    spent = wholes(stages, [stage.work + stage.codec + stage.wait + stage.block for stage in stages])
+    rows = [_row(stage, whole) for stage, whole in zip(stages, spent, strict=True)]
     said = set(filled(_COLUMNS, rows))
     kept = [index for index in range(len(_COLUMNS)) if index not in _BOOKS or index in said]
     return table([_COLUMNS[index] for index in kept], [[row[index] for index in kept] for row in rows], width)
 
 
-def _row(stage: StageTotals) -> list[str]:
+def _row(stage: StageTotals, whole: float) -> list[str]:
     books = (stage.taken, stage.created, stage.out, stage.filtered, stage.skipped, stage.dead)
-    return [stage.name, str(stage.workers), *map(count, books), *shares(stage)]
+    return [stage.name, str(stage.workers), *map(count, books), *shares(stage, whole)]
 
 
-def shares(stage: StageTotals) -> list[str]:
-    """Work, codec, wait and block in per cent of all four; "–" where no clock has run."""
+def shares(stage: StageTotals, whole: float) -> list[str]:
+    """Work, codec, wait and block in per cent of the whole time of its workers; "–" where no clock has run."""
     clocks = (stage.work, stage.codec, stage.wait, stage.block)
-    whole = sum(clocks)
     return [percent(clock / whole) for clock in clocks] if whole > 0 else ["–"] * 4
 
 

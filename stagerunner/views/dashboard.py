@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from stagerunner.events import Progress, StageTotals
 from stagerunner.views.figures import clock, count, percent, size
 from stagerunner.views.limit import BUSY
+from stagerunner.views.sharing import wholes
 from stagerunner.views.table import Column, table
 
 RECENT = 2.0
@@ -71,9 +72,10 @@ def _left(now: Progress) -> list[str]:
 
 def _rows(now: Progress, before: Progress) -> list[list[str]]:
     earlier = {stage.name: stage for stage in before.stages}
-    spent = [_spent(stage, earlier.get(stage.name)) for stage in now.stages]
+    spent = _spent(now.stages, earlier)
     busy = [work + codec for work, codec, _, _ in spent]
-    limit = max(range(len(busy)), key=busy.__getitem__) if max(busy) >= BUSY else -1
+    together = wholes(now.stages, busy)
+    limit = max(range(len(busy)), key=lambda place: (together[place], busy[place])) if max(together) >= BUSY else -1
     return [
         [
             stage.name,
@@ -90,12 +92,23 @@ def _rows(now: Progress, before: Progress) -> list[list[str]]:
     ]
 
 
-def _spent(stage: StageTotals, before: StageTotals | None) -> tuple[float, float, float, float]:
-    """The shares of the four states since `before`; all wait while no clock has run."""
-    then = before or StageTotals(stage.name)
-    clocks = (stage.work - then.work, stage.codec - then.codec, stage.wait - then.wait, stage.block - then.block)
-    whole = sum(clocks)
-    work, codec, wait, block = (max(0.0, clock / whole) for clock in clocks) if whole > 0 else (0.0, 0.0, 1.0, 0.0)
+Clocks = tuple[float, float, float, float]
+
+
+def _spent(stages: Sequence[StageTotals], before: Mapping[str, StageTotals]) -> list[Clocks]:
+    """The shares of the four states since then in the time of each stage's workers; all wait while no clock has run."""
+    clocks = [_since(stage, before.get(stage.name, StageTotals(stage.name))) for stage in stages]
+    return [_shares(clock, whole) for clock, whole in zip(clocks, wholes(stages, list(map(sum, clocks))), strict=True)]
+
+
+def _since(stage: StageTotals, then: StageTotals) -> Clocks:
+    return stage.work - then.work, stage.codec - then.codec, stage.wait - then.wait, stage.block - then.block
+
+
+def _shares(clocks: Clocks, whole: float) -> Clocks:
+    if whole <= 0:
+        return 0.0, 0.0, 1.0, 0.0
+    work, codec, wait, block = (max(0.0, clock / whole) for clock in clocks)
     return work, codec, wait, block
 
 

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from stagerunner.events import StageTotals
 from stagerunner.views.figures import count, percent
+from stagerunner.views.sharing import TOGETHER, merged
 
 LEAST_SECONDS = 1.0
 """A run shorter than this was mostly starting up."""
@@ -16,7 +17,10 @@ BUSY = 0.7
 
 
 class Load(Struct, frozen=True):
-    """How busy a stage was, as a share of its workers' time, and how many source records a second it could do."""
+    """How busy a stage was, as a share of its workers' time, and how many source records a second it could do.
+
+    Stages that share their workers are one here.
+    """
 
     stage: StageTotals
     busy: float
@@ -25,6 +29,7 @@ class Load(Struct, frozen=True):
 
 def loads(stages: Sequence[StageTotals], seconds: float, taken: int) -> list[Load]:
     """The stages, the busiest first. taken: source records in `seconds`."""
+    stages = merged(stages)
     lived = _lived(stages, seconds)
     found = []
     for stage in stages:
@@ -62,14 +67,16 @@ def limit(
         return f"limit: {_elsewhere(stages, first)}"
     workers = first.stage.workers
     on = f"on {workers} workers" if workers > 1 else "on 1 worker"
-    advice = _advice(first, others, cpu / seconds, alone=first.stage.name in alone, cores=cores)
+    one_only = any(name in alone for name in first.stage.name.split(TOGETHER))
+    advice = _advice(first, others, cpu / seconds, alone=one_only, cores=cores)
     return f"limit: {first.stage.name}, {percent(first.busy)} busy {on}; {advice}"
 
 
 def _advice(first: Load, others: Sequence[Load], used: float, *, alone: bool, cores: int | None) -> str:
     stage = first.stage
     if stage.codec > stage.work:
-        return "more than half of it encoding and decoding: a larger `run.frame` or `run.fuse: auto` may help"
+        or_fused = "" if TOGETHER in stage.name else " or `run.fuse: auto`"
+        return f"more than half of it encoding and decoding: a larger `run.frame`{or_fused} may help"
     if cores and used > 0.9 * cores:
         return f"all {cores} cores are busy" if cores > 1 else "the only core is busy"
     if alone:

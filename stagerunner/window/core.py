@@ -85,15 +85,15 @@ class Window:
 
     def wants_barrier(self) -> bool:
         """Whether half the window is kept only for want of a barrier, and none is on its way."""
-        return (
-            self.stateful
-            and 2 * self._unforgotten >= self.limit
-            and not any(sent.kind == BARRIER for sent in self.on_way)
-        )
+        return self.stateful and 2 * self._unforgotten >= self.limit and not self.barrier_on_way
 
     def barrier_due(self) -> bool:
         """Whether a barrier would let go of anything, and none is on its way."""
-        return bool(self.kept) and not any(sent.kind == BARRIER for sent in self.on_way)
+        return bool(self.kept) and not self.barrier_on_way
+
+    @property
+    def barrier_on_way(self) -> bool:
+        return any(sent.kind == BARRIER for sent in self.on_way)
 
     def admit(self, payload: Any, size: int, position: Any = None, last: int = TO_THE_END) -> list[Sent]:
         """Take in a split of the source and say what to send. `last`: no more source records than that."""

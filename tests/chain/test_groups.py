@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stagerunner.chain.groups import groups_of, hires, pairs, slots_of
+from stagerunner.chain.groups import grouped, groups_of, hires, pairs, slots_of
 
 widths = st.integers(1, 12)
 
@@ -59,6 +59,34 @@ def test_each_worker_has_its_own_slots_and_links(plan):
     assert [hire.inbound for hire in told] == [(0,), (0,), (0, 1), (1, 0), (0, 1)]
     assert [sorted(hire.outbound) for hire in told] == [[0, 1, 2], [0, 1, 2], [0], [0], [0]]
     assert {hire.epoch for hire in told} == {4}
+
+
+def test_a_meter_keeps_its_slot_however_stages_are_grouped(project):
+    plan = project.plan(
+        *({"use": "same", "name": name, "workers": 2} for name in "abc"),
+        source={"use": "range", "with": {"stop": 5}},
+        sink="b.txt",
+    )
+
+    def slots(*sizes):
+        told = hires(plan, grouped(plan, sizes), 1, {})
+        return {
+            (work.name, hire.number): slot for hire in told for work, slot in zip(hire.works, hire.slots, strict=True)
+        }
+
+    assert sorted(slots(1, 1, 1).values()) == list(range(6))
+    assert slots(3) == slots(2, 1) == slots(1, 2) == slots(1, 1, 1)
+
+
+def test_a_group_is_told_of_all_its_stages(project):
+    plan = project.plan(
+        "same", "double", {"use": "same", "name": "c"}, source={"use": "range", "with": {"stop": 5}}, sink="b.txt"
+    )
+    first, last = hires(plan, grouped(plan, [2, 1]), 1, {0: "state", 2: "other"})
+
+    assert (first.label, last.label) == ("same+double", "c")
+    assert (first.snapshots, last.snapshots) == ({0: "state"}, {2: "other"})
+    assert (first.first, first.last, last.first, last.last) == (True, False, False, True)
 
 
 def test_only_the_ends_are_told_of_source_and_sink(plan):

@@ -6,7 +6,7 @@ from mmap import mmap
 
 import pytest
 
-from stagerunner.chain.memory import oom_kills, resident
+from stagerunner.chain.memory import cores, oom_kills, resident
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="nothing is known elsewhere")
 
@@ -26,3 +26,7 @@ def test_of_a_process_that_is_gone_nothing_is_known():
 
 def test_kills_for_want_of_memory_are_counted():
     assert oom_kills() >= 0
+
+
+def test_there_is_a_processor_for_us():
+    assert 1 <= cores() <= (os.cpu_count() or 1)

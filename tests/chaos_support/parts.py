@@ -53,6 +53,13 @@ def plus(record: Record, *, by: int = 1) -> Record:
 
 
 @stage
+def heavy(record: Record, *, pause: float = 0.0) -> Record:
+    """pause: seconds each record takes."""
+    time.sleep(pause)
+    return record
+
+
+@stage
 def twins(record: Record) -> Iterator[Record]:
     """Two of some, none of others."""
     copies = 0 if record["value"] % 11 == 3 else 2 if record["value"] % 7 == 2 else 1

@@ -85,6 +85,7 @@ def settings(draw: Random) -> dict[str, Any]:
         "checkpoint": draw.choice(["5ms", "20ms", "100ms"]),
         "window": draw.choice(["1KiB", "64KiB", "64MiB"]),
         "durability": draw.choice(["process", "process", "power"]),
+        "fuse": draw.choice(["off", "auto"]),
     }
 
 

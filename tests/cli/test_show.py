@@ -44,3 +44,17 @@ def test_a_broken_chain_is_exit_2(call, write):
     ended = call("show", "broken.yaml")
     assert (ended.returncode, ended.stdout) == (2, "")
     assert "`stages:` is missing" in ended.stderr
+
+
+def test_who_may_share_workers_is_told(invoke, chain):
+    file = chain("text.strip", "text.strip", "{use: text.strip, timeout: 1s}")
+    auto = ("--set", "run.fuse=auto")
+    told = [
+        "text-strip + text-strip-2 may share their workers:"
+        " results that can't be pickled pass between them while they do",
+        "text-strip-2 and text-strip-3 stay apart: 'text-strip-3' has a timeout",
+    ]
+
+    assert invoke("show", file, *auto).stdout.splitlines()[-2:] == [f"# {sentence}" for sentence in told]
+    assert json.loads(invoke("show", file, *auto, "--json").stdout)["fusion"] == told
+    assert json.loads(invoke("show", file, "--json").stdout)["fusion"] == []

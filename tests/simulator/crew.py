@@ -13,14 +13,15 @@ from typing import Any
 from simulator.passages import Stop
 from simulator.pipes import Parcel, Pipe, ReturnLink, Watched
 from simulator.scenario import Dice, Scenario
-from simulator.stations import Station, framed
+from simulator.stations import Station, Stations, framed
 from simulator.workers import Witness, Worker
 
 from stagerunner.chain.frames import BadFrame, Frame, Header
-from stagerunner.chain.groups import pairs
+from stagerunner.chain.groups import Group, grouped, pairs
 from stagerunner.chain.notes import Notes, pack_notes, unpack_payload
 from stagerunner.chain.returns import Returns
-from stagerunner.chain.transport import Ready, Trouble
+from stagerunner.chain.transport import Clock, Ready, Trouble
+from stagerunner.plan import fusible
 from stagerunner.window.kinds import BARRIER, END
 
 QUIET = pack_notes(Notes())
@@ -52,6 +53,11 @@ class Crew:
         self.activity = 0
         """Goes up whenever the parent's side of the transport does something."""
         self.lane = None
+        plan = scenario.plan()
+        self.groups = grouped(plan, fusible(plan))
+        self.cores = 64
+        self.regrouped = False
+        self._looks = scenario.looks
         self.ready: Ready | None = None
         self.ended = False
         self.trouble: Trouble | None = None
@@ -65,32 +71,33 @@ class Crew:
         self.choices = [self._set_up]
         self.activity += 1
         self._hire(snapshots, careful)
-        self._links = [ReturnLink(100 + n, pipe) for n, pipe in enumerate(self._link(len(self._scenario.stages)))]
+        self._links = [ReturnLink(100 + n, pipe) for n, pipe in enumerate(self._link(len(self.groups)))]
         self._returns = Returns(self._links, self._selector, self._scenario.window)  # type: ignore[arg-type]
 
     def _hire(self, snapshots: dict[int, Any], careful: bool) -> None:
         stop, self.workers, self._rows = Stop(), [], []
-        stages = self._scenario.stages
-        widths = (1, *(stage.workers for stage in stages), 1)
-        for index in range(len(stages)):
+        widths = (1, *(group.width for group in self.groups), 1)
+        for place, group in enumerate(self.groups):
             row = [
                 Worker(
-                    Station(self._scenario, index, snapshots.get(index), stop, self._witness.convicted, careful),
-                    index,
+                    Stations([self._station(stage.work.index, snapshots, stop, careful) for stage in group.stages]),
                     number,
-                    widths[index : index + 3],
+                    widths[place : place + 3],
                     self._heard,
                 )
-                for number in range(widths[index + 1])
+                for number in range(group.width)
             ]
             self._rows.append(row)
             self.workers += row
         self.heads = self._link(0)
-        for index in range(1, len(stages)):
-            self._link(index)
+        for place in range(1, len(self.groups)):
+            self._link(place)
+
+    def _station(self, index: int, snapshots: dict[int, Any], stop: Stop, careful: bool) -> Station:
+        return Station(self._scenario, index, snapshots.get(index), stop, self._witness.convicted, careful)
 
     def _link(self, place: int) -> list[Pipe]:
-        """The pipes before stage `place`: all that can occur."""
+        """The pipes before the group `place`: all that can occur."""
         above = self._rows[place - 1] if place else None
         below = self._rows[place] if place < len(self._rows) else None
         pipes = []
@@ -153,8 +160,14 @@ class Crew:
         if self._broken < 0:
             self.trouble = self._blame()
 
-    def clocks(self) -> list[tuple[int, int, int, int, int, int]]:
-        return []
+    def regroup(self, groups: tuple[Group, ...]) -> None:
+        self.groups, self.regrouped = groups, True
+
+    def clocks(self) -> list[Clock]:
+        """Nothing is known for some looks; then each stage has worked as long as the scenario says."""
+        self._looks -= 1
+        weights = self._scenario.weights if self._looks < 0 else [0] * len(self._scenario.stages)
+        return [Clock(index, weight, 0, 0, 0, 1, 1) for index, weight in enumerate(weights)]
 
     def teardown_failures(self) -> list[str]:
         return []
@@ -175,14 +188,14 @@ class Crew:
         dead = [worker for worker in self.workers if worker.state == "dead"]
         if not dead:
             return Trouble("", 0, 0, self._why)
-        worker = min(dead, key=lambda worker: worker.index)
-        slot = worker.station.slot
+        worker = min(dead, key=lambda worker: worker.station.index)
+        slot, index = worker.station.slot, worker.station.index
         return Trouble(
-            stage=self._plan_names[worker.index],
+            stage=self._plan_names[index],
             worker=worker.number,
             pid=1,
             how="SIGKILL",
-            index=worker.index,
+            index=index,
             split=slot.split if slot.holding else -1,
             origin=slot.origin if slot.holding else -1,
             ordinal=slot.ordinal if slot.holding and slot.origin >= 0 else -1,

@@ -13,6 +13,7 @@ from simulator.stations import Station
 
 from stagerunner.chain.loop import Loop
 from stagerunner.chain.notes import unpack_payload
+from stagerunner.chain.regrouping import Regrouping
 from stagerunner.chain.returns import Returns
 from stagerunner.delivery.books import Books
 from stagerunner.delivery.delivery import Delivery
@@ -227,6 +228,37 @@ def convictions_are_lost_in_a_flush(patch: Patch) -> None:
         return flush(self, parcel)
 
     patch.setattr(Station, "_flush", pardoned)
+
+
+# Other groups
+
+
+@mutant("state is lost in a regrouping")
+def state_is_lost_in_a_regrouping(patch: Patch) -> None:
+    regroup = Loop._regroup
+
+    def blank(self: Loop) -> None:
+        self.snapshots = {}
+        regroup(self)
+
+    patch.setattr(Loop, "_regroup", blank)
+
+
+@mutant("the end of the first groups is taken for the end of the run")
+def the_end_of_the_first_groups_ends_the_run(patch: Patch) -> None:
+    patch.setattr(Loop, "_regroup", lambda self: setattr(self, "done", True))
+
+
+@mutant("a death while the chain is emptied leaves it shut")
+def a_death_leaves_it_shut(patch: Patch) -> None:
+    take_effect = Regrouping.take_effect
+
+    def half(self: Regrouping) -> None:
+        before = self.emptying
+        take_effect(self)
+        self.emptying = before and not self._transport.ended
+
+    patch.setattr(Regrouping, "take_effect", half)
 
 
 # Order, memory, early stop

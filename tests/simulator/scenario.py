@@ -30,7 +30,8 @@ class Scenario:
     kills: most deaths by outsiders, and how likely one is at a move. crashes: for each life of the parent that
     ends early, ("step" or "disk", how many of them it has). drains: the life that is asked to stop in good order.
     fine: workers can be stopped between two records. burst: most moves of one worker in a row. patience:
-    most of them between two looks of the parent.
+    most of them between two looks of the parent. fused: stages share workers where they may. weights: nanoseconds that
+    each of them has worked, as soon as the parent has looked so often (`looks`): then it may want other groups.
     """
 
     seed: int
@@ -53,6 +54,9 @@ class Scenario:
     fine: bool
     burst: int
     patience: int
+    fused: bool
+    weights: tuple[int, ...]
+    looks: int
 
     @property
     def resumable(self) -> bool:
@@ -68,7 +72,7 @@ class Scenario:
             "simulated",
             tuple(_planned(index, stage) for index, stage in enumerate(self.stages)),
             sink=PlannedPart("sink", "sink", Part("sink", "sink", ""), {}, Settings()),
-            run=Run(frame=self.frame, window=self.window),
+            run=Run(frame=self.frame, window=self.window, fuse="auto" if self.fused else "off"),
             limit=self.limit,
         )
 
@@ -131,6 +135,9 @@ def draw(seed: int) -> Scenario:
         fine=dice.hits(0.2),
         burst=dice.one_of((3, 10, 30)),
         patience=dice.one_of((10, 30, 100)),
+        fused=dice.hits(0.5),
+        weights=tuple(dice.one_of((0, 10**9, 10**9)) for _ in stages),
+        looks=dice.upto(dice.one_of((0, 10, 40))),
     )
 
 

@@ -44,4 +44,10 @@ def one_by_one(seeds: Sequence[int]) -> Met:
 
 
 def _figures(world: World) -> dict[str, int]:
-    return {"seeds": 1, "deaths": world.deaths, "of them kills": world.kills, "deaths of the parent": world.lives - 1}
+    return {
+        "seeds": 1,
+        "deaths": world.deaths,
+        "of them kills": world.kills,
+        "deaths of the parent": world.lives - 1,
+        "regrouped": int(world.regrouped),
+    }

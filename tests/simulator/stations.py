@@ -28,7 +28,7 @@ class Station:
 
     def __init__(self, scenario: Scenario, index: int, snapshot: Any, stop: Stop, judge: Judge, careful: bool) -> None:
         self._scenario = scenario
-        self._index = index
+        self._index = self.index = index
         self._stage: Behaviour = scenario.stages[index]
         self._memory = Memory([] if snapshot is None else list(snapshot))
         self._call = CALLS[self._stage.kind]
@@ -275,6 +275,43 @@ class Station:
         if self._last:
             parcel.frame = framed(parcel.header, pack_notes(Notes()) + pickle.dumps(parcel.content))
         return parcel
+
+
+class Stations:
+    """The stations of one worker: what leaves one goes to the next without a pipe."""
+
+    def __init__(self, stations: list[Station]) -> None:
+        self._stations = stations
+        self._at = stations[0]
+
+    @property
+    def slot(self) -> Slot:
+        """That of the stage which is at work."""
+        return self._at.slot
+
+    @property
+    def index(self) -> int:
+        return self._at.index
+
+    def rest(self) -> None:
+        """Nothing is in hand any more."""
+        for station in self._stations:
+            station.slot.holding = False
+
+    def feed(self, parcel: Parcel) -> Iterator[Parcel | None]:
+        return self._through(parcel, 0)
+
+    def _through(self, parcel: Parcel, place: int) -> Iterator[Parcel | None]:
+        if place == len(self._stations):
+            yield parcel
+            return
+        station = self._at = self._stations[place]
+        for made in station.feed(parcel):
+            if made is None:
+                yield None
+            else:
+                yield from self._through(made, place + 1)
+            self._at = station
 
 
 def framed(header: Header, payload: bytes) -> Frame:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from simulator.behaviour import Died
 from simulator.pipes import Parcel, Pipe
-from simulator.stations import Station
+from simulator.stations import Stations
 
 from stagerunner.window.kinds import END
 
@@ -30,10 +30,9 @@ class Worker:
     """One simulated process."""
 
     def __init__(
-        self, station: Station, index: int, number: int, widths: tuple[int, ...], ended: Callable[[Worker], None]
+        self, station: Stations, number: int, widths: tuple[int, ...], ended: Callable[[Worker], None]
     ) -> None:
         self.station = station
-        self.index = index
         self.number = number
         self._upstream, self._width, self._downstream = widths
         self._sequence = number
@@ -78,7 +77,7 @@ class Worker:
                 if not parcel.header.more:
                     break
                 parcel = yield from self._received(link)
-            self.station.slot.holding = False
+            self.station.rest()
             self._sequence += self._width
 
     def _received(self, link: Pipe) -> Generator[bool, None, Parcel]:

@@ -42,6 +42,7 @@ class World:
         self.kills = 0
         self.deaths = 0
         self.restarts = 0
+        self.regrouped = False
         self.outcome = ""
         self.lives = 0
         self._idle = False
@@ -108,6 +109,7 @@ class World:
         if not self._idle:
             self._check_window(life)
         self.restarts = life.loop.restarts
+        self.regrouped |= life.crew.regrouped
         if self.restarts > MOST_RESTARTS:
             raise Wrong("restarts without end")
 
@@ -162,7 +164,7 @@ class World:
         slot = worker.station.slot
         if slot.holding and slot.marked and slot.last - slot.first == 1:
             ordinal = slot.ordinal if slot.origin >= 0 else WHOLE
-            self._struck[slot.split, worker.index, slot.first, ordinal] += 1
+            self._struck[slot.split, worker.station.index, slot.first, ordinal] += 1
 
     def convicted(self, split: int, stage: int, origin: int, ordinal: int) -> None:
         """A worker was told not to touch this record."""

@@ -37,7 +37,7 @@ class Asked:
 
 ROWS = {
     "simulator": Asked({"seeds": 20_000}, {"seeds": 1_000_000}),
-    "kill points": Asked({"points": 13}, {"points": 13, "configs": 20, "second deaths": 160}),
+    "kill points": Asked({"points": 14}, {"points": 14, "configs": 20, "second deaths": 160}),
     "random chaos": Asked({"seeds": 100}, {"seeds": 20_000, "kills": 50_000}),
     "parent killed at a system call": Asked({"points": 130}, {"configs": 20}),
     "crash matrix": Asked({"cells": 90}, {"cells": 768}),

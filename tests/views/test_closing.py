@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from stagerunner.events import StageTotals
+from stagerunner.events import Fusion, StageTotals
 from stagerunner.views.closing import closing, shares
 from stagerunner.views.console import Line
 
@@ -41,7 +41,24 @@ def test_the_limit_is_left_out_where_there_is_none_to_be_moved(summary):
 
 
 def test_no_clock_is_no_share():
-    assert shares(StageTotals("a")) == ["–"] * 4
+    assert shares(StageTotals("a"), 0.0) == ["–"] * 4
+
+
+def test_stages_that_share_a_worker_share_its_time(summary):
+    parse = StageTotals("parse", taken=10, out=10, work=3.0, wait=1.0, group=1)
+    shape = StageTotals("shape", taken=10, out=10, work=4.0, codec=1.5, block=0.5, group=1)
+    assert [line.split()[4:] for line in written(closing(summary(parse, shape)))[2:4]] == [
+        ["30", "%", "0", "%", "10", "%", "0", "%"],
+        ["40", "%", "15", "%", "0", "%", "5", "%"],
+    ]
+
+
+def test_what_was_fused_is_told_with_its_reason(summary):
+    fusion = Fusion((("parse", "shape"),), ((0.4e-6, 1.1e-6),), 1e-6)
+    told = summary(StageTotals("parse", 2), StageTotals("shape", 2), fusions=(fusion,))
+    assert written(closing(told, advise=False))[-1] == (
+        "parse + shape share 2 workers: 0.40 µs and 1.10 µs a record, a hop costs 1.00 µs"
+    )
 
 
 def test_books_that_do_not_balance_are_told_loudly(summary):

@@ -38,6 +38,12 @@ def test_a_stage_with_state_is_not_told_to_take_more_workers():
     assert "it has state" in limit([stage("count", 0.9)], 10, 100, alone=["count"])
 
 
+def test_stages_that_share_a_worker_are_the_limit_together():
+    shared = [stage("a", 0.3, group=1), stage("b", 0.5, group=1, wait=2.0), stage("c", 0.4, wait=6.0, group=2)]
+    assert limit(shared, 10, 100_000) == "limit: a + b, 80 % busy on 1 worker; 2 workers ≈ 25.0 k/s, then c"
+    assert "it has state" in limit(shared, 10, 100_000, alone=["b"])
+
+
 def test_busy_cores_are_told_instead_of_workers():
     assert limit([stage("a", 0.9, 2)], 10, 100, cpu=19, cores=2).endswith("all 2 cores are busy")
 

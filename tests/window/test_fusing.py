@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from itertools import accumulate, product
+from itertools import accumulate, pairwise, product
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,7 +79,7 @@ def everyone(stages: list[Measured]) -> list[Layout]:
     for cuts in product((False, True), repeat=len(stages) - 1):
         if all(cut or stage.joins for cut, stage in zip(cuts, stages[1:], strict=True)):
             edges = [0, *(place for place, cut in enumerate(cuts, 1) if cut), len(stages)]
-            layouts.append(laid_out(stages, [end - start for start, end in zip(edges, edges[1:], strict=False)]))
+            layouts.append(laid_out(stages, [end - start for start, end in pairwise(edges)]))
     return layouts
 
 

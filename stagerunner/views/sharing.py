@@ -1,0 +1,82 @@
+"""Stages that share their workers: their clocks are parts of one whole, and together they are as busy as they are."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from msgspec.structs import replace
+
+from stagerunner.events import Fusion, StageTotals
+from stagerunner.views.figures import digits, plural, scaled
+
+TOGETHER = " + "
+"""Between the names of stages that share workers; no name has it in itself."""
+
+
+def sharers(stages: Sequence[StageTotals]) -> list[list[int]]:
+    """Places in `stages` of those that share their workers, group by group."""
+    groups: defaultdict[int, list[int]] = defaultdict(list)
+    for place, stage in enumerate(stages):
+        groups[stage.group or -1 - place].append(place)
+    return list(groups.values())
+
+
+def wholes(stages: Sequence[StageTotals], values: Sequence[float]) -> list[float]:
+    """For each stage the values of its whole group, added up. values: one for each stage."""
+    found = [0.0] * len(stages)
+    for group in sharers(stages):
+        for place in group:
+            found[place] = sum(values[other] for other in group)
+    return found
+
+
+def merged(stages: Sequence[StageTotals]) -> list[StageTotals]:
+    """Each group as one stage: what its workers do, with the names of all."""
+    return [_merged([stages[place] for place in group]) for group in sharers(stages)]
+
+
+def _merged(stages: Sequence[StageTotals]) -> StageTotals:
+    first, last = stages[0], stages[-1]
+    return replace(
+        first,
+        name=TOGETHER.join(stage.name for stage in stages),
+        out=last.out,
+        work=sum(stage.work for stage in stages),
+        codec=sum(stage.codec for stage in stages),
+        wait=sum(stage.wait for stage in stages),
+        block=sum(stage.block for stage in stages),
+    )
+
+
+def fusions_told(fusions: Sequence[Fusion], stages: Sequence[StageTotals]) -> Iterator[str]:
+    """ "text-strip + parse share a worker: 0.40 µs and 1.10 µs a record, a hop costs 1.00 µs"."""
+    workers = {stage.name: stage.workers for stage in stages}
+    for fusion in fusions:
+        names = [TOGETHER.join(part) for part in fusion.parts]
+        if len(names) > 1:
+            outcome = f"{_listed(names)} have workers of their own"
+            figures = [TOGETHER.join(map(_short_time, part)) for part in fusion.work]
+        else:
+            count = workers.get(fusion.parts[0][0], 1)
+            outcome = f"{names[0]} share {'a worker' if count == 1 else plural(count, 'worker')}"
+            figures = list(map(_short_time, fusion.work[0]))
+        yield outcome + (
+            f": {_listed(figures)} a record, a hop costs {_short_time(fusion.hop)}" if _known(fusion) else ""
+        )
+
+
+def _known(fusion: Fusion) -> bool:
+    """Whether anything was measured."""
+    return any(any(part) for part in fusion.work)
+
+
+def _listed(words: Sequence[str]) -> str:
+    *others, last = words
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _short_time(seconds: float) -> str:
+    """ "0.40 µs", "210 µs", "1.50 ms"."""
+    micros = seconds * 1e6
+    return f"{digits(micros)} µs" if micros < 999.5 else scaled(micros, (" µs", " ms", " s"))
