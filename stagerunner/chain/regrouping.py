@@ -6,7 +6,7 @@ all that may share workers does ─▶ 200 ms of work ─▶ choose ─▶ the s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from stagerunner.chain.groups import Group, grouped
 from stagerunner.chain.transport import Clock, Transport
@@ -83,7 +83,7 @@ def totalled(clocks: Sequence[Clock], stages: int) -> list[Clock]:
     return totals
 
 
-def measured(group: Group, totals: Sequence[Clock], flow: Sequence[Counts]) -> list[Measured]:
+def measured(group: Group, totals: Sequence[Clock], flow: Mapping[int, Counts]) -> list[Measured]:
     """A group's stages as `choose` wants them: over the records that have come back, which the books know (`flow`).
 
     (The meters know how long a record takes, but not how many there are: of the frame that is just being worked on

@@ -63,7 +63,7 @@ def test_what_the_ends_cost_stands_for_the_hops_in_between(plan):
     (group,) = grouped(plan, [3])
     clocks = [Clock(0, 100, 0, 0, 0, 10, 20), Clock(1, 200, 0, 0, 0, 20, 5), Clock(2, 300, 60_000, 0, 0, 5, 5)]
 
-    found = measured(group, clocks, [Counts(clock.stage, taken=clock.taken, out=clock.out) for clock in clocks])
+    found = measured(group, clocks, {c.stage: Counts(c.stage, taken=c.taken, out=c.out) for c in clocks})
 
     assert [stage.work for stage in found] == [100, 200, 300]
     assert [stage.joins for stage in found] == [False, True, True]
@@ -78,7 +78,7 @@ def test_ends_that_cost_next_to_nothing_are_no_measure_for_a_hop(plan):
     (group,) = grouped(plan, [3])
 
     found = measured(
-        group, [Clock(n, 100, 0, 0, 0, 10, 10) for n in range(3)], [Counts(n, 10, 0, 10) for n in range(3)]
+        group, [Clock(n, 100, 0, 0, 0, 10, 10) for n in range(3)], {n: Counts(n, 10, 0, 10) for n in range(3)}
     )
 
     assert [(stage.arriving, stage.leaving) for stage in found] == [(0, 5000), (5000, 5000), (5000, 0)]
@@ -88,7 +88,11 @@ def test_a_frame_that_is_only_half_way_through_is_not_taken_for_the_whole(plan):
     (group,) = grouped(plan, [3])
     clocks = [Clock(0, 400, 0, 0, 0, 40, 40), Clock(1, 200, 0, 0, 0, 20, 20), Clock(2, 0, 0, 0, 0, 0, 0)]
 
-    assert [stage.work for stage in measured(group, clocks, [Counts(n, taken=20) for n in range(3)])] == [200, 200, 0]
+    assert [stage.work for stage in measured(group, clocks, {n: Counts(n, taken=20) for n in range(3)})] == [
+        200,
+        200,
+        0,
+    ]
 
 
 def test_nothing_is_decided_before_anything_has_come_back(plan):

@@ -256,7 +256,7 @@ def a_death_leaves_it_shut(patch: Patch) -> None:
     def half(self: Regrouping) -> None:
         before = self.emptying
         take_effect(self)
-        self.emptying = before and not self._transport.ended
+        self.emptying = self.end_sent = before and not self._transport.ended
 
     patch.setattr(Regrouping, "take_effect", half)
 
