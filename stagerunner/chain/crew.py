@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import os
 import selectors
-import signal
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import replace
 from multiprocessing.connection import Connection
-from time import monotonic, monotonic_ns
+from time import monotonic
 from typing import Any
 
 from stagerunner.chain.frames import BadFrame, Frame, Header
@@ -22,19 +19,17 @@ from stagerunner.chain.hire import Hire
 from stagerunner.chain.lane import Lane
 from stagerunner.chain.lane import create as create_lane
 from stagerunner.chain.links import Inbound, Outbound
-from stagerunner.chain.memory import cores, oom_kills
-from stagerunner.chain.meters import BLOCK, CODEC, OUT, TAKEN, WAIT, WORK, Page, create
+from stagerunner.chain.memory import cores
+from stagerunner.chain.meters import Page, create
 from stagerunner.chain.printed import Lines, Printed
 from stagerunner.chain.processes import Ended, KeeperLink
 from stagerunner.chain.returns import Returns
 from stagerunner.chain.transport import Clock, Ready, Trouble
-from stagerunner.chain.verdicts import blame, heavy, is_cause, overdue
+from stagerunner.chain.verdicts import blame, is_cause
+from stagerunner.chain.watch import Watch
 from stagerunner.chain.wiring import Wiring, wire
 from stagerunner.plan import Plan, fusible
 from stagerunner.window.kinds import END, READY
-
-GLANCE = 0.05
-"""Seconds between two looks at the deadlines: with a look at every frame, one would cost a sixth of the other."""
 
 PATIENCE = 0.5
 """Seconds to wait, after a link broke, for the keeper to say who died of what."""
@@ -42,14 +37,8 @@ PATIENCE = 0.5
 TIES = 0.02
 """Seconds to wait, once a cause is known, for others that may have come before it."""
 
-STACKS = 0.2
-"""Seconds a hung worker gets to print its stacks."""
-
 REAPING = 1.0
 """Seconds to wait for killed workers to be gone. New pipes make a stuck one harmless."""
-
-GAP = 1_000_000_000
-"""Nanoseconds between two looks after which all deadlines start anew."""
 
 
 class Crew:
@@ -63,6 +52,7 @@ class Crew:
         self.cores = cores()
         self._meters = create(slots_of(self.groups))
         self._page = Page(self._meters, slots_of(self.groups))
+        self._watch = Watch(self._page)
         self._keeper: KeeperLink | None = None
         self._hires: dict[int, Hire] = {}
         self._deaths: list[Ended] = []
@@ -75,15 +65,9 @@ class Crew:
         self._identity = 0
         self._broken: tuple[float, str] | None = None
         self._end_sent = False
-        self._late: Trouble | None = None
-        self._asked = 0.0
-        self._oom_kills = 0
         self._closing_since = 0.0
         self._overstayed: list[str] = []
         self._failed_closing: list[str] = []
-        self._stacks_shown = False
-        self._looked = self._counted = 0
-        self._glance = 0.0
         self.lane: Lane | None = None
         self.ready: Ready | None = None
         self.ended = False
@@ -99,10 +83,10 @@ class Crew:
         self._drop_epoch()
         self._new_lane()
         self._epoch, self.ready, self.ended, self.trouble, self._broken = epoch, None, False, None, None
-        self._end_sent, self._late, self._looked, self._closing_since = False, None, 0, 0.0
+        self._end_sent, self._closing_since = False, 0.0
         self._deaths.clear()
         self._page.clear()
-        self._oom_kills = oom_kills()
+        self._watch.begin()
         if self._keeper is None or not self._keeper.answering:
             self._new_keeper()
         owners = 0 if self.lane is None else self.lane.owners
@@ -273,19 +257,10 @@ class Crew:
             return
         if self._broken is not None:
             if len(self._deaths) >= len(self._hires) or monotonic() >= self._broken[0]:
-                self.trouble = self._named(blame(self._deaths, self._hires, self._page, self._broken[1]))
+                self.trouble = self._watch.named(blame(self._deaths, self._hires, self._page, self._broken[1]))
             return
-        if monotonic() < self._glance:
-            return
-        self._glance = monotonic() + GLANCE
         assert self._keeper is not None
-        if self._late is None:
-            pids = self._keeper.pids
-            self._late = overdue(self._hires, self._page, pids, self._since()) or heavy(self._hires, self._page, pids)
-            if self._late is not None:
-                self._ask_for_stacks(self._late.pid)
-        elif monotonic() > self._asked + STACKS:
-            self.trouble = self._late
+        self.trouble = self._watch.look(self._hires, self._keeper.pids)
 
     def _hurry(self) -> None:
         """Everything is delivered, only closing is left: it gets the grace of a stop, and no more."""
@@ -296,35 +271,8 @@ class Crew:
             assert self._keeper is not None
             self._keeper.kill_workers()
 
-    def _named(self, trouble: Trouble) -> Trouble:
-        """Say so if it was the kernel that killed."""
-        if trouble.how != "SIGKILL" or oom_kills() <= self._oom_kills:
-            return trouble
-        return replace(trouble, how="SIGKILL, by the kernel: out of memory")
-
-    def _since(self) -> int:
-        """From when on time counts. A long gap between two looks (we were stopped, or suspended) starts it anew."""
-        now = monotonic_ns()
-        if now - self._looked > GAP or self._looked == 0:
-            self._counted = now
-        self._looked = now
-        return self._counted
-
-    def _ask_for_stacks(self, pid: int) -> None:
-        """Have a hung worker print its stacks before it is killed."""
-        self._asked = monotonic()
-        if pid and not self._stacks_shown:
-            self._stacks_shown = True  # once a run is enough to see where it hangs
-            with suppress(OSError):
-                os.kill(pid, signal.SIGUSR1)
-
     def clocks(self) -> list[Clock]:
-        return [self._clock(hire, place) for hire in self._hires.values() for place in range(len(hire.slots))]
-
-    def _clock(self, hire: Hire, place: int) -> Clock:
-        words = self._page.slot(hire.slots[place]).words
-        index = hire.works[place].index if hire.works else 0
-        return Clock(index, words[WORK], words[CODEC], words[WAIT], words[BLOCK], words[TAKEN], words[OUT])
+        return self._watch.clocks(self._hires)
 
     # The end of an epoch, and of everything
 

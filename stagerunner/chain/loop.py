@@ -13,10 +13,12 @@ from collections.abc import Callable
 from typing import Any
 
 from stagerunner.chain.feeding import Feeding
-from stagerunner.chain.frames import MARKED, BadFrame, Frame, Header
-from stagerunner.chain.notes import Notes, pack_notes, unpack_payload
+from stagerunner.chain.frames import BadFrame, Frame
+from stagerunner.chain.notes import unpack_payload
 from stagerunner.chain.places import Places
+from stagerunner.chain.receiving import Receiving
 from stagerunner.chain.regrouping import Regrouping
+from stagerunner.chain.sending import Sending
 from stagerunner.chain.supply import GivenRecords, Supply
 from stagerunner.chain.transport import Ready, Transport, Trouble
 from stagerunner.chain.verdicts import blame_of
@@ -24,20 +26,15 @@ from stagerunner.delivery.delivery import Delivery
 from stagerunner.errors import SetupFailed
 from stagerunner.events import WorkerFailed, WorkerReady
 from stagerunner.journal import freeze, frozen, thawed
-from stagerunner.plan import Plan, PlannedStage
-from stagerunner.records import SOURCE
+from stagerunner.plan import Plan
 from stagerunner.seams import point
 from stagerunner.window.core import Window
-from stagerunner.window.kinds import BARRIER, DATA
-from stagerunner.window.splits import Kept, ProtocolFault, Sent, Verdict
-from stagerunner.window.suspects import Convicted, Inspection, Suspects
+from stagerunner.window.kinds import BARRIER
+from stagerunner.window.splits import ProtocolFault
+from stagerunner.window.suspects import Inspection, Suspects
 
 TICK = 0.25
 """Seconds between two looks at clocks when nothing happens."""
-
-NO_SNAPSHOTS = pickle.dumps({}, 5)
-
-EMPTY_NOTES = pack_notes(Notes())
 
 
 class Loop:
@@ -54,7 +51,6 @@ class Loop:
         commit: Callable[[], None],
     ) -> None:
         self._plan = plan
-        self._supply = supply
         self._delivery = delivery
         self._transport = transport
         self._selector = selector
@@ -68,16 +64,19 @@ class Loop:
             plan.run.window,
             stateful=any(form.state for form in forms) and not self._unsaved,
             least_frames=max(16, 8 * widest),
-            least_records=max(128, *(4 * places(stage) for stage in plan.stages), 0),
+            least_records=max(128, *(4 * stage.places for stage in plan.stages), 0),
         )
         self._places = Places()
         if isinstance(supply, GivenRecords):
             supply.pack = self._places.load
-        self.feeding = Feeding(plan, supply, self.window, self._send, self._is_full)
+        self._sending = Sending(self.window, transport, self._places)
+        self.feeding = Feeding(plan, supply, self.window, self._sending.send, self._is_full)
         self.regrouping = Regrouping(plan, transport, delivery.books)
         self._suspects = Suspects()
-        self._end_sent = False
-        self._draining = False
+        self._receiving = Receiving(
+            self.window, delivery, self._places, self.feeding, self._suspects, again=self._unsaved
+        )
+        self._end_sent = self._draining = False
         self._heard = 0
         self.snapshots: dict[int, Any] = {}
         self.commit_due = False
@@ -182,72 +181,22 @@ class Loop:
         self.feeding.feed()
         if self.feeding.done:
             self._end_sent = True
-            self._transport.end(self.window.last_sequence + 1)
-
-    def _send(self, sent: Sent) -> None:
-        kept = sent.split
-        number = 0 if kept is None else kept.number
-        flags = MARKED if sent.marked else 0
-        header = Header(sent.kind, flags, self.window.epoch, sent.sequence, number, sent.first, sent.last)
-        if kept is None:
-            self._transport.send(header, EMPTY_NOTES, NO_SNAPSHOTS)
-            return
-        notes = Notes(convicted=kept.convicted)
-        body = self._places.outgoing(sent, kept.payload, notes) if sent.kind == DATA else kept.payload
-        self._transport.send(header, pack_notes(notes), body)
+            self._sending.end()
 
     # Back
 
     def _arrived(self, frame: Frame) -> None:
-        header = frame.header
         notes, body = unpack_payload(frame.payload)
-        if header.kind == BARRIER:
-            self.window.passed(header.sequence)
+        if frame.header.kind == BARRIER:
+            self.window.passed(frame.header.sequence)
             self._cut(body)
             return
-        if header.stop and not self.window.stopped:
-            self.feeding.stopped_by(notes.stop)
-        taken = self.window.took(
-            header.sequence,
-            header.split,
-            header.first,
-            header.last,
-            more=header.more,
-            stop=header.stop,
-            stop_stage=notes.stop,
-            fails=any(failure.policy == "fail" for failure in notes.failures),
-        )
-        kept = taken.sent.split
-        assert kept is not None
-        if taken.verdict is Verdict.ACCEPT:
-            point("accept")
-            content, buffers = self._places.opened(notes, body)
-            self._delivery.results(content, header.records, buffers)
-            point("deliver")
-            if notes.failures:
-                self._delivery.failures(notes.failures, kept, self.feeding.locate)
-        if taken.final:
-            self._places.back(header.sequence, notes)
-            if self.window.stateful:
-                kept.payload = self._places.landed(kept.payload)  # only kept for a resend from here on
-            self._count(notes, kept, booked=taken.verdict is not Verdict.DROP)
-        if taken.verdict is Verdict.ACCEPT and self._suspects.accepted(kept.number, finished=taken.finished):
-            self.feeding.sizing.cap(max(1, (header.last - header.first) // 2))
-        if taken.finished:
-            self.feeding.finished(kept)
+        self._receiving.receive(frame.header, notes, body)
         if self._delivery.fatal is not None or self._delivery.too_many is not None:
             self.done = True
         elif self.commit_due and not self.window.stateful and self.window.at_edge:
             self.commit_due = False
             self._commit()
-
-    def _count(self, notes: Notes, kept: Kept, *, booked: bool) -> None:
-        """A frame's books, on its last piece. booked: they are new, and not of a part that is only worked on again."""
-        counts = notes.counts
-        if booked:
-            self._delivery.counts(counts)
-        if booked or self._unsaved:
-            self.feeding.counted(sum(entry.taken for entry in counts if entry.stage == SOURCE), notes, kept)
 
     # Checkpoints
 
@@ -263,7 +212,7 @@ class Loop:
         if not self.window.stateful:
             self.commit_due = True
         elif not self._unsaved and not self._ending and self._transport.ready and self.window.barrier_due():
-            self._send(self.window.barrier())
+            self._sending.send(self.window.barrier())
 
     def row(self) -> dict[str, Any]:
         """What a journal's row says of the source and of the stages with state."""
@@ -300,9 +249,9 @@ class Loop:
         if self._draining or self.window.barrier_on_way:
             return
         if self.window.stateful and self.window.barrier_due():
-            self._send(self.window.barrier())
+            self._sending.send(self.window.barrier())
         self.regrouping.end_sent = True
-        self._transport.end(self.window.last_sequence + 1)
+        self._sending.end()
 
     # After a death
 
@@ -312,7 +261,8 @@ class Loop:
         convicted = self._suspects.died(blame_of(trouble))
         point("halving" if self._suspects.inspections else "restart")
         if convicted is not None:
-            self._convict(convicted)
+            point("conviction")
+            self.window.convict(convicted.split, convicted.record, (convicted.type, convicted.message))
         if self._suspects.hopeless or (self._unsaved and not self.feeding.can_rewind):
             self.trouble = trouble
             return
@@ -329,9 +279,9 @@ class Loop:
         frames = self.window.restart(self._suspects.inspections)
         self._begin(self.snapshots, careful=careful)
         for sent in frames:
-            self._send(sent)
+            self._sending.send(sent)
         if self._end_sent:
-            self._transport.end(self.window.last_sequence + 1)
+            self._sending.end()
 
     def _land(self) -> None:
         """What is to be sent again must not lie in the lane of an epoch that is over."""
@@ -345,15 +295,6 @@ class Loop:
         self.feeding.rewind()
         self._end_sent = False
 
-    def _convict(self, convicted: Convicted) -> None:
-        point("conviction")
-        self.window.convict(convicted.split, convicted.record, (convicted.type, convicted.message))
-
     @property
     def restarts(self) -> int:
         return self._suspects.restarts
-
-
-def places(stage: PlannedStage) -> int:
-    """Records of a stage that may be under way side by side."""
-    return stage.settings.workers * (stage.work.concurrency if stage.work.form.awaited else 1)

@@ -38,6 +38,11 @@ class PlannedStage(Struct, frozen=True):
     def name(self) -> str:
         return self.work.name
 
+    @property
+    def places(self) -> int:
+        """Records that may be under way in it side by side."""
+        return self.settings.workers * (self.work.concurrency if self.work.form.awaited else 1)
+
 
 class Plan(Struct, frozen=True):
     """What is to run.

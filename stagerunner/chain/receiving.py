@@ -1,0 +1,82 @@
+"""A DATA frame is back: is it its turn, what becomes of it, who is told."""
+
+from __future__ import annotations
+
+from stagerunner.chain.feeding import Feeding
+from stagerunner.chain.frames import Header
+from stagerunner.chain.notes import Notes
+from stagerunner.chain.places import Places
+from stagerunner.delivery.delivery import Delivery
+from stagerunner.records import SOURCE
+from stagerunner.seams import point
+from stagerunner.window.core import Window
+from stagerunner.window.splits import Kept, Taken, Verdict
+from stagerunner.window.suspects import Suspects
+
+
+class Receiving:
+    """What comes back, frame by frame. again: a frame that is only worked on again counts for the source as well."""
+
+    def __init__(
+        self,
+        window: Window,
+        delivery: Delivery,
+        places: Places,
+        feeding: Feeding,
+        suspects: Suspects,
+        *,
+        again: bool,
+    ) -> None:
+        self._window = window
+        self._delivery = delivery
+        self._places = places
+        self._feeding = feeding
+        self._suspects = suspects
+        self._again = again
+
+    def receive(self, header: Header, notes: Notes, body: memoryview) -> None:
+        """Take a frame or piece. Raises ProtocolFault when it can't be its turn."""
+        if header.stop and not self._window.stopped:
+            self._feeding.stopped_by(notes.stop)
+        taken = self._took(header, notes)
+        kept = taken.sent.split
+        assert kept is not None
+        if taken.verdict is Verdict.ACCEPT:
+            self._accept(header, notes, body, kept)
+        if taken.final:
+            self._places.back(header.sequence, notes)
+            if self._window.stateful:
+                kept.payload = self._places.landed(kept.payload)  # only kept for a resend from here on
+            self._count(notes, kept, booked=taken.verdict is not Verdict.DROP)
+        if taken.verdict is Verdict.ACCEPT and self._suspects.accepted(kept.number, finished=taken.finished):
+            self._feeding.sizing.cap(max(1, (header.last - header.first) // 2))
+        if taken.finished:
+            self._feeding.finished(kept)
+
+    def _took(self, header: Header, notes: Notes) -> Taken:
+        return self._window.took(
+            header.sequence,
+            header.split,
+            header.first,
+            header.last,
+            more=header.more,
+            stop=header.stop,
+            stop_stage=notes.stop,
+            fails=any(failure.policy == "fail" for failure in notes.failures),
+        )
+
+    def _accept(self, header: Header, notes: Notes, body: memoryview, kept: Kept) -> None:
+        point("accept")
+        content, buffers = self._places.opened(notes, body)
+        self._delivery.results(content, header.records, buffers)
+        point("deliver")
+        if notes.failures:
+            self._delivery.failures(notes.failures, kept, self._feeding.locate)
+
+    def _count(self, notes: Notes, kept: Kept, *, booked: bool) -> None:
+        """A frame's books, on its last piece. booked: they are new, and not of a part that is only worked on again."""
+        counts = notes.counts
+        if booked:
+            self._delivery.counts(counts)
+        if booked or self._again:
+            self._feeding.counted(sum(entry.taken for entry in counts if entry.stage == SOURCE), notes, kept)

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import pytest
+
+from stagerunner.chain.frames import MORE, STOP, Header
+from stagerunner.chain.notes import Notes
+from stagerunner.chain.places import Places
+from stagerunner.chain.receiving import Receiving
+from stagerunner.records import SOURCE, Counts, Failure
+from stagerunner.window.core import Window
+from stagerunner.window.kinds import DATA
+from stagerunner.window.splits import ProtocolFault
+from stagerunner.window.suspects import Suspects
+
+
+class Heard:
+    """Delivery and feeding: what they are told."""
+
+    def __init__(self) -> None:
+        self.told = []
+
+    def results(self, body, records, buffers):
+        self.told.append(("results", bytes(body), records))
+
+    def failures(self, failures, kept, locate):
+        self.told.append(("failures", len(failures)))
+
+    def counts(self, counts):
+        self.told.append(("counts", counts))
+
+    def counted(self, taken, notes, kept):
+        self.told.append(("taken", taken))
+
+    def stopped_by(self, stage):
+        self.told.append(("stopped by", stage))
+
+    def finished(self, kept):
+        self.told.append(("finished", kept.number))
+
+    def locate(self, kept, record):
+        return None
+
+
+@pytest.fixture
+def heard():
+    return Heard()
+
+
+@pytest.fixture
+def window():
+    window = Window(1000)
+    window.admit(b"split", 5, last=4)
+    return window
+
+
+@pytest.fixture
+def receiving(window, heard):
+    return Receiving(window, heard, Places(), heard, Suspects(), again=False)
+
+
+def back(first, last, flags=0, **more):
+    return Header(DATA, flags, 1, more.pop("sequence", 0), 0, first, last, records=last - first)
+
+
+def booked(*counts):
+    notes = Notes()
+    notes.book(counts)
+    return notes
+
+
+def test_an_accepted_frame_is_delivered_booked_and_done_with(receiving, heard):
+    books = [Counts(SOURCE, taken=4, out=4), Counts(0, taken=4, out=4)]
+
+    receiving.receive(back(0, 4), booked(*books), memoryview(b"body"))
+
+    assert heard.told == [("results", b"body", 4), ("counts", books), ("taken", 4), ("finished", 0)]
+
+
+def test_of_a_piece_only_the_results_count(receiving, heard):
+    receiving.receive(back(0, 2, MORE), Notes(), memoryview(b"body"))
+
+    assert heard.told == [("results", b"body", 2)]
+
+
+def test_failures_are_delivered_behind_the_results(receiving, heard):
+    failure = Failure(0, 1, 0, "ValueError", "no", "skip")
+
+    receiving.receive(back(0, 4), Notes(failures=[failure]), memoryview(b"body"))
+
+    assert heard.told[:2] == [("results", b"body", 4), ("failures", 1)]
+
+
+def test_a_stop_is_told_before_anything_else(receiving, heard, window):
+    receiving.receive(back(0, 2, STOP), Notes(stop=1), memoryview(b"body"))
+
+    assert heard.told[0] == ("stopped by", 1)
+    assert window.stopped
+
+
+def test_what_was_taken_before_is_only_counted_again(window, heard):
+    receiving = Receiving(window, heard, Places(), heard, Suspects(), again=False)
+    receiving.receive(back(0, 2, MORE), Notes(), memoryview(b"body"))
+    window.restart()
+    heard.told.clear()
+
+    receiving.receive(back(0, 2), booked(Counts(SOURCE, taken=2, out=2)), memoryview(b"body"))
+
+    assert heard.told == [("counts", [Counts(SOURCE, taken=2, out=2)]), ("taken", 2)]
+
+
+def test_a_frame_out_of_turn_is_a_protocol_fault(receiving):
+    with pytest.raises(ProtocolFault, match="out of turn"):
+        receiving.receive(back(0, 4, sequence=1), Notes(), memoryview(b""))

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import os
+from time import monotonic, monotonic_ns
+
+import pytest
+from support.hiring import hired, work
+
+from stagerunner.chain import watch
+from stagerunner.chain.meters import SINCE, WORKING, Page, create
+from stagerunner.chain.transport import Clock, Trouble
+from stagerunner.chain.watch import Watch
+from stagerunner.records import Batch
+
+
+def same(record):
+    return record
+
+
+@pytest.fixture
+def page():
+    fd = create(1)
+    page = Page(fd, 1)
+    yield page
+    page.close()
+    os.close(fd)
+
+
+@pytest.fixture
+def hires():
+    return {1: hired(work(same, timeout=0.05))}
+
+
+def looked(watching, hires):
+    """What is seen before the next second is over."""
+    until = monotonic() + 1
+    while monotonic() < until and (found := watching.look(hires, {})) is None:
+        pass
+    return found
+
+
+def test_who_is_over_its_time_is_told_after_it_could_say_where_it_hangs(page, hires):
+    watching = Watch(page)
+    watching.look(hires, {})
+    page.slot(0).begin(0, 0, Batch(["a"], 0, 1))
+    page.slot(0).enter(0)
+
+    began = monotonic()
+    found = looked(watching, hires)
+
+    assert found is not None
+    assert found.overdue
+    assert monotonic() - began > watch.STACKS
+
+
+def test_nobody_is_late_because_we_were_away(page, hires):
+    watching = Watch(page)
+    page.slot(0).state(WORKING)
+    page.slot(0).words[SINCE] = monotonic_ns() - 10 * 10**9
+
+    assert watching.look(hires, {}) is None
+
+
+def test_a_kill_by_the_kernel_is_named(page, monkeypatch):
+    kills = iter([3, 4])
+    monkeypatch.setattr(watch, "oom_kills", lambda: next(kills))
+
+    assert "out of memory" in Watch(page).named(Trouble("a", 0, 1, "SIGKILL")).how
+
+
+def test_clocks_are_told_by_worker_and_stage(page, hires):
+    slot = page.slot(0)
+    slot.codec, slot.wait, slot.block = 2, 3, 4
+    slot.add(1, 5, 6)
+
+    assert Watch(page).clocks(hires) == [Clock(0, 1, 2, 3, 4, 5, 6)]
