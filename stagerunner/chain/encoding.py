@@ -57,53 +57,47 @@ class Encoder:
 
     def _frame(self, passage: Passage, piece: Batch, *, more: bool) -> Parts:
         started = now()
-        before = passage.header
-        taken = len(piece.records)
-        self._slot.hold(ENCODING, before.sequence, before.split, piece.first, piece.last)
-        cargo = self._cargo
+        before, first, last = passage.header, piece.first, piece.last
+        self._slot.hold(ENCODING, before.sequence, before.split, first, last)
+        body = self._encoded(passage, piece)
+        last = passage.reached = piece.last  # a failure may have cut it
+        notes = self._said(passage, piece)
+        records = len(piece.records)
+        piece.records = []  # from here on only the stages themselves can hold what is in the lane
+        passage.codec += now() - started
+        flags = before.flags & ~(MORE | STOP | HELD) | (MORE if more else self._close(passage, notes))
+        number, passage.pieces = passage.pieces, passage.pieces + 1
+        header = Header(DATA, flags, before.epoch, before.sequence, before.split, first, last, number, records)
+        return header, pack_notes(notes), body
+
+    def _encoded(self, passage: Passage, piece: Batch) -> Any:
+        """The body. What can't be encoded is taken out of the piece, and booked."""
+        cargo, taken = self._cargo, len(piece.records)
         cargo.berth = passage
         body = self._writing.body(piece)
         if self._sink:
             body = cargo.body(body)
+        elif cargo.size > passage.widest:
+            passage.widest = cargo.size
         cargo.keep()
         passage.harvest(self._place, self._ends, piece)
-        passage.reached = piece.last
-        size = cargo.size
-        if taken and size > NOTICEABLE:
-            self.ratio = size / taken
-        if not self._sink and size > passage.widest:
-            passage.widest = size
-        if cargo.heavy > passage.heavy:
-            passage.heavy = cargo.heavy
-        notes = Notes(
+        passage.heavy = max(passage.heavy, cargo.heavy)
+        if taken and cargo.size > NOTICEABLE:
+            self.ratio = cargo.size / taken
+        return body
+
+    def _said(self, passage: Passage, piece: Batch) -> Notes:
+        return Notes(
             piece.origins,
             piece.failures,
             passage.convicted,
             passage.stop,
-            0,
-            passage.widest,
+            widest=passage.widest,
             place=passage.place,
             room=passage.room,
-            laden=cargo.laden,
+            laden=self._cargo.laden,
             heavy=passage.heavy,
         )
-        records = len(piece.records)
-        piece.records = []
-        passage.codec += now() - started
-        flags = before.flags & ~(MORE | STOP | HELD) | (MORE if more else self._close(passage, notes))
-        header = Header(
-            DATA,
-            flags,
-            before.epoch,
-            before.sequence,
-            before.split,
-            piece.first,
-            piece.last,
-            passage.pieces,
-            records,
-        )
-        passage.pieces += 1
-        return header, pack_notes(notes), body
 
     def _close(self, passage: Passage, notes: Notes) -> int:
         """The last piece: the books ride on it, and what stops the run is told. The flags for it."""
