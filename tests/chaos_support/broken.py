@@ -43,7 +43,7 @@ def journal_before_sink() -> None:
     take = SinkTaker.take
     held = deque[tuple[bytes, int]]()
 
-    def late(self: Any, body: Any, records: int) -> None:
+    def late(self: Any, body: Any, records: int, buffers: Any = ()) -> None:
         held.append((bytes(body), records))
         if len(held) > 1:
             take(self, *held.popleft())
