@@ -174,7 +174,7 @@ def _output(path: Path, sink: str) -> Any:
 
 
 def _rows(path: Path) -> Any:
-    base = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    base = sqlite3.connect(path)  # as anybody opens it: what a killed process left half done is rolled back
     try:
         tables = {name for (name,) in base.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         rows = base.execute("SELECT * FROM results ORDER BY rowid").fetchall() if "results" in tables else None
