@@ -99,7 +99,7 @@ def main(arguments: list[str]) -> None:
     if len(arguments) == 3:
         tell(measured(arguments[0], arguments[1], int(arguments[2])))
     else:
-        present("C. Frames of 8 MB (the memory lane is not built yet)", rows)
+        present("C. Frames of 8 MB", rows)
 
 
 if __name__ == "__main__":
