@@ -74,10 +74,13 @@ class Cargo:
 
     def body(self, data: Any) -> Any:
         """The body of a frame whose content is bytes already: the same bytes, or none if they lie in the lane."""
-        if len(data) < FROM:
-            self.laden, self.size, self.heavy = None, len(data), 0
+        self.laden, self.size = None, len(data)
+        self.heavy = self._top = self.berth.used
+        ref = self._shipped([memoryview(data).cast("B")], len(data)) if len(data) >= FROM else None
+        if ref is None:
             return data
-        return self._loaded([memoryview(data).cast("B")], [])
+        self.laden = [ref]
+        return b""
 
     def keep(self) -> None:
         """What was encoded last is sent: what comes next in this frame lies behind it."""

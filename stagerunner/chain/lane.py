@@ -76,9 +76,11 @@ def create(owners: int) -> int | None:
     if not hasattr(os, "memfd_create"):
         return None
     fd = os.memfd_create("stagerunner-lane", os.MFD_CLOEXEC)
+    size = PLACES * owners * SPAN
     try:
-        os.ftruncate(fd, PLACES * owners * SPAN)
-    except OSError:  # a limit on the size of files
+        os.ftruncate(fd, size)
+        mmap.mmap(fd, size).close()  # what we can't map, no worker can: they have the same limits
+    except OSError:  # on the size of files, or of the address space
         os.close(fd)
         return None
     return fd

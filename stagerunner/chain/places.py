@@ -27,7 +27,6 @@ class Loaded(NamedTuple):
     laden: Refs
     place: int
     room: int
-    used: int
 
     @property
     def size(self) -> int:
@@ -83,7 +82,7 @@ class Places:
         if self._cargo.laden is None:
             self._give_back(space.place)
             return body
-        return Loaded(body, self._cargo.laden, space.place, space.room, space.used)
+        return Loaded(body, self._cargo.laden, space.place, space.room)
 
     def outgoing(self, sent: Sent, payload: Any, notes: Notes) -> bytes:
         """The body of a frame to send; where it lies, and where its workers may put theirs, goes into the notes."""
@@ -147,4 +146,4 @@ class Places:
         for part in parts:
             refs.append(Ref(PIPE, at, part.nbytes))
             at += part.nbytes
-        return Loaded(b"".join(parts), refs, -1, 0, 0)
+        return Loaded(b"".join(parts), refs, -1, 0)

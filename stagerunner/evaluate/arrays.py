@@ -7,6 +7,9 @@ from typing import Any
 
 from stagerunner.evaluate import ambient
 
+LARGE = 65536
+"""Bytes from which on an array travels beside the records."""
+
 
 def empty(shape: int | tuple[int, ...], dtype: Any = float) -> Any:
     """A new numpy array, its content not set, to be filled and given as a result.
@@ -22,7 +25,3 @@ def empty(shape: int | tuple[int, ...], dtype: Any = float) -> Any:
     size = prod(sizes) * kind.itemsize
     room = ambient.memory(size) if ambient.memory is not None and size >= LARGE and not kind.hasobject else None
     return np.empty(sizes, kind) if room is None else np.frombuffer(room, kind).reshape(sizes)
-
-
-LARGE = 65536
-"""Bytes from which on an array travels beside the records."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.leaks import nothing_left
 from support.project import Project
+
+from stagerunner.chain.meters import Page, create
 
 EXAMPLES = 2_000
 FULL = 75_000
@@ -25,6 +28,16 @@ def clean() -> Iterator[None]:
     """No test leaves a process, a descriptor or a thread behind."""
     with nothing_left():
         yield
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    """Meters with one slot."""
+    fd = create(1)
+    page = Page(fd, 1)
+    yield page
+    page.close()
+    os.close(fd)
 
 
 @pytest.fixture

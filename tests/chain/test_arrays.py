@@ -7,6 +7,9 @@ import sys
 import pytest
 from support.leaks import needs_proc
 
+from stagerunner.chain.lane import Lane
+from stagerunner.chain.places import Places
+
 numpy = pytest.importorskip("numpy")
 
 needs_lane = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="there is no lane elsewhere")
@@ -158,8 +161,6 @@ def test_arrays_of_any_size_go_together(project):
 
 @needs_lane
 def test_heavy_frames_travel_in_the_lane(project, monkeypatch):
-    from stagerunner.chain.places import Places
-
     bodies = []
     opened = Places.opened
     monkeypatch.setattr(
@@ -169,3 +170,13 @@ def test_heavy_frames_travel_in_the_lane(project, monkeypatch):
     assert firsts(project.results("plus_one", "same", records=arrays(60))) == list(range(1, 61))
 
     assert sum(size < 1000 for size in bodies) > 0.9 * len(bodies)
+
+
+@needs_lane
+def test_places_that_are_given_away_while_held_would_be_noticed(project, monkeypatch):
+    """The planted bug: nobody asks whether the caller still holds what lies in a place."""
+    monkeypatch.setattr(Lane, "held", lambda self, places: ())
+
+    kept = list(project.results("plus_one", "same", records=arrays(40)))
+
+    assert [int(array[0]) for array in kept] != list(range(1, 41))

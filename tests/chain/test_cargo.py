@@ -149,6 +149,21 @@ def test_bytes_for_a_sink_lie_in_the_slot_as_they_are(lane):
 
 
 @needs_lane
+def test_a_small_piece_takes_no_room_and_leaves_what_lies_there(lane):
+    sender, receiver = Cargo(lane, 2), Cargo(lane, 0)
+    sender.berth = Space(4, 10 * LARGE)
+    sender.body(b"a" * LARGE)
+    sender.keep()
+
+    sender.berth = other = Space(5, 10 * LARGE)
+    sender.body(b"few")
+    sender.keep()
+
+    assert other.used == 0
+    assert bytes(receiver.opened([Ref(2, 0, LARGE)], 4, memoryview(b""))[0]) == b"a" * LARGE
+
+
+@needs_lane
 def test_room_for_a_result_is_found_again_without_a_copy(lane):
     cargo = Cargo(lane, 1)
     cargo.berth = Space(4, 10 * LARGE)

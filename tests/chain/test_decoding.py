@@ -1,15 +1,12 @@
 from __future__ import annotations
 
-import os
 import pickle
 
-import pytest
 from support.hiring import hired
 
 from stagerunner.chain.cargo import Cargo
 from stagerunner.chain.decoding import Decoder
 from stagerunner.chain.frames import Header
-from stagerunner.chain.meters import Page, create
 from stagerunner.chain.notes import Notes
 from stagerunner.chain.passage import Passage
 from stagerunner.evaluate.ends import Given, Reading
@@ -19,15 +16,6 @@ from stagerunner.window.kinds import DATA
 
 def same(record):
     return record
-
-
-@pytest.fixture
-def page():
-    fd = create(1)
-    page = Page(fd, 1)
-    yield page
-    page.close()
-    os.close(fd)
 
 
 def decoded(page, records, notes=None, reading=None, sequence=0, first=10):

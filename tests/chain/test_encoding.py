@@ -1,15 +1,13 @@
 from __future__ import annotations
 
-import os
 import pickle
 
-import pytest
 from support.hiring import hired
 
 from stagerunner.chain.cargo import Cargo
 from stagerunner.chain.encoding import Encoder
 from stagerunner.chain.frames import Header
-from stagerunner.chain.meters import CODEC, Page, create
+from stagerunner.chain.meters import CODEC
 from stagerunner.chain.notes import unpack_payload
 from stagerunner.chain.passage import Passage
 from stagerunner.evaluate.ends import Writing
@@ -19,15 +17,6 @@ from stagerunner.window.kinds import DATA
 
 def same(record):
     return record
-
-
-@pytest.fixture
-def page():
-    fd = create(1)
-    page = Page(fd, 1)
-    yield page
-    page.close()
-    os.close(fd)
 
 
 def sent(page, pieces, more=False, writing=None, passage=None):

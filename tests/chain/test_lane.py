@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 
 import pytest
@@ -63,3 +64,14 @@ def test_slots_do_not_overlap(lane):
     first, second = lane.view(0, Ref(0, 0, 8)), lane.view(0, Ref(1, 0, 8))
 
     assert address_of(second) - address_of(first) == SPAN
+
+
+def test_where_the_address_space_is_bounded_there_is_no_lane():
+    limited = (
+        "import resource; resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31));"
+        "from stagerunner.chain.lane import create; print(create(3))"
+    )
+
+    ended = subprocess.run([sys.executable, "-c", limited], capture_output=True, text=True, timeout=30, check=True)
+
+    assert ended.stdout == "None\n"

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import os
 from time import monotonic, monotonic_ns
 
 import pytest
 from support.hiring import hired, work
 
 from stagerunner.chain import watch
-from stagerunner.chain.meters import SINCE, WORKING, Page, create
+from stagerunner.chain.meters import SINCE, WORKING
 from stagerunner.chain.transport import Clock, Trouble
 from stagerunner.chain.watch import Watch
 from stagerunner.records import Batch
@@ -15,15 +14,6 @@ from stagerunner.records import Batch
 
 def same(record):
     return record
-
-
-@pytest.fixture
-def page():
-    fd = create(1)
-    page = Page(fd, 1)
-    yield page
-    page.close()
-    os.close(fd)
 
 
 @pytest.fixture
