@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from stagerunner.plan.model import Plan, PlannedStage
 from stagerunner.plan.promise import forgetful
@@ -54,7 +55,7 @@ def said(plan: Plan) -> Iterator[str]:
             names = " + ".join(stage.name for stage in plan.stages[start : start + size])
             yield f"{names} may share their workers: results that can't be pickled pass between them while they do"
         start += size
-    for before, stage in zip(plan.stages, plan.stages[1:], strict=False):
+    for before, stage in pairwise(plan.stages):
         why = why_apart(plan, before, stage)
         if why is not None:
             yield f"{before.name} and {stage.name} stay apart: {why}"

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from time import process_time, sleep
+from time import process_time
 
 import pytest
 
@@ -22,21 +22,30 @@ def test_work_is_time_and_cpu():
     assert spent.time >= spent.cpu >= 0.02
 
 
-def test_waiting_is_time_alone():
-    watch = Stopwatch()
-    sleep(0.02)
-    spent = watch.stop()
+@pytest.fixture
+def watched(monkeypatch):
+    """What a stopwatch says when its clocks go on by so many seconds."""
 
-    assert spent.cpu < 0.015 < spent.time
+    def watched(perf_counter, process_time, delayed):
+        clocks = {"perf_counter": perf_counter, "process_time": process_time, "delayed": delayed}
+        for name, went_on in clocks.items():
+            moments = iter([7.0, 7.0 + went_on])
+            monkeypatch.setattr(stopwatch, name, lambda moments=moments: next(moments))
+        return Stopwatch().stop()
+
+    return watched
 
 
-def test_waiting_for_a_core_is_neither(monkeypatch):
-    told = iter([1.0, 1.015])
-    monkeypatch.setattr(stopwatch, "delayed", lambda: next(told))
-    watch = Stopwatch()
-    sleep(0.02)
+def test_waiting_is_time_alone(watched):
+    assert watched(perf_counter=0.5, process_time=0.125, delayed=0.0) == (0.5, 0.125)
 
-    assert watch.stop().time == pytest.approx(0.005, abs=0.004)
+
+def test_waiting_for_a_core_is_neither(watched):
+    assert watched(perf_counter=0.5, process_time=0.125, delayed=0.25) == (0.25, 0.125)
+
+
+def test_work_is_never_less_than_its_cpu(watched):
+    assert watched(perf_counter=0.5, process_time=0.375, delayed=0.25) == (0.375, 0.375)
 
 
 @pytest.mark.parametrize("text", [None, "", "1 x"])
