@@ -18,7 +18,9 @@ from typing import Any
 
 import peers
 from measure import CORES, Outcome, Row, elsewhere, present, spread, tell
-from transforms import Record, burn
+from transforms import burn
+
+Record = dict[str, Any]
 
 CONFIG = f"""
 version: 1

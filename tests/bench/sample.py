@@ -31,8 +31,8 @@ class Case(NamedTuple):
     stages: list[Any]
 
 
-def transform(name: str, **settings: Any) -> dict[str, Any]:
-    return {"use": f"transforms:{name}", **settings}
+def transform(name: str, module: str = "transforms", **settings: Any) -> dict[str, Any]:
+    return {"use": f"{module}:{name}", **settings}
 
 
 CASES = (
@@ -41,7 +41,7 @@ CASES = (
     Case("JSON lines, three small stages", "orders", 60_000_000, [transform(name) for name in ("net", "vat", "shape")]),
     Case("text, five stages that do nothing", "text", 30_000_000, [transform("same")] * 5),
     Case("JSON lines, 0.2 ms of CPU, 2 workers", "orders", 5_000_000, [transform("grind", workers=2)]),
-    Case("JSON lines, async, 5 ms of waiting", "orders", 1_500_000, [transform("asked", concurrency=16)]),
+    Case("JSON lines, async, 5 ms of waiting", "orders", 1_500_000, [transform("asked", "waiting", concurrency=16)]),
 )
 
 
