@@ -157,7 +157,7 @@ def _kill_group(pid: int) -> None:
 
 
 def main() -> None:
-    """`python -m stagerunner.chain.keeper SOCKET LIFE [PYTHONPATH]`: the descriptors' numbers, and the variable as the
+    """`… SOCKET LIFE [PYTHONPATH]`, started by `processes.run_module`: the descriptors' numbers, and the variable as the
     user had it (the parent needs it to hand its own path over)."""
     os.environ.pop("PYTHONPATH", None)
     if len(sys.argv) > 3:

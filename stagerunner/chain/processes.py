@@ -20,6 +20,10 @@ from stagerunner.chain.hire import Hire
 from stagerunner.chain.messages import LENGTH, tell
 
 
+BEGIN = "import gc; gc.disable(); from {} import main; gc.enable(); main()"
+"""Modules live as long as their process, so nobody looks for garbage while they come (4 of 55 ms, against `-m`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
     """A worker that is no more. `status` is an exit status, or minus the signal that killed it."""
@@ -149,7 +153,7 @@ def run_module(
     but not a session of its own: a stopped process whose parent is gone is then woken by the kernel, and can do its
     last duty.
     """
-    command = [sys.executable, "-P", "-m", module, *map(str, descriptors)]
+    command = [sys.executable, "-P", "-c", BEGIN.format(module), *map(str, descriptors)]
     environment = dict(os.environ)
     if "PYTHONPATH" in environment:
         command.append(environment["PYTHONPATH"])
