@@ -19,7 +19,6 @@ from typing import Any
 from stagerunner.chain.hire import Hire
 from stagerunner.chain.messages import LENGTH, tell
 
-
 BEGIN = "import gc; gc.disable(); from {} import main; gc.enable(); main()"
 """Modules live as long as their process, so nobody looks for garbage while they come (4 of 55 ms, against `-m`)."""
 
