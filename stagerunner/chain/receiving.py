@@ -79,4 +79,5 @@ class Receiving:
         if booked:
             self._delivery.counts(counts)
         if booked or self._again:
-            self._feeding.counted(sum(entry.taken for entry in counts if entry.stage == SOURCE), notes, kept)
+            taken = sum(entry.taken for entry in counts if entry.stage == SOURCE)
+            self._feeding.counted(taken, max((entry.out for entry in counts), default=0), notes, kept)

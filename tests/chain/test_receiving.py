@@ -28,7 +28,7 @@ class Heard:
     def counts(self, counts):
         self.told.append(("counts", counts))
 
-    def counted(self, taken, notes, kept):
+    def counted(self, taken, most, notes, kept):
         self.told.append(("taken", taken))
 
     def stopped_by(self, stage):
