@@ -135,7 +135,7 @@ class Sqlite:
     def _opened(self) -> Iterator[sqlite3.Connection]:
         try:
             if self._base is None:
-                self._base = sqlite3.connect(self.path, PATIENCE, isolation_level=None)
+                self._base = sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None)
             yield self._base
         except sqlite3.Error as error:
             raise OSError(f"{self.path}: {error}") from error
