@@ -16,7 +16,7 @@ from stagerunner.chain.supply import SourceSplits
 from stagerunner.delivery.delivery import Delivery
 from stagerunner.delivery.takers import SinkTaker
 from stagerunner.engines import resuming
-from stagerunner.engines.resuming import Resume
+from stagerunner.engines.opening import Resume
 from stagerunner.engines.session import Session
 from stagerunner.parts.source import Want
 from stagerunner.records import Origin, Split
