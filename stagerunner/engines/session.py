@@ -9,7 +9,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Any
 
-from stagerunner.chain.feeder import Feed
+from stagerunner.chain.feed import Feed
 from stagerunner.chain.loop import Loop
 from stagerunner.chain.output import Lines, StdoutWriter
 from stagerunner.chain.streaming import Stream
