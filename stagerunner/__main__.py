@@ -6,7 +6,7 @@ import gc
 
 YOUNG = 10_000
 """New objects after which garbage is looked for, as in workers."""
-gc.set_threshold(YOUNG)  # before the imports, whose objects stay: by default 41 searches through them, 3 % of a `check`
+gc.set_threshold(YOUNG)  # before the imports, whose objects stay: by default 41 searches through them, 2 % of a `check`
 
 import os
 import sys
