@@ -19,6 +19,7 @@ MAGIC = b"SgRn"
 VERSION = 1
 HEADER = struct.Struct("<4sBBHIQQIIIIQ")
 SIZE = HEADER.size + 4
+WHOSE = (MAGIC, VERSION)
 CRC = struct.Struct("<I")
 
 MORE = 1
@@ -84,10 +85,10 @@ def unpack_header(data: Any, limit: int) -> Header:
     """The header in the first 56 bytes of `data`. Raises BadFrame for anything else, or a payload over `limit`."""
     if CRC.unpack_from(data, HEADER.size)[0] != crc32(data[: HEADER.size]):
         raise BadFrame("a header's checksum is wrong")
-    magic, version, *fields = HEADER.unpack_from(data)
-    if magic != MAGIC or version != VERSION:
+    fields = HEADER.unpack_from(data)
+    if fields[:2] != WHOSE:
         raise BadFrame("no frame of this version")
-    header = Header._make(fields)
+    header = Header._make(fields[2:])
     if header.length > limit:
         raise BadFrame(f"a frame of {header.length} bytes, over the limit of {limit}")
     return header

@@ -11,9 +11,12 @@ import gc
 import os
 import pickle
 import sys
+from collections.abc import Iterable
 from time import monotonic_ns as now
 
 from stagerunner import seams
+from stagerunner.chain.express import express
+from stagerunner.chain.encoding import Parts
 from stagerunner.chain.frames import CONTROL, MORE, BadFrame, Frame, Header, pack_header
 from stagerunner.chain.hire import Hire
 from stagerunner.chain.lane import Lane
@@ -99,11 +102,27 @@ class Worker:
 
     def _work_in_turn(self) -> Frame:
         """Frame by frame, until END comes."""
+        way = express(self._station)
         while True:
             frame = self._checked(self._read(self._link))
             if frame.header.kind == END:
                 return frame
-            self._work(frame)
+            sent = None if way is None else way.feed(frame)
+            if sent is None:
+                self._work(frame)
+            else:
+                self._send(sent)
+                self._sequence += self._hire.width
+
+    def _send(self, sent: Iterable[Parts]) -> None:
+        """What became of one frame, to where its sequence says; then the slots say that we wait."""
+        fd = self._out[self._sequence % self._hire.downstream]
+        for header, notes, body in sent:
+            self._write(fd, header, notes, body)
+        waiting = now()
+        for slot in self._station.slots:
+            slot.state(WAITING, waiting)
+            slot.store()
 
     def _work_ahead(self, overlap: Overlap) -> Frame:
         """The same for an async stage: frames are taken in while it has free places, and sent on in sequence."""
@@ -166,22 +185,17 @@ class Worker:
 
     def _work(self, frame: Frame) -> None:
         """One frame with all its pieces, to where its sequence says."""
-        fd = self._out[self._sequence % self._hire.downstream]
         link = self._link
-        while True:
-            for header, notes, body in self._station.feed(frame):
-                self._write(fd, header, notes, body)
-            if not frame.header.more:
-                break
+        self._send(self._station.feed(frame))
+        while frame.header.more:
             frame = self._read(link)
-        for slot in self._station.slots:
-            slot.state(WAITING)
+            self._send(self._station.feed(frame))
         self._sequence += self._hire.width
 
     def _write(self, fd: int, header: Header, notes: bytes, body: bytes) -> None:
-        for slot in self._station.slots:
-            slot.state(BLOCKED)
         started = now()
+        for slot in self._station.slots:
+            slot.state(BLOCKED, started)
         if seams.reached("torn frame"):
             os.write(fd, pack_header(header)[:20])
             seams.die()

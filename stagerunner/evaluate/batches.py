@@ -21,6 +21,26 @@ class Passage:
     a form keeps `origins` beside `results` (`counted=True`), or says which records gave none (`nothing`, `lost`).
     """
 
+    __slots__ = (
+        "_arrived",
+        "_begun",
+        "_counted",
+        "_cut",
+        "_failures",
+        "_first",
+        "_satisfied",
+        "_sources",
+        "_without",
+        "batch",
+        "counts",
+        "cursor",
+        "extra",
+        "finished",
+        "origins",
+        "results",
+        "work",
+    )
+
     def __init__(self, work: Work, batch: Batch, *, counted: bool = False) -> None:
         self.work = work
         self.batch = batch
