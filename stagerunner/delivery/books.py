@@ -20,6 +20,13 @@ class Books:
         for entry in counts:
             self.entries[entry.stage].add(entry)
 
+    def add_lines(self, lines: Iterable[tuple[int, ...]], extras: Iterable[tuple[int, dict[str, int]]]) -> None:
+        """The same for lines as a frame brings them: (stage, taken, …), and the stages' own counters."""
+        for line in lines:
+            self.entries[line[0]].add_line(*line[1:])
+        for stage, extra in extras:
+            self.entries[stage].add(Counts(stage, extra=extra))
+
     @property
     def taken(self) -> int:
         """Records the source gave, malformed ones included."""
