@@ -137,15 +137,6 @@ class Counts(Plain):
         for name, number in other.extra.items():
             self.extra[name] = self.extra.get(name, 0) + number
 
-    def add_line(self, taken: int, created: int, out: int, filtered: int, skipped: int, dead: int) -> None:
-        """The same for a line as it travels; nothing is made of it first, for there are several in each frame."""
-        self.taken += taken
-        self.created += created
-        self.out += out
-        self.filtered += filtered
-        self.skipped += skipped
-        self.dead += dead
-
     @property
     def balanced(self) -> bool:
         return self.taken + self.created == self.out + self.filtered + self.skipped + self.dead

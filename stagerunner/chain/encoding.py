@@ -44,7 +44,7 @@ class Encoder:
 
     @property
     def holding(self) -> bool:
-        """Whether places are told of that somebody here holds a buffer of: a frame may bring the news that nobody does."""
+        """Whether a buffer of some place was said to be held here: a frame may bring the news that none is."""
         return self._holding.told
 
     def frames(self, passage: Passage, pieces: Iterable[Batch], more: bool) -> Iterator[Parts]:

@@ -9,6 +9,7 @@ on its way goes on from there through the station, so both ways give the same fr
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pickle import loads
 from time import monotonic_ns as now
 
 from stagerunner.chain.cargo import NoBerth
@@ -60,7 +61,7 @@ class Express:
         began = now()
         self._slot.hold(DECODING, sequence, split, first, last, began)
         self._cargo.berth = self._berth
-        records = self._cargo.records(None, NOWHERE, memoryview(payload)[HEAD.size + books :])
+        records = loads(memoryview(payload)[HEAD.size + books :])
         if self._reading is None:
             batch = Batch(records, first, last)
         else:
@@ -117,8 +118,9 @@ class Express:
         spent = now() - began
         self._slot.codec += spent - work
         slowest = spent if spent > slowest else slowest
+        heavy = cargo.heavy if cargo.heavy > heavy else heavy
         if extra or cargo.laden is not None or piece.origins is not None:
-            notes = self._noted(piece, lines, slowest, widest, max(heavy, cargo.heavy))
+            notes = self._noted(piece, lines, slowest, widest, heavy)
         else:
             notes = HEAD.pack(-1, NOWHERE, 0, slowest, widest, heavy, len(lines), 0) + lines
         _, _, epoch, sequence, split, *_ = frame.header

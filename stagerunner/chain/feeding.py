@@ -89,7 +89,7 @@ class Feeding:
             last = min(last, offer.most)  # a counted offer: how many there are is known, not only at most
         for sent in self._window.admit(offer.payload, offer.size, offer.position, last):
             assert sent.split is not None
-            self._offers[sent.split.number] = Offer(b"", offer.size, offer.position, offer.most, offer.base)
+            self._offers[sent.split.number] = offer
             self._send(sent)
 
     def _offer(self) -> Offer | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 
 from stagerunner.chain.frames import SIZE, BadFrame, Frame, Header, pack_header, unpack_header
@@ -150,7 +151,7 @@ class Outbound:
         """Queue one frame, and write what can be written now."""
         length = sum(map(len, payload))
         parts = [pack_header(header, length), *payload]
-        written = 0 if self.queued else self._tried(parts)
+        written = 0 if self.queued else self._try(parts)
         if written == SIZE + length:
             return  # nearly always
         views = [memoryview(part) for part in parts if len(part)]
@@ -159,8 +160,8 @@ class Outbound:
         self.queued += SIZE + length - written
         self.pump()
 
-    def _tried(self, parts: list[bytes | bytearray | memoryview]) -> int:
-        """How much of this could be written at once."""
+    def _try(self, parts: Sequence[bytes | bytearray | memoryview]) -> int:
+        """Bytes of this that could be written now."""
         try:
             return os.writev(self.fd, parts)
         except BlockingIOError:
@@ -170,10 +171,7 @@ class Outbound:
         """Write as much as goes without waiting. Raises BrokenPipeError when nobody reads any more."""
         while self._views:
             head = [self._views.popleft() for _ in range(min(len(self._views), MOST_VECTORS))]
-            try:
-                written = os.writev(self.fd, head)
-            except BlockingIOError:
-                written = 0
+            written = self._try(head)
             self.queued -= written
             _advance(head, written)
             self._views.extendleft(reversed(head))

@@ -89,7 +89,9 @@ class Notes(Plain):
     @property
     def counts(self) -> list[Counts]:
         """The same as counts, the stages' own counters with them."""
-        return [Counts(*line) for line in self.booked] + [Counts(stage, extra=extra) for stage, extra in self.extras]
+        return [Counts(*line) for line in LINE.iter_unpack(self.lines)] + [
+            Counts(stage, extra=extra) for stage, extra in self.extras
+        ]
 
 
 def pack_notes(notes: Notes) -> bytes:

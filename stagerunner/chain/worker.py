@@ -7,7 +7,6 @@ ends without END means that a neighbour has died, and the worker leaves with sta
 
 from __future__ import annotations
 
-import gc
 import os
 import pickle
 import sys
@@ -15,14 +14,15 @@ from collections.abc import Iterable
 from time import monotonic_ns as now
 
 from stagerunner import seams
-from stagerunner.chain.express import express
 from stagerunner.chain.encoding import Parts
+from stagerunner.chain.express import express
 from stagerunner.chain.frames import CONTROL, MORE, BadFrame, Frame, Header, pack_header
 from stagerunner.chain.hire import Hire
 from stagerunner.chain.lane import Lane
 from stagerunner.chain.links import Inbound, send
 from stagerunner.chain.meters import BLOCKED, LEFT, WAITING, Page
 from stagerunner.chain.overlap import Overlap, overlaps
+from stagerunner.chain.settling import forward_logging, settle_memory
 from stagerunner.chain.station import Station
 from stagerunner.evaluate import ambient
 from stagerunner.evaluate.loading import load
@@ -34,12 +34,6 @@ GONE = 70
 
 OURS = __file__.removesuffix("worker.py").removesuffix(f"chain{os.sep}")
 """The package's own folder: frames of ours are of no use to whoever reads a traceback."""
-
-YOUNG = 10_000
-"""New objects after which garbage is looked for: more than a frame of small records holds."""
-
-RETAINED = 2**22
-"""Bytes; see `settle_memory`."""
 
 ReadyLine = tuple[int, int, int, str]
 """(index of the group's first stage, or of the one that couldn't be set up; worker, pid, error text or "")."""
@@ -261,26 +255,6 @@ def _message(error: BaseException) -> str:
         return str(error)
     except BaseException:
         return "<unprintable>"
-
-
-def forward_logging() -> None:
-    """If anything here logs, let it come out as lines, which the parent labels. Logging itself is not imported."""
-    logging = sys.modules.get("logging")
-    if logging is not None:
-        logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-
-
-def settle_memory() -> None:
-    """Make the memory of a worker fit for frames: much of it taken and let go of, again and again.
-
-    The collector comes by once in YOUNG objects, and never to what setup has made: a frame is some thousand objects
-    that are gone when it is sent, and by default they are looked through twice (−5 %). And glibc, having seen a block
-    of RETAINED bytes come and go, keeps up to twice as much instead of giving it back after each frame and having
-    every page made anew (230,000 page faults in 400 MB of text, or 4,500).
-    """
-    bytes(RETAINED)
-    gc.freeze()
-    gc.set_threshold(YOUNG)
 
 
 def main(hire: Hire, inbound: list[int], outbound: list[int], meters: int, lane: int | None) -> int:

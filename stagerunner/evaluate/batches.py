@@ -53,15 +53,21 @@ class Passage:
         self._cut: int | None = None
         self._satisfied = False
         self.finished = False
-        self._open()
-
-    def _open(self) -> None:
+        # As in `_open`, which would be another call for each frame.
         self.results: list[Any] = []
         self.origins: list[int] = []
-        self.counts = Counts(self.work.index)
+        self.counts = Counts(work.index)
         self.extra = self.counts.extra
         self._failures: list[Failure] = []
         self._without: list[int] = []
+
+    def _open(self) -> None:
+        self.results = []
+        self.origins = []
+        self.counts = Counts(self.work.index)
+        self.extra = self.counts.extra
+        self._failures = []
+        self._without = []
 
     @property
     def sources(self) -> Iterator[int]:

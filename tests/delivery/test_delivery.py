@@ -6,7 +6,7 @@ import pytest
 
 from stagerunner.delivery.deadletters import DeadLetters
 from stagerunner.delivery.delivery import Delivery, failure_text, where
-from stagerunner.records import SOURCE, Counts, Failure, Origin
+from stagerunner.records import SOURCE, Failure, Origin
 
 
 class Taker:
