@@ -52,6 +52,7 @@ class Worker:
         self._hire = hire
         self._page = page
         self._station = Station(hire, page, lane)
+        self._slots = self._station.slots
         if lane is not None:
             ambient.memory = self._station.cargo.empty
         self._in = {
@@ -114,7 +115,7 @@ class Worker:
         for header, notes, body in sent:
             self._write(fd, header, notes, body)
         waiting = now()
-        for slot in self._station.slots:
+        for slot in self._slots:
             slot.state(WAITING, waiting)
             slot.store()
 
@@ -172,7 +173,7 @@ class Worker:
     def _read(self, link: Inbound) -> Frame:
         started = now()
         frame = link.read()
-        self._station.slots[0].wait += now() - started
+        self._slots[0].wait += now() - started
         if frame is None:
             raise Left("a neighbour left without END")
         return frame
@@ -188,7 +189,7 @@ class Worker:
 
     def _write(self, fd: int, header: Header, notes: bytes, body: bytes) -> None:
         started = now()
-        for slot in self._station.slots:
+        for slot in self._slots:
             slot.state(BLOCKED, started)
         if seams.reached("torn frame"):
             os.write(fd, pack_header(header)[:20])
