@@ -12,11 +12,11 @@ import json
 import sqlite3
 from base64 import b64decode, b64encode
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from stagerunner.errors import OutputBusy, RunFailed, Stopped, UsageError
 
@@ -96,8 +96,7 @@ def _opened(path: Path) -> sqlite3.Connection:
         raise Stopped(f"the journal {path} can't be opened: {error}") from None
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A journal's content. state: running, finishing or done. row: as Delivery.commit made it."""
 
     state: str

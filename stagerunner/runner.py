@@ -6,21 +6,24 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 from weakref import finalize
 
 from msgspec import Struct, field
 
 from stagerunner.catalog import Catalog
 from stagerunner.config.model import Config
-from stagerunner.delivery.takers import CallerTaker
-from stagerunner.engines.resuming import Resume
-from stagerunner.engines.session import Session
+from stagerunner.engines import opening
+from stagerunner.engines.opening import Resume
 from stagerunner.engines.signals import Signals
 from stagerunner.errors import StagerunnerError
 from stagerunner.events import Summary
 from stagerunner.plan import Plan, make_plan, preparing
 from stagerunner.plan.preparing import AS_WRITTEN, Request
+
+if TYPE_CHECKING:
+    from stagerunner.delivery.takers import CallerTaker
+    from stagerunner.engines.session import Session
 
 Listener = Callable[[Any], None]
 
@@ -88,7 +91,7 @@ class Chain(Struct, frozen=True):
         signals: handle SIGINT, SIGTERM and SIGHUP while it runs. progress_every: seconds between Progress events.
         """
         tell = self._teller(listener)
-        with Session(self.plan, tell, resume=self._resume()) as session, Signals(session, on=signals) as caught:
+        with self._session(tell) as session, Signals(session, on=signals) as caught:
             try:
                 while not session.over and not caught.time_is_up():
                     session.step(progress_every)
@@ -104,9 +107,10 @@ class Chain(Struct, frozen=True):
         tell(summary)
         return summary
 
-    def _resume(self) -> Resume:
+    def _session(self, tell: Listener) -> Session:
         request = self.request
-        return Resume(request.resume or request.force_resume, request.force_resume, request.journal)
+        resume = Resume(request.resume or request.force_resume, request.force_resume, request.journal)
+        return opening.session(self.plan, tell, resume=resume)
 
     def _teller(self, listener: Listener | None) -> Listener:
         def tell(event: Any) -> None:
@@ -123,7 +127,7 @@ class Results(Iterator[Any]):
     """The results of a run, in order. Also a context manager; leaving early ends every process of the run."""
 
     def __init__(self, plan: Plan, tell: Listener, records: Iterable[Any] | None) -> None:
-        self._session = Session(plan, tell, records)
+        self._session = opening.session(plan, tell, records)
         self._closed = False
         self.summary: Summary | None = None
         """The books, once the run is over."""
@@ -132,9 +136,7 @@ class Results(Iterator[Any]):
         # and sockets it still needs. Whatever this holds is alive when it is called.
         self._end = finalize(self, self._session.__exit__, None, None, None)
         self._end.atexit = False
-        taker = self._session.taker
-        assert isinstance(taker, CallerTaker)
-        self._taker = taker
+        self._taker = cast("CallerTaker", self._session.taker)
         self._iterator = chain.from_iterable(self._lists())
 
     def __iter__(self) -> Iterator[Any]:

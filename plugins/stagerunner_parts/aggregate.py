@@ -5,18 +5,17 @@ from __future__ import annotations
 import pickle
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from stagerunner import stage
-from stagerunner_parts.values import canonical, digest, field
+from stagerunner_parts.digests import canonical, digest
+from stagerunner_parts.values import field
 
 DIGEST = 16
 """Bytes kept of each value; two different ones share them once in some 10^19."""
 
 
 @stage("dedupe")
-@dataclass(kw_only=True)
 class Dedupe:
     """Let only the first of equal records through.
 
@@ -25,9 +24,8 @@ class Dedupe:
     key: the field that decides; without it the whole record does.
     """
 
-    key: str | None = None
-
-    def __post_init__(self) -> None:
+    def __init__(self, *, key: str | None = None) -> None:
+        self.key = key
         self._seen: set[bytes] = set()
 
     def process(self, record: Any) -> Any | None:
@@ -46,7 +44,6 @@ class Dedupe:
 
 
 @stage("count")
-@dataclass(kw_only=True)
 class Count:
     """Count how often each value occurs.
 
@@ -57,10 +54,9 @@ class Count:
     top: give only so many.
     """
 
-    by: str | None = None
-    top: int | None = None
-
-    def __post_init__(self) -> None:
+    def __init__(self, *, by: str | None = None, top: int | None = None) -> None:
+        self.by = by
+        self.top = top
         if self.by == "count":
             raise ValueError("`by` can't be 'count', which is what the number itself is called; rename the field")
         self._entries: dict[Any, list[Any]] = {}

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Literal
 
 from stagerunner import count, stage
-from stagerunner_parts.values import digest
+from stagerunner_parts.digests import digest
 
 MASK = "***"
 
 
 @stage("anonymize")
-@dataclass(kw_only=True)
 class Anonymize:
     """Hide who it was, keep what happened.
 
@@ -25,11 +23,10 @@ class Anonymize:
     salt: makes the hashes of one run unlike another's. Without one, whoever can guess a value can check the guess.
     """
 
-    fields: list[str]
-    method: Literal["hash", "drop", "mask"] = "hash"
-    salt: str = ""
-
-    def __post_init__(self) -> None:
+    def __init__(self, *, fields: list[str], method: Literal["hash", "drop", "mask"] = "hash", salt: str = "") -> None:
+        self.fields = fields
+        self.method = method
+        self.salt = salt
         self._key = blake2b(self.salt.encode()).digest()
         self._hide: Callable[[Any], Any] = self._hashed if self.method == "hash" else lambda value: MASK
 

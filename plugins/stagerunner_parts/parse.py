@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from stagerunner import Reject, stage
@@ -44,7 +43,6 @@ class Pattern:
 
 
 @stage("parse")
-@dataclass(kw_only=True)
 class Parse:
     """Take a line of text apart into fields.
 
@@ -56,10 +54,9 @@ class Parse:
     pattern: a regular expression instead, with a named group (?P<name>…) for each field.
     """
 
-    preset: Literal["common", "combined"] = "combined"
-    pattern: Pattern | None = None
-
-    def __post_init__(self) -> None:
+    def __init__(self, *, preset: Literal["common", "combined"] = "combined", pattern: Pattern | None = None) -> None:
+        self.preset = preset
+        self.pattern = pattern
         self._match = (self.pattern.compiled if self.pattern else re.compile(PRESETS[self.preset])).fullmatch
         self._expected = "pattern" if self.pattern else f"{self.preset} log format"
 

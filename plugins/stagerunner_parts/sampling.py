@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from stagerunner import enough, stage
-from stagerunner_parts.values import digest
+from stagerunner_parts.digests import digest
 
 
 class Share(float):
@@ -38,16 +37,14 @@ def sample(record: Any, *, rate: Share, seed: int = 0) -> Any | None:
 
 
 @stage("take")
-@dataclass(kw_only=True)
 class Take:
     """Take the first records, then end the run.
 
     n: how many.
     """
 
-    n: int
-
-    def __post_init__(self) -> None:
+    def __init__(self, *, n: int) -> None:
+        self.n = n
         if self.n < 0:
             raise ValueError("`n` can't be less than 0")
         self._taken = 0

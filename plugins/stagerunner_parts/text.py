@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from stagerunner import stage
 
@@ -40,7 +39,6 @@ def words(text: str) -> Iterator[str]:
 
 
 @stage("text.replace")
-@dataclass(kw_only=True)
 class Replace:
     r"""Replace part of a text, wherever it occurs.
 
@@ -49,11 +47,10 @@ class Replace:
     regex: `old` is a regular expression.
     """
 
-    old: str
-    new: str
-    regex: bool = False
-
-    def __post_init__(self) -> None:
+    def __init__(self, *, old: str, new: str, regex: bool = False) -> None:
+        self.old = old
+        self.new = new
+        self.regex = regex
         self._sub = re.compile(self.old).sub if self.regex else None
 
     def process(self, text: str) -> str:

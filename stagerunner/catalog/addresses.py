@@ -11,12 +11,12 @@ from stagerunner.catalog.importing import attribute, existing, import_file, impo
 from stagerunner.catalog.model import Resolved, Unresolved
 from stagerunner.parts.base import Kind, Part, first_sentence, part_of
 
-_ADDRESS = re.compile(r"(?P<where>.+\.py|[^\W\d]\w*(\.\w+)*):(?P<name>[^\W\d]\w*(\.[^\W\d]\w*)*)")
+_ADDRESS = r"(?P<where>.+\.py|[^\W\d]\w*(\.\w+)*):(?P<name>[^\W\d]\w*(\.[^\W\d]\w*)*)"
 
 
 def is_address(text: str) -> bool:
     """Whether a text says where to import something from, and what."""
-    return _ADDRESS.fullmatch(text) is not None
+    return ":" in text and re.fullmatch(_ADDRESS, text) is not None
 
 
 def is_file(text: str) -> bool:
@@ -26,7 +26,7 @@ def is_file(text: str) -> bool:
 
 def at_address(kind: Kind, text: str, base: Path) -> Resolved:
     """The part at an address; a file's path stands against `base`. Raises Unresolved."""
-    match = _ADDRESS.fullmatch(text)
+    match = re.fullmatch(_ADDRESS, text)
     if match is None:
         raise Unresolved("address", f"'{text}' is no address", "write ./file.py:name or pkg.module:name")
     where, name = match["where"], match["name"]

@@ -101,7 +101,7 @@ def _infos(path: str) -> list[str]:
 
 
 def _points(info: str) -> Iterator[Installed]:
-    declared = _lines(info, "entry_points.txt")
+    declared = list(_lines(info, "entry_points.txt"))
     if f"[{PROJECT}]" not in declared:
         return
     name, version = _name_and_version(info)
@@ -126,9 +126,9 @@ def _name_and_version(info: str) -> tuple[str, str]:
     return said.get("name", name), said.get("version", version)
 
 
-def _lines(info: str, file: str) -> list[str]:
+def _lines(info: str, file: str) -> Iterator[str]:
     try:
         with open(os.path.join(info, file), encoding="utf-8", errors="replace") as text:  # noqa: PTH118 - as above
-            return [line.strip() for line in text]
+            yield from (line.strip() for line in text)
     except OSError:
-        return []
+        return

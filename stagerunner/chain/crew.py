@@ -75,9 +75,9 @@ class Crew:
 
     # An epoch begins
 
-    def prepare(self) -> None:
-        """Have a keeper begin; it takes its time, which the parent can use for other things."""
-        self._new_keeper()
+    def prepare(self, keeper: KeeperLink | None = None) -> None:
+        """Take over the keeper that has begun, or have one begin."""
+        self._watch_over(keeper or KeeperLink(self._hash_seed))
 
     def start(self, epoch: int, snapshots: dict[int, Any], *, careful: bool = False) -> None:
         self._drop_epoch()
@@ -109,8 +109,11 @@ class Crew:
         if self._keeper is not None:
             self._selector.unregister(self._keeper)
             self._keeper.close()
-        self._keeper = KeeperLink(self._hash_seed)
-        self._selector.register(self._keeper, selectors.EVENT_READ, self._hear)
+        self._watch_over(KeeperLink(self._hash_seed))
+
+    def _watch_over(self, keeper: KeeperLink) -> None:
+        self._keeper = keeper
+        self._selector.register(keeper, selectors.EVENT_READ, self._hear)
 
     def _hire_all(self, orders: Iterator[Hire]) -> None:
         """Make the pipes, hand each worker its ends, and keep only our own."""

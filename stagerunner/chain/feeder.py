@@ -15,29 +15,16 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
+from stagerunner.chain.feed import Feed
 from stagerunner.chain.frames import Header
 from stagerunner.chain.links import send
 from stagerunner.chain.settling import forward_logging
 from stagerunner.chain.worker import describe, send_pieces
 from stagerunner.evaluate.loading import load
 from stagerunner.parts.files import know
-from stagerunner.records import NOTHING
 from stagerunner.window.kinds import DATA, END
-
-MOST = 1000
-"""Records in one frame at most."""
-
-
-class Feed(NamedTuple):
-    """What the feeder is told. linger: seconds a record may wait for others to share its frame."""
-
-    target: str
-    options: dict[str, Any]
-    linger: float
-    files: dict[str, str] = NOTHING
-    records: int = MOST
 
 
 class Feeder:

@@ -128,11 +128,11 @@ class Feeding:
 
     # What is learnt
 
-    def counted(self, taken: int, notes: Notes, kept: Kept) -> None:
-        """A frame's counts were taken; `taken` is how many records the source gave for it."""
+    def counted(self, taken: int, most: int, notes: Notes, kept: Kept) -> None:
+        """A frame's counts were taken: how many records the source gave for it, and the most that any stage gave."""
         self._limit.came(taken)
         if kept.flush < 0:
-            self.sizing.learn(taken, kept.size, notes.slowest, notes.widest)
+            self.sizing.learn(taken, kept.size, notes.slowest, notes.widest, most)
 
     def finished(self, kept: Kept) -> None:
         """A split is wholly taken."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from math import lcm
+
+from msgspec import Struct
 
 from stagerunner.chain.hire import Hire
 from stagerunner.evaluate.ends import End
@@ -14,8 +15,7 @@ from stagerunner.parts.source import is_stream
 from stagerunner.plan import Plan, PlannedStage
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """Neighbouring stages that share their workers; one stage, unless they were fused. None: one worker copies."""
 
     stages: tuple[PlannedStage, ...]

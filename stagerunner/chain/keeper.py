@@ -157,8 +157,8 @@ def _kill_group(pid: int) -> None:
 
 
 def main() -> None:
-    """`python -m stagerunner.chain.keeper SOCKET LIFE [PYTHONPATH]`: the descriptors' numbers, and the variable as the
-    user had it (the parent needs it to hand its own path over)."""
+    """Arguments: the numbers of the socket and of the life pipe, and PYTHONPATH as the user had it, if it was set (the
+    parent needs the variable to hand its own path over)."""
     os.environ.pop("PYTHONPATH", None)
     if len(sys.argv) > 3:
         os.environ["PYTHONPATH"] = sys.argv[3]

@@ -79,4 +79,6 @@ class Receiving:
         if booked:
             self._delivery.counts(lines, notes.extras)
         if booked or self._again:
-            self._feeding.counted(sum([line[1] for line in lines if line[0] == SOURCE]), notes, kept)
+            taken = sum([line[1] for line in lines if line[0] == SOURCE])
+            most = max([line[3] for line in lines], default=0)
+            self._feeding.counted(taken, most, notes, kept)

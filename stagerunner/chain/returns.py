@@ -8,11 +8,14 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
+from typing import TYPE_CHECKING
 
 from stagerunner.chain.frames import BadFrame, Frame
 from stagerunner.chain.links import Inbound
-from stagerunner.chain.worker import ReadyLine
 from stagerunner.window.kinds import END, READY
+
+if TYPE_CHECKING:
+    from stagerunner.chain.worker import ReadyLine
 
 READS = 8
 """Reads of one link in a row, before the others get their turn; one does, unless a frame was not here whole."""

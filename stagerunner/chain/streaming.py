@@ -9,7 +9,7 @@ import signal
 from collections import deque
 from contextlib import suppress
 
-from stagerunner.chain.feeder import Feed
+from stagerunner.chain.feed import Feed
 from stagerunner.chain.frames import BadFrame, Frame
 from stagerunner.chain.links import Inbound, widen
 from stagerunner.chain.printed import Lines, Printed

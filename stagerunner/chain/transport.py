@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
+
+from msgspec import Struct
 
 from stagerunner.chain.frames import Frame, Header
 from stagerunner.chain.groups import Group
 from stagerunner.chain.lane import Lane
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
+class Trouble(Struct, frozen=True):
     """Why an epoch is lost: the first death, as far as it can be told.
 
     stage: the name of the group; worker: from 0; how: "SIGKILL", "exit status 3", or what was wrong.
@@ -35,8 +35,7 @@ class Trouble:
     overdue: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(Struct, frozen=True):
     """All workers are set up. errors: (group's first stage, worker, pid, text) of those that are not."""
 
     pids: tuple[tuple[int, int, int], ...]

@@ -6,8 +6,9 @@ import os
 import signal
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from time import monotonic, monotonic_ns
+
+from msgspec.structs import replace
 
 from stagerunner.chain.hire import Hire
 from stagerunner.chain.memory import oom_kills

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+
+from msgspec import Struct, field
 
 from stagerunner.chain.groups import pairs
 from stagerunner.chain.links import widen
@@ -14,8 +15,7 @@ Key = tuple[int, int, int]
 """(group, worker written from, worker read by); for the writing end the group that writes, -1 for the parent."""
 
 
-@dataclass(slots=True)
-class Wiring:
+class Wiring(Struct):
     """All ends. reading, writing: by Key. heads, returns: the ends that stay ours. theirs: those that go to workers."""
 
     reading: dict[Key, Connection] = field(default_factory=dict)

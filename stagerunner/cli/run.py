@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from stagerunner.cli import flags
+from stagerunner.cli import CLOSING, DRY_RUN, flags, loaded
 from stagerunner.cli.flags import SEEN, Command, flag
-from stagerunner.cli.planned import show_plan
 from stagerunner.cli.streams import Streams
 from stagerunner.cli.summaries import SummaryFile
 from stagerunner.errors import ReaderGone, StagerunnerError
@@ -20,7 +18,6 @@ from stagerunner.events import Summary
 from stagerunner.plan.promise import source_sort
 from stagerunner.runner import Chain, prepare
 from stagerunner.views.choice import BUILT_IN, chosen_view, open_view
-from stagerunner.views.closing import closing
 from stagerunner.views.console import Console
 from stagerunner.views.listener import Listener
 from stagerunner.views.log import JsonLog, TextLog
@@ -74,7 +71,7 @@ def command(
     streams.conceal(chain.plan.secrets)
     written = SummaryFile.of(summary, chain.plan)
     if dry_run:
-        show_plan(chain.plan, streams.err())
+        loaded(DRY_RUN)(chain.plan, streams.err())
         return 0
     _say_what_is_read(chain, streams, quiet=quiet)
     listener = _listener(chain, streams, progress or ("none" if quiet else "auto"), quiet=quiet)
@@ -123,8 +120,14 @@ def _close(outcome: Summary, chain: Chain, streams: Streams, *, quiet: bool) -> 
         return
     plan = chain.plan
     alone = [stage.name for stage in plan.stages if stage.work.form.state]
-    width = shutil.get_terminal_size().columns if console.stream.isatty() else None
+    width = _columns() if console.stream.isatty() else None
     # In one process there are no workers to be had more of.
     advise = plan.run.engine != "inline"
-    for line in closing(outcome, alone=alone, width=width, cpu=sum(os.times()[:4]), advise=advise):
+    for line in loaded(CLOSING)(outcome, alone=alone, width=width, cpu=sum(os.times()[:4]), advise=advise):
         console.line(*line)
+
+
+def _columns() -> int:
+    import shutil  # it imports every compression there is
+
+    return shutil.get_terminal_size().columns

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TextIO
 
 from stagerunner.views.console import Console, use_color
@@ -18,14 +17,14 @@ class Nowhere(io.StringIO):
         return len(text)
 
 
-@dataclass(slots=True)
 class Streams:
     """Filled in as flags are read; what tells of an error at the very end asks here too."""
 
-    color: str = "auto"
-    verbose: bool = False
-    json: bool = False
-    secrets: tuple[str, ...] = ()
+    def __init__(self, color: str = "auto") -> None:
+        self.color = color
+        self.verbose = False
+        self.json = False
+        self.secrets: tuple[str, ...] = ()
 
     def conceal(self, secrets: Iterable[str]) -> None:
         """Show these as `***` from now on."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -30,10 +29,14 @@ class SummaryFile(Struct, frozen=True):
 
     def write(self, summary: Summary) -> None:
         """Raises RunFailed where that fails."""
+        if self.path is None:
+            return
+        import json  # most runs are summed up for people
+
         line = json.dumps(summary.as_json()) + "\n"
         if self.path == "-":
             sys.stdout.write(line)
-        elif self.path is not None:
+        else:
             try:
                 Path(self.path).write_text(line)
             except OSError as error:

@@ -23,8 +23,8 @@ from stagerunner.options.wording import did_you_mean, shortened
 Given = List[str] | Table[str, object]
 """Texts of the form NAME=VALUE from the command line, or plain data by name from Python."""
 
-_PART_WITH_OPTIONS = re.compile(r"(?P<use>[^=]+?):(?=[A-Za-z_][A-Za-z0-9_]*=)")
-_BETWEEN_OPTIONS = re.compile(r",(?=[A-Za-z_][A-Za-z0-9_]*=)")
+_PART_WITH_OPTIONS = r"(?P<use>[^=]+?):(?=[A-Za-z_][A-Za-z0-9_]*=)"
+_BETWEEN_OPTIONS = r",(?=[A-Za-z_][A-Za-z0-9_]*=)"
 
 
 class Override(Struct, frozen=True):
@@ -117,7 +117,7 @@ def set_paths(root: Mapping, overrides: List[Override], mistakes: list[Mistake])
 def replace_end(root: Mapping, key: str, argument: str, flag: str, mistakes: list[Mistake]) -> Mapping:
     """The root with its source or sink taken from `-i` or `-o`: `PATH`, `NAME`, or `NAME:key=value,key=value`."""
     mark = Mark(flag, 1, 1, argument.partition("\n")[0], max(1, len(argument.partition("\n")[0])))
-    found = _PART_WITH_OPTIONS.match(argument)
+    found = re.match(_PART_WITH_OPTIONS, argument)
     node: Node = Scalar(argument, argument, mark, quoted=True)
     if found:
         node = _part_with_options(argument, found["use"], mark, mistakes)
@@ -127,7 +127,7 @@ def replace_end(root: Mapping, key: str, argument: str, flag: str, mistakes: lis
 def _part_with_options(argument: str, use: str, mark: Mark, mistakes: list[Mistake]) -> Mapping:
     entries: list[tuple[Scalar, Node]] = []
     start = len(use) + 1
-    for option in _BETWEEN_OPTIONS.split(argument[start:]):
+    for option in re.split(_BETWEEN_OPTIONS, argument[start:]):
         override = from_argument(option, mark.file, mistakes, argument[:start], argument)
         start += len(option) + 1
         if override and any(key.text == override.key.text for key, _ in entries):

@@ -15,7 +15,8 @@ FORMS = "write ${vars.NAME}, ${env:NAME} or ${secret:NAME}, each with :-default;
 PIECE = re.compile(r"\$\$|\$\{[^}]*\}?")
 """What is filled in in a text: a doubled dollar, or what wants to be a variable."""
 
-_REFERENCE = re.compile(r"\$\{(?:(vars)\.([^}:]+)|(env|secret):([A-Za-z_][A-Za-z0-9_]*))(?::-([^}]*))?\}")
+_REFERENCE = r"\$\{(?:(vars)\.([^}:]+)|(env|secret):([A-Za-z_][A-Za-z0-9_]*))(?::-([^}]*))?\}"
+"""Compiled when there is a variable."""
 
 
 class NotFilled(Exception):
@@ -62,7 +63,7 @@ class Reference(NamedTuple):
 
 def reference(text: str) -> Reference | None:
     """The variable that `text` is, and nothing else."""
-    found = _REFERENCE.fullmatch(text)
+    found = re.fullmatch(_REFERENCE, text)
     if found is None:
         return None
     vars_, name, kind, env_name, default = found.groups()

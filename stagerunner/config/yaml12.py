@@ -24,7 +24,7 @@ MOST_NODES = 100_000
 Event: TypeAlias = Any
 """One of pyyaml's events: which attributes it has depends on its class."""
 Loader: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_SURROGATE = "[\ud800-\udfff]"
 
 
 def read_yaml(data: bytes | str, file: str, *, lead: str = "", whole: str = "") -> tuple[Node | None, list[Mistake]]:
@@ -107,9 +107,9 @@ class Composer:
 
     def _scalar(self, event: Event, mark: Mark) -> Scalar:
         text, quoted = event.value, bool(event.style)
-        if _SURROGATE.search(text):
+        if not text.isascii() and re.search(_SURROGATE, text):
             self._add("encoding", "half a surrogate pair is no character", mark)
-            text = _SURROGATE.sub("\ufffd", text)
+            text = re.sub(_SURROGATE, "\ufffd", text)
         try:
             return Scalar(text, text if quoted else resolve(text), mark, quoted)
         except ValueError as error:

@@ -12,8 +12,9 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, redirect_stdout, suppress
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from stagerunner.chain.frames import Frame, Header
 from stagerunner.chain.groups import Group, groups_of, hires, slots_of

@@ -1,19 +1,36 @@
-"""`run.engine: process`: a process for each worker, forked by the keeper."""
+"""`run.engine: process`: a process for each worker, forked by the keeper.
+
+The crew is named and not imported: the keeper begins before it.
+"""
 
 from __future__ import annotations
 
 import selectors
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from stagerunner.chain.crew import Crew
-from stagerunner.chain.transport import Transport
+from stagerunner.chain.processes import KeeperLink
+from stagerunner.evaluate.loading import load
 from stagerunner.plan import Plan
+
+if TYPE_CHECKING:
+    from stagerunner.chain.crew import Crew
+    from stagerunner.chain.transport import Transport
+
+CREW = "stagerunner.chain.crew:Crew"
 
 
 class ProcessEngine:
     """The engine that is meant: real processes, linked by pipes."""
 
     name = "process"
+
+    def __init__(self) -> None:
+        self._keeper: KeeperLink | None = None
+
+    def begin(self, hash_seed: str) -> None:
+        """Have the keeper begin; it takes its time, which the parent can use for other things."""
+        self._keeper = KeeperLink(hash_seed)
 
     def transport(
         self,
@@ -22,10 +39,17 @@ class ProcessEngine:
         lines: Callable[[str, int, bytes], None],
         hash_seed: str | None,
     ) -> Transport:
-        crew = Crew(plan, selector, lines, hash_seed)
+        crew: Crew = load(CREW)(plan, selector, lines, hash_seed)
+        keeper, self._keeper = self._keeper, None
         try:
-            crew.prepare()
+            crew.prepare(keeper)
         except BaseException:
             crew.close()
             raise
         return crew
+
+    def close(self) -> None:
+        """End the keeper, if no transport has taken it over."""
+        if self._keeper is not None:
+            self._keeper.close()
+            self._keeper = None

@@ -11,29 +11,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import Struct
 
-from stagerunner.chain.processes import new_hash_seed
+from stagerunner.engines.opening import Resume
 from stagerunner.errors import UsageError
 from stagerunner.events import Notice
 from stagerunner.journal import Entry, Journal, differences, journal_path
 from stagerunner.plan import Plan, PlannedPart, PlannedStage, why_no_resume
 
 
-class Resume(Struct, frozen=True):
-    """What the call asks for. journal: where it is to be, instead of beside the output."""
-
-    wanted: bool = False
-    forced: bool = False
-    journal: str | None = None
-
-
 class Beginning(Struct, frozen=True):
-    """How a run begins. row: where the last one stood, or None to start anew. done: there is nothing left to do."""
+    """How a run begins. row: where the last one stood, or None to start anew. done: there is nothing left to do.
+
+    hash_seed: the one of the run that it goes on with.
+    """
 
     journal: Journal | None = None
     row: dict[str, Any] | None = None
-    hash_seed: str = field(default_factory=new_hash_seed)
+    hash_seed: str | None = None
     done: bool = False
 
 

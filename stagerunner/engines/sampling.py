@@ -161,7 +161,8 @@ class _Sampling:
         works = [place.work for place in stages] or [0.0]
         slowest = max(map(sum, zip(before, works, behind, strict=False)))
         widest = max((place.size for place in stages), default=0)
-        sizing.learn(source.timed, self._source.bytes, int(1e9 * slowest), widest)
+        grown = max((place.given for place in stages), default=0) / max(1, source.taken)
+        sizing.learn(source.timed, self._source.bytes, int(1e9 * slowest), widest, int(grown * source.timed))
 
     def _forget(self) -> None:
         self._source.forget()

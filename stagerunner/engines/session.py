@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import selectors
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from time import monotonic
 from types import TracebackType
 from typing import Any
 
-from stagerunner.chain.feeder import Feed
+from stagerunner.chain.feed import Feed
 from stagerunner.chain.loop import Loop
 from stagerunner.chain.output import Lines, StdoutWriter
 from stagerunner.chain.streaming import Stream
@@ -19,16 +19,15 @@ from stagerunner.delivery.deadletters import DeadLetters
 from stagerunner.delivery.delivery import Delivery
 from stagerunner.delivery.takers import CallerTaker, SinkTaker, StdoutTaker, Taker
 from stagerunner.engines.closing import failure_error, summary_of, trouble_error
-from stagerunner.engines.resuming import Resume, begin, fingerprint
-from stagerunner.errors import InternalError, Stopped
+from stagerunner.engines.opening import NO_RESUME, Opened, Resume, opened, refusals, refused
+from stagerunner.engines.resuming import begin, fingerprint
+from stagerunner.errors import InternalError
 from stagerunner.evaluate.loading import load
 from stagerunner.events import Checkpoint, Progress, RunStarted, Summary
 from stagerunner.journal import thawed
 from stagerunner.parts.source import is_stream
 from stagerunner.plan import Plan, PlannedPart, why_no_resume
 from stagerunner.seams import point
-
-NO_RESUME = Resume()
 
 
 class Session:
@@ -40,11 +39,13 @@ class Session:
         listener: Callable[[Any], None],
         records: Iterable[Any] | None = None,
         resume: Resume = NO_RESUME,
+        engine: Opened | None = None,
     ) -> None:
         self.plan = plan
         self.tell = listener
         self._records = records
         self._resume = resume
+        self._opened = engine
         self._open = ExitStack()
         self._began = monotonic()
         self._told = self._checked = self._began
@@ -53,6 +54,8 @@ class Session:
 
     def __enter__(self) -> Session:
         with self._open, refusals():
+            self._engine = self._opened or opened(self.plan, early=False)
+            self._open.callback(self._engine.close)
             self._selector = self._open.enter_context(selectors.DefaultSelector())
             self._build()
             self._open = self._open.pop_all()
@@ -69,6 +72,7 @@ class Session:
         if source is not None:
             source.max_record = plan.run.max_record
         self._beginning = beginning = begin(plan, source, sink, self._resume, self.tell)
+        self._hash_seed = beginning.hash_seed or self._engine.hash_seed
         if beginning.journal is not None:
             self._open.callback(beginning.journal.close)
         self.delivery = self._make_delivery(sink)
@@ -80,8 +84,8 @@ class Session:
             point("resume")
         self.supply = self._make_supply(source)
         self._open.callback(self.supply.close)
-        engine = load(plan.engine_target)()
-        self.transport: Transport = engine.transport(plan, self._selector, Lines(self.tell), beginning.hash_seed)
+        engine = self._engine.engine
+        self.transport: Transport = engine.transport(plan, self._selector, Lines(self.tell), self._hash_seed)
         self._open.callback(self.transport.close)
         self.loop = Loop(plan, self.supply, self.delivery, self.transport, self._selector, self.tell, self._commit)
         self._start(source)
@@ -112,7 +116,7 @@ class Session:
             return GivenRecords(() if self._records is None else self._records, plan.run.linger)
         if source is None:
             feed = Feed(plan.source.part.target, plan.source.options, plan.run.linger, plan.files)
-            return Stream(feed, self._selector, Lines(self.tell), self._beginning.hash_seed)
+            return Stream(feed, self._selector, Lines(self.tell), self._hash_seed)
         if getattr(source, "stdin", False):
             return StandardInput(source, self._selector)
         return SourceSplits(source, None if row is None else row["position"])
@@ -125,7 +129,7 @@ class Session:
             self.loop.start(row["position"], thawed(row["snapshots"]), self.delivery.books.taken, row["stopped"])
             return
         if journal is not None:
-            journal.begin(fingerprint(self.plan, source), self._beginning.hash_seed, {})
+            journal.begin(fingerprint(self.plan, source), self._hash_seed, {})
         self.loop.window.position = None
         self._commit()
         self.loop.start()
@@ -248,19 +252,6 @@ class Session:
             self.transport.groups,
             self.loop.regrouping.fusions(),
         )
-
-
-@contextmanager
-def refusals() -> Iterator[None]:
-    """What the system refuses (no more descriptors, no more processes) stops the run; it can be resumed."""
-    try:
-        yield
-    except OSError as error:
-        raise refused(error) from error
-
-
-def refused(error: OSError) -> Stopped:
-    return Stopped(f"the system refused: {error.strerror or error}")
 
 
 def made(part: PlannedPart | None) -> Any:

@@ -7,11 +7,13 @@ import signal
 import threading
 from time import monotonic
 from types import FrameType, TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from stagerunner.engines.session import Session
 from stagerunner.errors import Interrupted
 from stagerunner.events import Notice
+
+if TYPE_CHECKING:
+    from stagerunner.engines.session import Session
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

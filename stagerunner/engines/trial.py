@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from math import ceil
 from time import process_time
+
+from msgspec import Struct
 
 from stagerunner.chain.cargo import Cargo
 from stagerunner.chain.hire import Hire
@@ -25,8 +26,7 @@ from stagerunner.evaluate.evaluator import AwaitingEvaluator, Evaluator, make
 from stagerunner.records import Batch, Failure
 
 
-@dataclass(slots=True)
-class Place:
+class Place(Struct):
     """One place of the chain: the source, a stage or the sink. Of the whole sample: taken, given, failed, first.
 
     Of the records since `forget`: timed, how many were taken; work, cpu, encode, decode in seconds, size in bytes.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import re
 import sys
@@ -17,7 +16,7 @@ from stagerunner.options.describe import describe
 from stagerunner.parts.base import Kind, part_of
 
 _NAMED = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-_HELP = re.compile(r"^[ \t]*(\w+):[ \t]+(.+)$", re.MULTILINE)
+_HELP = r"(?m)^[ \t]*(\w+):[ \t]+(.+)$"
 
 
 class Option(Struct, frozen=True):
@@ -75,10 +74,12 @@ def _parameters(found: Any) -> list[inspect.Parameter]:
 def _default(found: Any, parameter: inspect.Parameter) -> Any:
     if parameter.default is inspect.Parameter.empty:
         return None
-    for field in dataclasses.fields(found) if dataclasses.is_dataclass(found) else ():
-        if field.name == parameter.name and field.default_factory is not dataclasses.MISSING:
-            return field.default_factory()
-    return parameter.default
+    field = getattr(found, "__dataclass_fields__", {}).get(parameter.name)
+    if field is None:
+        return parameter.default
+    from dataclasses import MISSING  # whoever wrote a dataclass has imported it
+
+    return parameter.default if field.default_factory is MISSING else field.default_factory()
 
 
 def _hints(found: Any, parameters: list[inspect.Parameter]) -> dict[str, Any]:
@@ -110,7 +111,7 @@ def _helps(found: Any) -> dict[str, str]:
     """The docstring's lines of the form `name: text`."""
     constructor = found.__init__ if inspect.isclass(found) else None
     docs = [inspect.getdoc(one) or "" for one in (constructor, found) if one is not None]
-    return {name: text.strip() for doc in docs for name, text in _HELP.findall(doc)}
+    return {name: text.strip() for doc in docs for name, text in re.findall(_HELP, doc)}
 
 
 def _name(found: Any) -> str:

@@ -6,7 +6,6 @@ mistake stands at the value it is about and none hides another. Single values ar
 
 from __future__ import annotations
 
-import dataclasses
 import typing
 from collections.abc import Callable
 from pathlib import Path, PurePath
@@ -168,7 +167,7 @@ def _item_hints(kind: Any, inside: tuple[Any, ...], count: int) -> tuple[Any, ..
 
 
 def _has_fields(hint: Any) -> bool:
-    kinds = dataclasses.is_dataclass(hint) or typing.is_typeddict(hint)
+    kinds = hasattr(hint, "__dataclass_fields__") or typing.is_typeddict(hint)
     return isinstance(hint, type) and (kinds or issubclass(hint, msgspec.Struct))
 
 

@@ -17,8 +17,9 @@ BYTES |= {"KB": 1000, "KiB": 1024}
 LONGEST_SECONDS = 86400.0 * 365 * 1000
 MOST_BYTES = 2**62
 
-_NUMBER_AND_UNIT = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,18})?) ?([A-Za-z]*)")
-_RATE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?) ?/ ?(?:([0-9.]*)([A-Za-z]+))")
+# Compiled when there is something to read: most chains leave all of them at their defaults.
+_NUMBER_AND_UNIT = r"([0-9]{1,18}(?:\.[0-9]{1,18})?) ?([A-Za-z]*)"
+_RATE = r"([0-9]{1,12}(?:\.[0-9]{1,12})?) ?/ ?(?:([0-9.]*)([A-Za-z]+))"
 
 
 class NotAQuantity(ValueError):
@@ -53,7 +54,7 @@ def size(text: str) -> int:
 
 def rate(text: str) -> float:
     """The calls per second of a rate: `50/s`, `100/min`, `10/500ms`."""
-    found = _RATE.fullmatch(text.strip())
+    found = re.fullmatch(_RATE, text.strip())
     if found is None:
         raise NotAQuantity("a rate is a number of calls per time", "write 50/s, 100/m or 10/500ms")
     calls, per, unit = found.groups()
@@ -64,7 +65,7 @@ def rate(text: str) -> float:
 
 
 def _split(text: str, kind: str, fix: str) -> tuple[str, str]:
-    found = _NUMBER_AND_UNIT.fullmatch(text.strip())
+    found = re.fullmatch(_NUMBER_AND_UNIT, text.strip())
     if found is None:
         raise NotAQuantity(f"{kind} is a number with a unit", fix)
     return found[1], found[2]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import glob
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,8 +72,10 @@ def _reads(patterns: list[str], target: Path) -> bool:
 
 
 def _matches(pattern: str, target: Path) -> bool:
-    if not glob.has_magic(pattern):
+    if not set(pattern) & set("*?["):
         return False
+    import glob  # few sources are more than a path
+
     # An output that isn't there yet would be read by the next run.
     beside = _same(Path(pattern).parent, target.parent) and fnmatch.fnmatchcase(target.name, Path(pattern).name)
     found = glob.iglob(pattern, recursive=True)  # noqa: PTH207  (Path.glob takes no absolute pattern)

@@ -1,8 +1,9 @@
 """How large the next frame should be: small first, then about 20 ms in the slowest worker, never beyond the caches.
 
-Figures from measurements on the real chain (docs/decisions.md): a chain of three is quickest with 800 to 1,200 small
-records a frame, that is with about 40 KiB of them; file ranges gain up to 256 KiB; a frame should last 10 to 30 ms in
-the slowest stage, so that skew is absorbed by frames in hand and the end of a run idles nobody for long.
+Figures from measurements on the real chain (docs/decisions.md): a chain of three is quickest with 800 to 1,200 of the
+smallest records a frame, that is with about 40 KiB of them, with 500 to 800 of 130 bytes, and with 256 KiB of those of
+1 KB; file ranges gain up to 256 KiB; a frame should last 10 to 30 ms in the slowest stage, so that skew is absorbed by
+frames in hand and the end of a run idles nobody for long.
 """
 
 from __future__ import annotations
@@ -14,7 +15,11 @@ LONGEST = 20e6
 """Nanoseconds a frame should last in the slowest worker."""
 
 WIDEST = 40960
-"""Bytes a frame of small records should have between workers: its objects, ten times as large, then stay in a cache."""
+"""Bytes a frame of the smallest records should have between workers: its objects, ten times as large, then stay in a
+cache."""
+
+FEWEST = 600
+"""Records a wider frame should hold, as long as it stays below RANGE: what a frame costs is then little for each."""
 
 RANGE = 262144
 """Bytes of a file range at most."""
@@ -59,8 +64,11 @@ class Sizing:
         self._most = min(self._most, records)
         self._records = min(self._records, self._most)
 
-    def learn(self, records: int, size: int, slowest: int, widest: int) -> None:
-        """A frame of `records` source records and `size` bytes took `slowest` ns and was `widest` bytes wide."""
+    def learn(self, records: int, size: int, slowest: int, widest: int, most: int = 0) -> None:
+        """A frame of `records` source records and `size` bytes took `slowest` ns and was `widest` bytes wide.
+
+        most: how many records came of them where that were most.
+        """
         if records <= 0:
             return
         self._weighed = True
@@ -68,5 +76,10 @@ class Sizing:
         if self._fixed is not None:
             return
         by_time = LONGEST * records / max(1, slowest)
-        by_bytes = WIDEST * records / widest if widest else float(MOST)
+        by_bytes = records * _width(widest / max(records, most)) / widest if widest else float(MOST)
         self._records = max(1.0, min(by_time, by_bytes, self._most, self._records * GROWTH))
+
+
+def _width(record: float) -> float:
+    """Bytes a frame should have between workers, for records of so many."""
+    return max(WIDEST, min(RANGE, FEWEST * record))

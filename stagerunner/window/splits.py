@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
+
+from msgspec import Struct, field
 
 from stagerunner.records import TO_THE_END, Conviction
 
@@ -24,8 +25,7 @@ class ProtocolFault(Exception):
     """Something came back that can't be: the epoch is lost."""
 
 
-@dataclass(slots=True)
-class Kept:
+class Kept(Struct):
     """A split as the parent keeps it.
 
     payload: what a worker needs to read it. size: bytes it stands for. position: where the source goes on after it.
@@ -48,8 +48,7 @@ class Kept:
     convicted: dict[Conviction, tuple[str, str]] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class Sent:
+class Sent(Struct):
     """A frame on its way: source records first ≤ i < last of a kept split, or a barrier (then `split` is None)."""
 
     sequence: int
@@ -62,8 +61,7 @@ class Sent:
     reached: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True):
     """What the window says of a piece that came back. `finished`: the split it belongs to is now done."""
 
     verdict: Verdict

@@ -12,7 +12,8 @@ passes when it is alone.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from stagerunner.records import TO_THE_END
 
@@ -23,8 +24,7 @@ MOST_RESTARTS = 10
 """Restarts in a row, without a record accepted or a suspect narrowed, after which the run ends."""
 
 
-@dataclass(frozen=True, slots=True)
-class Blame:
+class Blame(Struct, frozen=True):
     """What a death left behind. stage: index, -1 when no worker is known. split: -1 when it was idle.
 
     first, last: the source records of the frame it had. origin, ordinal: the record it was at, -1 when none was marked.
@@ -41,8 +41,7 @@ class Blame:
     message: str = ""
 
 
-@dataclass(slots=True)
-class Inspection:
+class Inspection(Struct):
     """How a suspected split is sent again: cut before these records, every frame of it marked."""
 
     cuts: set[int] = field(default_factory=set)
@@ -51,8 +50,7 @@ class Inspection:
         self.cuts |= {record, record + 1}
 
 
-@dataclass(frozen=True, slots=True)
-class Convicted:
+class Convicted(Struct, frozen=True):
     """A conviction: (stage, source record, ordinal) of a split, and its failure.
 
     The ordinal is WHOLE where the death fell outside any call: whatever became of that source record is not even to

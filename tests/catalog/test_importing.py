@@ -64,7 +64,7 @@ def test_paths_are_shown_as_a_person_would_write_them(tmp_path, monkeypatch):
     assert shown("/elsewhere/b.py") == "/elsewhere/b.py"
 
 
-@pytest.mark.parametrize(("name", "why"), [("x" * 300 + ".py", "File name too long"), ("a\0.py", "embedded null byte")])
+@pytest.mark.parametrize(("name", "why"), [("x" * 300 + ".py", "File name too long"), ("a\0.py", ".*embedded null .*")])
 def test_a_name_that_no_file_can_have_is_no_file(tmp_path, name, why):
     with pytest.raises(Unresolved, match=f"^there is no such file: {why}$"):
         existing(tmp_path, name)

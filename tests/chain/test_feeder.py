@@ -7,7 +7,8 @@ import threading
 import pytest
 from support.hiring import offered
 
-from stagerunner.chain.feeder import Feed, Feeder
+from stagerunner.chain.feed import Feed
+from stagerunner.chain.feeder import Feeder
 from stagerunner.chain.links import Inbound
 from stagerunner.window.kinds import DATA, END
 

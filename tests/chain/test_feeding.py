@@ -49,7 +49,7 @@ def test_a_limit_is_kept_to_the_record(feeding, sent):
     limited = feeding(range(100), limit=3)
     limited.feed()
     kept = sent[0].split
-    limited.counted(2, Notes(), kept)
+    limited.counted(2, 0, Notes(), kept)
     limited.finished(kept)
     limited._window.took(0, 0, 0, 2, more=False)
     limited.feed()

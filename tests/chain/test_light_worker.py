@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 HEAVY = {"yaml", "click", "rich", "pluggy", "msgspec", "sqlite3", "asyncio", "typing_extensions"}
 
 
@@ -42,3 +45,14 @@ def test_the_keeper_and_the_feeder_are_as_light(project):
     (modules,) = project.results(source="modules")
 
     assert HEAVY & set(modules) == set()
+
+
+def test_built_in_parts_import_little():
+    """Each worker imports its own parts: what they import in vain is paid for as often."""
+    parts = "text fields filter parse sources.range sources.lines sinks.lines sinks.null".split()
+    imports = ", ".join(f"stagerunner_parts.{part}" for part in parts)
+    code = f"import stagerunner.chain.keeper, {imports}, sys; print(*sys.modules)"
+
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True, timeout=60).stdout
+
+    assert {"dataclasses", "inspect", "json", "msgspec"} & set(said.split()) == set()

@@ -28,7 +28,7 @@ class Heard:
     def counts(self, lines, extras):
         self.told.append(("counts", [Counts(*line) for line in lines]))
 
-    def counted(self, taken, notes, kept):
+    def counted(self, taken, most, notes, kept):
         self.told.append(("taken", taken))
 
     def stopped_by(self, stage):

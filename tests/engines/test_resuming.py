@@ -6,7 +6,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from stagerunner.engines.resuming import Resume, begin, fingerprint
+from stagerunner.engines.opening import Resume
+from stagerunner.engines.resuming import begin, fingerprint
 from stagerunner.engines.session import made
 from stagerunner.errors import OutputBusy, UsageError
 from stagerunner.events import Notice

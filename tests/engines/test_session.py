@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from stagerunner.engines.session import Session, refusals
-from stagerunner.errors import RunFailed, SetupFailed, Stopped
+from stagerunner.engines.session import Session
+from stagerunner.errors import RunFailed, SetupFailed
 from stagerunner.events import Checkpoint, Progress, RunStarted
 from stagerunner.runner import Request, prepare
 
@@ -103,8 +103,3 @@ def test_progress_is_told_while_it_runs(project):
     assert told[-1].taken == told[-1].out == 100_000
     assert told[-1].bytes_total == told[-1].bytes_done == 800_000
     assert [progress.taken for progress in told] == sorted(progress.taken for progress in told)
-
-
-def test_what_the_system_refuses_can_be_resumed():
-    with pytest.raises(Stopped, match="the system refused"), refusals():
-        raise OSError(24, "Too many open files")

@@ -16,7 +16,7 @@ from stagerunner.chain.supply import SourceSplits
 from stagerunner.delivery.delivery import Delivery
 from stagerunner.delivery.takers import SinkTaker
 from stagerunner.engines import resuming
-from stagerunner.engines.resuming import Resume
+from stagerunner.engines.opening import Resume
 from stagerunner.engines.session import Session
 from stagerunner.parts.source import Want
 from stagerunner.records import Origin, Split
@@ -72,6 +72,7 @@ class Life(Session):
         self._source, self._sink = source, sink = SimSource(scenario), SimSink(disk, scenario.keeps)
         journal: Any = SimJournal(disk)
         self._beginning = beginning = resuming._decide(plan, source, sink, self._resume, self.tell, journal)
+        self._hash_seed = beginning.hash_seed or "1"
         names = tuple(stage.name for stage in plan.stages)
         letters: Any = SimLetters(disk)
         self.taker = SinkTaker(sink)  # type: ignore[arg-type]

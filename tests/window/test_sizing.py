@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from stagerunner.window.sizing import FIRST, GROWTH, LONGEST, MOST, RANGE, WIDEST, Sizing
+from stagerunner.window.sizing import FEWEST, FIRST, GROWTH, LONGEST, MOST, RANGE, WIDEST, Sizing
 
 
 def test_the_first_frame_is_small_so_that_the_first_result_comes_soon() -> None:
@@ -39,8 +39,24 @@ def test_a_frame_lasts_about_as_long_as_it_should_in_the_slowest_worker() -> Non
 
 def test_a_frame_is_about_as_wide_as_the_caches_like() -> None:
     sizing = Sizing()
-    sizing.learn(10, 100, slowest=1, widest=2 * WIDEST)
-    assert sizing.records == 5
+    for _ in range(5):
+        sizing.learn(4 * FEWEST, 100, slowest=1, widest=2 * WIDEST)
+    assert sizing.records == 2 * FEWEST
+
+
+def test_a_frame_of_larger_records_still_holds_many_up_to_a_file_range() -> None:
+    larger, large = Sizing(), Sizing()
+    for _ in range(5):
+        larger.learn(1000, 100, slowest=1, widest=4 * WIDEST)
+        large.learn(10, 100, slowest=1, widest=RANGE)
+    assert (larger.records, large.records) == (FEWEST, 10)
+
+
+def test_records_are_counted_where_they_are_most() -> None:
+    sizing = Sizing()
+    for _ in range(5):
+        sizing.learn(100, 100, slowest=1, widest=WIDEST, most=1000)
+    assert sizing.records == 100
 
 
 def test_a_frame_holds_at_least_one_record_and_never_too_many() -> None:

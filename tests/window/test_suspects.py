@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from stagerunner.records import WHOLE
 from stagerunner.window.suspects import MOST_RESTARTS, Blame, Convicted, Suspects

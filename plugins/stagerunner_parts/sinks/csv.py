@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, time
 from io import StringIO, TextIOWrapper
 from itertools import chain, groupby
@@ -32,7 +31,6 @@ PLAIN = frozenset((str, int, float, type(None)))
 
 
 @sink("csv", suffixes=(".csv",))
-@dataclass(kw_only=True)
 class Csv(FileOutput):
     """Write records as the rows of a CSV file.
 
@@ -46,13 +44,12 @@ class Csv(FileOutput):
     mode: replace an earlier file, append to it, or write a new one only.
     """
 
-    path: Path
-    fields: list[str] | None = None
-    delimiter: str = ","
-    mode: Mode = "replace"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def __init__(
+        self, *, path: Path, fields: list[str] | None = None, delimiter: str = ",", mode: Mode = "replace"
+    ) -> None:
+        super().__init__(path, mode)
+        self.fields = fields
+        self.delimiter = delimiter
         self._names: Names | None = None
 
     def check(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from stagerunner_parts.sinks.rendering import json_lines
 
 
 @sink("jsonl", suffixes=(".jsonl", ".ndjson"))
-@dataclass(kw_only=True)
 class Jsonl(FileOutput):
     """Write each record as a line of JSON.
 
@@ -22,8 +20,8 @@ class Jsonl(FileOutput):
     mode: replace an earlier file, append to it, or write a new one only.
     """
 
-    path: Path
-    mode: Mode = "replace"
+    def __init__(self, *, path: Path, mode: Mode = "replace") -> None:
+        super().__init__(path, mode)
 
     def encode(self, records: list[Any]) -> bytes:
         return json_lines(records)

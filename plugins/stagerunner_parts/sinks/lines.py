@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from stagerunner_parts.sinks.rendering import text_lines
 
 
 @sink("lines")
-@dataclass(kw_only=True)
 class Lines(FileOutput):
     """Write a record a line: text as it is, everything else as JSON.
 
@@ -22,8 +20,8 @@ class Lines(FileOutput):
     mode: replace an earlier file, append to it, or write a new one only.
     """
 
-    path: Path
-    mode: Mode = "replace"
+    def __init__(self, *, path: Path, mode: Mode = "replace") -> None:
+        super().__init__(path, mode)
 
     def encode(self, records: list[Any]) -> bytes:
         return text_lines(records)

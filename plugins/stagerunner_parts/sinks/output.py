@@ -35,14 +35,14 @@ class FileOutput(ABC):
     """A sink that writes one file. For the path "-" the runner writes what `rendered` gives to standard output."""
 
     keeps: Keeps = "truncate"
-    path: Path
-    mode: Mode
     _file: FileIO | None = None
     _member: Compressor | None = None
     _length = 0
     _gap = False
 
-    def __post_init__(self) -> None:
+    def __init__(self, path: Path, mode: Mode) -> None:
+        self.path = path
+        self.mode: Mode = mode
         if self.stdout or self._is_device():
             self.keeps = "nothing"
 

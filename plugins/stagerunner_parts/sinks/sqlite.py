@@ -11,7 +11,6 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -30,7 +29,6 @@ def quoted(name: str) -> str:
 
 
 @sink("sqlite")
-@dataclass(kw_only=True)
 class Sqlite:
     """Write records as the rows of a table in an SQLite database.
 
@@ -42,13 +40,12 @@ class Sqlite:
     mode: replace an earlier table, append to it, or write a new one only.
     """
 
-    path: Path
-    table: str
-    mode: Mode = "replace"
-
     keeps: ClassVar[Keeps] = "transaction"
 
-    def __post_init__(self) -> None:
+    def __init__(self, *, path: Path, table: str, mode: Mode = "replace") -> None:
+        self.path = path
+        self.table = table
+        self.mode: Mode = mode
         self._base: sqlite3.Connection | None = None
         self._columns: set[str] = set()
         self._rows = 0
@@ -138,7 +135,7 @@ class Sqlite:
     def _opened(self) -> Iterator[sqlite3.Connection]:
         try:
             if self._base is None:
-                self._base = sqlite3.connect(self.path, PATIENCE, isolation_level=None)
+                self._base = sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None)
             yield self._base
         except sqlite3.Error as error:
             raise OSError(f"{self.path}: {error}") from error

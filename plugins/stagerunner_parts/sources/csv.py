@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -24,7 +23,6 @@ WIDE = 64
 
 
 @source("csv", suffixes=(".csv",))
-@dataclass(kw_only=True)
 class Csv(RecordFiles):
     """Read CSV files, a row a record: a mapping of text.
 
@@ -38,15 +36,22 @@ class Csv(RecordFiles):
     encoding: how characters are written in it.
     """
 
-    path: Path | list[Path]
-    delimiter: str = ","
-    quote: str = '"'
-    fields: list[str] | None = None
-    encoding: str = "utf-8"
-
     faults = (ValueError, csv.Error)
 
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        path: Path | list[Path],
+        delimiter: str = ",",
+        quote: str = '"',
+        fields: list[str] | None = None,
+        encoding: str = "utf-8",
+    ) -> None:
+        self.path = path
+        self.delimiter = delimiter
+        self.quote = quote
+        self.fields = fields
+        self.encoding = encoding
         self.quote_byte = self.quote.encode()
 
     def check(self) -> None:

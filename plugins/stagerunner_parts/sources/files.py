@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from stagerunner_parts.sources.inputs import STDIN, InputFile, find
 
 
 @source("files")
-@dataclass(kw_only=True)
 class Files:
     """Read whole files, a record each.
 
@@ -22,9 +20,10 @@ class Files:
     path: a file, a glob, or a list of these.
     """
 
-    path: Path | list[Path]
-
     max_record = 16 * 2**20
+
+    def __init__(self, *, path: Path | list[Path]) -> None:
+        self.path = path
 
     @cached_property
     def _files(self) -> list[InputFile]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ _decode = msgspec.json.Decoder().decode
 
 
 @source("jsonl", suffixes=(".jsonl", ".ndjson"))
-@dataclass(kw_only=True)
 class Jsonl(RecordFiles):
     """Read files with one JSON value a line.
 
@@ -29,9 +27,10 @@ class Jsonl(RecordFiles):
     path: a file, a glob, a list of these, or - for standard input.
     """
 
-    path: Path | list[Path]
-
     faults = (ValueError, RecursionError)
+
+    def __init__(self, *, path: Path | list[Path]) -> None:
+        self.path = path
 
     def decode(self, block: bytes, head: Head) -> list[Any]:
         lines = records_in(block, b"\n", b"")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +12,6 @@ from stagerunner_parts.sources.texts import check_encoding
 
 
 @source("lines")
-@dataclass(kw_only=True)
 class Lines(RecordFiles):
     """Read text files, a record a line.
 
@@ -25,9 +23,16 @@ class Lines(RecordFiles):
     errors: bytes that are no characters: strict refuses the line, replace marks them, ignore leaves them out.
     """
 
-    path: Path | list[Path]
-    encoding: str = "utf-8"
-    errors: Literal["strict", "replace", "ignore"] = "strict"
+    def __init__(
+        self,
+        *,
+        path: Path | list[Path],
+        encoding: str = "utf-8",
+        errors: Literal["strict", "replace", "ignore"] = "strict",
+    ) -> None:
+        self.path = path
+        self.encoding = encoding
+        self.errors = errors
 
     def check(self) -> None:
         check_encoding(self.encoding)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from stagerunner import Origin, Split, Want, source
@@ -13,7 +12,6 @@ BYTES = 8
 
 
 @source("range")
-@dataclass(kw_only=True)
 class Range:
     """Give whole numbers in order.
 
@@ -22,9 +20,10 @@ class Range:
     step: how far it is from one to the next.
     """
 
-    start: int = 0
-    stop: int
-    step: int = 1
+    def __init__(self, *, start: int = 0, stop: int, step: int = 1) -> None:
+        self.start = start
+        self.stop = stop
+        self.step = step
 
     def check(self) -> None:
         """Raises ValueError when the step leads nowhere."""

@@ -13,6 +13,16 @@ def path(tmp_path):
     return tmp_path / "out" / "shop.db"
 
 
+@pytest.fixture(autouse=True)
+def connections(monkeypatch):
+    """Tests leave sinks behind as a killed process would; what they have opened is closed after them."""
+    opened, connect = [], sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *args, **more: opened.append(connect(*args, **more)) or opened[-1])
+    yield
+    for base in opened:
+        base.close()
+
+
 def rows(path, table="orders"):
     with closing(sqlite3.connect(path)) as base:
         cursor = base.execute(f'SELECT * FROM "{table}"')
