@@ -150,11 +150,9 @@ class Loop:
             return TICK if timeout is None else timeout
         if self._transport.busy:
             return 0
-        waits = [TICK if timeout is None else min(timeout, TICK)]
+        wait = TICK if timeout is None else min(timeout, TICK)
         deadline = self._transport.deadline()
-        if deadline is not None:
-            waits.append(deadline)
-        return max(0.0, min(waits))
+        return wait if deadline is None else max(0.0, min(wait, deadline))
 
     def _hear_ready(self, ready: Ready) -> None:
         self._heard = self.window.epoch

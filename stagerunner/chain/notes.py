@@ -88,7 +88,7 @@ class Notes(Plain):
 
     @property
     def counts(self) -> list[Counts]:
-        """The same as counts, the stages' own counters with them."""
+        """The same as `Counts`, with the stages' own counters."""
         return [Counts(*line) for line in LINE.iter_unpack(self.lines)] + [
             Counts(stage, extra=extra) for stage, extra in self.extras
         ]
