@@ -68,7 +68,11 @@ class Cargo:
         self._buffers.clear()
         try:
             parts = self._pickling.parts(records)
-            return self._loaded(parts, self._buffers)
+            if self._buffers or len(parts) > 1 or len(parts[0]) >= FROM:
+                return self._loaded(parts, self._buffers)
+            self.size, self.laden = len(parts[0]), None  # nothing for the lane, as a rule
+            self.heavy = self._top = self.berth.used
+            return parts[0]
         finally:
             self._buffers.clear()
 

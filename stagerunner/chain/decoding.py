@@ -19,14 +19,14 @@ class Decoder:
         self._cargo = cargo
         self._works = hire.works
         self._page = page
-        self._reading = reading
+        self.reading = reading
 
     def batch(self, header: Header, notes: Notes, body: memoryview, passage: Passage) -> Batch:
         """The records of a frame, or none if nothing of it is wanted. Raises what unpickling raises."""
         beyond = self._beyond_stop(header.sequence)
         sentence = sentence_on(notes.convicted, self._works[0], header.first) if self._works else None
-        if self._reading is not None:
-            batch = self._read(self._reading, header, notes, body, beyond=beyond)
+        if self.reading is not None:
+            batch = self._read(self.reading, header, notes, body, beyond=beyond)
             passage.tally += batch.counts
             batch.counts = []
         elif sentence is None:

@@ -34,13 +34,18 @@ class Encoder:
         self._slots = [page.slot(number) for number in hire.slots]
         self._slot = self._slots[-1]
         self._cargo = cargo
-        self._sink = writing is not None
+        self.sink = writing is not None
         self._writing = writing or _pickling(hire, cargo)
         self._place = len(hire.works)
         self._ends = hire.ends
         self._holding = Holding(hire)
         self.ratio = 0.0
         """Bytes that leave for each record; 0 while that isn't known."""
+
+    @property
+    def holding(self) -> bool:
+        """Whether a buffer of some place was said to be held here: a frame may bring the news that none is."""
+        return self._holding.told
 
     def frames(self, passage: Passage, pieces: Iterable[Batch], more: bool) -> Iterator[Parts]:
         """Encode the pieces; the newest is held back, since only the last of a frame carries the counts."""
@@ -75,7 +80,7 @@ class Encoder:
         cargo, taken = self._cargo, len(piece.records)
         cargo.berth = passage
         body = self._writing.body(piece)
-        if self._sink:
+        if self.sink:
             body = cargo.body(body)
         elif cargo.size > passage.widest:
             passage.widest = cargo.size
@@ -123,6 +128,10 @@ class Holding:
         self._who = (hire.owner, hire.number)
         self._places: set[int] = set()
         self._told: tuple[int, ...] = ()
+
+    @property
+    def told(self) -> bool:
+        return bool(self._told)
 
     def news(self, passage: Passage, cargo: Cargo, slots: list[Slot]) -> dict[tuple[int, int], tuple[int, ...]]:
         """What is to be told with a frame whose records have been let go of; mostly what others told before us."""

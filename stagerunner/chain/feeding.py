@@ -54,7 +54,7 @@ class Feeding:
             self._supply.remember()
 
     @property
-    def prompt(self) -> bool:
+    def _prompt(self) -> bool:
         """Whether the supply can be asked at once, without waiting for any descriptor."""
         return (
             not self.done
@@ -67,10 +67,10 @@ class Feeding:
     def _has_room(self) -> bool:
         return self._window.room(self.sizing.records) and not self._full()
 
-    def feed(self) -> None:
-        """Admit what fits; at the end of the source, the flushes."""
+    def feed(self) -> bool:
+        """Admit what fits; at the end of the source, the flushes. Whether it can be gone on with at once."""
         until = monotonic() + SPELL
-        while self._has_room() and (offer := self._offer()) is not None:
+        while (room := self._has_room()) and (offer := self._offer()) is not None:
             last = self._limit.may_go(offer.most, alone=not self._window.on_way)
             if last is None:
                 self._pending = offer
@@ -81,6 +81,7 @@ class Feeding:
         if self._exhausted():
             self._flush_all()
             self.done = True
+        return room and self._prompt
 
     def _admit(self, offer: Offer, last: int) -> None:
         self._limit.sent(offer.most)
@@ -88,7 +89,7 @@ class Feeding:
             last = min(last, offer.most)  # a counted offer: how many there are is known, not only at most
         for sent in self._window.admit(offer.payload, offer.size, offer.position, last):
             assert sent.split is not None
-            self._offers[sent.split.number] = offer._replace(payload=b"")
+            self._offers[sent.split.number] = offer
             self._send(sent)
 
     def _offer(self) -> Offer | None:

@@ -18,7 +18,8 @@ from zlib import crc32
 MAGIC = b"SgRn"
 VERSION = 1
 HEADER = struct.Struct("<4sBBHIQQIIIIQ")
-SIZE = HEADER.size + 4
+CHECKED = struct.Struct(HEADER.format + "I")
+SIZE = CHECKED.size
 CRC = struct.Struct("<I")
 
 MORE = 1
@@ -82,9 +83,9 @@ def pack_header(header: Header, length: int | None = None) -> bytes:
 
 def unpack_header(data: Any, limit: int) -> Header:
     """The header in the first 56 bytes of `data`. Raises BadFrame for anything else, or a payload over `limit`."""
-    if CRC.unpack_from(data, HEADER.size)[0] != crc32(data[: HEADER.size]):
+    magic, version, *fields, crc = CHECKED.unpack_from(data)
+    if crc != crc32(data[: HEADER.size]):
         raise BadFrame("a header's checksum is wrong")
-    magic, version, *fields = HEADER.unpack_from(data)
     if magic != MAGIC or version != VERSION:
         raise BadFrame("no frame of this version")
     header = Header._make(fields)

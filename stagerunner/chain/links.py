@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 
 from stagerunner.chain.frames import SIZE, BadFrame, Frame, Header, pack_header, unpack_header
@@ -42,6 +43,7 @@ class Inbound:
         self._limit = limit
         self._buffer = bytearray(ROOM + SIZE)
         self._view = memoryview(self._buffer)
+        self._whole = [self._view]
         self._start = self._end = 0
         self._header: Header | None = None
         self._large: bytearray | None = None
@@ -49,6 +51,8 @@ class Inbound:
 
     def read(self) -> Frame | None:
         """The next frame, waiting for it; None at the end of the link. Raises BadFrame."""
+        if self._end - self._start < SIZE and self._header is None and not self.fill():
+            return None  # asked for first: as a rule, nothing is here that could be taken
         while (frame := self.take()) is None:
             if not self.fill():
                 return None
@@ -59,6 +63,8 @@ class Inbound:
         if self._large is not None:
             count = os.readv(self.fd, [memoryview(self._large)[self._filled :]])
             self._filled += count
+        elif self._start == self._end:
+            self._start, self._end = 0, (count := os.readv(self.fd, self._whole))
         else:
             self._compact()
             count = os.readv(self.fd, [self._view[self._end :]])
@@ -66,33 +72,34 @@ class Inbound:
         self.ended = count == 0
         return not self.ended
 
+    @property
+    def spent(self) -> bool:
+        """Nothing is here but what has been taken: the link gave all it had."""
+        return self._start == self._end and self._header is None
+
     def take(self) -> Frame | None:
         """The next frame if it is here whole. Raises BadFrame when what is here can't become one."""
-        if self._header is None and not self._take_header():
-            return None
         header = self._header
-        assert header is not None
+        if header is None:
+            start = self._start
+            if self._end - start < SIZE:
+                return None
+            header = self._header = unpack_header(self._view[start : start + SIZE], self._limit)
+            self._start = start + SIZE
         payload: bytearray | memoryview
         if self._large is not None:
             if self._filled < header.length:
                 return None
             payload, self._large = memoryview(self._large), None
         else:
-            if self._end - self._start < header.length:
+            start, stop = self._start, self._start + header.length
+            if self._end < stop:
                 self._maybe_large(header.length)
                 return None
-            stop = self._start + header.length
-            payload = self._view[self._start : stop] if self._passing else self._buffer[self._start : stop]
+            payload = self._view[start:stop] if self._passing else self._buffer[start:stop]
             self._start = stop
         self._header = None
         return Frame(header, payload)
-
-    def _take_header(self) -> bool:
-        if self._end - self._start < SIZE:
-            return False
-        self._header = unpack_header(self._view[self._start : self._start + SIZE], self._limit)
-        self._start += SIZE
-        return True
 
     def _maybe_large(self, length: int) -> None:
         """A payload that doesn't fit the buffer gets memory of its own and is read straight into it."""
@@ -104,9 +111,7 @@ class Inbound:
         self._filled, self._start, self._end = here, 0, 0
 
     def _compact(self) -> None:
-        if self._start == self._end:
-            self._start = self._end = 0
-        elif self._start:
+        if self._start:
             here = self._end - self._start
             self._buffer[:here] = self._buffer[self._start : self._end]
             self._start, self._end = 0, here
@@ -117,10 +122,10 @@ class Inbound:
             raise BadFrame("a link ended inside a frame")
 
 
-def write_all(fd: int, buffers: list[bytes | bytearray | memoryview]) -> None:
-    """Write everything, waiting as long as it takes."""
+def write_all(fd: int, buffers: list[bytes | bytearray | memoryview], length: int) -> None:
+    """Write everything, `length` bytes, waiting as long as it takes."""
     written = os.writev(fd, buffers)
-    if written == sum(map(len, buffers)):
+    if written == length:
         return  # nearly always: a pipe of CAPACITY bytes takes several frames
     views = [memoryview(buffer) for buffer in buffers if len(buffer)]
     _advance(views, written)
@@ -130,8 +135,8 @@ def write_all(fd: int, buffers: list[bytes | bytearray | memoryview]) -> None:
 
 def send(fd: int, header: Header, *payload: bytes | bytearray | memoryview) -> None:
     """Write one frame, waiting as long as it takes."""
-    length = sum(len(part) for part in payload)
-    write_all(fd, [pack_header(header, length), *payload])
+    length = sum(map(len, payload))
+    write_all(fd, [pack_header(header, length), *payload], SIZE + length)
 
 
 class Outbound:
@@ -144,21 +149,29 @@ class Outbound:
 
     def put(self, header: Header, *payload: bytes | bytearray | memoryview) -> None:
         """Queue one frame, and write what can be written now."""
-        length = sum(len(part) for part in payload)
-        for part in (pack_header(header, length), *payload):
-            if len(part):
-                self._views.append(memoryview(part))
-                self.queued += len(part)
+        length = sum(map(len, payload))
+        parts = [pack_header(header, length), *payload]
+        written = 0 if self.queued else self._try(parts)
+        if written == SIZE + length:
+            return  # nearly always
+        views = [memoryview(part) for part in parts if len(part)]
+        _advance(views, written)
+        self._views += views
+        self.queued += SIZE + length - written
         self.pump()
+
+    def _try(self, parts: Sequence[bytes | bytearray | memoryview]) -> int:
+        """Bytes of this that could be written now."""
+        try:
+            return os.writev(self.fd, parts)
+        except BlockingIOError:
+            return 0
 
     def pump(self) -> None:
         """Write as much as goes without waiting. Raises BrokenPipeError when nobody reads any more."""
         while self._views:
             head = [self._views.popleft() for _ in range(min(len(self._views), MOST_VECTORS))]
-            try:
-                written = os.writev(self.fd, head)
-            except BlockingIOError:
-                written = 0
+            written = self._try(head)
             self.queued -= written
             _advance(head, written)
             self._views.extendleft(reversed(head))

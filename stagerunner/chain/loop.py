@@ -112,9 +112,8 @@ class Loop:
 
     def step(self, timeout: float | None = None) -> None:
         """Feed, wait for something to happen, and deal with it. Once done, only what waits to be written is left."""
-        if not self.done:
-            self._feed()
-        for key, _ in self._selector.select(self._patience(timeout)):
+        hungry = not self.done and self._feed()
+        for key, _ in self._selector.select(0 if hungry else self._patience(timeout)):
             key.data()
         if not self.done:
             self._deal()
@@ -149,14 +148,11 @@ class Loop:
     def _patience(self, timeout: float | None) -> float:
         if self.done:
             return TICK if timeout is None else timeout
-        feedable = not self._shut and self.feeding.prompt
-        if self._transport.busy or feedable:
+        if self._transport.busy:
             return 0
-        waits = [TICK if timeout is None else min(timeout, TICK)]
+        wait = TICK if timeout is None else min(timeout, TICK)
         deadline = self._transport.deadline()
-        if deadline is not None:
-            waits.append(deadline)
-        return max(0.0, min(waits))
+        return wait if deadline is None else max(0.0, min(wait, deadline))
 
     def _hear_ready(self, ready: Ready) -> None:
         self._heard = self.window.epoch
@@ -175,13 +171,15 @@ class Loop:
         """Nothing more of the source may go in now."""
         return self._transport.ready is None or self._end_sent or self._draining or self.regrouping.emptying
 
-    def _feed(self) -> None:
+    def _feed(self) -> bool:
+        """Whether there is more to be had at once."""
         if self._shut:
-            return
-        self.feeding.feed()
+            return False
+        hungry = self.feeding.feed()
         if self.feeding.done:
             self._end_sent = True
             self._sending.end()
+        return hungry
 
     # Back
 

@@ -82,8 +82,13 @@ class Notes(Plain):
                 self.extras = [*self.extras, (c.stage, c.extra)]
 
     @property
+    def booked(self) -> list[tuple[int, ...]]:
+        """The books, line by line: (stage, taken, created, out, filtered, skipped, dead); a stage may have several."""
+        return list(LINE.iter_unpack(self.lines))
+
+    @property
     def counts(self) -> list[Counts]:
-        """The books, line by line; a stage may have several."""
+        """The same as `Counts`, with the stages' own counters."""
         return [Counts(*line) for line in LINE.iter_unpack(self.lines)] + [
             Counts(stage, extra=extra) for stage, extra in self.extras
         ]

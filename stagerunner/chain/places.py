@@ -40,6 +40,10 @@ class Space:
         self.place, self.room, self.used = place, room, 0
 
 
+NOWHERE = Space(-1, 0)
+"""No place: nothing is ever used of it, so one will do."""
+
+
 class Places:
     """Who has which place in this epoch."""
 
@@ -84,13 +88,17 @@ class Places:
             return body
         return Loaded(body, self._cargo.laden, space.place, space.room)
 
+    def wanted(self, payload: Any) -> bool:
+        """Whether a frame with this payload might be given a place, or has one."""
+        return bool(self._room) or isinstance(payload, Loaded)
+
     def outgoing(self, sent: Sent, payload: Any, notes: Notes) -> bytes:
         """The body of a frame to send; where it lies, and where its workers may put theirs, goes into the notes."""
         if isinstance(payload, Loaded):
             notes.place, notes.room, notes.laden = payload.place, payload.room, payload.laden
             body = payload.body
         else:
-            space = self._space() if not sent.marked else Space(-1, 0)
+            space = self._space() if not sent.marked else NOWHERE
             notes.place, notes.room = space.place, space.room
             body = payload
         if notes.place >= 0:
@@ -100,7 +108,7 @@ class Places:
     def _space(self) -> Space:
         place = self._free() if self._room else None
         if place is None:
-            return Space(-1, 0)
+            return NOWHERE
         self._idle.remove(place)
         return Space(place, self._room)
 
@@ -124,7 +132,8 @@ class Places:
     def back(self, sequence: int, notes: Notes) -> None:
         """The last piece of a frame has come back."""
         self._give_back(self._on_way.pop(sequence, -1))
-        self._held |= notes.held
+        if notes.held:
+            self._held |= notes.held
         self.learn(notes.heavy)
 
     def learn(self, heavy: int) -> None:

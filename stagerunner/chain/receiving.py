@@ -62,7 +62,7 @@ class Receiving:
             more=header.more,
             stop=header.stop,
             stop_stage=notes.stop,
-            fails=any(failure.policy == "fail" for failure in notes.failures),
+            fails=bool(notes.failures) and any(failure.policy == "fail" for failure in notes.failures),
         )
 
     def _accept(self, header: Header, notes: Notes, body: memoryview, kept: Kept) -> None:
@@ -75,9 +75,10 @@ class Receiving:
 
     def _count(self, notes: Notes, kept: Kept, *, booked: bool) -> None:
         """A frame's books, on its last piece. booked: they are new, and not of a part that is only worked on again."""
-        counts = notes.counts
+        lines = notes.booked
         if booked:
-            self._delivery.counts(counts)
+            self._delivery.counts(lines, notes.extras)
         if booked or self._again:
-            taken = sum(entry.taken for entry in counts if entry.stage == SOURCE)
-            self._feeding.counted(taken, max((entry.out for entry in counts), default=0), notes, kept)
+            taken = sum([line[1] for line in lines if line[0] == SOURCE])
+            most = max([line[3] for line in lines], default=0)
+            self._feeding.counted(taken, most, notes, kept)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from stagerunner.chain.worker import ReadyLine
 
 READS = 8
-"""Reads of one link in a row, before the others get their turn."""
+"""Reads of one link in a row, before the others get their turn; one does, unless a frame was not here whole."""
 
 
 class Returns:
@@ -52,18 +52,19 @@ class Returns:
         """The frames whose turn has come. Raises BadFrame."""
         if not self._links:
             return
-        while self._here[self._turn] and not self.ended:
-            frame = self._here[self._turn][0]
+        while not self.ended and (here := self._here[self._turn]):
+            frame = here[0]
             header = frame.header
             if header.kind == END:
                 self._end(header.sequence)
                 return
             if header.sequence != self._sequence or header.epoch != epoch:
                 raise BadFrame(f"frame {header.sequence} of epoch {header.epoch} where {self._sequence} was due")
-            self._here[self._turn].popleft()
+            here.popleft()
             self._bytes -= header.length
             self._sequence += not header.more
-            self._watch()
+            if len(self._registered) < len(self._links):
+                self._watch()  # there may be room again, or it is another's turn
             yield frame
         if self._fault is not None:
             raise self._fault
@@ -136,6 +137,8 @@ class Returns:
                     link.check_empty()
                     break
                 self._take(number, link)
+                if link.spent:
+                    break
         except BlockingIOError:
             pass
         except ConnectionError:
@@ -143,7 +146,7 @@ class Returns:
         except BadFrame as fault:
             self._fault = fault
             link.ended = True
-        if link.ended or self._bytes >= self._limit:
+        if link.ended or (self._bytes >= self._limit and len(self._links) > 1):
             self._watch()
 
     def _take(self, number: int, link: Inbound) -> None:

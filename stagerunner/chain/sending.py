@@ -33,6 +33,9 @@ class Sending:
         if kept is None:
             self._transport.send(header, EMPTY_NOTES, NO_SNAPSHOTS)
             return
+        if not kept.convicted and not self._places.wanted(kept.payload):
+            self._transport.send(header, EMPTY_NOTES, kept.payload)  # the usual frame: there is nothing to say
+            return
         notes = Notes(convicted=kept.convicted)
         body = self._places.outgoing(sent, kept.payload, notes) if sent.kind == DATA else kept.payload
         self._transport.send(header, pack_notes(notes), body)

@@ -40,7 +40,7 @@ class Station:
     def __init__(self, hire: Hire, page: Page, lane: Lane | None = None) -> None:
         self._hire = hire
         self._cargo = Cargo(lane, hire.owner)
-        self._page = page
+        self.page = page
         self._slots: list[Slot] = [page.slot(number) for number in hire.slots]
         self._evaluators: list[Evaluator] = []
         self._deadlines = [hire.watch or work.timeout is not None for work in hire.works]
@@ -66,8 +66,8 @@ class Station:
         """Import and construct everything; raises whatever the user's code raises."""
         for slot in self._slots:
             slot.state(SETTING_UP)
-        self._decoder = Decoder(self._hire, self._page, reading(self._hire), self._cargo)
-        self._encoder = Encoder(self._hire, self._page, writing(self._hire), self._cargo)
+        self.decoder = Decoder(self._hire, self.page, reading(self._hire), self._cargo)
+        self.encoder = Encoder(self._hire, self.page, writing(self._hire), self._cargo)
         for work, slot in zip(self._hire.works, self._slots, strict=False):
             evaluator = make(work, slot)
             evaluator.setup()
@@ -88,7 +88,7 @@ class Station:
         kind = frame.header.kind
         if kind == DATA:
             batch = self.opened(frame)
-            return self.emit(self.passage, self._through(self.passage, self._slices(batch)), frame.header.more)
+            return self.worked(self.passage, batch, more=frame.header.more)
         if kind == FLUSH:
             return self._flush(frame)
         return (self._barrier(frame),) if kind == BARRIER else ()
@@ -104,18 +104,22 @@ class Station:
         notes, body = unpack_payload(frame.payload)
         passage.take(notes)
         self._cargo.berth = passage
-        batch = self._decoder.batch(header, notes, body, passage)
+        batch = self.decoder.batch(header, notes, body, passage)
         passage.codec += now() - started
         return batch
 
+    def worked(self, passage: Passage, batch: Batch, *, more: bool) -> Iterator[Parts]:
+        """The frames for a batch, worked on as they are asked for. more: as for `emit`."""
+        return self.emit(passage, self._through(passage, self._slices(batch)), more)
+
     def emit(self, passage: Passage, pieces: Iterable[Batch], more: bool) -> Iterator[Parts]:
         """The frames for the pieces of a batch. more: further pieces of the same frame are still to come in."""
-        return self._encoder.frames(passage, pieces, more)
+        return self.encoder.frames(passage, pieces, more)
 
     def _slices(self, batch: Batch) -> Iterable[Batch]:
         """The batch whole, or cut so that what becomes of each slice should stay within a piece."""
         count = len(batch.records)
-        ratio = self._encoder.ratio
+        ratio = self.encoder.ratio
         if ratio and self._evaluators:
             self._evaluators[-1].piece_records = max(16, int(PIECE / ratio))
         if count < 2 or count * ratio <= PIECE:
@@ -130,7 +134,7 @@ class Station:
     def _stage(self, passage: Passage, place: int, evaluator: Evaluator, batches: Iterable[Batch]) -> Iterator[Batch]:
         """One stage over the pieces of a frame, its clock running only while it works."""
         slot, index, header = self._slots[place], evaluator.work.index, passage.header
-        evaluator.watched = header.marked or self._watched(place)
+        evaluator.watched = header.marked or self.watched(place)
         sentence = sentence_on(passage.convicted, evaluator.work, header.first) if place else None
         for batch in batches:
             if passage.cut is not None and passage.cut >= place:
@@ -150,7 +154,7 @@ class Station:
                 slot.begin(header.sequence, header.split, batch)  # the slot has told of encoding and sending since
                 taken, began = 0, now()
 
-    def _watched(self, place: int) -> bool:
+    def watched(self, place: int) -> bool:
         """Whether each call is noted: it has a deadline, or is suspected, or takes so long that it costs nothing."""
         slot = self._slots[place]
         if self._deadlines[place] or slot.work > SLOW * (slot.taken or 1):

@@ -85,15 +85,14 @@ class GivenRecords:
     def _gather(self, records: list[Any], wanted: int) -> bool:
         """Take records until there are as many as wanted, or `linger` is over; whether there are no more."""
         began, size = monotonic(), 1
-        while len(records) < wanted:
+        while True:
             goal = min(wanted, len(records) + size)
             records.extend(islice(self._iterator, goal - len(records)))
             if len(records) < goal:
                 return True
-            if monotonic() - began >= self._linger:
-                break
+            if goal == wanted or monotonic() - began >= self._linger:
+                return False
             size *= 4
-        return False
 
     def _offer(self, records: list[Any]) -> Offer | None:
         try:

@@ -7,19 +7,22 @@ ends without END means that a neighbour has died, and the worker leaves with sta
 
 from __future__ import annotations
 
-import gc
 import os
 import pickle
 import sys
+from collections.abc import Iterable
 from time import monotonic_ns as now
 
 from stagerunner import seams
+from stagerunner.chain.encoding import Parts
+from stagerunner.chain.express import express
 from stagerunner.chain.frames import CONTROL, MORE, BadFrame, Frame, Header, pack_header
 from stagerunner.chain.hire import Hire
 from stagerunner.chain.lane import Lane
 from stagerunner.chain.links import Inbound, send
 from stagerunner.chain.meters import BLOCKED, LEFT, WAITING, Page
 from stagerunner.chain.overlap import Overlap, overlaps
+from stagerunner.chain.settling import forward_logging, settle_memory
 from stagerunner.chain.station import Station
 from stagerunner.evaluate import ambient
 from stagerunner.evaluate.loading import load
@@ -31,12 +34,6 @@ GONE = 70
 
 OURS = __file__.removesuffix("worker.py").removesuffix(f"chain{os.sep}")
 """The package's own folder: frames of ours are of no use to whoever reads a traceback."""
-
-YOUNG = 10_000
-"""New objects after which garbage is looked for: more than a frame of small records holds."""
-
-RETAINED = 2**22
-"""Bytes; see `settle_memory`."""
 
 ReadyLine = tuple[int, int, int, str]
 """(index of the group's first stage, or of the one that couldn't be set up; worker, pid, error text or "")."""
@@ -55,6 +52,7 @@ class Worker:
         self._hire = hire
         self._page = page
         self._station = Station(hire, page, lane)
+        self._slots = self._station.slots
         if lane is not None:
             ambient.memory = self._station.cargo.empty
         self._in = {
@@ -99,11 +97,27 @@ class Worker:
 
     def _work_in_turn(self) -> Frame:
         """Frame by frame, until END comes."""
+        way = express(self._station)
         while True:
             frame = self._checked(self._read(self._link))
             if frame.header.kind == END:
                 return frame
-            self._work(frame)
+            sent = None if way is None else way.feed(frame)
+            if sent is None:
+                self._work(frame)
+            else:
+                self._send(sent)
+                self._sequence += self._hire.width
+
+    def _send(self, sent: Iterable[Parts]) -> None:
+        """What became of one frame, to where its sequence says; then the slots say that we wait."""
+        fd = self._out[self._sequence % self._hire.downstream]
+        for header, notes, body in sent:
+            self._write(fd, header, notes, body)
+        waiting = now()
+        for slot in self._slots:
+            slot.state(WAITING, waiting)
+            slot.store()
 
     def _work_ahead(self, overlap: Overlap) -> Frame:
         """The same for an async stage: frames are taken in while it has free places, and sent on in sequence."""
@@ -159,29 +173,24 @@ class Worker:
     def _read(self, link: Inbound) -> Frame:
         started = now()
         frame = link.read()
-        self._station.slots[0].wait += now() - started
+        self._slots[0].wait += now() - started
         if frame is None:
             raise Left("a neighbour left without END")
         return frame
 
     def _work(self, frame: Frame) -> None:
         """One frame with all its pieces, to where its sequence says."""
-        fd = self._out[self._sequence % self._hire.downstream]
         link = self._link
-        while True:
-            for header, notes, body in self._station.feed(frame):
-                self._write(fd, header, notes, body)
-            if not frame.header.more:
-                break
+        self._send(self._station.feed(frame))
+        while frame.header.more:
             frame = self._read(link)
-        for slot in self._station.slots:
-            slot.state(WAITING)
+            self._send(self._station.feed(frame))
         self._sequence += self._hire.width
 
     def _write(self, fd: int, header: Header, notes: bytes, body: bytes) -> None:
-        for slot in self._station.slots:
-            slot.state(BLOCKED)
         started = now()
+        for slot in self._slots:
+            slot.state(BLOCKED, started)
         if seams.reached("torn frame"):
             os.write(fd, pack_header(header)[:20])
             seams.die()
@@ -247,26 +256,6 @@ def _message(error: BaseException) -> str:
         return str(error)
     except BaseException:
         return "<unprintable>"
-
-
-def forward_logging() -> None:
-    """If anything here logs, let it come out as lines, which the parent labels. Logging itself is not imported."""
-    logging = sys.modules.get("logging")
-    if logging is not None:
-        logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-
-
-def settle_memory() -> None:
-    """Make the memory of a worker fit for frames: much of it taken and let go of, again and again.
-
-    The collector comes by once in YOUNG objects, and never to what setup has made: a frame is some thousand objects
-    that are gone when it is sent, and by default they are looked through twice (−5 %). And glibc, having seen a block
-    of RETAINED bytes come and go, keeps up to twice as much instead of giving it back after each frame and having
-    every page made anew (230,000 page faults in 400 MB of text, or 4,500).
-    """
-    bytes(RETAINED)
-    gc.freeze()
-    gc.set_threshold(YOUNG)
 
 
 def main(hire: Hire, inbound: list[int], outbound: list[int], meters: int, lane: int | None) -> int:

@@ -5,7 +5,7 @@ Commit order: dead-letter bytes, sink bytes, journal. The journal may lag the si
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -14,7 +14,7 @@ from stagerunner.delivery.deadletters import DeadLetters, letter
 from stagerunner.delivery.takers import Taker
 from stagerunner.errors import Stopped
 from stagerunner.events import RecordFailed
-from stagerunner.records import SOURCE, Counts, Failure, Origin
+from stagerunner.records import SOURCE, Failure, Origin
 from stagerunner.seams import point
 
 Locate = Callable[[Any, int], Origin]
@@ -86,8 +86,9 @@ class Delivery:
             RecordFailed(name, failure.type, failure.message, failure.policy, where(origin), failure_text(failure))
         )
 
-    def counts(self, counts: list[Counts]) -> None:
-        self.books.add(counts)
+    def counts(self, lines: Iterable[tuple[int, ...]], extras: Iterable[tuple[int, dict[str, int]]] = ()) -> None:
+        """What a frame says for the books."""
+        self.books.add_lines(lines, extras)
 
     def open(self, row: dict[str, Any] | None) -> None:
         """Start anew, or go on from a journal's row."""

@@ -77,7 +77,11 @@ def refusals() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise Stopped(f"the system refused: {error.strerror or error}") from error
+        raise refused(error) from error
+
+
+def refused(error: OSError) -> Stopped:
+    return Stopped(f"the system refused: {error.strerror or error}")
 
 
 def session(

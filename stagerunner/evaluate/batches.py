@@ -21,6 +21,26 @@ class Passage:
     a form keeps `origins` beside `results` (`counted=True`), or says which records gave none (`nothing`, `lost`).
     """
 
+    __slots__ = (
+        "_arrived",
+        "_begun",
+        "_counted",
+        "_cut",
+        "_failures",
+        "_first",
+        "_satisfied",
+        "_sources",
+        "_without",
+        "batch",
+        "counts",
+        "cursor",
+        "extra",
+        "finished",
+        "origins",
+        "results",
+        "work",
+    )
+
     def __init__(self, work: Work, batch: Batch, *, counted: bool = False) -> None:
         self.work = work
         self.batch = batch
@@ -33,15 +53,21 @@ class Passage:
         self._cut: int | None = None
         self._satisfied = False
         self.finished = False
-        self._open()
-
-    def _open(self) -> None:
+        # As in `_open`, which would be another call for each frame.
         self.results: list[Any] = []
         self.origins: list[int] = []
-        self.counts = Counts(self.work.index)
+        self.counts = Counts(work.index)
         self.extra = self.counts.extra
         self._failures: list[Failure] = []
         self._without: list[int] = []
+
+    def _open(self) -> None:
+        self.results = []
+        self.origins = []
+        self.counts = Counts(self.work.index)
+        self.extra = self.counts.extra
+        self._failures = []
+        self._without = []
 
     @property
     def sources(self) -> Iterator[int]:

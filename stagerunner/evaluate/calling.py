@@ -20,6 +20,7 @@ Convicted = Mapping[Conviction, tuple[str, str]]
 """Records not to be called again → (type, message) of the failure to write instead."""
 
 NOBODY: Convicted = {}
+NO_VERDICTS: Verdicts = {}
 NO_SLOT = NoSlot()
 PIECE_RECORDS = 4096
 
@@ -62,6 +63,24 @@ class Evaluator:
         The counts of the stages before come with the last piece.
         """
         return self._passing(batch, convicted, self.piece_records)
+
+    @property
+    def single(self) -> bool:
+        """Whether the transform is given one record at a time and gives one or none: what `whole` is for."""
+        form = self.work.form
+        return not (form.batch or form.many or form.awaited)
+
+    def whole(self, batch: Batch) -> Batch:
+        """`apply` for a `single` stage, with nobody convicted: a batch is then one call of a loop, and one piece."""
+        passage = Passage(self.work, batch)
+        loop = forms.one_or_none if self.work.form.drops else forms.one_each
+        call = self._guarded(self._call, passage, NO_VERDICTS)
+        token = ambient.current.set(passage)
+        try:
+            loop(call, passage)
+        finally:
+            ambient.current.reset(token)
+        return passage.piece()
 
     def flush(self) -> Iterator[Batch]:
         """What the stage gives after the last record, at least one batch. The origins are 0, 1, 2, …"""

@@ -114,13 +114,16 @@ class Window:
         """The frames to send for a new split: one, unless this is a second reading of the source."""
         self.kept.append(kept)
         self._bytes += kept.size
-        kept.convicted = self._convictions.get(kept.number, {})
+        if self._convictions:
+            kept.convicted = self._convictions.get(kept.number, {})
         done, counted, accepted = self._redo
         if kept.number == done:
             kept.counted, kept.accepted = counted, accepted
+        if not self._inspections and not kept.convicted and kept.number > done:
+            return [self._send(DATA if kept.flush < 0 else FLUSH, kept, 0, kept.end)]  # the usual split: one frame
         before = len(self.on_way)
         self._resend(kept, self._inspections.get(kept.number))
-        return list(self.on_way)[before:]
+        return list(itertools.islice(self.on_way, before, None))
 
     def _newest_position(self) -> Any:
         return self.kept[-1].position if self.kept else self.position

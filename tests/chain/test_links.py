@@ -121,7 +121,7 @@ def test_writing_where_nobody_reads_is_a_broken_pipe(pipe):
     with pytest.raises(BrokenPipeError):
         Outbound(writing).put(frame(0), b"x")
     with pytest.raises(BrokenPipeError):
-        write_all(writing, [b"x"])
+        write_all(writing, [b"x"], 1)
 
 
 def test_a_pipe_that_can_not_be_widened_stays_as_it_is(tmp_path):

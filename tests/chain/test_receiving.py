@@ -25,8 +25,8 @@ class Heard:
     def failures(self, failures, kept, locate):
         self.told.append(("failures", len(failures)))
 
-    def counts(self, counts):
-        self.told.append(("counts", counts))
+    def counts(self, lines, extras):
+        self.told.append(("counts", [Counts(*line) for line in lines]))
 
     def counted(self, taken, most, notes, kept):
         self.told.append(("taken", taken))

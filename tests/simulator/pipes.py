@@ -96,6 +96,10 @@ class ReturnLink:
         self.ended = True
         return False
 
+    @property
+    def spent(self) -> bool:
+        return not self.pipe.torn
+
     def take(self) -> Frame | None:
         parcel = self.pipe.take()
         return None if parcel is None else parcel.frame
