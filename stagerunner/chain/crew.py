@@ -124,7 +124,7 @@ class Crew:
         self._hires = {}
         lane = [] if self.lane is None else [self.lane.fd]
         for hire in orders:
-            place = self._place(hire)
+            place = hire.owner - 1
             self._identity += 1
             self._hires[self._identity] = hire
             reading, writing = os.pipe()
@@ -139,12 +139,6 @@ class Crew:
                 os.close(writing)
         for connection in wiring.theirs:
             connection.close()
-
-    def _place(self, hire: Hire) -> int:
-        if not hire.works:
-            return 0
-        first = hire.works[0].index
-        return next(p for p, group in enumerate(self.groups) if group.stages[0].work.index == first)
 
     def _open_ours(self, wiring: Wiring) -> None:
         """Our ends: what we write to the first group, what the last group returns."""
