@@ -14,7 +14,7 @@ from msgspec import Struct, field
 from stagerunner.catalog import Catalog
 from stagerunner.config.model import Config
 from stagerunner.engines import opening
-from stagerunner.engines.opening import Opened, Resume
+from stagerunner.engines.opening import Resume
 from stagerunner.engines.signals import Signals
 from stagerunner.errors import StagerunnerError
 from stagerunner.events import Summary
@@ -61,8 +61,7 @@ def run(
 ) -> Summary:
     """Run from source to sink, as the command does. Raises the error the run ends with; its `summary` has the books."""
     request = Request(vars=vars or {}, sets=set or (), plugins=plugins, engine=engine)
-    with opening.ahead(wanted=engine is None) as begun:
-        return prepare(source, request).execute(listener, begun=begun)
+    return prepare(source, request).execute(listener)
 
 
 class Chain(Struct, frozen=True):
@@ -85,20 +84,14 @@ class Chain(Struct, frozen=True):
         return Results(plan, self._teller(None), records)
 
     def execute(
-        self,
-        listener: Listener | None = None,
-        *,
-        signals: bool = False,
-        progress_every: float = 0.25,
-        begun: Opened | None = None,
+        self, listener: Listener | None = None, *, signals: bool = False, progress_every: float = 0.25
     ) -> Summary:
         """Run from source to sink. Raises the error the run ends with, its `summary` set.
 
         signals: handle SIGINT, SIGTERM and SIGHUP while it runs. progress_every: seconds between Progress events.
-        begun: from `opening.ahead`.
         """
         tell = self._teller(listener)
-        with self._session(tell, begun) as session, Signals(session, on=signals) as caught:
+        with self._session(tell) as session, Signals(session, on=signals) as caught:
             try:
                 while not session.over and not caught.time_is_up():
                     session.step(progress_every)
@@ -114,10 +107,10 @@ class Chain(Struct, frozen=True):
         tell(summary)
         return summary
 
-    def _session(self, tell: Listener, begun: Opened | None) -> Session:
+    def _session(self, tell: Listener) -> Session:
         request = self.request
         resume = Resume(request.resume or request.force_resume, request.force_resume, request.journal)
-        return opening.session(self.plan, tell, resume=resume, begun=begun)
+        return opening.session(self.plan, tell, resume=resume)
 
     def _teller(self, listener: Listener | None) -> Listener:
         def tell(event: Any) -> None:

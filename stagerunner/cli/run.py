@@ -13,8 +13,6 @@ from stagerunner.cli import CLOSING, DRY_RUN, flags, loaded
 from stagerunner.cli.flags import SEEN, Command, flag
 from stagerunner.cli.streams import Streams
 from stagerunner.cli.summaries import SummaryFile
-from stagerunner.engines import opening
-from stagerunner.engines.opening import Opened
 from stagerunner.errors import ReaderGone, StagerunnerError
 from stagerunner.events import Summary
 from stagerunner.plan.promise import source_sort
@@ -69,26 +67,17 @@ def command(
 
     With no `source:` or `sink:` in the file it reads standard input and writes standard output, a record a line.
     """
-    again = given["resume"] or given["force_resume"]
-    with opening.ahead(wanted=not (dry_run or again or given["engine"])) as begun:
-        chain = prepare(Path(file), flags.request_of(given))
-        streams.conceal(chain.plan.secrets)
-        written = SummaryFile.of(summary, chain.plan)
-        if dry_run:
-            loaded(DRY_RUN)(chain.plan, streams.err())
-            return 0
-        _say_what_is_read(chain, streams, quiet=quiet)
-        listener = _listener(chain, streams, progress or ("none" if quiet else "auto"), quiet=quiet)
-        return _executed(chain, listener, streams, written, begun, quiet=quiet)
-
-
-def _executed(
-    chain: Chain, listener: Listener, streams: Streams, written: SummaryFile, begun: Opened | None, *, quiet: bool
-) -> int:
-    """The exit code. However the run ends, its summary is told."""
+    chain = prepare(Path(file), flags.request_of(given))
+    streams.conceal(chain.plan.secrets)
+    written = SummaryFile.of(summary, chain.plan)
+    if dry_run:
+        loaded(DRY_RUN)(chain.plan, streams.err())
+        return 0
+    _say_what_is_read(chain, streams, quiet=quiet)
+    listener = _listener(chain, streams, progress or ("none" if quiet else "auto"), quiet=quiet)
     outcome = None
     try:
-        outcome = chain.execute(listener, signals=True, begun=begun)
+        outcome = chain.execute(listener, signals=True)
     except StagerunnerError as error:
         outcome = error.summary
         raise

@@ -1,8 +1,7 @@
 """How a run is opened: what takes its time is begun first, and what a run needs is imported meanwhile.
 
-All that is imported here is what begins the engine; the rest, half of what a run imports at all, is named and loaded
-behind it. `ahead` goes further: the keeper, an empty interpreter that has heard of nobody, comes up while the config is
-still being read, and is killed if there is a mistake in it. No worker is hired before the plan is whole.
+A plan is whole when this is asked for. All that is imported here is what begins the engine; the rest, half of what a
+run imports at all, is named and loaded behind it.
 """
 
 from __future__ import annotations
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from stagerunner.engines.session import Session
 
 SESSION = "stagerunner.engines.session:Session"
-PROCESS = "stagerunner.engines.process:ProcessEngine"
 
 
 class Resume(Struct, frozen=True):
@@ -39,7 +37,6 @@ NO_RESUME = Resume()
 class Opened(Struct, frozen=True):
     """An engine at its beginning. hash_seed: the PYTHONHASHSEED of a run that begins anew."""
 
-    target: str
     engine: Any
     hash_seed: str
 
@@ -50,25 +47,14 @@ class Opened(Struct, frozen=True):
             close()
 
 
-def opened(target: str, *, early: bool = True) -> Opened:
-    """The engine of this target. early: it may begin at once, for the hash seed is known."""
-    found = Opened(target, load(target)(), new_hash_seed())
+def opened(plan: Plan, *, early: bool = True) -> Opened:
+    """The plan's engine. early: it may begin at once, for the hash seed is known."""
+    found = Opened(load(plan.engine_target)(), new_hash_seed())
     begin = getattr(found.engine, "begin", None)
     if early and begin is not None:
         with refusals():
             begin(found.hash_seed)
     return found
-
-
-@contextmanager
-def ahead(*, wanted: bool = True) -> Iterator[Opened | None]:
-    """The engine that a chain has unless it says another, begun before its plan is known."""
-    found = opened(PROCESS) if wanted else None
-    try:
-        yield found
-    finally:
-        if found is not None:
-            found.close()
 
 
 @contextmanager
@@ -85,18 +71,10 @@ def refused(error: OSError) -> Stopped:
 
 
 def session(
-    plan: Plan,
-    listener: Callable[[Any], None],
-    records: Iterable[Any] | None = None,
-    resume: Resume = NO_RESUME,
-    begun: Opened | None = None,
+    plan: Plan, listener: Callable[[Any], None], records: Iterable[Any] | None = None, resume: Resume = NO_RESUME
 ) -> Session:
-    """A run of this plan, to be entered; its engine has begun, but where the journal is to say with which hash seed.
-
-    begun: an engine that has begun already; whoever gives it closes it, used or not.
-    """
-    fits = begun is not None and begun.target == plan.engine_target and not resume.wanted
-    found = begun if begun is not None and fits else opened(plan.engine_target, early=not resume.wanted)
+    """A run of this plan, to be entered; its engine has begun, but where the journal is to say with which hash seed."""
+    found = opened(plan, early=not resume.wanted)
     try:
         made: Session = load(SESSION)(plan, listener, records, resume, found)
     except BaseException:

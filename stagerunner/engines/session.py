@@ -54,7 +54,7 @@ class Session:
 
     def __enter__(self) -> Session:
         with self._open, refusals():
-            self._engine = self._opened or opened(self.plan.engine_target, early=False)
+            self._engine = self._opened or opened(self.plan, early=False)
             self._open.callback(self._engine.close)
             self._selector = self._open.enter_context(selectors.DefaultSelector())
             self._build()

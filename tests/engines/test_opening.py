@@ -10,9 +10,9 @@ from support.processes import children
 from stagerunner.chain.processes import KeeperLink
 from stagerunner.engines import opening
 from stagerunner.engines.opening import Resume, opened, refusals
-from stagerunner.errors import ConfigError, OutputBusy, Stopped
+from stagerunner.errors import OutputBusy, Stopped
 from stagerunner.journal import Journal
-from stagerunner.runner import load, prepare
+from stagerunner.runner import prepare
 
 SOURCE = {"use": "range", "with": {"stop": 5}}
 
@@ -81,7 +81,7 @@ def test_a_keeper_that_the_system_refuses_stops_the_run(project, monkeypatch):
 
 
 def test_a_keeper_without_workers_is_not_waited_for_until_it_is_up(project):
-    found = opened(opening.PROCESS)
+    found = opened(project.plan("same", source=SOURCE, sink="out.jsonl"))
     found.close()
     found.close()
 
@@ -89,29 +89,8 @@ def test_a_keeper_without_workers_is_not_waited_for_until_it_is_up(project):
 
 
 def test_an_engine_need_not_begin_or_close(project):
-    found = opened(project.plan("same", source=SOURCE, sink="out.jsonl", run={"engine": "inline"}).engine_target)
+    found = opened(project.plan("same", source=SOURCE, sink="out.jsonl", run={"engine": "inline"}))
     found.close()
-
-
-def test_a_keeper_that_was_begun_ahead_is_the_runs(project):
-    with opening.ahead() as begun:
-        keepers = children(os.getpid())
-        session = opening.session(
-            project.plan("same", source=SOURCE, sink="out.jsonl"), project.events.append, begun=begun
-        )
-        with session:
-            assert children(os.getpid()) == keepers
-
-    assert children(os.getpid()) == set()
-
-
-@pytest.mark.parametrize("text", ["version: 1\nstages: [nobody]\n", "version: 1\nstages: []\nrun: {engine: inline}\n"])
-def test_a_keeper_begun_in_vain_is_ended(text):
-    with pytest.raises(ConfigError), opening.ahead():
-        assert len(children(os.getpid())) == 1
-        load(text + "nonsense: 1\n")
-
-    assert children(os.getpid()) == set()
 
 
 def test_the_keeper_shares_the_hash_seed_of_the_run(project):
