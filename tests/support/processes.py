@@ -17,10 +17,20 @@ def asleep(pid: int) -> bool:
 
 
 def children(parent: int | None = None) -> set[int]:
-    """The direct children, those included that wait to be reaped."""
+    """The direct children, those included that wait to be reaped.
+
+    Not the tracker that multiprocessing starts for a pool of the tests' own and keeps until the end.
+    """
     wanted = str(os.getpid() if parent is None else parent)
     pids = (int(name) for name in os.listdir("/proc") if name.isdigit())
-    return {pid for pid in pids if _stat(pid)[1:2] == [wanted]}
+    return {pid for pid in pids if _stat(pid)[1:2] == [wanted] and b"resource_tracker" not in _command(pid)}
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def descendants(parent: int) -> set[int]:
