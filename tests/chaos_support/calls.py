@@ -42,7 +42,10 @@ class Point:
 
 
 def traced(strace: str, case: Case) -> dict[str, range]:
-    """Which numbers of each call lie behind the first look at the output: what is before has only read."""
+    """Which numbers of each call lie behind the first look at the output: what is before has only read.
+
+    And the birth of the keeper, which comes up while the parent reads on.
+    """
     log = case.folder / "trace"
     run = Run(case, wrapper=(strace, "-o", str(log), "-e", f"trace={_names(*CALLS)}", "-s", "300"))
     with run:
@@ -59,7 +62,7 @@ def _numbers(log: Path, out: Path) -> dict[str, range]:
         if call is None:
             continue
         counts[call] += 1
-        if begun:
+        if begun or call == "clone":
             first.setdefault(call, counts[call])
     return {call: range(first[call], counts[call] + 1) for call in first}
 
