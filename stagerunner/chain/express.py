@@ -15,16 +15,13 @@ from time import monotonic_ns as now
 from stagerunner.chain.cargo import NoBerth
 from stagerunner.chain.encoding import NOTICEABLE, PIECE, Parts
 from stagerunner.chain.frames import Frame, Header
-from stagerunner.chain.meters import DECODING, ENCODING
-from stagerunner.chain.notes import HEAD, LINE, Notes, pack_notes, unpack_payload
+from stagerunner.chain.meters import DECODING, ENCODING, STOP
+from stagerunner.chain.notes import HEAD, LINE, Notes, line, pack_notes, unpack_payload
 from stagerunner.chain.passage import Passage
 from stagerunner.chain.station import Station
 from stagerunner.evaluate.calling import Evaluator
 from stagerunner.records import Batch, Split
 from stagerunner.window.kinds import DATA
-
-STOP = 0
-"""The word of the meters page that says in which frame a stage needed no more, 0 while none has."""
 
 NOWHERE = -1
 """As the place of a frame: none in the memory lane."""
@@ -112,7 +109,7 @@ class Express:
         lines = bytes(payload[HEAD.size : HEAD.size + books])
         extra = None
         for c in piece.counts:
-            lines += LINE.pack(c.stage, c.taken, c.created, c.out, c.filtered, c.skipped, c.dead)
+            lines += line(c)
             extra = extra or c.extra
         widest = size if size > widest else widest
         spent = now() - began

@@ -1,8 +1,8 @@
 """The feeder: the process in which a stream source runs, so that no source code can block or break the parent.
 
-`python -m stagerunner.chain.feeder SPEC OUT LIFE`: descriptors of its instructions, of the pipe its frames go to, and
-of the life pipe. It sends DATA frames (pickled lists of records), then END, with the error as text if there was one.
-It belongs to no epoch: restarts pass it by.
+Its arguments: the descriptors of its instructions, of the pipe its frames go to, and of the life pipe; PYTHONPATH as
+the keeper's. It sends DATA frames (pickled lists of records), then END, with the error as text if there was one. It
+belongs to no epoch: restarts pass it by.
 """
 
 from __future__ import annotations
@@ -125,7 +125,3 @@ def main() -> None:
     with open(spec, "rb") as file:
         feed: Feed = pickle.load(file)
     os._exit(Feeder(feed, out, life).run())
-
-
-if __name__ == "__main__":
-    main()

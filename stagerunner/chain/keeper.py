@@ -165,7 +165,3 @@ def main() -> None:
     sock = socket.socket(fileno=int(sys.argv[1]))
     Keeper(sock, int(sys.argv[2])).run()
     os._exit(0)  # there is nothing to tidy up, and the parent waits for our end
-
-
-if __name__ == "__main__":
-    main()

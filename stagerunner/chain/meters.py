@@ -16,6 +16,9 @@ from stagerunner.records import Batch
 WORDS = 16
 """Words per slot (128 bytes: two cache lines, so that no two writers share one)."""
 
+STOP, STOP_STAGE = range(2)
+"""Words of the page's head. STOP: the sequence of the frame in which a stage needed no more, plus one; 0 for none."""
+
 STATE, SINCE, RECORD, SEQUENCE, SPLIT, FIRST, LAST, LEFT = range(8)
 WORK, CODEC, WAIT, BLOCK, TAKEN, OUT, ORIGIN, ORDINAL = range(8, 16)
 
@@ -70,23 +73,23 @@ class Page:
     @property
     def stop(self) -> int:
         """The sequence of the frame in which a stage said it needs no more; -1 while none has."""
-        return self.words[0] - 1
+        return self.words[STOP] - 1
 
     @stop.setter
     def stop(self, sequence: int) -> None:
-        self.words[0] = sequence + 1
+        self.words[STOP] = sequence + 1
 
     @property
     def stop_stage(self) -> int:
-        return self.words[1]
+        return self.words[STOP_STAGE]
 
     @stop_stage.setter
     def stop_stage(self, stage: int) -> None:
-        self.words[1] = stage
+        self.words[STOP_STAGE] = stage
 
     def clear(self) -> None:
         """Begin a new epoch. Clocks and counts go on."""
-        self.words[0] = self.words[1] = 0
+        self.words[STOP] = self.words[STOP_STAGE] = 0
         for slot in self._slots:
             for word in (STATE, SEQUENCE, RECORD, SINCE, LEFT):
                 slot.words[word] = 0

@@ -77,7 +77,7 @@ class Notes(Plain):
     def book(self, counts: Iterable[Counts]) -> None:
         """Put these behind the lines there are."""
         for c in counts:
-            self.lines += LINE.pack(c.stage, c.taken, c.created, c.out, c.filtered, c.skipped, c.dead)
+            self.lines += line(c)
             if c.extra:
                 self.extras = [*self.extras, (c.stage, c.extra)]
 
@@ -89,9 +89,14 @@ class Notes(Plain):
     @property
     def counts(self) -> list[Counts]:
         """The same as `Counts`, with the stages' own counters."""
-        return [Counts(*line) for line in LINE.iter_unpack(self.lines)] + [
+        return [Counts(*entry) for entry in LINE.iter_unpack(self.lines)] + [
             Counts(stage, extra=extra) for stage, extra in self.extras
         ]
+
+
+def line(c: Counts) -> bytes:
+    """A stage's line in the books, its own counters left out."""
+    return LINE.pack(c.stage, c.taken, c.created, c.out, c.filtered, c.skipped, c.dead)
 
 
 def pack_notes(notes: Notes) -> bytes:

@@ -6,8 +6,8 @@ import os
 import select
 import selectors
 from collections.abc import Callable
-from pathlib import Path
 
+from stagerunner.chain import OURS
 from stagerunner.delivery.takers import StdoutTaker
 from stagerunner.errors import ReaderGone
 from stagerunner.events import Output
@@ -15,8 +15,6 @@ from stagerunner.events import Output
 LONGEST_LINE = 16384
 """Bytes of a printed line before it is told in parts."""
 
-OURS = str(Path(__file__).parent.parent) + os.sep
-"""The package's own folder."""
 NOT_THEIRS = tuple(f'  File "{place}'.encode() for place in (OURS, "<frozen"))
 """In the stacks of a hung worker: frames that are not the user's."""
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from time import monotonic_ns as now
 
 from stagerunner import seams
+from stagerunner.chain import OURS
 from stagerunner.chain.encoding import Parts
 from stagerunner.chain.express import express
 from stagerunner.chain.frames import CONTROL, MORE, BadFrame, Frame, Header, pack_header
@@ -31,9 +32,6 @@ from stagerunner.window.kinds import DATA, END, READY
 
 GONE = 70
 """Exit status of a worker whose neighbour left without END, or sent what is no frame."""
-
-OURS = __file__.removesuffix("worker.py").removesuffix(f"chain{os.sep}")
-"""The package's own folder: frames of ours are of no use to whoever reads a traceback."""
 
 ReadyLine = tuple[int, int, int, str]
 """(index of the group's first stage, or of the one that couldn't be set up; worker, pid, error text or "")."""

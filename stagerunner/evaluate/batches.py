@@ -53,21 +53,15 @@ class Passage:
         self._cut: int | None = None
         self._satisfied = False
         self.finished = False
-        # As in `_open`, which would be another call for each frame.
+        self._open()
+
+    def _open(self) -> None:
         self.results: list[Any] = []
         self.origins: list[int] = []
-        self.counts = Counts(work.index)
+        self.counts = Counts(self.work.index)
         self.extra = self.counts.extra
         self._failures: list[Failure] = []
         self._without: list[int] = []
-
-    def _open(self) -> None:
-        self.results = []
-        self.origins = []
-        self.counts = Counts(self.work.index)
-        self.extra = self.counts.extra
-        self._failures = []
-        self._without = []
 
     @property
     def sources(self) -> Iterator[int]:

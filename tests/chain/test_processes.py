@@ -34,6 +34,13 @@ def test_a_hash_seed_is_one_that_python_takes():
     assert all(0 < seed < 2**32 for seed in seeds)
 
 
+def test_a_keeper_that_hired_nobody_is_killed_and_not_waited_for():
+    keeper = KeeperLink("7")
+    keeper.close()
+
+    assert keeper._process.returncode == -signal.SIGKILL
+
+
 class Kept:
     """A keeper, the links of the one worker it is asked to hire, and the meters."""
 

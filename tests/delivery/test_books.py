@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 
-from stagerunner.delivery.books import Books
+import pytest
+
+from stagerunner.delivery.books import MANY, Books
 from stagerunner.records import SOURCE, Counts
 
 
@@ -12,6 +14,23 @@ def kept() -> Books:
     books.add([Counts(SOURCE, taken=10, out=9, dead=1), Counts(0, taken=9, created=1, out=9, filtered=1)])
     books.add([Counts(1, taken=9, out=8, skipped=1, extra={"hits": 4}), Counts(2, taken=8, out=7, dead=1)])
     return books
+
+
+def lines_of(counts: Counts) -> tuple[int, ...]:
+    return (counts.stage, counts.taken, counts.created, counts.out, counts.filtered, counts.skipped, counts.dead)
+
+
+@pytest.mark.parametrize("frames", [1, MANY])
+def test_lines_of_many_frames_add_up_as_their_counts_do(frames):
+    one, other = Books(2, sink=True), Books(2, sink=True)
+    counts = [Counts(SOURCE, 7, 0, 6, 0, 0, 1), Counts(0, 6, 3, 5, 1, 2, 1), Counts(1, 5, 0, 4, 1, extra={"hits": 2})]
+
+    for _ in range(frames):
+        one.add(counts)
+        other.add_lines(map(lines_of, counts), [(1, {"hits": 2})])
+
+    assert other.entries == one.entries
+    assert other.records() == one.records()
 
 
 def test_end_to_end():

@@ -80,7 +80,7 @@ def test_a_keeper_that_the_system_refuses_stops_the_run(project, monkeypatch):
         opening.session(project.plan("same", source=SOURCE, sink="out.jsonl"), project.events.append)
 
 
-def test_a_keeper_without_workers_is_not_waited_for_until_it_is_up(project):
+def test_a_keeper_that_no_transport_took_over_is_ended(project):
     found = opened(project.plan("same", source=SOURCE, sink="out.jsonl"))
     found.close()
     found.close()
