@@ -13,10 +13,3 @@ on every outbound link and leaves with status 0. END back on every return link, 
 end. A link that ends without END is a death: the parent kills every process group, closes every pipe and either
 begins the next epoch or ends the run. The keeper watches the life pipe: when the parent is gone, it kills and leaves.
 """
-
-from __future__ import annotations
-
-import os
-
-OURS = __file__.removesuffix("__init__.py").removesuffix(f"chain{os.sep}")
-"""The package's own folder: frames of ours are of no use to whoever reads a traceback."""

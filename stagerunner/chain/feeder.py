@@ -17,11 +17,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
+from stagerunner.chain.describing import describe
 from stagerunner.chain.feed import Feed
 from stagerunner.chain.frames import Header
 from stagerunner.chain.links import send
 from stagerunner.chain.settling import forward_logging
-from stagerunner.chain.worker import describe, send_pieces
+from stagerunner.chain.worker import send_pieces
 from stagerunner.evaluate.loading import load
 from stagerunner.parts.files import know
 from stagerunner.window.kinds import DATA, END

@@ -22,6 +22,7 @@ from contextlib import suppress
 from typing import Any
 
 from stagerunner.chain import worker
+from stagerunner.chain.describing import describe
 from stagerunner.chain.messages import hear, tell
 
 PR_SET_PDEATHSIG = 1
@@ -121,7 +122,7 @@ class Keeper:
             gc.freeze()
             return worker.main(hire, links[:inbound], links[inbound:], meters, lane)
         except BaseException as error:
-            os.write(2, f"{worker.describe(error)}\n".encode(errors="backslashreplace"))
+            os.write(2, f"{describe(error)}\n".encode(errors="backslashreplace"))
             return 1
 
     def _die_with_us(self) -> None:

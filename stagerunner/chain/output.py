@@ -7,7 +7,7 @@ import select
 import selectors
 from collections.abc import Callable
 
-from stagerunner.chain import OURS
+from stagerunner.chain.describing import OURS
 from stagerunner.delivery.takers import StdoutTaker
 from stagerunner.errors import ReaderGone
 from stagerunner.events import Output

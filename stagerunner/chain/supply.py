@@ -15,15 +15,12 @@ from itertools import islice
 from time import monotonic
 from typing import Any, NamedTuple, Protocol
 
+from stagerunner.chain.describing import describe
 from stagerunner.chain.pickling import Pickling
 from stagerunner.chain.places import Loaded
 from stagerunner.errors import RunFailed
-from stagerunner.evaluate.loading import load
 from stagerunner.parts.source import Want
 from stagerunner.records import Origin, Split
-
-DESCRIBE = "stagerunner.chain.worker:describe"
-"""Named and not imported: of all that a worker is made of, the parent needs this, and this in trouble."""
 
 AHEAD = 4
 """Splits of standard input that may wait before reading pauses."""
@@ -158,7 +155,7 @@ class SourceSplits:
             if split is not None:
                 return Offer(pickle.dumps(split.data, 5), split.size, split.position, split.most)
         except Exception as error:
-            self.error = RunFailed(f"the source failed: {load(DESCRIBE)(error)}")
+            self.error = RunFailed(f"the source failed: {describe(error)}")
         self.ended = True
         return None
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from time import monotonic_ns as now
 
 from stagerunner import seams
-from stagerunner.chain import OURS
+from stagerunner.chain.describing import describe
 from stagerunner.chain.encoding import Parts
 from stagerunner.chain.express import express
 from stagerunner.chain.frames import CONTROL, MORE, BadFrame, Frame, Header, pack_header
@@ -235,25 +235,6 @@ def call_hooks(targets: tuple[str, ...], hire: Hire) -> None:
         code = function.__code__
         given = {"stage": "+".join(hire.names), "worker": hire.number}
         function(**{name: value for name, value in given.items() if name in code.co_varnames[: code.co_argcount]})
-
-
-def describe(error: BaseException) -> str:
-    """An error of the user's code as text: its type, message, and the last lines of user code it came through."""
-    head, frames = f"{type(error).__name__}: {_message(error)}", []
-    at = error.__traceback__
-    while at is not None:
-        file = at.tb_frame.f_code.co_filename
-        if not file.startswith(("<frozen", OURS)):
-            frames.append(f"  {file}:{at.tb_lineno} in {at.tb_frame.f_code.co_name}")
-        at = at.tb_next
-    return "\n".join([head, *frames[-4:]])
-
-
-def _message(error: BaseException) -> str:
-    try:
-        return str(error)
-    except BaseException:
-        return "<unprintable>"
 
 
 def main(hire: Hire, inbound: list[int], outbound: list[int], meters: int, lane: int | None) -> int:

@@ -16,6 +16,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from stagerunner.chain.describing import describe
 from stagerunner.chain.frames import Frame, Header
 from stagerunner.chain.groups import Group, groups_of, hires, slots_of
 from stagerunner.chain.hire import Hire
@@ -25,7 +26,7 @@ from stagerunner.chain.processes import how_ended
 from stagerunner.chain.station import Station
 from stagerunner.chain.transport import Clock, Ready, Transport, Trouble
 from stagerunner.chain.verdicts import trouble_of
-from stagerunner.chain.worker import call_hooks, describe
+from stagerunner.chain.worker import call_hooks
 from stagerunner.parts.files import know
 from stagerunner.plan import Plan
 from stagerunner.window.kinds import END

@@ -15,10 +15,11 @@ from time import process_time
 from msgspec import Struct
 
 from stagerunner.chain.cargo import Cargo
+from stagerunner.chain.describing import describe
 from stagerunner.chain.hire import Hire
 from stagerunner.chain.notes import Notes, pack_notes, unpack_payload
 from stagerunner.chain.station import writing
-from stagerunner.chain.worker import call_hooks, describe
+from stagerunner.chain.worker import call_hooks
 from stagerunner.engines.stopwatch import Spent, Stopwatch
 from stagerunner.errors import RunFailed, SetupFailed
 from stagerunner.evaluate.ends import Writing

@@ -11,7 +11,7 @@ from stagerunner.chain.frames import BadFrame, Frame, Header
 from stagerunner.chain.links import Inbound, send
 from stagerunner.chain.meters import LEFT, Page, create
 from stagerunner.chain.notes import Notes, pack_notes, unpack_payload
-from stagerunner.chain.worker import Left, Worker, call_hooks, describe, leave, read_lines, send_pieces
+from stagerunner.chain.worker import Left, Worker, call_hooks, leave, read_lines, send_pieces
 from stagerunner.window.kinds import DATA, END, READY
 
 
@@ -190,28 +190,6 @@ def test_a_long_ready_comes_in_pieces(wired):
     worker.ready(*lines)
 
     assert read_lines(worker.back[0])[:50] == lines
-
-
-def test_an_error_is_described_with_the_users_lines_only():
-    def theirs():
-        raise ValueError("no")
-
-    try:
-        theirs()
-    except ValueError as error:
-        head, *frames = describe(error).split("\n")
-
-    assert head == "ValueError: no"
-    assert frames[-1].endswith("in theirs")
-    assert all("test_worker.py" in frame for frame in frames)
-
-
-def test_an_error_without_a_text_is_described():
-    class Mute(Exception):
-        def __str__(self):
-            raise SystemExit
-
-    assert describe(Mute()) == "Mute: <unprintable>"
 
 
 def test_hooks_are_called_with_as_much_as_they_take():
