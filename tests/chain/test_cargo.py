@@ -113,6 +113,69 @@ def test_large_bytes_take_their_whole_pickle_into_the_slot(lane):
 
 
 @needs_lane
+def test_large_values_that_leave_as_they_came_stay_where_they_are(lane):
+    first, second, third = (Cargo(lane, owner) for owner in (1, 2, 0))
+    first.berth, second.berth = Space(4, 10 * LARGE), Space(4, 10 * LARGE)
+    records = carried(first, second, [b"a" * LARGE, 7, None])
+
+    body = second([*records])
+
+    assert (body, second.laden, second.size) == (b"", first.laden, first.size)
+    assert (second.heavy, second.berth.used) == (0, 0)
+    assert third.records(second.laden, 4, memoryview(body)) == [b"a" * LARGE, 7, None]
+
+
+def shuffled(records):
+    records.reverse()
+    return records
+
+
+@needs_lane
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param(lambda records: records[:1], id="fewer"),
+        pytest.param(lambda records: [*records, 1], id="more"),
+        pytest.param(shuffled, id="the list itself in another order"),
+        pytest.param(lambda records: [bytes(bytearray(records[0])), records[1]], id="equal, but made anew"),
+    ],
+)
+def test_anything_else_than_what_came_is_copied(lane, changed):
+    first, second, third = (Cargo(lane, owner) for owner in (1, 2, 0))
+    first.berth, second.berth = Space(4, 10 * LARGE), Space(4, 10 * LARGE)
+    expected = changed([b"a" * LARGE, b"b" * LARGE])
+    sent = changed(carried(first, second, [b"a" * LARGE, b"b" * LARGE]))
+
+    body = second(sent)
+
+    assert second.laden[0].owner == 2
+    assert third.records(second.laden, 4, memoryview(body)) == expected
+
+
+@needs_lane
+def test_a_value_that_can_be_changed_is_copied_even_if_it_is_the_same(lane):
+    first, second, third = (Cargo(lane, owner) for owner in (1, 2, 0))
+    first.berth, second.berth = Space(4, 10 * LARGE), Space(4, 10 * LARGE)
+    records = carried(first, second, [{"text": "a" * LARGE}])
+    records[0]["seen"] = True
+
+    body = second(records)
+
+    assert third.records(second.laden, 4, memoryview(body)) == [{"text": "a" * LARGE, "seen": True}]
+
+
+@needs_lane
+def test_what_came_in_another_place_is_copied(lane):
+    first, second = Cargo(lane, 1), Cargo(lane, 2)
+    first.berth, second.berth = Space(4, 10 * LARGE), Space(5, 10 * LARGE)
+    records = carried(first, second, [b"a" * LARGE])
+
+    second(records)
+
+    assert second.laden == [Ref(2, 0, first.size)]
+
+
+@needs_lane
 def test_pieces_of_a_frame_lie_one_behind_the_other(lane):
     sender, receiver = Cargo(lane, 1), Cargo(lane, 2)
     sender.berth = Space(4, 10 * LARGE)
