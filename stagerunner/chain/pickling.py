@@ -34,12 +34,12 @@ class Pickling:
     def parts(self, value: Any) -> list[bytes]:
         """The pickle of a value in parts. Raises whatever pickling it raises."""
         self._parts = []
-        self._pickler.clear_memo()
         try:
             self._pickler.dump(value)
             parts = self._parts
         finally:
             self._parts = []
+            self._pickler.clear_memo()  # at once: it keeps all it has seen, so the next frame would find no warm memory
         if len(parts) > 1:
             self._pickler = self._new()
         return parts
