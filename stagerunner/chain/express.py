@@ -2,8 +2,9 @@
 
 Usual is a DATA frame in one piece, about whose records nothing is said but their books, through a single stage that is
 given one record at a time, while nobody has said stop. Nearly all frames are; what a frame costs is then mostly the
-objects and calls that only the others need (two thirds of a frame of one record). A frame that turns out to be another
-on its way goes on from there through the station, so both ways give the same frames (test_express compares them).
+objects and calls that only the others need (two thirds of a frame of one record), and more than that while it passes
+code that the records of the last one have driven out of the cache. A frame that turns out to be another on its way goes
+on from there through the station, so both ways give the same frames (test_express compares them).
 """
 
 from __future__ import annotations
@@ -11,20 +12,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pickle import loads
 from time import monotonic_ns as now
+from typing import Any
 
 from stagerunner.chain.cargo import NoBerth
 from stagerunner.chain.encoding import NOTICEABLE, PIECE, Parts
-from stagerunner.chain.frames import Frame, Header
-from stagerunner.chain.meters import DECODING, ENCODING, STOP
-from stagerunner.chain.notes import HEAD, LINE, Notes, line, pack_notes, unpack_payload
+from stagerunner.chain.frames import SIZE, Frame, Header, pack_fields
+from stagerunner.chain.links import write_records
+from stagerunner.chain.meters import BLOCKED, DECODING, ENCODING, STOP, WAITING
+from stagerunner.chain.notes import HEAD, LINE, line, pack_notes, unpack_payload
 from stagerunner.chain.passage import Passage
 from stagerunner.chain.station import Station
 from stagerunner.evaluate.calling import Evaluator
-from stagerunner.records import Batch, Split
+from stagerunner.records import Batch, Counts, Split
 from stagerunner.window.kinds import DATA
 
 NOWHERE = -1
 """As the place of a frame: none in the memory lane."""
+
+SENT: Iterable[Parts] = ()
+"""What became of a frame is on its way already."""
 
 
 def express(station: Station) -> Express | None:
@@ -46,10 +52,12 @@ class Express:
         self._encoder = station.encoder
         self._page = station.page.words
 
-    def feed(self, frame: Frame) -> Iterable[Parts] | None:
-        """The frames to send for this one, as `Station.feed` gives them; None, and nothing done, if it isn't usual."""
-        header, payload = frame
-        kind, flags, _, sequence, split, first, last, piece, _, length = header
+    def feed(self, frame: Frame, fd: int) -> Iterable[Parts] | None:
+        """The frames to send for this one, as `Station.feed` gives them; none if what became of it was written to `fd`.
+
+        None, and nothing done, if it isn't usual.
+        """
+        (kind, flags, _, sequence, split, first, last, piece, _, length), payload = frame
         if kind != DATA or flags or piece or length < HEAD.size or self._page[STOP] or self._encoder.holding:
             return None
         stop, place, _, _, _, _, books, rest = HEAD.unpack_from(payload)
@@ -65,7 +73,7 @@ class Express:
             batch = self._reading.batch(Split(records, 0), first, last)
         if batch.failures or len(batch.records) * self._encoder.ratio > PIECE:
             return self._in_pieces(frame, batch, began)
-        return self._worked(frame, batch, began)
+        return self._worked(frame, batch, began, fd)
 
     def _in_pieces(self, frame: Frame, batch: Batch, began: int) -> Iterable[Parts]:
         """The station's way from here on: nothing of the batch has been worked on."""
@@ -74,61 +82,108 @@ class Express:
         passage.codec = now() - began
         return self._station.worked(passage, batch, more=False)
 
-    def _worked(self, frame: Frame, batch: Batch, began: int) -> Iterable[Parts]:
+    def _worked(self, frame: Frame, batch: Batch, began: int, fd: int) -> Iterable[Parts]:
         """The batch through the stage, and on."""
-        slot, evaluator, header = self._slot, self._evaluator, frame.header
+        slot, header = self._slot, frame.header
         decoded = now()
         slot.begin(header.sequence, header.split, batch, decoded)
-        evaluator.watched = self._station.watched(0)
-        piece = evaluator.whole(batch)
+        self._evaluator.watched = self._station.watched(0)
+        found = self._evaluator.whole(batch)
         worked = now()
         slot.work += worked - decoded
         slot.taken += len(batch.records)
-        slot.out += len(piece.records)
         slot.batch = None
-        if not (piece.failures or piece.stop):
-            slot.state(ENCODING, worked)
-            try:
-                body = self._cargo(piece.records)
-            except BaseException:
-                pass  # which record can't be pickled, the station finds out
-            else:
-                return (self._sent(frame, piece, body, began, worked - decoded),)
-        passage = self._passage(frame)
-        passage.codec, passage.work = decoded - began, worked - decoded
-        passage.harvest(0, evaluator.work.index, piece)
-        return self._station.emit(passage, (piece,), more=False)
+        if isinstance(found, Batch):
+            return self._told(frame, found, began, worked - decoded)
+        slot.out += len(found)
+        slot.state(ENCODING, worked)
+        try:
+            body = self._cargo(found)
+        except BaseException:  # which record can't be pickled, the station finds out
+            return self._by_station(frame, self._piece(batch, found), began, worked - decoded)
+        if self._cargo.laden is not None:
+            return (self._noted(frame, self._piece(batch, found), body, began, worked - decoded),)
+        self._send(frame, batch, body, began, worked - decoded, fd)
+        return SENT
 
-    def _sent(self, frame: Frame, piece: Batch, body: bytes, began: int, work: int) -> Parts:
-        """The frame to send: what came with this one, and our line in the books."""
-        cargo, records, payload = self._cargo, len(piece.records), frame.payload
-        size = cargo.size
+    def _send(self, frame: Frame, batch: Batch, body: bytes, began: int, work: int, fd: int) -> None:
+        """Write the frame for a batch of which each record gave one result: our line goes behind the books it brought.
+
+        work: nanoseconds of the time since `began` that the stage had.
+        """
+        cargo, slot, (header, payload), records = self._cargo, self._slot, frame, len(batch.records)
+        size, heavy = cargo.size, cargo.heavy
         if records and size > NOTICEABLE:
             self._encoder.ratio = size / records
-        _, _, _, slowest, widest, heavy, books, _ = HEAD.unpack_from(payload)
-        lines = bytes(payload[HEAD.size : HEAD.size + books])
-        extra = None
-        for c in piece.counts:
-            lines += line(c)
-            extra = extra or c.extra
-        widest = size if size > widest else widest
+        own = LINE.pack(self._evaluator.work.index, records, 0, records, 0, 0, 0)
+        for c in batch.counts:
+            own = line(c) + own  # the source's, in the first worker
+        _, _, _, slowest, widest, heaviest, books, _ = HEAD.unpack_from(payload)
+        done = now()
+        spent = done - began
+        slot.codec += spent - work
+        slot.state(BLOCKED, done)
+        said = HEAD.pack(
+            -1,
+            NOWHERE,
+            0,
+            spent if spent > slowest else slowest,
+            size if size > widest else widest,
+            heavy if heavy > heaviest else heaviest,
+            books + len(own),
+            0,
+        )
+        length = HEAD.size + books + len(own) + len(body)
+        head = pack_fields(
+            DATA, 0, header.epoch, header.sequence, header.split, batch.first, batch.last, 0, records, length
+        )
+        front = b"".join((head, said, payload[HEAD.size : HEAD.size + books], own))
+        write_records(fd, [front, body], SIZE + length)
+        sent = now()
+        slot.block += sent - done
+        slot.state(WAITING, sent)
+        slot.store()
+
+    def _told(self, frame: Frame, piece: Batch, began: int, work: int) -> Iterable[Parts]:
+        """The frames for a batch of which there is more to tell."""
+        self._slot.out += len(piece.records)
+        if piece.failures or piece.stop:
+            return self._by_station(frame, piece, began, work)
+        self._slot.state(ENCODING)
+        try:
+            body = self._cargo(piece.records)
+        except BaseException:
+            return self._by_station(frame, piece, began, work)
+        return (self._noted(frame, piece, body, began, work),)
+
+    def _by_station(self, frame: Frame, piece: Batch, began: int, work: int) -> Iterable[Parts]:
+        """The station's way from here on: the stage is done with the batch."""
+        passage = self._passage(frame)
+        passage.codec, passage.work = now() - began - work, work
+        passage.harvest(0, self._evaluator.work.index, piece)
+        return self._station.emit(passage, (piece,), more=False)
+
+    def _noted(self, frame: Frame, piece: Batch, body: bytes, began: int, work: int) -> Parts:
+        """The frame for an encoded piece, with all that there is to say."""
+        cargo, records = self._cargo, len(piece.records)
+        if records and cargo.size > NOTICEABLE:
+            self._encoder.ratio = cargo.size / records
+        notes = unpack_payload(frame.payload)[0]
+        notes.origins, notes.laden = piece.origins, cargo.laden
+        notes.book(piece.counts)
         spent = now() - began
         self._slot.codec += spent - work
-        slowest = spent if spent > slowest else slowest
-        heavy = cargo.heavy if cargo.heavy > heavy else heavy
-        if extra or cargo.laden is not None or piece.origins is not None:
-            notes = self._noted(piece, lines, slowest, widest, heavy)
-        else:
-            notes = HEAD.pack(-1, NOWHERE, 0, slowest, widest, heavy, len(lines), 0) + lines
+        notes.slowest = max(notes.slowest, spent)
+        notes.widest, notes.heavy = max(notes.widest, cargo.size), max(notes.heavy, cargo.heavy)
         _, _, epoch, sequence, split, *_ = frame.header
-        return Header(DATA, 0, epoch, sequence, split, piece.first, piece.last, 0, records), notes, body
+        header = Header(DATA, 0, epoch, sequence, split, piece.first, piece.last, 0, records)
+        return header, pack_notes(notes), body
 
-    def _noted(self, piece: Batch, lines: bytes, slowest: int, widest: int, heavy: int) -> bytes:
-        """The notes of a frame that has more to say than its books."""
-        notes = Notes(piece.origins, slowest=slowest, widest=widest, laden=self._cargo.laden, heavy=heavy)
-        notes.lines = lines
-        notes.extras = [(c.stage, c.extra) for c in piece.counts if c.extra]
-        return pack_notes(notes)
+    def _piece(self, batch: Batch, found: list[Any]) -> Batch:
+        """The usual batch as one that can be told of: each record gave one result."""
+        index, number = self._evaluator.work.index, len(found)
+        counts = [*batch.counts, Counts(index, taken=number, out=number)]
+        return Batch(found, batch.first, batch.last, batch.origins, counts=counts)
 
     def _passage(self, frame: Frame) -> Passage:
         """The frame as the station knows it."""

@@ -75,20 +75,24 @@ class Frame(NamedTuple):
 
 def pack_header(header: Header, length: int | None = None) -> bytes:
     """The 56 bytes of a header. length: of the payload, where the header doesn't know it yet."""
-    kind, flags, epoch, sequence, split, first, last, piece, records, known = header
-    size = known if length is None else length
-    head = HEADER.pack(MAGIC, VERSION, kind, flags, epoch, sequence, split, first, last, piece, records, size)
+    return pack_fields(*header[:-1], header.length if length is None else length)
+
+
+def pack_fields(*fields: int) -> bytes:
+    """The same for the fields of a header, one by one."""
+    head = HEADER.pack(MAGIC, VERSION, *fields)
     return head + CRC.pack(crc32(head))
 
 
-def unpack_header(data: Any, limit: int) -> Header:
-    """The header in the first 56 bytes of `data`. Raises BadFrame for anything else, or a payload over `limit`."""
-    magic, version, *fields, crc = CHECKED.unpack_from(data)
-    if crc != crc32(data[: HEADER.size]):
+def unpack_header(data: Any, limit: int, start: int = 0) -> Header:
+    """The header in the 56 bytes of `data` from `start` on. Raises BadFrame for anything else, or a payload over
+    `limit`."""
+    magic, version, *fields, crc = CHECKED.unpack_from(data, start)
+    if crc != crc32(data[start : start + HEADER.size]):
         raise BadFrame("a header's checksum is wrong")
     if magic != MAGIC or version != VERSION:
         raise BadFrame("no frame of this version")
-    header = Header._make(fields)
+    header = Header(*fields)
     if header.length > limit:
         raise BadFrame(f"a frame of {header.length} bytes, over the limit of {limit}")
     return header

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 
+from stagerunner import seams
 from stagerunner.chain.frames import SIZE, BadFrame, Frame, Header, pack_header, unpack_header
 
 ROOM = 2 * 65536
@@ -51,8 +52,11 @@ class Inbound:
 
     def read(self) -> Frame | None:
         """The next frame, waiting for it; None at the end of the link. Raises BadFrame."""
-        if self._end - self._start < SIZE and self._header is None and not self.fill():
-            return None  # asked for first: as a rule, nothing is here that could be taken
+        if self._start == self._end and self._header is None:  # as a rule: nothing is here
+            self._start, self._end = 0, os.readv(self.fd, self._whole)
+            if not self._end:
+                self.ended = True
+                return None
         while (frame := self.take()) is None:
             if not self.fill():
                 return None
@@ -84,7 +88,7 @@ class Inbound:
             start = self._start
             if self._end - start < SIZE:
                 return None
-            header = self._header = unpack_header(self._view[start : start + SIZE], self._limit)
+            header = self._header = unpack_header(self._view, self._limit, start)
             self._start = start + SIZE
         payload: bytearray | memoryview
         if self._large is not None:
@@ -131,6 +135,14 @@ def write_all(fd: int, buffers: list[bytes | bytearray | memoryview], length: in
     _advance(views, written)
     while views:
         _advance(views, os.writev(fd, views))
+
+
+def write_records(fd: int, buffers: list[bytes | bytearray | memoryview], length: int) -> None:
+    """`write_all` for a frame of records, its header first."""
+    if seams.reached("torn frame"):
+        os.write(fd, buffers[0][:20])
+        seams.die()
+    write_all(fd, buffers, length)
 
 
 def send(fd: int, header: Header, *payload: bytes | bytearray | memoryview) -> None:

@@ -13,14 +13,13 @@ import sys
 from collections.abc import Iterable
 from time import monotonic_ns as now
 
-from stagerunner import seams
 from stagerunner.chain.describing import describe
 from stagerunner.chain.encoding import Parts
-from stagerunner.chain.express import express
-from stagerunner.chain.frames import CONTROL, MORE, BadFrame, Frame, Header, pack_header
+from stagerunner.chain.express import SENT, express
+from stagerunner.chain.frames import CONTROL, MORE, SIZE, BadFrame, Frame, Header, pack_header
 from stagerunner.chain.hire import Hire
 from stagerunner.chain.lane import Lane
-from stagerunner.chain.links import Inbound, send
+from stagerunner.chain.links import Inbound, send, write_records
 from stagerunner.chain.meters import BLOCKED, LEFT, WAITING, Page
 from stagerunner.chain.overlap import Overlap, overlaps
 from stagerunner.chain.settling import forward_logging, settle_memory
@@ -100,18 +99,18 @@ class Worker:
             frame = self._checked(self._read(self._link))
             if frame.header.kind == END:
                 return frame
-            sent = None if way is None else way.feed(frame)
+            sent = None if way is None else way.feed(frame, self._fd)
             if sent is None:
                 self._work(frame)
-            else:
+                continue
+            if sent is not SENT:
                 self._send(sent)
-                self._sequence += self._hire.width
+            self._sequence += self._hire.width
 
     def _send(self, sent: Iterable[Parts]) -> None:
         """What became of one frame, to where its sequence says; then the slots say that we wait."""
-        fd = self._out[self._sequence % self._hire.downstream]
         for header, notes, body in sent:
-            self._write(fd, header, notes, body)
+            self._write(self._fd, header, notes, body)
         waiting = now()
         for slot in self._slots:
             slot.state(WAITING, waiting)
@@ -159,6 +158,11 @@ class Worker:
         """The link that brings the next frame."""
         return self._in[self._sequence % self._hire.upstream]
 
+    @property
+    def _fd(self) -> int:
+        """The link that what becomes of it goes to."""
+        return self._out[self._sequence % self._hire.downstream]
+
     def _checked(self, frame: Frame) -> Frame:
         """The next frame in sequence, or the END that comes in its place."""
         header = frame.header
@@ -189,10 +193,8 @@ class Worker:
         started = now()
         for slot in self._slots:
             slot.state(BLOCKED, started)
-        if seams.reached("torn frame"):
-            os.write(fd, pack_header(header)[:20])
-            seams.die()
-        send(fd, header, notes, body)
+        length = len(notes) + len(body)
+        write_records(fd, [pack_header(header, length), notes, body], SIZE + length)
         slot.block += now() - started
 
     def _end(self, frame: Frame) -> None:

@@ -19,8 +19,8 @@ memory: Callable[[int], memoryview | None] | None = None
 class Listener(Protocol):
     """Who hears a transform: an evaluator, for the batch or the record it is at. `extra`: the stage's own counters."""
 
-    extra: dict[str, int]
-
+    @property
+    def extra(self) -> dict[str, int]: ...
     def enough(self) -> None: ...
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 from stagerunner.evaluate import ambient, forms
 from stagerunner.evaluate.batches import Passage
-from stagerunner.evaluate.cursor import Verdicts, grouping, verdicts_in
+from stagerunner.evaluate.cursor import Cursor, Verdicts, grouping, verdicts_in
 from stagerunner.evaluate.flushing import flushed
 from stagerunner.evaluate.growth import Pile
 from stagerunner.evaluate.loading import build
+from stagerunner.evaluate.undisturbed import one_each
 from stagerunner.evaluate.work import NoSlot, Slot, Work
 from stagerunner.records import Batch, Conviction
 
@@ -20,7 +21,6 @@ Convicted = Mapping[Conviction, tuple[str, str]]
 """Records not to be called again → (type, message) of the failure to write instead."""
 
 NOBODY: Convicted = {}
-NO_VERDICTS: Verdicts = {}
 NO_SLOT = NoSlot()
 PIECE_RECORDS = 4096
 
@@ -70,17 +70,16 @@ class Evaluator:
         form = self.work.form
         return not (form.batch or form.many or form.awaited)
 
-    def whole(self, batch: Batch) -> Batch:
-        """`apply` for a `single` stage, with nobody convicted: a batch is then one call of a loop, and one piece."""
-        passage = Passage(self.work, batch)
-        loop = forms.one_or_none if self.work.form.drops else forms.one_each
-        call = self._guarded(self._call, passage, NO_VERDICTS)
-        token = ambient.current.set(passage)
-        try:
-            loop(call, passage)
-        finally:
-            ambient.current.reset(token)
-        return passage.piece()
+    def whole(self, batch: Batch) -> list[Any] | Batch:
+        """`apply` for a `single` stage, with nobody convicted: the results alone, where each record gave one and
+        nothing else was said."""
+        if self.work.form.drops:
+            passage = Passage(self.work, batch)
+            ambient.heard_by(passage, self._way(passage, {}, sys.maxsize))
+            return passage.piece()
+        cursor = Cursor(batch.records)
+        found = one_each(self._guarded(self._call, cursor, {}), self.work, batch, cursor)
+        return found.piece() if isinstance(found, Passage) else found
 
     def flush(self) -> Iterator[Batch]:
         """What the stage gives after the last record, at least one batch. The origins are 0, 1, 2, …"""
@@ -138,19 +137,19 @@ class Evaluator:
         """What goes on through the batch, as far as a piece may go."""
         form, call = self.work.form, self._call
         if form.batch:
-            checked = self._guarded(forms.listing(call, self.work.growth), passage, verdicts)
+            checked = self._guarded(forms.listing(call, self.work.growth), passage.cursor, verdicts)
             return partial(forms.in_lists, checked, passage, grouping(self.work, passage.batch, verdicts), most)
         if form.many:
             return lambda: self._draw(call, passage, verdicts, most)
         loop = forms.one_or_none if form.drops else forms.one_each
-        return partial(loop, self._guarded(call, passage, verdicts), passage)
+        return partial(loop, self._guarded(call, passage.cursor, verdicts), passage)
 
     def _draw(self, call: forms.Call, passage: Passage, verdicts: Verdicts, most: int) -> None:
         pile = Pile(self.work.growth)
-        forms.many_each(self._guarded(forms.drawing(call, pile), passage, verdicts), passage, pile, most)
+        forms.many_each(self._guarded(forms.drawing(call, pile), passage.cursor, verdicts), passage, pile, most)
 
-    def _guarded(self, call: forms.Call, passage: Passage, verdicts: Verdicts) -> forms.Call:
+    def _guarded(self, call: forms.Call, cursor: Cursor, verdicts: Verdicts) -> forms.Call:
         """The call with what is asked of it around it: nothing, as a rule."""
         if self.watched and not isinstance(self.slot, NoSlot):
-            call = forms.watched(call, passage.cursor, self.slot, lists=self.work.form.batch)
-        return forms.judged(call, passage.cursor, verdicts) if verdicts else call
+            call = forms.watched(call, cursor, self.slot, lists=self.work.form.batch)
+        return forms.judged(call, cursor, verdicts) if verdicts else call

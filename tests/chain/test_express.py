@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import os
 import pickle
+import tempfile
 
 import pytest
 from support.hiring import hired, work
 
 from stagerunner import count, enough
-from stagerunner.chain.express import Express, express
+from stagerunner.chain.express import SENT, Express, express
 from stagerunner.chain.frames import MARKED, MORE, SIZE, BadFrame, Frame, Header
-from stagerunner.chain.meters import FIRST, LAST, SEQUENCE, SPLIT, Page, create
+from stagerunner.chain.links import Inbound
+from stagerunner.chain.meters import FIRST, LAST, OUT, SEQUENCE, SPLIT, TAKEN, Page, create
 from stagerunner.chain.notes import Notes, pack_notes, unpack_payload
 from stagerunner.chain.station import PIECE, Station
 from stagerunner.evaluate.ends import End
@@ -83,6 +85,9 @@ STAGES = [same, small, counting, until_two, no_two, forgetful, unsendable, large
 class Both:
     """The same worker twice: one that may take the short way, and one that never does."""
 
+    read = 0
+    """Bytes read of what the short way has written."""
+
     def __init__(self, *stages, **settings) -> None:
         self.hire = hired(*stages, **settings)
         self.fds = [create(self.hire.slot_count) for _ in range(2)]
@@ -91,26 +96,40 @@ class Both:
         for station in self.stations:
             station.setup()
         self.way = express(self.stations[0])
+        self.written = tempfile.TemporaryFile()  # takes frames of any size, and nobody has to read them meanwhile
+        self.link = Inbound(os.dup(self.written.fileno()), 2**31)
 
     def feed(self, frame: Frame) -> tuple[list, list]:
         """What both ways give, clocks aside."""
-        quick = None if self.way is None else self.way.feed(frame)
-        if quick is None:
-            quick = self.stations[0].feed(frame)
+        quick = None if self.way is None else self.way.feed(frame, self.written.fileno())
+        if quick is SENT:
+            quick = [self.sent()]
+        else:
+            quick = list(self.stations[0].feed(frame) if quick is None else quick)
+            self.stations[0].slots[0].store()  # as the worker does that sends them
         return self.told(quick), self.told(self.stations[1].feed(frame))
+
+    def sent(self) -> tuple[Header, bytes, bytes]:
+        """The frame that was written, as if it still were to be sent."""
+        self.written.seek(self.read)
+        header, payload = self.link.read()
+        self.read = self.written.seek(0, os.SEEK_END)
+        return header._replace(length=0), bytes(payload), b""
 
     def told(self, parts) -> list:
         return [said(*part) for part in parts]
 
     def slots(self) -> list[list[int]]:
         slots = [page.slot(0) for page in self.pages]
-        held = [[slot.words[word] for word in (SEQUENCE, SPLIT, FIRST, LAST)] for slot in slots]
+        held = [[slot.words[word] for word in (SEQUENCE, SPLIT, FIRST, LAST, TAKEN, OUT)] for slot in slots]
         return [[*words, slot.taken, slot.out] for words, slot in zip(held, slots, strict=True)]
 
     def close(self) -> None:
         for page, fd in zip(self.pages, self.fds, strict=True):
             page.close()
             os.close(fd)
+        os.close(self.link.fd)
+        self.written.close()
 
 
 def said(header: Header, notes: bytes, body) -> tuple:
@@ -155,8 +174,9 @@ def test_both_ways_give_the_same_frames(both, stage, on_error):
 
 @pytest.mark.parametrize("records", [[], [1], [1, None, 2], list(range(50))])
 @pytest.mark.parametrize("last", [2, TO_THE_END])
-def test_the_first_worker_reads_and_books_the_same(both, records, last):
-    pair = both(same, first=True, source=End(on_error="skip"))
+@pytest.mark.parametrize("stage", [same, small, unsendable, large])
+def test_the_first_worker_reads_and_books_the_same(both, stage, records, last):
+    pair = both(work(stage, on_error="skip"), first=True, source=End(on_error="skip"))
 
     quick, usual = pair.feed(frame(records, last=last))
 
@@ -179,7 +199,7 @@ def test_what_is_not_usual_is_left_to_the_station_untouched(both):
         Frame(Header(END, 0, 1, 1), b""),
     ]
 
-    assert [pair.way.feed(other) for other in others] == [None] * len(others)
+    assert [pair.way.feed(other, -1) for other in others] == [None] * len(others)
     assert pair.slots()[0][-2:] == [0, 0]
 
 
@@ -188,7 +208,7 @@ def test_after_a_stop_the_station_decides(both):
     for page in pair.pages:
         page.stop_stage, page.stop = 1, 0
 
-    assert pair.way.feed(frame([1], 1)) is None
+    assert pair.way.feed(frame([1], 1), -1) is None
     quick, usual = pair.feed(frame([1], 1))
 
     assert quick == usual
@@ -199,7 +219,7 @@ def test_notes_longer_than_their_payload_are_a_bad_frame(both):
     whole = frame([1])
     cut = Frame(whole.header._replace(length=SIZE), whole.payload[:SIZE])
 
-    assert pair.way.feed(cut) is None
+    assert pair.way.feed(cut, -1) is None
     with pytest.raises(BadFrame):
         pair.feed(cut)
 
