@@ -50,12 +50,14 @@ def bill(order: Record) -> Record:
 
 def net(order: Record) -> Record:
     """Job D in three stages: the first …"""
-    return order | {"net": order["price"] * order["quantity"]}
+    order["net"] = order["price"] * order["quantity"]
+    return order
 
 
 def vat(order: Record) -> Record:
     """… the second …"""
-    return order | {"vat": round(order["net"] * 0.2, 2)}
+    order["vat"] = round(order["net"] * 0.2, 2)
+    return order
 
 
 def shape(order: Record) -> Record:
