@@ -147,12 +147,14 @@ class Results(Iterator[Any]):
 
     def _lists(self) -> Iterator[list[Any]]:
         while not self._closed:
-            try:
-                found = self._advance()
-            except BaseException as error:
-                self._failed(error)
-                raise
-            yield found
+            yield self._next_list()  # and nothing here keeps it, so that the next one is made in warm memory
+
+    def _next_list(self) -> list[Any]:
+        try:
+            return self._advance()
+        except BaseException as error:
+            self._failed(error)
+            raise
 
     def _advance(self) -> list[Any]:
         """Go on until there are results, or it is over; then there are none."""
