@@ -18,7 +18,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from stagerunner.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

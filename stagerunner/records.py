@@ -6,7 +6,9 @@ Everything here crosses process borders, so everything here is plain data.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
+
+from stagerunner.tuples import NamedTuple
 
 TO_THE_END = 2**32 - 1
 """As the `last` of a range: to the end of the split, wherever that is."""

@@ -12,9 +12,9 @@ import re
 import sys
 from collections.abc import Collection, Iterable, Iterator
 from importlib.machinery import PathFinder
-from typing import NamedTuple
 
 from stagerunner.parts.hooks import PROJECT
+from stagerunner.tuples import NamedTuple
 
 _INFOS = {".dist-info": "METADATA", ".egg-info": "PKG-INFO"}
 """What the folder of a distribution's metadata ends in, and the file in it that has its name and version."""

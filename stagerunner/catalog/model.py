@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from msgspec import Struct
 
 from stagerunner.parts.base import Part
+from stagerunner.tuples import NamedTuple
 
 
 class Entry(Struct, frozen=True):

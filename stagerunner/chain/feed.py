@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from stagerunner.records import NOTHING
+from stagerunner.tuples import NamedTuple
 
 MOST = 1000
 """Records in one frame at most."""

@@ -12,8 +12,10 @@ checked before memory is taken for it.
 from __future__ import annotations
 
 import struct
-from typing import Any, NamedTuple
+from typing import Any
 from zlib import crc32
+
+from stagerunner.tuples import NamedTuple
 
 MAGIC = b"SgRn"
 VERSION = 1

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from stagerunner.evaluate.ends import End
 from stagerunner.evaluate.work import Work
 from stagerunner.records import NOTHING
+from stagerunner.tuples import NamedTuple
 
 
 class Hire(NamedTuple):

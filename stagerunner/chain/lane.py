@@ -16,7 +16,9 @@ import mmap
 import os
 import sys
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
+
+from stagerunner.tuples import NamedTuple
 
 PLACES = 16
 SPAN = 2**30

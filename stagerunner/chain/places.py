@@ -5,11 +5,12 @@ split ──▶ a place, if frames are heavy and one is free ──▶ workers �
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from stagerunner.chain.cargo import Cargo, Refs
 from stagerunner.chain.lane import FROM, PIPE, PLACES, SPAN, Lane, Ref
 from stagerunner.chain.notes import Notes
+from stagerunner.tuples import NamedTuple
 from stagerunner.window.splits import Sent
 
 BUDGET = 32 * 2**20

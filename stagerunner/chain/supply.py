@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from time import monotonic
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from stagerunner.chain.describing import describe
 from stagerunner.chain.pickling import Pickling
@@ -21,6 +21,7 @@ from stagerunner.chain.places import Loaded
 from stagerunner.errors import RunFailed
 from stagerunner.parts.source import Want
 from stagerunner.records import Origin, Split
+from stagerunner.tuples import NamedTuple
 
 AHEAD = 4
 """Splits of standard input that may wait before reading pauses."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct
 
 from stagerunner.chain.frames import Frame, Header
 from stagerunner.chain.groups import Group
 from stagerunner.chain.lane import Lane
+from stagerunner.tuples import NamedTuple
 
 
 class Trouble(Struct, frozen=True):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any
+
+from stagerunner.tuples import NamedTuple
 
 
 class Verb(NamedTuple):

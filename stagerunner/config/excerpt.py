@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
+
+from stagerunner.tuples import NamedTuple
 
 WIDEST = 100
 """Characters of a line that are shown; the caret is among them."""

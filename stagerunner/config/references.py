@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from collections.abc import Mapping as Environment
-from typing import NamedTuple
 
 from stagerunner.config.scalars import resolve
 from stagerunner.nodes import Mapping, Node, Scalar, Sequence
 from stagerunner.options.wording import did_you_mean, shortened
+from stagerunner.tuples import NamedTuple
 
 FORMS = "write ${vars.NAME}, ${env:NAME} or ${secret:NAME}, each with :-default; $$ is a dollar"
 PIECE = re.compile(r"\$\$|\$\{[^}]*\}?")

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from math import ceil
-from typing import NamedTuple
 
 from stagerunner.engines.prediction import Load
+from stagerunner.tuples import NamedTuple
 from stagerunner.window.fusing import Measured, choose
 
 SLACK = 1.05

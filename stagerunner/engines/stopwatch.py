@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 from time import perf_counter, process_time
-from typing import NamedTuple
+
+from stagerunner.tuples import NamedTuple
 
 _SCHEDULED = Path("/proc/thread-self/schedstat")
 

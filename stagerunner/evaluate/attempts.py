@@ -6,12 +6,13 @@ asyncio is imported where it is used: only a worker that awaits pays for it, abo
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from stagerunner.evaluate.forms import as_list
 from stagerunner.evaluate.growth import Pile
 from stagerunner.evaluate.policy import Trouble, frames_of, pauses, trouble_of
 from stagerunner.evaluate.work import Work
+from stagerunner.tuples import NamedTuple
 
 
 class Pace:

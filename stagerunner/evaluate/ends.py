@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from stagerunner.records import NOTHING, SOURCE, Batch, Counts, Failure, Malformed, Split
+from stagerunner.tuples import NamedTuple
 
 UNREADABLE = frozenset((Malformed, type(None)))
 """Types of what a source gives in the place of a record."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from stagerunner.evaluate.batches import Passage
 from stagerunner.evaluate.cursor import Verdicts, grouping
@@ -12,6 +12,7 @@ from stagerunner.evaluate.forms import lose
 from stagerunner.evaluate.policy import Trouble
 from stagerunner.evaluate.work import Work
 from stagerunner.records import NOTHING, Batch
+from stagerunner.tuples import NamedTuple
 
 if TYPE_CHECKING:
     import asyncio

@@ -7,11 +7,12 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
 from stagerunner.errors import Reject
 from stagerunner.evaluate.work import Work
 from stagerunner.records import CodeFrame
+from stagerunner.tuples import NamedTuple
 
 MOST_FRAMES = 20
 _OURS = __name__.partition(".")[0] + "."

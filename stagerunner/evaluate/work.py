@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from stagerunner.parts.stage import Form
 from stagerunner.records import NOTHING
+from stagerunner.tuples import NamedTuple
 
 
 class Work(NamedTuple):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, TypeVar
+
+from stagerunner.tuples import NamedTuple
 
 Kind = Literal["stage", "source", "sink"]
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 from stagerunner.parts.base import Part, first_sentence, mark, target_of
+from stagerunner.tuples import NamedTuple
 
 T = TypeVar("T")
 

@@ -9,7 +9,8 @@ processes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+
+from stagerunner.tuples import NamedTuple
 
 GAIN = 1.2
 """A layout has to be so many times as fast to be worth more processes: what is predicted is no more exact than that."""
