@@ -11,7 +11,6 @@ used again last in, first out, since new pages cost four to seven copies.
 
 from __future__ import annotations
 
-import ctypes
 import mmap
 import os
 import sys
@@ -32,8 +31,6 @@ ALIGN = 64
 OURS = 2
 """References to a slot that nobody holds a buffer of: the dictionary's, and `getrefcount`'s own argument."""
 
-_Slot = ctypes.c_char * SPAN
-
 
 class Ref(NamedTuple):
     """Where bytes of a frame lie: in a slot of its place, or (owner PIPE) in its body."""
@@ -45,31 +42,18 @@ class Ref(NamedTuple):
 
 PIPE = -1
 
-
-class _Buffer(ctypes.Structure):
-    """CPython's Py_buffer: the only way to learn the address of a read-only buffer."""
-
-    _fields_ = [
-        ("buf", ctypes.c_void_p),
-        ("obj", ctypes.py_object),
-        ("len", ctypes.c_ssize_t),
-        ("itemsize", ctypes.c_ssize_t),
-        ("readonly", ctypes.c_int),
-        ("ndim", ctypes.c_int),
-        ("format", ctypes.c_char_p),
-        ("shape", ctypes.c_void_p),
-        ("strides", ctypes.c_void_p),
-        ("suboffsets", ctypes.c_void_p),
-        ("internal", ctypes.c_void_p),
-    ]
+WORDS = 16
+"""More machine words than CPython's Py_buffer has. The first is the address."""
 
 
 def address_of(view: memoryview) -> int:
-    """The address of a contiguous buffer's first byte."""
-    buffer = _Buffer()
-    ctypes.pythonapi.PyObject_GetBuffer(ctypes.py_object(view), ctypes.byref(buffer), 0)
-    address = buffer.buf or 0
-    ctypes.pythonapi.PyBuffer_Release(ctypes.byref(buffer))
+    """The address of a contiguous buffer's first byte. There is no other way to learn that of a read-only one."""
+    import ctypes  # here and below: it takes the parent 2 ms, and most runs have no large buffer
+
+    buffer = (ctypes.c_void_p * WORDS)()
+    ctypes.pythonapi.PyObject_GetBuffer(ctypes.py_object(view), buffer, 0)
+    address = buffer[0] or 0
+    ctypes.pythonapi.PyBuffer_Release(buffer)
     return address
 
 
@@ -118,11 +102,16 @@ class Lane:
 
     def _slot(self, place: int, owner: int) -> Any:
         slot = self._slots.get((place, owner))
-        if slot is None:
-            if self._map is None:
-                self._map = mmap.mmap(self.fd, PLACES * self.owners * SPAN)
-                self._start = ctypes.addressof(_Slot.from_buffer(self._map))
-            slot = self._slots[place, owner] = _Slot.from_buffer(self._map, (place * self.owners + owner) * SPAN)
+        return self._new_slot(place, owner) if slot is None else slot
+
+    def _new_slot(self, place: int, owner: int) -> Any:
+        import ctypes
+
+        kind = ctypes.c_char * SPAN
+        if self._map is None:
+            self._map = mmap.mmap(self.fd, PLACES * self.owners * SPAN)
+            self._start = ctypes.addressof(kind.from_buffer(self._map))
+        slot = self._slots[place, owner] = kind.from_buffer(self._map, (place * self.owners + owner) * SPAN)
         return slot
 
     def close(self) -> None:
