@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import click
 
-from stagerunner.cli import TROUBLE, loaded
+from stagerunner.cli import TROUBLE, VERBS, loaded
 from stagerunner.cli.program import program
 from stagerunner.cli.streams import Streams
 from stagerunner.errors import InternalError, StagerunnerError
@@ -29,16 +29,21 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code. `arguments` are those behind the program's name."""
     streams = Streams()
+    if arguments is None:
+        _settle(sys.argv[1:])
     try:
         code = _invoke(list(sys.argv[1:] if arguments is None else arguments), streams)
     except BaseException as error:
         code = _told(error, streams)
-    code = _flushed(code)
-    if arguments is None:
-        # The process ends here. Searching all that was imported for cycles would take longer than a small check does;
-        # what `atexit` holds still runs.
-        gc.freeze()
-    return code
+    return _flushed(code)
+
+
+def _settle(arguments: Sequence[str]) -> None:
+    """Import what the command needs, and let nobody search it for garbage when the process ends: that would take longer
+    than a small check does. What plugins have left open is found, and closed: they are not here yet."""
+    if arguments and arguments[0] in VERBS:
+        loaded(VERBS[arguments[0]].target)
+    gc.freeze()
 
 
 def _invoke(arguments: list[str], streams: Streams) -> int:

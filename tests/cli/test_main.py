@@ -135,14 +135,42 @@ def test_a_reader_that_has_left_is_141_in_silence(folder, arguments):
     assert process.wait(60) == 141
 
 
-def test_only_a_process_that_ends_lets_go_of_its_garbage(monkeypatch):
+def test_only_a_process_of_its_own_is_settled(monkeypatch):
     frozen = []
     monkeypatch.setattr(entry.gc, "freeze", lambda: frozen.append(True))
     monkeypatch.setattr(sys, "argv", ["stagerunner", "--version"])
+
     entry.main(["--version"])
     assert frozen == []
     entry.main()
     assert frozen == [True]
+
+
+WITNESS = """
+log = open("log.txt", "w")
+
+def noted(record):
+    log.write(record)
+
+noted("imported")
+"""
+"""A plugin whose file nobody closes: what waits to be written is, when the interpreter lets go of it."""
+
+
+@pytest.mark.parametrize("verb", ["check", "run", "show"])
+def test_what_a_plugin_has_left_open_is_written(tmp_path, verb):
+    (tmp_path / "witness.py").write_text(WITNESS)
+    (tmp_path / "in.txt").write_text("")
+    (tmp_path / "chain.yaml").write_text(
+        "version: 1\nplugins: [./witness.py]\nsource: in.txt\nstages: ['witness:noted']\nsink: out.txt\n"
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "stagerunner", verb, "chain.yaml"], capture_output=True, cwd=tmp_path, timeout=60
+    )
+
+    assert (ended.returncode, ended.stderr[:6] == b"error[") == (0, False)
+    assert (tmp_path / "log.txt").read_text() == "imported"
 
 
 def test_completion_is_answered(call):
