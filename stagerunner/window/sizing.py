@@ -1,9 +1,9 @@
 """How large the next frame should be: small first, then about 20 ms in the slowest worker, never beyond the caches.
 
-Figures from measurements on the real chain (docs/decisions.md): a chain of three is quickest with 800 to 1,200 of the
-smallest records a frame, that is with about 40 KiB of them, with 500 to 800 of 130 bytes, and with 256 KiB of those of
-1 KB; file ranges gain up to 256 KiB; a frame should last 10 to 30 ms in the slowest stage, so that skew is absorbed by
-frames in hand and the end of a run idles nobody for long.
+Figures from measurements on the real chain (docs/decisions.md): a chain of three is quickest with 1,500 to 2,400 of the
+smallest records a frame, that is with 56 KiB of them or more, with 500 to 2,400 of 95 bytes, and with 256 KiB of those
+of 1 KB; file ranges gain up to 256 KiB; a frame should last 10 to 30 ms in the slowest stage, so that skew is absorbed
+by frames in hand and the end of a run idles nobody for long.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ FIRST = 16
 LONGEST = 20e6
 """Nanoseconds a frame should last in the slowest worker."""
 
-WIDEST = 40960
-"""Bytes a frame of the smallest records should have between workers: its objects, ten times as large, then stay in a
-cache."""
+WIDEST = 57344
+"""Bytes a frame of the smallest records should have between workers. Pickle makes one piece of less than 64 KiB, and
+such a frame needs no place in the memory lane."""
 
 FEWEST = 600
 """Records a wider frame should hold, as long as it stays below RANGE: what a frame costs is then little for each."""

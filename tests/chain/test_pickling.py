@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from stagerunner.chain.pickling import Pickling
+from stagerunner.chain.pickling import LARGE, Pickling
 
 
 class Rooted:
@@ -50,3 +50,24 @@ def test_buffers_can_be_set_aside():
 
     assert pickle.loads(data, buffers=[memoryview(b"abc")]) == [b"abc"]
     assert len(aside) == 1
+
+
+def test_a_pickler_is_kept_for_frames_of_like_size():
+    pickled = Pickling()
+    made = pickled._pickler
+
+    for value in ("a" * 100_000, "a" * 200_000, "a" * 30_000):
+        assert pickle.loads(pickled([value])) == [value]
+
+    assert pickled._pickler is made
+
+
+@pytest.mark.parametrize("sizes", [[LARGE], [200_000, 20_000], [200_000, 30_000, 20_000]])
+def test_what_made_something_much_larger_is_not_used_again(sizes):
+    pickled = Pickling()
+    made = pickled._pickler
+
+    for size in sizes:
+        pickled(["a" * size])
+
+    assert pickled._pickler is not made
