@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+DISTINCT = 50 * 10**6
+"""Bytes of lines that are made; making them takes longer than most of what is done with them."""
+
 WORDS = ("amber", "birch", "cobalt", "dune", "ember", "fjord", "grove", "harbour")
 
 
@@ -36,14 +39,17 @@ def row(number: int, dice: random.Random) -> str:
 
 
 def made(path: Path, size: int, line: Callable[[int, random.Random], str], head: str = "") -> int:
-    """Write lines until the file has `size` bytes; how many there are."""
-    dice, count, written = random.Random(11), 0, len(head)
+    """Write lines until the file has `size` bytes; how many there are. Beyond DISTINCT bytes they come again."""
+    dice, lines, length = random.Random(11), list[str](), 0
+    while length < min(size, DISTINCT):
+        lines.append(line(len(lines), dice))
+        length += len(lines[-1])
+    times = -(-size // length)
     with path.open("w") as file:
         file.write(head)
-        while written < size:
-            written += file.write(line(count, dice))
-            count += 1
-    return count
+        for _ in range(times):
+            file.writelines(lines)
+    return times * len(lines)
 
 
 def checksum(path: Path) -> str:

@@ -193,9 +193,9 @@ def against_peers(chains: dict[str, Any], quick: bool, aim: str) -> Iterator[Row
     for name in chains:
         count = _count(name, quick)
         pairs = []
-        for _ in range(1 if quick else 3):
+        for _ in range(1 if quick else 7):
             theirs = elsewhere("peers.py", name, str(count), limit=60 if quick else 300)
-            mine = elsewhere("peers.py", OURS, str(200_000 if quick else 1_000_000))
+            mine = elsewhere("peers.py", OURS, str(200_000 if quick else 500_000))
             if theirs and mine:
                 pairs.append((mine, theirs))
         if not pairs:
@@ -213,7 +213,7 @@ def against_peers(chains: dict[str, Any], quick: bool, aim: str) -> Iterator[Row
 
 def _count(name: str, quick: bool) -> int:
     if name in SLOW:
-        return 5_000 if quick else 20_000
+        return 5_000
     few = name in DEFAULTS
     return (10_000 if few else 50_000) if quick else (50_000 if few else 500_000)
 

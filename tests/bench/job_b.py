@@ -127,9 +127,9 @@ def rows(quick: bool) -> Iterator[Row]:
     here = [name for name in CONTENDERS if peers.installed(MODULES.get(name.split(",")[0], "os"))]
     for kind in ("even", "tail") if quick else KINDS:
         shares: dict[str, list[float]] = {name: [] for name in here}
-        for _ in range(1 if quick else 5):
+        for _ in range(1 if quick or kind == "periodic" else 7):
             for name in here:
-                outcome = elsewhere("job_b.py", name, kind, "2" if quick else "10", limit=120)
+                outcome = elsewhere("job_b.py", name, kind, "2" if quick else "8", limit=120)
                 if outcome is not None:
                     shares[name].append(100 * outcome.rate / CORES)
         yield from _compared(kind, shares)

@@ -68,7 +68,7 @@ def measured(name: str, kind: str, count: int) -> Outcome:
 
 
 def rows(quick: bool) -> Iterator[Row]:
-    count, rounds = (24, 2) if quick else (100, 7)
+    count, rounds = (24, 2) if quick else (60, 7)
     for kind, (_, aim) in KINDS.items():
         outcomes: dict[str, list[Outcome | None]] = {}
         for _ in range(rounds):

@@ -50,11 +50,13 @@ def csv_loop(source: Path, out: Path) -> None:
 
 
 Loop = Callable[[Path, Path], None]
-KINDS: dict[str, tuple[str, Callable[..., str], str, Loop]] = {
-    "text lines": ("in.txt", files.text, "", text_loop),
-    "JSON lines": ("in.jsonl", files.order, "", json_loop),
-    "CSV": ("in.csv", files.row, "id,name,price,quantity\n", csv_loop),
+KINDS: dict[str, tuple[str, int, Callable[..., str], str, Loop]] = {
+    "text lines": ("in.txt", 2000, files.text, "", text_loop),
+    "JSON lines": ("in.jsonl", 1400, files.order, "", json_loop),
+    "CSV": ("in.csv", 150, files.row, "id,name,price,quantity\n", csv_loop),
 }
+
+"""Name of the file, megabytes of it (20 s of the loop), a line of it, its head, the loop."""
 
 
 def chain(source: Path, out: Path) -> None:
@@ -63,8 +65,8 @@ def chain(source: Path, out: Path) -> None:
 
 
 def rows(quick: bool) -> Iterator[Row]:
-    size, rounds = (20 * 10**6, 2) if quick else (600 * 10**6, 7)
-    for kind, (name, line, head, loop) in KINDS.items():
+    for kind, (name, megabytes, line, head, loop) in KINDS.items():
+        size, rounds = (20 * 10**6, 2) if quick else (megabytes * 10**6, 7)
         with files.folder() as place:
             source, out = place / name, place / name.replace("in", "out")
             count = files.made(source, size, line, head)

@@ -20,7 +20,7 @@ def run(count: int, stages: int = 3, workers: int = 1) -> Outcome:
 
 
 def rows(quick: bool) -> Iterator[Row]:
-    count, rounds = (100_000, 3) if quick else (1_000_000, 5)
+    count, rounds = (100_000, 3) if quick else (1_000_000, 7)
     came = in_turns(
         {
             "few": lambda: run(count),
