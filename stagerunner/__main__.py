@@ -29,9 +29,9 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code. `arguments` are those behind the program's name."""
     streams = Streams()
-    if arguments is None:
-        _settle(sys.argv[1:])
     try:
+        if arguments is None:
+            _settle(sys.argv[1:])
         code = _invoke(list(sys.argv[1:] if arguments is None else arguments), streams)
     except BaseException as error:
         code = _told(error, streams)

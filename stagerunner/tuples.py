@@ -20,7 +20,7 @@ else:
             if not bases:
                 return super().__new__(cls, name, bases, body)
             fields = body["__annotations__"]
-            defaults = [body.pop(field) for field in fields if field in body]
+            defaults = [body.pop(field) for field in fields if field in body]  # the last ones: a checker sees to that
             made = namedtuple(name, fields, defaults=defaults, module=body["__module__"])
             for key, value in body.items():
                 setattr(made, key, value)

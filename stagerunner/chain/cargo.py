@@ -5,7 +5,8 @@
 
 `bytes` never go out of band in pickle 5, so a stream from 64 KiB on goes into the slot whole. Buffers come read-only,
 by whichever road: whoever wants to write makes a copy. A stream of large values that nobody can have changed, and that
-leave as they came, stays where it is too (8 MB of bytes through three stages: five copies instead of eight).
+leave as they came before others come, stays where it is too (8 MB of bytes through three stages: five copies instead
+of eight).
 """
 
 from __future__ import annotations
@@ -100,6 +101,7 @@ class Cargo:
 
     def body(self, data: Any) -> Any:
         """The body of a frame whose content is bytes already: the same bytes, or none if they lie in the lane."""
+        self._came = None
         self.laden, self.size = None, len(data)
         self.heavy = self._top = self.berth.used
         ref = self._shipped([memoryview(data).cast("B")], len(data)) if len(data) >= FROM else None
@@ -186,8 +188,8 @@ class Cargo:
     def records(self, laden: Refs | None, place: int, body: memoryview) -> list[Any]:
         """The records of a frame. Raises what unpickling raises."""
         stream, buffers = self.opened(laden, place, body)
-        found: list[Any] = pickle.loads(stream, buffers=buffers)
         self._came = None
+        found: list[Any] = pickle.loads(stream, buffers=buffers)
         if laden is not None and not buffers and laden[0].owner != PIPE and len(found) * ROOMY <= laden[0].length:
             self._remember(found, place, laden[0])
         return found

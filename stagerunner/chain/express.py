@@ -29,8 +29,8 @@ from stagerunner.window.kinds import DATA
 NOWHERE = -1
 """As the place of a frame: none in the memory lane."""
 
-SENT: Iterable[Parts] = ()
-"""What became of a frame is on its way already."""
+SENT: Iterable[Parts] = iter(())
+"""What became of a frame is on its way already. To be compared by identity."""
 
 
 def express(station: Station) -> Express | None:
@@ -53,7 +53,7 @@ class Express:
         self._page = station.page.words
 
     def feed(self, frame: Frame, fd: int) -> Iterable[Parts] | None:
-        """The frames to send for this one, as `Station.feed` gives them; none if what became of it was written to `fd`.
+        """The frames to send for this one, as `Station.feed` gives them; SENT if what became of it was written to `fd`.
 
         None, and nothing done, if it isn't usual.
         """

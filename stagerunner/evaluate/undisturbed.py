@@ -5,6 +5,7 @@ Making one for each batch, and a batch of it in the end, is a tenth of what a fr
 
 from __future__ import annotations
 
+from _thread import allocate_lock
 from typing import Any
 
 from stagerunner.evaluate import ambient, forms
@@ -14,9 +15,12 @@ from stagerunner.evaluate.policy import trouble_of
 from stagerunner.evaluate.work import Work
 from stagerunner.records import Batch
 
+_making = allocate_lock()
+"""Held while a passage is made: a transform may have threads of its own that say something."""
+
 
 class Undisturbed:
-    """Hears the transform in the place of a passage that isn't made yet; it then goes on from where the loop is."""
+    """Hears the transform in the place of a passage that isn't made yet."""
 
     __slots__ = ("_batch", "_cursor", "_results", "_work", "passage")
 
@@ -28,9 +32,12 @@ class Undisturbed:
         self.passage: Passage | None = None
 
     def disturbed(self) -> Passage:
-        if self.passage is None:
-            self.passage = Passage(self._work, self._batch)
-            self.passage.results, self.passage.cursor = self._results, self._cursor
+        """The passage, with the results there are and the cursor where it is."""
+        with _making:
+            if self.passage is None:
+                passage = Passage(self._work, self._batch)
+                passage.results, passage.cursor = self._results, self._cursor
+                self.passage = passage
         return self.passage
 
     @property
@@ -50,23 +57,15 @@ def one_each(call: forms.Call, work: Work, batch: Batch, cursor: Cursor) -> list
     listener = Undisturbed(work, batch, results, cursor)
     token = ambient.current.set(listener)
     try:
-        try:
-            for record in cursor.rest:
+        for record in cursor.rest:
+            try:
                 result = call(record)
-                if result is None:
-                    break
-                results.append(result)
+            except BaseException as error:
+                result = listener.disturbed().again(call, record, trouble_of(error))
+            if result is None:
+                listener.disturbed().nothing()
             else:
-                return results if listener.passage is None else listener.passage
-        except BaseException as error:
-            passage = listener.disturbed()
-            result = passage.again(call, record, trouble_of(error))
-        passage = listener.disturbed()
-        if result is None:
-            passage.nothing()
-        else:
-            results.append(result)
-        forms.one_each(call, passage)
-        return passage
+                results.append(result)
     finally:
         ambient.current.reset(token)
+    return results if listener.passage is None else listener.passage

@@ -11,7 +11,7 @@ from stagerunner import count, enough
 from stagerunner.chain.express import SENT, Express, express
 from stagerunner.chain.frames import MARKED, MORE, SIZE, BadFrame, Frame, Header
 from stagerunner.chain.links import Inbound
-from stagerunner.chain.meters import FIRST, LAST, OUT, SEQUENCE, SPLIT, TAKEN, Page, create
+from stagerunner.chain.meters import FIRST, LAST, OUT, SEQUENCE, SPLIT, STATE, TAKEN, WAITING, Page, create
 from stagerunner.chain.notes import Notes, pack_notes, unpack_payload
 from stagerunner.chain.station import PIECE, Station
 from stagerunner.evaluate.ends import End
@@ -103,6 +103,7 @@ class Both:
         """What both ways give, clocks aside."""
         quick = None if self.way is None else self.way.feed(frame, self.written.fileno())
         if quick is SENT:
+            assert self.stations[0].slots[0].words[STATE] == WAITING
             quick = [self.sent()]
         else:
             quick = list(self.stations[0].feed(frame) if quick is None else quick)
@@ -136,6 +137,7 @@ def said(header: Header, notes: bytes, body) -> tuple:
     found, rest = unpack_payload(notes + bytes(body))
     books = {stage: repr(counts) for stage, counts in total(found.counts).items()}
     quiet = Notes(found.origins, found.failures, found.convicted, found.stop, 0, found.widest, heavy=found.heavy)
+    quiet.laden, quiet.held, quiet.place, quiet.room = found.laden, found.held, found.place, found.room
     return header, books, quiet, bytes(rest)
 
 

@@ -146,6 +146,22 @@ def test_only_a_process_of_its_own_is_settled(monkeypatch):
     assert frozen == [True]
 
 
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (ImportError("broken"), 70)])
+def test_a_command_that_can_not_be_loaded_ends_as_any_other(monkeypatch, capsys, error, code):
+    loaded = entry.loaded
+
+    def fail(target):
+        if target == entry.VERBS["check"].target:
+            raise error
+        return loaded(target)
+
+    monkeypatch.setattr(entry, "loaded", fail)
+    monkeypatch.setattr(sys, "argv", ["stagerunner", "check"])
+
+    assert entry.main() == code
+    assert ("broken" in capsys.readouterr().err) == (code == 70)
+
+
 WITNESS = """
 log = open("log.txt", "w")
 

@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+import random
+import threading
+
 import pytest
 
 from stagerunner import count, enough
+from stagerunner.evaluate import undisturbed
 from stagerunner.evaluate.ambient import current
+from stagerunner.evaluate.batches import Passage
+from stagerunner.evaluate.cursor import Cursor
 from stagerunner.records import Batch
 
 
@@ -85,6 +91,75 @@ def test_a_batch_in_one_go_is_the_batch_applied(stage_of, transform, attempts, o
             assert [(c.taken, c.out, c.extra) for c in applied.counts] == [(len(records), len(records), {})]
         else:
             assert found == applied
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_whatever_happens_at_random_is_the_same_either_way(stage_of, seed):
+    dice = random.Random(seed)
+    deeds = dice.choices(("give", "none", "raise", "stop", "count", "enough"), (9, 1, 1, 1, 1, 1), k=9)
+    told = []
+
+    def scripted(record):
+        tried = [*told, record].count(record)
+        told.append(record)
+        deed = deeds[(record + 4 * tried) % len(deeds)]
+        match deed:
+            case "raise":
+                raise ValueError(record)
+            case "stop":
+                raise StopIteration
+            case "count":
+                count("counted", record)
+            case "enough":
+                enough()
+        return None if deed == "none" else (record, tried)
+
+    stage = stage_of(scripted, on_error=dice.choice(("fail", "skip", "dead_letter")), attempts=dice.randint(1, 3))
+    records = [dice.randrange(9) for _ in range(dice.randrange(12))]
+    found, calls = stage.whole(given(records)), told.copy()
+    told.clear()
+    applied = stage.apply(given(records))
+
+    assert calls == told
+    assert (found if isinstance(found, list) else found.records) == applied.records
+    assert isinstance(found, list) or found == applied
+
+
+def test_a_passage_is_made_once_whoever_asks_for_it(work_of, monkeypatch):
+    begun, go_on = threading.Event(), threading.Event()
+
+    class Slow(Passage):
+        def __init__(self, *given, **named):
+            begun.set()
+            assert go_on.wait(30)
+            super().__init__(*given, **named)
+
+    monkeypatch.setattr(undisturbed, "Passage", Slow)
+    batch = given([1, 2])
+    listener = undisturbed.Undisturbed(work_of(same), batch, [], Cursor(batch.records))
+    made = []
+    threads = [threading.Thread(target=lambda: made.append(listener.disturbed())) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    assert begun.wait(30)
+    go_on.set()
+    for thread in threads:
+        thread.join(30)
+
+    assert (len(made), made[0] is made[1]) == (2, True)
+
+
+def test_what_is_raised_between_two_calls_is_no_failure_of_a_record(stage_of):
+    class Rude(list):
+        def __iter__(self):
+            yield 1
+            raise TimeoutError
+
+    batch = given([])
+    batch.records = Rude()
+
+    with pytest.raises(TimeoutError):
+        stage_of(same, on_error="skip").whole(batch)
 
 
 def test_where_nothing_is_said_no_batch_is_made(stage_of):
