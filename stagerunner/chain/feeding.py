@@ -65,7 +65,7 @@ class Feeding:
         )
 
     def _has_room(self) -> bool:
-        return self._window.room(self.sizing.records) and not self._full()
+        return self._window.room(self.sizing.records, self.sizing.lasting) and not self._full()
 
     def feed(self) -> bool:
         """Admit what fits; at the end of the source, the flushes. Whether it can be gone on with at once."""

@@ -64,6 +64,7 @@ class Loop:
             plan.run.window,
             stateful=any(form.state for form in forms) and not self._unsaved,
             least_frames=max(16, 8 * widest),
+            most_frames=24 * widest if widest > 1 else 0,
             least_records=max(128, *(4 * stage.places for stage in plan.stages), 0),
         )
         self._places = Places()

@@ -28,14 +28,33 @@ FLUSHES = 2**48
 """Number of the first stage's flush, as a split: the same in every reading of the source, and behind all of it."""
 
 
-class Window:
-    """All decisions about what is in flight. `limit` is in bytes; `stateful`: some stage remembers."""
+SLOW = 5e6
+"""Nanoseconds from which on a frame is a slow one: what a few records take beyond the others then idles a neighbour."""
 
-    def __init__(self, limit: int, *, stateful: bool = False, least_frames: int = 16, least_records: int = 128) -> None:
+IN_HAND = 2e9
+"""Nanoseconds of work that slow frames may have in the window, all together: a run that is to stop does it still."""
+
+
+class Window:
+    """All decisions about what is in flight. `limit` is in bytes; `stateful`: some stage remembers.
+
+    most_frames: as many of slow ones, where several workers wait for each other's turn.
+    """
+
+    def __init__(
+        self,
+        limit: int,
+        *,
+        stateful: bool = False,
+        least_frames: int = 16,
+        least_records: int = 128,
+        most_frames: int = 0,
+    ) -> None:
         self.limit = limit
         self.stateful = stateful
         self.least_frames = least_frames
         self.least_records = least_records
+        self.most_frames = most_frames
         self.epoch = 1
         self.position: Any = None
         """Where the source goes on after everything that is wholly taken."""
@@ -74,13 +93,18 @@ class Window:
         """Everything accepted belongs to splits that are wholly taken: `position` stands for all of it."""
         return not self.kept or self.kept[0].accepted == 0
 
-    def room(self, records_per_frame: int = 1) -> bool:
-        """Whether another split may be admitted. One always may when nothing is on its way."""
+    def room(self, records_per_frame: int = 1, lasting: float = 0.0) -> bool:
+        """Whether another split may be admitted. One always may when nothing is on its way.
+
+        lasting: nanoseconds a worker should have to do with it.
+        """
         if self.stopped:
             return False
         if not self.on_way:
             return True
         frames = max(self.least_frames, -(-self.least_records // max(1, records_per_frame)))
+        if lasting > SLOW:
+            frames = max(frames, min(self.most_frames, int(IN_HAND / lasting)))
         return len(self.on_way) < frames and self._bytes + self._unforgotten < self.limit
 
     def wants_barrier(self) -> bool:

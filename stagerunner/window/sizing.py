@@ -1,4 +1,4 @@
-"""How large the next frame should be: small first, then about 20 ms in the slowest worker, never beyond the caches.
+"""How large the next frame should be: small first, then about 30 ms in the slowest worker, never beyond the caches.
 
 Figures from measurements on the real chain (docs/decisions.md): a chain of three is quickest with 1,500 to 2,400 of the
 smallest records a frame, that is with 56 KiB of them or more, with 500 to 2,400 of 95 bytes, and with 256 KiB of those
@@ -11,8 +11,12 @@ from __future__ import annotations
 FIRST = 16
 """Records in the first frame: the first result comes soon."""
 
-LONGEST = 20e6
+LONGEST = 30e6
 """Nanoseconds a frame should last in the slowest worker."""
+
+FADING = 7 / 8
+"""What a frame's time still counts when the next has come: now and then a record takes a hundred times as long, and a
+frame that happened to have one says little of the next."""
 
 WIDEST = 57344
 """Bytes a frame of the smallest records should have between workers. Pickle makes one piece of less than 64 KiB, and
@@ -38,6 +42,8 @@ class Sizing:
         self._fixed = fixed
         self._records = float(fixed or FIRST)
         self._bytes_per_record = 0.0
+        self._lately = (0.0, 0.0)
+        """(records, nanoseconds in the slowest worker) of the frames seen, those before ever less."""
         self._most = MOST
         self._weighed = fixed is not None
 
@@ -45,6 +51,12 @@ class Sizing:
     def records(self) -> int:
         """Records the next frame should hold: one, until it is known what one weighs."""
         return max(1, int(self._records)) if self._weighed else 1
+
+    @property
+    def lasting(self) -> float:
+        """Nanoseconds the slowest worker should have to do with the next frame."""
+        seen, spent = self._lately
+        return self._records * spent / seen if seen else 0.0
 
     def weighed(self, records: int, size: int) -> None:
         """A frame is to be sent. Where its records are given (their number, else 0), no frame outgrows a file range."""
@@ -75,7 +87,9 @@ class Sizing:
         self._bytes_per_record = size / records
         if self._fixed is not None:
             return
-        by_time = LONGEST * records / max(1, slowest)
+        seen, spent = self._lately
+        seen, spent = self._lately = seen * FADING + records, spent * FADING + max(1, slowest)
+        by_time = LONGEST * seen / spent
         by_bytes = records * _width(widest / max(records, most)) / widest if widest else float(MOST)
         self._records = max(1.0, min(by_time, by_bytes, self._most, self._records * GROWTH))
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from stagerunner.records import TO_THE_END, WHOLE
-from stagerunner.window.core import FLUSHES, Window
+from stagerunner.window.core import FLUSHES, IN_HAND, SLOW, Window
 from stagerunner.window.kinds import BARRIER, DATA, FLUSH
 from stagerunner.window.splits import ProtocolFault, Sent, Taken, Verdict
 from stagerunner.window.suspects import Inspection
@@ -59,6 +59,22 @@ def test_there_is_room_for_so_many_frames_or_so_many_records() -> None:
     admitted(window, 2)
     assert not window.room(records_per_frame=4)
     assert window.room(records_per_frame=2)
+
+
+@pytest.mark.parametrize(
+    ("lasting", "expected"),
+    [
+        pytest.param(SLOW / 2, 4, id="quick frames: as ever"),
+        pytest.param(2 * SLOW, 12, id="slow ones: as many as there may be"),
+        pytest.param(IN_HAND / 10, 10, id="very slow ones: no more work than that"),
+        pytest.param(IN_HAND, 4, id="never fewer than of quick ones"),
+    ],
+)
+def test_there_is_room_for_more_slow_frames(lasting: float, expected: int) -> None:
+    window = Window(10**9, least_frames=4, least_records=4, most_frames=12)
+    while window.room(8, lasting):
+        admitted(window, 1)
+    assert len(window.on_way) == expected
 
 
 def test_one_split_is_always_admitted_when_nothing_is_on_its_way() -> None:

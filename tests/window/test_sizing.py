@@ -63,7 +63,7 @@ def test_a_frame_holds_at_least_one_record_and_never_too_many() -> None:
     sizing = Sizing()
     sizing.learn(1, 10, slowest=int(1000 * LONGEST), widest=0)
     assert sizing.records == 1
-    for _ in range(20):
+    for _ in range(80):
         sizing.learn(sizing.records, sizing.records, slowest=1, widest=1)
     assert sizing.records == MOST
 
@@ -86,3 +86,33 @@ def test_what_was_too_much_for_some_memory_stays_too_much() -> None:
     sizing.cap(4)
     sizing.learn(4, 40, slowest=1, widest=1)
     assert sizing.records == 4
+
+
+def test_a_frame_that_took_long_by_chance_says_little_of_the_next() -> None:
+    sizing = Sizing()
+    for _ in range(20):
+        sizing.learn(sizing.records, 1000, slowest=2_000_000 * sizing.records, widest=1)
+    usual = sizing.records
+    assert usual == LONGEST // 2_000_000
+
+    sizing.learn(usual, 1000, slowest=2_000_000 * usual + 50_000_000, widest=1)
+
+    assert usual // 2 < sizing.records < usual
+
+
+def test_records_that_become_slow_have_small_frames_soon() -> None:
+    sizing = Sizing()
+    for _ in range(20):
+        sizing.learn(sizing.records, 1000, slowest=sizing.records, widest=1)
+
+    sizing.learn(sizing.records, 1000, slowest=1_000_000_000 * sizing.records, widest=1)
+
+    assert sizing.records == 1
+
+
+def test_a_slow_first_record_is_soon_forgotten() -> None:
+    sizing = Sizing()
+    sizing.learn(1, 1000, slowest=1_000_000_000, widest=1)
+    for _ in range(40):
+        sizing.learn(sizing.records, 1000, slowest=1000 * sizing.records, widest=1)
+    assert sizing.records > 1000
