@@ -242,12 +242,14 @@ def test_the_second_run_into_one_output_leaves_the_first_alone(tmp_path):
     expected = case.expected()
     with Run(case) as first:
         _under_way(first)
+        first.process.send_signal(signal.SIGSTOP)  # it would be done before the other has begun, on a busy machine
         second = subprocess.run(
             [sys.executable, "-m", "stagerunner", "run", str(case.config)],
             env=environment(case),
             capture_output=True,
             timeout=60,
         )
+        first.process.send_signal(signal.SIGCONT)
         assert second.returncode == 73, second.stderr
         done(case, first, expected)
 
