@@ -36,10 +36,8 @@ IN_HAND = 2e9
 
 
 class Window:
-    """All decisions about what is in flight. `limit` is in bytes; `stateful`: some stage remembers.
-
-    most_frames: as many of slow ones, where several workers wait for each other's turn.
-    """
+    """All decisions about what is in flight. `limit` is in bytes; `stateful`: some stage remembers; `most_frames`: as
+    many of slow ones, where several workers wait for each other's turn."""
 
     def __init__(
         self,
@@ -94,10 +92,7 @@ class Window:
         return not self.kept or self.kept[0].accepted == 0
 
     def room(self, records_per_frame: int = 1, lasting: float = 0.0) -> bool:
-        """Whether another split may be admitted. One always may when nothing is on its way.
-
-        lasting: nanoseconds a worker should have to do with it.
-        """
+        """Whether another split may be admitted. One always may when nothing is on its way. lasting: ns of its work."""
         if self.stopped:
             return False
         if not self.on_way:
