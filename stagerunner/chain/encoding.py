@@ -47,6 +47,11 @@ class Encoder:
         """Whether a buffer of some place was said to be held here: a frame may bring the news that none is."""
         return self._holding.told
 
+    def weigh(self, records: int, size: int) -> None:
+        """So many records became so many bytes."""
+        if records and size > NOTICEABLE:
+            self.ratio = size / records
+
     def frames(self, passage: Passage, pieces: Iterable[Batch], more: bool) -> Iterator[Parts]:
         """Encode the pieces; the newest is held back, since only the last of a frame carries the counts."""
         held: Batch | None = None
@@ -87,8 +92,7 @@ class Encoder:
         cargo.keep()
         passage.harvest(self._place, self._ends, piece)
         passage.heavy = max(passage.heavy, cargo.heavy)
-        if taken and cargo.size > NOTICEABLE:
-            self.ratio = cargo.size / taken
+        self.weigh(taken, cargo.size)
         return body
 
     def _said(self, passage: Passage, piece: Batch) -> Notes:

@@ -15,7 +15,7 @@ from time import monotonic_ns as now
 from typing import Any
 
 from stagerunner.chain.cargo import NoBerth
-from stagerunner.chain.encoding import NOTICEABLE, PIECE, Parts
+from stagerunner.chain.encoding import PIECE, Parts
 from stagerunner.chain.frames import SIZE, Frame, Header, pack_fields
 from stagerunner.chain.links import write_records
 from stagerunner.chain.meters import BLOCKED, DECODING, ENCODING, STOP, WAITING
@@ -113,8 +113,7 @@ class Express:
         """
         cargo, slot, (header, payload), records = self._cargo, self._slot, frame, len(batch.records)
         size, heavy = cargo.size, cargo.heavy
-        if records and size > NOTICEABLE:
-            self._encoder.ratio = size / records
+        self._encoder.weigh(records, size)
         own = LINE.pack(self._evaluator.work.index, records, 0, records, 0, 0, 0)
         for c in batch.counts:
             own = line(c) + own  # the source's, in the first worker
@@ -166,8 +165,7 @@ class Express:
     def _noted(self, frame: Frame, piece: Batch, body: bytes, began: int, work: int) -> Parts:
         """The frame for an encoded piece, with all that there is to say."""
         cargo, records = self._cargo, len(piece.records)
-        if records and cargo.size > NOTICEABLE:
-            self._encoder.ratio = cargo.size / records
+        self._encoder.weigh(records, cargo.size)
         notes = unpack_payload(frame.payload)[0]
         notes.origins, notes.laden = piece.origins, cargo.laden
         notes.book(piece.counts)

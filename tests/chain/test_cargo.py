@@ -165,6 +165,19 @@ def test_a_value_that_can_be_changed_is_copied_even_if_it_is_the_same(lane):
 
 
 @needs_lane
+def test_a_sink_does_not_keep_what_came(lane):
+    first, last = Cargo(lane, 1), Cargo(lane, 2)
+    first.berth = Space(4, 10 * LARGE)
+    records = carried(first, last, [b"a" * LARGE])
+    held = sys.getrefcount(records[0])
+
+    last.body(b"written")
+    left = sys.getrefcount(records[0])  # not in the assertion, which would hold it too
+
+    assert left == held - 1
+
+
+@needs_lane
 def test_what_came_in_another_place_is_copied(lane):
     first, second = Cargo(lane, 1), Cargo(lane, 2)
     first.berth, second.berth = Space(4, 10 * LARGE), Space(5, 10 * LARGE)

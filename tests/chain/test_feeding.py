@@ -7,7 +7,7 @@ from stagerunner.chain.notes import Notes
 from stagerunner.chain.supply import GivenRecords
 from stagerunner.config.model import Run
 from stagerunner.plan import Plan
-from stagerunner.window.core import Window
+from stagerunner.window.core import SLOW, Window
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def sent() -> list:
 
 @pytest.fixture
 def feeding(sent):
-    def make(records, limit: int | None = None, frame: int = 2, full: bool = False) -> Feeding:
+    def make(records, limit: int | None = None, frame: int | None = 2, full: bool = False) -> Feeding:
         plan = Plan("test", (), run=Run(frame=frame), limit=limit)
         window = Window(2**20, least_frames=3, least_records=1)
         return Feeding(plan, GivenRecords(records), window, sent.append, lambda: full)
@@ -29,6 +29,16 @@ def test_splits_go_out_while_the_window_has_room(feeding, sent):
     feeding(range(100)).feed()
 
     assert [frame.sequence for frame in sent] == [0, 1, 2]
+
+
+def test_more_slow_frames_go_out_where_there_may_be_more(feeding, sent):
+    slow = feeding(range(100), frame=None)
+    slow._window.most_frames = 7
+    slow.sizing.learn(1, 10, slowest=int(2 * SLOW), widest=1)
+
+    slow.feed()
+
+    assert [frame.sequence for frame in sent] == [0, 1, 2, 3, 4, 5, 6]
 
 
 def test_at_the_end_of_the_source_it_is_done(feeding, sent):

@@ -51,6 +51,12 @@ def test_every_worker_is_told_once_an_epoch(project):
     ]
 
 
+@pytest.mark.parametrize(("workers", "expected"), [(1, 0), (2, 48), (3, 72)])
+def test_more_slow_frames_may_be_in_hand_where_workers_wait_for_each_other(project, workers, expected):
+    with project.results({"use": "same", "workers": workers}, "double", records=[], engine="inline") as results:
+        assert results._session.loop.window.most_frames == expected
+
+
 @pytest.mark.parametrize("limit", [0, 1, 15, 16, 17, 1000, 5000])
 @pytest.mark.parametrize("source", [{"use": "range", "with": {"stop": 3000}}, "in.txt"])
 def test_a_limit_is_kept_exactly(project, source, limit):

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
 import pickle
+import weakref
 
 import pytest
 
 from stagerunner.chain.pickling import LARGE, Pickling
+
+
+class Known:
+    pass
 
 
 class Rooted:
@@ -28,6 +33,27 @@ def test_what_can_not_be_pickled_leaves_no_trace():
         pickled(["a" * 100_000, Rooted()])
 
     assert pickle.loads(pickled([1, 2])) == [1, 2]
+
+
+def test_what_was_pickled_is_not_held():
+    pickled, values = Pickling(), [Known()]
+    alive = weakref.ref(values[0])
+
+    pickled(values)
+    values.clear()
+
+    assert alive() is None
+
+
+def test_nor_is_what_could_not_be_pickled():
+    pickled, values = Pickling(), [Known(), Rooted()]
+    alive = weakref.ref(values[0])
+
+    with pytest.raises(TypeError):
+        pickled(values)
+    values.clear()
+
+    assert alive() is None
 
 
 def test_large_values_are_put_together_from_their_parts():

@@ -28,13 +28,11 @@ RARE = ("hashlib", "_hashlib", "ctypes", "difflib", "rich", "asyncio", "dataclas
 """What a run of small records does without, and what takes long to load."""
 
 
-def run_and_list(names: tuple[str, ...]) -> str:
-    """A program that runs its arguments and prints which of these modules were loaded."""
-    return f"""
+PROGRAM = """
 import sys
 from stagerunner.__main__ import main
 code = main(sys.argv[1:])
-print([name for name in {names} if name in sys.modules])
+print([name for name in {} if name in sys.modules])
 sys.exit(code)
 """
 
@@ -45,26 +43,19 @@ def test_the_front_page_loads_nothing_heavy(flag):
     assert (shown.returncode, shown.stderr) == (0, "[]\n")
 
 
-def test_check_loads_nothing_of_what_runs_a_chain(tmp_path):
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        pytest.param(["check"], RUNS, id="a check: what runs a chain"),
+        pytest.param(["run", "--quiet"], RARE, id="a run: what few runs need"),
+    ],
+)
+def test_a_command_loads_nothing_that_it_does_without(tmp_path, arguments, names):
     config = tmp_path / "chain.yaml"
     config.write_text("version: 1\nsource: in.txt\nstages: [text.strip]\nsink: out.txt\n")
     (tmp_path / "in.txt").write_text("hello\n")
     ended = subprocess.run(
-        [sys.executable, "-c", run_and_list(RUNS), "check", str(config)],
-        text=True,
-        capture_output=True,
-        cwd=tmp_path,
-        timeout=60,
-    )
-    assert (ended.returncode, ended.stdout) == (0, "[]\n")
-
-
-def test_a_run_loads_nothing_that_it_rarely_needs(tmp_path):
-    config = tmp_path / "chain.yaml"
-    config.write_text("version: 1\nsource: in.txt\nstages: [text.strip]\nsink: out.txt\n")
-    (tmp_path / "in.txt").write_text("hello\n")
-    ended = subprocess.run(
-        [sys.executable, "-c", run_and_list(RARE), "run", str(config), "--quiet"],
+        [sys.executable, "-c", PROGRAM.format(names), *arguments, str(config)],
         text=True,
         capture_output=True,
         cwd=tmp_path,

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import random
-import threading
+from typing import ClassVar
 
 import pytest
 
@@ -126,27 +126,25 @@ def test_whatever_happens_at_random_is_the_same_either_way(stage_of, seed):
 
 
 def test_a_passage_is_made_once_whoever_asks_for_it(work_of, monkeypatch):
-    begun, go_on = threading.Event(), threading.Event()
-
-    class Slow(Passage):
-        def __init__(self, *given, **named):
-            begun.set()
-            assert go_on.wait(30)
-            super().__init__(*given, **named)
-
-    monkeypatch.setattr(undisturbed, "Passage", Slow)
     batch = given([1, 2])
     listener = undisturbed.Undisturbed(work_of(same), batch, [], Cursor(batch.records))
-    made = []
-    threads = [threading.Thread(target=lambda: made.append(listener.disturbed())) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    assert begun.wait(30)
-    go_on.set()
-    for thread in threads:
-        thread.join(30)
 
-    assert (len(made), made[0] is made[1]) == (2, True)
+    class Overtaken:
+        """The lock of somebody before whom another thread has got it."""
+
+        others: ClassVar[list[Passage]] = []
+
+        def __enter__(self):
+            monkeypatch.undo()
+            self.others.append(listener.disturbed())
+
+        def __exit__(self, *error):
+            pass
+
+    monkeypatch.setattr(undisturbed, "_making", Overtaken())
+    passage = listener.disturbed()
+
+    assert [other is passage for other in Overtaken.others] == [True]
 
 
 def test_what_is_raised_between_two_calls_is_no_failure_of_a_record(stage_of):
