@@ -241,6 +241,9 @@ class Crew:
     def busy(self) -> bool:
         return self._returns.turn_is_here()
 
+    def begun(self) -> list[int]:
+        return self._watch.begun(self._hires)
+
     def deadline(self) -> float | None:
         if self._broken is None:
             return None

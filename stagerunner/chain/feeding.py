@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any
 
@@ -13,6 +13,7 @@ from stagerunner.parts.source import Want
 from stagerunner.plan import Plan
 from stagerunner.records import Origin
 from stagerunner.window.core import Window
+from stagerunner.window.dealing import WORTH
 from stagerunner.window.limiting import Limit
 from stagerunner.window.sizing import Sizing
 from stagerunner.window.splits import Kept, Sent
@@ -24,17 +25,27 @@ SPELL = 0.01
 class Feeding:
     """Asks the supply, admits to the window, and learns how large the next split should be.
 
-    send: sends a frame. full: whether results wait that nobody has taken yet.
+    send: sends a frame. full: whether results wait that nobody has taken yet. begun: the latest sequence each worker
+    of the widest group has begun.
     """
 
     def __init__(
-        self, plan: Plan, supply: Supply, window: Window, send: Callable[[Sent], None], full: Callable[[], bool]
+        self,
+        plan: Plan,
+        supply: Supply,
+        window: Window,
+        send: Callable[[Sent], None],
+        full: Callable[[], bool],
+        begun: Callable[[], Sequence[int]],
     ) -> None:
         self._plan = plan
         self._supply = supply
         self._window = window
         self._send = send
         self._full = full
+        self._begun = begun
+        awaited = any(stage.work.form.awaited for stage in plan.stages)  # for a blank, all that is under way must land
+        self.deals = window.workers > 1 and not awaited
         self._limit = Limit(plan.limit)
         self._want = Want()
         self._pending: Offer | None = None
@@ -42,6 +53,7 @@ class Feeding:
         self._flushed = -1
         self.stopped: int | None = None
         """The stage that needs no more, once one doesn't."""
+        self.worth = WORTH
         self.sizing = Sizing(plan.run.frame)
         self.done = False
         """Every split and every flush is on its way."""
@@ -65,7 +77,11 @@ class Feeding:
         )
 
     def _has_room(self) -> bool:
-        return self._window.room(self.sizing.records, self.sizing.lasting) and not self._full()
+        return self._window.room(self.sizing.records, self._dealt()) and not self._full()
+
+    def _dealt(self) -> Sequence[int] | None:
+        """What each worker has begun, where frames last long enough for blanks."""
+        return self._begun() if self.deals and self.sizing.lasting >= self.worth else None
 
     def feed(self) -> bool:
         """Admit what fits; at the end of the source, the flushes. Whether it can be gone on with at once."""
@@ -87,6 +103,9 @@ class Feeding:
         self._limit.sent(offer.most)
         if offer.base is not None and offer.most is not None:
             last = min(last, offer.most)  # a counted offer: how many there are is known, not only at most
+        if (begun := self._dealt()) is not None:
+            for blank in self._window.pass_over(begun):
+                self._send(blank)
         for sent in self._window.admit(offer.payload, offer.size, offer.position, last):
             assert sent.split is not None
             self._offers[sent.split.number] = offer

@@ -29,7 +29,7 @@ from stagerunner.journal import freeze, frozen, thawed
 from stagerunner.plan import Plan
 from stagerunner.seams import point
 from stagerunner.window.core import Window
-from stagerunner.window.kinds import BARRIER
+from stagerunner.window.kinds import BARRIER, BLANK
 from stagerunner.window.splits import ProtocolFault
 from stagerunner.window.suspects import Inspection, Suspects
 
@@ -59,19 +59,19 @@ class Loop:
         forms = [stage.work.form for stage in plan.stages]
         self._unsaved = any(form.state and not form.snapshots for form in forms)
         """Some stage remembers and can't tell what: only reading anew brings its state back."""
-        widest = max((stage.settings.workers for stage in plan.stages), default=1)
+        widest = max(group.width for group in transport.groups)
         self.window = Window(
             plan.run.window,
             stateful=any(form.state for form in forms) and not self._unsaved,
             least_frames=max(16, 8 * widest),
-            most_frames=24 * widest if widest > 1 else 0,
+            workers=widest,
             least_records=max(128, *(4 * stage.places for stage in plan.stages), 0),
         )
         self._places = Places()
         if isinstance(supply, GivenRecords):
             supply.pack = self._places.load
         self._sending = Sending(self.window, transport, self._places)
-        self.feeding = Feeding(plan, supply, self.window, self._sending.send, self._is_full)
+        self.feeding = Feeding(plan, supply, self.window, self._sending.send, self._is_full, transport.begun)
         self.regrouping = Regrouping(plan, transport, delivery.books)
         self._suspects = Suspects()
         self._receiving = Receiving(
@@ -186,9 +186,10 @@ class Loop:
 
     def _arrived(self, frame: Frame) -> None:
         notes, body = unpack_payload(frame.payload)
-        if frame.header.kind == BARRIER:
+        if frame.header.kind in (BARRIER, BLANK):
             self.window.passed(frame.header.sequence)
-            self._cut(body)
+            if frame.header.kind == BARRIER:
+                self._cut(body)
             return
         self._receiving.receive(frame.header, notes, body)
         if self._delivery.fatal is not None or self._delivery.too_many is not None:

@@ -9,7 +9,7 @@ from stagerunner.chain.notes import Notes, pack_notes
 from stagerunner.chain.places import Places
 from stagerunner.chain.transport import Transport
 from stagerunner.window.core import Window
-from stagerunner.window.kinds import DATA
+from stagerunner.window.kinds import BARRIER, DATA
 from stagerunner.window.splits import Sent
 
 NO_SNAPSHOTS = pickle.dumps({}, 5)
@@ -31,7 +31,7 @@ class Sending:
         flags = MARKED if sent.marked else 0
         header = Header(sent.kind, flags, self._window.epoch, sent.sequence, number, sent.first, sent.last)
         if kept is None:
-            self._transport.send(header, EMPTY_NOTES, NO_SNAPSHOTS)
+            self._transport.send(header, EMPTY_NOTES, NO_SNAPSHOTS if sent.kind == BARRIER else b"")
             return
         if not kept.convicted and not self._places.wanted(kept.payload):
             self._transport.send(header, EMPTY_NOTES, kept.payload)  # the usual frame: there is nothing to say

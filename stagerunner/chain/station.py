@@ -91,7 +91,7 @@ class Station:
             return self.worked(self.passage, batch, more=frame.header.more)
         if kind == FLUSH:
             return self._flush(frame)
-        return (self._barrier(frame),) if kind == BARRIER else ()
+        return (self._barrier(frame) if kind == BARRIER else (frame.header, bytes(frame.payload), b""),)
 
     def opened(self, frame: Frame) -> Batch:
         """The batch of a DATA frame or piece, its passage begun or gone on with."""

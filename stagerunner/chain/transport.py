@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -89,6 +89,9 @@ class Transport(Protocol):
     @property
     def busy(self) -> bool:
         """There is work to do at once: don't wait for descriptors."""
+
+    def begun(self) -> Sequence[int]:
+        """The latest sequence that each worker of the widest group has begun in this epoch."""
 
     def deadline(self) -> float | None:
         """Seconds until something has to be looked at, or None."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from time import monotonic, monotonic_ns
@@ -12,7 +13,7 @@ from msgspec.structs import replace
 
 from stagerunner.chain.hire import Hire
 from stagerunner.chain.memory import oom_kills
-from stagerunner.chain.meters import BLOCK, CODEC, OUT, TAKEN, WAIT, WORK, Page
+from stagerunner.chain.meters import BLOCK, CODEC, OUT, SEQUENCE, TAKEN, WAIT, WORK, Page
 from stagerunner.chain.transport import Clock, Trouble
 from stagerunner.chain.verdicts import heavy, overdue
 
@@ -74,6 +75,16 @@ class Watch:
         if trouble.how != "SIGKILL" or oom_kills() <= self._oom_kills:
             return trouble
         return replace(trouble, how="SIGKILL, by the kernel: out of memory")
+
+    def begun(self, hires: Mapping[int, Hire]) -> list[int]:
+        """How far each worker of the widest group is; where several are as wide, the last of those with its frames."""
+        widest = max(hire.width for hire in hires.values())
+        latest = [sys.maxsize] * widest
+        for hire in hires.values():
+            if hire.width == widest:
+                sequence = self._page.slot(hire.slots[0]).words[SEQUENCE]
+                latest[hire.number] = min(latest[hire.number], sequence)
+        return latest
 
     def clocks(self, hires: Mapping[int, Hire]) -> list[Clock]:
         """The clocks of each worker and stage."""

@@ -72,6 +72,9 @@ class InlineTransport:
         pids = tuple((index, 0, os.getpid()) for index in range(len(self._stations)))
         self.ready = Ready(pids, tuple(errors))
 
+    def begun(self) -> list[int]:
+        return [0]
+
     def regroup(self, groups: tuple[Group, ...]) -> None:
         raise NotImplementedError("each stage has a station of its own, and every frame is encoded in between")
 

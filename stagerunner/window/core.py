@@ -16,28 +16,19 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stagerunner.records import TO_THE_END, WHOLE, Conviction
-from stagerunner.window.kinds import BARRIER, DATA, FLUSH
-from stagerunner.window.splits import Kept, ProtocolFault, Sent, Taken, Verdict
+from stagerunner.window.dealing import DEEP, Dealing
+from stagerunner.window.kinds import BARRIER, BLANK, DATA, FLUSH
+from stagerunner.window.splits import FLUSHES, Kept, ProtocolFault, Sent, Taken, Verdict
 from stagerunner.window.suspects import Inspection
-
-FLUSHES = 2**48
-"""Number of the first stage's flush, as a split: the same in every reading of the source, and behind all of it."""
-
-
-SLOW = 5e6
-"""Nanoseconds from which on a frame is a slow one: what a few records take beyond the others then idles a neighbour."""
-
-IN_HAND = 2e9
-"""Nanoseconds of work that slow frames may have in the window, all together: a run that is to stop does it still."""
 
 
 class Window:
-    """All decisions about what is in flight. `limit` is in bytes; `stateful`: some stage remembers; `most_frames`: as
-    many of slow ones, where several workers wait for each other's turn."""
+    """All decisions about what is in flight. `limit` is in bytes; `stateful`: some stage remembers; `workers`: how many
+    the widest group has."""
 
     def __init__(
         self,
@@ -46,13 +37,14 @@ class Window:
         stateful: bool = False,
         least_frames: int = 16,
         least_records: int = 128,
-        most_frames: int = 0,
+        workers: int = 1,
     ) -> None:
         self.limit = limit
         self.stateful = stateful
         self.least_frames = least_frames
         self.least_records = least_records
-        self.most_frames = most_frames
+        self.workers = workers
+        self.most_frames = DEEP * workers
         self.epoch = 1
         self.position: Any = None
         """Where the source goes on after everything that is wholly taken."""
@@ -60,10 +52,10 @@ class Window:
         self.on_way: deque[Sent] = deque()
         self.stopped = False
         """A stage needs no more: no split of the source is admitted any longer."""
+        self.dealing = Dealing(workers)
         self._sequence = 0
         self._numbers = self._flushed = 0
-        self._bytes = 0
-        self._unforgotten = 0
+        self._bytes = self._unforgotten = self._blanks = 0
         self._redo = (-1, 0, 0)
         """Taken before the source was read anew: splits below a number, and of that one (counted, accepted) records."""
         self._inspections: Mapping[int, Inspection] = {}
@@ -91,16 +83,14 @@ class Window:
         """Everything accepted belongs to splits that are wholly taken: `position` stands for all of it."""
         return not self.kept or self.kept[0].accepted == 0
 
-    def room(self, records_per_frame: int = 1, lasting: float = 0.0) -> bool:
-        """Whether another split may be admitted. One always may when nothing is on its way. lasting: ns of its work."""
-        if self.stopped:
-            return False
-        if not self.on_way:
-            return True
+    def room(self, records_per_frame: int = 1, begun: Sequence[int] | None = None) -> bool:
+        """Whether another split may be admitted; one always may when nothing is on its way. begun: see `pass_over`."""
+        if self.stopped or not self.on_way:
+            return not self.stopped
         frames = max(self.least_frames, -(-self.least_records // max(1, records_per_frame)))
-        if lasting > SLOW:
-            frames = max(frames, min(self.most_frames, int(IN_HAND / lasting)))
-        return len(self.on_way) < frames and self._bytes + self._unforgotten < self.limit
+        on_way = len(self.on_way) - self._blanks
+        more = begun is not None and on_way < self.most_frames and self.dealing.idle_soon(begun)
+        return (more or on_way < frames) and self.bytes_kept < self.limit
 
     def wants_barrier(self) -> bool:
         """Whether half the window is kept only for want of a barrier, and none is on its way."""
@@ -114,6 +104,12 @@ class Window:
     def barrier_on_way(self) -> bool:
         return any(sent.kind == BARRIER for sent in self.on_way)
 
+    def pass_over(self, begun: Sequence[int]) -> list[Sent]:
+        """The blanks to send before what is admitted next. begun: the latest sequence each worker has begun."""
+        blanks = self.dealing.blanks(self._sequence, begun)
+        self._blanks += blanks
+        return [self._send(BLANK, None) for _ in range(blanks)]
+
     def admit(self, payload: Any, size: int, position: Any = None, last: int = TO_THE_END) -> list[Sent]:
         """Take in a split of the source and say what to send. `last`: no more source records than that."""
         number, self._numbers = self._numbers, self._numbers + 1
@@ -123,7 +119,8 @@ class Window:
     def flush(self, stage: int, payload: bytes) -> list[Sent]:
         """What makes `stage` give what it has left; a split of its own."""
         self._flushed = FLUSHES + stage + 1
-        return self._keep(Kept(FLUSHES + stage, payload, len(payload), self._newest_position(), flush=stage))
+        position = self.kept[-1].position if self.kept else self.position
+        return self._keep(Kept(FLUSHES + stage, payload, len(payload), position, flush=stage))
 
     def barrier(self) -> Sent:
         """The frame that collects snapshots."""
@@ -144,9 +141,6 @@ class Window:
         self._resend(kept, self._inspections.get(kept.number))
         return list(itertools.islice(self.on_way, before, None))
 
-    def _newest_position(self) -> Any:
-        return self.kept[-1].position if self.kept else self.position
-
     def _send(
         self,
         kind: int,
@@ -157,6 +151,8 @@ class Window:
         marked: bool = False,
     ) -> Sent:
         sent = Sent(self._sequence, kind, split, first, last, verdict, marked, reached=first)
+        if kind == DATA:
+            self.dealing.sent(self._sequence)
         self._sequence += 1
         self.on_way.append(sent)
         return sent
@@ -223,12 +219,14 @@ class Window:
         return True
 
     def passed(self, sequence: int) -> None:
-        """A barrier came back: everything sent before it is taken, and its snapshots stand for it."""
+        """A blank came back, or a barrier: everything sent before it is taken, and its snapshots stand for it."""
         sent = self._expected(sequence)
-        if sent.kind != BARRIER:
-            raise ProtocolFault(f"frame {sequence} is no barrier")
+        if sent.kind not in (BARRIER, BLANK):
+            raise ProtocolFault(f"frame {sequence} is neither barrier nor blank")
         self.on_way.popleft()
-        self._forget()
+        self._blanks -= sent.kind == BLANK
+        if sent.kind == BARRIER:
+            self._forget()
 
     def _expected(self, sequence: int) -> Sent:
         if not self.on_way or self.on_way[0].sequence != sequence:
@@ -252,12 +250,16 @@ class Window:
 
     def restart(self, inspections: Mapping[int, Inspection] | None = None) -> list[Sent]:
         """Begin the next epoch: the frames to send again, in order. Splits under inspection are cut and marked."""
-        self.epoch += 1
-        self._sequence = 0
-        self.on_way.clear()
+        self._begin_epoch()
         for kept in self.kept:
             self._resend(kept, (inspections or {}).get(kept.number))
         return list(self.on_way)
+
+    def _begin_epoch(self) -> None:
+        self.epoch += 1
+        self._sequence = self._blanks = 0
+        self.dealing.begin()
+        self.on_way.clear()
 
     def _resend(self, kept: Kept, inspection: Inspection | None) -> None:
         """The part taken already (for its counts, or for the state it leaves), then what is still to be taken."""
@@ -285,9 +287,7 @@ class Window:
 
         For chains whose state can't be had in any other way. Splits must be admitted as they were the first time.
         """
-        self.epoch += 1
-        self._sequence = 0
-        self.on_way.clear()
+        self._begin_epoch()
         partial = next((kept for kept in self.kept if not kept.done), None)
         done = partial.number if partial is not None else max(self._numbers, self._flushed)
         self._redo = max(self._redo, (done, partial.counted, partial.accepted) if partial else (done, 0, 0))

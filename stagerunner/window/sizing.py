@@ -85,10 +85,10 @@ class Sizing:
             return
         self._weighed = True
         self._bytes_per_record = size / records
-        if self._fixed is not None:
-            return
         seen, spent = self._lately
         seen, spent = self._lately = seen * FADING + records, spent * FADING + max(1, slowest)
+        if self._fixed is not None:
+            return
         by_time = LONGEST * seen / spent
         by_bytes = records * _width(widest / max(records, most)) / widest if widest else float(MOST)
         self._records = max(1.0, min(by_time, by_bytes, self._most, self._records * GROWTH))

@@ -9,6 +9,9 @@ from msgspec import Struct, field
 
 from stagerunner.records import TO_THE_END, Conviction
 
+FLUSHES = 2**48
+"""Number of the first stage's flush, as a split: the same in every reading of the source, and behind all of it."""
+
 
 class Verdict(Enum):
     """What becomes of something that came back."""

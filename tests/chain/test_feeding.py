@@ -7,7 +7,9 @@ from stagerunner.chain.notes import Notes
 from stagerunner.chain.supply import GivenRecords
 from stagerunner.config.model import Run
 from stagerunner.plan import Plan
-from stagerunner.window.core import SLOW, Window
+from stagerunner.window.core import Window
+from stagerunner.window.dealing import WORTH
+from stagerunner.window.kinds import BLANK, DATA
 
 
 @pytest.fixture
@@ -17,10 +19,10 @@ def sent() -> list:
 
 @pytest.fixture
 def feeding(sent):
-    def make(records, limit: int | None = None, frame: int | None = 2, full: bool = False) -> Feeding:
+    def make(records, limit: int | None = None, frame: int | None = 2, full: bool = False, workers: int = 1) -> Feeding:
         plan = Plan("test", (), run=Run(frame=frame), limit=limit)
-        window = Window(2**20, least_frames=3, least_records=1)
-        return Feeding(plan, GivenRecords(records), window, sent.append, lambda: full)
+        window = Window(2**20, least_frames=3, least_records=1, workers=workers)
+        return Feeding(plan, GivenRecords(records), window, sent.append, lambda: full, lambda: [-1, 9])
 
     return make
 
@@ -31,14 +33,22 @@ def test_splits_go_out_while_the_window_has_room(feeding, sent):
     assert [frame.sequence for frame in sent] == [0, 1, 2]
 
 
-def test_more_slow_frames_go_out_where_there_may_be_more(feeding, sent):
-    slow = feeding(range(100), frame=None)
-    slow._window.most_frames = 7
-    slow.sizing.learn(1, 10, slowest=int(2 * SLOW), widest=1)
+@pytest.mark.parametrize(
+    ("lasting", "workers", "expected"),
+    [
+        pytest.param(2 * WORTH, 2, [DATA, DATA, DATA, DATA, BLANK, DATA], id="slow: to who has less"),
+        pytest.param(2 * WORTH, 1, [DATA] * 5, id="one worker: there is nobody else"),
+        pytest.param(WORTH / 2, 2, [DATA] * 5, id="quick: to each in turn"),
+    ],
+)
+def test_slow_frames_go_to_who_has_less_to_do(feeding, sent, lasting, workers, expected):
+    slow = feeding(range(100), workers=workers)
+    slow._window.least_frames = slow._window.most_frames = 5
+    slow.sizing.learn(2, 10, slowest=int(lasting), widest=1)
 
     slow.feed()
 
-    assert [frame.sequence for frame in sent] == [0, 1, 2, 3, 4, 5, 6]
+    assert [frame.kind for frame in sent] == expected
 
 
 def test_at_the_end_of_the_source_it_is_done(feeding, sent):

@@ -51,10 +51,18 @@ def test_every_worker_is_told_once_an_epoch(project):
     ]
 
 
-@pytest.mark.parametrize(("workers", "expected"), [(1, 0), (2, 48), (3, 72)])
-def test_more_slow_frames_may_be_in_hand_where_workers_wait_for_each_other(project, workers, expected):
-    with project.results({"use": "same", "workers": workers}, "double", records=[], engine="inline") as results:
-        assert results._session.loop.window.most_frames == expected
+@pytest.mark.parametrize(
+    ("stage", "expected"),
+    [
+        pytest.param({"use": "same", "workers": 2}, True, id="two workers"),
+        pytest.param("same", False, id="one"),
+        pytest.param({"use": "./later.py:later", "workers": 2}, False, id="two, async"),
+    ],
+)
+def test_frames_are_dealt_by_load_where_several_workers_take_them_one_by_one(project, stage, expected):
+    project.write("later.py", "async def later(record: int) -> int:\n    return record\n")
+    with project.results(stage, "double", records=[]) as results:
+        assert results._session.loop.feeding.deals == expected
 
 
 @pytest.mark.parametrize("limit", [0, 1, 15, 16, 17, 1000, 5000])

@@ -8,7 +8,7 @@ from stagerunner.chain.notes import unpack_payload
 from stagerunner.chain.places import Places
 from stagerunner.chain.sending import Sending
 from stagerunner.window.core import Window
-from stagerunner.window.kinds import BARRIER, DATA, FLUSH
+from stagerunner.window.kinds import BARRIER, BLANK, DATA, FLUSH
 
 
 class Wire:
@@ -68,6 +68,18 @@ def test_a_barrier_begins_with_no_snapshots_and_a_flush_says_its_stage(sending, 
 
     kinds = [(header.kind, pickle.loads(body)) for header, _, body in wire.sent]
     assert kinds == [(BARRIER, {}), (FLUSH, 2)]
+
+
+def test_a_blank_holds_nothing(wire):
+    window = Window(1000, workers=2)
+    sending = Sending(window, wire, Places())
+    for _ in range(4):
+        window.admit(b"payload", 7)
+    for sent in window.pass_over(begun=[-1, 3]):
+        sending.send(sent)
+
+    ((header, _, body),) = wire.sent
+    assert (header.kind, header.sequence, bytes(body)) == (BLANK, 4, b"")
 
 
 def test_end_counts_what_was_sent(sending, window, wire):

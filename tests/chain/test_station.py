@@ -14,7 +14,7 @@ from stagerunner.chain.notes import Notes, pack_notes, unpack_payload
 from stagerunner.chain.station import PIECE, Station
 from stagerunner.evaluate.ends import End
 from stagerunner.records import SOURCE, TO_THE_END, total
-from stagerunner.window.kinds import BARRIER, DATA, FLUSH
+from stagerunner.window.kinds import BARRIER, BLANK, DATA, FLUSH
 
 
 def same(record):
@@ -257,6 +257,17 @@ def test_a_barrier_collects_snapshots(at):
     (part,) = station.feed({0: "earlier"}, kind=BARRIER)
 
     assert (part[0].kind, pickle.loads(part[2])) == (BARRIER, {0: "earlier", 2: 6})
+
+
+def test_a_blank_goes_on_untouched(at):
+    station = at(work(Sum, 2), work(same, 3))
+    station.feed([1, 2, 3])
+    before = station.page.slot(0).words.tolist()
+
+    ((header, _, body),) = station.feed("whatever", kind=BLANK)
+
+    assert (header.kind, pickle.loads(body)) == (BLANK, "whatever")
+    assert station.page.slot(0).words.tolist() == before
 
 
 def test_a_snapshot_is_given_back_at_setup(at):

@@ -22,7 +22,7 @@ from stagerunner.chain.notes import Notes, pack_notes, unpack_payload
 from stagerunner.chain.returns import Returns
 from stagerunner.chain.transport import Clock, Ready, Trouble
 from stagerunner.plan import fusible
-from stagerunner.window.kinds import BARRIER, END
+from stagerunner.window.kinds import BARRIER, BLANK, END
 
 QUIET = pack_notes(Notes())
 PATIENCE = 10
@@ -111,11 +111,13 @@ class Crew:
         return pipes
 
     def send(self, header: Header, notes: bytes, body: bytes) -> None:
-        parcel = Parcel(header, pickle.loads(body), 8 + len(body))
+        parcel = Parcel(header, pickle.loads(body) if body else None, 8 + len(body))
         if notes != QUIET:
             parcel.convicted = unpack_payload(notes)[0].convicted
         if header.kind == BARRIER:
             parcel.size = 4
+        if header.kind == BLANK:
+            parcel.size, parcel.frame = 4, framed(header, notes)
         self._put(self.heads[header.sequence % len(self.heads)], parcel)
 
     def end(self, frames: int) -> None:
@@ -147,6 +149,9 @@ class Crew:
     @property
     def busy(self) -> bool:
         return self._returns.turn_is_here()
+
+    def begun(self) -> list[int]:
+        return []
 
     def deadline(self) -> float | None:
         return None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from simulator.crew import Crew
 from simulator.disk import Disk, SimJournal, SimLetters, SimSink
 from simulator.pipes import Watched
-from simulator.scenario import Scenario
+from simulator.scenario import Dice, Scenario
 from simulator.workers import Witness
 
 from stagerunner.chain.loop import Loop
@@ -20,6 +20,7 @@ from stagerunner.engines.opening import Resume
 from stagerunner.engines.session import Session
 from stagerunner.parts.source import Want
 from stagerunner.records import Origin, Split
+from stagerunner.window.dealing import Dealing
 
 
 class SimSource:
@@ -50,6 +51,20 @@ class SimSource:
 
     def locate(self, split: Split, number: int) -> Origin:
         return Origin("", None, split.data[0] + number)
+
+
+class Whimsical(Dealing):
+    """Passes workers over as the dice fall: blanks may come at any time, and any number of them."""
+
+    def __init__(self, dice: Dice) -> None:
+        super().__init__(1)
+        self._dice = dice
+
+    def idle_soon(self, begun: Sequence[int]) -> bool:
+        return self._dice.hits(0.5)
+
+    def blanks(self, sequence: int, begun: Sequence[int]) -> int:
+        return 1 + self._dice.upto(3) if self._dice.hits(0.3) else 0
 
 
 class Life(Session):
@@ -88,4 +103,6 @@ class Life(Session):
         self.loop = Loop(plan, self.supply, self.delivery, self.transport, selector, self.tell, self._commit)
         if scenario.least is not None:
             self.loop.window.least_frames, self.loop.window.least_records = scenario.least
+        if scenario.deals:
+            self.loop.feeding.worth, self.loop.window.dealing = 0, Whimsical(disk.dice)
         self._start(source)

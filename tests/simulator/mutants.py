@@ -20,7 +20,7 @@ from stagerunner.delivery.delivery import Delivery
 from stagerunner.engines.session import Session
 from stagerunner.window import suspects
 from stagerunner.window.core import Window
-from stagerunner.window.kinds import BARRIER, END
+from stagerunner.window.kinds import BARRIER, BLANK, END
 from stagerunner.window.splits import Verdict
 from stagerunner.window.suspects import Suspects
 
@@ -289,6 +289,29 @@ def frames_are_taken_as_they_come(patch: Patch) -> None:
     patch.setattr(Window, "_expected", wherever)
 
 
+@mutant("who is passed over gets no blank")
+def who_is_passed_over_gets_no_blank(patch: Patch) -> None:
+    """The next frame takes the number of a neighbour's turn, and nothing takes the turn before it."""
+
+    def silent(self: Window, begun: Any) -> Any:
+        self._sequence += self.dealing.blanks(self._sequence, begun) > 0
+        return []
+
+    patch.setattr(Window, "pass_over", silent)
+
+
+@mutant("a blank lets go of what a barrier would")
+def a_blank_is_taken_for_a_barrier(patch: Patch) -> None:
+    passed = Window.passed
+
+    def hasty(self: Window, sequence: int) -> None:
+        if self._expected(sequence).kind == BLANK:
+            self._forget()
+        passed(self, sequence)
+
+    patch.setattr(Window, "passed", hasty)
+
+
 @mutant("what follows the stop in its split is taken")
 def what_follows_the_stop_in_its_split_is_taken(patch: Patch) -> None:
     stop = Window._stop
@@ -317,12 +340,14 @@ def a_split_that_fails_the_run_is_done(patch: Patch) -> None:
 @mutant("barriers pass unsaved splits")
 def barriers_pass_unsaved_splits(patch: Patch) -> None:
     """A barrier lets go of what was sent after it, too."""
+    passed = Window.passed
 
     def hasty(self: Window, sequence: int) -> None:
-        assert self._expected(sequence).kind == BARRIER
-        self.on_way.popleft()
-        while self.kept:
-            self.position = self.kept.popleft().position
-        self._unforgotten = 0
+        barrier = self._expected(sequence).kind == BARRIER
+        passed(self, sequence)
+        if barrier:
+            while self.kept:
+                self.position = self.kept.popleft().position
+            self._unforgotten = 0
 
     patch.setattr(Window, "passed", hasty)

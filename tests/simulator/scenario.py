@@ -25,6 +25,7 @@ class Scenario:
 
     values: the source's records. lengths: records per split. hint: whether splits say how many records they hold
     ("exact", "over", "none"). malformed: every so many-th value can't be read, 0: none.
+    deals: now and then somebody is passed over, with a blank in his turn.
     frame, window, least: the window's settings; least None: the real ones. capacity: bytes of a pipe;
     an END fits, as it does in every real pipe.
     kills: most deaths by outsiders, and how likely one is at a move. crashes: for each life of the parent that
@@ -42,6 +43,7 @@ class Scenario:
     malformed: int
     on_error: str
     limit: int | None
+    deals: bool
     frame: int | None
     window: int
     least: tuple[int, int] | None
@@ -123,6 +125,7 @@ def draw(seed: int) -> Scenario:
         malformed=dice.one_of((0, 0, 0, 0, 7)),
         on_error=dice.one_of(("skip", "dead_letter", "dead_letter", "fail")),
         limit=dice.upto(30) if dice.hits(0.2) else None,
+        deals=dice.hits(0.5),
         frame=dice.one_of((1, 2, 4, 8, None)),
         window=dice.one_of((20, 60, 200, 1000)),
         least=dice.one_of((None, (2, 1), (3, 8))),

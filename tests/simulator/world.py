@@ -13,7 +13,7 @@ from simulator.workers import Worker
 
 from stagerunner.errors import StageFailed, StagerunnerError
 from stagerunner.records import WHOLE
-from stagerunner.window.kinds import BARRIER
+from stagerunner.window.kinds import BARRIER, BLANK
 from stagerunner.window.suspects import STRIKES
 
 MOST_MOVES = 400_000
@@ -43,6 +43,7 @@ class World:
         self.deaths = 0
         self.restarts = 0
         self.regrouped = False
+        self.blanks = 0
         self.outcome = ""
         self.lives = 0
         self._idle = False
@@ -110,6 +111,7 @@ class World:
             self._check_window(life)
         self.restarts = life.loop.restarts
         self.regrouped |= life.crew.regrouped
+        self.blanks += sum(sent.kind == BLANK for sent in life.loop.window.on_way)
         if self.restarts > MOST_RESTARTS:
             raise Wrong("restarts without end")
 
@@ -178,7 +180,8 @@ class World:
         if window.bytes_kept > self.scenario.window + largest + flushes:
             raise Wrong(f"{window.bytes_kept} bytes are kept")
         splits = {s.split.number for s in window.on_way if s.split and s.split.flush < 0 and not s.split.done}
-        if len(splits) > max(window.least_frames, window.least_records):
+        most = window.most_frames if self.scenario.deals else 0
+        if len(splits) > max(window.least_frames, window.least_records, most):
             raise Wrong(f"{len(splits)} splits are on their way")
         if sum(sent.kind == BARRIER for sent in window.on_way) > 1:
             raise Wrong("two barriers are on their way")

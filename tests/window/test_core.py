@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import pytest
 
 from stagerunner.records import TO_THE_END, WHOLE
-from stagerunner.window.core import FLUSHES, IN_HAND, SLOW, Window
-from stagerunner.window.kinds import BARRIER, DATA, FLUSH
-from stagerunner.window.splits import ProtocolFault, Sent, Taken, Verdict
+from stagerunner.window.core import Window
+from stagerunner.window.dealing import DEEP
+from stagerunner.window.kinds import BARRIER, BLANK, DATA, FLUSH
+from stagerunner.window.splits import FLUSHES, ProtocolFault, Sent, Taken, Verdict
 from stagerunner.window.suspects import Inspection
 
 SPLIT = b"split"
@@ -61,20 +63,60 @@ def test_there_is_room_for_so_many_frames_or_so_many_records() -> None:
     assert window.room(records_per_frame=2)
 
 
-@pytest.mark.parametrize(
-    ("lasting", "expected"),
-    [
-        pytest.param(SLOW / 2, 4, id="quick frames: as ever"),
-        pytest.param(2 * SLOW, 12, id="slow ones: as many as there may be"),
-        pytest.param(IN_HAND / 10, 10, id="very slow ones: no more work than that"),
-        pytest.param(IN_HAND, 4, id="never fewer than of quick ones"),
-    ],
-)
-def test_there_is_room_for_more_slow_frames(lasting: float, expected: int) -> None:
-    window = Window(10**9, least_frames=4, least_records=4, most_frames=12)
-    while window.room(8, lasting):
+def passed_over() -> Window:
+    """A window of two workers, of whom the first has all of its frames still to do, and a blank behind them."""
+    window = Window(100, workers=2, least_frames=5, least_records=1)
+    admitted(window, 4)
+    (blank,) = window.pass_over(begun=[-1, 3])
+    assert (blank.sequence, blank.kind, blank.split) == (4, BLANK, None)
+    admitted(window, 1)
+    return window
+
+
+def test_who_has_enough_to_do_gets_a_blank_in_his_turn() -> None:
+    assert [(sent.sequence, sent.kind) for sent in passed_over().on_way][3:] == [(3, DATA), (4, BLANK), (5, DATA)]
+
+
+def test_there_is_room_for_more_while_somebody_may_soon_have_nothing_to_do() -> None:
+    window = Window(1000, workers=2, least_frames=6, least_records=1)
+    admitted(window, 6)
+    assert not window.room(begun=[-1, -1])
+    assert not window.room()
+    while window.room(begun=[-1, 99]):
+        window.pass_over(begun=[-1, 99])
         admitted(window, 1)
-    assert len(window.on_way) == expected
+    assert sum(sent.kind == DATA for sent in window.on_way) == 2 * DEEP
+
+
+def test_a_blank_takes_up_no_room() -> None:
+    window = passed_over()
+    assert not window.room()
+    came(window, 0, 3)
+    assert window.room()
+
+
+def test_a_blank_that_came_back_is_gone() -> None:
+    window = passed_over()
+    for _ in range(4):
+        came(window, 0, 3)
+    window.passed(4)
+    assert came(window, 0, 3).sent.sequence == 5
+    assert (window.kept, len(window.on_way), window.room()) == (deque(), 0, True)
+
+
+def test_a_blank_lets_go_of_nothing_that_waits_for_a_barrier() -> None:
+    window = Window(100, stateful=True, workers=2)
+    admitted(window, 4)
+    window.pass_over(begun=[-1, 3])
+    for _ in range(4):
+        came(window, 0, 3)
+    window.passed(4)
+    assert len(window.kept) == 4
+
+
+def test_a_restart_sends_no_blank_again() -> None:
+    again = passed_over().restart()
+    assert [(sent.sequence, sent.kind) for sent in again] == [(number, DATA) for number in range(5)]
 
 
 def test_one_split_is_always_admitted_when_nothing_is_on_its_way() -> None:

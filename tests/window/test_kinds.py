@@ -4,7 +4,7 @@ from stagerunner.window import kinds
 
 
 def test_every_kind_has_a_name_and_a_number_of_its_own() -> None:
-    assert sorted(kinds.NAMES) == [kinds.READY, kinds.DATA, kinds.FLUSH, kinds.BARRIER, kinds.END]
+    assert sorted(kinds.NAMES) == [kinds.READY, kinds.DATA, kinds.FLUSH, kinds.BARRIER, kinds.END, kinds.BLANK]
     assert kinds.NAMES[kinds.BARRIER] == "BARRIER"
 
 

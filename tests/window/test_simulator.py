@@ -32,6 +32,8 @@ def test_the_seeds_see_all_that_can_happen() -> None:
     assert any(world.expected.stopped for world in worlds)
     assert any(world.kills for world in worlds)
     assert any(world.restarts > 5 for world in worlds)
+    assert any(world.blanks for world in worlds)
+    assert any(world.blanks and world.restarts for world in worlds)
     assert any(world.regrouped for world in worlds)
     assert any(world.regrouped and world.restarts for world in worlds)
     assert any(letter[-1] == "Killed" for world in worlds for letter in world.expected.letters)
