@@ -19,6 +19,7 @@ import signal
 import socket
 import sys
 from contextlib import suppress
+from importlib import import_module
 from typing import Any
 
 from stagerunner.chain import worker
@@ -26,6 +27,9 @@ from stagerunner.chain.describing import describe
 from stagerunner.chain.messages import hear, tell
 
 PR_SET_PDEATHSIG = 1
+
+USUAL = ("pathlib", "glob", "stagerunner.parts.hooks", "stagerunner.parts.source", "stagerunner.parts.sink")
+"""What parts are mostly written with, ours or the standard library's, so that it can be known to start no thread."""
 
 
 class Keeper:
@@ -47,11 +51,19 @@ class Keeper:
         signal.set_wakeup_fd(self._woken, warn_on_full_buffer=False)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
+        self._import_ahead()
         try:
             while self._turn():
                 pass
         finally:
             self._kill_all()
+
+    def _import_ahead(self) -> None:
+        """Have ready what each worker would import by itself, as long as nobody asks for one: it costs no time then."""
+        for name in USUAL:
+            if select.select([self._sock], [], [], 0)[0]:
+                return
+            import_module(name)
 
     def _turn(self) -> bool:
         watched: list[Any] = [self._sock, self._life, self._wake]

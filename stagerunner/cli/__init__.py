@@ -33,6 +33,10 @@ VERBS = {
         "Stages and plugins", "plugins", "list plugins and what they add", "stagerunner.cli.plugins:command"
     ),
 }
+ENTRY = "stagerunner.cli.entry:main"
+"""The whole of the command line; click comes with it."""
+SPARE = "stagerunner.chain.spare:spare_keeper"
+"""What `run` begins before all else."""
 OFFERED = "stagerunner.cli.offered:offered_command"
 """Where to ask for a command that is not in the table: a plugin may offer it."""
 MEASURED = "stagerunner.cli.measured:measure"

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from stagerunner.chain.processes import KeeperLink
+from stagerunner.chain.spare import keeper
 from stagerunner.evaluate.loading import load
 from stagerunner.plan import Plan
 
@@ -29,8 +30,8 @@ class ProcessEngine:
         self._keeper: KeeperLink | None = None
 
     def begin(self, hash_seed: str) -> None:
-        """Have the keeper begin; it takes its time, which the parent can use for other things."""
-        self._keeper = KeeperLink(hash_seed)
+        """Have the keeper begin, if it hasn't; it takes its time, which the parent can use for other things."""
+        self._keeper = keeper(hash_seed)
 
     def transport(
         self,
@@ -40,9 +41,9 @@ class ProcessEngine:
         hash_seed: str | None,
     ) -> Transport:
         crew: Crew = load(CREW)(plan, selector, lines, hash_seed)
-        keeper, self._keeper = self._keeper, None
+        begun, self._keeper = self._keeper, None
         try:
-            crew.prepare(keeper)
+            crew.prepare(begun)
         except BaseException:
             crew.close()
             raise

@@ -43,7 +43,7 @@ def rows(quick: bool) -> Iterator[Row]:
         config.write_text(HELLO.format(path=path))
         (Path(path) / "hello.txt").write_text("hello\n")
         contenders: dict[str, Callable[[], Outcome]] = {
-            "run": partial(command, ours("run", str(config), "-q")),
+            "run": partial(command, ours("run", str(config), "--quiet")),
             "check": partial(command, ours("check", str(config))),
             "--help": partial(command, ours("--help")),
             CORE: partial(command, [*PYTHON, CORE]),

@@ -7,6 +7,8 @@ import socket
 
 import pytest
 
+from stagerunner.chain import keeper as keepers
+from stagerunner.chain.keeper import USUAL, Keeper
 from stagerunner.chain.processes import run_module
 
 
@@ -22,3 +24,20 @@ def test_it_leaves_in_good_order_when_either_tie_to_the_parent_is_cut(gone):
     assert keeper.wait(30) == 0
     for cut in ties.values():
         cut()
+
+
+@pytest.mark.parametrize(("asked", "expected"), [(b"", [*USUAL]), (b"a first worker", [])])
+def test_it_imports_ahead_only_while_nobody_asks_for_a_worker(monkeypatch, asked, expected):
+    imported = []
+    monkeypatch.setattr(keepers, "import_module", imported.append)
+    ours, theirs = socket.socketpair()
+    ours.send(asked)
+
+    keeper = Keeper(theirs, -1)
+    keeper._import_ahead()
+
+    assert imported == expected
+    for end in (ours.fileno(), theirs.fileno(), keeper._wake, keeper._woken):
+        os.close(end)
+    ours.detach()
+    theirs.detach()

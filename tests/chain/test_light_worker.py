@@ -47,6 +47,20 @@ def test_the_keeper_and_the_feeder_are_as_light(project):
     assert HEAVY & set(modules) == set()
 
 
+def test_what_a_keeper_imports_ahead_is_as_light_and_starts_no_thread():
+    code = (
+        "import sys, threading\n"
+        "from importlib import import_module\n"
+        "from stagerunner.chain.keeper import USUAL\n"
+        "for name in USUAL: import_module(name)\n"
+        "print(threading.active_count(), *sys.modules)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True, timeout=60).stdout
+
+    threads, *modules = said.split()
+    assert (threads, HEAVY & set(modules)) == ("1", set())
+
+
 def test_built_in_parts_import_little():
     """Each worker imports its own parts: what they import in vain is paid for as often."""
     parts = "text fields filter parse sources.range sources.lines sinks.lines sinks.null".split()

@@ -102,7 +102,7 @@ def test_the_keeper_shares_the_hash_seed_of_the_run(project):
             super().__init__(hash_seed)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("stagerunner.engines.process.KeeperLink", Noting)
+        patched.setattr("stagerunner.chain.spare.KeeperLink", Noting)
         session = opening.session(project.plan("same", source=SOURCE, sink="out.jsonl"), project.events.append)
     with session:
         pass

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from stagerunner.cli import entry
+
+HEAVY = ("yaml", "msgspec", "rich", "pluggy", "importlib.metadata", "asyncio", "multiprocessing")
+
+PROBE = f"""
+import sys
+from stagerunner.__main__ import main
+code = main(sys.argv[1:])
+print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)
+sys.exit(code)
+"""
+
+RUNS = (
+    *("sqlite3", "multiprocessing", "subprocess", "socket", "rich", "asyncio", "importlib.metadata"),
+    *("stagerunner.runner", "stagerunner.engines", "stagerunner.chain", "stagerunner.journal", "stagerunner.delivery"),
+    *("hashlib", "difflib", "json", "traceback", "gzip", "lzma"),
+)
+"""What finding no mistake in a chain needs nothing of."""
+
+RARE = ("hashlib", "_hashlib", "ctypes", "difflib", "rich", "asyncio", "dataclasses", "importlib.metadata")
+"""What a run of small records does without, and what takes long to load."""
+
+
+PROGRAM = """
+import sys
+from stagerunner.__main__ import main
+code = main(sys.argv[1:])
+print([name for name in {} if name in sys.modules])
+sys.exit(code)
+"""
+
+
+@pytest.mark.parametrize("flag", ["--help", "--version"])
+def test_the_front_page_loads_nothing_heavy(flag):
+    shown = subprocess.run([sys.executable, "-c", PROBE, flag], text=True, capture_output=True, timeout=60)
+    assert (shown.returncode, shown.stderr) == (0, "[]\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        pytest.param(["check"], RUNS, id="a check: what runs a chain"),
+        pytest.param(["run", "--quiet"], RARE, id="a run: what few runs need"),
+    ],
+)
+def test_a_command_loads_nothing_that_it_does_without(tmp_path, arguments, names):
+    config = tmp_path / "chain.yaml"
+    config.write_text("version: 1\nsource: in.txt\nstages: [text.strip]\nsink: out.txt\n")
+    (tmp_path / "in.txt").write_text("hello\n")
+    ended = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(names), *arguments, str(config)],
+        text=True,
+        capture_output=True,
+        cwd=tmp_path,
+        timeout=60,
+    )
+    assert (ended.returncode, ended.stdout) == (0, "[]\n")
+
+
+@pytest.mark.parametrize("arguments", [["run", "--nonsense", "x"], ["run"], ["run", "x", "-n", "-3"], ["nonsense"]])
+def test_a_call_that_makes_no_sense_is_exit_2_without_traceback(call, arguments):
+    ended = call(*arguments)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("error[usage]: ")
+    assert "Traceback" not in ended.stderr
+
+
+def test_without_a_command_the_front_page_is_shown(call):
+    ended = call()
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("Run a chain of worker processes")
+
+
+def test_a_file_that_is_not_there_is_exit_2(call):
+    ended = call("run", "nowhere.yaml")
+    assert ended.returncode == 2
+    assert "there is no file nowhere.yaml" in ended.stderr
+
+
+def test_a_fault_of_ours_is_70_and_asks_for_a_report(monkeypatch, capsys):
+    monkeypatch.setattr(entry, "_invoke", lambda arguments, streams: 1 // 0)
+    assert entry.main([]) == 70
+    told = capsys.readouterr().err
+    assert "error[internal]: ZeroDivisionError" in told
+    assert "please report it" in told
+    assert "Traceback" not in told
+
+
+def test_the_traceback_is_shown_when_asked_for(monkeypatch, capsys):
+    def fail(arguments, streams):
+        streams.verbose = True
+        raise KeyError("x")
+
+    monkeypatch.setattr(entry, "_invoke", fail)
+    assert entry.main([]) == 70
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(KeyboardInterrupt(), 130), (BrokenPipeError(), 141), (SystemExit(4), 4), (SystemExit(), 0)]
+)
+def test_other_ends_have_their_codes_and_say_nothing(monkeypatch, capsys, error, code):
+    def fail(arguments, streams):
+        raise error
+
+    monkeypatch.setattr(entry, "_invoke", fail)
+    assert entry.main([]) == code
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("arguments", [["stages"], ["--help"], ["plugins", "--json"]])
+def test_a_reader_that_has_left_is_141_in_silence(folder, arguments):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stagerunner", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait(60) == 141
+
+
+def test_only_a_process_of_its_own_is_settled(monkeypatch):
+    frozen = []
+    monkeypatch.setattr(entry.gc, "freeze", lambda: frozen.append(True))
+    monkeypatch.setattr(sys, "argv", ["stagerunner", "--version"])
+
+    entry.main(["--version"])
+    assert frozen == []
+    entry.main()
+    assert frozen == [True]
+
+
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (ImportError("broken"), 70)])
+def test_a_command_that_can_not_be_loaded_ends_as_any_other(monkeypatch, capsys, error, code):
+    loaded = entry.loaded
+
+    def fail(target):
+        if target == entry.VERBS["check"].target:
+            raise error
+        return loaded(target)
+
+    monkeypatch.setattr(entry, "loaded", fail)
+    monkeypatch.setattr(sys, "argv", ["stagerunner", "check"])
+
+    assert entry.main() == code
+    assert ("broken" in capsys.readouterr().err) == (code == 70)
+
+
+WITNESS = """
+log = open("log.txt", "w")
+
+def noted(record):
+    log.write(record)
+
+noted("imported")
+"""
+"""A plugin whose file nobody closes: what waits to be written is, when the interpreter lets go of it."""
+
+
+@pytest.mark.parametrize("verb", ["check", "run", "show"])
+def test_what_a_plugin_has_left_open_is_written(tmp_path, verb):
+    (tmp_path / "witness.py").write_text(WITNESS)
+    (tmp_path / "in.txt").write_text("")
+    (tmp_path / "chain.yaml").write_text(
+        "version: 1\nplugins: [./witness.py]\nsource: in.txt\nstages: ['witness:noted']\nsink: out.txt\n"
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "stagerunner", verb, "chain.yaml"], capture_output=True, cwd=tmp_path, timeout=60
+    )
+
+    assert (ended.returncode, ended.stderr[:6] == b"error[") == (0, False)
+    assert (tmp_path / "log.txt").read_text() == "imported"
+
+
+def test_completion_is_answered(call):
+    ended = call(env={"_STAGERUNNER_COMPLETE": "bash_source"})
+    assert (ended.returncode, "complete" in ended.stdout) == (0, True)
