@@ -28,7 +28,7 @@ from stagerunner.chain.messages import hear, tell
 
 PR_SET_PDEATHSIG = 1
 
-USUAL = ("pathlib", "glob", "stagerunner.parts.hooks", "stagerunner.parts.source", "stagerunner.parts.sink")
+USUAL = ("stagerunner.parts.sink", "stagerunner.parts.source", "stagerunner.parts.hooks", "glob", "pathlib")
 """What parts are mostly written with, ours or the standard library's, so that it can be known to start no thread."""
 
 
@@ -39,6 +39,7 @@ class Keeper:
         self._sock = sock
         self._life = life
         self._alive: dict[int, int] = {}
+        self._ahead = [*USUAL]
         self._pid = os.getpid()
         self._prctl = ctypes.CDLL(None).prctl if sys.platform.startswith("linux") else None
         self._wake, self._woken = os.pipe()
@@ -51,23 +52,18 @@ class Keeper:
         signal.set_wakeup_fd(self._woken, warn_on_full_buffer=False)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
-        self._import_ahead()
         try:
             while self._turn():
                 pass
         finally:
             self._kill_all()
 
-    def _import_ahead(self) -> None:
-        """Have ready what each worker would import by itself, as long as nobody asks for one: it costs no time then."""
-        for name in USUAL:
-            if select.select([self._sock], [], [], 0)[0]:
-                return
-            import_module(name)
-
     def _turn(self) -> bool:
         watched: list[Any] = [self._sock, self._life, self._wake]
-        ready, _, _ = select.select(watched, [], [])
+        ready, _, _ = select.select(watched, [], [], 0 if self._ahead else None)
+        if not ready:  # nobody asks for a worker just now: have ready what each would import by itself
+            import_module(self._ahead.pop())
+            return True
         if self._wake in ready:
             os.read(self._wake, 4096)
         self._reap()

@@ -26,18 +26,21 @@ def test_it_leaves_in_good_order_when_either_tie_to_the_parent_is_cut(gone):
         cut()
 
 
-@pytest.mark.parametrize(("asked", "expected"), [(b"", [*USUAL]), (b"a first worker", [])])
-def test_it_imports_ahead_only_while_nobody_asks_for_a_worker(monkeypatch, asked, expected):
+def test_it_imports_ahead_only_while_nobody_asks_for_anything(monkeypatch):
     imported = []
     monkeypatch.setattr(keepers, "import_module", imported.append)
     ours, theirs = socket.socketpair()
-    ours.send(asked)
+    life, ours_of_life = os.pipe()
+    keeper = Keeper(theirs, life)
 
-    keeper = Keeper(theirs, -1)
-    keeper._import_ahead()
+    assert [keeper._turn() for _ in USUAL] == [True] * len(USUAL)
+    assert sorted(imported) == sorted(USUAL)
+    keeper._ahead = ["more"]
+    os.close(ours_of_life)
+    assert not keeper._turn()
+    assert "more" not in imported
 
-    assert imported == expected
-    for end in (ours.fileno(), theirs.fileno(), keeper._wake, keeper._woken):
+    for end in (ours.fileno(), theirs.fileno(), life, keeper._wake, keeper._woken):
         os.close(end)
     ours.detach()
     theirs.detach()
