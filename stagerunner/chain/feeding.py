@@ -13,7 +13,7 @@ from stagerunner.parts.source import Want
 from stagerunner.plan import Plan
 from stagerunner.records import Origin
 from stagerunner.window.core import Window
-from stagerunner.window.dealing import WORTH
+from stagerunner.window.dealing import SLOW, WORTH
 from stagerunner.window.limiting import Limit
 from stagerunner.window.sizing import Sizing
 from stagerunner.window.splits import Kept, Sent
@@ -53,7 +53,7 @@ class Feeding:
         self._flushed = -1
         self.stopped: int | None = None
         """The stage that needs no more, once one doesn't."""
-        self.worth = WORTH
+        self.slow = SLOW
         self.sizing = Sizing(plan.run.frame)
         self.done = False
         """Every split and every flush is on its way."""
@@ -80,8 +80,8 @@ class Feeding:
         return self._window.room(self.sizing.records, self._dealt()) and not self._full()
 
     def _dealt(self) -> Sequence[int] | None:
-        """What each worker has begun, where frames last long enough for blanks."""
-        return self._begun() if self.deals and self.sizing.lasting >= self.worth else None
+        """What each worker has begun, where frames are slow enough to be dealt by load."""
+        return self._begun() if self.deals and self.sizing.lasting >= self.slow else None
 
     def feed(self) -> bool:
         """Admit what fits; at the end of the source, the flushes. Whether it can be gone on with at once."""
@@ -104,7 +104,7 @@ class Feeding:
         if offer.base is not None and offer.most is not None:
             last = min(last, offer.most)  # a counted offer: how many there are is known, not only at most
         if (begun := self._dealt()) is not None:
-            for blank in self._window.pass_over(begun):
+            for blank in self._window.pass_over(begun, int(self.sizing.lasting / WORTH)):
                 self._send(blank)
         for sent in self._window.admit(offer.payload, offer.size, offer.position, last):
             assert sent.split is not None

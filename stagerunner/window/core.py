@@ -104,9 +104,9 @@ class Window:
     def barrier_on_way(self) -> bool:
         return any(sent.kind == BARRIER for sent in self.on_way)
 
-    def pass_over(self, begun: Sequence[int]) -> list[Sent]:
-        """The blanks to send before what is admitted next. begun: the latest sequence each worker has begun."""
-        blanks = self.dealing.blanks(self._sequence, begun)
+    def pass_over(self, begun: Sequence[int], most: int) -> list[Sent]:
+        """The blanks to send before what is admitted next, if any. begun: the latest sequence of each worker."""
+        blanks = self.dealing.blanks(self._sequence, begun, most)
         self._blanks += blanks
         return [self._send(BLANK, None) for _ in range(blanks)]
 
@@ -207,7 +207,7 @@ class Window:
             self._numbers = kept.number + 1
 
     def _arrived(self, sent: Sent, kept: Kept) -> bool:
-        self.on_way.popleft()
+        self.dealing.back(self.on_way.popleft().sequence)
         kept.counted = max(kept.counted, sent.reached)
         if kept.done or sent.last < kept.end:
             return False

@@ -2,7 +2,7 @@
 a blank in its turn, so that the frame behind it goes to a neighbour who has less.
 
 So order needs no memory in workers and nobody has to be asked, yet a worker that got the long records, or half a core,
-keeps nobody waiting. A blank costs each worker it passes some 20 µs, so only frames that last are dealt this way.
+keeps nobody waiting. A blank costs every worker it passes some 30 µs, so only slow frames are dealt this way.
 """
 
 from __future__ import annotations
@@ -10,8 +10,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
+SLOW = 5e6
+"""Nanoseconds from which on a frame is dealt by load: a few quicker ones more or less idle nobody for long."""
+
 WORTH = 1e6
-"""Nanoseconds a frame should last to be worth a blank."""
+"""Nanoseconds it should last for each blank in front of it."""
 
 AHEAD = 2
 """Frames more than a neighbour's that a worker has waiting before it is passed over: less is the usual to and fro."""
@@ -39,24 +42,30 @@ class Dealing:
         """This sequence is a frame, no blank."""
         self._hands[sequence % len(self._hands)].append(sequence)
 
+    def back(self, sequence: int) -> None:
+        """This frame, and all before it, has come back."""
+        _drop(self._hands[sequence % len(self._hands)], sequence)
+
     # begun: the latest sequence each worker has begun.
 
     def idle_soon(self, begun: Sequence[int]) -> bool:
         """Whether somebody has few frames waiting."""
         return min(self._waiting(begun)) < FEW
 
-    def blanks(self, sequence: int, begun: Sequence[int]) -> int:
-        """How many sequences from this one on should be blanks."""
+    def blanks(self, sequence: int, begun: Sequence[int], most: int) -> int:
+        """How many sequences from this one on should be blanks; none if it would have to be more than `most`."""
         waiting = self._waiting(begun)
-        most = min(waiting) + AHEAD
-        blanks = 0
-        while waiting[(sequence + blanks) % len(waiting)] >= most:
-            blanks += 1
-        return blanks
+        enough = min(waiting) + AHEAD
+        turns = (waiting[(sequence + blanks) % len(waiting)] for blanks in range(most + 1))
+        return next((blanks for blanks, frames in enumerate(turns) if frames < enough), 0)
 
     def _waiting(self, begun: Sequence[int]) -> list[int]:
         """How many frames each worker has still to begin."""
         for hand, latest in zip(self._hands, begun, strict=True):
-            while hand and hand[0] <= latest:
-                hand.popleft()
+            _drop(hand, latest)
         return [len(hand) for hand in self._hands]
+
+
+def _drop(hand: deque[int], latest: int) -> None:
+    while hand and hand[0] <= latest:
+        hand.popleft()

@@ -8,7 +8,7 @@ from stagerunner.chain.supply import GivenRecords
 from stagerunner.config.model import Run
 from stagerunner.plan import Plan
 from stagerunner.window.core import Window
-from stagerunner.window.dealing import WORTH
+from stagerunner.window.dealing import SLOW
 from stagerunner.window.kinds import BLANK, DATA
 
 
@@ -36,9 +36,9 @@ def test_splits_go_out_while_the_window_has_room(feeding, sent):
 @pytest.mark.parametrize(
     ("lasting", "workers", "expected"),
     [
-        pytest.param(2 * WORTH, 2, [DATA, DATA, DATA, DATA, BLANK, DATA], id="slow: to who has less"),
-        pytest.param(2 * WORTH, 1, [DATA] * 5, id="one worker: there is nobody else"),
-        pytest.param(WORTH / 2, 2, [DATA] * 5, id="quick: to each in turn"),
+        pytest.param(2 * SLOW, 2, [DATA, DATA, DATA, DATA, BLANK, DATA], id="slow: to who has less"),
+        pytest.param(2 * SLOW, 1, [DATA] * 5, id="one worker: there is nobody else"),
+        pytest.param(SLOW / 2, 2, [DATA] * 5, id="quick: to each in turn"),
     ],
 )
 def test_slow_frames_go_to_who_has_less_to_do(feeding, sent, lasting, workers, expected):

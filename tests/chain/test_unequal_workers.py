@@ -32,7 +32,7 @@ class Unequal:
         self.waited = 0
 
     def process(self, record):
-        time.sleep(0.002)
+        time.sleep(0.006)
         if not self.slow:
             os.write(self.done, b".")
         elif self.waited < FREE:

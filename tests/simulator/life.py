@@ -63,7 +63,7 @@ class Whimsical(Dealing):
     def idle_soon(self, begun: Sequence[int]) -> bool:
         return self._dice.hits(0.5)
 
-    def blanks(self, sequence: int, begun: Sequence[int]) -> int:
+    def blanks(self, sequence: int, begun: Sequence[int], most: int) -> int:
         return 1 + self._dice.upto(3) if self._dice.hits(0.3) else 0
 
 
@@ -104,5 +104,5 @@ class Life(Session):
         if scenario.least is not None:
             self.loop.window.least_frames, self.loop.window.least_records = scenario.least
         if scenario.deals:
-            self.loop.feeding.worth, self.loop.window.dealing = 0, Whimsical(disk.dice)
+            self.loop.feeding.slow, self.loop.window.dealing = 0, Whimsical(disk.dice)
         self._start(source)

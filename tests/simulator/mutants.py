@@ -293,8 +293,8 @@ def frames_are_taken_as_they_come(patch: Patch) -> None:
 def who_is_passed_over_gets_no_blank(patch: Patch) -> None:
     """The next frame takes the number of a neighbour's turn, and nothing takes the turn before it."""
 
-    def silent(self: Window, begun: Any) -> Any:
-        self._sequence += self.dealing.blanks(self._sequence, begun) > 0
+    def silent(self: Window, begun: Any, most: int) -> Any:
+        self._sequence += self.dealing.blanks(self._sequence, begun, most) > 0
         return []
 
     patch.setattr(Window, "pass_over", silent)

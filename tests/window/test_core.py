@@ -67,7 +67,7 @@ def passed_over() -> Window:
     """A window of two workers, of whom the first has all of its frames still to do, and a blank behind them."""
     window = Window(100, workers=2, least_frames=5, least_records=1)
     admitted(window, 4)
-    (blank,) = window.pass_over(begun=[-1, 3])
+    (blank,) = window.pass_over([-1, 3], 9)
     assert (blank.sequence, blank.kind, blank.split) == (4, BLANK, None)
     admitted(window, 1)
     return window
@@ -83,7 +83,7 @@ def test_there_is_room_for_more_while_somebody_may_soon_have_nothing_to_do() -> 
     assert not window.room(begun=[-1, -1])
     assert not window.room()
     while window.room(begun=[-1, 99]):
-        window.pass_over(begun=[-1, 99])
+        window.pass_over([-1, 99], 9)
         admitted(window, 1)
     assert sum(sent.kind == DATA for sent in window.on_way) == 2 * DEEP
 
@@ -107,7 +107,7 @@ def test_a_blank_that_came_back_is_gone() -> None:
 def test_a_blank_lets_go_of_nothing_that_waits_for_a_barrier() -> None:
     window = Window(100, stateful=True, workers=2)
     admitted(window, 4)
-    window.pass_over(begun=[-1, 3])
+    window.pass_over([-1, 3], 9)
     for _ in range(4):
         came(window, 0, 3)
     window.passed(4)
