@@ -13,10 +13,13 @@ from collections.abc import Sequence
 
 from stagerunner.cli import ENTRY, SPARE, loaded
 
+RESUMING = {"--resume", "--force-resume"}
+"""With these a keeper has to wait: the journal says which hash seed it gets."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code. `arguments` are those behind the program's name."""
-    if arguments is None and sys.argv[1:2] == ["run"]:
+    if arguments is None and sys.argv[1:2] == ["run"] and not RESUMING.intersection(sys.argv):
         with loaded(SPARE)():
             return _called(None)
     return _called(arguments)

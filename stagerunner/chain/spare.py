@@ -46,7 +46,7 @@ def hash_seed() -> str:
     return _spare[0].hash_seed if _spare else new_hash_seed()
 
 
-def keeper(hash_seed: str) -> KeeperLink:
+def keeper(hash_seed: str | None) -> KeeperLink:
     """The spare keeper if it will do, else one that begins now."""
     for spare in _taken():
         if spare.hash_seed == hash_seed and spare.inherited == _inherited():

@@ -43,7 +43,7 @@ class ProcessEngine:
         crew: Crew = load(CREW)(plan, selector, lines, hash_seed)
         begun, self._keeper = self._keeper, None
         try:
-            crew.prepare(begun)
+            crew.prepare(begun or keeper(hash_seed))
         except BaseException:
             crew.close()
             raise

@@ -37,7 +37,7 @@ def test_a_run_begins_a_keeper_before_all_else_and_ends_it(called):
     assert called("run", "chain.yaml") == (2, 1)
 
 
-@pytest.mark.parametrize("arguments", [("check", "run"), ("--help",), ()])
+@pytest.mark.parametrize("arguments", [("check", "run"), ("--help",), (), ("run", "--resume", "chain.yaml")])
 def test_nothing_else_does(called, arguments):
     assert called(*arguments) == (2, 0)
 

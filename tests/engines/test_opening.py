@@ -8,6 +8,7 @@ import pytest
 from support.processes import children
 
 from stagerunner.chain.processes import KeeperLink
+from stagerunner.chain.spare import spare_keeper
 from stagerunner.engines import opening
 from stagerunner.engines.opening import Resume, opened, refusals
 from stagerunner.errors import OutputBusy, Stopped
@@ -54,6 +55,20 @@ def test_a_resume_starts_nothing_before_the_journal_was_read(project):
     assert children(os.getpid()) == set()
     with session:
         assert len(children(os.getpid())) == 1
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["no journal yet", "its journal has another hash seed"])
+def test_a_resumed_run_has_one_keeper(project, known):
+    plan = project.plan("same", source=SOURCE, sink="out.jsonl")
+    if known:
+        with opening.session(plan, project.events.append) as session:
+            session.step()
+    with spare_keeper():
+        spare = children(os.getpid())
+        with opening.session(plan, project.events.append, resume=Resume(wanted=True)):
+            (keeper,) = children(os.getpid())
+
+    assert ({keeper} == spare) == (not known)
 
 
 def test_what_goes_wrong_before_the_session_ends_the_keeper(project, monkeypatch):
