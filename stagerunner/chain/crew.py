@@ -75,9 +75,9 @@ class Crew:
 
     # An epoch begins
 
-    def prepare(self, keeper: KeeperLink | None = None) -> None:
-        """Take over the keeper that has begun, or have one begin."""
-        self._watch_over(keeper or KeeperLink(self._hash_seed))
+    def prepare(self, keeper: KeeperLink) -> None:
+        """Take over a keeper that has begun."""
+        self._watch_over(keeper)
 
     def start(self, epoch: int, snapshots: dict[int, Any], *, careful: bool = False) -> None:
         self._drop_epoch()

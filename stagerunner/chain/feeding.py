@@ -44,6 +44,7 @@ class Feeding:
         self._send = send
         self._full = full
         self._begun = begun
+        self.slow = SLOW
         awaited = any(stage.work.form.awaited for stage in plan.stages)  # for a blank, all that is under way must land
         self.deals = window.workers > 1 and not awaited
         self._limit = Limit(plan.limit)
@@ -53,7 +54,6 @@ class Feeding:
         self._flushed = -1
         self.stopped: int | None = None
         """The stage that needs no more, once one doesn't."""
-        self.slow = SLOW
         self.sizing = Sizing(plan.run.frame)
         self.done = False
         """Every split and every flush is on its way."""

@@ -1,7 +1,7 @@
 """A keeper that begins before it is known what for: it takes as long to come up as a plan takes to be made.
 
-It is used if the run turns out to need one, and if what a keeper inherits is still as it was; else
-it has never been told anything, and is killed.
+It is used if the run turns out to need one, and if what a keeper inherits is still as it was; else it has never been
+told anything, and is killed.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def spare_keeper() -> Iterator[None]:
             spare.keeper.close()
 
 
-def hash_seed() -> str:
+def next_hash_seed() -> str:
     """The PYTHONHASHSEED of a run that begins anew."""
     return _spare[0].hash_seed if _spare else new_hash_seed()
 

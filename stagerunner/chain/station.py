@@ -91,7 +91,9 @@ class Station:
             return self.worked(self.passage, batch, more=frame.header.more)
         if kind == FLUSH:
             return self._flush(frame)
-        return (self._barrier(frame) if kind == BARRIER else (frame.header, bytes(frame.payload), b""),)
+        if kind == BARRIER:
+            return (self._barrier(frame),)
+        return ((frame.header, bytes(frame.payload), b""),)  # a blank is nobody's
 
     def opened(self, frame: Frame) -> Batch:
         """The batch of a DATA frame or piece, its passage begun or gone on with."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from stagerunner.chain.spare import hash_seed
+from stagerunner.chain.spare import next_hash_seed
 from stagerunner.errors import Stopped
 from stagerunner.evaluate.loading import load
 from stagerunner.plan import Plan
@@ -49,7 +49,7 @@ class Opened(Struct, frozen=True):
 
 def opened(plan: Plan, *, early: bool = True) -> Opened:
     """The plan's engine. early: it may begin at once, for the hash seed is known."""
-    found = Opened(load(plan.engine_target)(), hash_seed())
+    found = Opened(load(plan.engine_target)(), next_hash_seed())
     begin = getattr(found.engine, "begin", None)
     if early and begin is not None:
         with refusals():

@@ -32,9 +32,9 @@ def clean() -> Iterator[None]:
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    """Meters with one slot."""
-    fd = create(1)
-    page = Page(fd, 1)
+    """Meters with five slots."""
+    fd = create(5)
+    page = Page(fd, 5)
     yield page
     page.close()
     os.close(fd)

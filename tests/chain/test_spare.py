@@ -9,20 +9,20 @@ import pytest
 from support.processes import children
 
 from stagerunner.chain import spare
-from stagerunner.chain.spare import hash_seed, keeper, spare_keeper
+from stagerunner.chain.spare import keeper, next_hash_seed, spare_keeper
 
 
 def test_who_wants_a_keeper_gets_the_one_that_has_begun():
     with spare_keeper():
         begun = children(os.getpid())
-        link = keeper(hash_seed())
+        link = keeper(next_hash_seed())
         assert {link.pid} == begun
         link.close()
 
 
 def test_there_is_one_only():
     with spare_keeper():
-        first, second = keeper(hash_seed()), keeper(hash_seed())
+        first, second = keeper(next_hash_seed()), keeper(next_hash_seed())
         assert first.pid != second.pid
         first.close()
         second.close()
@@ -53,7 +53,7 @@ def with_a_path(monkeypatch):
 def test_what_a_plugin_changes_for_its_workers_is_not_missed(monkeypatch, change):
     with spare_keeper():
         begun = children(os.getpid())
-        seed = hash_seed()
+        seed = next_hash_seed()
         change(monkeypatch)
         link = keeper(seed)
         assert {link.pid} == children(os.getpid()) != begun
@@ -69,7 +69,7 @@ def test_a_run_that_is_resumed_has_the_hash_seed_of_its_journal():
 
 
 def test_every_run_has_a_hash_seed_of_its_own():
-    assert hash_seed() != hash_seed()
+    assert next_hash_seed() != next_hash_seed()
 
 
 def test_what_the_system_refuses_is_for_the_run_to_say(monkeypatch):

@@ -6,9 +6,13 @@ import os
 
 import pytest
 
+from stagerunner.window.dealing import SLOW
+
 RECORDS = 400
 
-STAGE = """
+STAGE = f"""
+WORK = {1.2 * SLOW / 1e9}  # seconds of each record: quicker frames go round whatever happens
+
 import os
 import time
 from pathlib import Path
@@ -32,7 +36,7 @@ class Unequal:
         self.waited = 0
 
     def process(self, record):
-        time.sleep(0.006)
+        time.sleep(WORK)
         if not self.slow:
             os.write(self.done, b".")
         elif self.waited < FREE:
@@ -47,7 +51,6 @@ def test_a_slow_worker_holds_up_nobody(project):
     have waited for ever once it was behind by the window."""
     os.mkfifo(project / "done")
     project.plugin(STAGE)
-
     stage = {"use": "unequal", "with": {"folder": str(project / "")}, "workers": 2}
 
     results = list(project.results(stage, records=range(RECORDS), run={"frame": 1}))

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import os
 from time import monotonic_ns
 
 import pytest
 from support.hiring import hired, work
 
-from stagerunner.chain.meters import LEFT, ORDINAL, ORIGIN, SETTING_UP, SINCE, WORKING, Page, create
+from stagerunner.chain.meters import LEFT, ORDINAL, ORIGIN, SETTING_UP, SINCE, WORKING
 from stagerunner.chain.processes import Ended
 from stagerunner.chain.verdicts import blame, overdue
 from stagerunner.records import Batch
@@ -14,15 +13,6 @@ from stagerunner.records import Batch
 
 def same(record):
     return record
-
-
-@pytest.fixture
-def page():
-    fd = create(3)
-    page = Page(fd, 3)
-    yield page
-    page.close()
-    os.close(fd)
 
 
 @pytest.fixture

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import os
 from time import monotonic, monotonic_ns
 
 import pytest
 from support.hiring import hired, work
 
 from stagerunner.chain import watch
-from stagerunner.chain.meters import SINCE, WORKING, Page, create
+from stagerunner.chain.meters import SINCE, WORKING
 from stagerunner.chain.transport import Clock, Trouble
 from stagerunner.chain.watch import Watch
 from stagerunner.records import Batch
@@ -52,25 +51,16 @@ def test_nobody_is_late_because_we_were_away(page, hires):
     assert watching.look(hires, {}) is None
 
 
-@pytest.fixture
-def five_slots():
-    fd = create(5)
-    page = Page(fd, 5)
-    yield page
-    page.close()
-    os.close(fd)
-
-
-def test_a_worker_has_begun_what_the_last_of_its_groups_has(five_slots):
+def test_a_worker_has_begun_what_the_last_of_its_groups_has(page):
     """Two groups of two workers share each frame; the group of one sees them all."""
     hires = {
         number: hired(work(same), number=number % 2, width=width, slots=(number,))
         for number, width in enumerate((2, 2, 2, 2, 1))
     }
     for slot, sequence in enumerate((4, 7, 2, 9, 1)):
-        five_slots.slot(slot).begin(sequence, 0, Batch([], 0, 0))
+        page.slot(slot).begin(sequence, 0, Batch([], 0, 0))
 
-    assert Watch(five_slots).begun(hires) == [2, 7]
+    assert Watch(page).begun(hires) == [2, 7]
 
 
 def test_a_kill_by_the_kernel_is_named(page, monkeypatch):

@@ -101,7 +101,9 @@ def test_a_blank_that_came_back_is_gone() -> None:
         came(window, 0, 3)
     window.passed(4)
     assert came(window, 0, 3).sent.sequence == 5
-    assert (window.kept, len(window.on_way), window.room()) == (deque(), 0, True)
+    assert (window.kept, len(window.on_way)) == (deque(), 0)
+    admitted(window, 5)
+    assert not window.room()
 
 
 def test_a_blank_lets_go_of_nothing_that_waits_for_a_barrier() -> None:
@@ -115,8 +117,25 @@ def test_a_blank_lets_go_of_nothing_that_waits_for_a_barrier() -> None:
 
 
 def test_a_restart_sends_no_blank_again() -> None:
-    again = passed_over().restart()
+    window = passed_over()
+    again = window.restart()
     assert [(sent.sequence, sent.kind) for sent in again] == [(number, DATA) for number in range(5)]
+    assert not window.room()
+
+
+def test_what_has_come_back_is_in_nobodys_hand() -> None:
+    window = Window(100, workers=2)
+    admitted(window, 6)
+    for _ in range(4):
+        came(window, 0, 3)
+    assert window.pass_over([-1, 5], 9) == []
+
+
+def test_nor_is_what_was_sent_before_a_restart() -> None:
+    window = Window(100, workers=2)
+    admitted(window, 2)
+    window.restart()
+    assert window.pass_over([-1, 1], 9) == []
 
 
 def test_one_split_is_always_admitted_when_nothing_is_on_its_way() -> None:
