@@ -27,14 +27,15 @@ POINTS = (
     "flush",
 )
 
-_name, _, _count = os.environ.get("STAGERUNNER_KILL_AT", "").partition(":")
+asked, _, _count = os.environ.get("STAGERUNNER_KILL_AT", "").partition(":")
+"""The point's name; empty as a rule."""
 _left = int(_count or 1)
 
 
 def reached(name: str) -> bool:
     """Whether this is the moment to die; the log says so."""
     global _left
-    if name != _name:
+    if name != asked:
         return False
     _left -= 1
     return _left == 0 and _logged(name)
@@ -56,7 +57,7 @@ def _logged(name: str) -> bool:
 
 def point(name: str) -> None:
     """Die here, if that is asked for."""
-    if _name and reached(name):
+    if asked and reached(name):
         die()
 
 

@@ -38,14 +38,9 @@ class Encoder:
         self._writing = writing or _pickling(hire, cargo)
         self._place = len(hire.works)
         self._ends = hire.ends
-        self._holding = Holding(hire)
+        self.holding = Holding(hire)
         self.ratio = 0.0
         """Bytes that leave for each record; 0 while that isn't known."""
-
-    @property
-    def holding(self) -> bool:
-        """Whether a buffer of some place was said to be held here: a frame may bring the news that none is."""
-        return self._holding.told
 
     def weigh(self, records: int, size: int) -> None:
         """So many records became so many bytes."""
@@ -111,7 +106,7 @@ class Encoder:
     def _close(self, passage: Passage, notes: Notes) -> int:
         """The last piece: the books ride on it, and what stops the run is told. The flags for it."""
         notes.lines, notes.extras = passage.lines, passage.extras
-        notes.held = self._holding.news(passage, self._cargo, self._slots)
+        notes.held = self.holding.news(passage, self._cargo, self._slots)
         notes.book(total(passage.tally).values() if len(passage.tally) > 1 else passage.tally)
         notes.slowest = max(passage.slowest, passage.work + passage.codec)
         self._slot.codec += passage.codec
@@ -131,24 +126,21 @@ class Holding:
     def __init__(self, hire: Hire) -> None:
         self._who = (hire.owner, hire.number)
         self._places: set[int] = set()
-        self._told: tuple[int, ...] = ()
-
-    @property
-    def told(self) -> bool:
-        return bool(self._told)
+        self.told: tuple[int, ...] = ()
+        """Places of which a buffer was said to be held here: a frame may bring the news that none is."""
 
     def news(self, passage: Passage, cargo: Cargo, slots: list[Slot]) -> dict[tuple[int, int], tuple[int, ...]]:
         """What is to be told with a frame whose records have been let go of; mostly what others told before us."""
         if passage.place >= 0:
             self._places.add(passage.place)
-        elif not self._told:
+        elif not self.told:
             return passage.held
         for slot in slots:
             slot.batch = None
         held = cargo.held(self._places)
-        if not held and not self._told:
+        if not held and not self.told:
             return passage.held
-        self._told = held
+        self.told = held
         return {**passage.held, self._who: held}
 
 

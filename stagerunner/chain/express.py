@@ -15,13 +15,13 @@ from time import monotonic_ns as now
 from typing import Any
 
 from stagerunner.chain.cargo import NoBerth
-from stagerunner.chain.encoding import PIECE, Parts
+from stagerunner.chain.encoding import NOTICEABLE, PIECE, Parts
 from stagerunner.chain.frames import SIZE, Frame, Header, pack_fields
 from stagerunner.chain.links import write_records
-from stagerunner.chain.meters import BLOCKED, DECODING, ENCODING, STOP, WAITING
+from stagerunner.chain.meters import BLOCKED, DECODING, ENCODING, STOP, WAITING, WORKING
 from stagerunner.chain.notes import HEAD, LINE, line, pack_notes, unpack_payload
 from stagerunner.chain.passage import Passage
-from stagerunner.chain.station import Station
+from stagerunner.chain.station import SLOW, Station
 from stagerunner.evaluate.calling import Evaluator
 from stagerunner.records import Batch, Counts, Split
 from stagerunner.window.kinds import DATA
@@ -50,6 +50,8 @@ class Express:
         self._berth = NoBerth()
         self._reading = station.decoder.reading
         self._encoder = station.encoder
+        self._holding = station.encoder.holding
+        self._timed = station.timed[0]
         self._page = station.page.words
 
     def feed(self, frame: Frame, fd: int) -> Iterable[Parts] | None:
@@ -58,7 +60,7 @@ class Express:
         None, and nothing done, if it isn't usual.
         """
         (kind, flags, _, sequence, split, first, last, piece, _, length), payload = frame
-        if kind != DATA or flags or piece or length < HEAD.size or self._page[STOP] or self._encoder.holding:
+        if kind != DATA or flags or piece or length < HEAD.size or self._page[STOP] or self._holding.told:
             return None
         stop, place, _, _, _, _, books, rest = HEAD.unpack_from(payload)
         if stop >= 0 or place >= 0 or rest or books % LINE.size or HEAD.size + books > length:
@@ -69,6 +71,8 @@ class Express:
         records = loads(memoryview(payload)[HEAD.size + books :])
         if self._reading is None:
             batch = Batch(records, first, last)
+        elif self._reading.given:
+            batch = self._reading.told(records[first:last], first)
         else:
             batch = self._reading.batch(Split(records, 0), first, last)
         if batch.failures or len(batch.records) * self._encoder.ratio > PIECE:
@@ -86,8 +90,12 @@ class Express:
         """The batch through the stage, and on."""
         slot, header = self._slot, frame.header
         decoded = now()
-        slot.begin(header.sequence, header.split, batch, decoded)
-        self._evaluator.watched = self._station.watched(0)
+        if self._reading is None:
+            slot.batch = batch
+            slot.say(WORKING, decoded)  # the range is what it was
+        else:
+            slot.begin(header.sequence, header.split, batch, decoded)
+        self._evaluator.watched = self._timed or slot.work > SLOW * slot.taken
         found = self._evaluator.whole(batch)
         worked = now()
         slot.work += worked - decoded
@@ -96,7 +104,7 @@ class Express:
         if isinstance(found, Batch):
             return self._told(frame, found, began, worked - decoded)
         slot.out += len(found)
-        slot.state(ENCODING, worked)
+        slot.say(ENCODING, worked)
         try:
             body = self._cargo(found)
         except BaseException:  # which record can't be pickled, the station finds out
@@ -113,7 +121,8 @@ class Express:
         """
         cargo, slot, (header, payload), records = self._cargo, self._slot, frame, len(batch.records)
         size, heavy = cargo.size, cargo.heavy
-        self._encoder.weigh(records, size)
+        if size > NOTICEABLE:
+            self._encoder.weigh(records, size)
         own = LINE.pack(self._evaluator.work.index, records, 0, records, 0, 0, 0)
         for c in batch.counts:
             own = line(c) + own  # the source's, in the first worker
@@ -121,7 +130,7 @@ class Express:
         done = now()
         spent = done - began
         slot.codec += spent - work
-        slot.state(BLOCKED, done)
+        slot.say(BLOCKED, done)
         said = HEAD.pack(
             -1,
             NOWHERE,
@@ -140,8 +149,7 @@ class Express:
         write_records(fd, [front, body], SIZE + length)
         sent = now()
         slot.block += sent - done
-        slot.state(WAITING, sent)
-        slot.store()
+        slot.rest(WAITING, sent)
 
     def _told(self, frame: Frame, piece: Batch, began: int, work: int) -> Iterable[Parts]:
         """The frames for a batch of which there is more to tell."""

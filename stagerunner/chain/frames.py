@@ -94,7 +94,7 @@ def unpack_header(data: Any, limit: int, start: int = 0) -> Header:
         raise BadFrame("a header's checksum is wrong")
     if magic != MAGIC or version != VERSION:
         raise BadFrame("no frame of this version")
-    header = Header(*fields)
+    header = tuple.__new__(Header, fields)  # as `Header(*fields)`, which is a call of Python's
     if header.length > limit:
         raise BadFrame(f"a frame of {header.length} bytes, over the limit of {limit}")
     return header

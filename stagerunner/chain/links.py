@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from stagerunner import seams
-from stagerunner.chain.frames import SIZE, BadFrame, Frame, Header, pack_header, unpack_header
+from stagerunner.chain.frames import SIZE, BadFrame, Frame, Header, pack_fields, pack_header, unpack_header
 
 ROOM = 2 * 65536
 """Bytes asked for in one read: twice a frame of small records, so that one is nearly always here whole."""
@@ -50,16 +50,27 @@ class Inbound:
         self._large: bytearray | None = None
         self._filled = 0
 
+    def only(self) -> Frame | None:
+        """The next frame, if nothing was here and one read brings that frame and nothing else: as a rule it does.
+
+        Otherwise None, and `read` goes on. Waits for it, or raises BlockingIOError. Raises BadFrame.
+        """
+        if self._start != self._end or self._header is not None:
+            return None
+        came = os.readv(self.fd, self._whole)
+        if came >= SIZE:
+            header = unpack_header(self._view, self._limit)
+            if SIZE + header.length == came:
+                payload = self._view[SIZE:came] if self._passing else self._buffer[SIZE:came]
+                return tuple.__new__(Frame, (header, payload))
+        self._start, self._end, self.ended = 0, came, came == 0
+        return None
+
     def read(self) -> Frame | None:
         """The next frame, waiting for it; None at the end of the link. Raises BadFrame."""
-        if self._start == self._end and self._header is None:  # as a rule: nothing is here
-            self._start, self._end = 0, os.readv(self.fd, self._whole)
-            if not self._end:
-                self.ended = True
-                return None
-        while (frame := self.take()) is None:
-            if not self.fill():
-                return None
+        frame = self.only()
+        while frame is None and not self.ended and (frame := self.take()) is None:
+            self.fill()
         return frame
 
     def fill(self) -> bool:
@@ -103,7 +114,7 @@ class Inbound:
             payload = self._view[start:stop] if self._passing else self._buffer[start:stop]
             self._start = stop
         self._header = None
-        return Frame(header, payload)
+        return tuple.__new__(Frame, (header, payload))
 
     def _maybe_large(self, length: int) -> None:
         """A payload that doesn't fit the buffer gets memory of its own and is read straight into it."""
@@ -129,20 +140,25 @@ class Inbound:
 def write_all(fd: int, buffers: list[bytes | bytearray | memoryview], length: int) -> None:
     """Write everything, `length` bytes, waiting as long as it takes."""
     written = os.writev(fd, buffers)
-    if written == length:
-        return  # nearly always: a pipe of CAPACITY bytes takes several frames
-    views = [memoryview(buffer) for buffer in buffers if len(buffer)]
-    _advance(views, written)
-    while views:
-        _advance(views, os.writev(fd, views))
+    if written != length:  # hardly ever: a pipe of CAPACITY bytes takes several frames
+        _write_rest(fd, buffers, written)
 
 
 def write_records(fd: int, buffers: list[bytes | bytearray | memoryview], length: int) -> None:
     """`write_all` for a frame of records, its header first."""
-    if seams.reached("torn frame"):
+    if seams.asked and seams.reached("torn frame"):
         os.write(fd, buffers[0][:20])
         seams.die()
-    write_all(fd, buffers, length)
+    written = os.writev(fd, buffers)
+    if written != length:
+        _write_rest(fd, buffers, written)
+
+
+def _write_rest(fd: int, buffers: list[bytes | bytearray | memoryview], written: int) -> None:
+    views = [memoryview(buffer) for buffer in buffers if len(buffer)]
+    _advance(views, written)
+    while views:
+        _advance(views, os.writev(fd, views))
 
 
 def send(fd: int, header: Header, *payload: bytes | bytearray | memoryview) -> None:
@@ -162,8 +178,11 @@ class Outbound:
     def put(self, header: Header, *payload: bytes | bytearray | memoryview) -> None:
         """Queue one frame, and write what can be written now."""
         length = sum(map(len, payload))
-        parts = [pack_header(header, length), *payload]
-        written = 0 if self.queued else self._try(parts)
+        parts = [pack_fields(*header[:-1], length), *payload]
+        written = 0
+        if not self.queued:
+            with suppress(BlockingIOError):
+                written = os.writev(self.fd, parts)
         if written == SIZE + length:
             return  # nearly always
         views = [memoryview(part) for part in parts if len(part)]

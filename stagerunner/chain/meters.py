@@ -9,6 +9,7 @@ from __future__ import annotations
 import mmap
 import os
 import struct
+from functools import partial
 from time import monotonic_ns
 
 from stagerunner.records import Batch
@@ -108,7 +109,7 @@ class Slot:
     Its clocks are counted here and stored once a frame: nobody else writes them.
     """
 
-    __slots__ = ("_at", "_clocks", "_map", "batch", "block", "codec", "out", "taken", "wait", "words", "work")
+    __slots__ = ("_at", "_clocks", "_map", "batch", "block", "codec", "out", "say", "taken", "wait", "words", "work")
 
     def __init__(self, words: memoryview, mapping: mmap.mmap, at: int) -> None:
         self.words = words
@@ -116,6 +117,8 @@ class Slot:
         self._map = mapping
         self._at = at
         self._clocks = at + WORK * 8
+        self.say = partial(_STATE.pack_into, mapping, at)
+        """`state`, without a call of Python's: say(state, since)."""
         self.work, self.codec, self.wait, self.block, self.taken, self.out = words[WORK : OUT + 1].tolist()
 
     def enter(self, record: int) -> None:
@@ -135,7 +138,7 @@ class Slot:
     # since: now, where that has been asked for already; asking costs a fifth of a store.
 
     def state(self, state: int, since: int = 0) -> None:
-        _STATE.pack_into(self._map, self._at, state, since or monotonic_ns())
+        self.say(state, since or monotonic_ns())
 
     def hold(self, state: int, sequence: int, split: int, first: int, last: int, since: int = 0) -> None:
         """These source records of a split are in hand now, and what is being done with them."""
@@ -147,6 +150,11 @@ class Slot:
         self.batch = batch
         at = since or monotonic_ns()
         _HELD.pack_into(self._map, self._at, WORKING, at, 0, sequence, split, batch.first, batch.last)
+
+    def rest(self, state: int, since: int) -> None:
+        """A frame is done: what the worker does now, the clocks and the counts."""
+        self.say(state, since)
+        _CLOCKS.pack_into(self._map, self._clocks, self.work, self.codec, self.wait, self.block, self.taken, self.out)
 
     def store(self) -> None:
         """Let everybody see the clocks (nanoseconds) and the counts of records."""

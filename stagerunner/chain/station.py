@@ -43,7 +43,8 @@ class Station:
         self.page = page
         self._slots: list[Slot] = [page.slot(number) for number in hire.slots]
         self._evaluators: list[Evaluator] = []
-        self._deadlines = [hire.watch or work.timeout is not None for work in hire.works]
+        self.timed = [hire.watch or work.timeout is not None for work in hire.works]
+        """Whether calls of a stage have a deadline."""
         self._flushing: dict[int, Iterator[Batch]] = {}
         self.passage = Passage(NO_FRAME)
         """The frame that is, or was last, on its way through."""
@@ -159,7 +160,7 @@ class Station:
     def watched(self, place: int) -> bool:
         """Whether each call is noted: it has a deadline, or is suspected, or takes so long that it costs nothing."""
         slot = self._slots[place]
-        if self._deadlines[place] or slot.work > SLOW * (slot.taken or 1):
+        if self.timed[place] or slot.work > SLOW * slot.taken:
             return not self._hire.works[place].form.awaited
         return False
 

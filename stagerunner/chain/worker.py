@@ -94,13 +94,18 @@ class Worker:
 
     def _work_in_turn(self) -> Frame:
         """Frame by frame, until END comes."""
-        way = express(self._station)
+        way, slot, hire = express(self._station), self._slots[0], self._hire
         while True:
-            frame = self._checked(self._read(self._link))
-            if frame.header.kind == END:
-                return frame
-            sent = None if way is None else way.feed(frame, self._fd)
+            began, sequence = now(), self._sequence
+            link = self._in[sequence % hire.upstream]
+            frame = link.only() or link.read()
+            slot.wait += now() - began
+            if frame is None or frame.header.sequence != sequence or frame.header.epoch != hire.epoch:
+                frame = self._checked(frame)
+            sent = None if way is None else way.feed(frame, self._out[sequence % hire.downstream])
             if sent is None:
+                if frame.header.kind == END:
+                    return frame
                 self._work(frame)
                 continue
             if sent is not SENT:
@@ -163,8 +168,10 @@ class Worker:
         """The link that what becomes of it goes to."""
         return self._out[self._sequence % self._hire.downstream]
 
-    def _checked(self, frame: Frame) -> Frame:
+    def _checked(self, frame: Frame | None) -> Frame:
         """The next frame in sequence, or the END that comes in its place."""
+        if frame is None:
+            raise Left("a neighbour left without END")
         header = frame.header
         if header.kind != END and header.sequence != self._sequence:
             raise BadFrame(f"frame {header.sequence} where {self._sequence} was due")

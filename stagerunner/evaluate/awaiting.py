@@ -52,7 +52,7 @@ class AwaitingEvaluator(Evaluator):
 
         self._loop = asyncio.new_event_loop()
         super().build()
-        self._caller = Caller(self.work, self._call, Pace(self.work.rate))
+        self._caller = Caller(self.work, self._bare, Pace(self.work.rate))
 
     @property
     def under_way(self) -> int:

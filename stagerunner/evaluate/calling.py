@@ -13,7 +13,7 @@ from stagerunner.evaluate.cursor import Cursor, Verdicts, grouping, verdicts_in
 from stagerunner.evaluate.flushing import flushed
 from stagerunner.evaluate.growth import Pile
 from stagerunner.evaluate.loading import build
-from stagerunner.evaluate.undisturbed import one_each
+from stagerunner.evaluate.undisturbed import Undisturbed, one_each
 from stagerunner.evaluate.work import NoSlot, Slot, Work
 from stagerunner.records import Batch, Conviction
 
@@ -38,6 +38,7 @@ class Evaluator:
         self.watched = False
         self.piece_records = PIECE_RECORDS
         self._transform: Any = None
+        self._call: Callable[[Any], Any]
 
     def build(self) -> None:
         """Import the transform and give it its options. Raises what that raises."""
@@ -48,6 +49,7 @@ class Evaluator:
         if self._transform is None:
             self.build()
         self._tell("setup")
+        self._call = self._bare
 
     def apply(self, batch: Batch, convicted: Convicted = NOBODY) -> Batch:
         """One batch in, one batch out: the same range of source records, unless it is cut.
@@ -77,9 +79,8 @@ class Evaluator:
             passage = Passage(self.work, batch)
             ambient.heard_by(passage, self._way(passage, {}, sys.maxsize))
             return passage.piece()
-        cursor = Cursor(batch.records)
-        found = one_each(self._guarded(self._call, cursor, {}), self.work, batch, cursor)
-        return found.piece() if isinstance(found, Passage) else found
+        listener = Undisturbed(self.work, batch)
+        return one_each(self._guarded(self._call, listener.cursor, {}) if self.watched else self._call, listener)
 
     def flush(self) -> Iterator[Batch]:
         """What the stage gives after the last record, at least one batch. The origins are 0, 1, 2, …"""
@@ -115,7 +116,8 @@ class Evaluator:
         return results
 
     @property
-    def _call(self) -> Callable[[Any], Any]:
+    def _bare(self) -> Callable[[Any], Any]:
+        """What is called for a record, or for a list of them."""
         if not self.work.form.built:
             found = self._transform
         elif self.work.form.batch:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from operator import length_hint
 from typing import Any
@@ -25,10 +25,11 @@ class Cursor:
 
     __slots__ = ("_ended", "_records", "rest")
 
-    def __init__(self, records: list[Any]) -> None:
+    def __init__(self, records: list[Any], rest: Iterator[Any] | None = None) -> None:
+        """rest: an iterator of these records that somebody has begun to go through."""
         self._records = records
         self._ended: int | None = None
-        self.rest = iter(records)
+        self.rest = iter(records) if rest is None else rest
 
     @property
     def index(self) -> int:

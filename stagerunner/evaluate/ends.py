@@ -40,6 +40,8 @@ class Reading:
     def __init__(self, source: Any, on_error: str) -> None:
         self._source = source
         self._on_error = on_error
+        self.given = isinstance(source, Given)
+        """A split is the list of its records; `told` is all there is to do."""
 
     def batch(self, split: Split, first: int, last: int) -> Batch:
         """Source records first ≤ i < last of the split; the batch's `last` is where they really end."""
@@ -49,11 +51,17 @@ class Reading:
             items.extend(islice(self._source.read(split), first, last))
         except BaseException as error:
             broken = error
-        batch = Batch(items, first, first + len(items), counts=[Counts(SOURCE, taken=len(items), out=len(items))])
-        if not UNREADABLE.isdisjoint(map(type, items)):
-            self._take_out(batch)
+        batch = self.told(items, first)
         if broken is not None:
             self._break(batch, broken)
+        return batch
+
+    def told(self, items: list[Any], first: int) -> Batch:
+        """The batch of what was read, from the source record `first` on."""
+        number = len(items)
+        batch = Batch(items, first, first + number, None, None, [Counts(SOURCE, number, 0, number)])
+        if not UNREADABLE.isdisjoint(map(type, items)):
+            self._take_out(batch)
         return batch
 
     def _take_out(self, batch: Batch) -> None:

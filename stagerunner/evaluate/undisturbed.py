@@ -20,23 +20,34 @@ _making = allocate_lock()
 
 
 class Undisturbed:
-    """Hears the transform in the place of a passage that isn't made yet."""
+    """Hears the transform in the place of a passage that isn't made yet.
 
-    __slots__ = ("_batch", "_cursor", "_results", "_work", "passage")
+    results, rest: what there is of the results, and an iterator of the records still to come.
+    """
 
-    def __init__(self, work: Work, batch: Batch, results: list[Any], cursor: Cursor) -> None:
+    __slots__ = ("_batch", "_cursor", "_work", "passage", "rest", "results")
+
+    def __init__(self, work: Work, batch: Batch) -> None:
         self._work = work
         self._batch = batch
-        self._results = results
-        self._cursor = cursor
+        self._cursor: Cursor | None = None
+        self.rest = iter(batch.records)
+        self.results: list[Any] = []
         self.passage: Passage | None = None
+
+    @property
+    def cursor(self) -> Cursor:
+        """Where `rest` is."""
+        if self._cursor is None:
+            self._cursor = Cursor(self._batch.records, self.rest)
+        return self._cursor
 
     def disturbed(self) -> Passage:
         """The passage, with the results there are and the cursor where it is."""
         with _making:
             if self.passage is None:
                 passage = Passage(self._work, self._batch)
-                passage.results, passage.cursor = self._results, self._cursor
+                passage.results, passage.cursor = self.results, self.cursor
                 self.passage = passage
         return self.passage
 
@@ -48,16 +59,12 @@ class Undisturbed:
         self.disturbed().enough()
 
 
-def one_each(call: forms.Call, work: Work, batch: Batch, cursor: Cursor) -> list[Any] | Passage:
-    """A record in, a record out, as in `forms`: the results; or the passage, gone through, where there is more to tell.
-
-    cursor: at the beginning of the batch.
-    """
-    results: list[Any] = []
-    listener = Undisturbed(work, batch, results, cursor)
+def one_each(call: forms.Call, listener: Undisturbed) -> list[Any] | Batch:
+    """A record in, a record out, as in `forms`: the results; or a batch of them, where there is more to tell."""
+    results = listener.results
     token = ambient.current.set(listener)
     try:
-        for record in cursor.rest:
+        for record in listener.rest:
             try:
                 result = call(record)
             except BaseException as error:
@@ -68,4 +75,4 @@ def one_each(call: forms.Call, work: Work, batch: Batch, cursor: Cursor) -> list
                 results.append(result)
     finally:
         ambient.current.reset(token)
-    return results if listener.passage is None else listener.passage
+    return results if listener.passage is None else listener.passage.piece()

@@ -9,7 +9,6 @@ from stagerunner import count, enough
 from stagerunner.evaluate import undisturbed
 from stagerunner.evaluate.ambient import current
 from stagerunner.evaluate.batches import Passage
-from stagerunner.evaluate.cursor import Cursor
 from stagerunner.records import Batch
 
 
@@ -127,7 +126,7 @@ def test_whatever_happens_at_random_is_the_same_either_way(stage_of, seed):
 
 def test_a_passage_is_made_once_whoever_asks_for_it(work_of, monkeypatch):
     batch = given([1, 2])
-    listener = undisturbed.Undisturbed(work_of(same), batch, [], Cursor(batch.records))
+    listener = undisturbed.Undisturbed(work_of(same), batch)
 
     class Overtaken:
         """The lock of somebody before whom another thread has got it."""
