@@ -77,11 +77,11 @@ class Feeding:
         )
 
     def _has_room(self) -> bool:
-        return self._window.room(self.sizing.records, self._dealt()) and not self._full()
+        return self._window.room(self.sizing.records, self._dealt() if self.deals else None) and not self._full()
 
     def _dealt(self) -> Sequence[int] | None:
         """What each worker has begun, where frames are slow enough to be dealt by load."""
-        return self._begun() if self.deals and self.sizing.lasting >= self.slow else None
+        return self._begun() if self.sizing.lasting >= self.slow else None
 
     def feed(self) -> bool:
         """Admit what fits; at the end of the source, the flushes. Whether it can be gone on with at once."""
@@ -103,7 +103,7 @@ class Feeding:
         self._limit.sent(offer.most)
         if offer.base is not None and offer.most is not None:
             last = min(last, offer.most)  # a counted offer: how many there are is known, not only at most
-        if (begun := self._dealt()) is not None:
+        if self.deals and (begun := self._dealt()) is not None:
             for blank in self._window.pass_over(begun, int(self.sizing.lasting / WORTH)):
                 self._send(blank)
         for sent in self._window.admit(offer.payload, offer.size, offer.position, last):
@@ -170,9 +170,11 @@ class Feeding:
     # After a death
 
     def land(self, landed: Callable[[Any], Any]) -> None:
-        """What waits to be sent must not lie in the lane of an epoch that is over."""
+        """What waits to be sent, and what may be sent again, must not lie in the lane of an epoch that is over."""
+        for kept in self._window.kept:
+            kept.payload = landed(kept.payload)
         if self._pending is not None:
-            self._pending = self._pending._replace(payload=landed(self._pending.payload))
+            self._pending.payload = landed(self._pending.payload)
 
     @property
     def can_rewind(self) -> bool:

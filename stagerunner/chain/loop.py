@@ -16,22 +16,22 @@ from stagerunner.chain.feeding import Feeding
 from stagerunner.chain.frames import BadFrame, Frame
 from stagerunner.chain.notes import unpack_payload
 from stagerunner.chain.places import Places
+from stagerunner.chain.readiness import announced
 from stagerunner.chain.receiving import Receiving
 from stagerunner.chain.regrouping import Regrouping
 from stagerunner.chain.sending import Sending
 from stagerunner.chain.supply import GivenRecords, Supply
-from stagerunner.chain.transport import Ready, Transport, Trouble
+from stagerunner.chain.transport import Transport, Trouble
 from stagerunner.chain.verdicts import blame_of
 from stagerunner.delivery.delivery import Delivery
-from stagerunner.errors import SetupFailed
-from stagerunner.events import WorkerFailed, WorkerReady
+from stagerunner.events import WorkerFailed
 from stagerunner.journal import freeze, frozen, thawed
 from stagerunner.plan import Plan
 from stagerunner.seams import point
 from stagerunner.window.core import Window
 from stagerunner.window.kinds import BARRIER, BLANK
 from stagerunner.window.splits import ProtocolFault
-from stagerunner.window.suspects import Inspection, Suspects
+from stagerunner.window.suspects import Suspects
 
 TICK = 0.25
 """Seconds between two looks at clocks when nothing happens."""
@@ -112,15 +112,26 @@ class Loop:
         self._draining = True
 
     def step(self, timeout: float | None = None) -> None:
-        """Feed, wait for something to happen, and deal with it. Once done, only what waits to be written is left."""
-        hungry = not self.done and self._feed()
-        for key, _ in self._selector.select(0 if hungry else self._patience(timeout)):
-            key.data()
-        if not self.done:
-            self._deal()
+        """Feed, wait for something to happen, and take what comes back; before that, deal with what the last step left.
 
-    def _deal(self) -> None:
-        """With what has come, and with what the clock says."""
+        In this order nobody waits for results longer than it takes to have them. Once done, only what waits to be
+        written is left.
+        """
+        if self.done:
+            self._wait(TICK if timeout is None else timeout)
+            return
+        self._deal()
+        if not self.done and self.trouble is None:
+            hungry = self._feed()
+            self._wait(0 if hungry else self._patience(timeout))
+            self._take()
+
+    def _wait(self, timeout: float) -> None:
+        for key, _ in self._selector.select(timeout):
+            key.data()
+
+    def _take(self) -> None:
+        """What has come back."""
         try:
             for frame in self._transport.arrivals():
                 self._arrived(frame)
@@ -128,9 +139,18 @@ class Loop:
                     return
         except (ProtocolFault, BadFrame) as fault:
             self._restart(Trouble("", 0, 0, f"protocol fault: {fault}"))
-            return
-        if self._transport.ready is not None and self._heard != self.window.epoch:
-            self._hear_ready(self._transport.ready)
+
+    def book(self) -> None:
+        """Have everything taken in the books; a frame's results are handed over before they are booked."""
+        self._receiving.book()
+
+    def _deal(self) -> None:
+        """With what was taken and what was heard, and with what the clock says."""
+        self.book()
+        if (ready := self._transport.ready) is not None and self._heard != self.window.epoch:
+            self._heard = self.window.epoch
+            for event in announced(ready, self._plan, self._transport.groups, self._heard):
+                self._tell(event)
         self._transport.look()
         if self._transport.trouble is not None:
             self._restart(self._transport.trouble)
@@ -147,23 +167,11 @@ class Loop:
         return bool(self.window.on_way)
 
     def _patience(self, timeout: float | None) -> float:
-        if self.done:
-            return TICK if timeout is None else timeout
         if self._transport.busy:
             return 0
         wait = TICK if timeout is None else min(timeout, TICK)
         deadline = self._transport.deadline()
         return wait if deadline is None else max(0.0, min(wait, deadline))
-
-    def _hear_ready(self, ready: Ready) -> None:
-        self._heard = self.window.epoch
-        if ready.errors:
-            stage, worker, _, text = ready.errors[0]
-            name = self._plan.stages[stage].name if self._plan.stages else "copy"
-            raise SetupFailed(f"{name} could not be set up (worker {worker + 1}): {text}")
-        labels = {group.stages[0].work.index if group.stages else 0: group.label for group in self._transport.groups}
-        for stage, worker, pid in ready.pids:
-            self._tell(WorkerReady(labels[stage], worker, pid, self.window.epoch))
 
     # Out
 
@@ -193,6 +201,7 @@ class Loop:
             return
         self._receiving.receive(frame.header, notes, body)
         if self._delivery.fatal is not None or self._delivery.too_many is not None:
+            self.book()
             self.done = True
         elif self.commit_due and not self.window.stateful and self.window.at_edge:
             self.commit_due = False
@@ -216,11 +225,8 @@ class Loop:
 
     def row(self) -> dict[str, Any]:
         """What a journal's row says of the source and of the stages with state."""
-        return {
-            "position": self.window.position,
-            "snapshots": frozen(self.snapshots),
-            "stopped": self.feeding.stopped,
-        }
+        self.book()
+        return {"position": self.window.position, "snapshots": frozen(self.snapshots), "stopped": self.feeding.stopped}
 
     # Other groups
 
@@ -257,6 +263,7 @@ class Loop:
 
     def _restart(self, trouble: Trouble) -> None:
         """Kill, and begin the next epoch from what is accepted; or see that it is no use."""
+        self.book()
         self._tell(WorkerFailed(trouble.stage or "chain", trouble.worker, trouble.pid, trouble.how, self.window.epoch))
         convicted = self._suspects.died(blame_of(trouble))
         point("halving" if self._suspects.inspections else "restart")
@@ -267,14 +274,16 @@ class Loop:
             self.trouble = trouble
             return
         if self._unsaved:
-            self._rewind(self._suspects.inspections)
+            self.window.rewind(self._suspects.inspections)
+            self.feeding.rewind()
+            self._end_sent = False
             self._begin({}, careful=trouble.split >= 0)
             return
         self._begin_again(careful=trouble.split >= 0)
 
     def _begin_again(self, *, careful: bool) -> None:
         """The next epoch, with the latest snapshots and all that is not yet done with."""
-        self._land()
+        self.feeding.land(self._places.landed)
         self.regrouping.take_effect()
         frames = self.window.restart(self._suspects.inspections)
         self._begin(self.snapshots, careful=careful)
@@ -282,18 +291,6 @@ class Loop:
             self._sending.send(sent)
         if self._end_sent:
             self._sending.end()
-
-    def _land(self) -> None:
-        """What is to be sent again must not lie in the lane of an epoch that is over."""
-        for kept in self.window.kept:
-            kept.payload = self._places.landed(kept.payload)
-        self.feeding.land(self._places.landed)
-
-    def _rewind(self, inspections: dict[int, Inspection]) -> None:
-        """Read the source again from its beginning, cut as it was the first time."""
-        self.window.rewind(inspections)
-        self.feeding.rewind()
-        self._end_sent = False
 
     @property
     def restarts(self) -> int:

@@ -71,22 +71,23 @@ class Places:
         """Pickle records of the caller's, into a place if they are heavy. Raises what pickling raises."""
         known = bool(self._room)
         loaded = self._load(records)
-        self.learn(self._cargo.heavy)
+        if known or self._cargo.heavy:
+            self.learn(self._cargo.heavy)
         if self._room and not known:
             loaded = self._load(records)  # the first heavy ones; now it is known how much room they take
         return loaded
 
     def _load(self, records: list[Any]) -> bytes | Loaded:
-        space = self._cargo.berth = self._space()
+        space = self._cargo.berth = self._space() if self._room else NOWHERE
         try:
             body = self._cargo(records)
         except BaseException:
             self._give_back(space.place)
             raise
-        self._cargo.keep()
         if self._cargo.laden is None:
             self._give_back(space.place)
             return body
+        self._cargo.keep()
         return Loaded(body, self._cargo.laden, space.place, space.room)
 
     def wanted(self, payload: Any) -> bool:
@@ -99,7 +100,7 @@ class Places:
             notes.place, notes.room, notes.laden = payload.place, payload.room, payload.laden
             body = payload.body
         else:
-            space = self._space() if not sent.marked else NOWHERE
+            space = self._space() if self._room and not sent.marked else NOWHERE
             notes.place, notes.room = space.place, space.room
             body = payload
         if notes.place >= 0:
@@ -107,7 +108,7 @@ class Places:
         return body
 
     def _space(self) -> Space:
-        place = self._free() if self._room else None
+        place = self._free()
         if place is None:
             return NOWHERE
         self._idle.remove(place)

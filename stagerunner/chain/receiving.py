@@ -1,9 +1,12 @@
-"""A DATA frame is back: is it its turn, what becomes of it, who is told."""
+"""A DATA frame is back: is it its turn, what becomes of it, who is told.
+
+Results are handed over first; what is to be booked about a frame waits until nobody waits for them any more.
+"""
 
 from __future__ import annotations
 
 from stagerunner.chain.feeding import Feeding
-from stagerunner.chain.frames import Header
+from stagerunner.chain.frames import MORE, STOP, Header
 from stagerunner.chain.notes import Notes
 from stagerunner.chain.places import Places
 from stagerunner.delivery.delivery import Delivery
@@ -33,16 +36,35 @@ class Receiving:
         self._feeding = feeding
         self._suspects = suspects
         self._again = again
+        self._unbooked: tuple[Header, Notes, Taken] | None = None
 
     def receive(self, header: Header, notes: Notes, body: memoryview) -> None:
         """Take a frame or piece. Raises ProtocolFault when it can't be its turn."""
-        if header.stop and not self._window.stopped:
+        if self._unbooked is not None:
+            self.book()
+        if header.flags & STOP and not self._window.stopped:
             self._feeding.stopped_by(notes.stop)
-        taken = self._took(header, notes)
+        taken = self._window.took(
+            header.sequence,
+            header.split,
+            header.first,
+            header.last,
+            more=bool(header.flags & MORE),
+            stop=bool(header.flags & STOP),
+            stop_stage=notes.stop,
+            fails=bool(notes.failures) and any(failure.policy == "fail" for failure in notes.failures),
+        )
+        if taken.verdict is Verdict.ACCEPT:
+            self._accept(header, notes, body, taken.sent.split)
+        self._unbooked = header, notes, taken
+
+    def book(self) -> None:
+        """All that is left to be done about the frame that was taken last."""
+        if self._unbooked is None:
+            return
+        (header, notes, taken), self._unbooked = self._unbooked, None
         kept = taken.sent.split
         assert kept is not None
-        if taken.verdict is Verdict.ACCEPT:
-            self._accept(header, notes, body, kept)
         if taken.final:
             self._places.back(header.sequence, notes)
             if self._window.stateful:
@@ -53,22 +75,10 @@ class Receiving:
         if taken.finished:
             self._feeding.finished(kept)
 
-    def _took(self, header: Header, notes: Notes) -> Taken:
-        return self._window.took(
-            header.sequence,
-            header.split,
-            header.first,
-            header.last,
-            more=header.more,
-            stop=header.stop,
-            stop_stage=notes.stop,
-            fails=bool(notes.failures) and any(failure.policy == "fail" for failure in notes.failures),
-        )
-
-    def _accept(self, header: Header, notes: Notes, body: memoryview, kept: Kept) -> None:
+    def _accept(self, header: Header, notes: Notes, body: memoryview, kept: Kept | None) -> None:
         point("accept")
-        content, buffers = self._places.opened(notes, body)
-        self._delivery.results(content, header.records, buffers)
+        content, buffers = (body, ()) if notes.laden is None else self._places.opened(notes, body)
+        self._delivery.taker.take(content, header.records, buffers)
         point("deliver")
         if notes.failures:
             self._delivery.failures(notes.failures, kept, self._feeding.locate)

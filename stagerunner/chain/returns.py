@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from stagerunner.chain.frames import BadFrame, Frame
+from stagerunner.chain.frames import MORE, BadFrame, Frame
 from stagerunner.chain.links import Inbound
 from stagerunner.window.kinds import END, READY
 
@@ -29,7 +29,7 @@ class Returns:
         self._selector = selector
         self._limit = limit
         self._here: list[deque[Frame]] = [deque() for _ in links]
-        self._sequence = 0
+        self._sequence = self._turn = 0
         self._bytes = 0
         self._fault: BadFrame | None = None
         self._ready = False
@@ -40,10 +40,6 @@ class Returns:
         self.broken = False
         """A link ended, and nothing more is to be had in turn."""
         self._watch()
-
-    @property
-    def _turn(self) -> int:
-        return self._sequence % len(self._links)
 
     def turn_is_here(self) -> bool:
         return self._ready and bool(self._here[self._turn]) and not self.ended
@@ -62,7 +58,9 @@ class Returns:
                 raise BadFrame(f"frame {header.sequence} of epoch {header.epoch} where {self._sequence} was due")
             here.popleft()
             self._bytes -= header.length
-            self._sequence += not header.more
+            if not header.flags & MORE:
+                self._sequence += 1
+                self._turn = self._sequence % len(self._links)
             if len(self._registered) < len(self._links):
                 self._watch()  # there may be room again, or it is another's turn
             yield frame
@@ -132,13 +130,11 @@ class Returns:
     def _read(self, number: int) -> None:
         link = self._links[number]
         try:
-            for _ in range(READS):
-                if not link.fill():
-                    link.check_empty()
-                    break
-                self._take(number, link)
-                if link.spent:
-                    break
+            if (frame := link.only()) is not None:
+                self._here[number].append(frame)
+                self._bytes += frame.header.length
+            else:
+                self._read_on(number, link)
         except BlockingIOError:
             pass
         except ConnectionError:
@@ -149,10 +145,23 @@ class Returns:
         if link.ended or (self._bytes >= self._limit and len(self._links) > 1):
             self._watch()
 
-    def _take(self, number: int, link: Inbound) -> None:
+    def _read_on(self, number: int, link: Inbound) -> None:
+        """What is here whole, and more of it while a frame is not."""
+        reads = READS
+        while not self._take(number, link) and reads and not link.ended:
+            link.fill()
+            reads -= 1
+        if link.ended:
+            link.check_empty()
+
+    def _take(self, number: int, link: Inbound) -> bool:
+        """The frames that are here whole; whether that is all there is."""
         while (frame := link.take()) is not None:
             self._here[number].append(frame)
             self._bytes += frame.header.length
+            if link.spent:
+                return True
+        return False
 
     def close(self) -> None:
         for fd in list(self._registered):

@@ -15,19 +15,20 @@ from itertools import islice
 from time import monotonic
 from typing import Any, Protocol
 
+from msgspec import Struct
+
 from stagerunner.chain.describing import describe
 from stagerunner.chain.pickling import Pickling
 from stagerunner.chain.places import Loaded
 from stagerunner.errors import RunFailed
 from stagerunner.parts.source import Want
 from stagerunner.records import Origin, Split
-from stagerunner.tuples import NamedTuple
 
 AHEAD = 4
 """Splits of standard input that may wait before reading pauses."""
 
 
-class Offer(NamedTuple):
+class Offer(Struct):
     """The next split: payload as a worker gets it, bytes, position, most records in it, number of its first record."""
 
     payload: Any

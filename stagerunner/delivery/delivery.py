@@ -5,7 +5,7 @@ Commit order: dead-letter bytes, sink bytes, journal. The journal may lag the si
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -61,10 +61,6 @@ class Delivery:
         if index == SOURCE:
             return "source"
         return self._names[index] if index < len(self._names) else "sink"
-
-    def results(self, body: memoryview, records: int, buffers: Sequence[memoryview] = ()) -> None:
-        """The body of an accepted frame, and the buffers that a pickled one has beside it."""
-        self.taker.take(body, records, buffers)
 
     def failures(self, failures: list[Failure], split: Any, locate: Locate) -> None:
         """Take them in order of the source, whichever stages of the frame they come from."""

@@ -241,6 +241,7 @@ class Session:
         seconds = monotonic() - self._began
         if self._beginning.done:
             return summary_of(self.plan, self.delivery.books, [], seconds, exit_code, messages)
+        self.loop.book()
         return summary_of(
             self.plan,
             self.delivery.books,

@@ -207,7 +207,8 @@ class Window:
             self._numbers = kept.number + 1
 
     def _arrived(self, sent: Sent, kept: Kept) -> bool:
-        self.dealing.back(self.on_way.popleft().sequence)
+        self.on_way.popleft()
+        self.dealing.back(sent.sequence)
         kept.counted = max(kept.counted, sent.reached)
         if kept.done or sent.last < kept.end:
             return False

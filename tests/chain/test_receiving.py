@@ -14,12 +14,13 @@ from stagerunner.window.suspects import Suspects
 
 
 class Heard:
-    """Delivery and feeding: what they are told."""
+    """Delivery, taker and feeding: what they are told."""
 
     def __init__(self) -> None:
         self.told = []
+        self.taker = self
 
-    def results(self, body, records, buffers):
+    def take(self, body, records, buffers):
         self.told.append(("results", bytes(body), records))
 
     def failures(self, failures, kept, locate):
@@ -72,12 +73,28 @@ def test_an_accepted_frame_is_delivered_booked_and_done_with(receiving, heard):
     books = [Counts(SOURCE, taken=4, out=4), Counts(0, taken=4, out=4)]
 
     receiving.receive(back(0, 4), booked(*books), memoryview(b"body"))
+    receiving.book()
 
     assert heard.told == [("results", b"body", 4), ("counts", books), ("taken", 4), ("finished", 0)]
 
 
+def test_results_do_not_wait_until_they_are_booked(receiving, heard, window):
+    window.admit(b"next", 4, last=2)
+
+    receiving.receive(back(0, 4), booked(Counts(SOURCE, taken=4)), memoryview(b"body"))
+    assert heard.told == [("results", b"body", 4)]
+
+    receiving.receive(Header(DATA, 0, 1, 1, 1, 0, 2, records=2), Notes(), memoryview(b"more"))
+    assert [what for what, *_ in heard.told] == ["results", "counts", "taken", "finished", "results"]
+
+    receiving.book()
+    receiving.book()
+    assert [what for what, *_ in heard.told[5:]] == ["counts", "taken", "finished"]
+
+
 def test_of_a_piece_only_the_results_count(receiving, heard):
     receiving.receive(back(0, 2, MORE), Notes(), memoryview(b"body"))
+    receiving.book()
 
     assert heard.told == [("results", b"body", 2)]
 
@@ -86,12 +103,14 @@ def test_failures_are_delivered_behind_the_results(receiving, heard):
     failure = Failure(0, 1, 0, "ValueError", "no", "skip")
 
     receiving.receive(back(0, 4), Notes(failures=[failure]), memoryview(b"body"))
+    receiving.book()
 
     assert heard.told[:2] == [("results", b"body", 4), ("failures", 1)]
 
 
 def test_a_stop_is_told_before_anything_else(receiving, heard, window):
     receiving.receive(back(0, 2, STOP), Notes(stop=1), memoryview(b"body"))
+    receiving.book()
 
     assert heard.told[0] == ("stopped by", 1)
     assert window.stopped
@@ -100,10 +119,12 @@ def test_a_stop_is_told_before_anything_else(receiving, heard, window):
 def test_what_was_taken_before_is_only_counted_again(window, heard):
     receiving = Receiving(window, heard, Places(), heard, Suspects(), again=False)
     receiving.receive(back(0, 2, MORE), Notes(), memoryview(b"body"))
+    receiving.book()
     window.restart()
     heard.told.clear()
 
     receiving.receive(back(0, 2), booked(Counts(SOURCE, taken=2, out=2)), memoryview(b"body"))
+    receiving.book()
 
     assert heard.told == [("counts", [Counts(SOURCE, taken=2, out=2)]), ("taken", 2)]
 

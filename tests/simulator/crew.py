@@ -141,7 +141,8 @@ class Crew:
             self._break(f"protocol fault: {fault}")
         if self._returns.broken and not self._returns.ended:
             self.at_eof()
-        self.ended = self.ended or (self._returns.ended and all(w.state != "alive" for w in self.workers))
+        if not self.ended and self._returns.ended and all(w.state != "alive" for w in self.workers):
+            self.ended = self.news = True
 
     def at_eof(self) -> None:
         self._break("a worker left without END")
