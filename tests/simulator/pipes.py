@@ -75,6 +75,11 @@ class Pipe:
         start = self._queue[0][0] - self._queue[0][1].size if self._queue else self._read
         return start < self._read
 
+    @property
+    def single(self) -> bool:
+        """What was read and not taken is one frame, to its last byte."""
+        return bool(self._queue) and self._queue[0][0] == self._read
+
     def here(self) -> list[Parcel]:
         """Everything written whole and not yet taken."""
         return [parcel for end, parcel in self._queue if end <= self._written]
@@ -87,6 +92,10 @@ class ReturnLink:
         self.fd = fd
         self.pipe = pipe
         self.ended = False
+
+    def only(self) -> Frame | None:
+        """As the real one: a frame, if nothing was here and one read brings that frame and nothing else."""
+        return self.take() if self.spent and self.fill() and self.pipe.single else None
 
     def fill(self) -> bool:
         if self.pipe.fill():
