@@ -12,6 +12,7 @@ from weakref import finalize
 from msgspec import Struct, field
 
 from stagerunner.catalog import Catalog
+from stagerunner.chain.spare import spare_keeper
 from stagerunner.config.model import Config
 from stagerunner.engines import opening
 from stagerunner.engines.opening import Resume
@@ -61,7 +62,8 @@ def run(
 ) -> Summary:
     """Run from source to sink, as the command does. Raises the error the run ends with; its `summary` has the books."""
     request = Request(vars=vars or {}, sets=set or (), plugins=plugins, engine=engine)
-    return prepare(source, request).execute(listener)
+    with spare_keeper(wanted=engine in (None, "process")):
+        return prepare(source, request).execute(listener)
 
 
 class Chain(Struct, frozen=True):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from itertools import count
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from support.project import Project
 
 import stagerunner
 from stagerunner.errors import ConfigError, StageFailed
+from stagerunner.plan import preparing
 from stagerunner.runner import Request, prepare
 
 
@@ -54,6 +56,18 @@ def test_records_replace_the_source(project):
 
     assert list(chain.run()) == [0, 2, 4]
     assert list(chain.run([10])) == [20]
+
+
+@pytest.mark.parametrize(("engine", "begun"), [(None, 1), ("inline", 0)])
+def test_a_run_begins_its_keeper_before_it_reads_its_config(project, monkeypatch, engine, begun):
+    path = project.config("same", source={"use": "range", "with": {"stop": 3}}, sink="null")
+    seen = []
+    read = preparing.read
+    monkeypatch.setattr(preparing, "read", lambda *given: (seen.append(len(children(os.getpid()))), read(*given))[1])
+
+    stagerunner.run(path, engine=engine)
+
+    assert seen == [begun]
 
 
 def test_a_chain_runs_as_often_as_you_like(project):

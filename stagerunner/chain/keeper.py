@@ -1,11 +1,13 @@
 """The keeper: a light, single-threaded process that forks workers and outlives the parent by an instant.
 
 Over its socket the parent sends one message per worker: its Hire and its descriptors. The keeper answers with
-("started", id, pid), and with ("ended", id, pid, status) when one has ended. On the life pipe nothing is ever
+("started", id, pid), and with ("ended", id, pid, status) when one has ended. A list names modules of ours that its
+workers need, and is imported at once: by one for all. On the life pipe nothing is ever
 written; its end means that the parent is gone: the keeper kills every process group and leaves.
 
 It forks from a small image in which nothing of the user's has been imported, so a worker is ready in milliseconds and
-no thread or lock of anybody's is copied.
+no thread or lock of anybody's is copied. What all workers need is made before the fork: each page of memory that a
+worker touches first is copied, which takes 3 to 4 µs, and is most of what its start costs.
 """
 
 from __future__ import annotations
@@ -31,6 +33,9 @@ PR_SET_PDEATHSIG = 1
 USUAL = ("stagerunner.parts.sink", "stagerunner.parts.source", "stagerunner.parts.hooks", "glob", "pathlib")
 """What parts are mostly written with, ours or the standard library's, so that it can be known to start no thread."""
 
+QUIET = 0.1
+"""Seconds without a word, once anybody was hired, before more is imported ahead: workers that begin need the cores."""
+
 
 class Keeper:
     """What the keeper knows: its socket, the life pipe, and the workers that live."""
@@ -40,6 +45,7 @@ class Keeper:
         self._life = life
         self._alive: dict[int, int] = {}
         self._ahead = [*USUAL]
+        self._patience = 0.0
         self._pid = os.getpid()
         self._prctl = ctypes.CDLL(None).prctl if sys.platform.startswith("linux") else None
         self._wake, self._woken = os.pipe()
@@ -48,6 +54,7 @@ class Keeper:
 
     def run(self) -> None:
         """Until the parent is gone, or closes the socket."""
+        self._prepare()
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._woken, warn_on_full_buffer=False)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -58,9 +65,22 @@ class Keeper:
         finally:
             self._kill_all()
 
+    def _prepare(self) -> None:
+        """Have what every worker inherits: standard streams, which are to be pipes, and where faults are told."""
+        errors = os.dup(2)
+        for standard in (1, 2):
+            os.dup2(self._wake, standard)
+        sys.stdout = open(1, "w", buffering=1, closefd=False, errors="backslashreplace")  # noqa: SIM115
+        sys.stderr = open(2, "w", buffering=1, closefd=False, errors="backslashreplace")  # noqa: SIM115
+        for standard in (1, 2):
+            os.dup2(errors, standard)
+        os.close(errors)
+        faulthandler.enable(2)
+        faulthandler.register(signal.SIGUSR1, 2, chain=False)
+
     def _turn(self) -> bool:
         watched: list[Any] = [self._sock, self._life, self._wake]
-        ready, _, _ = select.select(watched, [], [], 0 if self._ahead else None)
+        ready, _, _ = select.select(watched, [], [], self._patience if self._ahead else None)
         if not ready:  # nobody asks for a worker just now: have ready what each would import by itself
             import_module(self._ahead.pop())
             return True
@@ -69,13 +89,24 @@ class Keeper:
         self._reap()
         if self._life in ready:
             return False
-        return self._sock not in ready or self._hire()
+        return self._sock not in ready or self._hear()
 
-    def _hire(self) -> bool:
+    def _hear(self) -> bool:
         heard = hear(self._sock)
         if heard is None:
             return False
-        (identity, inbound, outbound, hire), descriptors = heard
+        message, descriptors = heard
+        if isinstance(message, list):
+            for module in message:
+                with suppress(Exception):  # a worker will say it better
+                    import_module(module)
+            return True
+        return self._hire(message, descriptors)
+
+    def _hire(self, order: Any, descriptors: list[int]) -> bool:
+        identity, inbound, outbound, hire = order
+        self._patience = QUIET
+        gc.freeze()
         pid = os.fork()
         if pid == 0:
             os._exit(self._become(hire, inbound, outbound, descriptors))
@@ -120,14 +151,11 @@ class Keeper:
             signal.set_wakeup_fd(-1)
             for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, signal.SIG_DFL)
-            signal.signal(signal.SIGPIPE, signal.SIG_IGN)
             *rest, meters, output = descriptors
-            self._take_over(output)
-            self._close_others({*rest, meters})
+            self._print_to(output)
+            for descriptor in (self._sock.detach(), self._life, self._wake, self._woken):
+                os.close(descriptor)
             links, lane = (rest[:-1], rest[-1]) if hire.owners else (rest, None)
-            faulthandler.enable(2)
-            faulthandler.register(signal.SIGUSR1, 2, chain=False)
-            gc.freeze()
             return worker.main(hire, links[:inbound], links[inbound:], meters, lane)
         except BaseException as error:
             os.write(2, f"{describe(error)}\n".encode(errors="backslashreplace"))
@@ -140,24 +168,11 @@ class Keeper:
         if os.getppid() != self._pid:
             os._exit(1)
 
-    def _take_over(self, output: int) -> None:
-        """Standard input is empty; what is printed goes to the parent, who labels it."""
-        nothing = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(nothing, 0)
+    def _print_to(self, output: int) -> None:
+        """What is printed goes to the parent, who labels it. Standard input is empty, as the keeper's is."""
         os.dup2(output, 1)
         os.dup2(output, 2)
-        os.close(nothing)
         os.close(output)
-        sys.stdout = open(1, "w", buffering=1, closefd=False, errors="backslashreplace")  # noqa: SIM115
-        sys.stderr = open(2, "w", buffering=1, closefd=False, errors="backslashreplace")  # noqa: SIM115
-
-    def _close_others(self, ours: set[int]) -> None:
-        self._sock.detach()
-        for name in os.listdir("/dev/fd"):  # noqa: PTH208 - pathlib is not imported in a worker
-            fd = int(name)
-            if fd > 2 and fd not in ours:
-                with suppress(OSError):  # the descriptor of the listing itself
-                    os.close(fd)
 
 
 def _kill_group(pid: int) -> None:

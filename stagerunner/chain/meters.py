@@ -63,13 +63,15 @@ class Page:
     def __init__(self, fd: int, slots: int) -> None:
         self._map = mmap.mmap(fd, (slots + 1) * WORDS * 8)
         self.words = memoryview(self._map).cast("B").cast("q")
-        self._slots = [self._slot((number + 1) * WORDS) for number in range(slots)]
-
-    def _slot(self, base: int) -> Slot:
-        return Slot(self.words[base : base + WORDS], self._map, base * 8)
+        self._slots: list[Slot | None] = [None] * slots
 
     def slot(self, number: int) -> Slot:
-        return self._slots[number]
+        """Made when it is first asked for: a worker has few of them."""
+        slot = self._slots[number]
+        if slot is None:
+            base = (number + 1) * WORDS
+            slot = self._slots[number] = Slot(self.words[base : base + WORDS], self._map, base * 8)
+        return slot
 
     @property
     def stop(self) -> int:
@@ -91,14 +93,16 @@ class Page:
     def clear(self) -> None:
         """Begin a new epoch. Clocks and counts go on."""
         self.words[STOP] = self.words[STOP_STAGE] = 0
-        for slot in self._slots:
+        for number in range(len(self._slots)):
+            words = self.slot(number).words
             for word in (STATE, SEQUENCE, RECORD, SINCE, LEFT):
-                slot.words[word] = 0
+                words[word] = 0
 
     def close(self) -> None:
         """Let go of the memory, whoever still holds a slot (the traceback of an error may)."""
         for slot in self._slots:
-            slot.words.release()
+            if slot is not None:
+                slot.words.release()
         self.words.release()
         self._map.close()
 

@@ -83,6 +83,11 @@ class KeeperLink:
         self._idle = False
         tell(self._sock, (identity, len(inbound), len(outbound), hire), [*inbound, *outbound, *others])
 
+    def foretell(self, modules: list[str]) -> None:
+        """Name modules of ours that workers are going to need: the keeper imports them, once for all."""
+        with suppress(BrokenPipeError):  # whoever hires will hear of it
+            tell(self._sock, modules)
+
     def hear(self) -> Iterator[Ended]:
         """What the keeper has said since; sets `gone` when it will say no more. Never waits."""
         while True:

@@ -248,7 +248,8 @@ def call_hooks(targets: tuple[str, ...], hire: Hire) -> None:
 
 def main(hire: Hire, inbound: list[int], outbound: list[int], meters: int, lane: int | None) -> int:
     """A worker's life, in the process the keeper has forked for it; its exit status."""
-    os.environ.update(dict(hire.env))
+    if hire.env:
+        os.environ.update(dict(hire.env))
     know(hire.files)
     page = Page(meters, hire.slot_count)
     os.close(meters)

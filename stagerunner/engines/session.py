@@ -79,6 +79,9 @@ class Session:
         if beginning.done:
             return
         self._open.callback(self._release)
+        if beginning.journal is not None and beginning.row is None:
+            # Before the output is begun anew: what the run before it had written is then no longer there.
+            beginning.journal.begin(fingerprint(plan, source), self._hash_seed, {})
         self.delivery.open(beginning.row)
         if beginning.row is not None:
             point("resume")
@@ -88,7 +91,7 @@ class Session:
         self.transport: Transport = engine.transport(plan, self._selector, Lines(self.tell), self._hash_seed)
         self._open.callback(self.transport.close)
         self.loop = Loop(plan, self.supply, self.delivery, self.transport, self._selector, self.tell, self._commit)
-        self._start(source)
+        self._start()
 
     def _make_delivery(self, sink: Any) -> Delivery:
         plan = self.plan
@@ -121,15 +124,13 @@ class Session:
             return StandardInput(source, self._selector)
         return SourceSplits(source, None if row is None else row["position"])
 
-    def _start(self, source: Any) -> None:
+    def _start(self) -> None:
         """Say so, write down where the run begins, and let it begin."""
-        row, journal = self._beginning.row, self._beginning.journal
+        row = self._beginning.row
         self.tell(RunStarted(self.plan.name, tuple(stage.name for stage in self.plan.stages), self.plan.run.engine))
         if row is not None:
             self.loop.start(row["position"], thawed(row["snapshots"]), self.delivery.books.taken, row["stopped"])
             return
-        if journal is not None:
-            journal.begin(fingerprint(self.plan, source), self._hash_seed, {})
         self.loop.window.position = None
         self._commit()
         self.loop.start()

@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from stagerunner.config.model import Run, Settings
 from stagerunner.evaluate.work import Work
 from stagerunner.parts.base import Part
+from stagerunner.parts.hooks import PROJECT
 
 
 class PlannedPart(Struct, frozen=True):
@@ -68,3 +69,9 @@ class Plan(Struct, frozen=True):
     secrets: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     limit: int | None = None
+
+    @property
+    def our_modules(self) -> list[str]:
+        """The modules of those parts that come with this program."""
+        parts = [part for part in (self.source, *self.stages, self.sink) if part is not None]
+        return sorted({part.part.target.partition(":")[0] for part in parts if part.provider.startswith(f"{PROJECT} ")})

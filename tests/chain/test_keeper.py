@@ -9,6 +9,7 @@ import pytest
 
 from stagerunner.chain import keeper as keepers
 from stagerunner.chain.keeper import USUAL, Keeper
+from stagerunner.chain.messages import tell
 from stagerunner.chain.processes import run_module
 
 
@@ -26,21 +27,63 @@ def test_it_leaves_in_good_order_when_either_tie_to_the_parent_is_cut(gone):
         cut()
 
 
-def test_it_imports_ahead_only_while_nobody_asks_for_anything(monkeypatch):
-    imported = []
-    monkeypatch.setattr(keepers, "import_module", imported.append)
-    ours, theirs = socket.socketpair()
-    life, ours_of_life = os.pipe()
-    keeper = Keeper(theirs, life)
+class Here:
+    """A keeper in this process, our ends of its ties, and what it imports."""
 
-    assert [keeper._turn() for _ in USUAL] == [True] * len(USUAL)
-    assert sorted(imported) == sorted(USUAL)
-    keeper._ahead = ["more"]
-    os.close(ours_of_life)
-    assert not keeper._turn()
-    assert "more" not in imported
+    def __init__(self) -> None:
+        self.ours, theirs = socket.socketpair()
+        life, self.life = os.pipe()
+        self.keeper = Keeper(theirs, life)
+        self.imported: list[str] = []
+        self._fds = [theirs.detach(), life, self.keeper._wake, self.keeper._woken]
+        self.keeper._sock = socket.socket(fileno=os.dup(self._fds[0]))
 
-    for end in (ours.fileno(), theirs.fileno(), life, keeper._wake, keeper._woken):
-        os.close(end)
-    ours.detach()
-    theirs.detach()
+    def import_module(self, name: str) -> None:
+        self.imported.append(name)
+        if name == "broken":
+            raise SystemError(name)
+
+    def close(self) -> None:
+        self.ours.close()
+        self.keeper._sock.close()
+        os.close(self.life)
+        for fd in self._fds:
+            os.close(fd)
+
+
+@pytest.fixture
+def here(monkeypatch):
+    here = Here()
+    monkeypatch.setattr(keepers, "import_module", here.import_module)
+    yield here
+    here.close()
+
+
+def test_it_imports_ahead_only_while_nobody_asks_for_anything(here):
+    assert [here.keeper._turn() for _ in USUAL] == [True] * len(USUAL)
+    assert sorted(here.imported) == sorted(USUAL)
+
+    here.keeper._ahead = ["more"]
+    here.ours.shutdown(socket.SHUT_RDWR)
+
+    assert not here.keeper._turn()
+    assert "more" not in here.imported
+
+
+def test_what_it_is_told_of_is_imported_at_once_and_what_fails_is_left_to_a_worker(here):
+    tell(here.ours, ["one", "broken", "two"])
+
+    assert here.keeper._turn()
+    assert here.imported == ["one", "broken", "two"]
+
+
+def test_a_worker_prints_to_the_parent_and_reads_nothing(project):
+    """Its standard streams are what they would be in a process that was begun with pipes."""
+    project.plugin("""
+        @stage
+        def streams(record):
+            kinds = [os.fstat(fd).st_mode & 0o170000 == 0o010000 for fd in (1, 2)]
+            return [sys.stdin.read(), kinds, sys.stdout.seekable(), sys.stdout.line_buffering, sys.stderr.errors]
+    """)
+
+    assert list(project.results("streams", records=[1])) == [["", [True, True], False, True, "backslashreplace"]]

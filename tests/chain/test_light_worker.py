@@ -61,6 +61,18 @@ def test_what_a_keeper_imports_ahead_is_as_light_and_starts_no_thread():
     assert (threads, HEAVY & set(modules)) == ("1", set())
 
 
+def test_what_workers_need_of_ours_is_imported_once_for_all(project):
+    project.plugin("""
+        @stage
+        def parts(record):
+            return sorted(name for name in sys.modules if name.startswith("stagerunner_parts."))
+    """)
+
+    (parts,) = project.results("parts", {"use": "take", "with": {"n": 1}}, records=[1], run={"fuse": "off"})
+
+    assert "stagerunner_parts.sampling" in parts
+
+
 def test_built_in_parts_import_little():
     """Each worker imports its own parts: what they import in vain is paid for as often."""
     parts = "text fields filter parse sources.range sources.lines sinks.lines sinks.null".split()

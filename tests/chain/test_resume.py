@@ -180,16 +180,19 @@ def test_two_runs_can_not_own_one_output(project):
     assert b"another run owns this output" in second.stderr
 
 
-def test_a_fresh_run_killed_before_its_first_word_leaves_nothing_that_misleads(project):
-    """Killed between opening the output and the first row, over the journal of an unfinished run before it."""
+@pytest.mark.parametrize("moment", ["journal:Journal.begin", "engines.session:Session._make_supply"])
+def test_a_fresh_run_killed_before_its_first_word_leaves_nothing_that_misleads(project, moment):
+    """Killed before and after opening the output, over the journal of an unfinished run before it."""
     stages = ["fatal", "same"]
     expected, _ = faultless(project, "jsonl", stages)
-    written(project, "jsonl", stages, [2000])
-    assert project.cli("run", "chain.yaml", "-q").returncode == -signal.SIGKILL
+    written(project, "jsonl", stages)
+    unfinished = project.cli("run", "chain.yaml", "-q", env=os.environ | {"STAGERUNNER_KILL_AT": "commit:2"})
+    assert unfinished.returncode == -signal.SIGKILL
+    module, _, called = moment.partition(":")
     code = (
         "import os, signal, sys\n"
-        "from stagerunner.journal import Journal\n"
-        "Journal.begin = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"from stagerunner.{module} import {called.partition('.')[0]}\n"
+        f"{called} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
         "from stagerunner.__main__ import main\n"
         "main(['run', 'chain.yaml', '-q'])\n"
     )

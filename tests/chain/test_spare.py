@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,31 @@ def test_there_is_one_only():
         assert first.pid != second.pid
         first.close()
         second.close()
+
+
+def test_where_one_is_spare_no_other_begins():
+    with spare_keeper():
+        begun = children(os.getpid())
+        with spare_keeper():
+            assert children(os.getpid()) == begun
+        assert children(os.getpid()) == begun
+
+
+def test_where_none_is_wanted_none_begins():
+    with spare_keeper(wanted=False):
+        assert children(os.getpid()) == set()
+
+
+def test_of_several_threads_one_gets_it():
+    with spare_keeper():
+        (begun,) = children(os.getpid())
+        seed = next_hash_seed()
+        with ThreadPoolExecutor(4) as threads:
+            links = list(threads.map(keeper, [seed] * 4))
+        assert len({link.pid for link in links}) == 4
+        assert begun in {link.pid for link in links}
+        for link in links:
+            link.close()
 
 
 def test_if_nobody_wants_it_it_ends():
