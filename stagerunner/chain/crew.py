@@ -112,7 +112,6 @@ class Crew:
         self._watch_over(KeeperLink(self._hash_seed))
 
     def _watch_over(self, keeper: KeeperLink) -> None:
-        keeper.foretell(self._plan.our_modules)
         self._keeper = keeper
         self._selector.register(keeper, selectors.EVENT_READ, self._hear)
 

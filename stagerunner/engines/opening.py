@@ -53,7 +53,7 @@ def opened(plan: Plan, *, early: bool = True) -> Opened:
     begin = getattr(found.engine, "begin", None)
     if early and begin is not None:
         with refusals():
-            begin(found.hash_seed)
+            begin(plan, found.hash_seed)
     return found
 
 

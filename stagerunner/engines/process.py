@@ -29,9 +29,9 @@ class ProcessEngine:
     def __init__(self) -> None:
         self._keeper: KeeperLink | None = None
 
-    def begin(self, hash_seed: str) -> None:
+    def begin(self, plan: Plan, hash_seed: str) -> None:
         """Have the keeper begin, if it hasn't; it takes its time, which the parent can use for other things."""
-        self._keeper = keeper(hash_seed)
+        self._keeper = _instructed(plan, hash_seed)
 
     def transport(
         self,
@@ -43,7 +43,7 @@ class ProcessEngine:
         crew: Crew = load(CREW)(plan, selector, lines, hash_seed)
         begun, self._keeper = self._keeper, None
         try:
-            crew.prepare(begun or keeper(hash_seed))
+            crew.prepare(begun or _instructed(plan, hash_seed))
         except BaseException:
             crew.close()
             raise
@@ -54,3 +54,10 @@ class ProcessEngine:
         if self._keeper is not None:
             self._keeper.close()
             self._keeper = None
+
+
+def _instructed(plan: Plan, hash_seed: str | None) -> KeeperLink:
+    """A keeper that knows what its workers will need of ours."""
+    begun = keeper(hash_seed)
+    begun.foretell(plan.our_modules)
+    return begun
