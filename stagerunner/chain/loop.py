@@ -16,6 +16,7 @@ from stagerunner.chain.feeding import Feeding
 from stagerunner.chain.frames import BadFrame, Frame
 from stagerunner.chain.notes import unpack_payload
 from stagerunner.chain.places import Places
+from stagerunner.chain.polling import Polling
 from stagerunner.chain.readiness import announced
 from stagerunner.chain.receiving import Receiving
 from stagerunner.chain.regrouping import Regrouping
@@ -53,7 +54,7 @@ class Loop:
         self._plan = plan
         self._delivery = delivery
         self._transport = transport
-        self._selector = selector
+        self._polling = Polling(selector, transport.cores)
         self._tell = tell
         self._commit = commit
         forms = [stage.work.form for stage in plan.stages]
@@ -127,7 +128,7 @@ class Loop:
             self._take()
 
     def _wait(self, timeout: float) -> None:
-        for key, _ in self._selector.select(timeout):
+        for key, _ in self._polling.wait(timeout, lone=len(self.window.on_way) == 1):
             key.data()
 
     def _take(self) -> None:

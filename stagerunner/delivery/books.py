@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from stagerunner.records import SOURCE, Counts
+
+GONE = SOURCE - 1
+"""Under this is booked what stages did that the chain no longer has: it was changed, and resumed by force."""
 
 MANY = 1024
 """Lines after which they are added up, if nobody has asked."""
@@ -19,6 +23,8 @@ class Books:
         self._sink = sink
         self._entries = {index: Counts(index) for index in range(SOURCE, stages + 1)}
         self._lines: list[tuple[int, ...]] = []
+        self._before: dict[int, Counts] = {}
+        """What was booked while the chain was another one."""
 
     @property
     def entries(self) -> dict[int, Counts]:
@@ -84,18 +90,43 @@ class Books:
     @property
     def balanced(self) -> bool:
         """Whether each stage's books balance, and each stage took in what the one before gave."""
-        chain = [self.entries[index] for index in range(SOURCE, self._last + 1)]
+        chain = [self._since(self.entries[index]) for index in range(SOURCE, self._last + 1)]
         handed = all(before.out == after.taken for before, after in itertools.pairwise(chain))
         return handed and all(entry.balanced for entry in chain)
 
+    def _since(self, entry: Counts) -> Counts:
+        """What was booked since the chain is as it is."""
+        before = self._before.get(entry.stage, Counts(entry.stage))
+        return Counts(
+            entry.stage,
+            entry.taken - before.taken,
+            entry.created - before.created,
+            entry.out - before.out,
+            entry.filtered - before.filtered,
+            entry.skipped - before.skipped,
+            entry.dead - before.dead,
+        )
+
     def as_rows(self) -> list[list[object]]:
         """Plain data for the journal."""
-        return [
-            [e.stage, e.taken, e.created, e.out, e.filtered, e.skipped, e.dead, e.extra] for e in self.entries.values()
-        ]
+        return [as_row(entry) for entry in self.entries.values()]
 
-    def restore(self, rows: Iterable[list[object]]) -> None:
+    def restore(self, rows: Sequence[list[Any]]) -> None:
         """Go on from what the journal kept."""
-        for row in rows:
-            entry = Counts(*row)  # type: ignore[arg-type]
-            self._entries[entry.stage] = entry
+        self._entries |= {row[0]: Counts(*row) for row in rows}
+        if GONE in self._entries:
+            self._before = {row[0]: Counts(*row[:-1]) for row in rows}
+
+
+def as_row(entry: Counts) -> list[object]:
+    """The arguments of Counts."""
+    return [
+        entry.stage,
+        entry.taken,
+        entry.created,
+        entry.out,
+        entry.filtered,
+        entry.skipped,
+        entry.dead,
+        entry.extra,
+    ]

@@ -13,6 +13,7 @@ from zlib import crc32
 
 from msgspec import Struct
 
+from stagerunner.engines.carrying import carried
 from stagerunner.engines.opening import Resume
 from stagerunner.errors import UsageError
 from stagerunner.events import Notice
@@ -63,7 +64,7 @@ def _decide(
         tell(Notice("there is nothing to resume from: starting anew"))
         return Beginning(journal)
     _check_fingerprint(entry, fingerprint(plan, source), resume)
-    row = _row(entry, sink)
+    row = carried(_row(entry, sink), entry.fingerprint["order"], [stage.name for stage in plan.stages])
     if entry.state != "done" and row.get("finished"):
         sink.finish()
         journal.mark("done")

@@ -79,9 +79,7 @@ class Session:
         if beginning.done:
             return
         self._open.callback(self._release)
-        if beginning.journal is not None and beginning.row is None:
-            # Before the output is begun anew: what the run before it had written is then no longer there.
-            beginning.journal.begin(fingerprint(plan, source), self._hash_seed, {})
+        self._set_aside(source)
         self.delivery.open(beginning.row)
         if beginning.row is not None:
             point("resume")
@@ -92,6 +90,12 @@ class Session:
         self._open.callback(self.transport.close)
         self.loop = Loop(plan, self.supply, self.delivery, self.transport, self._selector, self.tell, self._commit)
         self._start()
+
+    def _set_aside(self, source: Any) -> None:
+        """Have the journal forget the run before a fresh one, ahead of its output: a journal never leads its sink."""
+        journal = self._beginning.journal
+        if journal is not None and self._beginning.row is None:
+            journal.begin(fingerprint(self.plan, source), self._hash_seed, {})
 
     def _make_delivery(self, sink: Any) -> Delivery:
         plan = self.plan

@@ -12,19 +12,23 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import peers
-from measure import Row, descendants, present, say, spread
+from measure import Row, descendants, in_turns, present, spread
 
 import stagerunner
 
 CONFIG = """
 version: 1
 stages: [{use: "transforms:same"}, {use: "transforms:same"}, {use: "transforms:same"}]
-run: {frame: 1, window: 1B, fuse: off}
+run: {frame: 1, window: 1B, fuse: FUSE}
 """
+OFF = "one record at a time, three stages, a process each"
+AUTO = "the same, `fuse: auto` (they share one)"
+RAW = "raw four-hop Pipe"
 WARM = 200
 IDLE = "version: 1\nstages: [text.strip, text.strip, text.strip]\nrun: {fuse: off}\n"
 
@@ -35,13 +39,18 @@ class Latency(NamedTuple):
     p50: float
     p99: float
 
+    @property
+    def rate(self) -> float:
+        """Records per second, by the median."""
+        return 1e6 / self.p50
+
 
 def latency(nanoseconds: list[int]) -> Latency:
     ordered = sorted(nanoseconds[WARM:])
     return Latency(ordered[len(ordered) // 2] / 1e3, ordered[int(len(ordered) * 0.99)] / 1e3)
 
 
-def ours(count: int) -> Latency:
+def ours(count: int, fuse: str) -> Latency:
     sent: list[int] = []
 
     def asked_for() -> Iterator[dict[str, Any]]:
@@ -49,7 +58,7 @@ def ours(count: int) -> Latency:
             sent.append(time.perf_counter_ns())
             yield {"id": number}
 
-    results = stagerunner.load(CONFIG).run(asked_for())
+    results = stagerunner.load(CONFIG.replace("FUSE", fuse)).run(asked_for())
     return latency([time.perf_counter_ns() - sent[record["id"]] for record in results])
 
 
@@ -112,30 +121,26 @@ def _seconds(pid: int) -> float:
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
 
 
-def _pair(count: int, *, ours_first: bool) -> tuple[Latency, Latency]:
-    if ours_first:
-        return ours(count), raw(count)
-    other = raw(count)
-    return ours(count), other
-
-
 def rows(quick: bool) -> Iterator[Row]:
     count, rounds = (1500, 5) if quick else (10_000, 9)
-    pairs = []
-    for number in range(rounds):
-        pairs.append(_pair(count, ours_first=number % 2 == 0))
-        say(f"round {number + 1}/{rounds}: {pairs[-1]}")
-    for place, (name, aim) in enumerate((("p50", "≤ 1.5 ×"), ("p99", "≤ 2 ×"))):
-        mine, theirs = ([pair[side][place] for pair in pairs] for side in (0, 1))
+    contenders = {OFF: partial(ours, count, "off"), AUTO: partial(ours, count, "auto"), RAW: partial(raw, count)}
+    came = in_turns(contenders, rounds)
+    for name in (OFF, AUTO):
+        yield from _against_raw(name, came[name], came[RAW])
+    yield Row("idle, three stages", f"{idle(5 if quick else 30):.2f} % of a core", "", "", "< 0.5 %")
+
+
+def _against_raw(name: str, ours: list[Latency], raw: list[Latency]) -> Iterator[Row]:
+    for place, (percentile, aim) in enumerate((("p50", "≤ 1.5 ×"), ("p99", "≤ 2 ×"))):
+        mine, theirs = ([latency[place] for latency in one] for one in (ours, raw))
         ratio = spread([one / other for one, other in zip(mine, theirs, strict=True)])
         yield Row(
-            f"one record at a time, three stages, {name}",
+            f"{name}, {percentile}",
             spread(mine).text("{:.0f}") + " µs",
-            f"raw four-hop Pipe: {spread(theirs).text('{:.0f}')} µs",
+            f"{RAW}: {spread(theirs).text('{:.0f}')} µs",
             ratio.text() + " ×",
             aim,
         )
-    yield Row("idle, three stages", f"{idle(5 if quick else 30):.2f} % of a core", "", "", "< 0.5 %")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or every process of every run would compile every module again
 
@@ -46,6 +46,16 @@ def spread(values: list[float]) -> Spread:
     return Spread(statistics.median(values), min(values), max(values), len(values))
 
 
+class HasRate(Protocol):
+    """What a contender has to tell."""
+
+    @property
+    def rate(self) -> float: ...
+
+
+Rated = TypeVar("Rated", bound=HasRate)
+
+
 class Outcome(NamedTuple):
     """What one run of one contender took. amount: what it got done, in the job's own unit."""
 
@@ -66,10 +76,10 @@ def clocked(work: Callable[[], float]) -> Outcome:
     return Outcome(amount, time.perf_counter() - began, cpu_seconds() - cpu)
 
 
-def in_turns(contenders: dict[str, Callable[[], Outcome]], rounds: int, seed: int = 1) -> dict[str, list[Outcome]]:
+def in_turns(contenders: dict[str, Callable[[], Rated]], rounds: int, seed: int = 1) -> dict[str, list[Rated]]:
     """Each contender once a round, in an order shuffled anew for each."""
     order, dice = list(contenders), random.Random(seed)
-    outcomes: dict[str, list[Outcome]] = {name: [] for name in order}
+    outcomes: dict[str, list[Rated]] = {name: [] for name in order}
     for number in range(rounds):
         dice.shuffle(order)
         for name in order:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import random
 import signal
@@ -74,11 +75,11 @@ def content(project, sink: str):
     return (project / "out").read_bytes()
 
 
-def written(project, sink: str, stages: list, moments=()) -> None:
+def written(project, sink: str, stages: list, moments=(), **run) -> None:
     """Project files: a JSONL source of so many records, these stages, this sink."""
     project.plugin(f"MOMENTS = {tuple(moments)!r}\n" + PARTS)
     project.write("in.jsonl", "".join(f'{{"n":{n},"text":"{"x" * (n % 50)}"}}\n' for n in range(COUNT)))
-    run = {"frame": 37, "checkpoint": "1ms"}
+    run = {"frame": 37, "checkpoint": "1ms", **run}
     project.config(*stages, source="in.jsonl", sink=SINKS[sink], dead_letter="letters.jsonl", run=run)
     if sink == "append":
         project.write("out", "what was there\n")
@@ -92,6 +93,13 @@ def faultless(project, sink: str, stages: list):
     for path in project.folder.glob("*out*"):
         path.unlink()
     return found
+
+
+def unfinished(project, *stages: str) -> None:
+    """A run that was killed when some of its output was there, and the journal said so."""
+    written(project, "jsonl", list(stages), window="16KB")
+    killed = project.cli("run", "chain.yaml", "-q", env=os.environ | {"STAGERUNNER_KILL_AT": "commit:2"})
+    assert killed.returncode == -signal.SIGKILL
 
 
 def survived(project, *arguments: str, **more) -> int:
@@ -147,8 +155,7 @@ def test_a_finished_run_is_not_run_again(project):
 
 
 def test_what_has_changed_since_is_told_side_by_side(project):
-    written(project, "jsonl", ["fatal", "same"], [2000])
-    assert project.cli("run", "chain.yaml", "-q").returncode == -signal.SIGKILL
+    unfinished(project, "fatal", "same")
     run = {"frame": 37, "checkpoint": "1ms"}
     project.config("fatal", "same", "same", source="in.jsonl", sink=SINKS["jsonl"], run=run)
 
@@ -158,6 +165,16 @@ def test_what_has_changed_since_is_told_side_by_side(project):
     assert b'order: was ["fatal", "same"], is ["fatal", "same", "same-2"]' in refused.stderr
     assert project.cli("run", "chain.yaml", "--force-resume").returncode == 0
     assert (project / "out").read_bytes().count(b"\n") == COUNT
+
+
+def test_a_stage_keeps_its_state_where_others_come_before_it_and_go(project):
+    unfinished(project, "same", "sum")
+    run = {"frame": 37, "checkpoint": "1ms"}
+    project.config("sum", "fatal", source="in.jsonl", sink=SINKS["jsonl"], run=run)
+
+    assert project.cli("run", "chain.yaml", "--force-resume").returncode == 0
+    *_, last = (project / "out").read_text().splitlines()
+    assert json.loads(last) == {"n": -1, "text": "", "sum": sum(range(COUNT))}
 
 
 def test_two_runs_can_not_own_one_output(project):
@@ -185,9 +202,7 @@ def test_a_fresh_run_killed_before_its_first_word_leaves_nothing_that_misleads(p
     """Killed before and after opening the output, over the journal of an unfinished run before it."""
     stages = ["fatal", "same"]
     expected, _ = faultless(project, "jsonl", stages)
-    written(project, "jsonl", stages)
-    unfinished = project.cli("run", "chain.yaml", "-q", env=os.environ | {"STAGERUNNER_KILL_AT": "commit:2"})
-    assert unfinished.returncode == -signal.SIGKILL
+    unfinished(project, *stages)
     module, _, called = moment.partition(":")
     code = (
         "import os, signal, sys\n"

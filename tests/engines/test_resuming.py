@@ -11,9 +11,10 @@ from stagerunner.engines.resuming import begin, fingerprint
 from stagerunner.engines.session import made
 from stagerunner.errors import OutputBusy, UsageError
 from stagerunner.events import Notice
+from stagerunner.journal import frozen
 
 SOURCE = {"use": "range", "with": {"stop": 5}}
-ROW = {"position": 3, "sink": 10, "snapshots": "", "books": [], "failures": {}}
+ROW = {"position": 3, "sink": 10, "snapshots": frozen({}), "books": [], "failures": {}, "stopped": None}
 
 
 @pytest.fixture

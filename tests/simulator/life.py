@@ -96,6 +96,7 @@ class Life(Session):
             self.delivery.books.restore(beginning.row["books"])
         if beginning.done:
             return
+        self._set_aside(source)
         self.delivery.open(beginning.row)
         self.supply = SourceSplits(source, None if beginning.row is None else beginning.row["position"])
         selector: Any = Watched()
@@ -105,4 +106,4 @@ class Life(Session):
             self.loop.window.least_frames, self.loop.window.least_records = scenario.least
         if scenario.deals:
             self.loop.feeding.slow, self.loop.window.dealing = 0, Whimsical(disk.dice)
-        self._start(source)
+        self._start()
