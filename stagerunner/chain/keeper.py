@@ -1,9 +1,9 @@
 """The keeper: a light, single-threaded process that forks workers and outlives the parent by an instant.
 
 Over its socket the parent sends one message per worker: its Hire and its descriptors. The keeper answers with
-("started", id, pid), and with ("ended", id, pid, status) when one has ended. A list names modules of ours that its
-workers need, and is imported at once: by one for all. On the life pipe nothing is ever
-written; its end means that the parent is gone: the keeper kills every process group and leaves.
+("started", id, pid), and with ("ended", id, pid, status) when one has ended. A list instead names modules of ours that
+the workers will need: the keeper imports them at once, one for all. On the life pipe nothing is ever written; its end
+means that the parent is gone: the keeper kills every process group and leaves.
 
 It forks from a small image in which nothing of the user's has been imported, so a worker is ready in milliseconds and
 no thread or lock of anybody's is copied. What all workers need is made before the fork: each page of memory that a
@@ -69,7 +69,7 @@ class Keeper:
         """Have what every worker inherits: standard streams, which are to be pipes, and where faults are told."""
         errors = os.dup(2)
         for standard in (1, 2):
-            os.dup2(self._wake, standard)
+            os.dup2(self._woken, standard)
         sys.stdout = open(1, "w", buffering=1, closefd=False, errors="backslashreplace")  # noqa: SIM115
         sys.stderr = open(2, "w", buffering=1, closefd=False, errors="backslashreplace")  # noqa: SIM115
         for standard in (1, 2):
