@@ -195,7 +195,7 @@ def against_peers(chains: dict[str, Any], quick: bool, aim: str) -> Iterator[Row
         pairs = []
         for _ in range(1 if quick else 7):
             theirs = elsewhere("peers.py", name, str(count), limit=60 if quick else 300)
-            mine = elsewhere("peers.py", OURS, str(200_000 if quick else 300_000))
+            mine = elsewhere("peers.py", OURS, str(200_000))
             if theirs and mine:
                 pairs.append((mine, theirs))
         if not pairs:
@@ -213,9 +213,9 @@ def against_peers(chains: dict[str, Any], quick: bool, aim: str) -> Iterator[Row
 
 def _count(name: str, quick: bool) -> int:
     if name in SLOW:
-        return 5_000
+        return 2_000
     few = name in DEFAULTS
-    return (10_000 if few else 50_000) if quick else (25_000 if few else 250_000)
+    return (10_000 if few else 50_000) if quick else (15_000 if few else 250_000)
 
 
 def times(mine: list[Outcome], theirs: list[Outcome]) -> str:

@@ -1,8 +1,8 @@
-"""`show --sample`: the rate it predicts, against that of a run. Both are taken in each round, one after the other.
+"""Job J, `show --sample`: the rate it predicts, against that of a run. Both are taken in each round, one after the other.
 
 Of a run, the time and the CPU of one that ends after its first record are taken off: starting is not predicted.
 
-usage: python sample.py [--quick]
+usage: python job_j.py [--quick]
 """
 
 from __future__ import annotations
@@ -95,4 +95,4 @@ def _ratio(pairs: list[tuple[float, float]]) -> str:
 
 
 if __name__ == "__main__":
-    present("Prediction of `show --sample` (left) and the run (right)", rows)
+    present("J. What `show --sample` predicts (left), and the run (right)", rows)
