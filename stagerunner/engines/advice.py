@@ -1,7 +1,7 @@
 """What a sample says of a chain: how fast it will be as it is written, and how it would be faster.
 
 What a sample in one process can't show is counted in: each frame costs something besides its records, in each worker
-and in the parent, and each byte is copied into a pipe and out of it. tests/bench/sample.py compares with runs.
+and in the parent, and each byte is copied into a pipe and out of it. tests/bench/job_j.py compares with runs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Job J, `show --sample`: the rate it predicts, against that of a run. Both are taken in each round, one after the other.
+"""Job J, `show --sample`: the rate it predicts, against that of a run. Both are taken in turns, in each round.
 
 Of a run, the time and the CPU of one that ends after its first record are taken off: starting is not predicted.
 
