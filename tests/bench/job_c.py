@@ -1,12 +1,15 @@
 """Job C: frames of 8 MB through three stages: forwarded, touched (`x + 1`), and 8 MB of `bytes`.
 
-Against the same chain over `Connection.send`, and against gpupipe and SPDL, which pass arrays through shared memory.
+Against the same chain over `Connection.send`; against gpupipe and SPDL, which pass arrays through shared memory; and
+against the copy alone that whoever forwards the frames of its caller has to make.
 
 usage: python job_c.py [--quick]                 python job_c.py NAME KIND COUNT        one run, its Outcome as JSON
 """
 
 from __future__ import annotations
 
+import itertools
+import mmap
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +28,8 @@ KINDS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "touched": (plus_one, "6 ×"),
     "bytes": (same, "5 ×"),
 }
-OURS, SENDS = "stagerunner", "Connection.send"
+OURS, SENDS, COPIES = "stagerunner", "Connection.send", "the copy alone"
+PLACES = 4
 
 
 class Frames:
@@ -42,12 +46,24 @@ class Frames:
             yield frames[number % DISTINCT]
 
 
+def copies(functions: peers.Functions, items: peers.Items, setup: peers.Setup = None) -> Iterator[Any]:
+    """The bound: each frame is copied into shared memory, in four places by turns, and nobody is told."""
+    shared, places = memoryview(mmap.mmap(-1, PLACES * SIZE)), itertools.cycle(range(PLACES))
+    for frame in items():
+        place = next(places) * SIZE
+        shared[place : place + SIZE] = memoryview(frame)
+        yield shared[place : place + SIZE]
+
+
 CONTENDERS: dict[str, tuple[str, peers.Chain]] = {
     OURS: ("stagerunner", peers.stagerunner),
     SENDS: ("os", peers.sends),
     "gpupipe": ("pipe", partial(peers.gpupipe, queued=8, stats_interval=0, raise_errors=True)),
     "SPDL": ("spdl", peers.spdl),
+    COPIES: ("os", copies),
 }
+QUICK = {OURS, "gpupipe", COPIES}
+"""They get more frames: the first few, into memory that is new, take as long as fifty others."""
 
 
 def measured(name: str, kind: str, count: int) -> Outcome:
@@ -73,8 +89,8 @@ def rows(quick: bool) -> Iterator[Row]:
         outcomes: dict[str, list[Outcome | None]] = {}
         for _ in range(rounds):
             for name in CONTENDERS:
-                if peers.installed(CONTENDERS[name][0]):
-                    some = str(count // 3 if name == "SPDL" else count)  # a tenth as fast as the others
+                if peers.installed(CONTENDERS[name][0]) and (name != COPIES or kind == "forwarded"):
+                    some = str(count * 5 if name in QUICK else count // 3 if name == "SPDL" else count)
                     outcomes.setdefault(name, []).append(elsewhere("job_c.py", name, kind, some, limit=60))
         yield from _compared(kind, aim, outcomes)
 
@@ -92,7 +108,7 @@ def _compared(kind: str, aim: str, outcomes: dict[str, list[Outcome | None]]) ->
             rates(ours).text("{:.0f}") + " frames/s",
             f"{name}: {rates(others).text('{:.0f}')} frames/s",
             ratios(ours, others).text("{:.1f}") + " ×",
-            aim if name == SENDS else "1 ×",
+            {SENDS: aim, COPIES: "–"}.get(name, "1 ×"),
         )
 
 

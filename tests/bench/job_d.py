@@ -1,7 +1,7 @@
 """Job D: JSON lines → a small transform → JSON lines, file to file, against the plain loop with the same codec.
 
-Also with the work in three stages, against a shell pipe of three scripts and `Pool.imap` over chunks of lines; and what
-a checkpoint every second costs in CPU.
+Also with the work in three stages, against a shell pipe of three scripts, `Pool.imap` over chunks of lines, and the
+bound of a chain whose stages share no process; and what a checkpoint every second costs in CPU.
 
 usage: python job_d.py [--quick]                 python job_d.py loop STAGE…        stdin → stdout, for the shell pipe
 """
@@ -9,6 +9,7 @@ usage: python job_d.py [--quick]                 python job_d.py loop STAGE…  
 from __future__ import annotations
 
 import itertools
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -31,7 +32,10 @@ PAIRS = 5
 LOOP, ONE, TWO = "plain loop", "one stage, one worker", "one stage, two workers"
 OFF, AUTO = "three stages, fuse: off", "three stages, fuse: auto"
 SHELL, POOL = "a.py | b.py | c.py", "Pool.imap over lines"
+BOUND = "bound"
 UNWRITTEN = "the same, no journal"
+FRAME = 49152
+"""Bytes of lines that the bound takes at a time: about a frame of ours."""
 PAIRED = 480 * 10**6
 """Bytes at least through which the cost of checkpoints is measured: there have to be some in every run."""
 
@@ -76,6 +80,38 @@ def _lines(lines: list[bytes]) -> bytes:
     return msgspec.json.Encoder().encode_lines([transforms.bill(decode(line)) for line in lines])
 
 
+def bound(source: Path, out: Path) -> None:
+    """Three stages that share no process, at best: on every core the work and two hops of pickle; nothing is moved."""
+    workers = [peers.FORK.Process(target=_share, args=(source, out, number)) for number in range(CORES)]
+    for worker in workers:
+        worker.start()
+    for number, worker in enumerate(workers):
+        worker.join()
+        _part(out, number).unlink()
+        if worker.exitcode:
+            raise AssertionError(f"the bound's part {number} failed: {worker.exitcode}")
+    out.touch()
+
+
+def _share(source: Path, out: Path, number: int) -> None:
+    """One core's lines. They stay in a file of their own."""
+    decode, encode = msgspec.json.Decoder().decode_lines, msgspec.json.Encoder().encode_lines
+    size = source.stat().st_size
+    with source.open("rb") as lines, _part(out, number).open("wb") as file:
+        if number:
+            lines.seek(size * number // CORES - 1)
+            lines.readline()  # the neighbour's
+        while (left := size * (number + 1) // CORES - lines.tell()) > 0:
+            records = decode(lines.read(min(left, FRAME)) + lines.readline())
+            for stage in (transforms.net, transforms.vat):
+                records = pickle.loads(pickle.dumps([stage(record) for record in records], 5))
+            file.write(encode([transforms.shape(record) for record in records]))
+
+
+def _part(out: Path, number: int) -> Path:
+    return out.with_suffix(f".{number}")
+
+
 WAYS: dict[str, Callable[[Path, Path], None]] = {
     LOOP: loop,
     ONE: partial(chain, stages=["bill"], workers=1, run="checkpoint: 1s"),
@@ -99,10 +135,11 @@ def rows(quick: bool) -> Iterator[Row]:
         say(f"{count:,} lines, {size / 1e6:.0f} MB")
         part = place / "part.jsonl"
         some = files.made(part, size // 4, files.order)
-        contenders = {name: partial(_once, way, source, place / "out.jsonl", count) for name, way in WAYS.items()}
+        ways = WAYS | {BOUND: bound}
+        contenders = {name: partial(_once, way, source, place / "out.jsonl", count) for name, way in ways.items()}
         contenders[SHELL] = partial(_once, shell, part, place / "out.jsonl", some)
         yield from _table(in_turns(contenders, rounds), size)
-        yield _checkpoints(place, source, count, rounds)
+        yield _checkpoints(place, part, some, rounds)
 
 
 def _once(way: Callable[[Path, Path], None], source: Path, out: Path, count: int) -> Outcome:
@@ -135,6 +172,8 @@ def _table(came: dict[str, list[Outcome]], size: int) -> Iterator[Row]:
 
     for name, aim in AIMS.items():
         yield Row(f"{size / 1e6:.0f} MB, {name}", speed(name), f"{LOOP}: {speed(LOOP)}", _ratio(came, name, LOOP), aim)
+    yield Row(f"the same, {OFF}", speed(OFF), f"{BOUND}: {speed(BOUND)}", _ratio(came, OFF, BOUND), "–")
+    yield Row(f"the same, {BOUND}", speed(BOUND), f"{LOOP}: {speed(LOOP)}", _ratio(came, BOUND, LOOP), "–")
     for name in (SHELL, POOL):
         yield Row(f"the same, {TWO}", speed(TWO), f"{name}: {speed(name)}", _ratio(came, TWO, name), "1 ×")
 

@@ -25,6 +25,8 @@ HELLO = "version: 1\nsource: {path}/hello.txt\nstages: [text.strip, text.upper, 
 STAGES = 3
 PYTHON = [sys.executable, "-c"]
 CORE, CLICK = "import click, pluggy, yaml, msgspec", "import click"
+NEEDED = f"{CORE}, multiprocessing.connection, sqlite3, subprocess, pathlib"
+"""What a run needs besides: pipes, a journal, a keeper, files."""
 
 
 def command(arguments: list[str]) -> Outcome:
@@ -48,9 +50,11 @@ def rows(quick: bool) -> Iterator[Row]:
             "--help": partial(command, ours("--help")),
             CORE: partial(command, [*PYTHON, CORE]),
             CLICK: partial(command, [*PYTHON, CLICK]),
+            NEEDED: partial(command, [*PYTHON, NEEDED]),
         }
         came = in_turns(contenders, 10 if quick else 40)
     yield _against(came, "run", "three-stage hello, whole command", CORE, "≤ 1.8 ×")
+    yield _against(came, "run", "the same", NEEDED, "–")
     yield _against(came, "check", "check", CORE, "≤ 1.4 ×")
     yield _against(came, "--help", "--help", CLICK, "≤ 1.3 ×")
     yield from readiness(10 if quick else 40)

@@ -29,6 +29,7 @@ def main() -> None:
     print(parts[0] + "\n", flush=True)
     for job in chosen.only.split(","):
         parts.append(tables(job, quick=chosen.quick))
+        say(f"job {job.upper()} done after {time.monotonic() - began:.0f} s")
         print(parts[-1], flush=True)
     say(f"{time.monotonic() - began:.0f} s")
     if chosen.docs is not None:
