@@ -62,7 +62,7 @@ class Journal:
         return Entry(state, json.loads(fingerprint), seed, json.loads(row))
 
     def begin(self, fingerprint: dict[str, Any], hash_seed: str, row: dict[str, Any]) -> None:
-        """Start anew: forget what was there."""
+        """Forget what was there, and go on from this row: an empty one for a run that starts anew."""
         self._execute(
             "INSERT OR REPLACE INTO run VALUES (1, 'running', ?, ?, ?)",
             (json.dumps(fingerprint), hash_seed, json.dumps(row)),

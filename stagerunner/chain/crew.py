@@ -189,7 +189,7 @@ class Crew:
         try:
             if self.ready is None:
                 self._hear_ready()
-            if self.ready is not None:
+            if self.ready is not None and not self.ready.errors:
                 yield from returns.frames(self._epoch)
         except BadFrame as fault:
             self._break(f"protocol fault: {fault}")
@@ -252,6 +252,8 @@ class Crew:
     def look(self) -> None:
         if self.trouble is not None or self.ended:
             return
+        if self._returns.ended or self._broken is not None:
+            self._hear()  # who has ended in time is not to be blamed for what our caller did meanwhile
         if self._returns.ended:
             self._hurry()
             return
@@ -265,9 +267,10 @@ class Crew:
     def _hurry(self) -> None:
         """Everything is delivered, only closing is left: it gets the grace of a stop, and no more."""
         self._closing_since = self._closing_since or monotonic()
-        if monotonic() - self._closing_since > self._plan.run.grace and not self._overstayed:
-            gone = {death.identity for death in self._deaths}
-            self._overstayed = [hire.label for identity, hire in self._hires.items() if identity not in gone]
+        gone = {death.identity for death in self._deaths}
+        late = [hire.label for identity, hire in self._hires.items() if identity not in gone]
+        if late and monotonic() - self._closing_since > self._plan.run.grace and not self._overstayed:
+            self._overstayed = late
             assert self._keeper is not None
             self._keeper.kill_workers()
 

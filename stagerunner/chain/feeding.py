@@ -16,7 +16,7 @@ from stagerunner.window.core import Window
 from stagerunner.window.dealing import SLOW, WORTH
 from stagerunner.window.limiting import Limit
 from stagerunner.window.sizing import Sizing
-from stagerunner.window.splits import Kept, Sent
+from stagerunner.window.splits import FLUSHES, Kept, Sent
 
 SPELL = 0.01
 """Seconds to go on feeding before looking what has come back: records that are slow to be had don't hold up results."""
@@ -154,11 +154,14 @@ class Feeding:
             self.sizing.learn(taken, kept.size, notes.slowest, notes.widest, most)
 
     def finished(self, kept: Kept) -> None:
-        """A split is wholly taken."""
-        offer = self._offers.pop(kept.number, None)
+        """A split is wholly taken. Where its records stand can be asked as long as it may be sent again."""
+        offer = self._offers.get(kept.number)
         if offer is not None:
             self._limit.settled(offer.most)
             self.bytes_done += offer.size
+        oldest = self._window.kept[0].number if self._window.kept else FLUSHES
+        while self._offers and (number := next(iter(self._offers))) < oldest:
+            del self._offers[number]
 
     def locate(self, kept: Kept, record: int) -> Origin:
         """Where a source record stands."""

@@ -225,9 +225,14 @@ class Loop:
             self._sending.send(self.window.barrier())
 
     def row(self) -> dict[str, Any]:
-        """What a journal's row says of the source and of the stages with state."""
+        """What a journal's row says of the source and of the stages with state, and which stages its numbers mean."""
         self.book()
-        return {"position": self.window.position, "snapshots": frozen(self.snapshots), "stopped": self.feeding.stopped}
+        return {
+            "order": [stage.name for stage in self._plan.stages],
+            "position": self.window.position,
+            "snapshots": frozen(self.snapshots),
+            "stopped": self.feeding.stopped,
+        }
 
     # Other groups
 

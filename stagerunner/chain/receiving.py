@@ -10,7 +10,7 @@ from stagerunner.chain.frames import MORE, STOP, Header
 from stagerunner.chain.notes import Notes
 from stagerunner.chain.places import Places
 from stagerunner.delivery.delivery import Delivery
-from stagerunner.records import SOURCE
+from stagerunner.records import SOURCE, Failure
 from stagerunner.seams import point
 from stagerunner.window.core import Window
 from stagerunner.window.splits import Kept, Taken, Verdict
@@ -56,6 +56,8 @@ class Receiving:
         )
         if taken.verdict is Verdict.ACCEPT:
             self._accept(header, notes, body, taken.sent.split)
+        elif taken.fatal:
+            self._failed([failure for failure in notes.failures if failure.policy == "fail"], taken.sent.split)
         self._unbooked = header, notes, taken
 
     def book(self) -> None:
@@ -81,7 +83,10 @@ class Receiving:
         self._delivery.taker.take(content, header.records, buffers)
         point("deliver")
         if notes.failures:
-            self._delivery.failures(notes.failures, kept, self._feeding.locate)
+            self._failed(notes.failures, kept)
+
+    def _failed(self, failures: list[Failure], kept: Kept | None) -> None:
+        self._delivery.failures(failures, kept, self._feeding.locate)
 
     def _count(self, notes: Notes, kept: Kept, *, booked: bool) -> None:
         """A frame's books, on its last piece. booked: they are new, and not of a part that is only worked on again."""

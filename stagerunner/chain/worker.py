@@ -12,6 +12,7 @@ import pickle
 import sys
 from collections.abc import Iterable
 from time import monotonic_ns as now
+from typing import TYPE_CHECKING
 
 from stagerunner.chain.describing import describe
 from stagerunner.chain.encoding import Parts
@@ -28,6 +29,9 @@ from stagerunner.evaluate import ambient
 from stagerunner.evaluate.loading import load
 from stagerunner.parts.files import know
 from stagerunner.window.kinds import DATA, END, READY
+
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 GONE = 70
 """Exit status of a worker whose neighbour left without END, or sent what is no frame."""
@@ -60,7 +64,10 @@ class Worker:
 
     def run(self) -> None:
         """From setup to END. Raises Left or BadFrame when the links don't end as they should."""
-        self._ready(self._setup())
+        error = self._setup()
+        self._ready(error)
+        if error:
+            self._stand_by()
         end = self._work_ahead(Overlap(self._station)) if overlaps(self._hire) else self._work_in_turn()
         self._end(end)
         leave(self._page, self._hire)  # what happens from here on is no death of the chain's
@@ -91,6 +98,13 @@ class Worker:
         data = pickle.dumps(list(lines.values()), 5)
         for fd in self._out.values():
             send_pieces(fd, Header(READY, 0, self._hire.epoch, 0), data)
+
+    def _stand_by(self) -> NoReturn:
+        """Until the parent, who has been told, ends the chain. After a restart frames can be here already: not ours."""
+        for link in self._in.values():
+            while link.read() is not None:
+                pass
+        raise Left("never set up")
 
     def _work_in_turn(self) -> Frame:
         """Frame by frame, until END comes."""

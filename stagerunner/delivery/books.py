@@ -89,7 +89,12 @@ class Books:
 
     @property
     def balanced(self) -> bool:
-        """Whether each stage's books balance, and each stage took in what the one before gave."""
+        """Whether each stage's books balance, each stage took in what the one before gave, and nothing is missing end
+        to end, whatever the chain has been before."""
+        total = self.records()
+        gone = sum(total[fate] for fate in ("out", "filtered", "skipped", "dead"))
+        if total["in"] + total["created"] != gone:
+            return False
         chain = [self._since(self.entries[index]) for index in range(SOURCE, self._last + 1)]
         handed = all(before.out == after.taken for before, after in itertools.pairwise(chain))
         return handed and all(entry.balanced for entry in chain)

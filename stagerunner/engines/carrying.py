@@ -14,13 +14,15 @@ from stagerunner.journal import frozen, thawed
 from stagerunner.records import SOURCE, Counts
 
 
-def carried(row: dict[str, Any], before: Sequence[str], now: Sequence[str]) -> dict[str, Any]:
-    """The row of a chain with these stages before, for one with those now. What goes by no number stays as it is."""
-    if list(before) == list(now):
+def carried(row: dict[str, Any], now: Sequence[str]) -> dict[str, Any]:
+    """The row for a chain with these stages. What goes by no number stays as it is."""
+    before = row["order"]
+    if before == list(now):
         return row
     numbers = {number: now.index(name) for number, name in enumerate(before) if name in now}
     numbers |= {SOURCE: SOURCE, len(before): len(now)}
     return row | {
+        "order": list(now),
         "books": _books(row["books"], numbers),
         "failures": {str(numbers[int(old)]): count for old, count in row["failures"].items() if int(old) in numbers},
         "snapshots": frozen({numbers[old]: s for old, s in thawed(row["snapshots"]).items() if old in numbers}),

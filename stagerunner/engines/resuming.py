@@ -63,12 +63,15 @@ def _decide(
     if entry is None or not _stands(entry, sink):
         tell(Notice("there is nothing to resume from: starting anew"))
         return Beginning(journal)
-    _check_fingerprint(entry, fingerprint(plan, source), resume)
-    row = carried(_row(entry, sink), entry.fingerprint["order"], [stage.name for stage in plan.stages])
+    now = fingerprint(plan, source)
+    _check_fingerprint(entry, now, resume)
+    row = carried(_row(entry, sink), now["order"])
     if entry.state != "done" and row.get("finished"):
         sink.finish()
         journal.mark("done")
     elif entry.state != "done":
+        if entry.fingerprint != now:  # by force: from here on this is the chain that is gone on with
+            journal.begin(now, entry.hash_seed, row)
         return Beginning(journal, row, entry.hash_seed)
     tell(Notice("the run was finished already; nothing to do"))
     return Beginning(journal, row, entry.hash_seed, done=True)

@@ -169,7 +169,7 @@ class Session:
             self.loop.checkpoint()
         if now - self._told >= every:
             self._told = now
-            books = self.delivery.books
+            stages, books = self.summary(0).stages, self.delivery.books
             self.tell(
                 Progress(
                     now - self._began,
@@ -178,7 +178,7 @@ class Session:
                     books.failed,
                     self.loop.feeding.bytes_done,
                     self.supply.total(),
-                    self.summary(0).stages,
+                    stages,
                 )
             )
 
@@ -217,6 +217,7 @@ class Session:
 
     def interrupted(self) -> bool:
         """Commit what was accepted, where the source can stand there; whether `--resume` can go on from it."""
+        self.loop.book()
         if self.loop.window.at_edge and not self.loop.window.stateful:
             self._commit()
         return self._beginning.journal is not None and why_no_resume(self.plan) is None

@@ -174,7 +174,7 @@ class Window:
         """A piece of a DATA frame came back: what becomes of it. Raises ProtocolFault when it can't be its turn.
 
         stop: a stage, `stop_stage`, needs no more. fails: it ends before a record whose failure ends the run, so its
-        split is never done.
+        split is never done; unless nobody wants that record any more.
         """
         sent = self._expected(sequence)
         kept = sent.split
@@ -187,8 +187,9 @@ class Window:
             kept.accepted = last
         if stop and not more and not self.stopped:
             self._stop(sent, kept, stop_stage)
-        finished = not more and not fails and self._arrived(sent, kept)
-        return Taken(sent.verdict, sent, not more, finished)
+        fatal = fails and not (self.stopped and sent.verdict is Verdict.DROP)
+        finished = not more and not fatal and self._arrived(sent, kept)
+        return Taken(sent.verdict, sent, not more, finished, fatal)
 
     def _stop(self, sent: Sent, kept: Kept, stage: int) -> None:
         """Nothing behind this frame is wanted but what stages behind `stage` flush: let go of the rest."""

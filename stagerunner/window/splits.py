@@ -65,9 +65,11 @@ class Sent(Struct):
 
 
 class Taken(Struct, frozen=True):
-    """What the window says of a piece that came back. `finished`: the split it belongs to is now done."""
+    """What the window says of a piece that came back. `finished`: the split it belongs to is now done. `fatal`: a
+    failure in it ends the run, even if its records were taken before: a stage has changed its mind about one."""
 
     verdict: Verdict
     sent: Sent
     final: bool
     finished: bool
+    fatal: bool = False

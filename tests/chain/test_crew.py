@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import pickle
+import select
 import selectors
 import signal
+from time import monotonic
 
 import pytest
 from support.leaks import needs_proc
@@ -14,6 +16,7 @@ from support.waiting import wait_until
 from stagerunner.chain.crew import Crew
 from stagerunner.chain.frames import Header
 from stagerunner.chain.notes import Notes, pack_notes, unpack_payload
+from stagerunner.chain.transport import Ready
 from stagerunner.window.kinds import DATA
 
 pytestmark = needs_proc
@@ -45,6 +48,10 @@ class Turning:
     def start(self, epoch: int = 1) -> None:
         self.crew.start(epoch, {})
         self.until(lambda: self.crew.ready)
+
+    def told(self, teller) -> None:
+        """Wait until there is something to be heard, and don't hear it."""
+        assert select.select([teller], [], [], 10)[0]
 
     def send(self, sequence: int, records: list, epoch: int = 1) -> None:
         self.crew.send(Header(DATA, 0, epoch, sequence, sequence, 0, len(records)), EMPTY, pickle.dumps(records))
@@ -92,6 +99,46 @@ def test_the_one_who_died_first_is_named(turning, victim):
     trouble = turning.until(lambda: turning.crew.trouble)
 
     assert (trouble.index, trouble.pid, trouble.how) == (victim, pid, "SIGKILL")
+
+
+def test_who_died_is_named_however_long_the_caller_was_away(turning):
+    turning = turning("same", "double")
+    turning.start()
+    crew, (_, _, pid) = turning.crew, turning.crew.ready.pids[0]
+
+    os.kill(pid, signal.SIGKILL)
+    turning.told(crew._keeper)
+    crew._broken = (monotonic() - 1, "a link broke")
+    crew.look()
+
+    assert (crew.trouble.pid, crew.trouble.how) == (pid, "SIGKILL")
+
+
+def test_who_closed_in_time_has_not_overstayed_however_long_the_caller_was_away(turning):
+    turning = turning("same")
+    turning.start()
+    crew = turning.crew
+
+    crew.end(0)
+    turning.until(lambda: crew._returns.ended)
+    if not crew.ended:
+        turning.told(crew._keeper)
+    crew._closing_since = monotonic() - 1000
+    crew.look()
+
+    assert crew.teardown_failures() == []
+
+
+def test_frames_of_workers_that_could_not_be_set_up_are_not_taken(turning):
+    turning = turning("same")
+    turning.start()
+    ready = turning.crew.ready
+    turning.crew.ready = Ready(ready.pids, ((0, 0, ready.pids[0][2], "no licence"),))
+
+    turning.send(0, [1])
+    turning.until(lambda: turning.crew.busy)
+
+    assert turning.frames == []
 
 
 def test_a_keeper_that_dies_is_trouble_without_a_culprit(turning):

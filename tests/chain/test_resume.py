@@ -95,11 +95,15 @@ def faultless(project, sink: str, stages: list):
     return found
 
 
-def unfinished(project, *stages: str) -> None:
+def unfinished(project, *stages: str, sink: str = "jsonl") -> None:
     """A run that was killed when some of its output was there, and the journal said so."""
-    written(project, "jsonl", list(stages), window="16KB")
-    killed = project.cli("run", "chain.yaml", "-q", env=os.environ | {"STAGERUNNER_KILL_AT": "commit:2"})
-    assert killed.returncode == -signal.SIGKILL
+    written(project, sink, list(stages), window="16KB")
+    killed(project, "commit:2")
+
+
+def killed(project, point: str, *arguments: str) -> None:
+    dead = project.cli("run", "chain.yaml", "-q", *arguments, env=os.environ | {"STAGERUNNER_KILL_AT": point})
+    assert dead.returncode == -signal.SIGKILL
 
 
 def survived(project, *arguments: str, **more) -> int:
@@ -175,6 +179,18 @@ def test_a_stage_keeps_its_state_where_others_come_before_it_and_go(project):
     assert project.cli("run", "chain.yaml", "--force-resume").returncode == 0
     *_, last = (project / "out").read_text().splitlines()
     assert json.loads(last) == {"n": -1, "text": "", "sum": sum(range(COUNT))}
+
+
+@pytest.mark.parametrize("sink", ["jsonl", "sqlite"])
+@pytest.mark.parametrize("point", ["resume:1", "commit:2"])
+def test_a_chain_that_is_gone_on_with_by_force_is_the_one_from_there_on(project, sink, point):
+    unfinished(project, "same", "sum", sink=sink)
+    run = {"frame": 37, "checkpoint": "1ms", "window": "16KB"}
+    project.config("sum", source="in.jsonl", sink=SINKS[sink], dead_letter="letters.jsonl", run=run)
+    killed(project, point, "--force-resume")
+
+    assert project.cli("run", "chain.yaml", "--resume").returncode == 0
+    assert str(sum(range(COUNT))) in str(content(project, sink)[-40:])
 
 
 def test_two_runs_can_not_own_one_output(project):

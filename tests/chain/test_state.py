@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from stagerunner.errors import StageFailed
 from stagerunner.events import WorkerFailed
 
 KILLS = """
@@ -66,6 +67,29 @@ def test_without_snapshots_the_source_is_read_again(project, at):
 
     assert list(results) == [*SUMS, SUMS[-1]]
     assert results.summary.balanced
+
+
+def test_a_stage_that_fails_a_record_when_it_comes_again_ends_the_run_with_that_failure(project):
+    project.plugin("""
+        @stage
+        class Fickle:
+            def process(self, record):
+                if record == 700 and once("died"):
+                    os.kill(os.getpid(), signal.SIGKILL)
+                if record == 650 and not once("came"):
+                    raise ValueError("not twice")
+                return record
+            def snapshot(self):
+                return 0
+            def restore(self, data):
+                pass
+    """)
+
+    results = project.results("fickle", records=range(2000), run={"frame": 10, "checkpoint": "1h"})
+    with pytest.raises(StageFailed, match=r"fickle failed: ValueError: not twice\n  record: 650\n  from: record 650"):
+        list(results)
+
+    assert len(project.told(WorkerFailed)) == 1
 
 
 def test_without_snapshots_and_with_records_given_the_first_death_ends_the_run(project):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import select
 import threading
 
 import pytest
@@ -17,6 +18,16 @@ from stagerunner.window.kinds import DATA, END, READY
 
 def double(record):
     return record * 2
+
+
+class Unfit:
+    """Can't be set up."""
+
+    def setup(self) -> None:
+        raise ValueError("no licence")
+
+    def process(self, record):
+        return record
 
 
 class Wired:
@@ -56,6 +67,10 @@ class Wired:
         header, payload = self.back[link].read()
         records = pickle.loads(unpack_payload(payload)[1]) if header.kind == DATA else None
         return header.kind, header.sequence, records
+
+    def nothing_more(self, link: int = 0) -> bool:
+        """Whether nothing has been written that wasn't read."""
+        return not select.select([self.back[link].fd], [], [], 0)[0]
 
     def shut(self, fd: int) -> None:
         self._open.discard(fd)
@@ -120,6 +135,18 @@ def test_frames_are_taken_from_the_links_in_turn_and_sent_where_their_sequence_s
     assert worker.read(2) == (DATA, 5, [10])
     assert [worker.read(link)[0] for link in range(3)] == [END] * 3
     assert worker.ended() is None
+
+
+def test_who_could_not_be_set_up_passes_nothing_on(wired):
+    worker = wired(hired(Unfit))
+    worker.ready()
+    worker.data(0, 0, [1, 2])
+    worker.shut(worker.to[0])
+
+    ((_, _, _, error),) = read_lines(worker.back[0])
+    assert error.startswith("ValueError: no licence")
+    assert isinstance(worker.ended(), Left)
+    assert worker.nothing_more()
 
 
 def test_ready_collects_the_lines_of_those_before(wired):

@@ -14,7 +14,15 @@ from stagerunner.events import Notice
 from stagerunner.journal import frozen
 
 SOURCE = {"use": "range", "with": {"stop": 5}}
-ROW = {"position": 3, "sink": 10, "snapshots": frozen({}), "books": [], "failures": {}, "stopped": None}
+ROW = {
+    "order": ["same"],
+    "position": 3,
+    "sink": 10,
+    "snapshots": frozen({}),
+    "books": [],
+    "failures": {},
+    "stopped": None,
+}
 
 
 @pytest.fixture
