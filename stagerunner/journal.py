@@ -31,6 +31,12 @@ CREATE TABLE IF NOT EXISTS run (
 """
 
 
+PLAIN = frozenset((type(None), bool, int, float, str, bytes))
+
+LOOKED_INTO = 2**20
+"""Characters of a snapshot beyond which it isn't compared with what would come back: it has been small before."""
+
+
 class Journal:
     """An open journal, owned by us until it is closed. Raises OutputBusy when somebody else owns it."""
 
@@ -114,10 +120,21 @@ def freeze(snapshots: dict[int, Any], names: list[str]) -> str:
     """Snapshots as text. Raises RunFailed for one that is no plain data, naming its stage."""
     for stage, snapshot in snapshots.items():
         try:
-            frozen({stage: snapshot})
+            text = frozen({stage: snapshot})
         except Exception as error:
             raise RunFailed(f"what {names[stage]} gives as its snapshot is no plain data: {error}") from None
+        if len(text) < LOOKED_INTO and thawed(text) != {stage: snapshot} and (odd := _odd(snapshot)):
+            raise RunFailed(f"what {names[stage]} gives as its snapshot is no plain data: a {odd} would not come back")
     return frozen(snapshots)
+
+
+def _odd(data: Any) -> str:
+    """What in this comes back as something else, or nothing. A tuple comes back as a list, which can be used as one."""
+    if type(data) is dict:
+        return next(filter(None, map(_odd, (*data, *data.values()))), "")
+    if type(data) in (list, tuple):
+        return next(filter(None, map(_odd, data)), "")
+    return "" if type(data) in PLAIN else type(data).__name__
 
 
 def thawed(text: str) -> dict[int, Any]:

@@ -12,6 +12,7 @@ of eight).
 from __future__ import annotations
 
 import pickle
+import sys
 from collections.abc import Iterable, Sequence
 from operator import is_
 from typing import Any, Protocol
@@ -19,6 +20,7 @@ from typing import Any, Protocol
 from stagerunner.chain.lane import ALIGN, FROM, PIPE, Lane, Ref
 from stagerunner.chain.links import ROOM
 from stagerunner.chain.pickling import Pickling
+from stagerunner.evaluate.growth import TooLarge
 
 Refs = list[Ref]
 """Where a frame's bytes lie: the stream first, then its buffers in the order pickle wants them."""
@@ -53,6 +55,8 @@ class Cargo:
         self.berth: Berth = NoBerth()
         self.laden: Refs | None = None
         self.size = self.heavy = 0
+        self.most = sys.maxsize
+        """Bytes that may be encoded at once."""
         self._lane = lane
         self._owner = owner
         self._buffers: list[memoryview] = []
@@ -75,7 +79,7 @@ class Cargo:
     # Out
 
     def __call__(self, records: list[Any]) -> bytes:
-        """The body of a frame with these records. Raises what pickling raises."""
+        """The body of a frame with these records. Raises what pickling raises, and TooLarge."""
         if self._came is not None and self._unchanged(records):
             return b""
         self._buffers.clear()
@@ -84,6 +88,8 @@ class Cargo:
             if self._buffers or len(parts) > 1 or len(parts[0]) >= FROM:
                 return self._loaded(parts, self._buffers)
             self.size, self.laden = len(parts[0]), None  # nothing for the lane, as a rule
+            if self.size > self.most:
+                raise TooLarge(self.size, self.most)
             self.heavy = self._top = self.berth.used
             return parts[0]
         finally:
@@ -116,6 +122,9 @@ class Cargo:
 
     def _loaded(self, stream: Sequence[bytes | memoryview], buffers: list[memoryview]) -> bytes:
         length = sum(map(len, stream))
+        self.size = length + sum(map(len, buffers))
+        if self.size > self.most:
+            raise TooLarge(self.size, self.most)
         self.heavy = self._top = self.berth.used
         head = self._shipped(stream, length) if length >= FROM else None
         laden = [head or Ref(PIPE, 0, length)]
@@ -128,7 +137,6 @@ class Cargo:
                 behind += raw.nbytes
                 body.append(raw)
             laden.append(ref)
-        self.size = length + sum(map(len, buffers))
         self.laden = laden if buffers or head else None
         if len(body) == 1 and type(body[0]) is bytes:
             return body[0]

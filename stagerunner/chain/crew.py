@@ -15,7 +15,7 @@ from typing import Any
 
 from stagerunner.chain.frames import BadFrame, Frame, Header
 from stagerunner.chain.groups import Group, grouped, hires, slots_of
-from stagerunner.chain.hire import Hire
+from stagerunner.chain.hire import Hire, Order
 from stagerunner.chain.lane import Lane
 from stagerunner.chain.lane import create as create_lane
 from stagerunner.chain.links import Inbound, Outbound
@@ -36,6 +36,9 @@ PATIENCE = 0.5
 
 TIES = 0.02
 """Seconds to wait, once a cause is known, for others that may have come before it."""
+
+CLOSING = 1.0
+"""Seconds that workers have at least to close in, however soon a run that is stopped is to end."""
 
 REAPING = 1.0
 """Seconds to wait for killed workers to be gone. New pipes make a stuck one harmless."""
@@ -132,7 +135,7 @@ class Crew:
             ins = [wiring.reading[place, u, hire.number].fileno() for u in hire.inbound]
             outs = [wiring.writing[place, hire.number, d].fileno() for d in hire.outbound]
             try:
-                keeper.hire(self._identity, hire, ins, outs, [*lane, self._meters, writing])
+                keeper.hire(self._identity, Order.of(hire), ins, outs, [*lane, self._meters, writing])
             except BrokenPipeError:
                 self._break("the keeper has ended", patience=0)
             finally:
@@ -269,7 +272,7 @@ class Crew:
         self._closing_since = self._closing_since or monotonic()
         gone = {death.identity for death in self._deaths}
         late = [hire.label for identity, hire in self._hires.items() if identity not in gone]
-        if late and monotonic() - self._closing_since > self._plan.run.grace and not self._overstayed:
+        if late and monotonic() - self._closing_since > max(CLOSING, self._plan.run.grace) and not self._overstayed:
             self._overstayed = late
             assert self._keeper is not None
             self._keeper.kill_workers()

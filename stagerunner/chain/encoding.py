@@ -11,8 +11,9 @@ from stagerunner.chain.frames import HELD, MORE, STOP, Header
 from stagerunner.chain.hire import Hire
 from stagerunner.chain.meters import ENCODING, Page, Slot
 from stagerunner.chain.notes import Notes, pack_notes
-from stagerunner.chain.passage import Passage
+from stagerunner.chain.passage import Passage, halved
 from stagerunner.evaluate.ends import Writing
+from stagerunner.evaluate.growth import TooLarge
 from stagerunner.records import Batch, total
 from stagerunner.window.kinds import DATA
 
@@ -34,6 +35,7 @@ class Encoder:
         self._slots = [page.slot(number) for number in hire.slots]
         self._slot = self._slots[-1]
         self._cargo = cargo
+        cargo.most = hire.growth
         self.sink = writing is not None
         self._writing = writing or _pickling(hire, cargo)
         self._place = len(hire.works)
@@ -52,13 +54,26 @@ class Encoder:
         held: Batch | None = None
         for piece in pieces:
             if held is not None:
-                yield self._frame(passage, held, more=True)
+                yield from self._sent(passage, held, more=True)
             held = piece
         if held is None:
             if more:
                 return
             held = Batch([], passage.reached, passage.reached)
-        yield self._frame(passage, held, more=more)
+        yield from self._sent(passage, held, more=more)
+
+    def _sent(self, passage: Passage, piece: Batch, *, more: bool) -> Iterator[Parts]:
+        """A piece in one frame, or in as many as it takes."""
+        try:
+            frame = self._frame(passage, piece, more=more)
+        except TooLarge:
+            passage.harvest(self._place, self._ends, piece)
+            *others, last = halved(piece)
+            for other in others:
+                yield from self._sent(passage, other, more=True)
+            yield from self._sent(passage, last, more=more)
+            return
+        yield frame
 
     def _frame(self, passage: Passage, piece: Batch, *, more: bool) -> Parts:
         started = now()

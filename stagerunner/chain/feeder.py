@@ -56,7 +56,6 @@ class Feeder:
         return 0
 
     def _records(self) -> Iterator[Any]:
-        know(self._feed.files)
         records = load(self._feed.target)(**self._feed.options)
         forward_logging()
         yield from records
@@ -124,5 +123,6 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     with open(spec, "rb") as file:
+        know(pickle.load(file))  # options can be of types that a plugin's file defines
         feed: Feed = pickle.load(file)
     os._exit(Feeder(feed, out, life).run())

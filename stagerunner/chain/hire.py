@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
+import os
+import pickle
 from typing import Any
 
 from stagerunner.evaluate.ends import End
 from stagerunner.evaluate.work import Work
+from stagerunner.parts.files import know
 from stagerunner.records import NOTHING
 from stagerunner.tuples import NamedTuple
+
+
+class Order(NamedTuple):
+    """A hire on its way through the keeper. Options can be of types that a plugin's file defines; only the worker may
+    import those, and only once it has its environment and knows which names stand for which files.
+    """
+
+    env: tuple[tuple[str, str], ...]
+    files: dict[str, str]
+    sealed: bytes
+
+    @classmethod
+    def of(cls, hire: Hire) -> Order:
+        return cls(hire.env, hire.files, pickle.dumps(hire, 5))
+
+    def opened(self) -> Hire:
+        """In the worker. Raises what importing a plugin raises."""
+        if self.env:  # else it would touch a page for nothing
+            os.environ.update(dict(self.env))
+        know(self.files)
+        hire: Hire = pickle.loads(self.sealed)
+        return hire
 
 
 class Hire(NamedTuple):
@@ -53,6 +78,11 @@ class Hire(NamedTuple):
     start_timeout: float = 60.0
     max_memory: int | None = None
     watch: bool = False
+
+    @property
+    def growth(self) -> int:
+        """Bytes that one source record may have become on leaving this worker."""
+        return self.works[-1].growth if self.works else self.limit
 
     @property
     def label(self) -> str:

@@ -1,6 +1,6 @@
 """The keeper: a light, single-threaded process that forks workers and outlives the parent by an instant.
 
-Over its socket the parent sends one message per worker: its Hire and its descriptors. The keeper answers with
+Over its socket the parent sends one message per worker: its Order and its descriptors. The keeper answers with
 ("started", id, pid), and with ("ended", id, pid, status) when one has ended. A list instead names modules of ours that
 the workers will need: the keeper imports them at once, one for all. On the life pipe nothing is ever written; its end
 means that the parent is gone: the keeper kills every process group and leaves.
@@ -103,13 +103,13 @@ class Keeper:
             return True
         return self._hire(message, descriptors)
 
-    def _hire(self, order: Any, descriptors: list[int]) -> bool:
-        identity, inbound, outbound, hire = order
+    def _hire(self, message: Any, descriptors: list[int]) -> bool:
+        identity, inbound, outbound, order = message
         self._patience = QUIET
         gc.freeze()
         pid = os.fork()
         if pid == 0:
-            os._exit(self._become(hire, inbound, outbound, descriptors))
+            os._exit(self._become(order, inbound, outbound, descriptors))
         self._alive[pid] = identity
         with suppress(OSError):  # the child was faster, or is gone already
             os.setpgid(pid, pid)
@@ -143,7 +143,7 @@ class Keeper:
 
     # In the child
 
-    def _become(self, hire: Any, inbound: int, outbound: int, descriptors: list[int]) -> int:
+    def _become(self, order: Any, inbound: int, outbound: int, descriptors: list[int]) -> int:
         """Turn this fork into a worker; its exit status."""
         try:
             os.setpgid(0, 0)
@@ -155,6 +155,7 @@ class Keeper:
             self._print_to(output)
             for descriptor in (self._sock.detach(), self._life, self._wake, self._woken):
                 os.close(descriptor)
+            hire = order.opened()
             links, lane = (rest[:-1], rest[-1]) if hire.owners else (rest, None)
             return worker.main(hire, links[:inbound], links[inbound:], meters, lane)
         except BaseException as error:

@@ -44,7 +44,10 @@ def _receive(sock: socket.socket, size: int, descriptors: list[int]) -> bytes | 
     data = bytearray()
     space = socket.CMSG_LEN(MOST_DESCRIPTORS * array.array("i").itemsize)
     while len(data) < size:
-        piece, ancillary, _, _ = sock.recvmsg(size - len(data), space)
+        try:
+            piece, ancillary, _, _ = sock.recvmsg(size - len(data), space)
+        except ConnectionResetError:  # it is gone, and has left something unread
+            return None
         for level, kind, content in ancillary:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                 numbers = array.array("i")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from stagerunner.chain.describing import OURS
 from stagerunner.delivery.takers import StdoutTaker
-from stagerunner.errors import ReaderGone
+from stagerunner.errors import ReaderGone, Stopped
 from stagerunner.events import Output
 
 LONGEST_LINE = 16384
@@ -86,6 +86,8 @@ class StdoutWriter:
             written = os.write(self._fd, head[:limit])
         except BrokenPipeError:
             raise ReaderGone("the reader of standard output has left") from None
+        except OSError as error:
+            raise Stopped(f"standard output can't be written: {error.strerror}") from None
         self._taker.queued -= written
         if written == len(head):
             self._taker.waiting.popleft()

@@ -72,6 +72,12 @@ def cut(batch: Batch, size: int) -> Iterator[Batch]:
         start, first = stop, last
 
 
+def halved(batch: Batch) -> list[Batch]:
+    """The batch in about two slices; it has results of two source records at least."""
+    halves = list(cut(batch, len(batch.records) // 2))
+    return halves if len(halves) > 1 else list(cut(batch, 1))
+
+
 def sentence_on(convicted: Mapping[Conviction, tuple[str, str]], work: Work, first: int) -> tuple[str, str] | None:
     """The conviction that keeps this frame from the stage, if there is one; it then stands for one source record."""
     return convicted.get((work.index, first, WHOLE)) if convicted else None

@@ -19,7 +19,7 @@ from msgspec import Struct
 from stagerunner.chain.messages import LENGTH, tell
 
 if TYPE_CHECKING:
-    from stagerunner.chain.hire import Hire
+    from stagerunner.chain.hire import Order
 
 BEGIN = "import gc; gc.disable(); from {} import main; gc.enable(); main()"
 """Modules live as long as their process, so nobody looks for garbage while they come (4 of 55 ms, against `-m`)."""
@@ -78,10 +78,10 @@ class KeeperLink:
     def fileno(self) -> int:
         return self._sock.fileno()
 
-    def hire(self, identity: int, hire: Hire, inbound: list[int], outbound: list[int], others: list[int]) -> None:
+    def hire(self, identity: int, order: Order, inbound: list[int], outbound: list[int], others: list[int]) -> None:
         """Have a worker forked that gets these descriptors. Raises OSError when the keeper is gone."""
         self._idle = False
-        tell(self._sock, (identity, len(inbound), len(outbound), hire), [*inbound, *outbound, *others])
+        tell(self._sock, (identity, len(inbound), len(outbound), order), [*inbound, *outbound, *others])
 
     def foretell(self, modules: list[str]) -> None:
         """Name modules of ours that workers are going to need: the keeper imports them, once for all."""

@@ -23,6 +23,7 @@ from stagerunner.chain.notes import Notes, pack_notes, unpack_payload
 from stagerunner.chain.passage import Passage, condemn, cut, sentence_on
 from stagerunner.evaluate.ends import Given, Reading, Writing
 from stagerunner.evaluate.evaluator import Evaluator, make
+from stagerunner.evaluate.growth import within
 from stagerunner.evaluate.loading import load
 from stagerunner.records import Batch, Counts
 from stagerunner.seams import point
@@ -220,4 +221,4 @@ def writing(hire: Hire) -> Writing | None:
     if hire.sink is None:
         return None
     sink = load(hire.sink.target)(**hire.sink.options)
-    return Writing(sink.encode, hire.ends, hire.sink.on_error, books=True)
+    return Writing(within(sink.encode, hire.growth), hire.ends, hire.sink.on_error, books=True)

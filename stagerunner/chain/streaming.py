@@ -49,6 +49,7 @@ class Stream:
             for fd in (spec, out, life, said):
                 os.close(fd)
         with open(spec_end, "wb") as file, suppress(BrokenPipeError):
+            pickle.dump(feed.files, file, 5)
             pickle.dump(feed, file, 5)
         self._registered = False
         self._watch()

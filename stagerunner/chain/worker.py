@@ -27,7 +27,6 @@ from stagerunner.chain.settling import forward_logging, settle_memory
 from stagerunner.chain.station import Station
 from stagerunner.evaluate import ambient
 from stagerunner.evaluate.loading import load
-from stagerunner.parts.files import know
 from stagerunner.window.kinds import DATA, END, READY
 
 if TYPE_CHECKING:
@@ -262,9 +261,6 @@ def call_hooks(targets: tuple[str, ...], hire: Hire) -> None:
 
 def main(hire: Hire, inbound: list[int], outbound: list[int], meters: int, lane: int | None) -> int:
     """A worker's life, in the process the keeper has forked for it; its exit status."""
-    if hire.env:
-        os.environ.update(dict(hire.env))
-    know(hire.files)
     page = Page(meters, hire.slot_count)
     os.close(meters)
     worker = Worker(hire, inbound, outbound, page, None if lane is None else Lane(lane, hire.owners))

@@ -77,7 +77,8 @@ def command(
     listener = _listener(chain, streams, progress or ("none" if quiet else "auto"), quiet=quiet)
     outcome = None
     try:
-        outcome = chain.execute(listener, signals=True)
+        with streams.aside():
+            outcome = chain.execute(listener, signals=True)
     except StagerunnerError as error:
         outcome = error.summary
         raise

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from typing import TextIO
 
 from stagerunner.views.console import Console, use_color
@@ -15,6 +16,29 @@ class Nowhere(io.StringIO):
 
     def write(self, text: str) -> int:
         return len(text)
+
+
+class Aside(io.TextIOBase):
+    """What other people's code prints in this process: lines on standard error, secrets masked.
+
+    Who writes bytes to standard output means it: `buffer` is the real one.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.buffer = getattr(sys.stdout, "buffer", None)
+        self._console = console
+        self._rest = ""
+
+    def write(self, text: str) -> int:
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            self._console.line(line)
+        return len(text)
+
+    def last(self) -> None:
+        """What is left when nothing more comes."""
+        if self._rest:
+            self.write("\n")
 
 
 class Streams:
@@ -37,6 +61,16 @@ class Streams:
     def err(self) -> Console:
         """Standard error, for everything else."""
         return self._console(sys.stderr, losable=True)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Standard output is for data alone, whatever is printed meanwhile."""
+        printed = Aside(self.err())
+        try:
+            with redirect_stdout(printed):
+                yield
+        finally:
+            printed.last()
 
     def _console(self, stream: TextIO | None, *, losable: bool = False) -> Console:
         # Python has None for a descriptor that was closed when it started.

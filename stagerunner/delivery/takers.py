@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
-from stagerunner.errors import RunFailed, StagerunnerError, Stopped
+from stagerunner.errors import OutputBusy, RunFailed, StagerunnerError, Stopped
 from stagerunner.parts.sink import Sink
 
 
@@ -59,7 +59,10 @@ class SinkTaker:
 
     def open(self, position: Any) -> None:
         with guarded(self._sink):
-            self._sink.open(position)
+            try:
+                self._sink.open(position)
+            except BlockingIOError:
+                raise OutputBusy(f"another run owns this output ({named(self._sink)} is locked)") from None
         self._opened = True
 
     def take(self, body: memoryview, records: int, buffers: Sequence[memoryview] = ()) -> None:
@@ -71,7 +74,8 @@ class SinkTaker:
         return False
 
     def position(self) -> Any:
-        return self._sink.position()
+        with guarded(self._sink):
+            return self._sink.position()
 
     def commit(self, row: Any) -> None:
         with guarded(self._sink):

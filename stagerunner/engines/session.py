@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import selectors
+import sys
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from time import monotonic
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 from stagerunner.chain.feed import Feed
 from stagerunner.chain.loop import Loop
@@ -21,7 +22,7 @@ from stagerunner.delivery.takers import CallerTaker, SinkTaker, StdoutTaker, Tak
 from stagerunner.engines.closing import failure_error, summary_of, trouble_error
 from stagerunner.engines.opening import NO_RESUME, Opened, Resume, opened, refusals, refused
 from stagerunner.engines.resuming import begin, fingerprint
-from stagerunner.errors import InternalError
+from stagerunner.errors import InternalError, UsageError
 from stagerunner.evaluate.loading import load
 from stagerunner.events import Checkpoint, Progress, RunStarted, Summary
 from stagerunner.journal import thawed
@@ -112,6 +113,7 @@ class Session:
         if sink is None:
             return CallerTaker()
         if getattr(sink, "stdout", False):
+            _refuse_closed(sys.__stdout__, "standard output is closed; -o FILE writes a file")
             taker = StdoutTaker(sink)
             self._writer = StdoutWriter(taker, self._selector)
             return taker
@@ -125,6 +127,7 @@ class Session:
             feed = Feed(plan.source.part.target, plan.source.options, plan.run.linger, plan.files)
             return Stream(feed, self._selector, Lines(self.tell), self._hash_seed)
         if getattr(source, "stdin", False):
+            _refuse_closed(sys.__stdin__, "standard input is closed; -i FILE reads a file")
             return StandardInput(source, self._selector)
         return SourceSplits(source, None if row is None else row["position"])
 
@@ -259,6 +262,12 @@ class Session:
             self.transport.groups,
             self.loop.regrouping.fusions(),
         )
+
+
+def _refuse_closed(stream: TextIO | None, message: str) -> None:
+    """Raises UsageError. Python has None for a descriptor that was closed when it started."""
+    if stream is None:
+        raise UsageError(message)
 
 
 def made(part: PlannedPart | None) -> Any:

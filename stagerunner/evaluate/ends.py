@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any
 
+from stagerunner.evaluate.growth import TooLarge
 from stagerunner.records import NOTHING, SOURCE, Batch, Counts, Failure, Malformed, Split
 from stagerunner.tuples import NamedTuple
 
@@ -125,17 +126,34 @@ class Writing:
         self._books = books
 
     def body(self, batch: Batch) -> Any:
-        """The batch's records encoded. Those that can't be are taken out of the batch and booked."""
-        if self._books:
-            batch.counts.append(Counts(self._stage, taken=len(batch.records), out=len(batch.records)))
+        """The batch's records encoded. Those that can't be are taken out of the batch and booked.
+
+        Raises TooLarge for more than can be sent at once of more than one source record.
+        """
+        number = len(batch.records)
         try:
+            body = self._encode(batch.records)
+        except TooLarge as error:
+            if number and batch.origin(0) != batch.origin(number - 1):
+                raise
+            self._book(batch)
+            self._take_out(batch, dict.fromkeys(range(number), error))
             return self._encode(batch.records)
         except BaseException:
-            self._isolate(batch)
+            self._book(batch)
+            self._take_out(batch, self._errors(batch.records))
             return self._encode(batch.records)
+        self._book(batch)
+        return body
 
-    def _isolate(self, batch: Batch) -> None:
-        bad = {index: error for index in range(len(batch.records)) if (error := self._error(batch.records[index]))}
+    def _book(self, batch: Batch) -> None:
+        if self._books:
+            batch.counts.append(Counts(self._stage, taken=len(batch.records), out=len(batch.records)))
+
+    def _errors(self, records: list[Any]) -> dict[int, BaseException]:
+        return {index: error for index, record in enumerate(records) if (error := self._error(record))}
+
+    def _take_out(self, batch: Batch, bad: Mapping[int, BaseException]) -> None:
         failures = [self._failure(batch, index, error) for index, error in bad.items()]
         good = [index for index in range(len(batch.records)) if index not in bad]
         batch.failures = batch.failures + failures
@@ -159,7 +177,7 @@ class Writing:
             batch.origin(index),
             batch.ordinal(index),
             type(error).__name__,
-            f"its result can't be sent on: {error}" if not self._books else str(error),
+            str(error) if self._books or isinstance(error, TooLarge) else f"its result can't be sent on: {error}",
             self._on_error,
             record=batch.records[index],
         )

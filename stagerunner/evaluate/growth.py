@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -19,6 +19,25 @@ WEIGHED = 2**20
 
 PLACE = 8
 """Bytes a result takes in a list, whatever its pickle takes: a billion `True`s are not a gigabyte of nothing."""
+
+
+class TooLarge(Exception):
+    """What is to be sent on takes more bytes than one source record may have become."""
+
+    def __init__(self, size: int, most: int) -> None:
+        super().__init__(f"became {size:,} bytes; run.max_growth allows {most:,}")
+
+
+def within(encode: Callable[[list[Any]], Any], most: int) -> Callable[[list[Any]], Any]:
+    """The same encoding; raises TooLarge for more than so many bytes."""
+
+    def encoded(records: list[Any]) -> Any:
+        data = encode(records)
+        if len(data) > most:
+            raise TooLarge(len(data), most)
+        return data
+
+    return encoded
 
 
 class Pile:

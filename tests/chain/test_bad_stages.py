@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stagerunner.errors import SetupFailed, StageFailed
-from stagerunner.events import Output, RecordFailed
+from stagerunner.events import Output, RecordFailed, WorkerFailed
 
 BAD = """
 @stage
@@ -205,3 +205,75 @@ def test_a_close_that_hangs_is_waited_for_as_long_as_the_grace(project):
     """)
 
     assert list(project.results("bad", records=range(10), run={"grace": "100ms"})) == list(range(10))
+
+
+LARGE = """
+@stage
+def large(record):
+    return "x" * (300_000 if record in (5, 11) else 60_000)
+
+@stage
+def several(record):
+    for _ in range(5 if record == 5 else 1):
+        yield "x" * 60_000
+"""
+
+
+@pytest.mark.parametrize("engine", ["inline", "process"])
+@pytest.mark.parametrize(("stage", "bad"), [("large", ["record 5", "record 11"]), ("several", ["record 5"])])
+def test_what_has_become_too_large_costs_its_record_however_much_others_are_together(project, stage, bad, engine):
+    project.plugin(LARGE)
+    run = {"engine": engine, "max_growth": "256KiB", "frame": 20}
+
+    results = project.results({"use": stage, "on_error": "skip"}, "same", records=range(40), run=run)
+
+    assert [len(result) for result in results] == [60_000] * (40 - len(bad))
+    assert sorted({failed.where for failed in project.told(RecordFailed)}, key=len) == bad
+    assert {failed.type for failed in project.told(RecordFailed)} == {"TooLarge"}
+    assert results.summary.balanced
+    assert project.told(WorkerFailed) == []
+
+
+def test_what_the_sink_can_not_send_is_the_sinks_failure(project):
+    project.plugin(LARGE)
+    sink = {"use": "lines", "with": {"path": "out.txt"}, "on_error": "skip"}
+    run = {"max_growth": "256KiB", "frame": 20}
+
+    summary = project.execute("large", source={"use": "range", "with": {"stop": 40}}, sink=sink, run=run)
+
+    assert (summary.exit_code, summary.records["out"], summary.records["skipped"]) == (0, 38, 2)
+    assert (project / "out.txt").stat().st_size == 38 * 60_001
+    assert {(failed.stage, failed.type) for failed in project.told(RecordFailed)} == {("sink", "TooLarge")}
+
+
+@pytest.mark.parametrize("engine", ["inline", "process"])
+def test_an_option_can_be_of_a_type_that_the_plugin_defines(project, engine):
+    project.plugin("""
+        import enum
+
+        class Color(enum.Enum):
+            RED = "red"
+
+        @stage
+        def paint(record, *, color: Color):
+            return f"{color.name} {record} {os.environ.get('SHADE')}"
+
+        @source
+        def colors(*, color: Color):
+            yield color.value
+    """)
+    stage = {"use": "paint", "with": {"color": "red"}, "env": {"SHADE": "dark"}}
+
+    given = project.results(stage if engine == "process" else stage | {"env": {}}, records=[1], run={"engine": engine})
+    streamed = project.results("same", source={"use": "colors", "with": {"color": "red"}}, run={"engine": engine})
+
+    assert list(given) == ["RED 1 dark" if engine == "process" else "RED 1 None"]
+    assert list(streamed) == ["red"]
+
+
+def test_a_run_that_is_to_stop_at_once_gives_its_workers_time_to_close(project):
+    sink = {"use": "lines", "with": {"path": "out.txt"}}
+
+    summary = project.execute("same", source={"use": "range", "with": {"stop": 9}}, sink=sink, run={"grace": "0s"})
+
+    assert (summary.exit_code, summary.messages) == (0, ())

@@ -19,6 +19,12 @@ def test_a_snapshot_that_is_no_plain_data_names_its_stage():
         freeze({0: 1, 1: object()}, ["sum", "odd"])
 
 
+@pytest.mark.parametrize("odd", [set(), [1, {"seen": {3}}], {"when": frozenset()}])
+def test_a_snapshot_that_would_come_back_as_something_else_is_no_plain_data(odd):
+    with pytest.raises(RunFailed, match=r"what odd gives as its snapshot is no plain data: a (frozen)?set would not"):
+        freeze({0: (1, float("nan")), 1: odd}, ["sum", "odd"])
+
+
 def test_a_death_in_a_record_blames_the_record():
     blame = blame_of(Trouble("parse", 0, 1, "SIGKILL", 2, 7, 21, 1, 20, 22, "working on a record"))
 

@@ -73,3 +73,11 @@ def test_a_message_cut_off_is_the_end(sockets):
     ours.close()
 
     assert hear(theirs) is None
+
+
+def test_an_end_that_leaves_something_unread_is_an_end(sockets):
+    ours, theirs = sockets
+    theirs.sendall(b"unread")
+    ours.close()
+
+    assert hear(theirs) is None

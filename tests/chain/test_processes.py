@@ -13,6 +13,7 @@ from support.leaks import needs_proc
 from support.processes import alive
 from support.waiting import wait_until
 
+from stagerunner.chain.hire import Order
 from stagerunner.chain.meters import Page, create
 from stagerunner.chain.processes import Ended, KeeperLink, how_ended, new_hash_seed
 
@@ -53,7 +54,7 @@ class Kept:
         self.printed, self.output = os.pipe()
 
     def hire(self) -> None:
-        self.keeper.hire(1, hired(), [self.inbound], [self.outbound], [self.meters, self.output])
+        self.keeper.hire(1, Order.of(hired()), [self.inbound], [self.outbound], [self.meters, self.output])
 
     def started(self) -> int:
         """The pid of the worker."""

@@ -206,11 +206,14 @@ def test_two_runs_can_not_own_one_output(project):
         wait_until((project / "here").exists)
 
         second = project.cli("run", "chain.yaml")
+        third = project.cli("run", "chain.yaml", "--journal", "other.journal")
         (project / "open").touch()
 
         assert first.wait(20) == 0
-    assert second.returncode == 73
-    assert b"another run owns this output" in second.stderr
+    for busy in (second, third):
+        assert busy.returncode == 73
+        assert b"another run owns this output" in busy.stderr
+    assert (project / "out.jsonl").read_text() == "0\n1\n2\n3\n4\n"
 
 
 @pytest.mark.parametrize("moment", ["journal:Journal.begin", "engines.session:Session._make_supply"])

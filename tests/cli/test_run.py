@@ -155,3 +155,46 @@ def test_a_stderr_that_nobody_reads_does_not_end_the_run(folder, chain):
     )
     os.close(writer)
     assert (ended.returncode, ended.stdout) == (0, b"0\n1\n2\n3\n4\n")
+
+
+def test_what_an_observer_prints_goes_to_stderr_too(call, chain, write):
+    write(
+        "watch.py",
+        """
+        from stagerunner import hookimpl
+
+        @hookimpl
+        def stagerunner_run_finished(event):
+            print("seen", event.records["out"], "of hunter2", end="")
+    """,
+    )
+    file = chain("./parts.py:same", plugins=["./watch.py"], vars={"key": "${secret:KEY}"})
+    ended = call("run", file, "-q", env={"KEY": "hunter2"})
+    assert (ended.stdout, ended.stderr) == ("0\n1\n2\n3\n4\n", "seen 5 of ***\n")
+
+
+@pytest.mark.parametrize(("closed", "named"), [("<&-", "standard input"), (">&-", "standard output")])
+def test_a_stream_that_is_closed_is_named(folder, write, closed, named):
+    write("copy.yaml", "version: 1\nstages: []\n")
+    command = f"echo a | {sys.executable} -m stagerunner run copy.yaml -q {closed}"
+    ended = subprocess.run(command, shell=True, cwd=folder, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 2
+    assert f"{named} is closed" in ended.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+def test_a_full_disk_behind_standard_output_can_be_resumed(folder, chain):
+    command = f"{sys.executable} -m stagerunner run {chain('./parts.py:same')} -q > /dev/full"
+    ended = subprocess.run(command, shell=True, cwd=folder, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 75
+    assert "standard output can't be written: No space left" in ended.stderr
+
+
+def test_the_summary_does_not_overwrite_what_the_run_reads_or_writes(call, chain, folder, write):
+    write("a.txt", "a\n")
+    file = chain("./parts.py:same", source="a.txt", sink="b.txt", dead_letter="c.jsonl")
+    for taken in ("a.txt", "b.txt", "c.jsonl"):
+        ended = call("run", file, "-q", "--summary", taken)
+        assert ended.returncode == 2
+        assert "name another file" in ended.stderr
+    assert (folder / "a.txt").read_text() == "a\n"

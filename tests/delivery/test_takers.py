@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from stagerunner.delivery.takers import CallerTaker, SinkTaker, StdoutTaker
-from stagerunner.errors import RunFailed
+from stagerunner.errors import OutputBusy, RunFailed
 
 
 class Noting:
@@ -85,3 +85,21 @@ def test_a_sink_says_how_its_records_look_on_standard_output():
     taker.take(memoryview(b"abc"), 1)
 
     assert list(taker.waiting) == [b"ABC"]
+
+
+def test_what_a_sink_raises_when_asked_where_it_stands_is_its_failure():
+    class Lost(Noting):
+        def position(self):
+            raise ValueError("who knows")
+
+    with pytest.raises(RunFailed, match=r"the sink .* failed: ValueError: who knows"):
+        SinkTaker(Lost()).position()
+
+
+def test_an_output_that_another_run_has_is_busy():
+    class Locked(Noting):
+        def open(self, position):
+            raise BlockingIOError
+
+    with pytest.raises(OutputBusy, match="another run owns this output"):
+        SinkTaker(Locked()).open(None)

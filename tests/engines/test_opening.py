@@ -22,7 +22,8 @@ import sys
 
 def heard(event, arguments):
     if event == "subprocess.Popen":
-        print([name for name in ("stagerunner.engines.session", "stagerunner.chain.loop") if name in sys.modules])
+        there = [name for name in ("stagerunner.engines.session", "stagerunner.chain.loop") if name in sys.modules]
+        print(there, file=sys.__stdout__)
 
 sys.addaudithook(heard)
 from stagerunner.__main__ import main

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from fcntl import LOCK_EX, LOCK_NB, flock
 from io import FileIO
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -104,9 +105,14 @@ class FileOutput(ABC):
 
     def finish(self) -> None:
         """Give the file its name; once more does no harm. Raises OSError when there is nothing to be named."""
-        self._close_well()
-        if self.stdout or self._in_place:
-            return
+        try:
+            self._end_well()
+            if not (self.stdout or self._in_place):
+                self._name()
+        finally:
+            self.abort()  # only now: until it has its name, the file is ours alone
+
+    def _name(self) -> None:
         if self._written.exists():
             self._refuse_existing()
             self._written.replace(self.path)
@@ -151,22 +157,39 @@ class FileOutput(ABC):
     def _open_anew(self) -> None:
         self._refuse_existing()
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = FileIO(self._written, "ab+" if self._in_place else "wb+")
+        self._file = self._owned()
+        if not self._in_place:
+            self._file.truncate(0)
+
+    def _owned(self) -> FileIO:
+        """The file, locked as long as it is open. Raises BlockingIOError when another run has it."""
+        file = FileIO(self._written, "ab+")
+        if self._is_device():
+            return file
+        try:
+            flock(file.fileno(), LOCK_EX | LOCK_NB)
+            if not (self._written.exists() and os.path.samestat(self._written.stat(), os.fstat(file.fileno()))):
+                raise BlockingIOError(f"{self._written} has just been given its name")
+        except BlockingIOError:
+            file.close()
+            raise
+        except OSError:
+            pass  # a file system without locks
+        return file
 
     def _open_again(self, position: int) -> None:
         length = self._written.stat().st_size if self._written.exists() else -1
         if length < position:
             found = "is gone" if length < 0 else f"has {length:,} bytes"
             raise OSError(f"{self._written} {found}, but {position:,} were written to it: can't go on")
-        self._file = FileIO(self._written, "ab+")
+        self._file = self._owned()
         self._file.truncate(position)
 
-    def _close_well(self) -> None:
+    def _end_well(self) -> None:
         if self._file and not self._length:
             # A compressed file of no bytes at all is a damaged one to those who read it.
             self._put(b"")
         self.commit(None)
-        self.abort()
 
     def _ends_inside_a_line(self) -> bool:
         return self._length > 0 and os.pread(self._opened.fileno(), 1, self._length - 1) != b"\n"
