@@ -23,6 +23,17 @@ class Share(float):
         return share
 
 
+class Count(int):
+    """A whole number that is not negative."""
+
+    @classmethod
+    def parse(cls, text: str) -> Count:
+        """Raises ValueError when it isn't one."""
+        if not text.isdecimal():
+            raise ValueError(f"{text!r} is not a whole number from 0 on")
+        return cls(text)
+
+
 @stage
 def sample(record: Any, *, rate: Share, seed: int = 0) -> Any | None:
     """Keep a share of the records, the same ones in every run.
@@ -43,10 +54,8 @@ class Take:
     n: how many.
     """
 
-    def __init__(self, *, n: int) -> None:
+    def __init__(self, *, n: Count) -> None:
         self.n = n
-        if self.n < 0:
-            raise ValueError("`n` can't be less than 0")
         self._taken = 0
 
     def process(self, record: Any) -> Any | None:

@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 from time import monotonic
 from typing import Any
 
+from stagerunner.chain.closing import Closing
 from stagerunner.chain.frames import BadFrame, Frame, Header
 from stagerunner.chain.groups import Group, grouped, hires, slots_of
 from stagerunner.chain.hire import Hire, Order
@@ -36,9 +37,6 @@ PATIENCE = 0.5
 
 TIES = 0.02
 """Seconds to wait, once a cause is known, for others that may have come before it."""
-
-CLOSING = 1.0
-"""Seconds that workers have at least to close in, however soon a run that is stopped is to end."""
 
 REAPING = 1.0
 """Seconds to wait for killed workers to be gone. New pipes make a stuck one harmless."""
@@ -68,9 +66,7 @@ class Crew:
         self._identity = 0
         self._broken: tuple[float, str] | None = None
         self._end_sent = False
-        self._closing_since = 0.0
-        self._overstayed: list[str] = []
-        self._failed_closing: list[str] = []
+        self._closing = Closing(plan.run.grace)
         self.lane: Lane | None = None
         self.ready: Ready | None = None
         self.ended = False
@@ -86,7 +82,8 @@ class Crew:
         self._drop_epoch()
         self._new_lane()
         self._epoch, self.ready, self.ended, self.trouble, self._broken = epoch, None, False, None, None
-        self._end_sent, self._closing_since = False, 0.0
+        self._end_sent = False
+        self._closing.begin()
         self._deaths.clear()
         self._page.clear()
         self._watch.begin()
@@ -99,7 +96,7 @@ class Crew:
 
     def regroup(self, groups: tuple[Group, ...]) -> None:
         if self.ended:
-            self._failed_closing, self._overstayed = self.teardown_failures(), []
+            self._closing.keep(self._hires, self._deaths)
         self.groups = groups
 
     def _new_lane(self) -> None:
@@ -226,10 +223,7 @@ class Crew:
             self._broken = (monotonic() + patience, why)
 
     def teardown_failures(self) -> list[str]:
-        """Workers that left with an error after END: their `close` or a stopping hook raised."""
-        failed = [f"{self._hires[death.identity].label}: {death.how}" for death in self._deaths if death.status > 0]
-        late = [f"{label}: over its grace of {self._plan.run.grace:g} s" for label in self._overstayed]
-        return [*self._failed_closing, *failed, *late]
+        return self._closing.failures(self._hires, self._deaths)
 
     def _is_cause(self, death: Ended) -> bool:
         return is_cause(death, self._hires[death.identity], self._page)
@@ -258,7 +252,8 @@ class Crew:
         if self._returns.ended or self._broken is not None:
             self._hear()  # who has ended in time is not to be blamed for what our caller did meanwhile
         if self._returns.ended:
-            self._hurry()
+            if self._closing.overdue(self._hires, self._deaths) and self._keeper is not None:
+                self._keeper.kill_workers()
             return
         if self._broken is not None:
             if len(self._deaths) >= len(self._hires) or monotonic() >= self._broken[0]:
@@ -266,16 +261,6 @@ class Crew:
             return
         assert self._keeper is not None
         self.trouble = self._watch.look(self._hires, self._keeper.pids)
-
-    def _hurry(self) -> None:
-        """Everything is delivered, only closing is left: it gets the grace of a stop, and no more."""
-        self._closing_since = self._closing_since or monotonic()
-        gone = {death.identity for death in self._deaths}
-        late = [hire.label for identity, hire in self._hires.items() if identity not in gone]
-        if late and monotonic() - self._closing_since > max(CLOSING, self._plan.run.grace) and not self._overstayed:
-            self._overstayed = late
-            assert self._keeper is not None
-            self._keeper.kill_workers()
 
     def clocks(self) -> list[Clock]:
         return self._watch.clocks(self._hires)

@@ -57,6 +57,7 @@ class Loop:
         self._polling = Polling(selector, transport.cores)
         self._tell = tell
         self._commit = commit
+        self._names = [stage.name for stage in plan.stages]
         forms = [stage.work.form for stage in plan.stages]
         self._unsaved = any(form.state and not form.snapshots for form in forms)
         """Some stage remembers and can't tell what: only reading anew brings its state back."""
@@ -212,7 +213,7 @@ class Loop:
 
     def _cut(self, body: memoryview) -> None:
         """A barrier is back: the snapshots stand for everything accepted so far."""
-        frozen = freeze(pickle.loads(body), [stage.name for stage in self._plan.stages])
+        frozen = freeze(pickle.loads(body), self._names)
         self.snapshots = thawed(frozen)
         point("barrier")
         self._commit()
@@ -227,12 +228,8 @@ class Loop:
     def row(self) -> dict[str, Any]:
         """What a journal's row says of the source and of the stages with state, and which stages its numbers mean."""
         self.book()
-        return {
-            "order": [stage.name for stage in self._plan.stages],
-            "position": self.window.position,
-            "snapshots": frozen(self.snapshots),
-            "stopped": self.feeding.stopped,
-        }
+        stages = {"order": self._names, "snapshots": frozen(self.snapshots), "stopped": self.feeding.stopped}
+        return {"position": self.window.position} | stages
 
     # Other groups
 

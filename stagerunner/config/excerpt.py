@@ -23,12 +23,13 @@ class Excerpt(NamedTuple):
 
 
 class Mask:
-    """Puts `***` in the place of secrets, each line of one by itself."""
+    """Puts `***` in the place of secrets, each line of one by itself, and as `repr` and JSON would write them."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         whole = {secret for secret in secrets if secret.strip()}
+        written = {text[1:-1] for secret in whole for text in (repr(secret), _quoted(secret))}
         lines = {line for secret in whole for line in secret.splitlines() if len(line.strip()) > 3}
-        longest_first = sorted(whole | lines, key=len, reverse=True)
+        longest_first = sorted(whole | written | lines, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
     def __call__(self, text: str) -> str:
@@ -37,6 +38,12 @@ class Mask:
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Where the secrets stand."""
         return [found.span() for found in self._pattern.finditer(text)] if self._pattern else []
+
+
+def _quoted(text: str) -> str:
+    """As JSON writes a text; the import would take longer than most uses of it."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
+    return f'"{escaped}"'
 
 
 def visible(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,12 @@ from stagerunner.errors import Stopped
 from stagerunner.records import Failure, Origin
 
 
-def letter(failure: Failure, stage: str, origin: Origin) -> dict[str, Any]:
-    """A failure as it stands in the file."""
+def letter(failure: Failure, stage: str, origin: Origin, conceal: Callable[[str], str] = str) -> dict[str, Any]:
+    """A failure as it stands in the file. conceal: masks secrets in what somebody said; the record stays as it was."""
     line: dict[str, Any] = {
         "stage": stage,
         "type": failure.type,
-        "message": failure.message,
+        "message": conceal(failure.message),
         "origin": {key: value for key, value in origin._asdict().items() if value is not None},
         "attempts": failure.attempts,
         "frames": [{"file": frame[0], "line": frame[1], "function": frame[2]} for frame in failure.frames],
@@ -45,10 +45,11 @@ def _as_text(value: Any) -> str:
 
 
 class DeadLetters:
-    """The file of a run. Written where it stands; `position` is its length in bytes."""
+    """The file of a run. Written where it stands; `position` is its length in bytes. conceal: see `letter`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, conceal: Callable[[str], str] = str) -> None:
         self.path = path
+        self.conceal = conceal
         self._fd = -1
         self._waiting = bytearray()
 

@@ -73,7 +73,7 @@ class Delivery:
     def _book(self, failure: Failure, origin: Origin) -> None:
         name = self.stage_name(failure.stage)
         if failure.policy == "dead_letter" and self._letters is not None:
-            self._letters.write(letter(failure, name, origin))
+            self._letters.write(letter(failure, name, origin, self._letters.conceal))
         if failure.policy != "fail":
             count = self._failures[failure.stage] = self._failures.get(failure.stage, 0) + 1
             if count > self._limits.get(failure.stage, count):

@@ -16,6 +16,7 @@ from stagerunner.chain.output import Lines, StdoutWriter
 from stagerunner.chain.streaming import Stream
 from stagerunner.chain.supply import GivenRecords, SourceSplits, StandardInput, Supply
 from stagerunner.chain.transport import Transport
+from stagerunner.config.excerpt import Mask
 from stagerunner.delivery.deadletters import DeadLetters
 from stagerunner.delivery.delivery import Delivery
 from stagerunner.delivery.takers import CallerTaker, SinkTaker, StdoutTaker, Taker
@@ -101,7 +102,7 @@ class Session:
     def _make_delivery(self, sink: Any) -> Delivery:
         plan = self.plan
         self.taker = self._make_taker(sink)
-        letters = DeadLetters(plan.dead_letter) if plan.dead_letter is not None else None
+        letters = None if plan.dead_letter is None else DeadLetters(plan.dead_letter, Mask(plan.secrets))
         limits = {s.work.index: s.settings.max_errors for s in plan.stages if s.settings.max_errors is not None}
         names = tuple(stage.name for stage in plan.stages)
         delivery = Delivery(names, self.taker, letters, self.tell, limits, encoded=plan.sink is not None)

@@ -19,6 +19,7 @@ def form_of(found: Any) -> Form:
         return _class_form(found, declared_state)
     if not callable(found):
         raise TypeError(f"a {type(found).__name__} is neither a function nor a class")
+    _check_signature(found, own=0)
     return Form(
         batch=declared_batch,
         many=_gives_many(found) and not declared_batch,
@@ -36,6 +37,8 @@ def _class_form(found: type, declared_state: bool) -> Form:
     flushes, snapshots = hasattr(found, "flush"), hasattr(found, "snapshot")
     if snapshots != hasattr(found, "restore"):
         raise TypeError(f"class {found.__name__} has only one of the methods snapshot and restore")
+    written = inspect.getattr_static(found, "process" if by_record else "process_batch")
+    _check_signature(process, own=0 if isinstance(written, staticmethod | classmethod) else 1)
     return Form(
         built=True,
         batch=by_batch is not None,
@@ -46,6 +49,20 @@ def _class_form(found: type, declared_state: bool) -> Form:
         flushes=flushes,
         snapshots=snapshots,
     )
+
+
+def _check_signature(function: Any, *, own: int) -> None:
+    """Raises TypeError for what can't be called with a record alone. own: of the arguments, how many it has already."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # something built in that doesn't say
+        return
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)][own:]
+    needed = [p.name for p in positional if p.default is p.empty]
+    if len(needed) > 1:
+        raise TypeError(f"it needs {' and '.join(needed)}, and is given a record alone; options stand behind a *")
+    if not positional and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        raise TypeError("it takes no record: its first argument is what a stage is given")
 
 
 def _gives_many(function: Any) -> bool:

@@ -98,8 +98,9 @@ def _verdict(summary: Summary) -> Piece:
 
 
 def _dead(summary: Summary) -> str:
-    where = f" in {summary.dead_letter}" if summary.dead_letter else ""
-    return plural(summary.records["dead"], "dead letter") + where
+    if not summary.dead_letter:
+        return f"{count(summary.records['dead'])} failed"
+    return f"{plural(summary.records['dead'], 'dead letter')} in {summary.dead_letter}"
 
 
 def _is_file(output: str) -> bool:

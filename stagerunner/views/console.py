@@ -11,6 +11,14 @@ from stagerunner.config.excerpt import Mask, visible
 
 Style = Literal["bad", "warn", "good", "strong", "dim", "name"]
 Piece: TypeAlias = str | tuple[Style, str]
+
+
+class Fit(str):
+    """A text that may be written as it is: secrets are masked in it, and it has no control characters."""
+
+    __slots__ = ()
+
+
 Line: TypeAlias = tuple[Piece, ...]
 """One line: texts, some with a style."""
 
@@ -19,6 +27,9 @@ _ASCII = str.maketrans(
     {"·": "|", "×": "x", "≈": "~", "─": "-", "–": "-", "▶": ">", "◀": "<", "…": "...", "→": ">", "↳": ">"}
     | {"█": "#", "▓": "+", "▒": ":", "░": "."}
 )
+
+TELLING = 4
+"""Characters of a secret from which on it is looked for in the keys of data: a shorter one may well be part of ours."""
 
 
 def use_color(stream: TextIO, choice: str = "auto", environment: Mapping[str, str] = os.environ) -> bool:
@@ -46,6 +57,7 @@ class Console:
         self.color = color
         self.secrets = tuple(secrets)
         self._mask = Mask(self.secrets)
+        self._mask_key = Mask(secret for secret in self.secrets if len(secret) >= TELLING)
         self._losable = losable
 
     def line(self, *pieces: Piece) -> None:
@@ -56,11 +68,11 @@ class Console:
         """The pieces fit to be written: secrets masked, nothing for the terminal to act upon but our own colours."""
         return "".join(self._fit(piece) for piece in pieces)
 
-    def json(self, data: Any) -> str:
+    def json(self, data: Any) -> Fit:
         """Data as one line of JSON, secrets masked."""
         import json  # few lines are JSON, and every command has a console
 
-        return json.dumps(self._masked(data), default=str)
+        return Fit(json.dumps(self._masked(data), default=lambda value: self._mask(str(value))))
 
     def write(self, text: str) -> None:
         """Write a finished text as it is, as far as the stream's encoding allows."""
@@ -85,6 +97,8 @@ class Console:
         self.stream.flush()
 
     def _fit(self, piece: Piece) -> str:
+        if isinstance(piece, Fit):
+            return piece
         style, text = (None, piece) if isinstance(piece, str) else piece
         lines = self._mask(text).expandtabs().split("\n")
         shown = "\n".join(visible(line) for line in lines)
@@ -95,7 +109,7 @@ class Console:
             case str():
                 return self._mask(data)
             case dict():
-                return {self._masked(key): self._masked(value) for key, value in data.items()}
+                return {self._mask_key(str(key)): self._masked(value) for key, value in data.items()}
             case list() | tuple():
                 return [self._masked(item) for item in data]
         return data

@@ -173,8 +173,7 @@ class Window:
     ) -> Taken:
         """A piece of a DATA frame came back: what becomes of it. Raises ProtocolFault when it can't be its turn.
 
-        stop: a stage, `stop_stage`, needs no more. fails: it ends before a record whose failure ends the run, so its
-        split is never done; unless nobody wants that record any more.
+        stop: a stage, `stop_stage`, needs no more. fails: its split is never done, for a failure in it ends the run.
         """
         sent = self._expected(sequence)
         kept = sent.split

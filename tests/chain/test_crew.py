@@ -123,7 +123,7 @@ def test_who_closed_in_time_has_not_overstayed_however_long_the_caller_was_away(
     turning.until(lambda: crew._returns.ended)
     if not crew.ended:
         turning.told(crew._keeper)
-    crew._closing_since = monotonic() - 1000
+    crew._closing._since = monotonic() - 1000
     crew.look()
 
     assert crew.teardown_failures() == []

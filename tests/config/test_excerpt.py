@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 from stagerunner.config.excerpt import WIDEST, Excerpt, Mask, excerpt, visible
 
 NOTHING = Mask(())
@@ -43,6 +45,11 @@ def test_secrets_are_masked_and_the_caret_moves_along():
 
 def test_a_secret_of_several_lines_is_masked_line_by_line():
     assert Mask(["first line\nsecond line"])("a second line") == "a ***"
+
+
+def test_a_secret_is_masked_as_repr_and_json_write_it():
+    secret = "he\"ll'o\\w"
+    assert Mask([secret])(f"{secret} {secret!r} {json.dumps(secret)}") == "*** '***' \"***\""
 
 
 def test_an_empty_secret_masks_nothing():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from stagerunner.config.excerpt import Mask
 from stagerunner.delivery.deadletters import DeadLetters, encode, letter
 from stagerunner.errors import Stopped
 from stagerunner.records import CodeFrame, Failure, Origin
@@ -27,6 +28,12 @@ def test_a_letter_says_what_why_and_where_from():
         "frames": [{"file": "a.py", "line": 3, "function": "f"}],
         "record": {"a": 1},
     }
+
+
+def test_what_was_said_is_told_without_secrets():
+    told = letter(FAILURE._replace(message="bad salt hunter2"), "parse", Origin("a"), Mask(["hunter2"]))
+
+    assert told["message"] == "bad salt ***"
 
 
 def test_a_record_that_could_not_travel_is_told_as_text():

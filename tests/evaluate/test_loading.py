@@ -51,7 +51,7 @@ def test_a_class_is_constructed_with_its_options(work_of):
     assert build(work_of(Adder, options={"amount": 3})).process(1) == 4
 
 
-def loudly(text: str, times: int, *, end: str = "!", **more: Any) -> str:
+def loudly(text: str, times: int = 1, *, end: str = "!", **more: Any) -> str:
     return text.upper() + end * times + "".join(more)
 
 

@@ -124,3 +124,37 @@ def test_a_class_has_exactly_one_way_to_process(methods):
 def test_a_snapshot_is_no_use_without_its_restore(method):
     with pytest.raises(TypeError, match="only one of the methods"):
         form_of(type("Odd", (), {"process": plain, method: plain}))
+
+
+def two(record, other):
+    return record
+
+
+def none():
+    return 1
+
+
+def by_default(record, times=2, *more, other=3):
+    return record
+
+
+class Two:
+    def process(self, record, other):
+        return record
+
+
+class Static:
+    @staticmethod
+    def process(record):
+        return record
+
+
+@pytest.mark.parametrize(("found", "why"), [(two, "needs record and other"), (none, "no record"), (Two, "and other")])
+def test_what_can_not_be_called_with_a_record_alone_is_no_stage(found, why):
+    with pytest.raises(TypeError, match=why):
+        form_of(found)
+
+
+@pytest.mark.parametrize("found", [by_default, Static, print, str.upper, lambda *records: records])
+def test_what_can_be_called_with_a_record_is_a_stage(found):
+    form_of(found)

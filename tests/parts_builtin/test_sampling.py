@@ -1,7 +1,7 @@
 import pytest
 
 from stagerunner.evaluate import ambient
-from stagerunner_parts.sampling import Share, Take, sample
+from stagerunner_parts.sampling import Count, Share, Take, sample
 
 
 def took(stage, records):
@@ -30,9 +30,11 @@ def test_take_goes_on_from_a_snapshot():
     assert took(again, "cd") == (["c"], 1)
 
 
-def test_take_less_than_nothing():
-    with pytest.raises(ValueError, match="less than 0"):
-        Take(n=-1)
+@pytest.mark.parametrize("text", ["-1", "many", "1.5", ""])
+def test_take_less_than_nothing(text):
+    with pytest.raises(ValueError, match="is not a whole number from 0 on"):
+        Count.parse(text)
+    assert Count.parse("3") == 3
 
 
 def test_sample_keeps_the_share_and_always_the_same():

@@ -50,6 +50,12 @@ def test_secrets_are_masked_in_lines_and_in_json(stream):
     assert stream.getvalue() == 'password ***\n{"***": ["***", 3]}\n'
 
 
+def test_a_short_secret_leaves_numbers_and_our_own_keys_as_they_are(stream):
+    console = Console(stream, secrets=["5", "ex"])
+    console.line(console.json({"exit": 0.075, "told": "ex 5", "odd": OSError("5")}))
+    assert stream.getvalue() == '{"exit": 0.075, "told": "*** ***", "odd": "***"}\n'
+
+
 def test_what_a_terminal_would_act_upon_is_made_visible(console, stream):
     console.line("a\x1b[2Jb\tc")
     assert "\x1b" not in stream.getvalue()
