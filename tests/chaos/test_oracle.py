@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -119,11 +118,14 @@ def test_a_file_too_many_is_found(finished, place):
 
 def test_a_process_too_many_is_found(finished):
     case, _, _ = finished
-    sleeping = [sys.executable, "-c", "import signal; signal.pause()"]
-    with subprocess.Popen(sleeping, env=environment(case), start_new_session=True) as process:
-        with pytest.raises(AssertionError, match="processes"):
-            left_over(case, 0.2)
-        process.send_signal(signal.SIGKILL)
+    sleeping = [sys.executable, "-c", "import signal; print(flush=True); signal.pause()"]
+    with subprocess.Popen(sleeping, env=environment(case), start_new_session=True, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()  # while it begins, nobody can read the environment it is known by
+        try:
+            with pytest.raises(AssertionError, match="processes"):
+                left_over(case, 0.2)
+        finally:
+            process.kill()
     left_over(case)
 
 
