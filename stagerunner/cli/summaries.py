@@ -11,6 +11,7 @@ from msgspec import Struct
 from stagerunner.errors import RunFailed, UsageError
 from stagerunner.events import Summary
 from stagerunner.plan import Plan
+from stagerunner.plan.outputs import used_by
 
 
 class SummaryFile(Struct, frozen=True):
@@ -25,7 +26,8 @@ class SummaryFile(Struct, frozen=True):
             raise UsageError("--summary - and the results can't both go to standard output; give --summary a file")
         if path not in (None, "-"):
             _refuse_unwritable(Path(path))
-            _refuse_taken(Path(path), plan)
+            if used_by(plan, Path(path)):
+                raise UsageError(f"the summary would overwrite {path}, a file of the run's; name another file")
         return cls(path)
 
     def write(self, summary: Summary) -> None:
@@ -47,16 +49,6 @@ class SummaryFile(Struct, frozen=True):
 def to_stdout(plan: Plan) -> bool:
     """Whether the results go to standard output."""
     return plan.sink is not None and (plan.sink.part.name == "stdout" or str(plan.sink.options.get("path")) == "-")
-
-
-def _refuse_taken(path: Path, plan: Plan) -> None:
-    """Raises UsageError for a file that the run reads or writes."""
-    parts = [part.options.get("path") for part in (plan.source, plan.sink) if part is not None]
-    used = [file for found in (*parts, plan.dead_letter) for file in (found if isinstance(found, list) else [found])]
-    if path.is_file() and any(isinstance(file, Path) and file.exists() and file.samefile(path) for file in used):
-        raise UsageError(f"the summary would overwrite {path}, which the run reads or writes; name another file")
-    if any(isinstance(file, Path) and file.absolute() == path.absolute() for file in used):
-        raise UsageError(f"the summary and the run would both write {path}; name another file")
 
 
 def _refuse_unwritable(path: Path) -> None:

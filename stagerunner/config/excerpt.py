@@ -27,7 +27,7 @@ class Mask:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         whole = {secret for secret in secrets if secret.strip()}
-        written = {text[1:-1] for secret in whole for text in (repr(secret), _quoted(secret))}
+        written = {text for secret in whole for text in _as_written(secret)}
         lines = {line for secret in whole for line in secret.splitlines() if len(line.strip()) > 3}
         longest_first = sorted(whole | written | lines, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
@@ -40,10 +40,11 @@ class Mask:
         return [found.span() for found in self._pattern.finditer(text)] if self._pattern else []
 
 
-def _quoted(text: str) -> str:
-    """As JSON writes a text; the import would take longer than most uses of it."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
-    return f'"{escaped}"'
+def _as_written(secret: str) -> set[str]:
+    """What `repr` and JSON make of it, without the quotes."""
+    import json  # most configs have no secrets
+
+    return {repr(secret)[1:-1], json.dumps(secret)[1:-1]}
 
 
 def visible(text: str) -> str:

@@ -18,12 +18,14 @@ from stagerunner.chain.cargo import Cargo
 from stagerunner.chain.describing import describe
 from stagerunner.chain.hire import Hire
 from stagerunner.chain.notes import Notes, pack_notes, unpack_payload
+from stagerunner.chain.passage import halved
 from stagerunner.chain.station import writing
 from stagerunner.chain.worker import call_hooks
 from stagerunner.engines.stopwatch import Spent, Stopwatch
 from stagerunner.errors import RunFailed, SetupFailed
 from stagerunner.evaluate.ends import Writing
 from stagerunner.evaluate.evaluator import AwaitingEvaluator, Evaluator, make
+from stagerunner.evaluate.growth import TooLarge
 from stagerunner.records import Batch, Failure
 
 
@@ -163,7 +165,12 @@ class Trial:
 
     def _encoded(self, writing: Writing, batch: Batch) -> None:
         taken, began = len(batch.records), process_time()
-        self.sink.size += len(writing.body(batch))
+        try:
+            self.sink.size += len(writing.body(batch))
+        except TooLarge:  # a worker sends it in several frames
+            for part in halved(batch):
+                self._encoded(writing, part)
+            return
         spent = process_time() - began
         self.sink.work += spent
         self.sink.cpu += spent

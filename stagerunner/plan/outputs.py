@@ -13,6 +13,7 @@ from stagerunner.config.model import Config
 from stagerunner.errors import Mark, Mistake
 from stagerunner.nodes import Scalar
 from stagerunner.plan.ends import End
+from stagerunner.plan.model import Plan
 from stagerunner.plan.values import mark_of
 
 
@@ -31,6 +32,12 @@ def output_mistakes(config: Config, source: End | None, sink: End | None) -> Ite
     dead, scalar = dead_letter_path(config), config.dead_letter
     if dead is not None and scalar is not None:
         yield from _dead_letter_mistakes(dead, scalar, target, inputs)
+
+
+def used_by(plan: Plan, path: Path) -> bool:
+    """Whether a run of this plan reads this file, or writes it besides."""
+    ends = (part.options.get("path") for part in (plan.source, plan.sink) if part is not None)
+    return any(_reads(_patterns(one), path) for one in (*ends, plan.dead_letter))
 
 
 def _sink_mistakes(sink: End, target: Path, inputs: list[str]) -> Iterator[Mistake]:

@@ -38,6 +38,17 @@ def test_a_hop_between_workers_is_pickled_and_the_last_one_encoded_for_the_sink(
     assert (last.size, last.encode, last.decode) == (0, 0, 0)
 
 
+def test_what_a_worker_sends_in_several_frames_is_encoded_all_the_same(sampled, project):
+    project.plugin("""
+        @stage
+        def wide(record):
+            return "x" * 10_000
+    """)
+    seen = sampled("wide", number=100, run={"max_growth": "64KiB"})
+
+    assert (seen.sink.taken, seen.sink.given, seen.sink.failed) == (100, 100, 0)
+
+
 def test_nothing_is_written(sampled, project):
     before = sorted(os.listdir(project.folder))
     sampled("same", number=50)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from stagerunner.errors import ConfigError
+from stagerunner.plan.outputs import used_by
 
 READS, LETTERS_OUT, LETTERS_IN = (
     "the sink would overwrite what the source reads",
@@ -55,3 +56,14 @@ def test_dead_letters_that_cannot_be_written(planned, folder, dead_letter, messa
 def test_an_output_that_no_file_system_can_name_is_a_mistake(planned):
     with pytest.raises(ConfigError, match=r"chain.yaml:8:5: the output can't be written: File name too long$"):
         planned(sink={"use": "lines", "with": {"path": "x" * 5000}})
+
+
+@pytest.mark.parametrize(
+    ("path", "used"),
+    [("in.txt", True), ("out.txt", True), ("dead.jsonl", True), ("link.txt", True), ("other.txt", False)],
+)
+def test_what_a_run_reads_or_writes_is_known(planned, folder, path, used):
+    (folder / "link.txt").symlink_to(folder / "in.txt")
+    plan = planned(source="in.txt", sink="out.txt", dead_letter="dead.jsonl")
+
+    assert used_by(plan, folder / path) is used
