@@ -69,7 +69,6 @@ class Crew:
         self._closing = Closing(plan.run.grace)
         self.lane: Lane | None = None
         self.ready: Ready | None = None
-        self.ended = False
         self.trouble: Trouble | None = None
 
     # An epoch begins
@@ -81,7 +80,7 @@ class Crew:
     def start(self, epoch: int, snapshots: dict[int, Any], *, careful: bool = False) -> None:
         self._drop_epoch()
         self._new_lane()
-        self._epoch, self.ready, self.ended, self.trouble, self._broken = epoch, None, False, None, None
+        self._epoch, self.ready, self.trouble, self._broken = epoch, None, None, None
         self._end_sent = False
         self._closing.begin()
         self._deaths.clear()
@@ -195,7 +194,11 @@ class Crew:
             self._break(f"protocol fault: {fault}")
         if returns.broken and not returns.ended:
             self._break("a worker left without END")
-        self.ended = returns.ended and (len(self._deaths) >= len(self._hires) or self._keeper_gone)
+
+    @property
+    def ended(self) -> bool:
+        """Asked anew each time: who was the last to end is told by the keeper, whoever it was that heard it."""
+        return self._returns.ended and (len(self._deaths) >= len(self._hires) or self._keeper_gone)
 
     @property
     def _keeper_gone(self) -> bool:

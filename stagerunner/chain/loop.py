@@ -91,7 +91,7 @@ class Loop:
     def start(
         self, position: Any = None, snapshots: dict[int, Any] | None = None, taken: int = 0, stopped: int | None = None
     ) -> None:
-        """Begin the first epoch; when resuming, from this position of the source, with these snapshots.
+        """Go on with the first epoch, which the transport has begun; when resuming, from this position of the source.
 
         taken: source records that earlier lives of the run took. stopped: the stage that needed no more of them.
         """
@@ -100,7 +100,7 @@ class Loop:
             self.window.stopped = True
             self.feeding.stopped_by(stopped)
         self.feeding.begin(taken, remember=self._unsaved)
-        self._begin(self.snapshots)
+        self._places.begin(self._transport.lane)
 
     def _begin(self, snapshots: dict[int, Any], *, careful: bool = False) -> None:
         self._transport.start(self.window.epoch, snapshots, careful=careful)

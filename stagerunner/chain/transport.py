@@ -66,8 +66,6 @@ class Transport(Protocol):
     """Processors that workers can be on at once."""
     ready: Ready | None
     """Set once every worker has spoken."""
-    ended: bool
-    """END has come back, with nothing missing."""
     trouble: Trouble | None
     """The epoch is lost."""
 
@@ -85,6 +83,10 @@ class Transport(Protocol):
 
     def arrivals(self) -> Iterator[Frame]:
         """The frames that have come back since, in order of their sequence."""
+
+    @property
+    def ended(self) -> bool:
+        """END has come back, with nothing missing, and the workers are gone."""
 
     @property
     def busy(self) -> bool:

@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from time import monotonic
 from types import TracebackType
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from stagerunner.chain.feed import Feed
-from stagerunner.chain.loop import Loop
 from stagerunner.chain.output import Lines, StdoutWriter
 from stagerunner.chain.streaming import Stream
 from stagerunner.chain.supply import GivenRecords, SourceSplits, StandardInput, Supply
@@ -30,6 +29,13 @@ from stagerunner.journal import thawed
 from stagerunner.parts.source import is_stream
 from stagerunner.plan import Plan, PlannedPart, why_no_resume
 from stagerunner.seams import point
+from stagerunner.window.kinds import FIRST
+
+if TYPE_CHECKING:
+    from stagerunner.chain.loop import Loop
+
+LOOP = "stagerunner.chain.loop:Loop"
+"""Imported while the workers come up, which takes them as long."""
 
 
 class Session:
@@ -90,8 +96,11 @@ class Session:
         engine = self._engine.engine
         self.transport: Transport = engine.transport(plan, self._selector, Lines(self.tell), self._hash_seed)
         self._open.callback(self.transport.close)
-        self.loop = Loop(plan, self.supply, self.delivery, self.transport, self._selector, self.tell, self._commit)
-        self._start()
+        snapshots = self._hire()
+        self.loop: Loop = load(LOOP)(
+            plan, self.supply, self.delivery, self.transport, self._selector, self.tell, self._commit
+        )
+        self._start(snapshots)
 
     def _set_aside(self, source: Any) -> None:
         """Have the journal forget the run before a fresh one, ahead of its output: a journal never leads its sink."""
@@ -132,12 +141,19 @@ class Session:
             return StandardInput(source, self._selector)
         return SourceSplits(source, None if row is None else row["position"])
 
-    def _start(self) -> None:
-        """Say so, write down where the run begins, and let it begin."""
+    def _hire(self) -> dict[int, Any]:
+        """Say that the run begins, and have the first workers come up; the snapshots they begin with."""
         row = self._beginning.row
+        snapshots = {} if row is None else thawed(row["snapshots"])
         self.tell(RunStarted(self.plan.name, tuple(stage.name for stage in self.plan.stages), self.plan.run.engine))
+        self.transport.start(FIRST, snapshots)
+        return snapshots
+
+    def _start(self, snapshots: dict[int, Any]) -> None:
+        """Write down where the run begins, and let it begin."""
+        row = self._beginning.row
         if row is not None:
-            self.loop.start(row["position"], thawed(row["snapshots"]), self.delivery.books.taken, row["stopped"])
+            self.loop.start(row["position"], snapshots, self.delivery.books.taken, row["stopped"])
             return
         self.loop.window.position = None
         self._commit()

@@ -21,7 +21,7 @@ from typing import Any
 
 from stagerunner.records import TO_THE_END, WHOLE, Conviction
 from stagerunner.window.dealing import DEEP, Dealing
-from stagerunner.window.kinds import BARRIER, BLANK, DATA, FLUSH
+from stagerunner.window.kinds import BARRIER, BLANK, DATA, FIRST, FLUSH
 from stagerunner.window.splits import FLUSHES, Kept, ProtocolFault, Sent, Taken, Verdict
 from stagerunner.window.suspects import Inspection
 
@@ -45,7 +45,7 @@ class Window:
         self.least_records = least_records
         self.workers = workers
         self.most_frames = DEEP * workers
-        self.epoch = 1
+        self.epoch = FIRST
         self.position: Any = None
         """Where the source goes on after everything that is wholly taken."""
         self.kept: deque[Kept] = deque()

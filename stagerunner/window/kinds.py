@@ -10,4 +10,7 @@ BARRIER = 4
 END = 5
 BLANK = 6
 
+FIRST = 1
+"""The epoch a run begins with; each restart begins the next."""
+
 NAMES = {READY: "READY", DATA: "DATA", FLUSH: "FLUSH", BARRIER: "BARRIER", END: "END", BLANK: "BLANK"}

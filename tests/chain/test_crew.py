@@ -126,6 +126,7 @@ def test_who_closed_in_time_has_not_overstayed_however_long_the_caller_was_away(
     crew._closing._since = monotonic() - 1000
     crew.look()
 
+    assert crew.ended, "who waits to be told again waits for nothing"
     assert crew.teardown_failures() == []
 
 

@@ -202,11 +202,14 @@ def test_two_runs_can_not_own_one_output(project):
             return record
     """)
     project.config("gate", source={"use": "range", "with": {"stop": 5}}, sink="out.jsonl")
+    (project / "copy.yaml").write_text(
+        "version: 1\nsource: {use: range, with: {stop: 9}}\nstages: []\nsink: out.jsonl\n"
+    )
     with project.start("run", "chain.yaml") as first:
         wait_until((project / "here").exists)
 
         second = project.cli("run", "chain.yaml")
-        third = project.cli("run", "chain.yaml", "--journal", "other.journal")
+        third = project.cli("run", "copy.yaml", "--journal", "other.journal")
         (project / "open").touch()
 
         assert first.wait(20) == 0

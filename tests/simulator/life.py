@@ -101,9 +101,10 @@ class Life(Session):
         self.supply = SourceSplits(source, None if beginning.row is None else beginning.row["position"])
         selector: Any = Watched()
         self.crew = self.transport = Crew(scenario, disk.dice, selector, self._witness)
+        snapshots = self._hire()
         self.loop = Loop(plan, self.supply, self.delivery, self.transport, selector, self.tell, self._commit)
         if scenario.least is not None:
             self.loop.window.least_frames, self.loop.window.least_records = scenario.least
         if scenario.deals:
             self.loop.feeding.slow, self.loop.window.dealing = 0, Whimsical(disk.dice)
-        self._start()
+        self._start(snapshots)
