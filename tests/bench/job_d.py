@@ -1,7 +1,7 @@
 """Job D: JSON lines → a small transform → JSON lines, file to file, against the plain loop with the same codec.
 
-Also with the work in three stages, against a shell pipe of three scripts, `Pool.imap` over chunks of lines, and the
-bound of a chain whose stages share no process; and what a checkpoint every second costs in CPU.
+Also with the work in three stages, against a shell pipe of three scripts, `Pool.imap` and mpire over chunks of lines,
+and the bound of a chain whose stages share no process; and what a checkpoint every second costs in CPU.
 
 usage: python job_d.py [--quick]                 python job_d.py loop STAGE…        stdin → stdout, for the shell pipe
 """
@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import files
 import msgspec
@@ -31,7 +31,7 @@ PAIRS = 5
 """Pairs at least of runs with and without a journal."""
 LOOP, ONE, TWO = "plain loop", "one stage, one worker", "one stage, two workers"
 OFF, AUTO = "three stages, fuse: off", "three stages, fuse: auto"
-SHELL, POOL = "a.py | b.py | c.py", "Pool.imap over lines"
+SHELL, POOL, MPIRE = "a.py | b.py | c.py", "Pool.imap over lines", "mpire over lines"
 BOUND = "bound"
 UNWRITTEN = "the same, no journal"
 FRAME = 49152
@@ -72,7 +72,16 @@ def filtered(names: list[str]) -> None:
 
 def pool(source: Path, out: Path) -> None:
     with source.open("rb") as lines, out.open("wb") as file, peers.FORK.Pool(CORES) as workers:
-        file.writelines(workers.imap(_lines, iter(lambda: list(itertools.islice(lines, LINES)), [])))
+        file.writelines(workers.imap(_lines, _chunks(lines)))
+
+
+def mpire(source: Path, out: Path) -> None:
+    with source.open("rb") as lines, out.open("wb") as file:
+        file.writelines(peers.mpire([_lines], partial(_chunks, lines), chunk=1))
+
+
+def _chunks(lines: BinaryIO) -> Iterator[list[bytes]]:
+    return iter(lambda: list(itertools.islice(lines, LINES)), [])
 
 
 def _lines(lines: list[bytes]) -> bytes:
@@ -121,6 +130,8 @@ WAYS: dict[str, Callable[[Path, Path], None]] = {
     SHELL: shell,
     POOL: pool,
 }
+if peers.installed("mpire"):
+    WAYS[MPIRE] = mpire
 PAIR = {TWO: WAYS[TWO], UNWRITTEN: partial(chain, stages=["bill"], workers=2, run="journal: off")}
 AIMS = {ONE: "1.15 ×", TWO: "1.75 ×", OFF: "1.2 ×", AUTO: "1.75 ×"}
 
@@ -134,7 +145,7 @@ def rows(quick: bool) -> Iterator[Row]:
         _same_output(place)
         say(f"{count:,} lines, {size / 1e6:.0f} MB")
         part = place / "part.jsonl"
-        some = files.made(part, size // 4, files.order)
+        some = files.made(part, size // 8, files.order)
         ways = WAYS | {BOUND: bound}
         contenders = {name: partial(_once, way, source, place / "out.jsonl", count) for name, way in ways.items()}
         contenders[SHELL] = partial(_once, shell, part, place / "out.jsonl", some)
@@ -174,7 +185,7 @@ def _table(came: dict[str, list[Outcome]], size: int) -> Iterator[Row]:
         yield Row(f"{size / 1e6:.0f} MB, {name}", speed(name), f"{LOOP}: {speed(LOOP)}", _ratio(came, name, LOOP), aim)
     yield Row(f"the same, {OFF}", speed(OFF), f"{BOUND}: {speed(BOUND)}", _ratio(came, OFF, BOUND), "–")
     yield Row(f"the same, {BOUND}", speed(BOUND), f"{LOOP}: {speed(LOOP)}", _ratio(came, BOUND, LOOP), "–")
-    for name in (SHELL, POOL):
+    for name in filter(came.__contains__, (SHELL, POOL, MPIRE)):
         yield Row(f"the same, {TWO}", speed(TWO), f"{name}: {speed(name)}", _ratio(came, TWO, name), "1 ×")
 
 

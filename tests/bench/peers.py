@@ -153,7 +153,10 @@ def gpupipe(
     pipe.add(Source(items), outqn=queued, chunk=chunk)
     for function in functions:
         pipe.add(Stage(function, setup), outqn=queued, chunk=chunk)
-    return iter(pipe)
+    try:
+        yield from itertools.islice(pipe, items.count)  # at its own end it waits ten seconds for processes to be gone
+    finally:
+        pipe.stop(force=True)
 
 
 def spdl(functions: Functions, items: Items, setup: Setup = None, buffer: int = 1, sink: int = 3) -> Iterator[Any]:
