@@ -118,7 +118,8 @@ class Summary(Struct, frozen=True):
     """What a run came to. `records` and `stages` hold the books of DESIGN's P8; `ok` means exit 0.
 
     records: in, created, out, filtered, skipped, dead over the whole run. fusions: as they were decided.
-    messages: what a person should know, one sentence each.
+    messages: what a person should know, one sentence each. earlier: of the records in, those that were taken before
+    the run was resumed; seconds count from there.
     """
 
     name: str
@@ -133,6 +134,7 @@ class Summary(Struct, frozen=True):
     dead_letter: str = ""
     messages: tuple[str, ...] = ()
     fusions: tuple[Fusion, ...] = ()
+    earlier: int = 0
 
     @property
     def balanced(self) -> bool:

@@ -138,4 +138,5 @@ def blame_of(trouble: Trouble) -> Blame:
         trouble.ordinal,
         kind,
         message,
+        tardy=kind == "Timeout" and trouble.split < 0,
     )

@@ -25,6 +25,8 @@ class Books:
         self._lines: list[tuple[int, ...]] = []
         self._before: dict[int, Counts] = {}
         """What was booked while the chain was another one."""
+        self._kept: list[list[object]] | None = None
+        """The rows as the journal is to have them, once there is more in the books than stays."""
 
     @property
     def entries(self) -> dict[int, Counts]:
@@ -114,7 +116,11 @@ class Books:
 
     def as_rows(self) -> list[list[object]]:
         """Plain data for the journal."""
-        return [as_row(entry) for entry in self.entries.values()]
+        return self._kept or [as_row(entry) for entry in self.entries.values()]
+
+    def keep_no_more(self) -> None:
+        """The journal is to say no more than there is now: what is booked next will be booked again after a resume."""
+        self._kept = self.as_rows()
 
     def restore(self, rows: Sequence[list[Any]]) -> None:
         """Go on from what the journal kept."""
@@ -133,5 +139,5 @@ def as_row(entry: Counts) -> list[object]:
         entry.filtered,
         entry.skipped,
         entry.dead,
-        entry.extra,
+        dict(entry.extra),
     ]

@@ -83,7 +83,9 @@ class Delivery:
         )
 
     def counts(self, lines: Iterable[tuple[int, ...]], extras: Iterable[tuple[int, dict[str, int]]] = ()) -> None:
-        """What a frame says for the books."""
+        """What a frame says for the books. One that the run fails with comes again when the run is resumed."""
+        if self.fatal is not None:
+            self.books.keep_no_more()
         self.books.add_lines(lines, extras)
 
     def open(self, row: dict[str, Any] | None) -> None:

@@ -23,8 +23,9 @@ def summary_of(
     restarts: int = 0,
     groups: Sequence[Group] = (),
     fusions: tuple[Fusion, ...] = (),
+    earlier: int = 0,
 ) -> Summary:
-    """What a run has come to. groups: as they are in the end; none where nothing was started."""
+    """What a run has come to. groups: as they are in the end; none where nothing was started. earlier: see Summary."""
     return Summary(
         name=plan.name,
         ok=exit_code == 0,
@@ -37,6 +38,7 @@ def summary_of(
         dead_letter=str(plan.dead_letter or ""),
         messages=messages,
         fusions=fusions,
+        earlier=earlier,
     )
 
 

@@ -58,6 +58,8 @@ class Session:
         self._began = monotonic()
         self._told = self._checked = self._began
         self._committed = False
+        self._earlier = 0
+        """Records that earlier lives of the run took."""
         self._writer: StdoutWriter | None = None
 
     def __enter__(self) -> Session:
@@ -153,7 +155,8 @@ class Session:
         """Write down where the run begins, and let it begin."""
         row = self._beginning.row
         if row is not None:
-            self.loop.start(row["position"], snapshots, self.delivery.books.taken, row["stopped"])
+            self._earlier = self.delivery.books.taken
+            self.loop.start(row["position"], snapshots, self._earlier, row["stopped"])
             return
         self.loop.window.position = None
         self._commit()
@@ -278,6 +281,7 @@ class Session:
             self.loop.restarts,
             self.transport.groups,
             self.loop.regrouping.fusions(),
+            self._earlier,
         )
 
 

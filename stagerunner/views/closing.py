@@ -49,7 +49,7 @@ def closing(
 
 
 def _limit(summary: Summary, alone: Collection[str], cpu: float) -> str:
-    taken = summary.records["in"]
+    taken = summary.records["in"] - summary.earlier
     return limit(summary.stages, summary.seconds, taken, alone=alone, cpu=cpu, cores=os.cpu_count())
 
 
@@ -76,9 +76,9 @@ def shares(stage: StageTotals, whole: float) -> list[str]:
 def _headline(summary: Summary) -> Line:
     records = summary.records
     facts = [
-        f"{count(records['in'])} in",
+        f"{count(records['in'])} in" + (f" ({count(summary.earlier)} before)" if summary.earlier else ""),
         *([f"{count(records['created'])} created"] if records["created"] else []),
-        f"{count(records['out'])} out" + (f" to {summary.output}" if _is_file(summary.output) else ""),
+        f"{count(records['out'])} out" + (f" to {summary.output}" if _is_there(summary) else ""),
         *(f"{count(records[fate])} {fate}" for fate in ("filtered", "skipped") if records[fate]),
         *([_dead(summary)] if records["dead"] else []),
         *([plural(summary.restarts, "restart")] if summary.restarts else []),
@@ -103,8 +103,9 @@ def _dead(summary: Summary) -> str:
     return f"{plural(summary.records['dead'], 'dead letter')} in {summary.dead_letter}"
 
 
-def _is_file(output: str) -> bool:
-    return os.sep in output or "." in output
+def _is_there(summary: Summary) -> bool:
+    """Whether the output is a file, and has its name: that of a run that did not come to its end is not whole."""
+    return summary.exit_code in (0, 3) and (os.sep in summary.output or "." in summary.output)
 
 
 def _counters(stages: Sequence[StageTotals]) -> Iterator[Line]:

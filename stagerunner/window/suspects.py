@@ -23,12 +23,16 @@ STRIKES = 2
 MOST_RESTARTS = 10
 """Restarts in a row, without a record accepted or a suspect narrowed, after which the run ends."""
 
+TARDY = 4
+"""Restarts that one counts for whose worker was over its time with no frame in hand, as in setup: three are enough, for
+each takes as long as the limit is (60 s by default)."""
+
 
 class Blame(Struct, frozen=True):
     """What a death left behind. stage: index, -1 when no worker is known. split: -1 when it was idle.
 
     first, last: the source records of the frame it had. origin, ordinal: the record it was at, -1 when none was marked.
-    type, message: the failure, should it come to a conviction.
+    type, message: the failure, should it come to a conviction. tardy: it was over its time, and idle.
     """
 
     stage: int = -1
@@ -39,6 +43,7 @@ class Blame(Struct, frozen=True):
     ordinal: int = -1
     type: str = "Killed"
     message: str = ""
+    tardy: bool = False
 
 
 class Inspection(Struct):
@@ -81,7 +86,7 @@ class Suspects:
     def died(self, blame: Blame) -> Convicted | None:
         """Take a death in; a conviction if there now is one."""
         self.restarts += 1
-        self._fruitless += 1
+        self._fruitless += TARDY if blame.tardy else 1
         if blame.split < 0:
             return None
         if blame.last - blame.first == 1:

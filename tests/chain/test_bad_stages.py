@@ -101,18 +101,20 @@ def test_an_import_that_fails_in_the_worker_ends_the_run(project):
         list(project.results(stage, records=range(10)))
 
 
-def test_a_setup_that_takes_too_long_ends_the_run(project):
+def test_a_setup_that_takes_too_long_three_times_ends_the_run(project):
     project.plugin("""
         @stage
         class Bad:
             def setup(self):
+                tell(f"setup-{os.getpid()}")
                 time.sleep(60)
             def process(self, record):
                 return record
     """)
 
     with pytest.raises(Exception, match="time limit"):
-        list(project.results({"use": "bad", "start_timeout": "20ms"}, records=range(10)))
+        list(project.results({"use": "bad", "start_timeout": "500ms"}, records=range(10)))
+    assert len(list(project.folder.glob("setup-*"))) == 3
 
 
 def test_what_a_stage_prints_is_told_line_by_line(project):

@@ -7,7 +7,7 @@ from support.hiring import hired, work
 
 from stagerunner.chain.meters import LEFT, ORDINAL, ORIGIN, SETTING_UP, SINCE, WORKING
 from stagerunner.chain.processes import Ended
-from stagerunner.chain.verdicts import blame, overdue
+from stagerunner.chain.verdicts import blame, blame_of, overdue
 from stagerunner.records import Batch
 
 
@@ -124,4 +124,6 @@ def test_a_setup_has_the_deadline_of_the_start(page, hires):
     long_ago(slot)
     assert overdue({0: hires[0]}, page, {}, 0) is None
 
-    assert overdue({0: hires[0]._replace(start_timeout=1.0)}, page, {}, 0).overdue
+    late = overdue({0: hires[0]._replace(start_timeout=1.0)}, page, {}, 0)
+    assert late.overdue
+    assert blame_of(late).tardy

@@ -78,3 +78,13 @@ def test_books_go_through_the_journal():
     back.restore(json.loads(json.dumps(kept().as_rows())))
 
     assert back.entries == kept().entries
+
+
+def test_what_a_run_fails_with_is_told_but_not_kept():
+    books = kept()
+    before = json.dumps(books.as_rows())
+    books.keep_no_more()
+    books.add([Counts(SOURCE, taken=4, out=4), Counts(0, taken=4, filtered=3, dead=1, extra={"seen": 1})])
+
+    assert books.taken == kept().taken + 4
+    assert json.dumps(books.as_rows()) == before

@@ -5,11 +5,12 @@ import json
 import pytest
 
 from stagerunner.engines.session import Session
-from stagerunner.errors import RunFailed, SetupFailed
+from stagerunner.errors import RunFailed, SetupFailed, StageFailed
 from stagerunner.events import Checkpoint, Progress, RunStarted
 from stagerunner.runner import Request, prepare
 
 SOURCE = {"use": "range", "with": {"stop": 100}}
+BOOKS = dict.fromkeys(("in", "created", "out", "filtered", "skipped", "dead"), 0)
 
 
 def finished(session: Session) -> None:
@@ -40,6 +41,24 @@ def test_a_session_left_early_keeps_what_resume_needs(project):
     assert not (project / "out.jsonl").exists()
     assert (project / "out.jsonl.partial").exists()
     assert (project / ".out.jsonl.stagerunner").exists()
+
+
+def test_a_resumed_run_says_what_was_taken_before(project):
+    project.plugin("""
+        @stage
+        def fussy(record):
+            if record == 50 and once("failed"):
+                raise ValueError("no")
+            return record
+    """)
+    path = project.config("fussy", source=SOURCE, sink="out.jsonl", run={"frame": 10})
+
+    with pytest.raises(StageFailed) as failed:
+        prepare(path).execute()
+    summary = prepare(path, Request(resume=True)).execute()
+
+    assert failed.value.summary.records == BOOKS | {"in": 60, "out": 50, "filtered": 9, "dead": 1}
+    assert (summary.earlier, summary.records, summary.exit_code) == (50, BOOKS | {"in": 100, "out": 100}, 0)
 
 
 def test_dead_letters_make_it_exit_3_unless_they_are_allowed(project):

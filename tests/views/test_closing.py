@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from stagerunner.events import Fusion, StageTotals
 from stagerunner.views.closing import closing, shares
 from stagerunner.views.console import Line
@@ -27,6 +29,12 @@ def test_the_exit_code_decides_how_it_ended(summary):
     assert verdicts == ["done in", "done in", "failed after", "stopped after", "stopped after"]
 
 
+@pytest.mark.parametrize("code", [1, 75, 130])
+def test_a_run_that_did_not_come_to_its_end_has_no_output_of_that_name_yet(summary, code):
+    told = summary(exit_code=code, output="out/x.jsonl")
+    assert written(closing(told))[0].endswith(" 10 s · 10 in · 10 out")
+
+
 def test_the_table_leaves_out_columns_of_nothing(summary):
     stage = StageTotals("parse", 2, taken=10, out=9, dead=1, work=3.0, codec=1.0, wait=1.0)
     assert written(closing(summary(stage)))[1:3] == [
@@ -38,6 +46,13 @@ def test_the_table_leaves_out_columns_of_nothing(summary):
 def test_the_limit_is_left_out_where_there_is_none_to_be_moved(summary):
     stage = StageTotals("parse", taken=10, out=10, work=9.0, wait=1.0)
     assert not any(line.startswith("limit") for line in written(closing(summary(stage), advise=False)))
+
+
+def test_what_was_taken_before_a_resume_makes_no_stage_faster(summary):
+    stage = StageTotals("parse", taken=10, out=10, work=9.0, wait=1.0)
+    first, *_, last = written(closing(summary(stage, earlier=5)))
+    assert first == "done in 10 s · 10 in (5 before) · 10 out"
+    assert last == "limit: parse, 90 % busy on 1 worker; 2 workers ≈ 1/s"
 
 
 def test_no_clock_is_no_share():

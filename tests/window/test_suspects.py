@@ -90,6 +90,14 @@ def test_too_many_restarts_without_progress_are_hopeless() -> None:
     assert suspects.hopeless
 
 
+def test_three_setups_in_a_row_that_take_too_long_are_hopeless() -> None:
+    suspects = Suspects()
+    for _ in range(3):
+        assert not suspects.hopeless
+        suspects.died(Blame(tardy=True))
+    assert suspects.hopeless
+
+
 def test_an_accepted_record_or_a_narrowed_suspect_gives_new_hope() -> None:
     suspects = Suspects()
     for _ in range(MOST_RESTARTS - 1):
