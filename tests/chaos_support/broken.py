@@ -85,10 +85,8 @@ def resent_from_the_split() -> None:
 def end_of_file_is_the_end() -> None:
     """A link that ends is taken for the end of the data."""
 
-    def look(self: Any) -> None:
-        self.ended = self.ended or self._broken is not None
-
-    Crew.look = look
+    ended = Crew.ended.fget
+    Crew.ended = property(lambda self: ended(self) or self._broken is not None)
 
 
 def no_state() -> None:
