@@ -20,11 +20,20 @@ def parse(text: str) -> Any:
     """
     try:
         value = _decode(text)
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise Reject(f"this isn't JSON: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise Reject(f"this is not JSON: {reason(error)}") from None
     if value is None:
         raise Reject("null can't be a record")
     return value
+
+
+def reason(error: Exception) -> str:
+    """Why a text couldn't be read as JSON. The library's own words come last, and what matters is said in ours."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, UnicodeEncodeError):
+        return f"the surrogate U+{ord(error.object[error.start]):04X} at {error.start} is no character"
+    return str(error)
 
 
 @stage("json.dump")

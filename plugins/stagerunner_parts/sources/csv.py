@@ -13,7 +13,7 @@ from stagerunner import Malformed, source
 from stagerunner_parts.sources.cutting import Block, Overlong, records_in
 from stagerunner_parts.sources.pieces import Head, TakeHead
 from stagerunner_parts.sources.reading import BOM, RecordFiles
-from stagerunner_parts.sources.texts import check_encoding
+from stagerunner_parts.sources.texts import check_encoding, no_characters
 
 Maker: TypeAlias = Callable[[tuple[str, ...], Iterable[list[str]]], list[Any]]
 """Names and rows → a mapping for each row. Raises ValueError for a row with more fields than names, or fewer."""
@@ -88,12 +88,12 @@ class Csv(RecordFiles):
 
     def decode_one(self, raw: bytes, head: Head) -> Any:
         names = head or ()
+        if wrong := no_characters(raw, self.encoding):
+            return wrong
         try:
             row = self._row(raw.decode(self.encoding))
-        except UnicodeDecodeError as error:
-            return Malformed("UnicodeDecodeError", str(error), raw)
         except csv.Error as error:
-            return Malformed("CSVError", str(error), raw.decode(self.encoding))
+            return Malformed("CSVError", f"the row is not CSV: {error}", raw.decode(self.encoding))
         if len(row) != len(names):
             why = f"{len(row)} field{'s' * (len(row) != 1)} where {len(names)} are named"
             return Malformed("FieldCount", why, raw.decode(self.encoding))
@@ -137,6 +137,8 @@ class Csv(RecordFiles):
     def _names(self, raw: bytes) -> tuple[str, ...]:
         if len(raw) > self.max_record:
             raise self._long_names(len(raw))
+        if wrong := no_characters(raw, self.encoding):
+            raise ValueError(f"the row of names can't be read: {wrong.message}")
         try:
             names = self._row(raw.decode(self.encoding))
         except (ValueError, csv.Error) as error:

@@ -8,9 +8,11 @@ from typing import Any
 import msgspec.json
 
 from stagerunner import Malformed, source
+from stagerunner_parts.json import reason
 from stagerunner_parts.sources.cutting import records_in
 from stagerunner_parts.sources.pieces import Head
 from stagerunner_parts.sources.reading import RecordFiles
+from stagerunner_parts.sources.texts import no_characters
 
 # One line at a time: decoding many at once would take a line with two values for two lines. What would tell the two
 # apart, a look at what stands around each newline, takes longer than decoding many at once saves.
@@ -50,10 +52,9 @@ class Jsonl(RecordFiles):
     def decode_one(self, raw: bytes, head: Head) -> Any:
         try:
             record = _decode(raw)
-        except UnicodeDecodeError as error:
-            return Malformed("UnicodeDecodeError", str(error), raw)
-        except (ValueError, RecursionError) as error:
-            return Malformed("JSONDecodeError", str(error), raw.decode(errors="replace"))
+        except self.faults as error:
+            why = f"the line is not JSON: {reason(error)}"
+            return no_characters(raw) or Malformed("JSONDecodeError", why, raw.decode())
         return Malformed("JSONDecodeError", "null can't be a record", "null") if record is None else record
 
     def counts(self, raw: bytes) -> bool:

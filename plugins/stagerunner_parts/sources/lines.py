@@ -8,7 +8,7 @@ from typing import Literal
 from stagerunner import Malformed, source
 from stagerunner_parts.sources.pieces import Head
 from stagerunner_parts.sources.reading import RecordFiles
-from stagerunner_parts.sources.texts import check_encoding
+from stagerunner_parts.sources.texts import check_encoding, no_characters
 
 
 @source("lines")
@@ -46,7 +46,5 @@ class Lines(RecordFiles):
         return [line.removesuffix("\r") for line in lines] if "\r" in text else lines
 
     def decode_one(self, raw: bytes, head: Head) -> str | Malformed:
-        try:
-            return raw.removesuffix(b"\r").decode(self.encoding, self.errors)
-        except UnicodeDecodeError as error:
-            return Malformed("UnicodeDecodeError", str(error), raw)
+        wrong = no_characters(raw, self.encoding) if self.errors == "strict" else None
+        return wrong or raw.removesuffix(b"\r").decode(self.encoding, self.errors)

@@ -30,7 +30,38 @@ def test_what_is_no_value_on_a_line_of_its_own(write, items):
         *["JSONDecodeError"] * 2,
     ]
     assert found[1].record == "{broken"
-    assert found[7].record == b'"\xff"'
+    assert found[7] == Malformed(
+        "UnicodeDecodeError", "the byte 0xff at offset 1 of the record is not UTF-8", b'"\xff"'
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b'"\xff"', b'{"\xff": 1}', b"\xff", b"{broken \xff", b'"\xed\xa0\x80"', b'["\xc0\x80"]', b'"\xf4\x90\x80\x80"'],
+)
+def test_bad_utf8_is_said_in_words_of_our_own_wherever_it_stands(write, items, line):
+    """The library once said so by a type of its own, then by another."""
+    (found,) = items(Jsonl(path=write("a.jsonl", line)))
+    at = next(index for index, byte in enumerate(line) if byte > 127)
+    why = f"the byte 0x{line[at]:02x} at offset {at} of the record is not UTF-8"
+    assert found == Malformed("UnicodeDecodeError", why, line)
+
+
+def test_nesting_beyond_what_python_holds_is_said_in_words_of_our_own(write, items):
+    (found,) = items(Jsonl(path=write("a.jsonl", b"[" * 99_999)))
+    assert found[:2] == ("JSONDecodeError", "the line is not JSON: it is nested too deeply")
+
+
+def test_what_json_has_no_word_for_is_malformed_with_any_version(write, items):
+    """Numbers that aren't finite, half a surrogate pair, a byte order mark behind the start of the file."""
+    lines = [b"NaN", b"-Infinity", b"1e999", b'"\\ud800"', b'"\\udc00x"', b"\xef\xbb\xbf1", b"01", b"'a'", b"[1,]"]
+    found = items(Jsonl(path=write("a.jsonl", b"\n".join([b"0", *lines]))))
+    assert [item.type for item in found[1:]] == ["JSONDecodeError"] * len(lines)
+    assert all(item.message.startswith("the line is not JSON: ") for item in found[1:])
+
+
+def test_of_a_key_given_twice_the_last_one_holds(write, items):
+    assert items(Jsonl(path=write("a.jsonl", b'{"a": 1, "a": 2}'))) == [{"a": 2}]
 
 
 def test_null_is_no_record_but_may_be_in_one(write, items):
