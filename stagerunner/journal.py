@@ -20,6 +20,9 @@ from msgspec import Struct
 
 from stagerunner.errors import OutputBusy, RunFailed, Stopped, UsageError
 
+_PRIMARY = 0xFF
+"""What an error of SQLite is; the bits above say which kind of it."""
+
 _TABLE = """
 CREATE TABLE IF NOT EXISTS run (
     id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -52,7 +55,7 @@ class Journal:
             self._db.execute("COMMIT")
         except sqlite3.OperationalError as error:
             self._db.close()
-            if "locked" in str(error):
+            if error.sqlite_errorcode & _PRIMARY in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 raise OutputBusy(f"another run owns this output (its journal {path} is locked)") from None
             raise Stopped(f"the journal {path} can't be written: {error}") from None
         except sqlite3.DatabaseError as error:

@@ -85,6 +85,8 @@ class Expression:
 
 
 def _read(text: str) -> Evaluate:
+    if "\0" in text:
+        raise ValueError("this is no expression: it holds a null character")
     try:
         with warnings.catch_warnings():
             # A regular expression's \d needn't be written as \\d or in a raw text.
@@ -92,7 +94,7 @@ def _read(text: str) -> Evaluate:
             tree = ast.parse(text.strip(), mode="eval")
         return _made(tree.body)
     except SyntaxError as error:
-        raise ValueError(f"{error.msg}{_advice(text)}") from None
+        raise ValueError(f"this is no expression: {error.msg}{_advice(text)}") from None
     except (RecursionError, MemoryError):
         raise ValueError("it is nested too deeply") from None
 

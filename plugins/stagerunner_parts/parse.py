@@ -25,7 +25,7 @@ class Pattern:
         try:
             self.compiled = re.compile(text)
         except (re.error, RecursionError, OverflowError) as error:
-            raise ValueError(f"{error}") from None
+            raise ValueError(f"it is no regular expression: {error}") from None
         if not self.compiled.groupindex:
             raise ValueError("it names no field; a group (?P<name>…) does")
         self.text = text

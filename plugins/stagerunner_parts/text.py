@@ -51,9 +51,16 @@ class Replace:
         self.old = old
         self.new = new
         self.regex = regex
-        self._sub = re.compile(self.old).sub if self.regex else None
+        self._sub = _compiled(self.old).sub if self.regex else None
 
     def process(self, text: str) -> str:
         if self._sub is None:
             return text.replace(self.old, self.new)
         return self._sub(self.new, text)
+
+
+def _compiled(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise ValueError(f"`old` is no regular expression: {error}") from None

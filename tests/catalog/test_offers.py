@@ -54,7 +54,7 @@ def test_a_hook_may_return_or_yield(manager):
 def test_one_hook_that_raises_leaves_the_others(manager):
     offers = asked(manager, stagerunner_stages=lambda: [shout], stagerunner_sinks=lambda: 1 / 0)
     assert [offered.name for offered in offers.parts] == ["shout"]
-    assert offers.problems[0].startswith("stagerunner_sinks failed: ZeroDivisionError: division by zero")
+    assert offers.problems[0].startswith("stagerunner_sinks failed: ZeroDivisionError: ")
 
 
 @pytest.mark.parametrize(

@@ -49,5 +49,5 @@ def test_an_error_of_the_plugins_own_says_where(planned, folder):
     text = (folder / "parts.py").read_text()
     (folder / "my.py").write_text(text.replace("raise FileNotFoundError(", "1 / 0, ("))
     wrong = mistake(planned, source={"use": "./my.py:Lines", "with": {"path": "gone.txt"}})
-    assert wrong.message.startswith("ZeroDivisionError: division by zero (")
+    assert wrong.message.startswith("ZeroDivisionError: ")
     assert "my.py:" in wrong.message

@@ -138,7 +138,7 @@ class Sqlite:
                 self._base = sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None)
             yield self._base
         except sqlite3.Error as error:
-            raise OSError(f"{self.path}: {error}") from error
+            raise OSError(f"SQLite can't use {self.path}: {error}") from error
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
