@@ -13,6 +13,7 @@ from msgspec import Struct, field
 
 from stagerunner.catalog import Catalog
 from stagerunner.chain.spare import spare_keeper
+from stagerunner.config.masking import Mask
 from stagerunner.config.model import Config
 from stagerunner.engines import opening
 from stagerunner.engines.opening import Resume
@@ -20,7 +21,7 @@ from stagerunner.engines.signals import Signals
 from stagerunner.errors import StagerunnerError
 from stagerunner.events import Summary
 from stagerunner.plan import Plan, make_plan, preparing
-from stagerunner.plan.preparing import AS_WRITTEN, Request
+from stagerunner.plan.preparing import AS_WRITTEN, Request, Secrets
 
 if TYPE_CHECKING:
     from stagerunner.delivery.takers import CallerTaker
@@ -29,9 +30,12 @@ if TYPE_CHECKING:
 Listener = Callable[[Any], None]
 
 
-def prepare(file: str | Path, request: Request = AS_WRITTEN) -> Chain:
-    """Read, check and plan; nothing is started. Raises ConfigError with every mistake, UsageError for a bad call."""
-    prepared = preparing.prepare(file, request)
+def prepare(file: str | Path, request: Request = AS_WRITTEN, secrets: Secrets | None = None) -> Chain:
+    """Read, check and plan; nothing is started. Raises ConfigError with every mistake, UsageError for a bad call.
+
+    secrets: told what is not to be shown, before a plugin is imported.
+    """
+    prepared = preparing.prepare(file, request, secrets)
     return Chain(prepared.config, prepared.catalog, prepared.plan, request)
 
 
@@ -74,6 +78,10 @@ class Chain(Struct, frozen=True):
     plan: Plan
     request: Request = field(default_factory=Request)
 
+    def __repr__(self) -> str:
+        """Short: a notebook shows it, and options may hold secrets."""
+        return repr(self.plan).replace("Plan", "Chain", 1)
+
     def run(self, records: Iterable[Any] | None = None) -> Results:
         """Start, and give the results as they come. `records` replaces the source; the caller is the sink."""
         plan = make_plan(
@@ -92,8 +100,8 @@ class Chain(Struct, frozen=True):
 
         signals: handle SIGINT, SIGTERM and SIGHUP while it runs. progress_every: seconds between Progress events.
         """
-        tell = self._teller(listener)
-        with self._session(tell) as session, Signals(session, on=signals) as caught:
+        tell, mask = self._teller(listener), Mask(self.plan.secrets)
+        with mask.errors(), self._session(tell) as session, Signals(session, on=signals) as caught:
             try:
                 while not session.over and not caught.time_is_up():
                     session.step(progress_every)
@@ -107,7 +115,7 @@ class Chain(Struct, frozen=True):
                 tell(error.summary)
                 raise
         tell(summary)
-        return summary
+        return cast("Summary", mask.data(summary))
 
     def _session(self, tell: Listener) -> Session:
         request = self.request
@@ -115,12 +123,16 @@ class Chain(Struct, frozen=True):
         return opening.session(self.plan, tell, resume=resume)
 
     def _teller(self, listener: Listener | None) -> Listener:
+        """Tells an event to observers and to the listener, secrets masked."""
+        mask = Mask(self.plan.secrets)
+
         def tell(event: Any) -> None:
+            event = mask.data(event)
             if listener is not None and not isinstance(event, Summary):
                 listener(event)
             for notice in self.catalog.tell(event):
                 if listener is not None:
-                    listener(notice)
+                    listener(mask.data(notice))
 
         return tell
 
@@ -129,11 +141,13 @@ class Results(Iterator[Any]):
     """The results of a run, in order. Also a context manager; leaving early ends every process of the run."""
 
     def __init__(self, plan: Plan, tell: Listener, records: Iterable[Any] | None) -> None:
-        self._session = opening.session(plan, tell, records)
+        self._mask = Mask(plan.secrets)
         self._closed = False
         self.summary: Summary | None = None
         """The books, once the run is over."""
-        self._session.__enter__()
+        with self._mask.errors():
+            self._session = opening.session(plan, tell, records)
+            self._session.__enter__()
         # Not `__del__`: in a cycle with its own iterator it would be called in no certain order with those of the links
         # and sockets it still needs. Whatever this holds is alive when it is called.
         self._end = finalize(self, self._session.__exit__, None, None, None)
@@ -166,22 +180,26 @@ class Results(Iterator[Any]):
         if self._taker.waiting:
             return self._taker.records()
         session.finish()
-        self.summary = session.summary(0)
+        self._sum_up(0)
         self.close()
         return []
 
     def _failed(self, error: BaseException) -> None:
-        self.summary = self._session.summary(getattr(error, "exit_code", 1))
+        self._sum_up(getattr(error, "exit_code", 1))
         if isinstance(error, StagerunnerError):
             error.summary = self.summary
+            self._mask.error(error)
         self.close()
+
+    def _sum_up(self, exit_code: int) -> None:
+        self.summary = self._mask.data(self._session.summary(exit_code))
 
     def close(self) -> None:
         """End the run here, with every process of it. Also at the end of the iteration, and when it is collected."""
         if not self._closed:
             self._closed = True
             if self.summary is None:
-                self.summary = self._session.summary(0)
+                self._sum_up(0)
             self._end()
 
     def __enter__(self) -> Results:

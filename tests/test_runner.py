@@ -173,3 +173,49 @@ def test_a_forgotten_run_ends_whenever_the_collector_came_by(project, threshold)
     finally:
         gc.set_threshold(*before)
     assert children() == set()
+
+
+# Secrets
+
+LEAKY = """
+    @stage
+    def leaky(record, *, key: str):
+        count(key)
+        print("printed", key)
+        raise ValueError(f"refused: {key!r}")
+"""
+
+
+@pytest.fixture
+def leaky(project, monkeypatch):
+    project.plugin(LEAKY)
+    monkeypatch.setenv("KEY", "hunter2\\backslash")
+    return {"use": "leaky", "with": {"key": "${secret:KEY}"}}
+
+
+@pytest.mark.parametrize("engine", ["process", "inline"])
+def test_an_error_and_its_summary_say_no_secret(project, leaky, engine, capfd):
+    results = project.load(leaky, engine=engine).run(["a hunter2\\backslash"])
+
+    with pytest.raises(StageFailed, match="refused: '\\*\\*\\*'") as caught:
+        list(results)
+
+    said = [str(caught.value), caught.value.failure.message, repr(caught.value.summary), repr(results.summary)]
+    assert [text for text in (*said, *capfd.readouterr()) if "hunter2" in text] == []
+
+
+def test_events_say_no_secret(project, leaky):
+    path = project.config(leaky | {"on_error": "skip"}, source={"use": "range", "with": {"stop": 2}}, sink="null")
+    told = []
+
+    summary = stagerunner.run(path, listener=told.append)
+
+    assert {type(event).__name__ for event in told} >= {"Output", "RecordFailed"}
+    assert "hunter2" not in repr((told, summary))
+    assert summary.stages[0].counters == {"***": 2}
+
+
+def test_a_chain_is_shown_without_its_options(project, leaky):
+    chain = project.load(leaky)
+    assert repr(chain) == "<Chain chain: leaky>"
+    assert "hunter2" not in f"{chain.plan!r} {chain.config!r}"

@@ -44,7 +44,7 @@ class Checked(Struct, frozen=True):
 def command(streams: Streams, /, files: tuple[str, ...], as_json: bool, form: str, **given: Any) -> int:
     """Find mistakes in the chains in FILE… without starting anything. Exit code 2 if there are any."""
     request = flags.request_of(given)
-    checked = [_check(file, request) for file in files]
+    checked = [_check(file, request, streams) for file in files]
     if as_json or form == "json":
         out = streams.out()
         out.line(out.json([one.data() for one in checked]))
@@ -56,9 +56,9 @@ def command(streams: Streams, /, files: tuple[str, ...], as_json: bool, form: st
     return ConfigError.exit_code if any(one.mistakes for one in checked) else 0
 
 
-def _check(file: str, request: Request) -> Checked:
+def _check(file: str, request: Request, streams: Streams) -> Checked:
     try:
-        return Checked(file, notes=prepare(Path(file), request).plan.notes)
+        return Checked(file, notes=prepare(Path(file), request, streams.conceal).plan.notes)
     except ConfigError as error:
         return Checked(file, error.mistakes)
     except UsageError as error:
@@ -68,7 +68,7 @@ def _check(file: str, request: Request) -> Checked:
 def _tell(checked: list[Checked], console: Console) -> None:
     for one in checked:
         if one.mistakes:
-            console.write(render(one.mistakes, console.color) + "\n")
+            console.write(render(one.mistakes, console.color, console.secrets) + "\n")
         else:
             console.line(("good", "ok"), f"  {one.file}")
             for note in one.notes:

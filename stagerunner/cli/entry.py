@@ -30,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _invoke(list(sys.argv[1:] if arguments is None else arguments), streams)
     except BaseException as error:
         code = _told(error, streams)
+    finally:
+        streams.reveal()
     return _flushed(code)
 
 

@@ -67,8 +67,7 @@ def command(
 
     With no `source:` or `sink:` in the file it reads standard input and writes standard output, a record a line.
     """
-    chain = prepare(Path(file), flags.request_of(given))
-    streams.conceal(chain.plan.secrets)
+    chain = prepare(Path(file), flags.request_of(given), streams.conceal)
     written = SummaryFile.of(summary, chain.plan)
     if dry_run:
         loaded(DRY_RUN)(chain.plan, streams.err())

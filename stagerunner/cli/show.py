@@ -38,8 +38,7 @@ _WIDEST = 60
 @click.pass_obj
 def command(streams: Streams, /, file: str, json: bool, graph: bool, number: int | None, **given: Any) -> None:
     """Print the chain in FILE as it will run, and where each value comes from. Secrets are not shown."""
-    chain = prepare(Path(file), flags.request_of(given))
-    streams.conceal(chain.plan.secrets)
+    chain = prepare(Path(file), flags.request_of(given), streams.conceal)
     out = streams.out()
     if graph:
         out.line(picture(chain.plan))

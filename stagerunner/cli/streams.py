@@ -6,8 +6,9 @@ import io
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from typing import TextIO
+from typing import TextIO, cast
 
+from stagerunner.config.masking import Mask, MaskedStream
 from stagerunner.views.console import Console, use_color
 
 
@@ -49,10 +50,20 @@ class Streams:
         self.verbose = False
         self.json = False
         self.secrets: tuple[str, ...] = ()
+        self._errors: TextIO | None = None
 
     def conceal(self, secrets: Iterable[str]) -> None:
-        """Show these as `***` from now on."""
-        self.secrets = tuple(secrets)
+        """Show these as `***` from now on, with those told before; whoever prints to standard error here does too."""
+        self.secrets = tuple(dict.fromkeys((*self.secrets, *secrets)))
+        mask = Mask(self.secrets)
+        if mask and sys.stderr is not None:
+            self._errors = self._errors or sys.stderr
+            sys.stderr = cast("TextIO", MaskedStream(self._errors, mask))
+
+    def reveal(self) -> None:
+        """The call is over: standard error is as it was."""
+        if self._errors is not None:
+            sys.stderr, self._errors = self._errors, None
 
     def out(self) -> Console:
         """Standard output, for what was asked for. A reader that has left raises BrokenPipeError."""

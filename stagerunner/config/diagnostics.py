@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
-from stagerunner.config.excerpt import Excerpt, Mask, excerpt, visible
+from stagerunner.config.excerpt import Excerpt, excerpt, visible
+from stagerunner.config.masking import Mask
 from stagerunner.errors import Mark, Mistake
 from stagerunner.options.wording import shortened
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
+from stagerunner.config.masking import MASKED, Mask
 from stagerunner.tuples import NamedTuple
 
 WIDEST = 100
 """Characters of a line that are shown; the caret is among them."""
-MASKED = "***"
 
 _UNSEEN = "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufff9-\ufffb]"
 
@@ -20,31 +19,6 @@ class Excerpt(NamedTuple):
     text: str
     offset: int
     width: int
-
-
-class Mask:
-    """Puts `***` in the place of secrets, each line of one by itself, and as `repr` and JSON would write them."""
-
-    def __init__(self, secrets: Iterable[str]) -> None:
-        whole = {secret for secret in secrets if secret.strip()}
-        written = {text for secret in whole for text in _as_written(secret)}
-        lines = {line for secret in whole for line in secret.splitlines() if len(line.strip()) > 3}
-        longest_first = sorted(whole | written | lines, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
-
-    def __call__(self, text: str) -> str:
-        return self._pattern.sub(MASKED, text) if self._pattern else text
-
-    def spans(self, text: str) -> list[tuple[int, int]]:
-        """Where the secrets stand."""
-        return [found.span() for found in self._pattern.finditer(text)] if self._pattern else []
-
-
-def _as_written(secret: str) -> set[str]:
-    """What `repr` and JSON make of it, without the quotes."""
-    import json  # most configs have no secrets
-
-    return {repr(secret)[1:-1], json.dumps(secret)[1:-1]}
 
 
 def visible(text: str) -> str:

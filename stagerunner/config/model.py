@@ -101,6 +101,10 @@ class Config(Struct, frozen=True):
     mistakes: tuple[Mistake, ...] = ()
     bases: dict[str, Path] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        """Without its values, which may be secret."""
+        return f"<Config {self.name}>"
+
     def base_of(self, mark: Mark) -> Path:
         """The folder a path written at `mark` stands against."""
         return self.bases.get(mark.file, self.base)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Protocol
 
+from stagerunner.config.masking import Mask
 from stagerunner.delivery.books import Books
 from stagerunner.delivery.deadletters import DeadLetters, letter
 from stagerunner.delivery.takers import Taker
@@ -16,6 +17,9 @@ from stagerunner.errors import Stopped
 from stagerunner.events import RecordFailed
 from stagerunner.records import SOURCE, Failure, Origin
 from stagerunner.seams import point
+
+SHOWN = Mask(())
+"""Nothing is hidden."""
 
 Locate = Callable[[Any, int], Origin]
 """(kept split, source record) → where that record stands."""
@@ -31,7 +35,8 @@ class Delivery:
     """Everything that happens to results, once, in order.
 
     names: of the stages. limits: stage → most failures before the run ends (`max_errors`). encoded: the last worker
-    encodes for a sink, and books it.
+    encodes for a sink, and books it. mask: for what stages say, in failures and in the names of counters; whatever is
+    made of it here, in the journal too, then says no secret.
     """
 
     def __init__(
@@ -43,11 +48,13 @@ class Delivery:
         limits: dict[int, int],
         *,
         encoded: bool,
+        mask: Mask = SHOWN,
     ) -> None:
         self._names = names
         self._letters = letters
         self._listener = listener
         self._limits = limits
+        self._mask = mask
         self._failures: dict[int, int] = {}
         self.taker = taker
         self.books = Books(len(names), sink=encoded)
@@ -66,9 +73,20 @@ class Delivery:
         """Take them in order of the source, whichever stages of the frame they come from."""
         for failure in sorted(failures, key=lambda f: (f.origin, f.stage, f.ordinal)):
             origin = locate(split, failure.origin)
+            if self._mask:
+                failure = self._masked(failure)
             if failure.policy == "fail" and self.fatal is None:
                 self.fatal, self.fatal_origin = failure, origin
             self._book(failure, origin)
+
+    def _masked(self, failure: Failure) -> Failure:
+        """The record, or the text that stands for it, stays as it was."""
+        type_, message, frames = self._mask.data((failure.type, failure.message, failure.frames))
+        return failure._replace(type=type_, message=message, frames=frames)
+
+    def record_text(self, failure: Failure) -> str:
+        """The failed record, fit to be shown."""
+        return failure_text(failure, self._mask)
 
     def _book(self, failure: Failure, origin: Origin) -> None:
         name = self.stage_name(failure.stage)
@@ -79,14 +97,24 @@ class Delivery:
             if count > self._limits.get(failure.stage, count):
                 self.too_many = failure.stage
         self._listener(
-            RecordFailed(name, failure.type, failure.message, failure.policy, where(origin), failure_text(failure))
+            RecordFailed(name, failure.type, failure.message, failure.policy, where(origin), self.record_text(failure))
         )
 
     def counts(self, lines: Iterable[tuple[int, ...]], extras: Iterable[tuple[int, dict[str, int]]] = ()) -> None:
         """What a frame says for the books. One that the run fails with comes again when the run is resumed."""
         if self.fatal is not None:
             self.books.keep_no_more()
+        if self._mask:
+            extras = [(stage, self._named(counters)) for stage, counters in extras]
         self.books.add_lines(lines, extras)
+
+    def _named(self, counters: dict[str, int]) -> dict[str, int]:
+        """Counters whose names say no secret; those that now share one are added up."""
+        named: dict[str, int] = {}
+        for name, number in counters.items():
+            shown = self._mask(name)
+            named[shown] = named.get(shown, 0) + number
+        return named
 
     def open(self, row: dict[str, Any] | None) -> None:
         """Start anew, or go on from a journal's row."""
@@ -140,12 +168,12 @@ def where(origin: Origin) -> str:
     return ", ".join(parts)
 
 
-def failure_text(failure: Failure, limit: int = 200) -> str:
-    """The record, short enough for a screen."""
+def failure_text(failure: Failure, mask: Callable[[str], str] = str, limit: int = 200) -> str:
+    """The record, short enough for a screen. Masked before it is cut, for no mask finds half a secret."""
     if failure.text:
-        return failure.text[:limit]
+        return mask(failure.text)[:limit]
     try:
-        text = repr(failure.record)
+        text = mask(repr(failure.record))
     except BaseException:
         return f"<unprintable {type(failure.record).__name__}>"
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from stagerunner.chain.groups import Group
 from stagerunner.chain.transport import Clock, Trouble
 from stagerunner.delivery.books import Books
-from stagerunner.delivery.delivery import Delivery, failure_text, where
+from stagerunner.delivery.delivery import Delivery, where
 from stagerunner.errors import RunFailed, StageFailed, StagerunnerError, WorkerDied
 from stagerunner.events import Fusion, StageTotals, Summary
 from stagerunner.plan import Plan
@@ -81,7 +81,7 @@ def failure_error(delivery: Delivery) -> StagerunnerError | None:
         name = delivery.stage_name(failure.stage)
         lines = [f"{name} failed: {failure.type}: {failure.message}"]
         place = where(delivery.fatal_origin)
-        lines += [f"  record: {failure_text(failure)}"] if failure.record is not None or failure.text else []
+        lines += [f"  record: {delivery.record_text(failure)}"] if failure.record is not None or failure.text else []
         lines += [f"  from: {place}"] if place else []
         lines += [f"  {frame[0]}:{frame[1]} in {frame[2]}" for frame in failure.frames[-4:]]
         return StageFailed("\n".join(lines), failure)

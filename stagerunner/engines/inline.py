@@ -11,7 +11,7 @@ import selectors
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, redirect_stdout, suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from msgspec.structs import replace
@@ -27,6 +27,7 @@ from stagerunner.chain.station import Station
 from stagerunner.chain.transport import Clock, Ready, Transport, Trouble
 from stagerunner.chain.verdicts import trouble_of
 from stagerunner.chain.worker import call_hooks
+from stagerunner.config.masking import printing_aside
 from stagerunner.parts.files import know
 from stagerunner.plan import Plan
 from stagerunner.window.kinds import END
@@ -46,7 +47,7 @@ class InlineTransport:
         self._hires: list[Hire] = []
         self._teardown: list[str] = []
         self._open = ExitStack()
-        self._open.enter_context(redirect_stdout(sys.stderr))
+        self._open.enter_context(printing_aside(plan.secrets))
         self._open.callback(_restore_environment, dict(os.environ))
         self.lane: Lane | None = None
         self.ready: Ready | None = None

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import os
 import selectors
-import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from typing import Any
 
 from msgspec import Struct
 
 from stagerunner.chain.groups import Group, hires
 from stagerunner.chain.hire import Hire
+from stagerunner.config.masking import printing_aside
 from stagerunner.engines.intake import Intake
 from stagerunner.engines.trial import Place, Trial
 from stagerunner.parts.files import know
@@ -82,7 +82,7 @@ def sample(plan: Plan, number: int, records: Iterable[Any] | None = None) -> Sam
     Raises SetupFailed for parts that can't be set up, RunFailed for a source that fails or records that can't be sent.
     """
     know(plan.files)
-    with _as_a_worker() as environment, selectors.DefaultSelector() as selector:
+    with _as_a_worker(plan.secrets) as environment, selectors.DefaultSelector() as selector:
         hire = _hire(plan)
         environment.update(hire.env)
         source = Intake(plan, hire, selector, records)
@@ -96,11 +96,11 @@ def sample(plan: Plan, number: int, records: Iterable[Any] | None = None) -> Sam
 
 
 @contextmanager
-def _as_a_worker() -> Iterator[Any]:
+def _as_a_worker(secrets: Iterable[str]) -> Iterator[Any]:
     """The environment is a stage's to change, and what it prints is not what was asked for."""
     before = dict(os.environ)
     try:
-        with redirect_stdout(sys.stderr):
+        with printing_aside(secrets):
             yield os.environ
     finally:
         os.environ.clear()

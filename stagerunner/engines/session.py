@@ -15,7 +15,7 @@ from stagerunner.chain.output import Lines, StdoutWriter
 from stagerunner.chain.streaming import Stream
 from stagerunner.chain.supply import GivenRecords, SourceSplits, StandardInput, Supply
 from stagerunner.chain.transport import Transport
-from stagerunner.config.excerpt import Mask
+from stagerunner.config.masking import Mask
 from stagerunner.delivery.deadletters import DeadLetters
 from stagerunner.delivery.delivery import Delivery
 from stagerunner.delivery.takers import CallerTaker, SinkTaker, StdoutTaker, Taker
@@ -111,12 +111,12 @@ class Session:
             journal.begin(fingerprint(self.plan, source), self._hash_seed, {})
 
     def _make_delivery(self, sink: Any) -> Delivery:
-        plan = self.plan
+        plan, mask = self.plan, Mask(self.plan.secrets)
         self.taker = self._make_taker(sink)
-        letters = None if plan.dead_letter is None else DeadLetters(plan.dead_letter, Mask(plan.secrets))
+        letters = None if plan.dead_letter is None else DeadLetters(plan.dead_letter, mask)
         limits = {s.work.index: s.settings.max_errors for s in plan.stages if s.settings.max_errors is not None}
         names = tuple(stage.name for stage in plan.stages)
-        delivery = Delivery(names, self.taker, letters, self.tell, limits, encoded=plan.sink is not None)
+        delivery = Delivery(names, self.taker, letters, self.tell, limits, encoded=plan.sink is not None, mask=mask)
         if self._beginning.row is not None:
             delivery.books.restore(self._beginning.row["books"])
         return delivery

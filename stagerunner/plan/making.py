@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from stagerunner.catalog import Catalog
+from stagerunner.config.masking import Mask
 from stagerunner.config.model import Config
 from stagerunner.errors import ConfigError, Mistake, UsageError
 from stagerunner.hookspecs import EngineSpec
@@ -20,7 +21,6 @@ from stagerunner.plan.promise import notes
 from stagerunner.plan.selection import selected
 from stagerunner.plan.spelling import EndKind
 from stagerunner.plan.stages import plan_stage
-from stagerunner.plan.values import MASK
 
 
 def make_plan(
@@ -82,7 +82,8 @@ class _Planning:
     def judge(self) -> None:
         """Raises ConfigError if anything was wrong."""
         if self._mistakes:
-            raise ConfigError(_masked(mistake, self._config.secrets) for mistake in dict.fromkeys(self._mistakes))
+            mask = Mask(self._config.secrets)
+            raise ConfigError(_masked(mistake, mask) for mistake in dict.fromkeys(self._mistakes))
 
     def engine(self, name: str | None) -> EngineSpec:
         found = chosen_engine(self._config, self._catalog, name)
@@ -113,9 +114,7 @@ class _Planning:
         return outcome
 
 
-def _masked(mistake: Mistake, secrets: tuple[str, ...]) -> Mistake:
-    """What a plugin says of a value may hold the secret that it was given."""
-    message, fix = mistake.message, mistake.fix
-    for secret in filter(None, secrets):
-        message, fix = message.replace(secret, MASK), fix.replace(secret, MASK)
-    return mistake._replace(message=message, fix=fix)
+def _masked(mistake: Mistake, mask: Mask) -> Mistake:
+    """What a plugin says of a value may hold the secret that it was given. The line it stands in is masked when it is
+    drawn: a caret stands below it."""
+    return mistake._replace(message=mask(mistake.message), fix=mask(mistake.fix), path=mask(mistake.path))

@@ -70,6 +70,10 @@ class Plan(Struct, frozen=True):
     notes: tuple[str, ...] = ()
     limit: int | None = None
 
+    def __repr__(self) -> str:
+        """Without options, which may hold secrets."""
+        return f"<Plan {self.name}: {' → '.join(stage.name for stage in self.stages) or 'copy'}>"
+
     @property
     def our_modules(self) -> list[str]:
         """The modules of those parts that come with this program."""

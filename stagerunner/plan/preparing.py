@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct, field
 
 from stagerunner.catalog import Catalog, load_catalog
+from stagerunner.config.masking import Mask
 from stagerunner.config.model import Config
 from stagerunner.config.read import read_config
 from stagerunner.errors import Mark
@@ -47,18 +48,25 @@ class Prepared(Struct, frozen=True):
     plan: Plan
 
 
-def prepare(file: str | Path, request: Request = AS_WRITTEN) -> Prepared:
+Secrets = Callable[[tuple[str, ...]], None]
+"""Told what is not to be shown, before any plugin is imported: it may print, or raise, whatever it likes."""
+
+
+def prepare(file: str | Path, request: Request = AS_WRITTEN, secrets: Secrets | None = None) -> Prepared:
     """Read, check and plan; nothing is started. Raises ConfigError with every mistake, UsageError for a bad call."""
-    config, catalog = read(file, request)
-    plan = make_plan(config, catalog, limit=request.limit, engine=request.engine, only=request.only)
+    config, catalog = read(file, request, secrets)
+    with Mask(config.secrets).errors():
+        plan = make_plan(config, catalog, limit=request.limit, engine=request.engine, only=request.only)
     return Prepared(config, catalog, plan)
 
 
-def read(file: str | Path, request: Request) -> tuple[Config, Catalog]:
+def read(file: str | Path, request: Request, secrets: Secrets | None = None) -> tuple[Config, Catalog]:
     """The config, overridden as the call wants it, and the catalog with its plugins. Mistakes are kept in both."""
     config = read_config(
         file, vars=request.vars, sets=request.sets, source_override=request.source, sink_override=request.sink
     )
+    if secrets is not None:
+        secrets(config.secrets)
     wanted = [ref for ref in request.plugins if not ref.startswith(OUT)]
     blocked = [ref.removeprefix(OUT) for ref in request.plugins if ref.startswith(OUT)]
     plugins = [(scalar.text, scalar.mark, config.base_of(scalar.mark)) for scalar in config.plugins]

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Literal, TextIO, TypeAlias
 
-from stagerunner.config.excerpt import Mask, visible
+from stagerunner.config.excerpt import visible
+from stagerunner.config.masking import Mask
 
 Style = Literal["bad", "warn", "good", "strong", "dim", "name"]
 Piece: TypeAlias = str | tuple[Style, str]
@@ -27,9 +28,6 @@ _ASCII = str.maketrans(
     {"·": "|", "×": "x", "≈": "~", "─": "-", "–": "-", "▶": ">", "◀": "<", "…": "...", "→": ">", "↳": ">"}
     | {"█": "#", "▓": "+", "▒": ":", "░": "."}
 )
-
-TELLING = 4
-"""Characters of a secret from which on it is looked for in the keys of data: a shorter one may well be part of ours."""
 
 
 def use_color(stream: TextIO, choice: str = "auto", environment: Mapping[str, str] = os.environ) -> bool:
@@ -57,7 +55,6 @@ class Console:
         self.color = color
         self.secrets = tuple(secrets)
         self._mask = Mask(self.secrets)
-        self._mask_key = Mask(secret for secret in self.secrets if len(secret) >= TELLING)
         self._losable = losable
 
     def line(self, *pieces: Piece) -> None:
@@ -72,7 +69,7 @@ class Console:
         """Data as one line of JSON, secrets masked."""
         import json  # few lines are JSON, and every command has a console
 
-        return Fit(json.dumps(self._masked(data), default=lambda value: self._mask(str(value))))
+        return Fit(json.dumps(self._mask.data(data), default=lambda value: self._mask(str(value))))
 
     def write(self, text: str) -> None:
         """Write a finished text as it is, as far as the stream's encoding allows."""
@@ -103,13 +100,3 @@ class Console:
         lines = self._mask(text).expandtabs().split("\n")
         shown = "\n".join(visible(line) for line in lines)
         return f"\x1b[{_CODES[style]}m{shown}\x1b[0m" if style and self.color and shown else shown
-
-    def _masked(self, data: Any) -> Any:
-        match data:
-            case str():
-                return self._mask(data)
-            case dict():
-                return {self._mask_key(str(key)): self._masked(value) for key, value in data.items()}
-            case list() | tuple():
-                return [self._masked(item) for item in data]
-        return data

@@ -28,4 +28,7 @@ def test_secrets_are_masked_from_then_on(capsys):
     streams = Streams()
     streams.conceal(["hunter2"])
     streams.err().line("it is hunter2")
-    assert capsys.readouterr().err == "it is ***\n"
+    print("so it is: hunter2", file=sys.stderr)
+    streams.reveal()
+    print("hunter2", file=sys.stderr)
+    assert capsys.readouterr().err == "it is ***\nso it is: ***\nhunter2\n"

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-import json
-
-from stagerunner.config.excerpt import WIDEST, Excerpt, Mask, excerpt, visible
+from stagerunner.config.excerpt import WIDEST, Excerpt, excerpt, visible
+from stagerunner.config.masking import Mask
 
 NOTHING = Mask(())
 
@@ -41,16 +40,3 @@ def test_secrets_are_masked_and_the_caret_moves_along():
     assert excerpt("a: hunter2, b: x", 16, 1, mask) == Excerpt("a: ***, b: x", 11, 1)
     assert excerpt("a: hunter2", 4, 7, mask) == Excerpt("a: ***", 3, 3)
     assert excerpt("a: hunter2", 6, 1, mask).text == "a: ***"
-
-
-def test_a_secret_of_several_lines_is_masked_line_by_line():
-    assert Mask(["first line\nsecond line"])("a second line") == "a ***"
-
-
-def test_a_secret_is_masked_as_repr_and_json_write_it():
-    secret = "he\"ll'o\\w"
-    assert Mask([secret])(f"{secret} {secret!r} {json.dumps(secret)}") == "*** '***' \"***\""
-
-
-def test_an_empty_secret_masks_nothing():
-    assert Mask(["", " "])("a b") == "a b"

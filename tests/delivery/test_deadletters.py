@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stagerunner.config.excerpt import Mask
+from stagerunner.config.masking import Mask
 from stagerunner.delivery.deadletters import DeadLetters, encode, letter
 from stagerunner.errors import Stopped
 from stagerunner.records import CodeFrame, Failure, Origin
