@@ -73,6 +73,18 @@ class CodeFrame(NamedTuple):
     function: str
 
 
+class Cause(NamedTuple):
+    """What an exception comes from.
+
+    how: cause (`raise … from`), context (it was raised while this one was handled), member (of a group).
+    """
+
+    how: str
+    type: str
+    message: str
+    frames: tuple[CodeFrame, ...] = ()
+
+
 class Failure(NamedTuple):
     """A record that could not be processed, as text and plain data; an exception object never travels.
 
@@ -80,6 +92,7 @@ class Failure(NamedTuple):
     origin: the source record of the split it comes from; ordinal: which of the records with that origin, there.
     policy: what its stage's `on_error` says: fail, skip or dead_letter.
     record: the record as the stage got it, or None with `text` its representation where it can't be pickled.
+    causes: the chain of what the exception comes from, nearest first.
     """
 
     stage: int
@@ -92,6 +105,7 @@ class Failure(NamedTuple):
     attempts: int = 1
     record: Any = None
     text: str = ""
+    causes: tuple[Cause, ...] = ()
 
 
 class Plain:

@@ -17,6 +17,7 @@ from typing import Any
 
 from stagerunner.chain.frames import BadFrame
 from stagerunner.chain.lane import Ref
+from stagerunner.evaluate.wording import text_of
 from stagerunner.records import Conviction, Counts, Failure, Plain
 
 HEAD = struct.Struct("<iiQQQQII")
@@ -133,7 +134,7 @@ def _read_rest(notes: Notes, data: memoryview) -> None:
         notes.origins, failures, notes.convicted, notes.extras, laden, notes.held = pickle.loads(data)
         notes.failures = [Failure(*failure) for failure in failures]
         notes.laden = None if laden is None else [Ref(*ref) for ref in laden]
-    except Exception as error:
+    except BaseException as error:  # a record's own methods run here
         raise BadFrame(f"notes that can't be read ({type(error).__name__}: {error})") from None
 
 
@@ -141,14 +142,6 @@ def _flat(failure: Failure) -> tuple[Any, ...]:
     """A failure as a tuple; a record that can't be pickled, and read again, goes as its text."""
     try:
         pickle.loads(pickle.dumps(failure.record, 5))
-    except Exception:
+    except BaseException:  # its own methods may well exit
         failure = failure._replace(record=None, text=text_of(failure.record))
     return tuple(failure)
-
-
-def text_of(value: Any, limit: int = 1000) -> str:
-    """A value's representation, cut to `limit` characters, whatever its `__repr__` does."""
-    try:
-        return repr(value)[:limit]
-    except BaseException:
-        return f"<unprintable {type(value).__name__}>"

@@ -15,8 +15,9 @@ from stagerunner.config.page import MOST_BYTES
 from stagerunner.config.variables import fill
 from stagerunner.config.yaml12 import read_yaml
 from stagerunner.errors import Mark, Mistake
+from stagerunner.evaluate.wording import nearest
 from stagerunner.nodes import Mapping, Node
-from stagerunner.options.wording import called, nearest
+from stagerunner.options.wording import called
 
 TEXT = "<text>"
 """The file name of a config that was given as text."""

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from stagerunner.errors import Stopped
-from stagerunner.records import Failure, Origin
+from stagerunner.records import CodeFrame, Failure, Origin
 
 
 def letter(failure: Failure, stage: str, origin: Origin, conceal: Callable[[str], str] = str) -> dict[str, Any]:
@@ -22,13 +22,22 @@ def letter(failure: Failure, stage: str, origin: Origin, conceal: Callable[[str]
         "message": conceal(failure.message),
         "origin": {key: value for key, value in origin._asdict().items() if value is not None},
         "attempts": failure.attempts,
-        "frames": [{"file": frame[0], "line": frame[1], "function": frame[2]} for frame in failure.frames],
+        "frames": _frames(failure.frames),
     }
+    if failure.causes:
+        line["causes"] = [
+            {"how": how, "type": type, "message": conceal(message), "frames": _frames(frames)}
+            for how, type, message, frames in failure.causes
+        ]
     if failure.record is None and failure.text:
         line["text"] = failure.text
     else:
         line["record"] = failure.record
     return line
+
+
+def _frames(frames: tuple[CodeFrame, ...]) -> list[dict[str, Any]]:
+    return [{"file": file, "line": line, "function": function} for file, line, function in frames]
 
 
 def encode(line: dict[str, Any]) -> bytes:

@@ -5,6 +5,7 @@ Commit order: dead-letter bytes, sink bytes, journal. The journal may lag the si
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Protocol
@@ -14,6 +15,7 @@ from stagerunner.delivery.books import Books
 from stagerunner.delivery.deadletters import DeadLetters, letter
 from stagerunner.delivery.takers import Taker
 from stagerunner.errors import Stopped
+from stagerunner.evaluate.wording import text_of
 from stagerunner.events import RecordFailed
 from stagerunner.records import SOURCE, Failure, Origin
 from stagerunner.seams import point
@@ -81,8 +83,9 @@ class Delivery:
 
     def _masked(self, failure: Failure) -> Failure:
         """The record, or the text that stands for it, stays as it was."""
-        type_, message, frames = self._mask.data((failure.type, failure.message, failure.frames))
-        return failure._replace(type=type_, message=message, frames=frames)
+        said = (failure.type, failure.message, failure.frames, failure.causes)
+        type_, message, frames, causes = self._mask.data(said)
+        return failure._replace(type=type_, message=message, frames=frames, causes=causes)
 
     def record_text(self, failure: Failure) -> str:
         """The failed record, fit to be shown."""
@@ -170,10 +173,5 @@ def where(origin: Origin) -> str:
 
 def failure_text(failure: Failure, mask: Callable[[str], str] = str, limit: int = 200) -> str:
     """The record, short enough for a screen. Masked before it is cut, for no mask finds half a secret."""
-    if failure.text:
-        return mask(failure.text)[:limit]
-    try:
-        text = mask(repr(failure.record))
-    except BaseException:
-        return f"<unprintable {type(failure.record).__name__}>"
+    text = mask(failure.text or text_of(failure.record, sys.maxsize))
     return text if len(text) <= limit else text[: limit - 1] + "…"

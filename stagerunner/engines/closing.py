@@ -9,6 +9,7 @@ from stagerunner.chain.transport import Clock, Trouble
 from stagerunner.delivery.books import Books
 from stagerunner.delivery.delivery import Delivery, where
 from stagerunner.errors import RunFailed, StageFailed, StagerunnerError, WorkerDied
+from stagerunner.evaluate.wording import told
 from stagerunner.events import Fusion, StageTotals, Summary
 from stagerunner.plan import Plan
 
@@ -79,12 +80,11 @@ def failure_error(delivery: Delivery) -> StagerunnerError | None:
     failure = delivery.fatal
     if failure is not None:
         name = delivery.stage_name(failure.stage)
-        lines = [f"{name} failed: {failure.type}: {failure.message}"]
         place = where(delivery.fatal_origin)
-        lines += [f"  record: {delivery.record_text(failure)}"] if failure.record is not None or failure.text else []
-        lines += [f"  from: {place}"] if place else []
-        lines += [f"  {frame[0]}:{frame[1]} in {frame[2]}" for frame in failure.frames[-4:]]
-        return StageFailed("\n".join(lines), failure)
+        more = [f"  record: {delivery.record_text(failure)}"] if failure.record is not None or failure.text else []
+        more += [f"  from: {place}"] if place else []
+        lines = told(failure.type, failure.message, failure.frames, failure.causes, more)
+        return StageFailed(f"{name} failed: " + "\n".join(lines), failure)
     if delivery.too_many is not None:
         return RunFailed(f"{delivery.stage_name(delivery.too_many)} had more failures than its max_errors allows")
     return None

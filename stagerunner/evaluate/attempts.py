@@ -10,7 +10,8 @@ from typing import Any
 
 from stagerunner.evaluate.forms import as_list
 from stagerunner.evaluate.growth import Pile
-from stagerunner.evaluate.policy import Trouble, frames_of, pauses, trouble_of
+from stagerunner.evaluate.policy import Trouble, pauses, trouble_of
+from stagerunner.evaluate.wording import frames_of
 from stagerunner.evaluate.work import Work
 from stagerunner.tuples import NamedTuple
 

@@ -150,17 +150,9 @@ class Passage:
             self.cursor.end(index)
 
     def _failure(self, index: int, trouble: Trouble) -> Failure:
-        return Failure(
-            stage=self.work.index,
-            origin=self.batch.origin(index),
-            ordinal=self.batch.ordinal(index),
-            type=trouble.type,
-            message=trouble.message,
-            policy=self.work.on_error,
-            frames=trouble.frames,
-            attempts=trouble.attempts,
-            record=self.batch.records[index],
-        )
+        batch, work = self.batch, self.work
+        place = (work.index, batch.origin(index), batch.ordinal(index))
+        return trouble.failure(*place, work.on_error, batch.records[index])
 
     def again(self, call: Any, record: Any, trouble: Trouble) -> Any:
         """What a later attempt at the record handed out last gives; None where it is lost."""

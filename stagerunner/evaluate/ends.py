@@ -7,6 +7,8 @@ from itertools import islice
 from typing import Any
 
 from stagerunner.evaluate.growth import TooLarge
+from stagerunner.evaluate.policy import trouble_of
+from stagerunner.evaluate.wording import bounded, sendable
 from stagerunner.records import NOTHING, SOURCE, Batch, Counts, Failure, Malformed, Split
 from stagerunner.tuples import NamedTuple
 
@@ -85,11 +87,12 @@ class Reading:
     def _failure(self, origin: int, item: Malformed | None) -> Failure:
         if item is None:
             return Failure(SOURCE, origin, 0, "NoneRecord", "the source gave None, which is no record", self._on_error)
-        return Failure(SOURCE, origin, 0, item.type, item.message, self._on_error, record=item.record)
+        type, message = sendable(str(item.type)), bounded(str(item.message))
+        return Failure(SOURCE, origin, 0, type, message, self._on_error, record=item.record)
 
     def _break(self, batch: Batch, error: BaseException) -> None:
         """The source itself failed: what it gave before goes on, and the run ends there."""
-        failure = Failure(SOURCE, batch.last, 0, type(error).__name__, str(error), "fail")
+        failure = trouble_of(error).failure(SOURCE, batch.last, 0, "fail")
         batch.failures = [f for f in batch.failures if f.policy != "fail"] + [failure]
 
 
@@ -140,11 +143,15 @@ class Writing:
             self._take_out(batch, dict.fromkeys(range(number), error))
             return self._encode(batch.records)
         except BaseException:
-            self._book(batch)
-            self._take_out(batch, self._errors(batch.records))
-            return self._encode(batch.records)
+            whole = False
+        else:
+            whole = True
         self._book(batch)
-        return body
+        if whole:
+            return body
+        # Not while the error is under handling: it would be told as what each record's own comes from.
+        self._take_out(batch, self._errors(batch.records))
+        return self._encode(batch.records)
 
     def _book(self, batch: Batch) -> None:
         if self._books:
@@ -172,12 +179,8 @@ class Writing:
         return None
 
     def _failure(self, batch: Batch, index: int, error: BaseException) -> Failure:
-        return Failure(
-            self._stage,
-            batch.origin(index),
-            batch.ordinal(index),
-            type(error).__name__,
-            str(error) if self._books or isinstance(error, TooLarge) else f"its result can't be sent on: {error}",
-            self._on_error,
-            record=batch.records[index],
-        )
+        trouble = trouble_of(error)
+        if not self._books and not isinstance(error, TooLarge):
+            trouble = trouble._replace(message=f"its result can't be sent on: {trouble.message}")
+        place = (self._stage, batch.origin(index), batch.ordinal(index))
+        return trouble.failure(*place, self._on_error, batch.records[index])

@@ -10,7 +10,7 @@ from typing import Any
 from stagerunner.evaluate import ambient
 from stagerunner.evaluate.policy import Refusal, Trouble, trouble_of
 from stagerunner.evaluate.work import Slot, Work
-from stagerunner.records import Batch, Counts, Failure
+from stagerunner.records import Batch, Counts
 
 
 class Flush:
@@ -46,7 +46,7 @@ class Flush:
         """The last batch, with the failure in the place of the result that did not come."""
         first, policy = self._given, self._work.on_error
         place = first + len(results)
-        failure = Failure(self._work.index, place, 0, trouble.type, trouble.message, policy, trouble.frames)
+        failure = trouble._replace(attempts=1).failure(self._work.index, place, 0, policy)
         counts = [self._counts(len(results), failed=1)]
         if policy == "fail":
             return Batch(results, first, place, None, [failure], counts)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
-from types import TracebackType
 from typing import Any
 
 from stagerunner.errors import Reject
+from stagerunner.evaluate.wording import bounded, causes_of, frames_of, message_of, type_of
 from stagerunner.evaluate.work import Work
-from stagerunner.records import CodeFrame
+from stagerunner.records import Cause, CodeFrame, Failure
 from stagerunner.tuples import NamedTuple
-
-MOST_FRAMES = 20
-_OURS = __name__.partition(".")[0] + "."
 
 
 class Refusal(Exception):
@@ -34,6 +31,12 @@ class Trouble(NamedTuple):
     frames: tuple[CodeFrame, ...] = ()
     attempts: int = 1
     final: bool = False
+    causes: tuple[Cause, ...] = ()
+
+    def failure(self, stage: int, origin: int, ordinal: int, policy: str, record: Any = None) -> Failure:
+        """The same with the record it befell."""
+        told = (self.type, self.message, policy, self.frames, self.attempts)
+        return Failure(stage, origin, ordinal, *told, record, causes=self.causes)
 
 
 RETURNED_NONE = Trouble(
@@ -43,35 +46,17 @@ RETURNED_NONE = Trouble(
 )
 
 
-def trouble_of(error: BaseException) -> Trouble:
-    """An exception in words."""
+def trouble_of(error: BaseException, handled: BaseException | None = None) -> Trouble:
+    """An exception in words. handled: as `causes_of` takes it."""
     if isinstance(error, Refusal):
-        return Trouble(error.type, str(error), final=True)
+        return Trouble(error.type, bounded(str(error)), final=True)
     return Trouble(
-        type(error).__name__, message_of(error), frames_of(error.__traceback__), final=isinstance(error, Reject)
+        type_of(error),
+        message_of(error),
+        frames_of(error.__traceback__),
+        final=isinstance(error, Reject),
+        causes=causes_of(error, handled),
     )
-
-
-def message_of(error: BaseException) -> str:
-    """Its text, whatever its class makes of `str`."""
-    try:
-        # A subclass of str could not cross to a process that doesn't know it.
-        return str.__str__(str(error))
-    except BaseException:
-        return f"<unprintable {type(error).__name__}>"
-
-
-def frames_of(traceback: TracebackType | None) -> tuple[CodeFrame, ...]:
-    """The lines of a traceback that are not ours, the last MOST_FRAMES of them, outermost first."""
-    return tuple(deque(_theirs(traceback), MOST_FRAMES))
-
-
-def _theirs(traceback: TracebackType | None) -> Iterator[CodeFrame]:
-    while traceback is not None:
-        code = traceback.tb_frame.f_code
-        if not str(traceback.tb_frame.f_globals.get("__name__")).startswith(_OURS):
-            yield CodeFrame(code.co_filename, traceback.tb_lineno, code.co_name)
-        traceback = traceback.tb_next
 
 
 def pauses(work: Work) -> Iterator[float]:
@@ -89,6 +74,7 @@ def _growing(work: Work) -> Iterator[float]:
 
 def again(call: Callable[[Any], Any], argument: Any, trouble: Trouble, work: Work) -> Any:
     """What a later attempt gives, or the Trouble of the last one. `trouble`: what came of the first."""
+    handled = sys.exception()
     for number, pause in enumerate(pauses(work), start=2):
         if trouble.final:
             break
@@ -96,5 +82,5 @@ def again(call: Callable[[Any], Any], argument: Any, trouble: Trouble, work: Wor
         try:
             return call(argument)
         except BaseException as error:
-            trouble = trouble_of(error)._replace(attempts=number)
+            trouble = trouble_of(error, handled)._replace(attempts=number)
     return trouble

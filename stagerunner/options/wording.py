@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from itertools import islice
 
+from stagerunner.evaluate.wording import nearest
 from stagerunner.nodes import Mapping, Node, Scalar, Sequence
 
 LONGEST = 40
@@ -67,13 +68,6 @@ def _did_you_mean(word: str, choices: tuple[str, ...]) -> str:
     folded = {choice.lower(): choice for choice in choices}
     near = nearest(word.lower(), folded)
     return f"did you mean '{folded[near]}'?" if near else ""
-
-
-def nearest(word: str, choices: Iterable[str]) -> str:
-    """The choice most like the word, or nothing where none is near."""
-    import difflib  # only mistakes need it
-
-    return next(iter(difflib.get_close_matches(word, list(choices), n=1, cutoff=0.6)), "")
 
 
 def listed(choices: Iterable[str]) -> str:

@@ -22,4 +22,4 @@ def test_an_error_without_a_text_is_described():
         def __str__(self):
             raise SystemExit
 
-    assert describe(Mute()) == "Mute: <unprintable>"
+    assert describe(Mute()) == "Mute: <unprintable Mute>"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import strategies as st
 
 from stagerunner.chain.frames import CONTROL, BadFrame
-from stagerunner.chain.notes import HEAD, LINE, Notes, pack_notes, text_of, unpack_payload
+from stagerunner.chain.notes import HEAD, LINE, Notes, pack_notes, unpack_payload
 from stagerunner.records import CodeFrame, Counts, Failure
 
 FAILURE = Failure(1, 5, 0, "ValueError", "no", "skip", (CodeFrame("a.py", 3, "f"),), 2, record={"a": 1})
@@ -83,12 +83,3 @@ def test_any_bytes_as_a_payload_are_notes_or_a_bad_frame(prove):
         assert len(pack_notes(notes)) + len(body) <= len(data)
 
     prove(check, st.binary(max_size=200))
-
-
-def test_a_text_is_given_for_anything():
-    class Unprintable:
-        def __repr__(self):
-            raise SystemExit
-
-    assert text_of(Unprintable()) == "<unprintable Unprintable>"
-    assert len(text_of("x" * 5000)) == 1000

@@ -9,7 +9,7 @@ import pytest
 from stagerunner.config.masking import Mask
 from stagerunner.delivery.deadletters import DeadLetters, encode, letter
 from stagerunner.errors import Stopped
-from stagerunner.records import CodeFrame, Failure, Origin
+from stagerunner.records import Cause, CodeFrame, Failure, Origin
 
 FAILURE = Failure(1, 5, 0, "ValueError", "no", "dead_letter", (CodeFrame("a.py", 3, "f"),), 2, record={"a": 1})
 
@@ -28,6 +28,14 @@ def test_a_letter_says_what_why_and_where_from():
         "frames": [{"file": "a.py", "line": 3, "function": "f"}],
         "record": {"a": 1},
     }
+
+
+def test_a_letter_tells_what_its_error_comes_from():
+    cause = Cause("cause", "KeyError", "'x'", (CodeFrame("b.py", 4, "g"),))
+
+    assert written(FAILURE._replace(causes=(cause,)))["causes"] == [
+        {"how": "cause", "type": "KeyError", "message": "'x'", "frames": [{"file": "b.py", "line": 4, "function": "g"}]}
+    ]
 
 
 def test_what_was_said_is_told_without_secrets():

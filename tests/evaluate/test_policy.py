@@ -8,7 +8,8 @@ import pytest
 
 from stagerunner.errors import Reject
 from stagerunner.evaluate import policy
-from stagerunner.evaluate.policy import Refusal, Trouble, again, frames_of, message_of, pauses, trouble_of
+from stagerunner.evaluate.policy import Refusal, Trouble, again, pauses, trouble_of
+from stagerunner.evaluate.wording import frames_of, message_of
 from stagerunner.evaluate.work import Work
 from stagerunner.parts.stage import Form
 
@@ -22,10 +23,6 @@ def raised(error):
         raise error
     except BaseException as caught:
         return trouble_of(caught)
-
-
-def sinking(depth):
-    return 1 / 0 if depth == 0 else sinking(depth - 1)
 
 
 class Failing:
@@ -70,15 +67,6 @@ def test_a_text_of_a_class_of_its_own_becomes_a_plain_one():
             return Text("odd")
 
     assert type(message_of(Odd())) is str
-
-
-def test_only_the_last_frames_are_kept():
-    try:
-        sinking(50)
-    except ZeroDivisionError as error:
-        frames = frames_of(error.__traceback__)
-    assert len(frames) == policy.MOST_FRAMES
-    assert {frame.function for frame in frames} == {"sinking"}
 
 
 def test_our_own_frames_are_left_out():

@@ -1,0 +1,244 @@
+"""What user code raised or gave, in words: safe to send, to write and to show, whatever its own methods do.
+
+A worker tells of an exception while it has it; what travels is text. Nothing here raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from itertools import islice
+from types import CodeType, FrameType, TracebackType
+from typing import TYPE_CHECKING, Any
+
+from stagerunner.records import Cause, CodeFrame
+
+if TYPE_CHECKING:
+    import ast
+
+LONGEST = 10_000
+"""Characters of a message that are kept."""
+MOST_FRAMES = 20
+FIRST_FRAMES = 4
+"""Of those, how many are the outermost: of a deep recursion the beginning matters as well."""
+MOST_CAUSES = 8
+SHOWN_FRAMES = 4
+MOST_NAMES = 500
+"""Fields that are looked through for one like the missing one."""
+LISTED_NAMES = 10
+
+OURS = frozenset(("stagerunner", "stagerunner_parts"))
+"""Packages whose frames are of no use to whoever reads a traceback."""
+
+HOW = {"cause": "caused by", "context": "while handling", "member": "one of them:"}
+"""How a cause stands to what is told before it → the words for it."""
+
+
+def type_of(value: Any) -> str:
+    """The name of a value's class, whatever its metaclass makes of `__name__`."""
+    name: str = type.__dict__["__name__"].__get__(type(value))
+    return name
+
+
+def text_of(value: Any, limit: int = 1000) -> str:
+    """A value's representation, cut to `limit` characters, whatever its `__repr__` does."""
+    try:
+        text = sendable(repr(value))
+    except BaseException:
+        return f"<unprintable {type_of(value)}>"
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def sendable(text: str) -> str:
+    """A plain text that UTF-8 can hold: half a character is written as an escape."""
+    # A subclass of str could not cross to a process that doesn't know it.
+    return str.__str__(text).encode(errors="backslashreplace").decode()
+
+
+def bounded(text: str, limit: int = LONGEST) -> str:
+    """A message, cut where nobody would read on."""
+    if len(text) <= limit:
+        return sendable(text)
+    return f"{sendable(text[:limit])}… ({len(text):,} characters in all)"
+
+
+def message_of(error: BaseException) -> str:
+    """An exception's text with the notes added to it; a missing field is called one."""
+    try:
+        text = _no_field(error) or str(error)
+        notes = getattr(error, "__notes__", ())
+        # A list of anything: whoever sets it by hand may put what they like there.
+        return bounded("\n".join([text, *(note for note in notes if isinstance(note, str))]))
+    except BaseException:
+        return f"<unprintable {type_of(error)}>"
+
+
+def frames_of(traceback: TracebackType | None) -> tuple[CodeFrame, ...]:
+    """The lines of a traceback that are not ours, outermost first, at most MOST_FRAMES of them."""
+    frames = tuple(_theirs(traceback))
+    if len(frames) <= MOST_FRAMES:
+        return frames
+    return frames[:FIRST_FRAMES] + frames[FIRST_FRAMES - MOST_FRAMES :]
+
+
+def _theirs(traceback: TracebackType | None) -> Iterator[CodeFrame]:
+    while traceback is not None:
+        frame = traceback.tb_frame
+        if not is_ours(frame):
+            yield CodeFrame(sendable(frame.f_code.co_filename), traceback.tb_lineno, frame.f_code.co_name)
+        traceback = traceback.tb_next
+
+
+def is_ours(frame: FrameType) -> bool:
+    """Whether a frame belongs to this program or to the import system."""
+    return (
+        str(frame.f_globals.get("__name__")).partition(".")[0] in OURS
+        or frame.f_code.co_filename.startswith("<frozen ")
+    )  # fmt: skip
+
+
+# Causes
+
+
+def causes_of(error: BaseException, handled: BaseException | None = None) -> tuple[Cause, ...]:
+    """What an exception comes from: the chain of `from` and of errors under handling, and the members of groups.
+
+    handled: what was under handling before user code was called; an earlier attempt is no cause of a later one.
+    """
+    return tuple(islice(_causes(error, {id(error), id(handled)}), MOST_CAUSES))
+
+
+def _causes(error: BaseException, seen: set[int]) -> Iterator[Cause]:
+    for how, found in _next(error):
+        if id(found) in seen:
+            continue
+        seen.add(id(found))
+        yield Cause(how, type_of(found), message_of(found), frames_of(found.__traceback__))
+        yield from _causes(found, seen)
+
+
+def _next(error: BaseException) -> list[tuple[str, BaseException]]:
+    try:
+        found: list[tuple[str, BaseException]] = []
+        if isinstance(error, BaseExceptionGroup):
+            found += [("member", member) for member in error.exceptions[:MOST_CAUSES]]
+        if error.__cause__ is not None:
+            found.append(("cause", error.__cause__))
+        elif error.__context__ is not None and not error.__suppress_context__:
+            found.append(("context", error.__context__))
+        return [(how, one) for how, one in found if isinstance(one, BaseException)]
+    except BaseException:  # a class may make a property of any of these
+        return []
+
+
+# Fields
+
+
+def _no_field(error: BaseException) -> str:
+    """ "no field 'pirce'; did you mean 'price'?" for a key looked up in a mapping at hand; else nothing."""
+    if type(error) is not KeyError or len(error.args) != 1 or type(error.args[0]) is not str:
+        return ""
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    if traceback is None:
+        return ""
+    looked_in = _looked_in(_failing(traceback.tb_frame.f_code, traceback.tb_lasti), traceback.tb_frame)
+    if not isinstance(looked_in, dict) or dict.__contains__(looked_in, error.args[0]):
+        return ""
+    return no_field(error.args[0], tuple(islice((key for key in looked_in if type(key) is str), MOST_NAMES)))
+
+
+@lru_cache(maxsize=256)
+def no_field(name: str, names: tuple[str, ...]) -> str:
+    """That there is no such field, and which one may be meant. names: the fields there are."""
+    if not names:
+        return ""
+    near = nearest(name, names)
+    if near:
+        return f"no field {name!r}; did you mean {near!r}?"
+    more = ", …" if len(names) > LISTED_NAMES else ""
+    return f"no field {name!r}; there is {', '.join(names[:LISTED_NAMES])}{more}"
+
+
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """The choice most like the word, or nothing where none is near."""
+    import difflib  # only mistakes need it
+
+    return next(iter(difflib.get_close_matches(word, list(choices), n=1, cutoff=0.6)), "")
+
+
+@lru_cache(maxsize=64)
+def _failing(code: CodeType, instruction: int) -> ast.expr | None:
+    """The expression that raised, read from the source; None where that isn't to be had."""
+    import ast  # only a worker whose stage looks for a field that isn't there needs them
+    import linecache
+
+    first, last, start, stop = next(islice(code.co_positions(), instruction // 2, None), (None,) * 4)
+    if first is None or last is None or start is None or stop is None:
+        return None
+    lines = [line.encode() for line in linecache.getlines(code.co_filename)[first - 1 : last]]
+    if not lines:
+        return None
+    lines[-1] = lines[-1][:stop]
+    lines[0] = lines[0][start:]
+    try:
+        return ast.parse(b"(" + b"".join(lines) + b")", mode="eval").body
+    except (SyntaxError, ValueError):
+        return None
+
+
+def _looked_in(failing: ast.expr | None, frame: FrameType) -> Any:
+    """What the failing expression looks for a key in, where that is a local name or lies in one; runs no user code."""
+    import ast
+
+    match failing:
+        case ast.Subscript(value=ast.expr() as place) | ast.Call(func=ast.Attribute(value=place, attr="pop")):
+            return _found(place, frame)
+    return None
+
+
+def _found(place: ast.expr, frame: FrameType) -> Any:
+    import ast
+
+    match place:
+        case ast.Name(id=name):
+            return frame.f_locals.get(name)
+        case ast.Subscript(value=outer, slice=ast.Constant(value=key)):
+            holder = _found(outer, frame)
+            try:
+                return holder[key] if type(holder) in (dict, list) else None
+            except (LookupError, TypeError):
+                return None
+    return None
+
+
+# As lines
+
+
+def told(
+    type: str, message: str, frames: Iterable[CodeFrame], causes: Iterable[Cause] = (), more: Iterable[str] = ()
+) -> list[str]:
+    """A failure as people read it: what it was, `more`, where, and what it comes from."""
+    lines = [f"{type}: {message}" if message else type, *more, *_places(frames, "  ")]
+    for cause in causes:
+        how, kind, text, places = cause
+        lines += [f"  {HOW.get(how, how)} {kind}: {text}" if text else f"  {HOW.get(how, how)} {kind}"]
+        lines += _places(places, "    ")
+    return lines
+
+
+def _places(frames: Iterable[CodeFrame], indent: str) -> list[str]:
+    return [f"{indent}{file}:{line} in {function}" for file, line, function in shown_frames(tuple(frames))]
+
+
+def shown_frames(frames: tuple[CodeFrame, ...]) -> tuple[CodeFrame, ...]:
+    """The last few of the user's own; of libraries only where there is nothing else."""
+    import sysconfig  # nobody needs it before something has failed
+
+    paths = sysconfig.get_paths()
+    standard = (paths["stdlib"], paths["platstdlib"])
+    installed = (paths["purelib"], paths["platlib"])
+    theirs = [frame for frame in frames if frame[0].startswith(installed) or not frame[0].startswith(standard)]
+    own = [frame for frame in theirs if not frame[0].startswith(installed)]
+    return tuple((own or theirs or frames)[-SHOWN_FRAMES:])
