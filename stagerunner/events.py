@@ -6,6 +6,9 @@ from typing import Any
 
 from msgspec import Struct, field
 
+FATES = ("out", "filtered", "skipped", "dead", "not_processed")
+"""What may become of a record that came in or was created. not_processed: only in a run that ended early."""
+
 
 class RunStarted(Struct, frozen=True):
     """The plan is whole and the processes are about to start. `stages` are names in order."""
@@ -57,6 +60,7 @@ class StageTotals(Struct, frozen=True):
 
     group: stages with the same number share their workers; 0 for a stage that was never started. Of such a group the
     first stage has the clocks of what it waits for, the last one those of encoding, decoding and handing on.
+    consumes: what it gives is made of what it keeps or takes apart: a record of which nothing came was consumed.
     """
 
     name: str
@@ -67,12 +71,14 @@ class StageTotals(Struct, frozen=True):
     filtered: int = 0
     skipped: int = 0
     dead: int = 0
+    not_processed: int = 0
     work: float = 0.0
     codec: float = 0.0
     wait: float = 0.0
     block: float = 0.0
     counters: dict[str, int] = field(default_factory=dict)
     group: int = 0
+    consumes: bool = False
 
 
 class Progress(Struct, frozen=True):
@@ -117,7 +123,8 @@ class Fusion(Struct, frozen=True):
 class Summary(Struct, frozen=True):
     """What a run came to. `records` and `stages` hold the books of DESIGN's P8; `ok` means exit 0.
 
-    records: in, created, out, filtered, skipped, dead over the whole run. fusions: as they were decided.
+    records: in, created, out, filtered, skipped, dead, not_processed over the whole run. fusions: as they were decided.
+    output: where the results are, once they are whole. dead_letter: the file of the dead letters, if there are any.
     messages: what a person should know, one sentence each. earlier: of the records in, those that were taken before
     the run was resumed; seconds count from there.
     """
@@ -139,7 +146,7 @@ class Summary(Struct, frozen=True):
     @property
     def balanced(self) -> bool:
         r = self.records
-        return r["in"] + r["created"] == r["out"] + r["filtered"] + r["skipped"] + r["dead"]
+        return r["in"] + r["created"] == sum(r[fate] for fate in FATES)
 
     def as_json(self) -> dict[str, Any]:
         """The form of `--summary`: format 1."""
@@ -159,6 +166,7 @@ class Summary(Struct, frozen=True):
                     "filtered": stage.filtered,
                     "skipped": stage.skipped,
                     "dead": stage.dead,
+                    "not_processed": stage.not_processed,
                     "workers": stage.workers,
                     **({"group": stage.group} if stage.group else {}),
                     **({"counters": stage.counters} if stage.counters else {}),

@@ -123,9 +123,13 @@ class Plain:
 
 
 class Counts(Plain):
-    """The books of one stage: in + created = out + filtered + skipped + dead. `extra` holds a stage's own counters."""
+    """The ledger of one stage: in + created = out + filtered + skipped + dead + not processed.
 
-    __slots__ = ("created", "dead", "extra", "filtered", "out", "skipped", "stage", "taken")
+    not_processed: the record that the run fails with, and what came with it behind the cut: a failure, or the record
+    of which a stage said that it was enough. Their fates are open. extra: the stage's own counters.
+    """
+
+    __slots__ = ("created", "dead", "extra", "filtered", "not_processed", "out", "skipped", "stage", "taken")
 
     def __init__(
         self,
@@ -136,11 +140,13 @@ class Counts(Plain):
         filtered: int = 0,
         skipped: int = 0,
         dead: int = 0,
+        not_processed: int = 0,
         extra: dict[str, int] | None = None,
     ) -> None:
         self.stage = stage
         self.taken, self.created, self.out = taken, created, out
         self.filtered, self.skipped, self.dead = filtered, skipped, dead
+        self.not_processed = not_processed
         self.extra: dict[str, int] = {} if extra is None else extra
 
     def add(self, other: Counts) -> None:
@@ -150,12 +156,36 @@ class Counts(Plain):
         self.filtered += other.filtered
         self.skipped += other.skipped
         self.dead += other.dead
+        self.not_processed += other.not_processed
         for name, number in other.extra.items():
             self.extra[name] = self.extra.get(name, 0) + number
 
+    def fail(self, policy: str, number: int = 1) -> None:
+        """Records failed: what they count as is for their stage's `on_error` to say. With `fail` the run ends, and a
+        resumed one tries them again."""
+        if policy == "skip":
+            self.skipped += number
+        elif policy == "dead_letter":
+            self.dead += number
+        else:
+            self.not_processed += number
+
     @property
     def balanced(self) -> bool:
-        return self.taken + self.created == self.out + self.filtered + self.skipped + self.dead
+        fates = self.out + self.filtered + self.skipped + self.dead + self.not_processed
+        return self.taken + self.created == fates
+
+
+def behind_cut(failures: Iterable[Failure]) -> list[Counts]:
+    """What changes in the ledger for failures at or behind a cut: nobody is told of them, and their records are not
+    processed."""
+    return [_taken_back(failure) for failure in failures]
+
+
+def _taken_back(failure: Failure) -> Counts:
+    counts = Counts(failure.stage, not_processed=1)
+    counts.fail(failure.policy, -1)
+    return counts
 
 
 class Batch(Plain):

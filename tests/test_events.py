@@ -4,11 +4,14 @@ import json
 
 from stagerunner.events import StageTotals, Summary
 
-RECORDS = {"in": 10, "created": 1, "out": 8, "filtered": 1, "skipped": 1, "dead": 1}
+RECORDS = {"in": 12, "created": 1, "out": 8, "filtered": 1, "skipped": 1, "dead": 1, "not_processed": 2}
 
 
 def summary(**more) -> Summary:
-    stages = (StageTotals("parse", 2, taken=10, out=10, counters={"hits": 3}), StageTotals("hide", taken=10, out=8))
+    stages = (
+        StageTotals("parse", 2, taken=10, out=10, counters={"hits": 3}),
+        StageTotals("hide", taken=10, out=8, not_processed=2),
+    )
     return Summary("chain", True, 0, 1.23456789, RECORDS, stages, **more)
 
 
@@ -24,5 +27,6 @@ def test_a_summary_as_json():
     assert (told["ok"], told["exit"], told["seconds"], told["restarts"]) == (True, 0, 1.234568, 2)
     assert told["records"] == RECORDS
     assert [stage["name"] for stage in told["stages"]] == ["parse", "hide"]
+    assert told["stages"][1]["not_processed"] == 2
     assert told["stages"][0]["counters"] == {"hits": 3}
     assert "counters" not in told["stages"][1]

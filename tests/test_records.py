@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stagerunner.records import Batch, Counts, total
+from stagerunner.records import Batch, Counts, Failure, behind_cut, total
 
 
 def test_without_origins_each_record_stands_for_one_source_record():
@@ -20,14 +20,14 @@ def test_an_ordinal_counts_the_records_of_one_origin():
 
 
 def test_books_balance_when_everything_that_came_went_somewhere():
-    assert Counts(0, taken=5, created=2, out=3, filtered=1, skipped=1, dead=2).balanced
+    assert Counts(0, taken=6, created=2, out=3, filtered=1, skipped=1, dead=2, not_processed=1).balanced
     assert not Counts(0, taken=5, out=4).balanced
 
 
 counts = st.builds(
     Counts,
     st.integers(-1, 3),
-    *[st.integers(0, 9)] * 6,
+    *[st.integers(0, 9)] * 7,
     extra=st.dictionaries(st.sampled_from("ab"), st.integers(0, 9)),
 )
 
@@ -48,3 +48,14 @@ def test_totals_leave_the_entries_alone():
     total([entry, entry])
 
     assert (entry.taken, entry.extra) == (1, {"a": 1})
+
+
+def test_what_lies_behind_a_cut_is_not_processed_whatever_was_to_become_of_it():
+    failures = [Failure(0, n, 0, "ValueError", "", policy) for n, policy in enumerate(("skip", "dead_letter", "fail"))]
+    lost = Counts(0, taken=3)
+    for failure in failures:
+        lost.fail(failure.policy)
+
+    (entry,) = total([lost, *behind_cut(failures)]).values()
+
+    assert entry == Counts(0, taken=3, not_processed=3)

@@ -63,7 +63,12 @@ class Encoder:
         yield from self._sent(passage, held, more=more)
 
     def _sent(self, passage: Passage, piece: Batch, *, more: bool) -> Iterator[Parts]:
-        """A piece in one frame, or in as many as it takes."""
+        """A piece in one frame, or in as many as it takes; in none behind a record that can't be encoded."""
+        if passage.cut == self._place:
+            passage.tally += self._writing.behind(piece)
+            if more:
+                return
+            piece = Batch([], passage.reached, passage.reached)
         try:
             frame = self._frame(passage, piece, more=more)
         except TooLarge:

@@ -123,7 +123,7 @@ class Express:
         size, heavy = cargo.size, cargo.heavy
         if size > NOTICEABLE:
             self._encoder.weigh(records, size)
-        own = LINE.pack(self._evaluator.work.index, records, 0, records, 0, 0, 0)
+        own = LINE.pack(self._evaluator.work.index, records, 0, records, 0, 0, 0, 0)
         for c in batch.counts:
             own = line(c) + own  # the source's, in the first worker
         _, _, _, slowest, widest, heaviest, books, _ = HEAD.unpack_from(payload)

@@ -40,9 +40,10 @@ def parted(batch: Batch, at: int) -> tuple[Batch, Batch]:
 def _flush_part(
     stage: int, records: list[Any], origins: list[int], failures: list[Failure], first: int, last: int
 ) -> Batch:
-    skipped = sum(failure.policy == "skip" for failure in failures)
-    made, out = len(records) + len(failures), len(records)
-    counts = Counts(stage, created=made, out=out, skipped=skipped, dead=len(failures) - skipped)
+    told = [failure for failure in failures if failure.policy != "fail"]
+    counts = Counts(stage, created=len(records) + len(told), out=len(records))
+    for failure in told:
+        counts.fail(failure.policy)
     return Batch(records, first, last, origins, failures, [counts])
 
 

@@ -203,8 +203,9 @@ class Loop:
             return
         self._receiving.receive(frame.header, notes, body)
         if self._delivery.fatal is not None or self._delivery.too_many is not None:
-            self.book()
-            self.done = True
+            if not frame.header.more:  # the last piece has the counts of what was delivered before it
+                self.book()
+                self.done = True
         elif self.commit_due and not self.window.stateful and self.window.at_edge:
             self.commit_due = False
             self._commit()

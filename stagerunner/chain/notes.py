@@ -1,7 +1,7 @@
 """Notes: what a frame says about its records, in front of them.
 
     stop 4 · place 4 · room 8 · slowest 8 · widest 8 · heavy 8 · length of the lines 4 · length of the rest 4
-    lines: the books, 52 bytes for each stage passed · rest (pickle), left out while there is nothing to say
+    lines: the ledger, 60 bytes for each stage passed · rest (pickle), left out while there is nothing to say
     body
 
 Most frames have nothing to say but their books, and only the parent reads those: a worker hands on the lines of the
@@ -21,7 +21,7 @@ from stagerunner.evaluate.wording import text_of
 from stagerunner.records import Conviction, Counts, Failure, Plain
 
 HEAD = struct.Struct("<iiQQQQII")
-LINE = struct.Struct("<i6q")
+LINE = struct.Struct("<i7q")
 
 
 class Notes(Plain):
@@ -84,7 +84,10 @@ class Notes(Plain):
 
     @property
     def booked(self) -> list[tuple[int, ...]]:
-        """The books, line by line: (stage, taken, created, out, filtered, skipped, dead); a stage may have several."""
+        """The books, line by line: (stage, taken, created, out, filtered, skipped, dead, not processed).
+
+        A stage may have several.
+        """
         return list(LINE.iter_unpack(self.lines))
 
     @property
@@ -97,7 +100,7 @@ class Notes(Plain):
 
 def line(c: Counts) -> bytes:
     """A stage's line in the books, its own counters left out."""
-    return LINE.pack(c.stage, c.taken, c.created, c.out, c.filtered, c.skipped, c.dead)
+    return LINE.pack(c.stage, c.taken, c.created, c.out, c.filtered, c.skipped, c.dead, c.not_processed)
 
 
 def pack_notes(notes: Notes) -> bytes:

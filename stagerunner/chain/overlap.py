@@ -68,6 +68,6 @@ class Overlap:
             passage.harvest(0, stage, piece)
             return [piece]
         gone = len(piece.records)
-        passage.tally += [*piece.counts, Counts(stage, out=-gone, filtered=gone)]
-        passage.forgive(piece)
+        passage.tally += [*piece.counts, Counts(stage, out=-gone, not_processed=gone)]
+        passage.behind(piece)
         return []

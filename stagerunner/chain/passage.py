@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from stagerunner.chain.frames import Header
 from stagerunner.chain.notes import Notes
 from stagerunner.evaluate.work import Work
-from stagerunner.records import WHOLE, Batch, Conviction, Counts, Failure
+from stagerunner.records import WHOLE, Batch, Conviction, Counts, Failure, behind_cut
 
 
 class Passage:
@@ -50,11 +50,9 @@ class Passage:
         elif piece.failures and self.cut is None and any(failure.policy == "fail" for failure in piece.failures):
             self.cut = place
 
-    def forgive(self, batch: Batch) -> None:
-        """Failures behind the cut are nobody's: book them as filtered."""
-        for failure in batch.failures:
-            skipped = failure.policy == "skip"
-            self.tally.append(Counts(failure.stage, filtered=1, skipped=-skipped, dead=skipped - 1))
+    def behind(self, batch: Batch) -> None:
+        """The batch lies behind the cut: nobody is told of its failures."""
+        self.tally += behind_cut(batch.failures)
 
 
 def cut(batch: Batch, size: int) -> Iterator[Batch]:
@@ -94,5 +92,6 @@ def condemn(batch: Batch, work: Work, kind: str, message: str) -> Counts:
     batch.records, batch.origins = [], []
     if work.on_error == "fail" and count:
         batch.last = batch.first
-    skipped = count if work.on_error == "skip" else 0
-    return Counts(work.index, taken=count, skipped=skipped, dead=count - skipped)
+    counts = Counts(work.index, taken=count)
+    counts.fail(work.on_error, count)
+    return counts

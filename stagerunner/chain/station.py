@@ -142,8 +142,8 @@ class Station:
         sentence = sentence_on(passage.convicted, evaluator.work, header.first) if place else None
         for batch in batches:
             if passage.cut is not None and passage.cut >= place:
-                passage.tally.append(Counts(index, taken=len(batch.records), filtered=len(batch.records)))
-                passage.forgive(batch)
+                passage.tally.append(Counts(index, taken=len(batch.records), not_processed=len(batch.records)))
+                passage.behind(batch)
                 continue
             if sentence is not None:  # where the stages have workers of their own, it can't even decode these
                 passage.tally.append(condemn(batch, evaluator.work, *sentence))

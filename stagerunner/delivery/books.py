@@ -1,4 +1,4 @@
-"""The books: per stage and end to end, in + created = out + filtered + skipped + dead."""
+"""The ledger: per stage and end to end, in + created = out + filtered + skipped + dead + not processed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from stagerunner.events import FATES
 from stagerunner.records import SOURCE, Counts
 
 GONE = SOURCE - 1
@@ -78,7 +79,7 @@ class Books:
         return sum(entry.dead for entry in self.entries.values())
 
     def records(self) -> dict[str, int]:
-        """End to end: in, created, out, filtered, skipped, dead."""
+        """End to end: in, created, and the fates."""
         entries = self.entries.values()
         return {
             "in": self.taken,
@@ -87,6 +88,7 @@ class Books:
             "filtered": sum(entry.filtered for entry in entries),
             "skipped": sum(entry.skipped for entry in entries),
             "dead": self.dead,
+            "not_processed": sum(entry.not_processed for entry in entries),
         }
 
     @property
@@ -94,7 +96,7 @@ class Books:
         """Whether each stage's books balance, each stage took in what the one before gave, and nothing is missing end
         to end, whatever the chain has been before."""
         total = self.records()
-        gone = sum(total[fate] for fate in ("out", "filtered", "skipped", "dead"))
+        gone = sum(total[fate] for fate in FATES)
         if total["in"] + total["created"] != gone:
             return False
         chain = [self._since(self.entries[index]) for index in range(SOURCE, self._last + 1)]
@@ -112,6 +114,7 @@ class Books:
             entry.filtered - before.filtered,
             entry.skipped - before.skipped,
             entry.dead - before.dead,
+            entry.not_processed - before.not_processed,
         )
 
     def as_rows(self) -> list[list[object]]:
@@ -139,5 +142,6 @@ def as_row(entry: Counts) -> list[object]:
         entry.filtered,
         entry.skipped,
         entry.dead,
+        entry.not_processed,
         dict(entry.extra),
     ]

@@ -25,8 +25,12 @@ def summary_of(
     groups: Sequence[Group] = (),
     fusions: tuple[Fusion, ...] = (),
     earlier: int = 0,
+    whole: bool = False,
 ) -> Summary:
-    """What a run has come to. groups: as they are in the end; none where nothing was started. earlier: see Summary."""
+    """What a run has come to. groups: as they are in the end; none where nothing was started. earlier: see Summary.
+
+    whole: the output is complete, and has its name.
+    """
     return Summary(
         name=plan.name,
         ok=exit_code == 0,
@@ -35,12 +39,16 @@ def summary_of(
         records=books.records(),
         stages=tuple(_totals(plan, books, clocks, index, groups) for index in range(len(plan.stages))),
         restarts=restarts,
-        output="" if plan.sink is None else str(plan.sink.options.get("path", plan.sink.name)),
-        dead_letter=str(plan.dead_letter or ""),
+        output=_output(plan) if whole else "",
+        dead_letter=str(plan.dead_letter or "") if books.dead else "",
         messages=messages,
         fusions=fusions,
         earlier=earlier,
     )
+
+
+def _output(plan: Plan) -> str:
+    return "" if plan.sink is None else str(plan.sink.options.get("path", plan.sink.name))
 
 
 def _totals(plan: Plan, books: Books, clocks: list[Clock], index: int, groups: Sequence[Group]) -> StageTotals:
@@ -57,12 +65,14 @@ def _totals(plan: Plan, books: Books, clocks: list[Clock], index: int, groups: S
         entry.filtered,
         entry.skipped,
         entry.dead,
+        entry.not_processed,
         work,
         codec,
         wait,
         block,
         dict(entry.extra),
         group,
+        plan.stages[index].work.form.flushes or entry.created > 0,
     )
 
 

@@ -20,6 +20,9 @@ from stagerunner.events import Notice
 from stagerunner.journal import Entry, Journal, differences, journal_path
 from stagerunner.plan import Plan, PlannedPart, PlannedStage, why_no_resume
 
+FORMAT = 2
+"""Of what the journal holds: 2 since the ledger says what was not processed."""
+
 
 class Beginning(Struct, frozen=True):
     """How a run begins. row: where the last one stood, or None to start anew. done: there is nothing left to do.
@@ -111,7 +114,7 @@ def _path(plan: Plan, sink: Any, resume: Resume) -> Path | None:
 def fingerprint(plan: Plan, source: Any) -> dict[str, Any]:
     """What must be unchanged to go on: the source's identity, every part and its options, and the plugins' code."""
     return {
-        "format": 1,
+        "format": FORMAT,
         "source": {**_of(plan.source), "identity": source.identity()} if source is not None else {},
         "stages": {stage.name: _of(stage) for stage in plan.stages},
         "order": [stage.name for stage in plan.stages],
@@ -144,6 +147,11 @@ def _code(target: str) -> str:
 
 
 def _check_fingerprint(entry: Entry, now: dict[str, Any], resume: Resume) -> None:
+    if entry.fingerprint.get("format") != FORMAT:
+        raise UsageError(
+            "the journal of what is to be resumed was kept by another version of stagerunner\n"
+            "resume with that version, or run without --resume to start anew"
+        )
     changed = differences(entry.fingerprint, now)
     if changed and not resume.forced:
         listed = "\n  ".join(changed)

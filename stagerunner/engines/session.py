@@ -269,7 +269,7 @@ class Session:
         """The books and clocks as they stand."""
         seconds = monotonic() - self._began
         if self._beginning.done:
-            return summary_of(self.plan, self.delivery.books, [], seconds, exit_code, messages)
+            return summary_of(self.plan, self.delivery.books, [], seconds, exit_code, messages, whole=True)
         self.loop.book()
         return summary_of(
             self.plan,
@@ -282,6 +282,7 @@ class Session:
             self.transport.groups,
             self.loop.regrouping.fusions(),
             self._earlier,
+            self._committed,
         )
 
 

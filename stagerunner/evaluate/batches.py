@@ -10,7 +10,7 @@ from typing import Any
 from stagerunner.evaluate.cursor import Cursor
 from stagerunner.evaluate.policy import RETURNED_NONE, Trouble, again
 from stagerunner.evaluate.work import Work
-from stagerunner.records import Batch, Counts, Failure, total
+from stagerunner.records import Batch, Counts, Failure, behind_cut, total
 
 
 class Passage:
@@ -141,10 +141,7 @@ class Passage:
         """This record failed."""
         self._without.append(index)
         self._failures.append(self._failure(index, trouble))
-        if self.work.on_error == "skip":
-            self.counts.skipped += 1
-            return
-        self.counts.dead += 1
+        self.counts.fail(self.work.on_error)
         if self.work.on_error == "fail":
             self._cut = self.batch.origin(index)
             self.cursor.end(index)
@@ -213,7 +210,7 @@ class Passage:
         if origins is None or self._cut is None:
             return origins
         kept = bisect_left(origins, last)
-        self.counts.filtered += len(origins) - kept
+        self.counts.not_processed += len(origins) - kept
         del self.results[kept:]
         return origins[:kept]
 
@@ -228,7 +225,7 @@ class Passage:
         """Our own counts; with the last piece those of the stages before, which tell of the whole batch."""
         end = len(self.batch.records) if over else index + 1
         self.counts.taken = end - self._begun
-        self.counts.filtered += end - (index + 1)
+        self.counts.not_processed += end - (index + 1)
         self.counts.out = len(self.results)
         self._begun = end
         return [*(relieved(self.batch.counts, self._arrived) if over else ()), self.counts]
@@ -239,19 +236,6 @@ def _one_each(origins: list[int], first: int, last: int) -> bool:
 
 
 def relieved(counts: list[Counts], dropped: Iterable[Failure]) -> list[Counts]:
-    """The counts without these failures: nobody wants their records any more, so they count as filtered."""
-    moved = [_unfailed(failure) for failure in dropped]
+    """The counts without these failures, which lie behind the cut."""
+    moved = behind_cut(dropped)
     return list(total([*counts, *moved]).values()) if moved else counts
-
-
-def _unfailed(failure: Failure) -> Counts:
-    if failure.policy == "skip":
-        return Counts(failure.stage, filtered=1, skipped=-1)
-    return Counts(failure.stage, filtered=1, dead=-1)
-
-
-def emptied(batch: Batch, stage: int) -> Batch:
-    """The batch as a stage passes it on of which nothing is wanted any more: all of it filtered, nothing called."""
-    number = len(batch.records)
-    counts = [*relieved(batch.counts, batch.failures), Counts(stage, taken=number, filtered=number)]
-    return Batch([], batch.first, batch.last, [], [], counts, batch.stop)

@@ -9,7 +9,7 @@ from typing import Any
 from stagerunner.evaluate.growth import TooLarge
 from stagerunner.evaluate.policy import trouble_of
 from stagerunner.evaluate.wording import bounded, sendable
-from stagerunner.records import NOTHING, SOURCE, Batch, Counts, Failure, Malformed, Split
+from stagerunner.records import NOTHING, SOURCE, Batch, Counts, Failure, Malformed, Split, behind_cut
 from stagerunner.tuples import NamedTuple
 
 UNREADABLE = frozenset((Malformed, type(None)))
@@ -77,10 +77,7 @@ class Reading:
         batch.records = [batch.records[index] for index in good]
         counts = batch.counts[0]
         counts.out = len(good)
-        if self._on_error == "skip":
-            counts.skipped = len(bad)
-        else:
-            counts.dead = len(bad)
+        counts.fail(self._on_error, len(bad))
         if self._on_error == "fail":
             cut_at_failure(batch, batch.failures[0])
 
@@ -91,29 +88,24 @@ class Reading:
         return Failure(SOURCE, origin, 0, type, message, self._on_error, record=item.record)
 
     def _break(self, batch: Batch, error: BaseException) -> None:
-        """The source itself failed: what it gave before goes on, and the run ends there."""
-        failure = trouble_of(error).failure(SOURCE, batch.last, 0, "fail")
-        batch.failures = [f for f in batch.failures if f.policy != "fail"] + [failure]
+        """The source itself failed: what it gave before goes on, and the run ends there, if it doesn't before."""
+        if any(failure.policy == "fail" for failure in batch.failures):
+            return
+        batch.failures = [*batch.failures, trouble_of(error).failure(SOURCE, batch.last, 0, "fail")]
 
 
 def cut_at_failure(batch: Batch, failure: Failure) -> None:
-    """Let the batch end before the source record of `failure`, the books of its stage included."""
+    """Let the batch end before the source record of `failure`, the ledger included."""
     keep = sum(1 for index in range(len(batch.records)) if batch.origin(index) < failure.origin)
     dropped = len(batch.records) - keep
-    batch.counts.append(Counts(failure.stage, filtered=dropped, out=-dropped))
-    batch.counts.extend(_forgiven(later) for later in batch.failures if later.origin > failure.origin)
-    batch.failures = [f for f in batch.failures if f.origin <= failure.origin]
+    batch.counts.append(Counts(failure.stage, not_processed=dropped, out=-dropped))
+    before = [other for other in batch.failures if other.origin < failure.origin]
+    batch.counts += behind_cut(o for o in batch.failures if o.origin >= failure.origin and o is not failure)
+    batch.failures = [*before, failure]
     if batch.origins is not None:
         batch.origins = batch.origins[:keep]
     batch.records = batch.records[:keep]
     batch.last = failure.origin
-
-
-def _forgiven(failure: Failure) -> Counts:
-    """A failure that is nobody's any more: booked as filtered instead."""
-    if failure.policy == "skip":
-        return Counts(failure.stage, filtered=1, skipped=-1)
-    return Counts(failure.stage, filtered=1, dead=-1)
 
 
 class Writing:
@@ -153,6 +145,12 @@ class Writing:
         self._take_out(batch, self._errors(batch.records))
         return self._encode(batch.records)
 
+    def behind(self, batch: Batch) -> list[Counts]:
+        """How a batch is booked that lies behind one which a failure has cut here."""
+        number = len(batch.records)
+        taken, out = (number, 0) if self._books else (0, -number)
+        return [Counts(self._stage, taken, out=out, not_processed=number), *behind_cut(batch.failures)]
+
     def _book(self, batch: Batch) -> None:
         if self._books:
             batch.counts.append(Counts(self._stage, taken=len(batch.records), out=len(batch.records)))
@@ -166,8 +164,9 @@ class Writing:
         batch.failures = batch.failures + failures
         batch.origins = [batch.origin(index) for index in good]
         batch.records = [batch.records[index] for index in good]
-        skipped = len(bad) if self._on_error == "skip" else 0
-        batch.counts.append(Counts(self._stage, out=-len(bad), skipped=skipped, dead=len(bad) - skipped))
+        counts = Counts(self._stage, out=-len(bad))
+        counts.fail(self._on_error, len(bad))
+        batch.counts.append(counts)
         if failures and self._on_error == "fail":
             cut_at_failure(batch, failures[0])
 

@@ -47,9 +47,9 @@ class Flush:
         first, policy = self._given, self._work.on_error
         place = first + len(results)
         failure = trouble._replace(attempts=1).failure(self._work.index, place, 0, policy)
+        if policy == "fail":  # what did not come can't be counted
+            return Batch(results, first, place, None, [failure], [self._counts(len(results))])
         counts = [self._counts(len(results), failed=1)]
-        if policy == "fail":
-            return Batch(results, first, place, None, [failure], counts)
         return Batch(results, first, place + 1, list(range(first, place)), [failure], counts)
 
     def _draw(self, results: list[Any], most: int) -> None:
@@ -63,10 +63,7 @@ class Flush:
 
     def _counts(self, given: int, failed: int = 0) -> Counts:
         counts = Counts(self._work.index, created=given + failed, out=given, extra=self.extra)
-        if self._work.on_error == "skip":
-            counts.skipped = failed
-        else:
-            counts.dead = failed
+        counts.fail(self._work.on_error, failed)
         return counts
 
 

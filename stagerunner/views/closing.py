@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator, Sequence
 
-from stagerunner.events import StageTotals, Summary
+from stagerunner.events import FATES, StageTotals, Summary
 from stagerunner.views.console import Line, Piece
 from stagerunner.views.figures import count, percent, plural, seconds
 from stagerunner.views.limit import limit
@@ -16,17 +16,18 @@ _COLUMNS = (
     Column("stage", left=True),
     Column("workers"),
     Column("in"),
-    Column("created", drops=3),
     Column("out"),
+    Column("consumed", drops=3),
     Column("filtered", drops=3),
     Column("skipped", drops=3),
     Column("dead", drops=3),
+    Column("not processed", drops=3),
     Column("work", drops=1),
     Column("codec", drops=2),
     Column("wait", drops=2),
     Column("block", drops=2),
 )
-_BOOKS = (3, 5, 6, 7)
+_BOOKS = (4, 5, 6, 7, 8)
 """Columns that are left out where there is nothing in them."""
 
 
@@ -44,7 +45,7 @@ def closing(
         yield _unbalanced(summary.records)
     yield from ((message,) for message in summary.messages)
     yield from ((("dim", told),) for told in fusions_told(summary.fusions, summary.stages))
-    if advise and (found := summary.limit or _limit(summary, alone, cpu)):
+    if advise and summary.exit_code != 1 and (found := summary.limit or _limit(summary, alone, cpu)):
         yield (found,)
 
 
@@ -63,8 +64,14 @@ def stages_table(stages: Sequence[StageTotals], width: int | None) -> list[str]:
 
 
 def _row(stage: StageTotals, whole: float) -> list[str]:
-    books = (stage.taken, stage.created, stage.out, stage.filtered, stage.skipped, stage.dead)
-    return [stage.name, str(stage.workers), *map(count, books), *shares(stage, whole)]
+    consumed = _consumed(stage)
+    fates = (consumed, stage.filtered - consumed, stage.skipped, stage.dead, stage.not_processed)
+    return [stage.name, str(stage.workers), *map(count, (stage.taken, stage.out, *fates)), *shares(stage, whole)]
+
+
+def _consumed(stage: StageTotals) -> int:
+    """Of the records that nothing came of, those that went into what the stage makes."""
+    return stage.filtered if stage.consumes else 0
 
 
 def shares(stage: StageTotals, whole: float) -> list[str]:
@@ -75,12 +82,14 @@ def shares(stage: StageTotals, whole: float) -> list[str]:
 
 def _headline(summary: Summary) -> Line:
     records = summary.records
+    consumed = sum(map(_consumed, summary.stages))
+    fates = {"consumed": consumed, "filtered": records["filtered"] - consumed, "skipped": records["skipped"]}
     facts = [
         f"{count(records['in'])} in" + (f" ({count(summary.earlier)} before)" if summary.earlier else ""),
-        *([f"{count(records['created'])} created"] if records["created"] else []),
-        f"{count(records['out'])} out" + (f" to {summary.output}" if _is_there(summary) else ""),
-        *(f"{count(records[fate])} {fate}" for fate in ("filtered", "skipped") if records[fate]),
+        f"{count(records['out'])} out" + (f" to {summary.output}" if _is_file(summary.output) else ""),
+        *(f"{count(number)} {fate}" for fate, number in fates.items() if number),
         *([_dead(summary)] if records["dead"] else []),
+        *([f"{count(records['not_processed'])} not processed"] if records["not_processed"] else []),
         *([plural(summary.restarts, "restart")] if summary.restarts else []),
     ]
     return (_verdict(summary), f" {seconds(summary.seconds)} · {' · '.join(facts)}")
@@ -103,9 +112,8 @@ def _dead(summary: Summary) -> str:
     return f"{plural(summary.records['dead'], 'dead letter')} in {summary.dead_letter}"
 
 
-def _is_there(summary: Summary) -> bool:
-    """Whether the output is a file, and has its name: that of a run that did not come to its end is not whole."""
-    return summary.exit_code in (0, 3) and (os.sep in summary.output or "." in summary.output)
+def _is_file(output: str) -> bool:
+    return os.sep in output or "." in output
 
 
 def _counters(stages: Sequence[StageTotals]) -> Iterator[Line]:
@@ -117,5 +125,5 @@ def _counters(stages: Sequence[StageTotals]) -> Iterator[Line]:
 
 def _unbalanced(records: dict[str, int]) -> Line:
     came = f"{records['in']} in + {records['created']} created"
-    went = " + ".join(f"{records[fate]} {fate}" for fate in ("out", "filtered", "skipped", "dead"))
+    went = " + ".join(f"{records[fate]} {fate.replace('_', ' ')}" for fate in FATES)
     return (("bad", "THE BOOKS DO NOT BALANCE: "), f"{came} is not {went}; records were lost or doubled")

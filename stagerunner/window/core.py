@@ -186,9 +186,9 @@ class Window:
             kept.accepted = last
         if stop and not more and not self.stopped:
             self._stop(sent, kept, stop_stage)
-        fatal = fails and not (self.stopped and sent.verdict is Verdict.DROP)
-        finished = not more and not fatal and self._arrived(sent, kept)
-        return Taken(sent.verdict, sent, not more, finished, fatal)
+        sent.fatal |= fails and not (self.stopped and sent.verdict is Verdict.DROP)
+        finished = not more and not sent.fatal and self._arrived(sent, kept)
+        return Taken(sent.verdict, sent, not more, finished, sent.fatal)
 
     def _stop(self, sent: Sent, kept: Kept, stage: int) -> None:
         """Nothing behind this frame is wanted but what stages behind `stage` flush: let go of the rest."""

@@ -52,7 +52,10 @@ class Kept(Struct):
 
 
 class Sent(Struct):
-    """A frame on its way: source records first ≤ i < last of a kept split, or a barrier (then `split` is None)."""
+    """A frame on its way: source records first ≤ i < last of a kept split, or a barrier (then `split` is None).
+
+    fatal: a piece of it brought a failure that ends the run; what still comes of it are its counts.
+    """
 
     sequence: int
     kind: int
@@ -62,6 +65,7 @@ class Sent(Struct):
     verdict: Verdict = Verdict.ACCEPT
     marked: bool = False
     reached: int = 0
+    fatal: bool = False
 
 
 class Taken(Struct, frozen=True):

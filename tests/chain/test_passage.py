@@ -61,11 +61,11 @@ def test_a_failure_under_fail_cuts_and_one_that_is_skipped_does_not():
     assert passage.cut == 1
 
 
-def test_failures_behind_a_cut_are_booked_as_filtered():
+def test_the_records_of_failures_behind_a_cut_are_not_processed():
     passage = Passage(Header(DATA, 0, 1, 0))
     passage.tally = [Counts(0, taken=2, skipped=1, dead=1)]
-    passage.forgive(Batch([], 0, 2, failures=[failure("skip"), failure("dead_letter")]))
+    passage.behind(Batch([], 0, 2, failures=[failure("skip"), failure("dead_letter")]))
 
     books = total(passage.tally)[0]
-    assert (books.filtered, books.skipped, books.dead) == (2, 0, 0)
+    assert (books.not_processed, books.filtered, books.skipped, books.dead) == (2, 0, 0, 0)
     assert books.balanced

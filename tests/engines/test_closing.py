@@ -68,7 +68,7 @@ def test_a_summary_adds_up_the_clocks_of_a_stages_workers(project):
     )
     clocks = [(0, 10**9, 0, 0, 0, 1), (0, 10**9, 0, 10**9, 0, 1), (1, 0, 0, 0, 5 * 10**8, 1)]
 
-    summary = summary_of(plan, books, clocks, 2.0, 0, ("mind this",), 3)
+    summary = summary_of(plan, books, clocks, 2.0, 0, ("mind this",), 3, whole=True)
 
     assert summary.balanced
     assert [(s.name, s.workers, s.work, s.wait, s.block) for s in summary.stages] == [
@@ -78,3 +78,17 @@ def test_a_summary_adds_up_the_clocks_of_a_stages_workers(project):
     assert summary.stages[0].counters == {"hits": 2}
     assert (summary.ok, summary.restarts, summary.messages) == (True, 3, ("mind this",))
     assert summary.output.endswith("out.jsonl")
+
+
+def test_a_summary_names_no_file_that_does_not_hold_what_it_says(project):
+    letter = {"use": "same", "on_error": "dead_letter"}
+    plan = project.plan(letter, source="parts.py", sink="out.jsonl", dead_letter="failed.jsonl")
+    without, dead = Books(1, sink=True), Books(1, sink=True)
+    dead.add([Counts(SOURCE, 1, out=1), Counts(0, 1, dead=1)])
+
+    early = summary_of(plan, without, [], 1.0, 1)
+    done = summary_of(plan, dead, [], 1.0, 3, whole=True)
+
+    assert (early.output, early.dead_letter) == ("", "")
+    assert done.output.endswith("out.jsonl")
+    assert done.dead_letter.endswith("failed.jsonl")

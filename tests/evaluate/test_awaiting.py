@@ -206,7 +206,7 @@ def test_the_earliest_failure_ends_the_run(stage_of, batch_of):
     batch = stage_of(failing).apply(batch_of(*range(6)))
     assert seen(batch) == ([0, 1], None, [(2, "ValueError")])
     assert order[0] == 5, "a later one failed first"
-    assert (batch.last, batch.counts[0].dead, batch.counts[0].filtered) == (2, 1, 3)
+    assert (batch.last, batch.counts[0].dead, batch.counts[0].not_processed) == (2, 0, 4)
 
 
 def test_a_call_over_its_time_is_tried_again(stage_of, batch_of):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from stagerunner.evaluate.batches import Passage, emptied, relieved
+from stagerunner.evaluate.batches import Passage, relieved
 from stagerunner.evaluate.policy import Trouble
 from stagerunner.evaluate.work import Work
 from stagerunner.parts.stage import Form
@@ -70,7 +70,9 @@ def test_a_failure_says_everything(batch_of):
     assert failure == Failure(3, 6, 1, "ValueError", "bad", "dead_letter", (), 2, "c")
 
 
-@pytest.mark.parametrize(("policy", "booked"), [("skip", {"skipped": 1}), ("dead_letter", {"dead": 1})])
+@pytest.mark.parametrize(
+    ("policy", "booked"), [("skip", {"skipped": 1}), ("dead_letter", {"dead": 1}), ("fail", {"not_processed": 1})]
+)
 def test_a_lost_record_is_booked_by_its_policy(batch_of, policy, booked):
     passage = passage_of(batch_of("a"), on_error=policy)
     passage.cursor.take(1)
@@ -86,7 +88,7 @@ def test_a_failure_that_ends_the_run_cuts_the_batch_before_its_source_record(bat
     piece = passage.piece()
     assert (piece.records, piece.origins, piece.last, piece.stop) == (["a"], None, 1, False)
     assert [failure.origin for failure in piece.failures] == [1]
-    assert piece.counts == [Counts(3, taken=5, out=1, filtered=3, dead=1)]
+    assert piece.counts == [Counts(3, taken=5, out=1, not_processed=4)]
 
 
 def test_enough_cuts_the_batch_behind_its_source_record(batch_of):
@@ -95,7 +97,7 @@ def test_enough_cuts_the_batch_behind_its_source_record(batch_of):
     passage.enough()
     piece = passage.piece()
     assert (piece.records, piece.origins, piece.last, piece.stop) == (["a", "b"], None, 2, True)
-    assert piece.counts == [Counts(3, taken=4, out=2, filtered=2)]
+    assert piece.counts == [Counts(3, taken=4, out=2, not_processed=2)]
 
 
 def test_a_failure_on_the_record_that_had_enough_ends_the_run_all_the_same(batch_of):
@@ -107,9 +109,9 @@ def test_a_failure_on_the_record_that_had_enough_ends_the_run_all_the_same(batch
     assert passage.piece().last == 1
 
 
-def test_earlier_failures_behind_a_cut_count_as_filtered(batch_of):
+def test_the_records_of_earlier_failures_behind_a_cut_are_not_processed(batch_of):
     arrived = [earlier(0), earlier(2, policy="skip"), earlier(3), earlier(9, policy="fail")]
-    books = [Counts(0, taken=10, out=10), Counts(1, taken=10, out=6, skipped=1, dead=3)]
+    books = [Counts(0, taken=10, out=10), Counts(1, taken=10, out=6, skipped=1, dead=2, not_processed=1)]
     batch = batch_of("b", "c", origins=[1, 2], first=0, last=9, failures=arrived, counts=books)
     passage = passage_of(batch)
     let_through(passage, 1)
@@ -118,10 +120,10 @@ def test_earlier_failures_behind_a_cut_count_as_filtered(batch_of):
     assert piece.failures == [earlier(0)]
     assert piece.counts == [
         Counts(0, taken=10, out=10),
-        Counts(1, taken=10, out=6, filtered=3, dead=1),
-        Counts(3, taken=2, out=1, filtered=1),
+        Counts(1, taken=10, out=6, not_processed=3, dead=1),
+        Counts(3, taken=2, out=1, not_processed=1),
     ]
-    assert books[1].dead == 3, "the incoming books are left as they are"
+    assert books[1].dead == 2, "the incoming books are left as they are"
 
 
 def test_a_failure_that_ends_the_run_elsewhere_stays_with_a_batch_that_is_not_cut(batch_of):
@@ -187,9 +189,3 @@ def test_an_empty_batch_stays_what_it_is(batch_of):
 def test_books_without_dropped_failures_are_passed_on():
     books = [Counts(0, taken=1, out=1)]
     assert relieved(books, []) is books
-
-
-def test_a_batch_of_which_nothing_is_wanted_is_emptied(batch_of):
-    batch = batch_of(*"ab", failures=[earlier(0)], counts=[Counts(1, taken=3, out=2, dead=1)], last=3)
-    counts = [Counts(1, taken=3, out=2, filtered=1), Counts(2, taken=2, filtered=2)]
-    assert emptied(batch, 2) == Batch([], 0, 3, [], [], counts)

@@ -53,7 +53,7 @@ def test_the_earliest_failure_ends_the_run(batch_of):
     assert flight.landed
     batch = flight.result()
     assert (batch.records, batch.last, [failure.origin for failure in batch.failures]) == (["r0"], 1, [1])
-    assert batch.counts == [Counts(0, taken=4, out=1, filtered=2, dead=1)]
+    assert batch.counts == [Counts(0, taken=4, out=1, not_processed=3)]
 
 
 def test_a_failure_before_the_one_that_had_enough_comes_first(batch_of):

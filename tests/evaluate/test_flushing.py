@@ -58,7 +58,7 @@ def test_a_failing_flush_ends_the_run_behind_what_it_gave(stage_of):
     (failure,) = batch.failures
     assert (batch.records, batch.last, batch.origins) == (["first"], 1, None)
     assert (failure.origin, failure.type, failure.policy) == (1, "KeyError", "fail")
-    assert batch.counts == [Counts(0, created=2, out=1, dead=1)]
+    assert batch.counts == [Counts(0, created=1, out=1)]
 
 
 def test_a_failing_flush_may_cost_one_result(stage_of):

@@ -250,7 +250,7 @@ def test_a_list_that_fails_whole_ends_the_run_at_its_first_record(stage_of, batc
 
     batch = stage_of(Failing).apply(batch_of(*"abc"))
     assert (seen(batch), batch.last) == (([], None, [(0, "ValueError")]), 0)
-    assert (batch.counts[0].dead, batch.counts[0].filtered) == (1, 2)
+    assert (batch.counts[0].dead, batch.counts[0].not_processed) == (0, 3)
 
 
 def test_retries_are_counted_and_a_reject_is_not_retried(stage_of, batch_of):
@@ -286,7 +286,7 @@ def test_a_failure_ends_the_run_where_it_is(stage_of, batch_of):
     batch = stage_of(picky).apply(batch_of(1, 0, 2, 0, first=10))
     assert (called, seen(batch), batch.last) == ([1, 0], ([1.0], None, [(11, "ZeroDivisionError")]), 11)
     counts = batch.counts[0]
-    assert (counts.taken, counts.out, counts.dead, counts.filtered) == (4, 1, 1, 2)
+    assert (counts.taken, counts.out, counts.dead, counts.not_processed) == (4, 1, 0, 3)
 
 
 def test_enough_ends_the_batch_behind_the_record(stage_of, batch_of):
@@ -304,7 +304,8 @@ def test_enough_may_come_with_a_dropped_record(stage_of, batch_of):
         return enough() if record == "b" else record
 
     batch = stage_of(until).apply(batch_of(*"abcd"))
-    assert (batch.records, batch.last, batch.stop, batch.counts[0].filtered) == (["a"], 2, True, 3)
+    counts = batch.counts[0]
+    assert (batch.records, batch.last, batch.stop, counts.filtered, counts.not_processed) == (["a"], 2, True, 1, 2)
 
 
 def test_enough_in_a_list_ends_behind_the_list(stage_of, batch_of):

@@ -72,11 +72,9 @@ class Passage:
             found = self.tally[stage] = Counts(stage)
         return found
 
-    def forgive(self, failures: list[Failure]) -> None:
+    def behind(self, failures: list[Failure]) -> None:
+        """Failures behind the cut: nobody is told of them, and their records are not processed."""
         for failure in failures:
             counts = self.count(failure.stage)
-            counts.filtered += 1
-            if failure.policy == "skip":
-                counts.skipped -= 1
-            else:
-                counts.dead -= 1
+            counts.fail(failure.policy, -1)
+            counts.not_processed += 1

@@ -108,7 +108,7 @@ class Reference:
             if memory.enough:
                 memory.enough = False
                 self._stop = index if self._stop < 0 else self._stop
-                counts.filtered += len(values) - place - 1
+                counts.not_processed += len(values) - place - 1
                 break
         counts.out = len(out)
         return out

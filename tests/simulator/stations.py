@@ -94,9 +94,8 @@ class Station:
         if bad and policy == "fail":
             piece.last, bad = bad[0][0], bad[:1]
             piece.pairs = [pair for pair in piece.pairs if pair[0] < piece.last]
-            counts.filtered += counts.taken - len(piece.pairs) - 1
-        counts.skipped += len(bad) * (policy == "skip")
-        counts.dead += len(bad) * (policy != "skip")
+            counts.not_processed += counts.taken - len(piece.pairs) - 1
+        counts.fail(policy, len(bad))
         piece.failures = [Failure(SOURCE, origin, 0, "Malformed", "", policy, record=v) for origin, v in bad]
 
     def _undecoded(self, parcel: Parcel) -> Piece:
@@ -105,8 +104,7 @@ class Station:
         self._judge(header.split, self._index, header.first, WHOLE)
         counts = self._passage.count(self._index)
         counts.taken += count
-        counts.skipped += count * (policy == "skip")
-        counts.dead += count * (policy != "skip")
+        counts.fail(policy, count)
         lost = [Failure(self._index, header.first, n, "Killed", "", policy, text="?") for n in range(count)]
         if policy == "fail":
             return Piece([], header.first, header.first, lost)
@@ -118,8 +116,8 @@ class Station:
         counts = passage.count(self._index)
         counts.taken += len(piece.pairs)
         if passage.cut:
-            counts.filtered += len(piece.pairs)
-            passage.forgive(piece.failures)
+            counts.not_processed += len(piece.pairs)
+            passage.behind(piece.failures)
             return
         slot, fine = self.slot, self._scenario.fine
         slot.hold(passage.header, piece.first, piece.last)
@@ -143,7 +141,7 @@ class Station:
                 counts.filtered += not found
             elif stage.on_error == "fail":
                 kept = [pair for pair in open_piece.pairs if pair[0] < origin]
-                counts.filtered += len(open_piece.pairs) - len(kept) + len(piece.pairs) - place - 1
+                counts.not_processed += len(open_piece.pairs) - len(kept) + len(piece.pairs) - place - 1
                 open_piece.pairs = kept
                 yield self._cut(open_piece, piece, origin, counts)
                 return
@@ -151,7 +149,7 @@ class Station:
                 open_piece.pairs.append((origin, result))
             if memory.enough:
                 memory.enough = False
-                counts.filtered += len(piece.pairs) - place - 1
+                counts.not_processed += len(piece.pairs) - place - 1
                 passage.stop_here = passage.stop < 0
                 passage.stop = self._index if passage.stop_here else passage.stop
                 yield self._cut(open_piece, piece, origin + 1, counts)
@@ -170,8 +168,7 @@ class Station:
             kind = flaw.args[0] if flaw.args else "Flaw"
         policy = self._stage.on_error
         piece.failures.append(Failure(index, origin, ordinal, kind, "", policy, record=value))
-        counts.skipped += policy == "skip"
-        counts.dead += policy != "skip"
+        counts.fail(policy)
         return None
 
     def _closed(self, out: Piece, inbound: Piece, last: int, counts: Counts) -> Piece:
@@ -187,7 +184,7 @@ class Station:
     def _cut(self, out: Piece, inbound: Piece, last: int, counts: Counts) -> Piece:
         """The frame ends before source record `last`, whatever else it brought."""
         arrived, inbound.failures = inbound.failures, [f for f in inbound.failures if f.origin < last]
-        self._passage.forgive([f for f in arrived if f.origin >= last])
+        self._passage.behind([f for f in arrived if f.origin >= last])
         self._passage.cut = True
         inbound.last = last
         return self._closed(out, inbound, last, counts)

@@ -89,7 +89,10 @@ class World:
             life.finish()
         except StagerunnerError as error:
             life.delivery.abort()
-            return "failed" if isinstance(error, StageFailed) else "trouble"
+            if not isinstance(error, StageFailed):
+                return "trouble"
+            self._check_early_books(life)
+            return "failed"
         self._check_books(life)
         return "complete"
 
@@ -192,6 +195,17 @@ class World:
             raise Wrong(f"the books do not balance: {books.as_rows()}")
         if not expected.stopped and books.as_rows() != expected.books.as_rows():
             raise Wrong(f"the books say {books.as_rows()}, not {expected.books.as_rows()}")
+
+    def _check_early_books(self, life: Life) -> None:
+        """Of a run that failed: out is what was written, dead are the dead letters."""
+        books = life.delivery.books
+        if not books.balanced:
+            raise Wrong(f"the books of a failed run do not balance: {books.as_rows()}")
+        written = bytes(self.disk.output).count(b"\n")
+        if self.scenario.keeps == "truncate" and books.out != written:
+            raise Wrong(f"{written} records were written, and {books.out} are out")
+        if books.dead != len(self.disk.letters):
+            raise Wrong(f"there are {len(self.disk.letters)} dead letters, and {books.dead} are booked")
 
     # What it says at the end
 

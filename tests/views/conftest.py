@@ -24,7 +24,7 @@ def summary() -> Callable[..., Summary]:
     """A summary whose books balance unless told otherwise."""
 
     def make(*stages: StageTotals, exit_code: int = 0, seconds: float = 10.0, **changes: object) -> Summary:
-        records = {"in": 10, "created": 0, "out": 10, "filtered": 0, "skipped": 0, "dead": 0}
+        records = {"in": 10, "created": 0, "out": 10, "filtered": 0, "skipped": 0, "dead": 0, "not_processed": 0}
         records |= changes.pop("records", {})
         return Summary("logs", exit_code == 0, exit_code, seconds, records, tuple(stages), **changes)
 

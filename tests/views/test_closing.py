@@ -16,11 +16,11 @@ def test_a_run_without_stages_is_told_in_one_line(summary):
 
 
 def test_every_fate_that_occurred_is_counted(summary):
-    records = {"in": 11, "created": 2, "out": 6, "filtered": 3, "skipped": 3, "dead": 1}
+    records = {"in": 13, "created": 2, "out": 6, "filtered": 3, "skipped": 3, "dead": 1, "not_processed": 2}
     told = summary(records=records, dead_letter="out/dead.jsonl", exit_code=3, output="out/x.jsonl", restarts=1)
     assert written(closing(told))[0] == (
-        "done in 10 s · 11 in · 2 created · 6 out to out/x.jsonl · 3 filtered · 3 skipped"
-        " · 1 dead letter in out/dead.jsonl · 1 restart"
+        "done in 10 s · 13 in · 6 out to out/x.jsonl · 3 filtered · 3 skipped"
+        " · 1 dead letter in out/dead.jsonl · 2 not processed · 1 restart"
     )
 
 
@@ -30,9 +30,24 @@ def test_the_exit_code_decides_how_it_ended(summary):
 
 
 @pytest.mark.parametrize("code", [1, 75, 130])
-def test_a_run_that_did_not_come_to_its_end_has_no_output_of_that_name_yet(summary, code):
-    told = summary(exit_code=code, output="out/x.jsonl")
-    assert written(closing(told))[0].endswith(" 10 s · 10 in · 10 out")
+def test_without_an_output_that_is_whole_none_is_named(summary, code):
+    assert written(closing(summary(exit_code=code)))[0].endswith(" 10 s · 10 in · 10 out")
+
+
+def test_records_that_go_into_what_a_stage_makes_are_consumed_and_its_results_are_out(summary):
+    count = StageTotals("count", taken=8, created=2, out=2, filtered=8, consumes=True)
+    split = StageTotals("split", taken=5, created=3, out=8, consumes=True)
+    records = {"in": 7, "created": 5, "out": 2, "filtered": 10}
+    keep = StageTotals("keep", taken=7, out=5, filtered=2)
+    head, columns, *rows = written(closing(summary(keep, split, count, records=records)))[:5]
+    assert head == "done in 10 s · 7 in · 2 out · 8 consumed · 2 filtered"
+    assert columns.split()[2:6] == ["in", "out", "consumed", "filtered"]
+    assert [row.split()[2:6] for row in rows] == [["7", "5", "0", "2"], ["5", "8", "0", "0"], ["8", "2", "8", "0"]]
+
+
+def test_of_a_run_that_failed_no_stage_is_called_the_limit(summary):
+    stage = StageTotals("parse", taken=10, out=10, work=9.0, wait=1.0)
+    assert not any(line.startswith("limit") for line in written(closing(summary(stage, exit_code=1))))
 
 
 def test_the_table_leaves_out_columns_of_nothing(summary):

@@ -361,3 +361,11 @@ def test_frames_have_the_kind_of_what_they_carry() -> None:
     window.barrier()
     window.flush(0, b"")
     assert [sent.kind for sent in window.on_way] == [DATA, BARRIER, FLUSH]
+
+
+def test_a_split_that_failed_is_never_done_whatever_still_comes_of_its_frame() -> None:
+    window = Window(100)
+    admitted(window, 1)
+    assert came(window, 0, 2, more=True, fails=True).fatal
+    taken = came(window, 2, 2)
+    assert (taken.fatal, taken.final, taken.finished, window.position) == (True, True, False, None)
