@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -11,6 +12,7 @@ from weakref import finalize
 
 from msgspec import Struct, field
 
+from stagerunner.arguments import checked_records, checked_source, request_of
 from stagerunner.catalog import Catalog
 from stagerunner.chain.spare import spare_keeper
 from stagerunner.config.masking import Mask
@@ -18,7 +20,7 @@ from stagerunner.config.model import Config
 from stagerunner.engines import opening
 from stagerunner.engines.opening import Resume
 from stagerunner.engines.signals import Signals
-from stagerunner.errors import StagerunnerError
+from stagerunner.errors import StagerunnerError, UsageError
 from stagerunner.events import Summary
 from stagerunner.plan import Plan, make_plan, preparing
 from stagerunner.plan.preparing import AS_WRITTEN, Request, Secrets
@@ -45,15 +47,16 @@ def load(
     set: Mapping[str, Any] | Sequence[str] | None = None,
     plugins: Sequence[str] = (),
     engine: str | None = None,
+    only: str | None = None,
 ) -> Chain:
     """A chain, checked and not started. `source`: a path, or the config itself if it has a newline in it.
 
-    Raises ConfigError with every mistake, each with its place.
+    only: the stages "a..b" alone. Raises ConfigError with every mistake, each with its place; UsageError for a call
+    that makes no sense.
     """
-    request = Request(vars=vars or {}, sets=set or (), plugins=plugins, engine=engine)
-    config, catalog = preparing.read(source, request)
-    plan = make_plan(config, catalog, engine=engine, take_results=True, records_given=config.source is None)
-    return Chain(config, catalog, plan, request)
+    request = request_of(vars or {}, set or (), plugins, engine, only)
+    config, catalog = preparing.read(checked_source(source), request)
+    return Chain(config, catalog, _callers_plan(config, catalog, request), request)
 
 
 def run(
@@ -63,11 +66,26 @@ def run(
     plugins: Sequence[str] = (),
     listener: Listener | None = None,
     engine: str | None = None,
+    only: str | None = None,
 ) -> Summary:
     """Run from source to sink, as the command does. Raises the error the run ends with; its `summary` has the books."""
-    request = Request(vars=vars or {}, sets=set or (), plugins=plugins, engine=engine)
+    request = request_of(vars or {}, set or (), plugins, engine, only)
     with spare_keeper(wanted=engine in (None, "process")):
-        return prepare(source, request).execute(listener)
+        return prepare(checked_source(source), request).execute(listener)
+
+
+def _callers_plan(config: Config, catalog: Catalog, request: Request, *, records_given: bool = False) -> Plan:
+    """The plan of a run whose caller takes the results."""
+    with Mask(config.secrets).errors():
+        return make_plan(
+            config,
+            catalog,
+            take_results=True,
+            records_given=records_given or config.source is None,
+            limit=request.limit,
+            engine=request.engine,
+            only=request.only,
+        )
 
 
 class Chain(Struct, frozen=True):
@@ -83,15 +101,15 @@ class Chain(Struct, frozen=True):
         return repr(self.plan).replace("Plan", "Chain", 1)
 
     def run(self, records: Iterable[Any] | None = None) -> Results:
-        """Start, and give the results as they come. `records` replaces the source; the caller is the sink."""
-        plan = make_plan(
-            self.config,
-            self.catalog,
-            engine=self.request.engine,
-            take_results=True,
-            records_given=records is not None or self.config.source is None,
-        )
-        return Results(plan, self._teller(None), records)
+        """Start, and give the results as they come. `records` replaces the source; the caller is the sink.
+
+        An iterator is read in a thread of its own, so it may wait for what becomes of the results: a queue will do.
+        """
+        if records is None and self.config.source is None:
+            raise UsageError("this chain has no `source:`: give `run` its records")
+        given = None if records is None else checked_records(records)
+        plan = _callers_plan(self.config, self.catalog, self.request, records_given=given is not None)
+        return Results(plan, self._teller(None), given)
 
     def execute(
         self, listener: Listener | None = None, *, signals: bool = False, progress_every: float = 0.25
@@ -137,6 +155,12 @@ class Chain(Struct, frozen=True):
         return tell
 
 
+def _leave(session: Session, owner: int) -> None:
+    """End the run; but not in a fork of the process that began it, which has but copies of what it goes by."""
+    if os.getpid() == owner:
+        session.__exit__(None, None, None)
+
+
 class Results(Iterator[Any]):
     """The results of a run, in order. Also a context manager; leaving early ends every process of the run."""
 
@@ -150,7 +174,7 @@ class Results(Iterator[Any]):
             self._session.__enter__()
         # Not `__del__`: in a cycle with its own iterator it would be called in no certain order with those of the links
         # and sockets it still needs. Whatever this holds is alive when it is called.
-        self._end = finalize(self, self._session.__exit__, None, None, None)
+        self._end = finalize(self, _leave, self._session, os.getpid())
         self._end.atexit = False
         self._taker = cast("CallerTaker", self._session.taker)
         self._iterator = chain.from_iterable(self._lists())

@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+import asyncio
 import gc
+import io
 import os
+import subprocess
+import sys
+import threading
 from itertools import count
 from pathlib import Path
+from queue import Queue
 
 import pytest
 from support.leaks import needs_proc, nothing_left
@@ -173,6 +179,168 @@ def test_a_forgotten_run_ends_whenever_the_collector_came_by(project, threshold)
     finally:
         gc.set_threshold(*before)
     assert children() == set()
+
+
+# Records that wait for results
+
+
+@pytest.mark.parametrize("engine", ["process", "inline"])
+@pytest.mark.parametrize("ahead", [1, 3])
+def test_a_queue_that_is_fed_with_what_becomes_of_the_results(project, engine, ahead):
+    fed = Queue()
+    for n in range(ahead):
+        fed.put(n)
+    came = []
+    with project.load("double", engine=engine, run={"linger": "5ms"}).run(iter(fed.get, None)) as results:
+        for result in results:
+            came.append(result)
+            fed.put(len(came) + ahead - 1 if len(came) < 40 else None)
+    assert came[:40] == list(range(0, 80, 2))
+
+
+def test_a_result_is_given_while_the_iterator_waits_for_another_thread(project):
+    fed, got = Queue(), Queue()
+    results = project.load("double", "double").run(iter(fed.get, None))
+    consumer = threading.Thread(target=lambda: [got.put(result) for result in results])
+    consumer.start()
+    for n in range(20):
+        fed.put(n)
+        assert got.get(timeout=10) == 4 * n
+    fed.put(None)
+    consumer.join()
+
+
+def test_the_iterator_is_not_read_ahead_of_the_window(project):
+    seen = []
+    with project.load("double", run={"frame": 10}).run(seen.append(n) or n for n in count()) as results:
+        next(results)
+    assert len(seen) < 5000
+
+
+@pytest.mark.parametrize("kind", [LookupError, SystemExit, KeyboardInterrupt])
+@pytest.mark.parametrize("engine", ["process", "inline"])
+def test_whatever_the_iterator_raises_comes_out_in_its_place(project, kind, engine):
+    def records():
+        yield from range(3)
+        raise kind("mine")
+
+    came = []
+    with pytest.raises(kind, match="mine"):
+        came.extend(project.load("double", engine=engine).run(records()))
+    results = project.load("double", engine=engine).run(records())
+    assert [next(results) for _ in range(3)] == [0, 2, 4]
+    with pytest.raises(kind, match="mine"):
+        next(results)
+    assert results.summary.exit_code == 1
+
+
+def test_an_iterator_that_can_not_begin_raises_where_it_is_given(project):
+    class Broken:
+        def __iter__(self):
+            raise LookupError("mine")
+
+    with pytest.raises(LookupError, match="mine"):
+        project.load("double").run(Broken())
+
+
+# Leaving
+
+
+def endless():
+    yield from count()
+
+
+def test_a_loop_that_is_left_by_an_exception_ends_the_run(project):
+    with pytest.raises(KeyboardInterrupt), project.load("double").run(endless()) as results:
+        for _ in results:
+            raise KeyboardInterrupt
+    assert next(results, "over") == "over"
+
+
+def test_results_are_given_once(project):
+    results = project.load("double", engine="inline").run([1, 2])
+    assert [list(results), list(results)] == [[2, 4], []]
+
+
+def test_a_fork_of_the_caller_leaves_the_run_alone(project):
+    with project.load("double").run(range(10**9)) as results:
+        next(results)
+        pid = os.fork()
+        if pid == 0:
+            results.close()
+            del results
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        assert [next(results) for _ in range(5000)] == list(range(2, 10002, 2))
+        assert results._session.loop.restarts == 0
+
+
+# Where it is called from
+
+
+def test_one_chain_runs_in_several_threads_at_once(project):
+    chain, came = project.load("double"), {}
+
+    def run(number):
+        came[number] = list(chain.run(number + n for n in range(500)))
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert came == {number: [2 * (number + n) for n in range(500)] for number in range(3)}
+
+
+@pytest.mark.parametrize("engine", ["process", "inline"])
+def test_it_runs_where_an_event_loop_does(project, engine):
+    async def cell():
+        return list(project.load("double", engine=engine).run(n for n in range(3)))
+
+    assert asyncio.run(cell()) == [0, 2, 4]
+
+
+@pytest.mark.parametrize("engine", ["process", "inline"])
+def test_it_runs_where_standard_output_is_no_file(project, engine, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    assert list(project.load("double", engine=engine).run(n for n in range(3))) == [0, 2, 4]
+
+
+CHILD = """
+import multiprocessing, sys, stagerunner
+
+def work(path):
+    print(list(stagerunner.load(path).run(n for n in range(3))))
+
+if __name__ == "__main__":
+    child = multiprocessing.Process(target=work, args=(sys.argv[1],), daemon=True)
+    child.start()
+    child.join()
+"""
+
+
+def test_it_runs_in_a_daemonic_child(project):
+    path, script = project.config("double"), project.write("script.py", CHILD)
+    done = subprocess.run([sys.executable, script, path], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("[0, 2, 4]\n", "")
+
+
+# Some of the stages
+
+
+def test_only_some_of_the_stages_run(project):
+    path = project.config("double", "same", {"use": "double", "name": "again"})
+    assert list(stagerunner.load(path, only="double..same", engine="inline").run([1])) == [2]
+    assert list(stagerunner.load(path, only="again", engine="inline").run([1])) == [2]
+    with pytest.raises(ConfigError, match="no stage of this chain is named 'agin'"):
+        stagerunner.load(path, only="agin")
+
+
+def test_only_some_of_the_stages_run_from_source_to_sink(project):
+    source = {"use": "range", "with": {"stop": 3}}
+    path = project.config("double", {"use": "double", "name": "again"}, source=source, sink="out.jsonl")
+    stagerunner.run(path, only="..double", engine="inline")
+    assert (project / "out.jsonl").read_text() == "0\n2\n4\n"
 
 
 # Secrets

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any
 
+from stagerunner.chain.drawing import DrawnRecords
 from stagerunner.chain.notes import Notes
 from stagerunner.chain.supply import Offer, SourceSplits, Supply
 from stagerunner.parts.source import Want
@@ -82,6 +83,12 @@ class Feeding:
     def _dealt(self) -> Sequence[int] | None:
         """What each worker has begun, where frames are slow enough to be dealt by load."""
         return self._begun() if self.sizing.lasting >= self.slow else None
+
+    def due(self) -> float | None:
+        """Seconds until records that wait for others are to go all the same; None where none do, or none may go."""
+        if not isinstance(self._supply, DrawnRecords) or self.done or self._pending is not None or self._supply.ended:
+            return None
+        return self._supply.due() if self._has_room() else None
 
     def feed(self) -> bool:
         """Admit what fits; at the end of the source, the flushes. Whether it can be gone on with at once."""

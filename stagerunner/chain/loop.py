@@ -12,6 +12,7 @@ import selectors
 from collections.abc import Callable
 from typing import Any
 
+from stagerunner.chain.drawing import DrawnRecords
 from stagerunner.chain.feeding import Feeding
 from stagerunner.chain.frames import BadFrame, Frame
 from stagerunner.chain.notes import unpack_payload
@@ -72,6 +73,8 @@ class Loop:
         self._places = Places()
         if isinstance(supply, GivenRecords):
             supply.pack = self._places.load
+        if isinstance(supply, DrawnRecords):
+            supply.idle = lambda: not self.window.on_way
         self._sending = Sending(self.window, transport, self._places)
         self.feeding = Feeding(plan, supply, self.window, self._sending.send, self._is_full, transport.begun)
         self.regrouping = Regrouping(plan, transport, delivery.books)
@@ -172,8 +175,10 @@ class Loop:
         if self._transport.busy:
             return 0
         wait = TICK if timeout is None else min(timeout, TICK)
-        deadline = self._transport.deadline()
-        return wait if deadline is None else max(0.0, min(wait, deadline))
+        for deadline in (self._transport.deadline(), None if self._shut else self.feeding.due()):
+            if deadline is not None:
+                wait = min(wait, deadline)
+        return max(0.0, wait)
 
     # Out
 

@@ -58,7 +58,10 @@ class Supply(Protocol):
 
 
 class GivenRecords:
-    """Records an iterable gives, pickled as they are sent. It may take its time; the clock stands meanwhile."""
+    """Records an iterable gives, pickled as they are sent. It may take its time; the clock stands meanwhile.
+
+    What may have to wait for others is for `drawing`.
+    """
 
     prompt = True
 

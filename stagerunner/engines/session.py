@@ -10,10 +10,11 @@ from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
+from stagerunner.chain.drawing import given
 from stagerunner.chain.feed import Feed
 from stagerunner.chain.output import Lines, StdoutWriter
 from stagerunner.chain.streaming import Stream
-from stagerunner.chain.supply import GivenRecords, SourceSplits, StandardInput, Supply
+from stagerunner.chain.supply import SourceSplits, StandardInput, Supply
 from stagerunner.chain.transport import Transport
 from stagerunner.config.masking import Mask
 from stagerunner.delivery.deadletters import DeadLetters
@@ -134,7 +135,7 @@ class Session:
     def _make_supply(self, source: Any) -> Supply:
         plan, row = self.plan, self._beginning.row
         if plan.source is None:
-            return GivenRecords(() if self._records is None else self._records, plan.run.linger)
+            return given(() if self._records is None else self._records, self._selector, plan.run.linger)
         if source is None:
             feed = Feed(plan.source.part.target, plan.source.options, plan.run.linger, plan.files)
             return Stream(feed, self._selector, Lines(self.tell), self._hash_seed)
