@@ -112,19 +112,22 @@ class Chain(Struct, frozen=True):
         return Results(plan, self._teller(None), given)
 
     def execute(
-        self, listener: Listener | None = None, *, signals: bool = False, progress_every: float = 0.25
+        self, listener: Listener | None = None, *, signals: Signals | None = None, progress_every: float = 0.25
     ) -> Summary:
         """Run from source to sink. Raises the error the run ends with, its `summary` set.
 
-        signals: handle SIGINT, SIGTERM and SIGHUP while it runs. progress_every: seconds between Progress events.
+        signals: what can stop it, entered already. progress_every: seconds between Progress events.
         """
         tell, mask = self._teller(listener), Mask(self.plan.secrets)
-        with mask.errors(), self._session(tell) as session, Signals(session, on=signals) as caught:
+        with mask.errors(), self._session(tell) as session:
+            if signals is not None:
+                signals.stop(session)
             try:
-                while not session.over and not caught.time_is_up():
+                while not session.over and not (signals is not None and signals.time_is_up()):
                     session.step(progress_every)
                     session.progress(progress_every)
-                caught.end()
+                if signals is not None:
+                    signals.end()
                 session.finish()
                 summary = session.closing_summary(allow_dead_letters=self.request.allow_dead_letters)
                 session.progress(every=0)

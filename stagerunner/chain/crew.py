@@ -284,6 +284,10 @@ class Crew:
             self.lane.close()
             self.lane = None
 
+    def kill(self) -> None:
+        if (keeper := self._keeper) is not None:
+            keeper.kill_workers()
+
     def close(self) -> None:
         self._drop_epoch()
         if self._keeper is not None:

@@ -118,7 +118,7 @@ class KeeperLink:
 
     def kill_workers(self) -> None:
         """SIGKILL to the process group of every worker that is not known to have ended."""
-        for pid in self.pids.values():
+        for pid in list(self.pids.values()):
             with suppress(OSError):
                 os.killpg(pid, signal.SIGKILL)
 

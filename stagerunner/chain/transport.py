@@ -107,5 +107,8 @@ class Transport(Protocol):
     def teardown_failures(self) -> list[str]:
         """Workers that failed while closing, after everything had been delivered."""
 
+    def kill(self) -> None:
+        """Kill every worker, from whatever thread, and do nothing else: this process is about to end."""
+
     def close(self) -> None:
         """Kill and release everything."""

@@ -13,6 +13,7 @@ from stagerunner.cli import CLOSING, DRY_RUN, flags, loaded
 from stagerunner.cli.flags import SEEN, Command, flag
 from stagerunner.cli.streams import Streams
 from stagerunner.cli.summaries import SummaryFile
+from stagerunner.engines.signals import Signals
 from stagerunner.errors import ReaderGone, StagerunnerError
 from stagerunner.events import Summary
 from stagerunner.plan.promise import source_sort
@@ -74,10 +75,11 @@ def command(
         return 0
     _say_what_is_read(chain, streams, quiet=quiet)
     listener = _listener(chain, streams, progress or ("none" if quiet else "auto"), quiet=quiet)
+    signals = streams.until_the_end(Signals(chain.plan.run.grace, streams.last_words))
     outcome = None
     try:
         with streams.aside():
-            outcome = chain.execute(listener, signals=True)
+            outcome = chain.execute(listener, signals=signals)
     except StagerunnerError as error:
         outcome = error.summary
         raise

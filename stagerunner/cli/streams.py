@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import io
+import os
+import select
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, redirect_stdout
-from typing import TextIO, cast
+from contextlib import AbstractContextManager, ExitStack, contextmanager, redirect_stdout
+from typing import TextIO, TypeVar, cast
 
+from stagerunner.cli import TROUBLE, loaded
 from stagerunner.config.masking import Mask, MaskedStream
+from stagerunner.errors import StagerunnerError
 from stagerunner.views.console import Console, use_color
+
+Entered = TypeVar("Entered")
+
+SHOW_CURSOR = "\x1b[?25h"
+"""What a live view would have written at its end."""
 
 
 class Nowhere(io.StringIO):
@@ -52,6 +61,13 @@ class Streams:
         self.secrets: tuple[str, ...] = ()
         self._errors: TextIO | None = None
 
+    _open: ExitStack | None = None
+
+    def until_the_end(self, entered: AbstractContextManager[Entered]) -> Entered:
+        """Enter this, until nothing is left to be said."""
+        self._open = self._open or ExitStack()
+        return self._open.enter_context(entered)
+
     def conceal(self, secrets: Iterable[str]) -> None:
         """Show these as `***` from now on, with those told before; whoever prints to standard error here does too."""
         self.secrets = tuple(dict.fromkeys((*self.secrets, *secrets)))
@@ -62,6 +78,8 @@ class Streams:
 
     def reveal(self) -> None:
         """The call is over: standard error is as it was."""
+        if self._open is not None:
+            self._open.close()
         if self._errors is not None:
             sys.stderr, self._errors = self._errors, None
 
@@ -72,6 +90,17 @@ class Streams:
     def err(self) -> Console:
         """Standard error, for everything else."""
         return self._console(sys.stderr, losable=True)
+
+    def last_words(self, error: StagerunnerError) -> None:
+        """Say why the process ends, from whatever thread and without waiting: not for a lock, and for no reader."""
+        said = io.StringIO()
+        console = Console(said, secrets=self.secrets)
+        loaded(TROUBLE)(error, console, json=self.json)
+        shown = SHOW_CURSOR if os.isatty(2) and os.environ.get("TERM") != "dumb" else ""
+        ready = select.poll()
+        ready.register(2, select.POLLOUT)
+        if ready.poll(0):
+            os.write(2, f"{shown}{said.getvalue()}".encode(errors="backslashreplace")[: select.PIPE_BUF])
 
     @contextmanager
     def aside(self) -> Iterator[None]:

@@ -145,6 +145,9 @@ class InlineTransport:
         self._stations.clear()
         self._queue.clear()
 
+    def kill(self) -> None:
+        """There is nobody but us."""
+
     def close(self) -> None:
         self._abandon()
         self._open.close()

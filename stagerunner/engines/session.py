@@ -239,17 +239,32 @@ class Session:
         self.delivery.commit(row, self._beginning.journal, power=power)
         self.tell(Checkpoint(self.delivery.books.out, self.loop.window.position))
 
+    @property
+    def done_before(self) -> bool:
+        """It was finished by an earlier run: there is nothing to do, and nothing to stop."""
+        return self._beginning.done
+
+    def drain(self) -> None:
+        """Take nothing more from the source. Safe to call from a signal handler."""
+        if not self.done_before:
+            self.loop.drain()
+
     def interrupted(self) -> bool:
         """Commit what was accepted, where the source can stand there; whether `--resume` can go on from it."""
         self.loop.book()
         if self.loop.window.at_edge and not self.loop.window.stateful:
             self._commit()
+        return self.resumable
+
+    @property
+    def resumable(self) -> bool:
+        """Whether `--resume` can go on from what was committed."""
         return self._beginning.journal is not None and why_no_resume(self.plan) is None
 
     def kill(self) -> None:
-        """End every process of the run at once. Safe to call from a signal handler."""
-        self.transport.close()
-        self.supply.close()
+        """Kill every worker, and do nothing else: for a signal's handler, or another thread, that ends this process."""
+        if not self._beginning.done:
+            self.transport.kill()
 
     def closing_summary(self, *, allow_dead_letters: bool) -> Summary:
         """The summary of a run that came to its end. Raises InternalError if the books don't balance."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
+import struct
 import subprocess
 import sys
+import termios
 
 import pytest
 from support.leaks import needs_proc
@@ -78,6 +81,83 @@ def test_the_second_signal_ends_at_once(project):
     wait_until(lambda: not any(alive(pid) for pid in family), 1, "the end of every process")
     assert project.cli("run", "chain.yaml", "--resume").returncode == 0
     assert (project / "out.txt").read_text() == WHOLE
+
+
+STUCK = """
+@sink("stuck")
+class Stuck:
+    keeps = "truncate"
+
+    def __init__(self, *, where: str) -> None:
+        self.where = where
+
+    def stand(self, where):
+        if where == self.where:
+            tell("here")
+            time.sleep(100)
+
+    def encode(self, records): return b"x"
+    def open(self, position): pass
+    def write(self, data): self.stand("write")
+    def position(self): return 0
+    def commit(self, row): pass
+    def finish(self): self.stand("finish")
+    def abort(self): self.stand("abort")
+    def check(self): pass
+    def target(self): return Path("out.txt")
+"""
+
+
+@pytest.mark.parametrize("where", ["write", "finish"])
+def test_a_sink_that_does_not_come_back_is_left_when_grace_is_over(project, where):
+    project.plugin(STUCK)
+    sink = {"use": "stuck", "with": {"where": where}}
+    project.config("same", source=SOURCE, sink=sink, run={"grace": "200ms"})
+    with project.start("run", "chain.yaml", "-q") as process:
+        wait_until((project / "here").exists)
+        family = descendants(process.pid)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=5)
+
+    assert process.returncode == 143
+    assert err == (
+        b"interrupted: stopped by SIGTERM and not done 0.2 s later; nothing more was committed"
+        b"; --resume goes on from there\n"
+    )
+    wait_until(lambda: not any(alive(pid) for pid in family), 1, "the end of every process")
+
+
+def test_a_second_signal_ends_at_once_what_a_sink_holds_up(project):
+    project.plugin(STUCK)
+    project.config("same", source=SOURCE, sink={"use": "stuck", "with": {"where": "write"}}, run={"grace": "60s"})
+    with project.start("run", "chain.yaml", "-q") as process:
+        wait_until((project / "here").exists)
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=5)
+
+    assert process.returncode in (130, 143)
+    assert b"for the second time; nothing more was committed; --resume goes on from there" in err
+
+
+def test_what_nobody_reads_keeps_no_run_from_stopping(project):
+    """Standard error is a pipe that is full, and a plugin prints on and on."""
+    project.plugin("""
+        @stage
+        def loud(record):
+            print("x" * 1000)
+            return record
+    """)
+    project.config("loud", source=SOURCE | {"with": {"stop": 10**6}}, sink="out.txt", run={"grace": "200ms"})
+    with project.start("run", "chain.yaml", "--progress", "plain") as process:
+        wait_until(lambda: waiting_in(process.stderr) > 60_000, 10, "a full pipe")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(5) == 143
+
+
+def waiting_in(pipe) -> int:
+    """Bytes in a pipe that nobody has read."""
+    return struct.unpack("i", fcntl.ioctl(pipe.fileno(), termios.FIONREAD, bytes(4)))[0]
 
 
 def test_a_signal_to_the_whole_group_reaches_the_parent_only(project):
