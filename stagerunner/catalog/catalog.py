@@ -9,6 +9,7 @@ import pluggy
 from msgspec import Struct, field
 
 from stagerunner import events
+from stagerunner.catalog import freshness
 from stagerunner.catalog.addresses import at_address
 from stagerunner.catalog.importing import import_target, one_line
 from stagerunner.catalog.model import Entry, Problem, Provider, Resolved, Unresolved
@@ -94,8 +95,16 @@ class Catalog(Struct, frozen=True, eq=False):
             raise Unresolved("not-importable", message, "define it at the top of a module")
         found = import_target(part.target)
         if part.found is not None and part.found is not found:
-            raise Unresolved("not-importable", f"'{name}' of {entry.provider} is not what '{part.target}' leads to")
+            raise self._replaced(entry)
         return Resolved(_completed(part, found), found, entry.provider)
+
+    def _replaced(self, entry: Entry) -> Unresolved:
+        """The name of a part leads to another object than the plugin has offered."""
+        part = entry.part
+        if part.target.partition(":")[0] in freshness.replaced:
+            message = f"'{part.name}' of {entry.provider} was changed, and read anew, since this chain was loaded"
+            return Unresolved("changed", message, "load the chain again")
+        return Unresolved("not-importable", f"'{part.name}' of {entry.provider} is not what '{part.target}' leads to")
 
     def _unknown(self, kind: Kind, name: str) -> Unresolved:
         if name.endswith(".py"):

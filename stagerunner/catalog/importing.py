@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from stagerunner.catalog.freshness import noting
 from stagerunner.catalog.model import Unresolved
 from stagerunner.options.wording import did_you_mean
 from stagerunner.parts import files
@@ -22,7 +23,7 @@ def import_named(name: str) -> ModuleType:
     """The module of that name. Raises Unresolved with the error and its place in the user's code."""
     try:
         # Standard output is for data alone, whatever a plugin prints while it is imported.
-        with redirect_stdout(sys.stderr):
+        with redirect_stdout(sys.stderr), noting(name):
             return importlib.import_module(name)
     except (Exception, SystemExit) as error:
         if isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}."):

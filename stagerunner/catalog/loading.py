@@ -11,6 +11,7 @@ import pluggy
 from stagerunner import hookspecs
 from stagerunner.catalog.addresses import is_file
 from stagerunner.catalog.catalog import Catalog
+from stagerunner.catalog.freshness import forget_changed
 from stagerunner.catalog.importing import attribute, existing, import_file, import_named, one_line
 from stagerunner.catalog.installed import Installed, goes_by, installed_plugins, provider_of
 from stagerunner.catalog.model import Entry, Problem, Provider, Unresolved
@@ -26,12 +27,13 @@ PluginRef: TypeAlias = tuple[str, Mark | None, Path]
 
 
 def load_catalog(*, plugins: Sequence[PluginRef] = (), blocked: Sequence[str] = (), installed: bool = True) -> Catalog:
-    """Import the plugins and list what they offer.
+    """Import the plugins, anew if they were changed on disk, and list what they offer.
 
     plugins: those of the file and of `-p`; one that can't be loaded is a mistake of the catalog. blocked: names of
     plugins that are kept out before they are imported. installed: take the installed ones too, where one that can't
     be loaded is but a problem.
     """
+    forget_changed()
     loading = _Loading(blocked)
     if installed:
         for point in loading.points:
