@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from stagerunner.chain.describing import OURS
 from stagerunner.delivery.takers import StdoutTaker
-from stagerunner.errors import ReaderGone, Stopped
+from stagerunner.errors import ReaderGone, RunFailed, StagerunnerError, Stopped
 from stagerunner.events import Output
 
 LONGEST_LINE = 16384
@@ -40,21 +40,25 @@ class Lines:
 
 
 class StdoutWriter:
-    """Writes what the taker holds, at most PIPE_BUF bytes each time the descriptor is ready.
+    """Writes what the taker holds to standard output, or to a pipe or device: what is ready for it, and no more.
 
-    The descriptor may be shared with other processes, so it is never made non-blocking; a write of PIPE_BUF bytes to
-    a pipe that says it is ready doesn't wait.
+    A descriptor that other processes share is never made non-blocking: a write of PIPE_BUF bytes to a pipe that says it
+    is ready doesn't wait. A named pipe is open only once somebody reads it; until then `connect` gives None.
     """
 
-    def __init__(self, taker: StdoutTaker, selector: selectors.BaseSelector, fd: int = 1) -> None:
+    def __init__(self, taker: StdoutTaker, selector: selectors.BaseSelector, connect: Callable[[], int | None]) -> None:
         self._taker = taker
         self._selector = selector
-        self._fd = fd
+        self._connect = connect
+        self._fd = -1
+        self._limit = select.PIPE_BUF
         self._registered = False
         self._plain = False
 
     def watch(self) -> None:
         """Be told when something can be written, while there is something to write."""
+        if self._fd < 0 and not self._connected():
+            return
         if self._plain:
             self._write_all()
         elif self._taker.waiting and not self._registered:
@@ -67,6 +71,18 @@ class StdoutWriter:
         elif not self._taker.waiting and self._registered:
             self.unwatch()
 
+    def _connected(self) -> bool:
+        try:
+            fd = self._connect()
+            if fd is None:
+                return False
+            if not os.get_blocking(fd):
+                self._limit = 2**20
+        except OSError as error:
+            raise Stopped(f"{self._taker.name} can't be written: {error.strerror or error}") from None
+        self._fd = fd
+        return True
+
     def unwatch(self) -> None:
         if self._registered:
             self._selector.unregister(self._fd)
@@ -74,22 +90,31 @@ class StdoutWriter:
 
     @property
     def done(self) -> bool:
-        return not self._taker.waiting
+        """All of it has been taken. Who waits for a named pipe to be opened is let go even if nothing comes."""
+        return self._fd >= 0 and not self._taker.waiting
 
     def _write_all(self) -> None:
+        self._limit = 2**20
         while self._taker.waiting:
-            self._write(limit=2**20)
+            self._write()
 
-    def _write(self, limit: int = select.PIPE_BUF) -> None:
+    def _write(self) -> None:
         head = self._taker.waiting[0]
         try:
-            written = os.write(self._fd, head[:limit])
+            written = os.write(self._fd, head[: self._limit])
+        except BlockingIOError:
+            return
         except BrokenPipeError:
-            raise ReaderGone("the reader of standard output has left") from None
+            raise self._left_alone() from None
         except OSError as error:
-            raise Stopped(f"standard output can't be written: {error.strerror}") from None
+            raise Stopped(f"{self._taker.name} can't be written: {error.strerror}") from None
         self._taker.queued -= written
         if written == len(head):
             self._taker.waiting.popleft()
         else:
             self._taker.waiting[0] = head[written:]
+
+    def _left_alone(self) -> StagerunnerError:
+        if self._taker.stdout:
+            return ReaderGone("the reader of standard output has left")
+        return RunFailed(f"the reader of {self._taker.name} left before everything was written")

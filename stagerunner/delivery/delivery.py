@@ -152,8 +152,10 @@ class Delivery:
         if self._letters is not None:
             self._letters.close()
 
-    def abort(self) -> None:
+    def abort(self, *, resumable: bool = True) -> None:
         """Close, and leave what `--resume` needs."""
+        if not resumable:
+            self.taker.discard()
         self.taker.abort()
         if self._letters is not None:
             with suppress(Stopped):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
-from stagerunner.errors import OutputBusy, RunFailed, StagerunnerError, Stopped
+from stagerunner.errors import OutputBusy, RunFailed, StagerunnerError, Stopped, UsageError
 from stagerunner.parts.sink import Sink
 
 
@@ -28,6 +28,7 @@ class Taker(Protocol):
     def commit(self, row: Any) -> None: ...
     def sync(self) -> None: ...
     def finish(self) -> None: ...
+    def discard(self) -> None: ...
     def abort(self) -> None: ...
 
 
@@ -37,6 +38,8 @@ def guarded(sink: Any) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno is None:  # a sentence of the sink's own: nothing that passes
+            raise RunFailed(f"the sink {named(sink)} failed: {error}") from None
         raise Stopped(f"the sink {named(sink)} can't be written: {error.strerror or error}") from None
     except StagerunnerError:
         raise
@@ -63,6 +66,11 @@ class SinkTaker:
                 self._sink.open(position)
             except BlockingIOError:
                 raise OutputBusy(f"another run owns this output ({named(self._sink)} is locked)") from None
+            except (OSError, ValueError) as error:
+                if getattr(error, "errno", None) is not None:
+                    raise
+                # The sink's own sentence: what is there doesn't fit, and trying again later won't help.
+                raise UsageError(str(error)) from None
         self._opened = True
 
     def take(self, body: memoryview, records: int, buffers: Sequence[memoryview] = ()) -> None:
@@ -91,6 +99,13 @@ class SinkTaker:
         with guarded(self._sink):
             self._sink.finish()
 
+    def discard(self) -> None:
+        """Nobody can resume this run: the sink needn't leave anything."""
+        discard = getattr(self._sink, "discard", None)
+        if self._opened and discard is not None:
+            with suppress(Exception):
+                discard()
+
     def abort(self) -> None:
         if self._opened:
             with suppress(Exception):  # whatever ended the run is told; this would only hide it
@@ -115,6 +130,9 @@ class _Keepless:
         pass
 
     def finish(self) -> None:
+        pass
+
+    def discard(self) -> None:
         pass
 
     def abort(self) -> None:
@@ -148,7 +166,7 @@ class CallerTaker(_Keepless):
 
 
 class StdoutTaker(_Keepless):
-    """Standard output: bytes wait here until the loop may write without waiting.
+    """Standard output, a pipe or a device: bytes wait here until the loop may write without waiting.
 
     A sink whose `encode` gives something else than the bytes of the file says with `rendered` what they are.
     """
@@ -157,6 +175,9 @@ class StdoutTaker(_Keepless):
     """Bytes that may wait before nothing more is read from the source."""
 
     def __init__(self, sink: Any) -> None:
+        self._sink = sink
+        self.name = named(sink)
+        self.stdout: bool = getattr(sink, "stdout", False)
         self._rendered = getattr(sink, "rendered", None)
         self.waiting: deque[memoryview] = deque()
         self.queued = 0
@@ -169,3 +190,11 @@ class StdoutTaker(_Keepless):
 
     def full(self) -> bool:
         return self.queued > self.MOST
+
+    def finish(self) -> None:
+        with guarded(self._sink):
+            self._sink.finish()
+
+    def abort(self) -> None:
+        with suppress(Exception):
+            self._sink.abort()

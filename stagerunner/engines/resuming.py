@@ -13,6 +13,7 @@ from zlib import crc32
 
 from msgspec import Struct
 
+from stagerunner.delivery.takers import guarded
 from stagerunner.engines.carrying import carried
 from stagerunner.engines.opening import Resume
 from stagerunner.errors import UsageError
@@ -61,6 +62,7 @@ def _decide(
     entry = journal.read()
     if not resume.wanted:
         if entry is not None and entry.state != "done":
+            _tell_what_is_left(sink, entry)
             tell(Notice("an unfinished run into this output was set aside; --resume would have gone on with it"))
         return Beginning(journal)
     if entry is None or not _stands(entry, sink):
@@ -70,7 +72,9 @@ def _decide(
     _check_fingerprint(entry, now, resume)
     row = carried(_row(entry, sink), now["order"])
     if entry.state != "done" and row.get("finished"):
-        sink.finish()
+        _tell_what_is_left(sink, entry)
+        with guarded(sink):
+            sink.finish()
         journal.mark("done")
     elif entry.state != "done":
         if entry.fingerprint != now:  # by force: from here on this is the chain that is gone on with
@@ -78,6 +82,13 @@ def _decide(
         return Beginning(journal, row, entry.hash_seed)
     tell(Notice("the run was finished already; nothing to do"))
     return Beginning(journal, row, entry.hash_seed, done=True)
+
+
+def _tell_what_is_left(sink: Any, entry: Entry) -> None:
+    """Where the run before was: the sink knows its unfinished output by that, and discards or finishes no other."""
+    left = getattr(sink, "left", None)
+    if left is not None:
+        left(entry.row.get("sink"))
 
 
 def _stands(entry: Entry, sink: Any) -> bool:

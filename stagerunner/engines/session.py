@@ -127,8 +127,9 @@ class Session:
             return CallerTaker()
         if getattr(sink, "stdout", False):
             _refuse_closed(sys.__stdout__, "standard output is closed; -o FILE writes a file")
+        if getattr(sink, "streams", False):
             taker = StdoutTaker(sink)
-            self._writer = StdoutWriter(taker, self._selector)
+            self._writer = StdoutWriter(taker, self._selector, sink.connect)
             return taker
         return SinkTaker(sink)
 
@@ -279,7 +280,7 @@ class Session:
         if self._writer is not None:
             self._writer.unwatch()
         if not self._committed:
-            self.delivery.abort()
+            self.delivery.abort(resumable=self._beginning.journal is not None)
 
     def summary(self, exit_code: int, messages: tuple[str, ...] = ()) -> Summary:
         """The books and clocks as they stand."""

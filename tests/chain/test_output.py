@@ -2,13 +2,12 @@ from __future__ import annotations
 
 import os
 import selectors
-import sys
 
 import pytest
 
 from stagerunner.chain.output import LONGEST_LINE, Lines, StdoutWriter
 from stagerunner.delivery.takers import StdoutTaker
-from stagerunner.errors import ReaderGone
+from stagerunner.errors import ReaderGone, RunFailed
 from stagerunner.events import Output
 
 
@@ -64,7 +63,7 @@ class Pipe:
         self.reading, self.writing = os.pipe()
         os.set_blocking(self.reading, False)
         self.taker = StdoutTaker(object())
-        self.writer = StdoutWriter(self.taker, self.selector, self.writing)
+        self.writer = StdoutWriter(self.taker, self.selector, lambda: self.writing)
 
     def take(self, data: bytes) -> None:
         self.taker.take(memoryview(data), 1)
@@ -122,23 +121,30 @@ def test_nothing_is_watched_while_there_is_nothing_to_write(pipe):
     assert not pipe.selector.get_map()
 
 
-def test_a_reader_that_has_left_ends_the_run(pipe):
+@pytest.mark.parametrize(("stdout", "error"), [(True, ReaderGone), (False, RunFailed)])
+def test_a_reader_that_has_left_ends_the_run(pipe, stdout, error):
+    pipe.taker.stdout = stdout
     os.close(pipe.reading)
     pipe.take(b"x")
 
-    with pytest.raises(ReaderGone):
+    with pytest.raises(error, match="reader of"):
         pipe.turn()
+
+
+def test_nothing_is_done_before_somebody_reads(pipe):
+    reader = []
+    pipe.writer = StdoutWriter(pipe.taker, pipe.selector, lambda: pipe.writing if reader else None)
+    assert not pipe.turn()
+    assert not pipe.writer.done
+    reader.append("here")
+    pipe.turn()
+    assert pipe.writer.done
 
 
 def test_a_file_is_written_at_once(tmp_path):
     taker = StdoutTaker(object())
     taker.take(memoryview(b"x" * 10**6), 1)
     with selectors.DefaultSelector() as selector, open(tmp_path / "out", "wb") as file:
-        StdoutWriter(taker, selector, file.fileno()).watch()
+        StdoutWriter(taker, selector, file.fileno).watch()
 
     assert (tmp_path / "out").read_bytes() == b"x" * 10**6
-
-
-def test_standard_output_is_the_default():
-    with selectors.DefaultSelector() as selector:
-        assert StdoutWriter(StdoutTaker(object()), selector)._fd == sys.__stdout__.fileno() == 1

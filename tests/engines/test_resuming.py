@@ -97,7 +97,7 @@ def test_a_finished_run_has_nothing_left_to_do(beginning, project):
 
 
 def test_a_run_that_only_lacks_its_name_is_finished(beginning, project):
-    left(beginning, "finishing", finished=True)
+    left(beginning, "finishing", finished=True, sink=None)
     project.write("out.jsonl.partial", "0\n1\n2\n3\n4\n")
 
     _, found = beginning("same", resume=Resume(wanted=True))

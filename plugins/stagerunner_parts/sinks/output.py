@@ -1,35 +1,40 @@
 """What the sinks that write files have in common.
 
-A file is written to PATH.partial and renamed when the run is complete; with mode `append` it is written in place.
+A file is written to PATH.partial and renamed when the run is complete. With mode `append` it is written in place, and
+PATH.partial holds a copy of what is not committed yet: so a resume can tell those bytes from lines that others added.
 Compressed output is a row of members, each closed by a commit, so that it can be cut off at any commit and go on.
+A named pipe, a terminal or a descriptor is written by the runner, as its reader takes it.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from fcntl import LOCK_EX, LOCK_NB, flock
 from io import FileIO
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
+from zlib import crc32
 
 from stagerunner_parts.compression import Compressor, compressor
+from stagerunner_parts.sinks.likeness import make_like
+from stagerunner_parts.sinks.places import check_descriptor, check_place, end_of, is_stream
 
 Keeps: TypeAlias = Literal["truncate", "transaction", "nothing"]
 Mode: TypeAlias = Literal["replace", "append", "new"]
 
 STDOUT = Path("-")
+TAIL = 4096
+"""Bytes at the end of what is committed by which a file is known again."""
 
+OURS = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+"""How a file of our own is opened: a link in its place is never followed, a pipe never waited for."""
 
-def check_place(path: Path, *, in_place: bool) -> None:
-    """Raises OSError, with a sentence, when no file can be written there; folders that are missing will be made."""
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder, not a file")
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
-    if not folder.is_dir():
-        raise NotADirectoryError(f"{folder} is not a folder, so {path} can't be in it")
-    if not os.access(path if in_place and path.exists() else folder, os.W_OK):
-        raise PermissionError(f"{path} can't be written: permission denied")
+ODD = (errno.ELOOP, errno.EISDIR, errno.ENXIO)
+"""What opening like that says of a link, a folder and a socket."""
 
 
 class FileOutput(ABC):
@@ -37,20 +42,41 @@ class FileOutput(ABC):
 
     keeps: Keeps = "truncate"
     _file: FileIO | None = None
+    _spool: FileIO | None = None
+    _old: FileIO | None = None
+    _stream: int | None = None
     _member: Compressor | None = None
     _length = 0
     _gap = False
+    _committed = True
+    _known: dict[str, int] | None = None
+    _position: dict[str, int] | None = None
 
     def __init__(self, path: Path, mode: Mode) -> None:
         self.path = path
         self.mode: Mode = mode
-        if self.stdout or self._is_device():
+        self._end = 1 if path == STDOUT else end_of(path)
+        self.streams = isinstance(self._end, int) or is_stream(self._end)
+        """Whether the runner writes what `rendered` gives itself, to the descriptor that `connect` gives."""
+        if self.streams:
             self.keeps = "nothing"
 
     @property
     def stdout(self) -> bool:
         """Whether it goes to standard output."""
-        return self.path == STDOUT
+        return self._end == 1
+
+    def connect(self) -> int | None:
+        """The descriptor of a stream; None while a named pipe has no reader. Never waits."""
+        if isinstance(self._end, int):
+            return self._end
+        if self._stream is None:
+            try:
+                self._stream = os.open(self._end, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+            except OSError as error:
+                if error.errno != errno.ENXIO:
+                    raise
+        return self._stream
 
     @abstractmethod
     def encode(self, records: list[Any]) -> bytes:
@@ -62,21 +88,39 @@ class FileOutput(ABC):
 
     def check(self) -> None:
         """Raises OSError, with a sentence, when the file can't be written."""
-        if self.stdout:
-            return
-        check_place(self.path, in_place=self._in_place)
-        self._refuse_existing()
+        if isinstance(self._end, int):
+            if not self.stdout:
+                check_descriptor(self._end)
+        elif not self.streams:
+            check_place(self.path, self._end, in_place=self._in_place)
+            self._refuse_existing()
+
+    def left(self, position: Any) -> None:
+        """Where the unfinished run before this one was. Before `open(None)`, which discards what it left, and no other
+        file; or before a `finish` without `open`.
+        """
+        self._known = position
 
     def open(self, position: Any) -> None:
-        """`position`: length in bytes to go on from; None for a new output. Raises OSError when it is not that long."""
-        if self.stdout:
+        """`position`: where to go on from; None for a new output.
+
+        Raises OSError, with a sentence, when what is there isn't what was written up to that position.
+        """
+        if self.streams:
             return
-        if position is None:
-            self._open_anew()
-        else:
-            self._open_again(position)
+        try:
+            if not self._in_place:
+                self._lock_old()
+            if position is None:
+                self._open_anew()
+            else:
+                self._open_again(position)
+        except BaseException:
+            self._close()
+            raise
         self._length = os.fstat(self._opened.fileno()).st_size
-        self._gap = self.mode == "append" and not compressor(self.path) and self._ends_inside_a_line()
+        self._gap = self._in_place and not compressor(self.path) and self._ends_inside_a_line()
+        self._position = self._whereabouts()
 
     def write(self, data: bytes) -> None:
         """Raises OSError when there is no more room, ValueError when records don't fit together."""
@@ -86,59 +130,87 @@ class FileOutput(ABC):
             self._gap = False
 
     def position(self) -> Any:
-        """Length in bytes. To be asked for after a commit."""
-        return self._length
+        """Length in bytes, which file it is, and a checksum of its end, as of the last commit."""
+        return self._position
 
     def commit(self, row: Any) -> None:
+        """Raises OSError, with a sentence, when the file isn't there any more under its name."""
         if self._member:
             self._put_plain(self._member.flush())
             self._member = None
+        if self._file is None:
+            return
+        if not _is_at(self._file, self._written):
+            raise FileNotFoundError(f"{self._written} was taken away while it was being written")
+        if self._in_place:
+            self._length = os.fstat(self._file.fileno()).st_size  # with what others have appended meanwhile
+        self._committed = True
+        self._position = self._whereabouts()
 
     def sync(self) -> None:
         """See to it that what was written, or the renaming, outlives a loss of power."""
         if self._file:
             os.fsync(self._file.fileno())
-        elif not self.stdout:
-            folder = os.open(self.path.absolute().parent, os.O_RDONLY)
+        elif not self.streams:
+            folder = os.open(self._real.parent, os.O_RDONLY)
             os.fsync(folder)
             os.close(folder)
 
     def finish(self) -> None:
         """Give the file its name; once more does no harm. Raises OSError when there is nothing to be named."""
         try:
-            self._end_well()
-            if not (self.stdout or self._in_place):
+            if self._file:
+                self._end_well()
+            if not (self.streams or self._in_place):
                 self._name()
+            elif self._in_place:
+                self._remove("spool", self._spool)
         finally:
             self.abort()  # only now: until it has its name, the file is ours alone
 
-    def _name(self) -> None:
-        if self._written.exists():
-            self._refuse_existing()
-            self._written.replace(self.path)
-        elif not self.path.exists():
-            raise FileNotFoundError(f"{self._written} is gone, so there is nothing to become {self.path}")
-
     def abort(self) -> None:
         """Close, and leave what there is for a resume."""
-        if self._file:
-            self._file.close()
-            self._file = None
+        if self._in_place and self._committed:
+            self._remove("spool", self._spool)
+        self._close()
+
+    def _close(self) -> None:
+        for file in (self._file, self._spool, self._old):
+            if file is not None:
+                file.close()
+        self._file = self._spool = self._old = None
+        if self._stream is not None:
+            os.close(self._stream)
+            self._stream = None
+
+    def discard(self) -> None:
+        """Nobody will resume this: leave nothing. To be called before `abort`."""
+        if self._file is not None:
+            self._remove("spool", self._spool) if self._in_place else self._remove("file", self._file)
 
     def target(self) -> Path | None:
-        """The file this sink owns, if there is one."""
-        return None if self.stdout or self._is_device() else self.path
+        """The file this sink owns, if there is one: the one that links lead to."""
+        return None if self.streams else self._real
 
     def describe(self) -> str:
-        return "standard output" if self.stdout else str(self.path)
+        return "standard output" if self.path == STDOUT else str(self.path)
+
+    @property
+    def _real(self) -> Path:
+        assert isinstance(self._end, Path)
+        return self._end
 
     @property
     def _in_place(self) -> bool:
-        return self.mode == "append" or self._is_device()
+        return self.mode == "append" and not self.streams
+
+    @property
+    def _partial(self) -> Path:
+        return self._real.with_name(f"{self._real.name}.partial")
 
     @property
     def _written(self) -> Path:
-        return self.path if self._in_place else self.path.with_name(f"{self.path.name}.partial")
+        return self._real if self._in_place else self._partial
 
     @property
     def _opened(self) -> FileIO:
@@ -146,61 +218,204 @@ class FileOutput(ABC):
             raise ValueError(f"the sink for {self.path} is not open")
         return self._file
 
-    def _is_device(self) -> bool:
-        # /dev/null, a named pipe: nothing that could be renamed or cut off.
-        return self.path.exists() and not self.path.is_file() and not self.path.is_dir()
-
     def _refuse_existing(self) -> None:
-        if self.mode == "new" and self.path.exists():
+        if self.mode == "new" and self._real.exists():
             raise FileExistsError(f"{self.path} is there already, and mode `new` overwrites nothing")
+
+    # Opening
+
+    def _lock_old(self) -> None:
+        """Lock the file that is to be replaced: it may be known under other names too."""
+        with suppress(FileNotFoundError, PermissionError):
+            self._old = FileIO(os.open(self._real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC))
+            _lock(self._old)
 
     def _open_anew(self) -> None:
         self._refuse_existing()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self._owned()
-        if not self._in_place:
-            self._file.truncate(0)
+        self._real.parent.mkdir(parents=True, exist_ok=True)
+        if self._in_place:
+            self._file = _lock(FileIO(os.open(self._real, OURS | os.O_CREAT, 0o666), "rb+"))
+            self._spool = self._made_anew()
+        else:
+            self._file = self._made_anew()
 
-    def _owned(self) -> FileIO:
-        """The file, locked as long as it is open. Raises BlockingIOError when another run has it."""
-        file = FileIO(self._written, "ab+")
-        if self._is_device():
-            return file
+    def _made_anew(self) -> FileIO:
+        """PATH.partial, empty, ours, and locked as long as it is open."""
+        self._discard_left()
+        # What is to replace a file shows nobody more than that file does, and what it may show is set at the end.
+        private = self._in_place or self._real.exists()
         try:
-            flock(file.fileno(), LOCK_EX | LOCK_NB)
-            if not (self._written.exists() and os.path.samestat(self._written.stat(), os.fstat(file.fileno()))):
-                raise BlockingIOError(f"{self._written} has just been given its name")
-        except BlockingIOError:
-            file.close()
-            raise
-        except OSError:
-            pass  # a file system without locks
-        return file
+            made = os.open(self._partial, OURS | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666)
+        except FileExistsError:
+            raise BlockingIOError(f"{self._partial} has just been made by somebody else") from None
+        return _lock(FileIO(made, "rb+"))
 
-    def _open_again(self, position: int) -> None:
-        length = self._written.stat().st_size if self._written.exists() else -1
-        if length < position:
-            found = "is gone" if length < 0 else f"has {length:,} bytes"
-            raise OSError(f"{self._written} {found}, but {position:,} were written to it: can't go on")
-        self._file = self._owned()
-        self._file.truncate(position)
+    def _discard_left(self) -> None:
+        """Remove PATH.partial if it is empty, or what `left` speaks of. Raises FileExistsError for any other file."""
+        try:
+            file = FileIO(os.open(self._partial, OURS), "rb+")
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno in ODD:
+                raise self._not_ours() from None
+            raise
+        with file:
+            _lock(file, self._partial)
+            found = os.fstat(file.fileno())
+            known = (self._known or {}).get("spool" if self._in_place else "file")
+            alone = stat.S_ISREG(found.st_mode) and found.st_nlink == 1
+            if not alone or (found.st_size and found.st_ino != known):
+                raise self._not_ours()
+            self._partial.unlink()
+
+    def _not_ours(self) -> FileExistsError:
+        return FileExistsError(
+            f"{self._partial} is in the way: no unfinished run that this one knows of has left it; "
+            "move it away, or remove it"
+        )
+
+    def _open_again(self, position: dict[str, int]) -> None:
+        length = position["bytes"]
+        self._file = self._found(self._written)
+        found = os.fstat(self._file.fileno())
+        if found.st_size < length:
+            raise OSError(
+                f"{self._written} has {found.st_size:,} bytes, but {length:,} were written to it: can't go on"
+            )
+        if found.st_ino != position["file"] or self._tail(length) != position["tail"]:
+            raise OSError(
+                f"{self._written} isn't what the run to be resumed has written: somebody has changed it since"
+            )
+        if self._in_place:
+            self._open_spool(length, position.get("spool"))
+        self._file.truncate(length)
+
+    def _open_spool(self, length: int, known: int | None) -> None:
+        """Raises OSError when there is more behind `length` bytes of the file than the run itself has put there."""
+        try:
+            self._spool = self._found(self._partial)
+        except FileNotFoundError:
+            self._spool = None
+        if self._spool is not None and os.fstat(self._spool.fileno()).st_ino != known:
+            raise OSError(f"{self._partial} isn't what the run to be resumed has left")
+        if not self._is_all_spooled(length):
+            added = os.fstat(self._opened.fileno()).st_size - length
+            raise OSError(f"somebody has added lines to {self.path}: {added:,} bytes behind what the run had committed")
+        if self._spool is None:
+            self._spool = self._made_anew()
+
+    def _is_all_spooled(self, at: int) -> bool:
+        """Whether what the file has behind `at` is what the spool begins with."""
+        behind = 0
+        while data := os.pread(self._opened.fileno(), 2**20, at + behind):
+            if self._spool is None or os.pread(self._spool.fileno(), len(data), behind) != data:
+                return False
+            behind += len(data)
+        return True
+
+    def _found(self, path: Path) -> FileIO:
+        """A file that is to be gone on with. Raises FileNotFoundError, and BlockingIOError while another run has it."""
+        try:
+            return _lock(FileIO(os.open(path, OURS), "rb+"), path)
+        except FileNotFoundError:
+            raise FileNotFoundError(f"{path} is gone: can't go on") from None
+        except OSError as error:
+            if error.errno in ODD:
+                raise OSError(f"{path} isn't a file any more: can't go on") from None
+            raise
+
+    # The end
+
+    def _name(self) -> None:
+        """PATH.partial becomes PATH, with the mode and owner that PATH has."""
+        here, there = _inode(self._partial), _inode(self._real)
+        inode = os.fstat(self._file.fileno()).st_ino if self._file else (self._known or {}).get("file", here or there)
+        if here and here == inode:
+            self._refuse_existing()
+            self._make_like_the_old()
+            self._partial.replace(self._real)
+        elif not there or there != inode:
+            raise FileNotFoundError(f"{self._partial} is gone, so there is nothing to become {self.path}")
+
+    def _make_like_the_old(self) -> None:
+        file = os.open(self._partial, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            with suppress(FileNotFoundError):
+                make_like(file, self._real)
+        finally:
+            os.close(file)
+
+    def _remove(self, name: str, file: FileIO | None) -> None:
+        """PATH.partial, if it is this file, or the one that `left` spoke of."""
+        inode = os.fstat(file.fileno()).st_ino if file else (self._known or {}).get(name)
+        if inode is not None and _inode(self._partial) == inode:
+            self._partial.unlink()
 
     def _end_well(self) -> None:
-        if self._file and not self._length:
+        if not self._length:
             # A compressed file of no bytes at all is a damaged one to those who read it.
             self._put(b"")
         self.commit(None)
 
+    # Bytes
+
     def _ends_inside_a_line(self) -> bool:
         return self._length > 0 and os.pread(self._opened.fileno(), 1, self._length - 1) != b"\n"
+
+    def _tail(self, length: int) -> int:
+        size = min(TAIL, length)
+        return crc32(os.pread(self._opened.fileno(), size, length - size))
+
+    def _whereabouts(self) -> dict[str, int]:
+        length = self._length
+        found = {"bytes": length, "file": os.fstat(self._opened.fileno()).st_ino, "tail": self._tail(length)}
+        return found if self._spool is None else found | {"spool": os.fstat(self._spool.fileno()).st_ino}
 
     def _put(self, data: bytes) -> None:
         self._member = self._member or compressor(self.path)
         self._put_plain(self._member.compress(data) if self._member else data)
 
     def _put_plain(self, data: bytes) -> None:
-        left = memoryview(data)
-        while left:
-            written = self._opened.write(left) or 0
-            self._length += written
-            left = left[written:]
+        if self._spool is not None:
+            if self._committed:
+                self._spool.truncate(0)
+            _write(self._spool, data)
+        self._committed = False
+        _write(self._opened, data)
+        self._length += len(data)
+
+
+def _write(file: FileIO, data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) or 0 :]
+
+
+def _lock(file: FileIO, path: Path | None = None) -> FileIO:
+    """The file, locked as long as it is open. Raises BlockingIOError when another run has it.
+
+    path: where it was found, and has to be still, now that it is locked.
+    """
+    try:
+        flock(file.fileno(), LOCK_EX | LOCK_NB)
+        if path is not None and not _is_at(file, path):
+            raise BlockingIOError(f"{path} has just been given its name")
+    except BlockingIOError:
+        file.close()
+        raise
+    except OSError:
+        pass  # a file system without locks
+    return file
+
+
+def _is_at(file: FileIO, path: Path) -> bool:
+    return _inode(path) == os.fstat(file.fileno()).st_ino
+
+
+def _inode(path: Path) -> int:
+    """0 where nothing is there."""
+    try:
+        return path.lstat().st_ino
+    except OSError:
+        return 0

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from stagerunner import sink
-from stagerunner_parts.sinks.output import Keeps, Mode, check_place
+from stagerunner_parts.sinks.output import Keeps, Mode
+from stagerunner_parts.sinks.places import check_place, end_of
 from stagerunner_parts.sinks.rows import Names, packed, unpacked
 
 BOOKS = "_stagerunner"
@@ -45,6 +46,8 @@ class Sqlite:
     def __init__(self, *, path: Path, table: str, mode: Mode = "replace") -> None:
         self.path = path
         self.table = table
+        end = end_of(path)
+        self._real = end if isinstance(end, Path) else path
         self.mode: Mode = mode
         self._base: sqlite3.Connection | None = None
         self._columns: set[str] = set()
@@ -55,7 +58,7 @@ class Sqlite:
         """Raises OSError or ValueError, with a sentence, when the table can't be written."""
         if not self.table or self.table.startswith((BOOKS, "sqlite_")) or "\0" in self.table:
             raise ValueError(f"{self.table!r} can't be the name of the table")
-        check_place(self.path, in_place=True)
+        check_place(self.path, self._real, in_place=True)
         if self.path.exists():
             with self._opened():
                 self._refuse_existing()
@@ -126,7 +129,7 @@ class Sqlite:
             self._base = None
 
     def target(self) -> Path:
-        return self.path
+        return self._real
 
     def describe(self) -> str:
         return f"table {self.table} of {self.path}"

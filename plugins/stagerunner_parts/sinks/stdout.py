@@ -14,8 +14,12 @@ from stagerunner_parts.sinks.rendering import text_lines
 class Stdout(Null):
     """Write to standard output: text as it is, everything else as JSON."""
 
-    stdout = True
+    stdout = streams = True
     """The runner writes what `rendered` gives itself, as its reader takes it."""
+
+    def connect(self) -> int:
+        """The descriptor to write to."""
+        return 1
 
     def encode(self, records: list[Any]) -> bytes:
         return text_lines(records)

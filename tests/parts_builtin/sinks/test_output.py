@@ -21,9 +21,10 @@ def content(path, named=None):
         return file.read()
 
 
-def written(path, *frames, mode="replace", position=None):
-    """A sink to which these frames were written, each committed."""
+def written(path, *frames, mode="replace", position=None, left=None):
+    """A sink to which these frames were written, each committed. left: where the run before, unfinished, was."""
     sink = Lines(path=path, mode=mode)
+    sink.left(left)
     sink.open(position)
     for frame in frames:
         sink.write(sink.encode(frame))
@@ -59,8 +60,9 @@ def test_an_earlier_file_stays_until_the_end(path):
 
 
 def test_a_new_run_begins_a_new_file(path):
-    written(path, ["left over"]).abort()
-    written(path, ["new"]).finish()
+    before = written(path, ["left over"])
+    before.abort()
+    written(path, ["new"], left=before.position()).finish()
     assert content(path) == b"new\n"
 
 
@@ -72,7 +74,7 @@ def test_a_resume_goes_on_at_the_position(path, mode):
     sink.write(sink.encode(["half"])[:2])
     sink.abort()
     again = written(path, ["three"], mode=mode, position=position)
-    assert again.position() > position
+    assert again.position()["bytes"] > position["bytes"]
     again.finish()
     assert content(path) == b"one\ntwo\nthree\n"
 
@@ -81,7 +83,8 @@ def test_a_commit_of_nothing_changes_nothing(path):
     sink = written(path, ["one"])
     position = sink.position()
     sink.commit(None)
-    assert sink.position() == position == partial(path).stat().st_size
+    assert sink.position() == position
+    assert position["bytes"] == partial(path).stat().st_size
     sink.abort()
 
 
@@ -91,7 +94,7 @@ def test_a_file_shorter_than_the_position_is_refused(path, mode):
     position = sink.position()
     sink.abort()
     with pytest.raises(OSError, match="can't go on"):
-        Lines(path=path, mode=mode).open(position + 1)
+        Lines(path=path, mode=mode).open(position | {"bytes": position["bytes"] + 1})
     (path if mode == "append" else partial(path)).unlink()
     with pytest.raises(OSError, match="is gone"):
         Lines(path=path, mode=mode).open(position)
@@ -117,10 +120,10 @@ def test_finish_with_nothing_to_be_named(path):
 def test_append_writes_in_place_behind_what_is_there(path):
     written(path, ["one"], mode="append").finish()
     sink = written(path, ["two"], mode="append")
-    assert not partial(path).exists()
-    assert sink.position() == path.stat().st_size
+    assert sink.position()["bytes"] == path.stat().st_size
     sink.finish()
     assert content(path) == b"one\ntwo\n"
+    assert not partial(path).exists()
 
 
 def test_append_begins_on_a_line_of_its_own(write):
@@ -153,7 +156,8 @@ def test_a_device_is_written_in_place():
     sink = Lines(path=Path(os.devnull))
     sink.check()
     assert (sink.keeps, sink.target()) == ("nothing", None)
-    sink = written(Path(os.devnull), ["one"])
+    assert (sink.streams, sink.position()) == (True, None)
+    assert os.write(sink.connect(), sink.rendered(sink.encode(["one"]))) == 4
     sink.finish()
     assert not Path(os.devnull).is_file()
 
@@ -198,3 +202,108 @@ def test_a_place_that_may_not_be_written(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(PermissionError, match="permission denied"):
         Lines(path=tmp_path / "a").check()
+
+
+def test_a_link_stays_and_what_it_leads_to_is_written(path):
+    (path.parent / "data").mkdir(parents=True)
+    path.symlink_to(f"data/b{path.suffix}")
+    sink = written(path, ["one"])
+    assert partial(path.parent / "data" / f"b{path.suffix}").exists()
+    sink.finish()
+    assert path.is_symlink()
+    assert content(path) == b"one\n"
+    assert sink.target() == path.parent / "data" / f"b{path.suffix}"
+
+
+@pytest.mark.parametrize("mode", ["replace", "append"])
+def test_one_run_owns_a_file_under_all_its_names(tmp_path, mode):
+    (tmp_path / "a").write_text("old\n")
+    (tmp_path / "hard").hardlink_to(tmp_path / "a")
+    (tmp_path / "soft").symlink_to("a")
+    sink = written(tmp_path / "a", ["one"], mode=mode)
+    for name in ("a", "hard", "soft"):
+        with pytest.raises(BlockingIOError):
+            written(tmp_path / name, mode="append")
+        with pytest.raises(BlockingIOError):
+            written(tmp_path / name, mode="replace")
+    sink.abort()
+
+
+@pytest.mark.parametrize("mode", ["replace", "append"])
+@pytest.mark.parametrize("kind", ["file", "link", "hard link", "folder", "pipe"])
+def test_what_is_in_the_way_is_left_alone(tmp_path, mode, kind):
+    place, precious = partial(tmp_path / "a"), tmp_path / "precious"
+    precious.write_text("precious")
+    {
+        "file": lambda: place.write_text("precious"),
+        "link": lambda: place.symlink_to(precious),
+        "hard link": lambda: place.hardlink_to(precious),
+        "folder": place.mkdir,
+        "pipe": lambda: os.mkfifo(place),
+    }[kind]()
+    with pytest.raises(FileExistsError, match="is in the way"):
+        written(tmp_path / "a", ["one"], mode=mode)
+    assert precious.read_text() == "precious"
+    assert os.path.lexists(place)
+
+
+def test_another_runs_output_is_not_gone_on_with(path):
+    first = written(path, ["aaaa"])
+    first.abort()
+    partial(path).unlink()
+    second = written(path, ["bbbb"], ["bbbb"])
+    second.abort()
+    with pytest.raises(OSError, match="isn't what the run to be resumed has written"):
+        Lines(path=path).open(first.position())
+    other = first.position() | {"file": second.position()["file"]}  # systems give numbers of files again
+    with pytest.raises(OSError, match=r"isn't what|but .* were written"):
+        Lines(path=path).open(other)
+    assert len(content(partial(path), named=path)) == 10
+
+
+@pytest.mark.parametrize("behind", [b"", b"half", b"half of it\n"])
+def test_what_others_appended_is_noticed_and_not_cut(tmp_path, behind):
+    path = tmp_path / "log"
+    path.write_bytes(b"old\n")
+    sink = written(path, ["one"], mode="append")
+    position = sink.position()
+    if behind:
+        sink.write(behind)
+    sink._close()  # as a kill does
+    before = path.read_bytes()
+    again = written(path, ["two"], mode="append", position=position)
+    again._close()
+    assert path.read_bytes() == b"old\none\ntwo\n"
+    path.write_bytes(before + b"theirs\n")
+    with pytest.raises(OSError, match="somebody has added lines"):
+        Lines(path=path, mode="append").open(position)
+    assert path.read_bytes() == before + b"theirs\n"
+
+
+def test_what_others_append_meanwhile_stays(tmp_path):
+    sink = written(tmp_path / "log", ["one"], mode="append")
+    with (tmp_path / "log").open("a") as other:
+        other.write("theirs\n")
+    sink.write(b"two\n")
+    sink.commit(None)
+    position = sink.position()
+    sink.abort()
+    written(tmp_path / "log", ["three"], mode="append", position=position).finish()
+    assert (tmp_path / "log").read_bytes() == b"one\ntheirs\ntwo\nthree\n"
+
+
+def test_a_file_taken_away_while_it_is_written(path):
+    sink = written(path, ["one"])
+    partial(path).unlink()
+    with pytest.raises(OSError, match="was taken away"):
+        sink.commit(None)
+    path.write_bytes(b"an old one")
+    with pytest.raises(OSError):
+        sink.finish()
+
+
+def test_a_run_that_nobody_can_resume_leaves_nothing(path):
+    sink = written(path, ["one"])
+    sink.discard()
+    sink.abort()
+    assert list(path.parent.iterdir()) == []
