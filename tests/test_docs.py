@@ -56,7 +56,9 @@ def test_every_key_is_described_and_no_other(heading):
 
 
 def test_the_settings_of_sources_and_sinks_are_named():
-    assert "A source and a sink take `name`, `on_error` and `retry`." in section(CONFIG, "## Settings of a stage")
+    assert "A source and a sink take `name` and `on_error`; `retry` is a mistake" in section(
+        CONFIG, "## Settings of a stage"
+    )
     assert sorted(settings.END_SETTINGS) == ["name", "on_error", "retry"]
 
 
@@ -69,7 +71,7 @@ def test_a_default_of_a_stage_written_out_changes_nothing(key, default):
 
 @pytest.mark.parametrize(("key", "default"), defaults("### `retry`"))
 def test_a_default_of_retry_written_out_changes_nothing(key, default):
-    config = read_config(f"version: 1\nstages: [{{use: copy, retry: {{{key}: {default}}}}}]\n")
+    config = read_config(f"version: 1\nstages: [{{use: copy, retry: {{attempts: 1, {key}: {default}}}}}]\n")
     assert not config.mistakes
     assert config.stages[0].settings == Settings()
 

@@ -2,6 +2,7 @@
 
 Words are aligned 64-bit integers. The parent reads them for the views, for deadlines and after a death; the page
 survives SIGKILL. Clocks are nanoseconds; `since` is of the monotonic clock, which all processes of a machine share.
+Behind the slots stands a word for each stage with a `rate`: when its next call may begin. All its workers write there.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def create(slots: int) -> int:
 
         with tempfile.TemporaryFile() as file:
             fd = os.dup(file.fileno())
-    os.ftruncate(fd, size)
+    os.ftruncate(fd, size + slots * 8)
     return fd
 
 
@@ -61,7 +62,9 @@ class Page:
     """The whole page, as the parent or a worker sees it."""
 
     def __init__(self, fd: int, slots: int) -> None:
-        self._map = mmap.mmap(fd, (slots + 1) * WORDS * 8)
+        self._fd = fd
+        self._turns = (slots + 1) * WORDS
+        self._map = mmap.mmap(fd, self._turns * 8 + slots * 8)
         self.words = memoryview(self._map).cast("B").cast("q")
         self._slots: list[Slot | None] = [None] * slots
 
@@ -90,8 +93,24 @@ class Page:
     def stop_stage(self, stage: int) -> None:
         self.words[STOP_STAGE] = stage
 
+    def turn(self, first: int, between: float) -> float:
+        """The moment of the next call of the stage whose first worker has this slot: see evaluate.pace.
+
+        The page's descriptor has to be open still. The lock is the kernel's, which takes it from a worker that dies.
+        """
+        from fcntl import LOCK_EX, LOCK_UN, lockf  # few stages have a rate
+
+        place = self._turns + first
+        lockf(self._fd, LOCK_EX, 8, 8 * place)
+        try:
+            mine = max(monotonic_ns(), self.words[place])
+            self.words[place] = mine + int(between * 1e9)
+        finally:
+            lockf(self._fd, LOCK_UN, 8, 8 * place)
+        return mine / 1e9
+
     def clear(self) -> None:
-        """Begin a new epoch. Clocks and counts go on."""
+        """Begin a new epoch. Clocks, counts and turns go on."""
         self.words[STOP] = self.words[STOP_STAGE] = 0
         for number in range(len(self._slots)):
             words = self.slot(number).words

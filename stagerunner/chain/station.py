@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterable, Iterator
+from functools import partial
 from time import monotonic_ns as now
 from typing import Any
 
@@ -70,8 +71,8 @@ class Station:
             slot.state(SETTING_UP)
         self.decoder = Decoder(self._hire, self.page, reading(self._hire), self._cargo)
         self.encoder = Encoder(self._hire, self.page, writing(self._hire), self._cargo)
-        for work, slot in zip(self._hire.works, self._slots, strict=False):
-            evaluator = make(work, slot)
+        for work, slot, at in zip(self._hire.works, self._slots, self._hire.slots, strict=False):
+            evaluator = make(work, slot, partial(self.page.turn, at - self._hire.number))
             evaluator.setup()
             if work.index in self._hire.snapshots:
                 evaluator.restore(self._hire.snapshots[work.index])

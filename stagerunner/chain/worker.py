@@ -262,7 +262,8 @@ def call_hooks(targets: tuple[str, ...], hire: Hire) -> None:
 def main(hire: Hire, inbound: list[int], outbound: list[int], meters: int, lane: int | None) -> int:
     """A worker's life, in the process the keeper has forked for it; its exit status."""
     page = Page(meters, hire.slot_count)
-    os.close(meters)
+    if not any(work.rate for work in hire.works):  # else its stages' turns are taken by it
+        os.close(meters)
     worker = Worker(hire, inbound, outbound, page, None if lane is None else Lane(lane, hire.owners))
     try:
         worker.run()

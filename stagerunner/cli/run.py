@@ -122,10 +122,11 @@ def _close(outcome: Summary, chain: Chain, streams: Streams, *, quiet: bool) -> 
         return
     plan = chain.plan
     alone = [stage.name for stage in plan.stages if stage.work.form.state]
+    paced = [stage.name for stage in plan.stages if stage.work.rate is not None]
     width = _columns() if console.stream.isatty() else None
     # In one process there are no workers to be had more of.
     advise = plan.run.engine != "inline"
-    for line in loaded(CLOSING)(outcome, alone=alone, width=width, cpu=sum(os.times()[:4]), advise=advise):
+    for line in loaded(CLOSING)(outcome, alone=alone, paced=paced, width=width, cpu=sum(os.times()[:4]), advise=advise):
         console.line(*line)
 
 

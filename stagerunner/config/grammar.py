@@ -10,7 +10,18 @@ from msgspec.structs import replace
 
 from stagerunner.config.model import Config, PartConfig, Run
 from stagerunner.config.parts import end_part, stage_parts
-from stagerunner.config.reading import Place, Reader, Wrong, is_null, mapping, path_node, read_table, text, unset
+from stagerunner.config.reading import (
+    Place,
+    Reader,
+    Wrong,
+    is_null,
+    mapping,
+    path_node,
+    read_table,
+    refused,
+    text,
+    unset,
+)
 from stagerunner.config.settings import RUN
 from stagerunner.errors import Mark, Mistake
 from stagerunner.nodes import Mapping, Node, Scalar, Sequence
@@ -45,12 +56,6 @@ def _plugins(node: Node, place: Place) -> tuple[Scalar, ...]:
     return tuple(item for item in read if item is not None)
 
 
-def _tests(node: Node, place: Place) -> Sequence:
-    if not isinstance(node, Sequence):
-        raise Wrong(f"must be a list, not {called(node)}")
-    return node
-
-
 def _run_values(node: Node, place: Place) -> dict[str, Any]:
     return read_table(node, RUN, place)
 
@@ -67,7 +72,7 @@ _TOP: dict[str, Reader] = {
     "sink": unset(end_part),
     "dead_letter": unset(path_node),
     "run": unset(_run_values),
-    "tests": unset(_tests),
+    "tests": unset(refused("have no effect yet", "leave them out")),
 }
 
 

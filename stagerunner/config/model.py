@@ -8,7 +8,7 @@ from typing import Literal
 from msgspec import Struct, field
 
 from stagerunner.errors import Mark, Mistake
-from stagerunner.nodes import Mapping, Scalar, Sequence
+from stagerunner.nodes import Mapping, Scalar
 
 OnError = Literal["fail", "skip", "dead_letter"]
 
@@ -95,7 +95,6 @@ class Config(Struct, frozen=True):
     sink: PartConfig | None = None
     dead_letter: Scalar | None = None
     run: Run = field(default_factory=Run)
-    tests: Sequence | None = None
     secrets: tuple[str, ...] = ()
     masked: tuple[str, ...] = ()
     mistakes: tuple[Mistake, ...] = ()

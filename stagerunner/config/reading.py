@@ -144,6 +144,27 @@ def quantity(read: Callable[[str], Any], kind: str) -> Reader:
     return reader
 
 
+def above_zero(reader: Reader, fix: str) -> Reader:
+    """A quantity of which none at all makes no sense."""
+
+    def read(node: Node, place: Place) -> Any:
+        value = reader(node, place)
+        if not value > 0:
+            raise Wrong("must be more than 0", fix)
+        return value
+
+    return read
+
+
+def refused(message: str, fix: str) -> Reader:
+    """A key that is kept for later: what has no effect is a mistake, until it has one."""
+
+    def read(node: Node, place: Place) -> Any:
+        raise Wrong(message, fix, "no-effect")
+
+    return read
+
+
 def choice(*choices: str) -> Reader:
     """One of a few words."""
 

@@ -12,6 +12,7 @@ from stagerunner.config.reading import (
     Place,
     Reader,
     Wrong,
+    above_zero,
     bytes_size,
     calls,
     choice,
@@ -20,6 +21,7 @@ from stagerunner.config.reading import (
     number,
     path_node,
     read_table,
+    refused,
     text,
     unset,
     whole,
@@ -40,7 +42,11 @@ def retry(node: Node, place: Place) -> Retry:
     """The attempts alone, or all of it."""
     if isinstance(node, Scalar):
         return Retry(attempts=whole()(node, place))
-    return replace(Retry(), **read_table(node, RETRY, place))
+    values = read_table(node, RETRY, place)
+    if values and isinstance(node, Mapping) and node.get("attempts") is None:
+        fix = "add `attempts:`, 2 or more"
+        raise Wrong("says nothing of `attempts`, and without that nothing is tried again", fix, "missing-key")
+    return replace(Retry(), **values)
 
 
 def environment(node: Node, place: Place) -> tuple[tuple[str, str], ...]:
@@ -67,17 +73,20 @@ STAGE_SETTINGS: dict[str, Reader] = {
     "batch": unset(whole()),
     "concurrency": whole(),
     "retry": retry,
-    "timeout": unset(duration),
+    "timeout": unset(above_zero(duration, "leave it out for none")),
     "rate": unset(calls),
-    "start_timeout": duration,
+    "start_timeout": above_zero(duration, "write 60s"),
     "on_error": choice("fail", "skip", "dead_letter"),
     "max_errors": unset(whole(0)),
     "env": environment,
-    "max_memory": unset(bytes_size),
+    "max_memory": unset(above_zero(bytes_size, "leave it out for none")),
     "resources": unset(mapping),
 }
-END_SETTINGS = {key: STAGE_SETTINGS[key] for key in ("name", "on_error", "retry")}
-"""What a source and a sink take of them."""
+END_SETTINGS = {
+    **{key: STAGE_SETTINGS[key] for key in ("name", "on_error")},
+    "retry": refused("has no effect yet on a source or a sink", "leave it out; a stage has it"),
+}
+"""What a source and a sink take of them, and what they will."""
 
 
 def settings(values: dict[str, Any]) -> Settings:
@@ -106,13 +115,13 @@ ENGINE: dict[str, Reader] = {"use": lambda node, place: path_node(node, place).t
 RUN: dict[str, Reader] = {
     "engine": engine,
     "frame": frame,
-    "window": bytes_size,
+    "window": above_zero(bytes_size, "write 64MiB"),
     "linger": duration,
     "grace": duration,
     "checkpoint": duration,
     "journal": path_node,
     "durability": choice("process", "power"),
     "fuse": choice("off", "auto"),
-    "max_record": bytes_size,
-    "max_growth": bytes_size,
+    "max_record": above_zero(bytes_size, "write 16MiB"),
+    "max_growth": above_zero(bytes_size, "write 64MiB"),
 }

@@ -10,30 +10,11 @@ from typing import Any
 
 from stagerunner.evaluate.forms import as_list
 from stagerunner.evaluate.growth import Pile
+from stagerunner.evaluate.pace import Pace
 from stagerunner.evaluate.policy import Trouble, pauses, trouble_of
 from stagerunner.evaluate.wording import frames_of
 from stagerunner.evaluate.work import Work
 from stagerunner.tuples import NamedTuple
-
-
-class Pace:
-    """Turns at an even rate, `rate` of them a second; None: as they come. What wasn't used is not saved up."""
-
-    def __init__(self, rate: float | None) -> None:
-        self._between = 1 / rate if rate else 0.0
-        self._next = 0.0
-
-    async def turn(self) -> None:
-        """Wait for it. Turns come in the order in which they are asked for."""
-        if not self._between:
-            return
-        import asyncio
-
-        now = asyncio.get_running_loop().time()
-        mine = max(now, self._next)
-        self._next = mine + self._between
-        if mine > now:
-            await asyncio.sleep(mine - now)
 
 
 class Caller(NamedTuple):
@@ -41,13 +22,14 @@ class Caller(NamedTuple):
 
     work: Work
     call: Callable[[Any], Awaitable[Any]]
-    pace: Pace
+    pace: Pace | None = None
 
     async def attempt(self, argument: Any) -> Any:
         """What one call gives, in the shape an Outcome has it; Trouble where it raises."""
         import asyncio
 
-        await self.pace.turn()
+        if self.pace is not None and (wait := self.pace.ask()):
+            await asyncio.sleep(wait)
         deadline = asyncio.timeout(self.work.timeout)
         try:
             async with deadline:

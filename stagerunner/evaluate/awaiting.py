@@ -13,10 +13,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from stagerunner.evaluate import ambient
-from stagerunner.evaluate.attempts import Caller, Pace
+from stagerunner.evaluate.attempts import Caller
 from stagerunner.evaluate.calling import NO_SLOT, NOBODY, Convicted, Evaluator
 from stagerunner.evaluate.cursor import verdicts_in
 from stagerunner.evaluate.flights import Flight, Outcome
+from stagerunner.evaluate.pace import Turn
 from stagerunner.evaluate.policy import Refusal, Trouble, trouble_of
 from stagerunner.evaluate.work import NoSlot, Slot, Work
 from stagerunner.records import Batch
@@ -38,8 +39,8 @@ class AwaitingEvaluator(Evaluator):
     nothing under way.
     """
 
-    def __init__(self, work: Work, slot: Slot = NO_SLOT) -> None:
-        super().__init__(work, slot)
+    def __init__(self, work: Work, slot: Slot = NO_SLOT, turn: Turn | None = None) -> None:
+        super().__init__(work, slot, turn)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._places = 1 if work.form.state else work.concurrency
         self._flights: deque[Flight] = deque()
@@ -52,7 +53,7 @@ class AwaitingEvaluator(Evaluator):
 
         self._loop = asyncio.new_event_loop()
         super().build()
-        self._caller = Caller(self.work, self._bare, Pace(self.work.rate))
+        self._caller = Caller(self.work, self._bare, self._pace)
 
     @property
     def under_way(self) -> int:

@@ -13,6 +13,7 @@ from stagerunner.evaluate.cursor import Cursor, Verdicts, grouping, verdicts_in
 from stagerunner.evaluate.flushing import flushed
 from stagerunner.evaluate.growth import Pile
 from stagerunner.evaluate.loading import build
+from stagerunner.evaluate.pace import Turn, pace_of
 from stagerunner.evaluate.undisturbed import Undisturbed, one_each
 from stagerunner.evaluate.work import NoSlot, Slot, Work
 from stagerunner.records import Batch, Conviction
@@ -29,12 +30,14 @@ class Evaluator:
     """A stage whose transform is no `async def`; what all evaluators offer.
 
     watched: whether each call is noted in the slot; worth its time only where a record is suspected or has a
-    deadline. piece_records: a piece is closed once it holds this many results and a source record ends.
+    deadline. turn: where the workers of a stage with a rate ask for their turns. piece_records: a piece is closed once
+    it holds this many results and a source record ends.
     """
 
-    def __init__(self, work: Work, slot: Slot = NO_SLOT) -> None:
+    def __init__(self, work: Work, slot: Slot = NO_SLOT, turn: Turn | None = None) -> None:
         self.work = work
         self.slot = slot
+        self._pace = pace_of(work.rate, turn)
         self.watched = False
         self.piece_records = PIECE_RECORDS
         self._transform: Any = None
@@ -80,7 +83,8 @@ class Evaluator:
             ambient.heard_by(passage, self._way(passage, {}, sys.maxsize))
             return passage.piece()
         listener = Undisturbed(self.work, batch)
-        return one_each(self._guarded(self._call, listener.cursor, {}) if self.watched else self._call, listener)
+        guarded = self.watched or self._pace is not None
+        return one_each(self._guarded(self._call, listener.cursor, {}) if guarded else self._call, listener)
 
     def flush(self) -> Iterator[Batch]:
         """What the stage gives after the last record, at least one batch. The origins are 0, 1, 2, …"""
@@ -154,4 +158,6 @@ class Evaluator:
         """The call with what is asked of it around it: nothing, as a rule."""
         if self.watched and not isinstance(self.slot, NoSlot):
             call = forms.watched(call, cursor, self.slot, lists=self.work.form.batch)
+        if self._pace is not None:  # outside: who waits for a turn isn't late
+            call = forms.paced(call, self._pace)
         return forms.judged(call, cursor, verdicts) if verdicts else call

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from stagerunner.evaluate.awaiting import AwaitingEvaluator
 from stagerunner.evaluate.calling import NO_SLOT, NOBODY, Convicted, Evaluator
+from stagerunner.evaluate.pace import Turn
 from stagerunner.evaluate.work import Slot, Work
 
 __all__ = ["NOBODY", "AwaitingEvaluator", "Convicted", "Evaluator", "make"]
 
 
-def make(work: Work, slot: Slot = NO_SLOT) -> Evaluator:
-    """The evaluator for this stage, not yet set up."""
-    return AwaitingEvaluator(work, slot) if work.form.awaited else Evaluator(work, slot)
+def make(work: Work, slot: Slot = NO_SLOT, turn: Turn | None = None) -> Evaluator:
+    """The evaluator for this stage, not yet set up. turn: see `pace`."""
+    return (AwaitingEvaluator if work.form.awaited else Evaluator)(work, slot, turn)

@@ -7,11 +7,13 @@ and append. A plain `for` is also the only form that survives a transform raisin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from time import sleep
 from typing import Any
 
 from stagerunner.evaluate.batches import Passage
 from stagerunner.evaluate.cursor import Cursor, Grouping, Verdicts
 from stagerunner.evaluate.growth import Pile
+from stagerunner.evaluate.pace import Pace
 from stagerunner.evaluate.policy import Refusal, Trouble, again, trouble_of
 from stagerunner.evaluate.work import Slot
 
@@ -138,6 +140,17 @@ def judged(call: Call, cursor: Cursor, verdicts: Verdicts) -> Call:
         return call(argument)
 
     return refuse_or_call
+
+
+def paced(call: Call, pace: Pace) -> Call:
+    """A call that waits for its turn first."""
+
+    def wait_and_call(argument: Any) -> Any:
+        if wait := pace.ask():
+            sleep(wait)
+        return call(argument)
+
+    return wait_and_call
 
 
 def watched(call: Call, cursor: Cursor, slot: Slot, *, lists: bool) -> Call:

@@ -15,7 +15,7 @@ class Work(NamedTuple):
     index: its place in the chain, from 0. target: "module:name" to import. options: checked and converted.
     batch: longest list a batch transform is handed (None: the frame). concurrency: async records in flight.
     attempts, delay, factor, longest: the retry; seconds. timeout: seconds for one attempt, or None.
-    rate: calls per second of this worker (its share of the stage's), or None. on_error: fail, skip, dead_letter.
+    rate: calls per second of the whole stage, or None. on_error: fail, skip, dead_letter.
     growth: bytes that one source record may have become on leaving this stage.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from stagerunner.parts.source import is_stream
@@ -62,7 +63,16 @@ def notes(plan: Plan) -> tuple[str, ...]:
     """What `check` tells about a plan without mistakes."""
     costs = "after a death everything is read again" if source_sort(plan.source) == "splits" else "a death ends the run"
     lacking = (f"'{name}' has state without snapshot and restore: {costs}" for name in forgetful(plan))
-    return (promise(plan), *lacking)
+    return (promise(plan), *lacking, *_unwatched(plan))
+
+
+def _unwatched(plan: Plan) -> Iterator[str]:
+    """Settings that nobody is there to see to where all is in one process."""
+    for stage in plan.stages if plan.run.engine == "inline" else ():
+        if stage.settings.timeout is not None and not stage.work.form.awaited:
+            yield f"'{stage.name}' has a timeout, which nobody watches with the engine inline"
+        if stage.settings.max_memory is not None:
+            yield f"'{stage.name}' has a max_memory, which nobody watches with the engine inline"
 
 
 def _after_a_worker(source: SourceSort, forgotten: tuple[str, ...]) -> str:

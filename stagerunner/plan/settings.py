@@ -25,6 +25,8 @@ def _refusals(stage: PartConfig, form: Form, engine: EngineSpec) -> Iterator[tup
         yield "batch", f"'{name}' takes its records one by one; `batch` is for batch transforms", "leave it out"
     if not form.awaited:
         yield "concurrency", f"'{name}' is not async; `concurrency` is for async stages", "use `workers`"
-        yield "rate", f"'{name}' is not async; `rate` is for async stages", "leave it out"
+    if stage.settings.on_error == "fail":
+        why = f"the first failure of '{name}' ends the run; `max_errors` is for `on_error: skip` or `dead_letter`"
+        yield "max_errors", why, "give it an `on_error`, or leave it out"
     if not engine.resources:
         yield "resources", f"the engine '{engine.name}' knows no resources", "leave it out"

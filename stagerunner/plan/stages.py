@@ -66,7 +66,7 @@ def _work(config: Config, index: int, stage: PartConfig, target: str, form: Form
         factor=retry.factor,
         longest=retry.max,
         timeout=settings.timeout,
-        rate=None if settings.rate is None else settings.rate / settings.workers,
+        rate=settings.rate,
         on_error=settings.on_error,
         growth=config.run.max_growth,
     )

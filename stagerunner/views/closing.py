@@ -32,9 +32,18 @@ _BOOKS = (4, 5, 6, 7, 8)
 
 
 def closing(
-    summary: Summary, *, alone: Collection[str] = (), width: int | None = None, cpu: float = 0.0, advise: bool = True
+    summary: Summary,
+    *,
+    alone: Collection[str] = (),
+    paced: Collection[str] = (),
+    width: int | None = None,
+    cpu: float = 0.0,
+    advise: bool = True,
 ) -> Iterator[Line]:
-    """The lines. alone, cpu: as `limit` takes them. width: of the terminal, if it is one. advise: name the limit."""
+    """The lines. alone, paced, cpu: as `limit` takes them. width: of the terminal, if it is one.
+
+    advise: name the limit.
+    """
     yield _headline(summary)
     if summary.stages:
         header, *rows = stages_table(summary.stages, width)
@@ -45,13 +54,13 @@ def closing(
         yield _unbalanced(summary.records)
     yield from ((message,) for message in summary.messages)
     yield from ((("dim", told),) for told in fusions_told(summary.fusions, summary.stages))
-    if advise and summary.exit_code != 1 and (found := summary.limit or _limit(summary, alone, cpu)):
+    if advise and summary.exit_code != 1 and (found := summary.limit or _limit(summary, alone, paced, cpu)):
         yield (found,)
 
 
-def _limit(summary: Summary, alone: Collection[str], cpu: float) -> str:
+def _limit(summary: Summary, alone: Collection[str], paced: Collection[str], cpu: float) -> str:
     taken = summary.records["in"] - summary.earlier
-    return limit(summary.stages, summary.seconds, taken, alone=alone, cpu=cpu, cores=os.cpu_count())
+    return limit(summary.stages, summary.seconds, taken, alone=alone, paced=paced, cpu=cpu, cores=os.cpu_count())
 
 
 def stages_table(stages: Sequence[StageTotals], width: int | None) -> list[str]:

@@ -52,13 +52,15 @@ def limit(
     taken: int,
     *,
     alone: Collection[str] = (),
+    paced: Collection[str] = (),
     cpu: float = 0.0,
     cores: int | None = None,
 ) -> str:
     """ "limit: hide-people, 94 % busy on 4 workers; 8 workers ≈ 94 k/s, then parse"; "" where too little is known.
 
-    alone: stages that can't have more than one worker. cpu: seconds of processor time that all processes took
-    together (the stages' clocks can't tell: a stage that sleeps is at work too). cores: how many there are, if known.
+    alone: stages that can't have more than one worker. paced: those that have a rate. cpu: seconds of processor time
+    that all processes took together (the stages' clocks can't tell: a stage that sleeps is at work too). cores: how
+    many there are, if known.
     """
     if seconds < LEAST_SECONDS or not taken or not stages:
         return ""
@@ -67,7 +69,10 @@ def limit(
         return f"limit: {_elsewhere(stages, first)}"
     workers = first.stage.workers
     on = f"on {workers} workers" if workers > 1 else "on 1 worker"
-    one_only = any(name in alone for name in first.stage.name.split(TOGETHER))
+    names = first.stage.name.split(TOGETHER)
+    if any(name in paced for name in names):
+        return f"limit: {first.stage.name}, {percent(first.busy)} busy {on}, its `rate` waited for included"
+    one_only = any(name in alone for name in names)
     advice = _advice(first, others, cpu / seconds, alone=one_only, cores=cores)
     return f"limit: {first.stage.name}, {percent(first.busy)} busy {on}; {advice}"
 

@@ -88,7 +88,7 @@ def _end(root: Mapping, key: str, part: PartConfig | None, planned: PlannedPart)
     return {
         "use": Leaf(planned.part.name, origin),
         **_options(part, planned.part.found, planned.shown),
-        **_settings(_at(root, key), part, {"on_error", "retry"}),
+        **_settings(_at(root, key), part, {"on_error"}),
     }
 
 

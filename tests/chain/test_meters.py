@@ -127,3 +127,18 @@ def test_a_page_can_be_closed_while_somebody_holds_a_slot(fd):
 
     with pytest.raises(ValueError, match="released"):
         slot.words[0]
+
+
+def test_turns_are_dealt_out_once_whoever_asks(fd, page):
+    other = Page(fd, 3)
+    first = page.turn(1, 0.5)
+
+    assert [other.turn(1, 0.5), page.turn(1, 0.5)] == pytest.approx([first + 0.5, first + 1.0])
+    assert page.turn(2, 0.5) < first + 0.5, "each stage has its own"
+
+
+def test_turns_go_on_in_a_new_epoch(page):
+    first = page.turn(0, 100)
+    page.clear()
+
+    assert page.turn(0, 100) == pytest.approx(first + 100)

@@ -36,9 +36,9 @@ def test_no_stages_are_allowed(stages):
 
 
 def test_a_source_and_a_sink_are_named_by_their_place(config):
-    found = config("version: 1\nstages: []\nsource: logs/*.gz\nsink: {use: jsonl, name: out, retry: 2}")
+    found = config("version: 1\nstages: []\nsource: logs/*.gz\nsink: {use: jsonl, name: out, on_error: skip}")
     assert (found.source.name, found.source.use.text, found.source.bare) == ("source", "logs/*.gz", True)
-    assert (found.sink.name, found.sink.settings.retry.attempts, found.sink.path) == ("out", 2, "sink")
+    assert (found.sink.name, found.sink.settings.on_error, found.sink.path) == ("out", "skip", "sink")
 
 
 def test_an_option_beside_use_is_told_its_place(wrong_stages):

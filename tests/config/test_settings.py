@@ -90,6 +90,18 @@ def test_a_journal_comes_with_the_folder_it_stands_against(config, run, tmp_path
             "retry: [1]",
             "4:10 stages[0].retry: retry must be a mapping, not a list | it takes attempts, delay, factor, max",
         ),
+        (
+            "retry: {delay: 1s}",
+            "4:10 stages[0].retry: retry says nothing of `attempts`, and without that nothing is tried again"
+            " | add `attempts:`, 2 or more",
+        ),
+        ("timeout: 0s", "4:12 stages[0].timeout: timeout must be more than 0 | leave it out for none"),
+        ("start_timeout: 0", "4:18 stages[0].start_timeout: start_timeout must be more than 0 | write 60s"),
+        ("max_memory: 0.1B", "4:15 stages[0].max_memory: max_memory must be more than 0 | leave it out for none"),
+        (
+            "timeout: -5s",
+            "4:12 stages[0].timeout: timeout must be a duration, not the text '-5s' | write 500ms, 30s, 5m or 2h",
+        ),
         ("rate: 5", "4:9 stages[0].rate: rate must be a rate, not the number 5 | write 50/s, 100/m or 10/500ms"),
         ("env: [A]", "4:8 stages[0].env: env must be a mapping, not a list"),
         ("env: {A: [b]}", "4:12 stages[0].env.A: A must be text, not a list"),
@@ -103,6 +115,9 @@ def test_wrong_settings(wrong, text, mistake):
     ("text", "mistake"),
     [
         ("{frame: 0}", "3:14 run.frame: frame must be at least 1"),
+        ("{window: 0}", "3:15 run.window: window must be more than 0 | write 64MiB"),
+        ("{max_record: 0B}", "3:19 run.max_record: max_record must be more than 0 | write 16MiB"),
+        ("{max_growth: 0.5B}", "3:19 run.max_growth: max_growth must be more than 0 | write 64MiB"),
         ("{windwo: 1MB}", "3:7 run.windwo: unknown key 'windwo' | did you mean 'window'?"),
         ("{fuse: on}", "3:13 run.fuse: fuse must be off or auto, not the text 'on'"),
         ("{engine: {with: {}}}", "3:15 run.engine: engine needs `use:` | write its name, or {use: NAME, with: {…}}"),
@@ -110,3 +125,10 @@ def test_wrong_settings(wrong, text, mistake):
 )
 def test_wrong_keys_of_run(wrong, text, mistake):
     assert wrong(f"version: 1\nstages: []\nrun: {text}") == [mistake]
+
+
+@pytest.mark.parametrize("end", ["source", "sink"])
+def test_what_has_no_effect_yet_on_a_source_or_sink_is_a_mistake(wrong, end):
+    assert wrong(f"version: 1\nstages: []\n{end}: {{use: a, retry: 3}}") == [
+        f"3:{len(end) + 19} {end}.retry: retry has no effect yet on a source or a sink | leave it out; a stage has it"
+    ]

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from stagerunner.evaluate.attempts import Caller, Pace
+from stagerunner.evaluate.attempts import Caller
 from stagerunner.evaluate.policy import Trouble
 
 
@@ -13,35 +13,7 @@ async def stuck(record):
 
 
 def attempt(work, call, argument=None):
-    return asyncio.run(Caller(work, call, Pace(None)).attempt(argument))
-
-
-def test_turns_come_at_an_even_rate():
-    async def turns():
-        pace, loop = Pace(1000), asyncio.get_running_loop()
-        start = loop.time()
-        for _ in range(11):
-            await pace.turn()
-        return loop.time() - start
-
-    # The loop's clock may be a tick early.
-    assert asyncio.run(turns()) > 0.009
-
-
-def test_turns_that_were_not_used_are_not_saved_up():
-    async def planned():
-        pace = Pace(0.001)
-        pace._next = asyncio.get_running_loop().time() - 10**6
-        await pace.turn()
-        return pace._next - asyncio.get_running_loop().time()
-
-    assert asyncio.run(planned()) > 900
-
-
-def test_without_a_rate_nobody_waits():
-    turn = Pace(None).turn()
-    with pytest.raises(StopIteration):
-        turn.send(None)
+    return asyncio.run(Caller(work, call).attempt(argument))
 
 
 def test_an_attempt_gives_what_the_call_gives(work_of):
@@ -81,7 +53,7 @@ def test_a_call_is_tried_again_while_it_is_wanted(work_of):
 
     def trouble_after(wanted):
         calls.clear()
-        caller = Caller(work_of(failing, attempts=4), failing, Pace(None))
+        caller = Caller(work_of(failing, attempts=4), failing)
         return asyncio.run(caller.again("r", Trouble("OSError", ""), wanted)), len(calls)
 
     trouble, number = trouble_after(lambda: True)
@@ -92,4 +64,4 @@ def test_a_call_is_tried_again_while_it_is_wanted(work_of):
 
 def test_a_final_trouble_is_left_alone(work_of):
     final = Trouble("Reject", "no", final=True)
-    assert asyncio.run(Caller(work_of(stuck, attempts=9), stuck, Pace(None)).again(1, final, lambda: True)) is final
+    assert asyncio.run(Caller(work_of(stuck, attempts=9), stuck).again(1, final, lambda: True)) is final

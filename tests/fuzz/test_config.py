@@ -35,11 +35,6 @@ stages:
     timeout: 5s
 sink: {use: jsonl, with: {path: out/clean.jsonl.gz}}
 dead_letter: out/failed.jsonl
-tests:
-  - name: the address is gone, the status stays
-    stages: hide-people
-    given: [{ip: 1.2.3.4, user: amy, status: 200}]
-    expect: [{status: 200, ip: {not: 1.2.3.4}, user: {not: amy}}]
 """
 BARE = "version: 1\nstages: [text.strip, text.upper]\nsource: logs/*.gz\nsink: '-'\n"
 FULL = """\

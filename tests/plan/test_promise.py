@@ -44,3 +44,12 @@ def test_state_without_a_snapshot_ends_a_run_that_cannot_read_again(planned):
 def test_the_promise_is_a_note_of_the_plan(planned):
     plan = planned("shout")
     assert plan.notes == (promise(plan),)
+
+
+def test_what_nobody_watches_in_one_process_is_a_note(planned):
+    stage = {"use": "shout", "timeout": 1.0, "max_memory": 2**30}
+    assert not planned(stage).notes[1:]
+    assert [note.split(", which")[0] for note in planned(stage, run=Run(engine="inline")).notes[1:]] == [
+        "'shout' has a timeout",
+        "'shout' has a max_memory",
+    ]

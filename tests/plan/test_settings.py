@@ -18,7 +18,7 @@ CARDS = from_plain({"gpu": 1}, None)
         ("latest", "workers", 2, "a stage with state has one worker"),
         ("shout", "batch", 10, "`batch` is for batch transforms"),
         ("shout", "concurrency", 4, "`concurrency` is for async stages"),
-        ("pairs", "rate", 4.0, "`rate` is for async stages"),
+        ("shout", "max_errors", 4, "`max_errors` is for `on_error: skip` or `dead_letter`"),
         ("shout", "resources", CARDS, "the engine 'process' knows no resources"),
     ],
 )
@@ -36,6 +36,8 @@ def test_a_setting_that_means_nothing_here(planned, use, setting, value, message
         {"use": "tally", "workers": 1},
         {"use": "pairs", "batch": 10, "workers": 2},
         {"use": "ask", "concurrency": 4, "rate": 4.0},
+        {"use": "pairs", "rate": 4.0},
+        {"use": "shout", "max_errors": 4, "on_error": "skip"},
         {"use": "shout", "timeout": 1.0, "max_memory": 2**30, "env": (("A", "1"),)},
     ],
 )

@@ -28,8 +28,8 @@ def test_settings_reach_the_worker(planned):
     assert (work.timeout, work.concurrency, work.on_error, work.growth) == (5.0, 4, "skip", 77)
 
 
-def test_each_worker_has_its_share_of_the_rate(planned):
-    assert planned({"use": "ask", "workers": 4, "rate": 10.0}).stages[0].work.rate == 2.5
+def test_each_worker_knows_the_rate_of_the_whole_stage(planned):
+    assert planned({"use": "ask", "workers": 4, "rate": 10.0}).stages[0].work.rate == 10.0
 
 
 def test_a_file_of_ones_own_is_named_and_known_to_workers(planned, folder):

@@ -61,3 +61,8 @@ def test_without_a_busy_stage_the_slower_end_is_the_limit():
 
 def test_too_little_known_is_no_limit():
     assert limit([stage("a", 1.0)], 0.5, 100) == limit([stage("a", 1.0)], 10, 0) == limit([], 10, 100) == ""
+
+
+def test_a_stage_that_waits_for_its_turns_is_not_told_to_take_more_workers():
+    found = limit([stage("ask", 0.9)], 10, 100, paced=["ask"])
+    assert found == "limit: ask, 90 % busy on 1 worker, its `rate` waited for included"

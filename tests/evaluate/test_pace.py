@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from time import monotonic
+
+import pytest
+
+from stagerunner.evaluate.pace import alone, pace_of
+
+
+def test_turns_come_at_an_even_rate():
+    turn = alone()
+    first, *others = [turn(0.5) for _ in range(4)]
+    assert first == pytest.approx(monotonic(), abs=0.5)
+    assert others == [first + 0.5, first + 1.0, first + 1.5]
+
+
+def test_turns_that_were_not_used_are_not_saved_up():
+    turn = alone()
+    turn(-1000)  # the next one was free long ago
+    now = monotonic()
+    assert turn(1) >= now
+    assert turn(1) >= now + 1
+
+
+def test_without_a_rate_nobody_waits():
+    assert pace_of(None, None) is None
+
+
+def test_who_asks_waits_until_its_turn():
+    pace = pace_of(0.01, None)
+    assert pace.ask() == 0
+    assert 99 < pace.ask() <= 100
+
+
+def test_a_stage_that_is_not_async_keeps_its_rate_and_its_deadline_counts_the_call_alone(stage_of, batch_of, notes):
+    began = monotonic()
+    stage = stage_of(same, slot=notes, rate=100.0)
+    stage.watched = True
+    batch = stage.apply(batch_of(*range(6)))
+    assert batch.records == list(range(6))
+    assert notes.told == [told for number in range(6) for told in (number, "left")]
+    assert 0.05 <= monotonic() - began
+
+
+def same(record):
+    return record
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_each_attempt_is_a_call(stage_of, batch_of, many):
+    if many:
+
+        def failing(record):
+            yield from ()
+            raise OSError
+
+    else:
+
+        def failing(record):
+            raise OSError
+
+    began = monotonic()
+    batch = stage_of(failing, rate=100.0, attempts=3, on_error="skip").apply(batch_of(1, 2))
+    assert [failure.attempts for failure in batch.failures] == [3, 3]
+    assert 0.05 <= monotonic() - began
