@@ -149,6 +149,10 @@ def journal_path(output: Path) -> Path:
     return output.with_name(f".{output.name}.stagerunner")
 
 
+HIDDEN = "salted "
+"""Before the digest of what may be shown to nobody."""
+
+
 def differences(old: dict[str, Any], new: dict[str, Any], at: str = "") -> list[str]:
     """What has changed between two fingerprints, a line each, old and new side by side."""
     lines = []
@@ -158,6 +162,12 @@ def differences(old: dict[str, Any], new: dict[str, Any], at: str = "") -> list[
             continue
         if isinstance(before, dict) and isinstance(after, dict):
             lines += differences(before, after, f"{at}{key}.")
+        elif _is_hidden(before) or _is_hidden(after):
+            lines.append(f"{at}{key}: was ***, is another one (what it holds is shown to nobody)")
         else:
             lines.append(f"{at}{key}: was {json.dumps(before)}, is {json.dumps(after)}")
     return lines
+
+
+def _is_hidden(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith(HIDDEN)

@@ -109,7 +109,7 @@ class Session:
         """Have the journal forget the run before a fresh one, ahead of its output: a journal never leads its sink."""
         journal = self._beginning.journal
         if journal is not None and self._beginning.row is None:
-            journal.begin(fingerprint(self.plan, source), self._hash_seed, {})
+            journal.begin(fingerprint(self.plan, source, self._beginning.salt), self._hash_seed, {})
 
     def _make_delivery(self, sink: Any) -> Delivery:
         plan, mask = self.plan, Mask(self.plan.secrets)
@@ -236,7 +236,7 @@ class Session:
         be sent again from there.
         """
         power = self.plan.run.durability == "power"
-        row = self.loop.row() | {"finished": finished}
+        row = self.loop.row() | {"finished": finished, "run": self._beginning.salt}
         self.delivery.commit(row, self._beginning.journal, power=power)
         self.tell(Checkpoint(self.delivery.books.out, self.loop.window.position))
 

@@ -18,7 +18,7 @@ from stagerunner.parts.sink import check_sink
 from stagerunner.parts.source import is_stream
 from stagerunner.plan.model import PlannedPart
 from stagerunner.plan.spelling import EndKind, spelt_out
-from stagerunner.plan.values import checked_options, mark_of, shown
+from stagerunner.plan.values import checked_options, filled, mark_of, shown
 
 _FIT: dict[str, Callable[[Any], object]] = {"source": is_stream, "sink": check_sink}
 """What raises TypeError for a function or class that can't be such an end."""
@@ -47,7 +47,9 @@ def plan_end(config: Config, catalog: Catalog, kind: EndKind) -> End | list[Mist
     if isinstance(instance, Mistake):
         return [instance]
     name = part.name or kind
-    planned = PlannedPart(part.use.text, name, resolved.part, options, part.settings, shown(part), resolved.provider)
+    planned = PlannedPart(
+        part.use.text, name, resolved.part, options, part.settings, shown(part), resolved.provider, filled(part)
+    )
     return End(part, planned, instance)
 
 

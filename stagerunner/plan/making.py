@@ -63,6 +63,7 @@ def make_plan(
         started_hooks=catalog.started_hooks,
         stopping_hooks=catalog.stopping_hooks,
         secrets=config.secrets,
+        masked=config.masked,
         limit=limit,
     )
     return replace(plan, notes=(*notes(plan), *fusing.said(plan)))
