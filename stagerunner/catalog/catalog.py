@@ -10,7 +10,7 @@ from msgspec import Struct, field
 
 from stagerunner import events
 from stagerunner.catalog import freshness
-from stagerunner.catalog.addresses import at_address
+from stagerunner.catalog.addresses import at_address, handed_over
 from stagerunner.catalog.importing import import_target, one_line
 from stagerunner.catalog.model import Entry, Problem, Provider, Resolved, Unresolved
 from stagerunner.errors import Mistake
@@ -81,6 +81,8 @@ class Catalog(Struct, frozen=True, eq=False):
         base: the folder a file's path stands against. path: where `use` stands in the config.
         """
         try:
+            if use.given is not None:
+                return handed_over(kind, use.given)
             return at_address(kind, use.text, base) if ":" in use.text else self._named(kind, use.text)
         except Unresolved as why:
             return Mistake(why.code, str(why), use.mark, path, why.fix)

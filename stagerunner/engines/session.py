@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import selectors
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
+from stagerunner.chain.describing import describe
 from stagerunner.chain.drawing import given
 from stagerunner.chain.feed import Feed
 from stagerunner.chain.output import Lines, StdoutWriter
@@ -23,10 +24,11 @@ from stagerunner.delivery.takers import CallerTaker, SinkTaker, StdoutTaker, Tak
 from stagerunner.engines.closing import failure_error, summary_of, trouble_error
 from stagerunner.engines.opening import NO_RESUME, Opened, Resume, opened, refusals, refused
 from stagerunner.engines.resuming import begin, fingerprint
-from stagerunner.errors import InternalError, UsageError
+from stagerunner.errors import InternalError, RunFailed, UsageError
 from stagerunner.evaluate.loading import load
 from stagerunner.events import Checkpoint, Progress, RunStarted, Summary
 from stagerunner.journal import thawed
+from stagerunner.parts.held import is_held
 from stagerunner.parts.source import is_stream
 from stagerunner.plan import Plan, PlannedPart, why_no_resume
 from stagerunner.seams import point
@@ -138,6 +140,8 @@ class Session:
         if plan.source is None:
             return given(() if self._records is None else self._records, self._selector, plan.run.linger)
         if source is None:
+            if is_held(plan.source.part.target):
+                return given(streamed(plan.source), self._selector, plan.run.linger)
             feed = Feed(plan.source.part.target, plan.source.options, plan.run.linger, plan.files)
             return Stream(feed, self._selector, Lines(self.tell), self._hash_seed)
         if getattr(source, "stdin", False):
@@ -301,6 +305,16 @@ class Session:
             self._earlier,
             self._committed,
         )
+
+
+def streamed(part: PlannedPart) -> Iterator[Any]:
+    """The records of a stream that only this process can run. Raises RunFailed where it raises anything."""
+    try:
+        yield from load(part.part.target)(**part.options)
+    except BaseException as error:
+        if isinstance(error, GeneratorExit):
+            raise
+        raise RunFailed(f"the source failed: {describe(error)}") from error
 
 
 def _refuse_closed(stream: TextIO | None, message: str) -> None:
