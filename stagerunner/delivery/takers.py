@@ -139,6 +139,16 @@ class _Keepless:
         pass
 
 
+class NowhereTaker(_Keepless):
+    """Results nobody wants: a sample is about what they cost."""
+
+    def take(self, body: memoryview, records: int, buffers: Sequence[memoryview] = ()) -> None:
+        pass
+
+    def full(self) -> bool:
+        return False
+
+
 class CallerTaker(_Keepless):
     """The caller of the Python API: frames wait here, pickled, until their records are asked for.
 

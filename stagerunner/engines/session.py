@@ -51,12 +51,15 @@ class Session:
         records: Iterable[Any] | None = None,
         resume: Resume = NO_RESUME,
         engine: Opened | None = None,
+        taker: Taker | None = None,
     ) -> None:
+        """taker: takes the results instead of the plan's sink."""
         self.plan = plan
         self.tell = listener
         self._records = records
         self._resume = resume
         self._opened = engine
+        self._taker = taker
         self._open = ExitStack()
         self._began = monotonic()
         self._told = self._checked = self._began
@@ -115,7 +118,7 @@ class Session:
 
     def _make_delivery(self, sink: Any) -> Delivery:
         plan, mask = self.plan, Mask(self.plan.secrets)
-        self.taker = self._make_taker(sink)
+        self.taker = self._taker or self._make_taker(sink)
         letters = None if plan.dead_letter is None else DeadLetters(plan.dead_letter, mask)
         limits = {s.work.index: s.settings.max_errors for s in plan.stages if s.settings.max_errors is not None}
         names = tuple(stage.name for stage in plan.stages)
