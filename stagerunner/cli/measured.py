@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from stagerunner.chain.memory import cores
-from stagerunner.engines.forecast import as_written, better
-from stagerunner.engines.sample import sample
+from stagerunner.engines.advice import advise
+from stagerunner.engines.sampling import sample
 from stagerunner.plan import Plan
 from stagerunner.views.console import Console
-from stagerunner.views.sample import sample_data, sample_lines
+from stagerunner.views.sample import advice_data, advice_lines
 
 
 def measure(plan: Plan, number: int, out: Console, *, json: bool) -> None:
     """Say what `number` source records cost, and what would be faster. Raises what `sample` raises."""
-    seen, usable = sample(plan, number), cores()
-    told = seen, as_written(plan, seen, usable), better(plan, seen, usable), usable
+    advice = advise(plan, sample(plan, number))
     if json:
-        out.line(out.json({"format": 1, **sample_data(*told)}))
+        out.line(out.json({"format": 1, **advice_data(advice)}))
         return
-    for line in sample_lines(*told):
+    for line in advice_lines(advice):
         out.line(*line)
