@@ -30,7 +30,11 @@ if TYPE_CHECKING:
 
 
 class Mark(NamedTuple):
-    """A place in a text somebody wrote. `line` and `column` count from 1; `text` is that line, without its end."""
+    """A place in a text somebody wrote. `line` and `column` count from 1; `text` is that line, without its end.
+
+    In a config that is a mapping there are no lines: `file` is the path of the value, `line` which one it is in order,
+    and `column` 0.
+    """
 
     file: str
     line: int = 1
@@ -39,7 +43,14 @@ class Mark(NamedTuple):
     width: int = 1
 
     def __str__(self) -> str:
+        if not self.column:
+            return self.file
         return f"{self.file}:{self.line}:{self.column}"
+
+    @property
+    def order(self) -> tuple[str, int, int]:
+        """What marks are sorted by."""
+        return self.file if self.column else "", self.line, self.column
 
 
 class Mistake(NamedTuple):
@@ -71,7 +82,7 @@ class ConfigError(StagerunnerError):
     exit_code = 2
 
     def __init__(self, mistakes: Iterable[Mistake]) -> None:
-        self.mistakes = tuple(sorted(mistakes, key=lambda m: (m.mark.file, m.mark.line, m.mark.column)))
+        self.mistakes = tuple(sorted(mistakes, key=lambda m: m.mark.order))
         super().__init__("\n".join(f"{m.mark}: {m.message}" for m in self.mistakes))
 
 

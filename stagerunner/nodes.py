@@ -16,7 +16,8 @@ class Scalar(Struct, frozen=True):
 
     `quoted` values are text whatever they look like. `written` keeps the text before variables were filled in
     (None where there were none); `secret` says that one of them was a secret, `masked` that its value is not
-    to be shown.
+    to be shown. `given`: the function or class that stands there itself, in a config that is a mapping; then `text` is
+    its name.
     """
 
     text: str
@@ -26,6 +27,7 @@ class Scalar(Struct, frozen=True):
     written: str | None = None
     secret: bool = False
     masked: bool = False
+    given: Any = None
 
 
 class Sequence(Struct, frozen=True):

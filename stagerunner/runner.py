@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
 from weakref import finalize
@@ -17,6 +16,7 @@ from stagerunner.catalog import Catalog
 from stagerunner.chain.spare import spare_keeper
 from stagerunner.config.masking import Mask
 from stagerunner.config.model import Config
+from stagerunner.config.read import Source
 from stagerunner.engines import opening
 from stagerunner.engines.opening import Resume
 from stagerunner.engines.signals import Signals
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 Listener = Callable[[Any], None]
 
 
-def prepare(file: str | Path, request: Request = AS_WRITTEN, secrets: Secrets | None = None) -> Chain:
+def prepare(file: Source, request: Request = AS_WRITTEN, secrets: Secrets | None = None) -> Chain:
     """Read, check and plan; nothing is started. Raises ConfigError with every mistake, UsageError for a bad call.
 
     secrets: told what is not to be shown, before a plugin is imported.
@@ -42,14 +42,15 @@ def prepare(file: str | Path, request: Request = AS_WRITTEN, secrets: Secrets | 
 
 
 def load(
-    source: str | Path,
+    source: Source,
     vars: Mapping[str, Any] | None = None,
     set: Mapping[str, Any] | Sequence[str] | None = None,
-    plugins: Sequence[str] = (),
+    plugins: Sequence[Any] = (),
     engine: str | None = None,
     only: str | None = None,
 ) -> Chain:
-    """A chain, checked and not started. `source`: a path, or the config itself if it has a newline in it.
+    """A chain, checked and not started. `source`: a path, or the config itself: a text with a newline in it, or a
+    mapping, in which a part may be the function or class itself.
 
     only: the stages "a..b" alone. Raises ConfigError with every mistake, each with its place; UsageError for a call
     that makes no sense.
@@ -60,10 +61,10 @@ def load(
 
 
 def run(
-    source: str | Path,
+    source: Source,
     vars: Mapping[str, Any] | None = None,
     set: Mapping[str, Any] | Sequence[str] | None = None,
-    plugins: Sequence[str] = (),
+    plugins: Sequence[Any] = (),
     listener: Listener | None = None,
     engine: str | None = None,
     only: str | None = None,

@@ -19,7 +19,8 @@ DIGEST = 16
 class Dedupe:
     """Let only the first of equal records through.
 
-    It keeps 16 bytes of each value it has seen. A record that lacks the field is refused.
+    Equal records are of the same types and hold the same: 1 and 1.0 differ, the order of keys doesn't count. It keeps
+    16 bytes of each value it has seen. A record that lacks the field is refused.
 
     key: the field that decides; without it the whole record does.
     """

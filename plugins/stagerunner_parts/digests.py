@@ -1,29 +1,117 @@
-"""One text, and one hash, for equal values."""
+"""One text, and one hash, for equal values.
+
+Equal is what is of the same types and holds the same: 1, 1.0, True and "1" differ, as do (1, 2) and [1, 2], 0.0 and
+-0.0, {1: "a"} and {"1": "a"}. The order of a mapping's keys and of a set doesn't count; nan equals nan. What merely
+compares equal (Decimal("1.0") and Decimal("1.00"), one moment in two time zones) differs.
+
+What JSON holds stands as its JSON; anything else as <type content>, which begins as no JSON does.
+"""
 
 from __future__ import annotations
 
+import copyreg
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable
 from hashlib import blake2b
+from pickle import PickleBuffer
+from types import FunctionType
 from typing import Any
+
+_encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode
+_ATOMS = frozenset((str, int, float, bool, type(None)))
+_TEXT = frozenset((str,))
 
 
 def canonical(value: Any) -> str:
-    """A text that equal values share and no others: 1, 1.0, true and "1" all differ.
+    """A text that equal values share and no others.
 
-    Raises TypeError for mappings whose keys can't be put in order.
+    Raises TypeError for what doesn't say what it holds: it can't be pickled.
     """
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, default=_stand_in)
-
-
-def _stand_in(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, set | frozenset):
-        return ["set", sorted(canonical(item) for item in value)]
-    return [type(value).__name__, repr(value)]
+    if type(value) is str or _is_plain(value):
+        try:
+            return _encode(value)
+        except ValueError:  # an integer of more digits than the interpreter writes
+            pass
+    return _tagged(value)
 
 
 def digest(value: Any, *, size: int, key: bytes = b"") -> bytes:
     """A hash of a value's canonical text. `size`: bytes, at most 64; `key`: at most 64 bytes."""
     return blake2b(canonical(value).encode("utf-8", "surrogatepass"), digest_size=size, key=key).digest()
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether JSON says all there is to say: no other types, and none that it would take for another."""
+    kind = type(value)
+    if kind is dict:
+        return _TEXT.issuperset(map(type, value)) and _all_plain(value.values())
+    return _all_plain(value) if kind is list else kind in _ATOMS
+
+
+def _all_plain(values: Collection[Any]) -> bool:
+    return _ATOMS.issuperset(map(type, values)) or all(map(_is_plain, values))
+
+
+def _tagged(value: Any) -> str:
+    write = _WRITERS.get(type(value))
+    return f"<{_name(type(value))} {_content(value) if write is None else write(value)}>"
+
+
+def _content(value: Any) -> str:
+    """What anything else holds: the elements of an array, the name of a function, or what its class gives pickle."""
+    if isinstance(value, type | FunctionType):
+        if "<" in value.__qualname__:  # there may be several of that name
+            raise TypeError(f"cannot pickle {_name(value)}, which has no name of its own")
+        return _name(value)
+    return _elements(value) if _is_array(value) else _reduced(value)
+
+
+def _is_array(value: Any) -> bool:
+    """Whether it is one of numpy's, or like them: its class says what lies in it, and how."""
+    return all(hasattr(type(value), name) for name in ("dtype", "shape", "tobytes", "tolist"))
+
+
+def _elements(array: Any) -> str:
+    """The bytes in the order of the indexes, however they lie in memory."""
+    held = _ordered(array.tolist()) if array.dtype.hasobject else array.tobytes().hex()
+    return f"{array.dtype.descr!r} {array.shape!r} {held}"
+
+
+def _reduced(value: Any) -> str:
+    reduce: Callable[[Any], Any] | None = copyreg.dispatch_table.get(type(value))
+    reduced = value.__reduce_ex__(5) if reduce is None else reduce(value)
+    if isinstance(reduced, str):  # the name of something there is one of
+        return f"{getattr(value, '__module__', '')}.{reduced}"
+    make, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
+    held = (make, arguments, state, None if items is None else list(items))
+    return f"{_ordered(held)} {_pairs(pairs or ())}"
+
+
+def _ordered(values: Iterable[Any]) -> str:
+    return f"[{', '.join(map(canonical, values))}]"
+
+
+def _unordered(values: Iterable[Any]) -> str:
+    return f"[{', '.join(sorted(map(canonical, values)))}]"
+
+
+def _pairs(pairs: Iterable[tuple[Any, Any]]) -> str:
+    return f"[{', '.join(sorted(f'{canonical(key)}: {canonical(value)}' for key, value in pairs))}]"
+
+
+def _name(found: Any) -> str:
+    return f"{found.__module__}.{found.__qualname__}"
+
+
+_WRITERS: dict[type, Callable[[Any], str]] = {
+    dict: lambda value: _pairs(value.items()),
+    list: _ordered,
+    tuple: _ordered,
+    set: _unordered,
+    frozenset: _unordered,
+    bytes: bytes.hex,
+    bytearray: bytearray.hex,
+    memoryview: lambda value: f"{value.format} {value.shape!r} {value.tobytes().hex()}",
+    PickleBuffer: lambda value: value.raw().tobytes().hex(),
+    int: hex,
+}

@@ -7,9 +7,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from stagerunner.catalog.importing import attribute, existing, import_file, import_named
+from stagerunner.catalog.importing import attribute, existing, import_file, import_named, shown
 from stagerunner.catalog.model import Resolved, Unresolved
-from stagerunner.guard import shown
+from stagerunner.parts import held
 from stagerunner.parts.base import Kind, Part, first_sentence, part_of
 
 _ADDRESS = r"(?P<where>.+\.py|[^\W\d]\w*(\.\w+)*):(?P<name>[^\W\d]\w*(\.[^\W\d]\w*)*)"
@@ -37,6 +37,12 @@ def at_address(kind: Kind, text: str, base: Path) -> Resolved:
     return Resolved(part, found, _provider(where, module))
 
 
+def handed_over(kind: Kind, found: Any) -> Resolved:
+    """The part that an object is. Raises Unresolved."""
+    target = held.target_of(found)
+    return Resolved(_part(kind, found, target), found, getattr(found, "__module__", None) or type(found).__name__)
+
+
 def _module(where: str, base: Path) -> ModuleType:
     if where == "__main__":
         raise Unresolved("not-importable", "a worker can't import __main__", "move it to a file of its own")
@@ -49,10 +55,14 @@ def _part(kind: Kind, found: Any, target: str) -> Part:
         raise Unresolved("not-callable", f"'{name}' is neither a function nor a class, but of type {given}")
     decorated = part_of(found)
     if decorated is None:
-        return Part(kind, target.rpartition(":")[2].lower(), target, first_sentence(found), found=found)
+        return Part(kind, _name(found, target), target, first_sentence(found), found=found)
     if decorated.kind != kind:
         raise Unresolved("kind", f"'{decorated.name}' is a {decorated.kind}, not a {kind}")
     return decorated._replace(target=target, found=found)
+
+
+def _name(found: Any, target: str) -> str:
+    return (str(getattr(found, "__name__", "")) or target.rpartition(":")[2]).lower()
 
 
 def _provider(where: str, module: ModuleType) -> str:

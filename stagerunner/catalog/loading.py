@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeAlias
 
 import pluggy
@@ -12,19 +13,19 @@ from stagerunner import hookspecs
 from stagerunner.catalog.addresses import is_file
 from stagerunner.catalog.catalog import Catalog
 from stagerunner.catalog.freshness import forget_changed
-from stagerunner.catalog.importing import attribute, existing, import_file, import_named
+from stagerunner.catalog.importing import attribute, existing, import_file, import_named, one_line
 from stagerunner.catalog.installed import Installed, goes_by, installed_plugins, provider_of
 from stagerunner.catalog.model import Entry, Problem, Provider, Unresolved
-from stagerunner.catalog.offers import STARTED, STOPPING, Offers, Spec, as_plugin, offers_of
+from stagerunner.catalog.offers import STARTED, STOPPING, Offers, Spec, as_plugin, lone_part, offers_of
 from stagerunner.errors import Mark, Mistake
-from stagerunner.guard import is_ctrl_c, one_line
 from stagerunner.hookspecs import CommandSpec, EngineSpec, ViewSpec
 from stagerunner.parts import files
 from stagerunner.parts.base import Kind
 from stagerunner.parts.hooks import PROJECT
 
-PluginRef: TypeAlias = tuple[str, Mark | None, Path]
-"""What was written (a package, `./file.py`, `pkg.module`), where, and the folder a path stands against."""
+PluginRef: TypeAlias = tuple[Any, Mark | None, Path]
+"""What was written (a package, `./file.py`, `pkg.module`), where, and the folder a path stands against; or, in Python,
+the module, function or class itself."""
 
 
 def load_catalog(*, plugins: Sequence[PluginRef] = (), blocked: Sequence[str] = (), installed: bool = True) -> Catalog:
@@ -40,6 +41,9 @@ def load_catalog(*, plugins: Sequence[PluginRef] = (), blocked: Sequence[str] = 
         for point in loading.points:
             loading.load_point(point)
     for index, (ref, mark, base) in enumerate(plugins):
+        if not isinstance(ref, str):
+            loading.load_object(ref)
+            continue
         loading.load_named(ref, mark or Mark("-p", 1, 1, ref, len(ref)), base, f"plugins[{index}]" if mark else "")
     return loading.catalog()
 
@@ -61,6 +65,14 @@ class _Loading:
 
     def load_point(self, point: Installed) -> list[str]:
         return self._load(point.value, provider_of(point), lambda: _load_point(point))
+
+    def load_object(self, found: Any) -> None:
+        """A module, or a decorated function or class. Whatever is wrong with it is a mistake."""
+        module = isinstance(found, ModuleType)
+        name = found.__name__ if module else f"{getattr(found, '__qualname__', type(found).__name__)} {id(found):x}"
+        label = name.partition(" ")[0]
+        texts = self._load(name, label, lambda: found if module else lone_part(found))
+        self._mistakes += (Mistake("plugin", text, Mark(label, column=0)) for text in texts)
 
     def load_named(self, ref: str, mark: Mark, base: Path, path: str) -> None:
         """A plugin somebody asked for by name: whatever is wrong with it is a mistake."""
@@ -91,9 +103,7 @@ class _Loading:
                 texts.extend(self._register(name, provider, as_plugin(load())))
             except (Unresolved, pluggy.PluginValidationError) as why:
                 texts.append(" ".join(f"{why}".split()) + _fix(why))
-            except BaseException as error:
-                if is_ctrl_c(error):
-                    raise
+            except Exception as error:
                 texts.append(f"it could not be registered: {one_line(error)}")
         return self._problems[name][1]
 

@@ -10,9 +10,11 @@ from typing import Any, TypeAlias
 import pluggy
 from msgspec import Struct, field
 
-from stagerunner.guard import is_ctrl_c, one_line
+from stagerunner.catalog.importing import one_line
+from stagerunner.catalog.model import Unresolved
 from stagerunner.hookspecs import CommandSpec, EngineSpec, ViewSpec
 from stagerunner.options.wording import did_you_mean
+from stagerunner.parts import held
 from stagerunner.parts.base import Kind, Part, part_of
 from stagerunner.parts.hooks import PROJECT, hookimpl
 
@@ -47,8 +49,8 @@ class Offers(Struct):
 class LoneFile:
     """Stands in for a module that has no hooks of its own: it offers what is decorated in there."""
 
-    def __init__(self, module: ModuleType) -> None:
-        self._found = [value for value in vars(module).values() if _is_from(value, module)]
+    def __init__(self, found: Iterable[Any]) -> None:
+        self._found = list(found)
 
     @hookimpl
     def stagerunner_stages(self) -> list[Any]:
@@ -63,14 +65,28 @@ class LoneFile:
         return self._of("sink")
 
     def _of(self, kind: Kind) -> list[Any]:
-        return [found for found in self._found if part_of(found).kind == kind]  # type: ignore[union-attr]
+        parts = ((found, found if isinstance(found, Part) else part_of(found)) for found in self._found)
+        return [found for found, part in parts if part is not None and part.kind == kind]
 
 
 def as_plugin(found: Any) -> Any:
     """What is handed to pluggy: a module without hooks speaks through a LoneFile."""
     if not isinstance(found, ModuleType):
         return found
-    return found if any(map(_is_hook, vars(found).values())) else LoneFile(found)
+    if any(map(_is_hook, vars(found).values())):
+        return found
+    return LoneFile(value for value in vars(found).values() if _is_from(value, found))
+
+
+def lone_part(found: Any) -> LoneFile:
+    """What is handed to pluggy for one function or class. Raises Unresolved where it isn't decorated."""
+    part = part_of(found)
+    if part is None:
+        name = getattr(found, "__name__", type(found).__name__)
+        raise Unresolved(
+            "plugin", f"'{name}' is no part: nothing says what it is", "write @stage, @source or @sink above it"
+        )
+    return LoneFile([part._replace(target=held.target_of(found), found=found)])
 
 
 def offers_of(manager: pluggy.PluginManager, plugin: Any) -> Offers:
@@ -101,9 +117,7 @@ def _ask(offers: Offers, hook: str, function: Any) -> None:
 def _answer(offers: Offers, hook: str, function: Any) -> Iterable[Any]:
     try:
         return list(function())
-    except BaseException as error:
-        if is_ctrl_c(error):
-            raise
+    except (Exception, SystemExit) as error:
         offers.problems.append(f"{hook} failed: {one_line(error)}")
         return ()
 

@@ -215,7 +215,6 @@ class Crew:
     def _hear(self) -> None:
         assert self._keeper is not None
         self._deaths += [death for death in self._keeper.hear() if death.identity in self._hires]
-        self._keeper.check()
         if self._keeper.gone:
             self._break("the keeper has ended", patience=0)
         if any(not self._end_sent or self._is_cause(death) for death in self._deaths) and not self._returns.ended:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from stagerunner.engines.advice import advise
-from stagerunner.engines.sampling import sample
+from stagerunner.chain.memory import cores
+from stagerunner.engines.forecast import as_written, better
+from stagerunner.engines.sample import sample
 from stagerunner.plan import Plan
 from stagerunner.views.console import Console
-from stagerunner.views.sample import advice_data, advice_lines
+from stagerunner.views.sample import sample_data, sample_lines
 
 
 def measure(plan: Plan, number: int, out: Console, *, json: bool) -> None:
     """Say what `number` source records cost, and what would be faster. Raises what `sample` raises."""
-    advice = advise(plan, sample(plan, number))
+    seen, usable = sample(plan, number), cores()
+    told = seen, as_written(plan, seen, usable), better(plan, seen, usable), usable
     if json:
-        out.line(out.json({"format": 1, **advice_data(advice)}))
+        out.line(out.json({"format": 1, **sample_data(*told)}))
         return
-    for line in advice_lines(advice):
+    for line in sample_lines(*told):
         out.line(*line)

@@ -56,6 +56,8 @@ class _Drawing(Struct, frozen=True):
         number = str(mark.line)
         margin = " " * len(number)
         where = f"{margin}{self._in(_BLUE, '-->')} {self._text(str(mark))}{path}"
+        if not mark.column:
+            where = f"{margin}{self._in(_BLUE, '-->')} {self._text(str(mark))}"
         if not mark.text:
             return [where, f"{margin} {self._in(_BLUE, '=')} {self._text(note)}"] if note else [where]
         bar = self._in(_BLUE, "|")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from collections.abc import Mapping as Table
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from msgspec.structs import replace
 
@@ -12,27 +14,31 @@ from stagerunner.config.grammar import read_root
 from stagerunner.config.model import Config
 from stagerunner.config.overrides import Given, read_overrides, replace_end, set_paths, set_variables
 from stagerunner.config.page import MOST_BYTES
+from stagerunner.config.plain import MAPPING, read_mapping
 from stagerunner.config.variables import fill
 from stagerunner.config.yaml12 import read_yaml
 from stagerunner.errors import Mark, Mistake
 from stagerunner.evaluate.wording import nearest
-from stagerunner.inherited import here
 from stagerunner.nodes import Mapping, Node
 from stagerunner.options.wording import called
+
+Source: TypeAlias = str | Path | Table[str, Any]
+"""What a config is read from."""
 
 TEXT = "<text>"
 """The file name of a config that was given as text."""
 
 
 def read_config(
-    source: str | Path,
+    source: Source,
     *,
     vars: Given = (),
     sets: Given = (),
     source_override: str | None = None,
     sink_override: str | None = None,
 ) -> Config:
-    """The config in a file, or in a text with a newline in it. Never raises: what is wrong is in its `mistakes`.
+    """The config in a file, in a text with a newline in it, or in a mapping. Never raises: what is wrong is in its
+    `mistakes`.
 
     vars, sets: `NAME=VALUE` and `PATH=VALUE` as the command line has them, or plain data by name and by path.
     source_override, sink_override: what `-i` and `-o` say. If there is nothing to be read the root is empty.
@@ -54,22 +60,28 @@ def read_config(
     return replace(config, mistakes=in_order(found, config.file))
 
 
-def _empty(source: str | Path) -> Config:
+def _empty(source: Source) -> Config:
     """A config that says nothing yet."""
-    folder = here()
-    bases = dict.fromkeys(("-i", "-o", "--set", "set"), folder)
+    here = Path.cwd()
+    bases = dict.fromkeys(("-i", "-o", "--set", "set"), here)
+    if isinstance(source, Table):
+        return Config(MAPPING, here, Mapping((), Mark(MAPPING, column=0)), "chain", bases=bases)
     if is_text(source):
-        return Config(TEXT, folder, Mapping((), Mark(TEXT)), "chain", bases=bases)
+        return Config(TEXT, here, Mapping((), Mark(TEXT)), "chain", bases=bases)
     path = Path(source)
-    return Config(str(source), folder / path.parent, Mapping((), Mark(str(source))), path.stem, bases=bases)
+    return Config(str(source), here / path.parent, Mapping((), Mark(str(source))), path.stem, bases=bases)
 
 
-def is_text(source: str | Path) -> bool:
+def is_text(source: Source) -> bool:
     """Whether it is a config itself, and not the path of one."""
     return isinstance(source, str) and "\n" in source
 
 
-def _root(source: str | Path, file: str, mistakes: list[Mistake]) -> Mapping | None:
+def _root(source: Source, file: str, mistakes: list[Mistake]) -> Mapping | None:
+    if isinstance(source, Table):
+        given, found = read_mapping(source)
+        mistakes += found
+        return given
     data: str | bytes | Mistake = str(source) if is_text(source) else _file(Path(source), file)
     if isinstance(data, Mistake):
         mistakes.append(data)

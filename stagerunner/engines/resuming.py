@@ -5,39 +5,38 @@ lock ─▶ fingerprint ─▶ what the sink itself says ─▶ truncate ─▶ 
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 from msgspec import Struct
 
-from stagerunner.delivery.books import Books
-from stagerunner.delivery.takers import calling, named
+from stagerunner.delivery.takers import guarded, named
 from stagerunner.engines.carrying import carried
+from stagerunner.engines.code import code_of
 from stagerunner.engines.opening import Resume
 from stagerunner.errors import UsageError
 from stagerunner.events import Notice
-from stagerunner.guard import guard, head, plain, wrong
-from stagerunner.inherited import here
-from stagerunner.journal import Entry, Journal, differences, journal_path, no_journal, thawed
+from stagerunner.journal import HIDDEN, Entry, Journal, differences, journal_path
+from stagerunner.parts.hooks import PROJECT
 from stagerunner.plan import Plan, PlannedPart, PlannedStage, why_no_resume
 
-FORMAT = 2
-"""Of what the journal holds: 2 since the ledger says what was not processed."""
+FORMAT = 3
+"""Of what the journal holds: 2 since the ledger says what was not processed, 3 since it says whose an output is."""
 
 
 class Beginning(Struct, frozen=True):
     """How a run begins. row: where the last one stood, or None to start anew. done: there is nothing left to do.
 
-    hash_seed: the one of the run that it goes on with.
+    hash_seed: the one of the run that it goes on with. salt: random, of this run and all that go on with it.
     """
 
     journal: Journal | None = None
     row: dict[str, Any] | None = None
     hash_seed: str | None = None
     done: bool = False
+    salt: str = ""
 
 
 def begin(plan: Plan, source: Any, sink: Any, resume: Resume, tell: Callable[[Any], None]) -> Beginning:
@@ -67,24 +66,30 @@ def _decide(
         if entry is not None and entry.state != "done":
             _tell_what_is_left(sink, entry)
             tell(Notice("an unfinished run into this output was set aside; --resume would have gone on with it"))
-        return Beginning(journal)
+        return Beginning(journal, salt=_salt())
     if entry is None or not _stands(entry, sink):
         tell(Notice("there is nothing to resume from: starting anew"))
-        return Beginning(journal)
-    now = fingerprint(plan, source)
+        return Beginning(journal, salt=_salt())
+    _check_format(entry)
+    salt: str = entry.fingerprint["salt"]
+    now = fingerprint(plan, source, salt)
     _check_fingerprint(entry, now, resume)
-    row = carried(_readable(_row(entry, sink), journal.path), now["order"])
+    row = carried(_row(entry, sink), now["order"])
     if entry.state != "done" and row.get("finished"):
         _tell_what_is_left(sink, entry)
-        with calling(sink, "finish"):
+        with guarded(sink):
             sink.finish()
         journal.mark("done")
     elif entry.state != "done":
         if entry.fingerprint != now:  # by force: from here on this is the chain that is gone on with
             journal.begin(now, entry.hash_seed, row)
-        return Beginning(journal, row, entry.hash_seed)
+        return Beginning(journal, row, entry.hash_seed, salt=salt)
     tell(Notice("the run was finished already; nothing to do"))
     return Beginning(journal, row, entry.hash_seed, done=True)
+
+
+def _salt() -> str:
+    return os.urandom(16).hex()
 
 
 def _tell_what_is_left(sink: Any, entry: Entry) -> None:
@@ -100,97 +105,101 @@ def _stands(entry: Entry, sink: Any) -> bool:
     Without a row a run had only just begun (a sink's own row is an older run's then); and a finished run whose output
     somebody has taken away is no reason not to run.
     """
-    target = _target(sink)
+    find = getattr(sink, "target", None)
+    target = find() if find is not None else None
     return bool(entry.row) and (entry.state != "done" or target is None or target.exists())
 
 
-def _target(sink: Any) -> Path | None:
-    """The file that a sink owns. Raises RunFailed where what it says is no path."""
-    with guard(f"the sink {named(sink)}", "target"):
-        found = sink.target() if hasattr(sink, "target") else None
-    if not isinstance(found, Path | None):
-        raise wrong(f"the sink {named(sink)}", "target", found, "a Path")
-    return found
-
-
-def _readable(row: Any, path: Path) -> dict[str, Any]:
-    """The row, if it says all that a run needs to go on. Raises UsageError."""
-    try:
-        Books(len(row["order"]), sink=True).restore(row["books"])
-        thawed(row["snapshots"])
-        for stage, count in row["failures"].items():
-            int(stage) + count
-        checked: dict[str, Any] = {"position": row["position"], "sink": row["sink"], "stopped": row["stopped"]}
-    except Exception as error:
-        raise no_journal(path, f"its row has another shape: {head(error)}") from None
-    return {**row, **checked}
-
-
 def _row(entry: Entry, sink: Any) -> dict[str, Any]:
-    """A transaction sink is the authority for its row; elsewhere the journal is."""
-    if sink.keeps == "transaction":
-        with guard(f"the sink {named(sink)}", "last_row"):
-            return sink.last_row() or entry.row
-    return entry.row
+    """A transaction sink is the authority for its row, if it is this run's; elsewhere the journal is."""
+    if sink.keeps != "transaction":
+        return entry.row
+    with guarded(sink):
+        row: dict[str, Any] = sink.last_row() or entry.row
+    if row.get("run") != entry.fingerprint["salt"]:
+        raise UsageError(f"another run has written to {named(sink)} since: run without --resume to start anew")
+    return row
 
 
 def _path(plan: Plan, sink: Any, resume: Resume) -> Path | None:
     """Where the journal stands; None when there is nothing to keep one for."""
     if resume.journal is not None:
-        return here() / resume.journal
+        return Path(resume.journal)
     if plan.run.journal not in ("auto", "off"):
-        return (plan.run.journal_base or here()) / plan.run.journal
-    found = None if sink is None or plan.run.journal == "off" or getattr(sink, "stdout", False) else _target(sink)
-    return None if found is None else journal_path(found)
+        return (plan.run.journal_base or Path.cwd()) / plan.run.journal
+    target = getattr(sink, "target", None)
+    found = target() if target is not None else None
+    if found is None or plan.run.journal == "off" or getattr(sink, "stdout", False):
+        return None
+    return journal_path(Path(found))
 
 
-def fingerprint(plan: Plan, source: Any) -> dict[str, Any]:
-    """What must be unchanged to go on: the source's identity, every part and its options, and the plugins' code."""
+def fingerprint(plan: Plan, source: Any, salt: str) -> dict[str, Any]:
+    """What must be unchanged to go on: the source's identity, every part and its options, what these and `env` were
+    filled with, the limits that change results, and the plugins' code.
+
+    salt: random, and this run's own: what is secret is known again by a digest that can't be looked up.
+    """
+    hidden = _Hidden(salt, plan.masked)
     return {
         "format": FORMAT,
-        "source": {**_of(plan.source), "identity": _identity(source)} if source is not None else {},
-        "stages": {stage.name: _of(stage) for stage in plan.stages},
+        "salt": salt,
+        "source": {**_of(plan.source, hidden), "identity": source.identity()} if source is not None else {},
+        "stages": {stage.name: _of(stage, hidden) for stage in plan.stages},
         "order": [stage.name for stage in plan.stages],
-        "sink": _of(plan.sink),
+        "sink": _of(plan.sink, hidden),
+        "dead_letter": "" if plan.dead_letter is None else os.path.realpath(plan.dead_letter),
         "limit": plan.limit,
+        "run": {"max_record": plan.run.max_record, "max_growth": plan.run.max_growth},
     }
 
 
-def _identity(source: Any) -> Any:
-    with guard("the source", "identity"):
-        identity = source.identity()
-    return plain(identity, "the source", "identity")
+class _Hidden:
+    """What may be shown to nobody, as a salted digest. values: those that are to be hidden wherever they occur."""
+
+    def __init__(self, salt: str, values: Iterable[str]) -> None:
+        self._salt = salt
+        self._values = [value for value in values if value]
+
+    def text(self, text: str, *, secret: bool = False) -> str:
+        if not secret and not any(value in text for value in self._values):
+            return text
+        import hashlib  # it loads all of OpenSSL, and most chains have no secrets
+
+        held = text.encode("utf-8", "surrogatepass")
+        return HIDDEN + hashlib.blake2b(held, key=self._salt.encode(), digest_size=16).hexdigest()
 
 
-def _of(part: PlannedPart | PlannedStage | None) -> dict[str, Any]:
+def _of(part: PlannedPart | PlannedStage | None, hidden: _Hidden) -> dict[str, Any]:
     if part is None:
         return {}
     retry = part.settings.retry
     return {
         "use": part.use,
         "with": part.shown,
+        "filled": {path: hidden.text(text, secret=secret) for path, (text, secret) in part.filled.items()},
+        "env": {name: hidden.text(text) for name, text in part.settings.env},
         "on_error": part.settings.on_error,
         "retry": [retry.attempts, retry.delay, retry.factor, retry.max],
-        "code": _code(part.part.target),
+        "code": _code(part),
     }
 
 
-def _code(target: str) -> str:
-    """The checksum and length of the file the part comes from."""
-    # Nobody forges it, and hashlib would load all of OpenSSL: 4 ms of every run that keeps a journal.
-    file = getattr(sys.modules.get(target.partition(":")[0]), "__file__", None)
-    if file is None:
-        return ""
-    code = Path(file).read_bytes()
-    return f"{crc32(code):08x}-{len(code)}"
+def _code(part: PlannedPart | PlannedStage) -> dict[str, str]:
+    if part.provider.startswith(f"{PROJECT} "):
+        return {PROJECT: part.provider.removeprefix(f"{PROJECT} ")}
+    return code_of(part.part.target)
 
 
-def _check_fingerprint(entry: Entry, now: dict[str, Any], resume: Resume) -> None:
+def _check_format(entry: Entry) -> None:
     if entry.fingerprint.get("format") != FORMAT:
         raise UsageError(
             "the journal of what is to be resumed was kept by another version of stagerunner\n"
             "resume with that version, or run without --resume to start anew"
         )
+
+
+def _check_fingerprint(entry: Entry, now: dict[str, Any], resume: Resume) -> None:
     changed = differences(entry.fingerprint, now)
     if changed and not resume.forced:
         listed = "\n  ".join(changed)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import selectors
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
+from stagerunner.chain.describing import describe
 from stagerunner.chain.drawing import given
 from stagerunner.chain.feed import Feed
 from stagerunner.chain.output import Lines, StdoutWriter
@@ -21,14 +22,13 @@ from stagerunner.delivery.deadletters import DeadLetters
 from stagerunner.delivery.delivery import Delivery
 from stagerunner.delivery.takers import CallerTaker, SinkTaker, StdoutTaker, Taker
 from stagerunner.engines.closing import failure_error, summary_of, trouble_error
-from stagerunner.engines.opening import NO_RESUME, Opened, Resume, opened, refusals
+from stagerunner.engines.opening import NO_RESUME, Opened, Resume, opened, refusals, refused
 from stagerunner.engines.resuming import begin, fingerprint
-from stagerunner.errors import InternalError, UsageError
+from stagerunner.errors import InternalError, RunFailed, UsageError
 from stagerunner.evaluate.loading import load
 from stagerunner.events import Checkpoint, Progress, RunStarted, Summary
-from stagerunner.guard import guard, refused
-from stagerunner.inherited import data_descriptor
 from stagerunner.journal import thawed
+from stagerunner.parts.held import is_held
 from stagerunner.parts.source import is_stream
 from stagerunner.plan import Plan, PlannedPart, why_no_resume
 from stagerunner.seams import point
@@ -51,12 +51,15 @@ class Session:
         records: Iterable[Any] | None = None,
         resume: Resume = NO_RESUME,
         engine: Opened | None = None,
+        taker: Taker | None = None,
     ) -> None:
+        """taker: takes the results instead of the plan's sink."""
         self.plan = plan
         self.tell = listener
         self._records = records
         self._resume = resume
         self._opened = engine
+        self._taker = taker
         self._open = ExitStack()
         self._began = monotonic()
         self._told = self._checked = self._began
@@ -83,8 +86,7 @@ class Session:
         plan = self.plan
         source, sink = made(plan.source), made(plan.sink)
         if source is not None:
-            with guard("the source", "max_record"):
-                source.max_record = plan.run.max_record
+            source.max_record = plan.run.max_record
         self._beginning = beginning = begin(plan, source, sink, self._resume, self.tell)
         self._hash_seed = beginning.hash_seed or self._engine.hash_seed
         if beginning.journal is not None:
@@ -112,11 +114,11 @@ class Session:
         """Have the journal forget the run before a fresh one, ahead of its output: a journal never leads its sink."""
         journal = self._beginning.journal
         if journal is not None and self._beginning.row is None:
-            journal.begin(fingerprint(self.plan, source), self._hash_seed, {})
+            journal.begin(fingerprint(self.plan, source, self._beginning.salt), self._hash_seed, {})
 
     def _make_delivery(self, sink: Any) -> Delivery:
         plan, mask = self.plan, Mask(self.plan.secrets)
-        self.taker = self._make_taker(sink)
+        self.taker = self._taker or self._make_taker(sink)
         letters = None if plan.dead_letter is None else DeadLetters(plan.dead_letter, mask)
         limits = {s.work.index: s.settings.max_errors for s in plan.stages if s.settings.max_errors is not None}
         names = tuple(stage.name for stage in plan.stages)
@@ -132,7 +134,7 @@ class Session:
             _refuse_closed(sys.__stdout__, "standard output is closed; -o FILE writes a file")
         if getattr(sink, "streams", False):
             taker = StdoutTaker(sink)
-            self._writer = StdoutWriter(taker, self._selector, lambda: data_descriptor(sink.connect()))
+            self._writer = StdoutWriter(taker, self._selector, sink.connect)
             return taker
         return SinkTaker(sink)
 
@@ -141,6 +143,8 @@ class Session:
         if plan.source is None:
             return given(() if self._records is None else self._records, self._selector, plan.run.linger)
         if source is None:
+            if is_held(plan.source.part.target):
+                return given(streamed(plan.source), self._selector, plan.run.linger)
             feed = Feed(plan.source.part.target, plan.source.options, plan.run.linger, plan.files)
             return Stream(feed, self._selector, Lines(self.tell), self._hash_seed)
         if getattr(source, "stdin", False):
@@ -182,7 +186,7 @@ class Session:
             self._writer.watch()
         try:
             self.loop.step(timeout)
-        except (OSError, MemoryError) as error:  # what `refusals` does; that would cost every step 2 µs
+        except OSError as error:  # what `refusals` does; as a context manager it would cost every step 2 µs
             raise refused(error) from error
         if self.loop.trouble is not None:
             raise trouble_error(self.loop.trouble)
@@ -239,7 +243,7 @@ class Session:
         be sent again from there.
         """
         power = self.plan.run.durability == "power"
-        row = self.loop.row() | {"finished": finished}
+        row = self.loop.row() | {"finished": finished, "run": self._beginning.salt}
         self.delivery.commit(row, self._beginning.journal, power=power)
         self.tell(Checkpoint(self.delivery.books.out, self.loop.window.position))
 
@@ -306,6 +310,16 @@ class Session:
         )
 
 
+def streamed(part: PlannedPart) -> Iterator[Any]:
+    """The records of a stream that only this process can run. Raises RunFailed where it raises anything."""
+    try:
+        yield from load(part.part.target)(**part.options)
+    except BaseException as error:
+        if isinstance(error, GeneratorExit):
+            raise
+        raise RunFailed(f"the source failed: {describe(error)}") from error
+
+
 def _refuse_closed(stream: TextIO | None, message: str) -> None:
     """Raises UsageError. Python has None for a descriptor that was closed when it started."""
     if stream is None:
@@ -316,6 +330,5 @@ def made(part: PlannedPart | None) -> Any:
     """The parent's instance of a source or sink; None for a stream, which runs elsewhere."""
     if part is None:
         return None
-    with guard(f"the {part.part.kind} {part.part.name}", "its making"):
-        found = load(part.part.target)
-        return None if part.part.kind == "source" and is_stream(found) else found(**part.options)
+    found = load(part.part.target)
+    return None if part.part.kind == "source" and is_stream(found) else found(**part.options)

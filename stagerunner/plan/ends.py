@@ -9,16 +9,16 @@ from typing import Any
 from msgspec import Struct
 
 from stagerunner.catalog import Catalog, Resolved
+from stagerunner.catalog.importing import one_line
 from stagerunner.config.model import Config, PartConfig
 from stagerunner.errors import Mistake
-from stagerunner.guard import is_ctrl_c, one_line, text_of
 from stagerunner.nodes import Scalar
 from stagerunner.options.wording import did_you_mean
 from stagerunner.parts.sink import check_sink
 from stagerunner.parts.source import is_stream
 from stagerunner.plan.model import PlannedPart
 from stagerunner.plan.spelling import EndKind, spelt_out
-from stagerunner.plan.values import checked_options, mark_of, shown
+from stagerunner.plan.values import checked_options, filled, mark_of, shown
 
 _FIT: dict[str, Callable[[Any], object]] = {"source": is_stream, "sink": check_sink}
 """What raises TypeError for a function or class that can't be such an end."""
@@ -47,7 +47,9 @@ def plan_end(config: Config, catalog: Catalog, kind: EndKind) -> End | list[Mist
     if isinstance(instance, Mistake):
         return [instance]
     name = part.name or kind
-    planned = PlannedPart(part.use.text, name, resolved.part, options, part.settings, shown(part), resolved.provider)
+    planned = PlannedPart(
+        part.use.text, name, resolved.part, options, part.settings, shown(part), resolved.provider, filled(part)
+    )
     return End(part, planned, instance)
 
 
@@ -72,14 +74,12 @@ def _within_reach(
     try:
         instance = found(**options)
         getattr(instance, "check", lambda: None)()
-    except BaseException as error:
-        if is_ctrl_c(error):
-            raise
+    except Exception as error:
         return _out_of_reach(catalog, kind, part, error)
     return instance
 
 
-def _out_of_reach(catalog: Catalog, kind: EndKind, part: PartConfig, error: BaseException) -> Mistake:
+def _out_of_reach(catalog: Catalog, kind: EndKind, part: PartConfig, error: Exception) -> Mistake:
     text = _sentence(error) if isinstance(error, OSError | ValueError) else one_line(error)
     # A bare word that is no file may have been meant as a name.
     word = _written_path(part) if part.bare else ""
@@ -88,10 +88,10 @@ def _out_of_reach(catalog: Catalog, kind: EndKind, part: PartConfig, error: Base
     return Mistake(f"{kind}-check", text, mark_of(part, "path"), path, fix)
 
 
-def _sentence(error: BaseException) -> str:
+def _sentence(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename}: {error.strerror}"
-    return text_of(error) or type(error).__name__
+    return str(error) or type(error).__name__
 
 
 def _written_path(part: PartConfig) -> str:

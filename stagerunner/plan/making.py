@@ -8,10 +8,11 @@ from msgspec.structs import replace
 
 from stagerunner.catalog import Catalog
 from stagerunner.config.masking import Mask
-from stagerunner.config.model import Config
+from stagerunner.config.model import Config, PartConfig
 from stagerunner.errors import ConfigError, Mistake, UsageError
 from stagerunner.hookspecs import EngineSpec
 from stagerunner.parts import files
+from stagerunner.parts.held import is_held
 from stagerunner.plan import fusing
 from stagerunner.plan.ends import End, plan_end
 from stagerunner.plan.engine import BUILT_IN, chosen_engine, engine_options
@@ -44,8 +45,8 @@ def make_plan(
     planning = _Planning(config, catalog)
     spec = planning.engine(engine)
     planned = planning.stages(spec, only)
-    source = None if records_given else planning.end("source")
-    sink = None if take_results else planning.end("sink")
+    source = None if records_given else planning.end("source", spec)
+    sink = None if take_results else planning.end("sink", spec)
     planning.blame(output_mistakes(config, source, sink))
     options, wrong = engine_options(config, spec)
     planning.blame(wrong)
@@ -63,6 +64,7 @@ def make_plan(
         started_hooks=catalog.started_hooks,
         stopping_hooks=catalog.stopping_hooks,
         secrets=config.secrets,
+        masked=config.masked,
         limit=limit,
     )
     return replace(plan, notes=(*notes(plan), *fusing.said(plan)))
@@ -103,15 +105,26 @@ class _Planning:
             if isinstance(outcome, list):
                 self.blame(outcome)
             else:
+                self.blame(_out_of_workers_reach(stage, outcome.part.target, engine))
                 planned.append(outcome)
         return tuple(planned)
 
-    def end(self, kind: EndKind) -> End | None:
+    def end(self, kind: EndKind, engine: EngineSpec) -> End | None:
         outcome = plan_end(self._config, self._catalog, kind)
         if isinstance(outcome, list):
             self.blame(outcome)
             return None
+        self.blame(_out_of_workers_reach(outcome.written, outcome.planned.part.target, engine))
         return outcome
+
+
+def _out_of_workers_reach(part: PartConfig, target: str, engine: EngineSpec) -> list[Mistake]:
+    """A mistake where a part is held by this process alone, and others are to run it."""
+    if engine.name == "inline" or not is_held(target):
+        return []
+    why = f"'{part.use.text}' is a lambda, local, or defined in __main__: a worker process can't import it"
+    message = f"{why}; move it to a module, or take engine='inline'"
+    return [Mistake("not-importable", message, part.use.mark, f"{part.path}.use")]
 
 
 def _masked(mistake: Mistake, mask: Mask) -> Mistake:

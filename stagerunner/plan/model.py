@@ -14,7 +14,9 @@ from stagerunner.parts.hooks import PROJECT
 
 
 class PlannedPart(Struct, frozen=True):
-    """A source or sink, resolved. `options` are checked and converted; `shown` is what may be printed of them."""
+    """A source or sink, resolved. `options` are checked and converted; `shown` is what may be printed of them; `filled`
+    is what variables in them held, and whether it may be shown to nobody.
+    """
 
     use: str
     name: str
@@ -23,6 +25,7 @@ class PlannedPart(Struct, frozen=True):
     settings: Settings
     shown: dict[str, Any] = field(default_factory=dict)
     provider: str = ""
+    filled: dict[str, tuple[str, bool]] = field(default_factory=dict)
 
 
 class PlannedStage(Struct, frozen=True):
@@ -34,6 +37,7 @@ class PlannedStage(Struct, frozen=True):
     part: Part
     shown: dict[str, Any] = field(default_factory=dict)
     provider: str = ""
+    filled: dict[str, tuple[str, bool]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -52,7 +56,8 @@ class Plan(Struct, frozen=True):
     files: module name → path of the plugin files that workers must be able to import.
     started_hooks, stopping_hooks: "module:function", called in each worker.
     engine_options: what stands under `with` of `run.engine`, checked.
-    secrets: values to be masked in everything that goes out. notes: what `check` tells besides mistakes.
+    secrets: values to be masked in everything that goes out; masked: the same, and what `${env:…}` held.
+    notes: what `check` tells besides mistakes.
     """
 
     name: str
@@ -67,6 +72,7 @@ class Plan(Struct, frozen=True):
     started_hooks: tuple[str, ...] = ()
     stopping_hooks: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
+    masked: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     limit: int | None = None
 

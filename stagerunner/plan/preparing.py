@@ -8,12 +8,11 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from stagerunner.catalog import Catalog, load_catalog
+from stagerunner.catalog import Catalog, PluginRef, load_catalog
 from stagerunner.config.masking import Mask
 from stagerunner.config.model import Config
-from stagerunner.config.read import read_config
+from stagerunner.config.read import Source, read_config
 from stagerunner.errors import Mark
-from stagerunner.inherited import here
 from stagerunner.plan.making import make_plan
 from stagerunner.plan.model import Plan
 
@@ -26,7 +25,7 @@ class Request(Struct, frozen=True):
 
     vars: Mapping[str, Any] | Sequence[str] = field(default_factory=dict)
     sets: Sequence[str] | Mapping[str, Any] = ()
-    plugins: Sequence[str] = ()
+    plugins: Sequence[Any] = ()
     source: str | None = None
     sink: str | None = None
     limit: int | None = None
@@ -53,7 +52,7 @@ Secrets = Callable[[tuple[str, ...]], None]
 """Told what is not to be shown, before any plugin is imported: it may print, or raise, whatever it likes."""
 
 
-def prepare(file: str | Path, request: Request = AS_WRITTEN, secrets: Secrets | None = None) -> Prepared:
+def prepare(file: Source, request: Request = AS_WRITTEN, secrets: Secrets | None = None) -> Prepared:
     """Read, check and plan; nothing is started. Raises ConfigError with every mistake, UsageError for a bad call."""
     config, catalog = read(file, request, secrets)
     with Mask(config.secrets).errors():
@@ -61,15 +60,15 @@ def prepare(file: str | Path, request: Request = AS_WRITTEN, secrets: Secrets | 
     return Prepared(config, catalog, plan)
 
 
-def read(file: str | Path, request: Request, secrets: Secrets | None = None) -> tuple[Config, Catalog]:
+def read(file: Source, request: Request, secrets: Secrets | None = None) -> tuple[Config, Catalog]:
     """The config, overridden as the call wants it, and the catalog with its plugins. Mistakes are kept in both."""
     config = read_config(
         file, vars=request.vars, sets=request.sets, source_override=request.source, sink_override=request.sink
     )
     if secrets is not None:
         secrets(config.secrets)
-    wanted = [ref for ref in request.plugins if not ref.startswith(OUT)]
-    blocked = [ref.removeprefix(OUT) for ref in request.plugins if ref.startswith(OUT)]
-    plugins = [(scalar.text, scalar.mark, config.base_of(scalar.mark)) for scalar in config.plugins]
-    plugins += [(ref, Mark("-p", 1, 1, ref), here()) for ref in wanted]
+    blocked = [ref.removeprefix(OUT) for ref in request.plugins if isinstance(ref, str) and ref.startswith(OUT)]
+    wanted = [ref for ref in request.plugins if not isinstance(ref, str) or not ref.startswith(OUT)]
+    plugins: list[PluginRef] = [(scalar.text, scalar.mark, config.base_of(scalar.mark)) for scalar in config.plugins]
+    plugins += [(ref, Mark("-p", 1, 1, ref) if isinstance(ref, str) else None, Path.cwd()) for ref in wanted]
     return config, load_catalog(plugins=plugins, blocked=blocked)

@@ -24,7 +24,7 @@ def spelt_out(config: Config, catalog: Catalog, kind: EndKind) -> PartConfig | M
     """The source or sink of the config with its part's name under `use`, and a bare path under `with`."""
     part = (config.source if kind == "source" else config.sink) or _standard(config, kind)
     text = part.use.text
-    if not part.bare or is_address(text) or _is_name(catalog, kind, text):
+    if not part.bare or part.use.given is not None or is_address(text) or _is_name(catalog, kind, text):
         return part
     if kind == "sink" and text == "-":
         return _using(part, "stdout", None)

@@ -14,7 +14,7 @@ from stagerunner.parts.forming import form_of
 from stagerunner.parts.stage import Form
 from stagerunner.plan.model import PlannedStage
 from stagerunner.plan.settings import misplaced
-from stagerunner.plan.values import checked_options, shown
+from stagerunner.plan.values import checked_options, filled, shown
 
 
 def plan_stage(
@@ -32,7 +32,9 @@ def plan_stage(
     if mistakes:
         return mistakes
     work = _work(config, index, stage, resolved.part.target, form, options)
-    return PlannedStage(stage.use.text, work, stage.settings, resolved.part, shown(stage), resolved.provider)
+    return PlannedStage(
+        stage.use.text, work, stage.settings, resolved.part, shown(stage), resolved.provider, filled(stage)
+    )
 
 
 def _form(stage: PartConfig, resolved: Resolved) -> Form | Mistake:

@@ -63,3 +63,20 @@ def _shown(node: Node) -> Any:
             return [_shown(item) for item in node.items]
         case Mapping():
             return {key: _shown(value) for key, value in node}
+
+
+def filled(part: PartConfig) -> dict[str, tuple[str, bool]]:
+    """What the variables in the options held: where → the text, and whether it may be shown to nobody."""
+    return {} if part.options is None else dict(_filled(part.options, ""))
+
+
+def _filled(node: Node, path: str) -> Iterator[tuple[str, tuple[str, bool]]]:
+    match node:
+        case Scalar(written=str()):
+            yield path, (node.text, node.secret or node.masked)
+        case Sequence():
+            for number, item in enumerate(node.items):
+                yield from _filled(item, f"{path}.{number}" if path else str(number))
+        case Mapping():
+            for key, value in node:
+                yield from _filled(value, f"{path}.{key}" if path else key)

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from files import folder, made, order, text
 from measure import CORES, Row, Spread, clocked, kilo, present, spread
 
-from stagerunner.engines.advice import advise
-from stagerunner.engines.sampling import sample
+from stagerunner.engines.forecast import as_written
+from stagerunner.engines.sample import sample
 from stagerunner.runner import Request, prepare
 
 SAMPLED = 5000
@@ -65,8 +65,8 @@ class Figures(NamedTuple):
 
 def predicted(path: Path) -> Figures:
     plan = prepare(path).plan
-    forecast = advise(plan, sample(plan, SAMPLED), CORES).written
-    return Figures(forecast.rate, 1e6 * forecast.cores / forecast.rate)
+    seen = sample(plan, SAMPLED)
+    return Figures(as_written(plan, seen, CORES).rate, 1e6 * seen.cpu)
 
 
 def reached(path: Path) -> Figures:

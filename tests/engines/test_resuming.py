@@ -49,7 +49,7 @@ def beginning(project, open_stack):
 def left(beginning, state: str = "running", **row) -> None:
     """Leave a journal behind, and a file that fits it."""
     plan, found = beginning("same")
-    found.journal.begin(fingerprint(plan, made(plan.source)), "77", ROW | row)
+    found.journal.begin(fingerprint(plan, made(plan.source), "salt"), "77", ROW | row)
     found.journal.mark(state)
     found.journal.close()
 
@@ -140,7 +140,7 @@ def test_the_journal_stands_where_it_is_asked_for(beginning, project):
 def test_a_fingerprint_is_json_and_knows_what_matters(project):
     def of(*stages, **keys):
         plan = project.plan(*stages, **({"source": SOURCE, "sink": "out.jsonl"} | keys))
-        return json.dumps(fingerprint(plan, made(plan.source)), sort_keys=True)
+        return json.dumps(fingerprint(plan, made(plan.source), "salt"), sort_keys=True)
 
     before = of("same")
     assert before == of({"use": "same", "workers": 3, "timeout": "5s"}, run={"frame": 7, "engine": "inline"})
@@ -148,6 +148,47 @@ def test_a_fingerprint_is_json_and_knows_what_matters(project):
     assert before != of({"use": "same", "retry": 2})
     assert before != of("same", source={"use": "range", "with": {"stop": 6}})
     assert before != of("double")
+    assert before != of({"use": "same", "env": {"A": "1"}})
+    assert before != of("same", run={"max_record": "1MiB"})
+    assert before != of("same", run={"max_growth": "1MiB"})
+    assert before != of("same", dead_letter="failed.jsonl")
 
     os.utime(project.plugin("# another text\n"))
     assert before != of("same")
+
+
+@pytest.mark.parametrize("place", [{"with": {"salt": "${secret:A}"}}, {"env": {"B": "b ${secret:A}"}}])
+def test_another_secret_is_noticed_and_shown_to_nobody(beginning, project, monkeypatch, place):
+    project.plugin("@stage\ndef salted(record, *, salt: str = ''):\n    return record\n")
+    monkeypatch.setenv("A", "first-secret")
+    plan, found = beginning({"use": "salted"} | place)
+    kept = fingerprint(plan, made(plan.source), "salt")
+    assert "first-secret" not in json.dumps(kept)
+    assert kept != fingerprint(plan, made(plan.source), "other salt") | {"salt": "salt"}
+    found.journal.begin(kept, "77", ROW | {"order": ["salted"]})
+    found.journal.close()
+
+    monkeypatch.setenv("A", "second-secret")
+    with pytest.raises(UsageError, match=r"salted\..*: was \*\*\*, is another one") as caught:
+        beginning({"use": "salted"} | place, resume=Resume(wanted=True))
+    assert "-secret" not in str(caught.value)
+
+
+def test_another_variable_is_shown_beside_the_old_one(beginning, project):
+    project.plugin("@stage\ndef salted(record, *, salt: str = ''):\n    return record\n")
+    stage = {"use": "salted", "with": {"salt": "${vars.x}"}}
+    plan, found = beginning(stage, vars={"x": "old"})
+    found.journal.begin(fingerprint(plan, made(plan.source), "salt"), "77", ROW | {"order": ["salted"]})
+    found.journal.close()
+    with pytest.raises(UsageError, match='salt: was "old", is "new"'):
+        beginning(stage, vars={"x": "new"}, resume=Resume(wanted=True))
+
+
+def test_a_database_to_which_another_run_has_written_is_not_gone_on_with(project):
+    project.plugin("@stage\ndef row(n):\n    if n == 3: raise ValueError('three')\n    return {'n': n}\n")
+    project.config("row", source=SOURCE, sink={"use": "sqlite", "with": {"path": "o.db", "table": "t"}})
+    assert project.cli("run", "chain.yaml", "-q").returncode == 1
+    assert project.cli("run", "chain.yaml", "-q", "--journal", "other").returncode == 1
+    done = project.cli("run", "chain.yaml", "-q", "--resume")
+    assert done.returncode == 2
+    assert b"another run has written to table t" in done.stderr

@@ -2,45 +2,41 @@ from __future__ import annotations
 
 import pytest
 
-from stagerunner.engines.advice import Advice
-from stagerunner.engines.prediction import Forecast, Team
-from stagerunner.engines.sampling import Cost, Sample
-from stagerunner.views.sample import advice_data, advice_lines, changes, duration
+from stagerunner.engines.forecast import Forecast, Group
+from stagerunner.engines.sample import Sample, StageCost
+from stagerunner.views.sample import changes, duration, sample_data, sample_lines
 
-WRITTEN = Forecast((Team(("strip",), 1, 0.1), Team(("parse",), 1, 1.0)), 50_000.0, "parse", 1.3)
-BETTER = Forecast((Team(("strip", "parse"), 2, 0.99),), 92_000.0, "strip + parse", 2.0)
+WRITTEN = Forecast((Group(("strip",), 1, 2e-6), Group(("parse",), 1, 20e-6)), 50_000.0, "parse")
+BETTER = Forecast((Group(("strip", "parse"), 2, 21.5e-6),), 92_000.0, "strip + parse")
 
-STRIP = Cost("strip", 100, 50, each=2e-6, work=2e-6, cpu=1e-6, size=80, encode=1e-6, decode=2e-6)
-PARSE = Cost("parse", 50, 49, 1, "ValueError: no date\nat all", each=4e-6, work=2e-6, cpu=2e-6)
-
-
-def advice(*stages: Cost, better: Forecast = BETTER, records: int = 100) -> Advice:
-    sample = Sample(records, 90, 40.0, 0.0, False, Cost("source", 100, 100), stages, Cost("sink", 49, 49))
-    return Advice(2, sample, WRITTEN, better, fuse=better is BETTER)
+STRIP = StageCost("strip", 100, 50, 0, "", work=2e-6, codec=1e-6, each=2e-6)
+PARSE = StageCost("parse", 50, 49, 1, "ValueError: no date\nat all", work=2e-6, codec=2e-6, each=4e-6)
 
 
-def said(advice: Advice) -> list[str]:
-    return ["".join(piece if isinstance(piece, str) else piece[1] for piece in line) for line in advice_lines(advice)]
+def told(*stages: StageCost, better: Forecast = BETTER, records: int = 100) -> list[str]:
+    lines = sample_lines(Sample(records, 1e-5, 40.0, stages, {"source": 2}), WRITTEN, better, 2)
+    return ["".join(piece if isinstance(piece, str) else piece[1] for piece in line) for line in lines]
 
 
-def test_each_place_has_its_line_with_figures_for_a_record_of_its_own():
-    lines = said(advice(STRIP, PARSE))
+def test_each_stage_has_its_line():
+    lines = told(STRIP, PARSE)
 
-    assert lines[3].split() == "strip 100 50 2.00 µs 50 % 80 B 1.00 µs 2.00 µs".split()
-    assert lines[4].split() == "parse 50 49 1 4.00 µs 100 %".split()
+    assert lines[2].split() == "strip 100 50 2.00 µs 2.00 µs 1.00 µs".split()
+    assert lines[3].split() == "parse 50 49 1 4.00 µs 2.00 µs 2.00 µs".split()
 
 
 def test_the_first_failure_is_told_in_one_line():
-    assert "parse: 1 failure, the first: ValueError: no date" in said(advice(STRIP, PARSE))
+    assert "parse: 1 failure, the first: ValueError: no date" in told(STRIP, PARSE)
+    assert "source: 2 failures" in told(STRIP, PARSE)
 
 
 def test_the_prediction_names_its_limit():
-    told = "as it is written: ≈ 50.0 k records/s; the limit is parse; strip ×1 10 % busy, parse ×1 100 % busy"
-    assert told in said(advice(STRIP, PARSE))
+    line = "as it is written: ≈ 50.0 k records/s; the limit is parse; strip ×1 10 % busy, parse ×1 100 % busy"
+    assert line in told(STRIP, PARSE)
 
 
 def test_what_would_be_better_comes_with_the_flags_for_it():
-    assert said(advice(STRIP, PARSE))[-4:] == [
+    assert told(STRIP, PARSE)[-4:] == [
         "on 2 cores better: ≈ 92.0 k records/s; the limit is strip + parse; strip + parse ×2 99 % busy",
         "  --set run.fuse=auto   strip + parse can share workers",
         "  --set stages.strip.workers=2",
@@ -49,22 +45,22 @@ def test_what_would_be_better_comes_with_the_flags_for_it():
 
 
 def test_nothing_to_be_changed_is_said_too():
-    same = advice(STRIP, PARSE, better=WRITTEN)
-
-    assert said(same)[-1] == "no other workers and no sharing of them promise more on 2 cores"
-    assert not list(changes(same))
+    assert told(STRIP, PARSE, better=WRITTEN)[-1] == "no other workers and no sharing of them promise more on 2 cores"
+    assert not list(changes(WRITTEN, WRITTEN))
 
 
 def test_a_stage_that_got_nothing_is_named():
-    assert "no record came to rest, so nothing is known of the cost there" in said(advice(STRIP, Cost("rest", 0, 0)))
+    rest = StageCost("rest", 0, 0, 0, "", 0.0, 0.0, 0.0)
+
+    assert "no record came to rest, so nothing is known of the cost there" in told(STRIP, rest)
 
 
 def test_without_records_there_is_nothing_to_say():
-    assert said(advice(STRIP, records=0)) == ["nothing to measure: the source gave no records"]
+    assert told(STRIP, records=0) == ["nothing to measure: the source gave no records"]
 
 
 def test_programs_get_all_of_it():
-    data = advice_data(advice(STRIP, PARSE))
+    data = sample_data(Sample(100, 1e-5, 40.0, (STRIP,), {}), WRITTEN, BETTER, 2)
 
     assert data["sample"]["stages"][0]["work"] == 2e-6
     assert data["better"]["rate"] == 92_000.0

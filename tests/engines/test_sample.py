@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from stagerunner.engines.sampling import sample
+from stagerunner.engines.sample import sample
 from stagerunner.errors import RunFailed, SetupFailed
 from stagerunner.runner import prepare
 
@@ -23,30 +23,14 @@ def sampled(project):
     return sampled
 
 
-def test_each_place_is_measured(sampled):
+def test_each_stage_is_measured(sampled):
     seen = sampled("same", "double")
 
+    assert seen.records == 500
     assert [cost.name for cost in seen.stages] == ["same", "double"]
-    assert all(cost.taken == cost.given == 500 for cost in (seen.source, *seen.stages, seen.sink))
-    assert all(cost.each > 0 for cost in (seen.source, *seen.stages, seen.sink))
-
-
-def test_a_hop_between_workers_is_pickled_and_the_last_one_encoded_for_the_sink(sampled):
-    first, last = sampled("same", "double").stages
-
-    assert min(first.size, first.encode, first.decode) > 0
-    assert (last.size, last.encode, last.decode) == (0, 0, 0)
-
-
-def test_what_a_worker_sends_in_several_frames_is_encoded_all_the_same(sampled, project):
-    project.plugin("""
-        @stage
-        def wide(record):
-            return "x" * 10_000
-    """)
-    seen = sampled("wide", number=100, run={"max_growth": "64KiB"})
-
-    assert (seen.sink.taken, seen.sink.given, seen.sink.failed) == (100, 100, 0)
+    assert all(cost.taken == cost.out == 500 for cost in seen.stages)
+    assert all(min(cost.work, cost.codec, cost.each) > 0 for cost in seen.stages)
+    assert seen.cpu > sum(cost.work for cost in seen.stages) / 2
 
 
 def test_nothing_is_written(sampled, project):
@@ -68,8 +52,8 @@ def test_failures_are_counted_and_do_not_end_it(sampled, project):
     """)
     (odd, after) = sampled("odd", "same", number=100).stages
 
-    assert (odd.taken, odd.given, odd.failed, after.taken) == (100, 50, 50, 50)
-    assert odd.first == "ValueError: 1 is odd"
+    assert (odd.taken, odd.out, odd.failed, after.taken) == (100, 50, 50, 50)
+    assert odd.failure == "ValueError: 1 is odd"
 
 
 def test_what_cannot_be_pickled_is_a_failure_of_the_stage_it_left(sampled, project):
@@ -88,23 +72,23 @@ def test_stages_that_wait_take_no_cpu(sampled, project):
             time.sleep(0.002)
             return record
     """)
-    (waits,) = sampled("waits", number=50).stages
+    seen = sampled("waits", number=50)
 
-    assert waits.work >= 0.0015
-    assert waits.cpu < waits.work / 2
+    assert seen.stages[0].work >= 0.0015
+    assert seen.cpu < seen.stages[0].work
 
 
-def test_the_service_time_of_an_async_stage_is_its_latency_by_its_concurrency(sampled, project):
+def test_the_time_of_an_async_stage_is_its_latency_by_its_concurrency(sampled, project):
     project.plugin("""
         import asyncio
         @stage
         async def asks(record):
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.2)
             return record
     """)
-    (asks,) = sampled({"use": "asks", "concurrency": 10}, number=5).stages
+    (asks,) = sampled({"use": "asks", "concurrency": 10}, number=40, run={"frame": 40}).stages
 
-    assert 0.05 <= asks.each < 0.15
+    assert 0.02 <= asks.each < 0.06
 
 
 def test_costs_are_per_source_record_and_per_record_of_their_own(sampled, project):
@@ -130,35 +114,24 @@ def test_a_stage_that_needs_no_more_ends_it(sampled, project):
     """)
     seen = sampled("three")
 
-    assert (seen.stages[0].given, seen.sink.taken) == (4, 4)
+    assert seen.stages[0].out == 4
     assert seen.records < 500
 
 
 def test_a_short_source_is_taken_whole(sampled):
     seen = sampled("same", number=10**6, source={"use": "range", "with": {"stop": 3}})
 
-    assert (seen.records, seen.timed > 0) == (3, True)
+    assert (seen.records, seen.stages[0].work > 0) == (3, True)
 
 
 def test_an_empty_source_gives_nothing_to_measure(sampled):
     assert sampled("same", source={"use": "range", "with": {"stop": 0}}).records == 0
 
 
-def test_a_stream_is_supplied_in_a_process_of_its_own(sampled, project):
-    project.plugin("""
-        @source
-        def ticks():
-            yield from range(10)
-    """)
-    seen = sampled("same", source="./parts.py:ticks")
-
-    assert (seen.streamed, seen.records, seen.stages[0].taken) == (True, 10, 10)
-
-
 def test_a_chain_without_stages_is_its_ends(sampled):
     seen = sampled()
 
-    assert (seen.stages, seen.sink.taken) == ((), 500)
+    assert (seen.stages, seen.records, seen.cpu > 0) == ((), 500, True)
 
 
 def test_the_environment_of_a_stage_is_gone_afterwards(sampled):
@@ -176,7 +149,7 @@ def test_a_stage_that_cannot_be_set_up_is_named(sampled, project):
             def process(self, record):
                 return record
     """)
-    with pytest.raises(SetupFailed, match="broken could not be set up: OSError: no such model"):
+    with pytest.raises(SetupFailed, match=r"broken could not be set up.*OSError: no such model"):
         sampled("broken")
 
 
