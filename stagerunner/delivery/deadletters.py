@@ -1,17 +1,29 @@
-"""Dead letters: records that could not be processed, one line of JSON each, with why and where from."""
+"""Dead letters: records that could not be processed, one line of JSON each, with why and where from.
+
+A file of dead letters may be shared. Each line says whose it is: a run takes out lines of its own output only, those of
+an earlier run or, when it is resumed, those behind its last checkpoint. While it runs it holds a lock that others may
+hold too; what changes lines that are there is done by who holds it alone, before a run begins.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, flock
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
-import msgspec
+from msgspec import Struct
 
-from stagerunner.errors import Stopped
+from stagerunner.errors import OutputBusy, Stopped, UsageError
+from stagerunner.evaluate.letters import as_line, begins_letter, head, owner_of, read_letter, record_fields
 from stagerunner.records import CodeFrame, Failure, Origin
+
+PATIENCE = 2.0
+"""Seconds that another run may take to take out its lines."""
 
 
 def letter(failure: Failure, stage: str, origin: Origin, conceal: Callable[[str], str] = str) -> dict[str, Any]:
@@ -29,43 +41,102 @@ def letter(failure: Failure, stage: str, origin: Origin, conceal: Callable[[str]
             {"how": how, "type": type, "message": conceal(message), "frames": _frames(frames)}
             for how, type, message, frames in failure.causes
         ]
-    if failure.record is None and failure.text:
-        line["text"] = failure.text
-    else:
-        line["record"] = failure.record
-    return line
+    return line | ({"text": failure.text} if failure.record is None and failure.text else record_fields(failure.record))
 
 
 def _frames(frames: tuple[CodeFrame, ...]) -> list[dict[str, Any]]:
     return [{"file": file, "line": line, "function": function} for file, line, function in frames]
 
 
-def encode(line: dict[str, Any]) -> bytes:
-    """One line of JSON. What JSON can't say is told as its representation, under `text`."""
-    try:
-        return msgspec.json.encode(line, enc_hook=_as_text) + b"\n"
-    except Exception:
-        record = line.pop("record", None)
-        return msgspec.json.encode({**line, "text": repr(record)[:1000]}) + b"\n"
+def label_of(path: Path, target: Path | None, otherwise: str) -> str:
+    """Whose letters they are: the output as it is seen from the file's folder, so that both can be moved together."""
+    if target is None:
+        return otherwise
+    return os.path.relpath(os.path.realpath(target), os.path.realpath(path.parent))
 
 
-def _as_text(value: Any) -> str:
-    return repr(value)[:1000]
+class Found(Struct):
+    """What is in a file that is claimed.
+
+    mine: lines of ours that stay. dropped: lines to be taken out. first: where those begin. behind: whether a line that
+    stays stands behind them. foreign: what is in the file isn't dead letters.
+    """
+
+    mine: int = 0
+    dropped: int = 0
+    first: int = 0
+    behind: bool = False
+    foreign: bool = False
 
 
 class DeadLetters:
-    """The file of a run. Written where it stands; `position` is its length in bytes. conceal: see `letter`."""
+    """The file of a run. Written where it stands; `position` is how many letters of the run are in it.
 
-    def __init__(self, path: Path, conceal: Callable[[str], str] = str) -> None:
+    conceal: see `letter`. output: whose letters they are. heirs: outputs whose letters go with ours when a run starts
+    anew.
+    """
+
+    def __init__(
+        self, path: Path, conceal: Callable[[str], str] = str, output: str = "", heirs: tuple[str, ...] = ()
+    ) -> None:
         self.path = path
         self.conceal = conceal
+        self._output = output
+        self._heads = [(head(one), one) for one in (output, *heirs)]
         self._fd = -1
         self._waiting = bytearray()
+        self._torn = False
+        """The last write ended inside a line of ours."""
+        self._regular = True
+        self._found = Found()
+        self._kept = 0
+        self.position = 0
+
+    def claim(self, position: int | None, *, forced: bool = False) -> None:
+        """Lock the file and look through it, and change nothing yet.
+
+        position: letters that were committed, or None to start anew. forced: some of them may be gone. Raises
+        OutputBusy where lines of ours have to go and somebody else writes, UsageError for a file of something else or
+        one that lacks letters, Stopped where the system refuses.
+        """
+        try:
+            self._claim(position, forced=forced)
+        except BaseException:
+            self.close()
+            raise
+
+    def _claim(self, position: int | None, *, forced: bool) -> None:
+        with self._guarded():
+            alone = self._lock()
+            self._kept = position or 0
+            if not self._regular:
+                return
+            self._found = self._look(alone=alone)
+        if self._found.foreign:
+            raise UsageError(f"{self.path} is there and holds something else than dead letters; name another file")
+        if self._found.dropped and not alone:
+            raise OutputBusy(
+                f"another run is writing its dead letters to {self.path}, where some of an earlier run of this output "
+                "have to be taken out first; wait for it to end, or name another file"
+            )
+        if self._found.mine < self._kept and not forced:
+            raise UsageError(
+                f"{self.path} has {self._found.mine} of the {self._kept} dead letters that this run had written; bring "
+                "the file back, run without --resume to start anew, or with --force-resume to go on without them"
+            )
 
     def open(self, position: int | None) -> None:
-        """Start anew, or go on at `position`: what lies behind it belongs to no checkpoint. Raises Stopped."""
+        """Start anew, or go on behind the letter `position`. Raises what `claim` does, if that wasn't called."""
+        if self._fd < 0:
+            self.claim(position)
         with self._guarded():
-            self._open(position)
+            if self._found.dropped and not self._found.behind:
+                os.ftruncate(self._fd, self._found.first)
+            elif self._found.dropped:
+                self._rewrite()
+            if self._regular:
+                self._share()
+        self.position = self._kept
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -74,36 +145,149 @@ class DeadLetters:
         except OSError as error:
             raise Stopped(f"the dead letters {self.path} can't be written: {error.strerror or error}") from None
 
-    def _open(self, position: int | None) -> None:
+    # Locks
+
+    def _lock(self) -> bool:
+        """Open the file and lock it; whether we have it alone."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        here = os.fstat(self._fd).st_size
-        if position is not None and here < position:
-            raise OSError(f"{self.path} has {here} bytes, but {position} had been written")
-        os.ftruncate(self._fd, position or 0)
-        os.lseek(self._fd, 0, os.SEEK_END)
+        until = monotonic() + PATIENCE
+        while True:
+            found = self._locked()
+            if found is not None:
+                return found
+            self.close()
+            if monotonic() > until:
+                raise OutputBusy(f"another run has locked the dead letters {self.path}")
+            sleep(0.02)
+
+    def _locked(self) -> bool | None:
+        """None: somebody is at work on it, or has just put another file in its place."""
+        # Not to wait for somebody to read a named pipe, which is none that we would write to.
+        self._fd = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o666)
+        mode = os.fstat(self._fd).st_mode
+        self._regular = stat.S_ISREG(mode)
+        if not self._regular:
+            if not stat.S_ISCHR(mode):
+                raise UsageError(f"{self.path} is no file; dead letters need one")
+            return True
+        for how in (LOCK_EX, LOCK_SH):
+            try:
+                flock(self._fd, how | LOCK_NB)
+            except BlockingIOError:
+                continue
+            except OSError:
+                return True  # a file system without locks
+            return how == LOCK_EX if self._in_place() else None
+        return None
+
+    def _in_place(self) -> bool:
+        """Whether the file we have is the one that stands there."""
+        with suppress(FileNotFoundError):
+            return os.path.samestat(os.fstat(self._fd), self.path.stat())
+        return False
+
+    def _share(self) -> None:
+        """Others may write, too."""
+        try:
+            flock(self._fd, LOCK_SH | LOCK_NB)
+            if self._in_place():
+                return
+        except BlockingIOError:
+            pass
+        except OSError:
+            return
+        # Between the two locks somebody has taken out lines of theirs.
+        self.close()
+        self._lock()
+        self._share()
+
+    # What is there
+
+    def _look(self, *, alone: bool) -> Found:
+        found = Found()
+        with self.path.open("rb") as file:
+            first = file.readline()
+            found.foreign = bool(first) and not begins_letter(first) and read_letter(first) is None
+            file.seek(0)
+            for at, _, ours in self._sorted(file, alone=alone):
+                found.mine += ours is True
+                if ours is not False:
+                    found.behind = found.behind or found.dropped > 0
+                    continue
+                found.first = found.first if found.dropped else at
+                found.dropped += 1
+        return found
+
+    def _sorted(self, lines: Iterable[bytes], *, alone: bool) -> Iterator[tuple[int, bytes, bool | None]]:
+        """Each line with its offset, and whether it is one of ours that stays (True) or that goes; None for others."""
+        at = 0
+        for line in lines:
+            owner = owner_of(line, self._heads)
+            ours = None if owner is None else owner[0] == self._output and owner[1] <= self._kept
+            # What somebody left half written who isn't there any more is in no checkpoint.
+            if alone and not line.endswith(b"\n") and begins_letter(line) and read_letter(line) is None:
+                ours = False
+            yield at, line, ours
+            at += len(line)
+
+    def _rewrite(self) -> None:
+        """Another file without the lines that go, in the place of this one: it is there, whole, at every moment."""
+        place = self.path.resolve()
+        beside = place.with_name(f".{place.name}.stagerunner-new")
+        beside.unlink(missing_ok=True)
+        fd = os.open(beside, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with place.open("rb") as old, open(os.dup(fd), "wb") as new:
+                new.writelines(line for _, line, ours in self._sorted(old, alone=True) if ours is not False)
+            _make_alike(self._fd, fd)
+            os.fsync(fd)
+            with suppress(OSError):
+                flock(fd, LOCK_EX | LOCK_NB)
+            beside.replace(place)
+        except BaseException:
+            os.close(fd)
+            beside.unlink(missing_ok=True)
+            raise
+        self.close()
+        self._fd = fd
+
+    # Writing
 
     def write(self, line: dict[str, Any]) -> None:
-        self._waiting += encode(line)
+        self.position += 1
+        self._waiting += as_line(self._output, self.position, line)
         if len(self._waiting) > 65536:
             self.push()
 
     def push(self) -> None:
-        """Hand everything to the system."""
+        """Hand everything to the system, whole lines at once."""
         with self._guarded():
+            if self._waiting and self._regular and not self._torn and self._ends_inside_a_line():
+                self._waiting[:0] = b"\n"
             while self._waiting:
                 written = os.write(self._fd, self._waiting)
                 del self._waiting[:written]
+                self._torn = bool(self._waiting)
+
+    def _ends_inside_a_line(self) -> bool:
+        """Whether somebody died writing, or an editor left out the last line end."""
+        size = os.fstat(self._fd).st_size
+        return size > 0 and os.pread(self._fd, 1, size - 1) != b"\n"
 
     def sync(self) -> None:
         with self._guarded():
-            os.fsync(self._fd)
-
-    @property
-    def position(self) -> int:
-        return os.lseek(self._fd, 0, os.SEEK_CUR)
+            if self._regular:
+                os.fsync(self._fd)
 
     def close(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def _make_alike(one: int, other: int) -> None:
+    """Give the other file the mode of the one, and its owner where we may."""
+    found = os.fstat(one)
+    os.fchmod(other, stat.S_IMODE(found.st_mode))
+    with suppress(OSError):
+        os.fchown(other, found.st_uid, found.st_gid)

@@ -124,9 +124,9 @@ class Delivery:
         if row is not None:
             self.books.restore(row["books"])
             self._failures = {int(stage): count for stage, count in row["failures"].items()}
+        self.taker.open(None if row is None else row["sink"])
         if self._letters is not None:
             self._letters.open(None if row is None else row["letters"])
-        self.taker.open(None if row is None else row["sink"])
 
     def commit(self, row: dict[str, Any], journal: Row | None, *, power: bool = False) -> None:
         """Make everything delivered so far stay, and write down how far that is."""
@@ -164,8 +164,10 @@ class Delivery:
 
 
 def where(origin: Origin) -> str:
-    """An origin in words: "a.jsonl, byte 1042" or "record 18402"."""
+    """An origin in words: "a.jsonl, line 17, byte 1042" or "record 18402"."""
     parts = [origin.name] if origin.name else []
+    if origin.line is not None:
+        parts.append(f"line {origin.line}")
     if origin.offset is not None:
         parts.append(f"byte {origin.offset}")
     if origin.number is not None:

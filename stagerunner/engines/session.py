@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import selectors
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +19,7 @@ from stagerunner.chain.streaming import Stream
 from stagerunner.chain.supply import SourceSplits, StandardInput, Supply
 from stagerunner.chain.transport import Transport
 from stagerunner.config.masking import Mask
-from stagerunner.delivery.deadletters import DeadLetters
+from stagerunner.delivery.deadletters import DeadLetters, label_of
 from stagerunner.delivery.delivery import Delivery
 from stagerunner.delivery.takers import CallerTaker, SinkTaker, StdoutTaker, Taker
 from stagerunner.engines.closing import failure_error, summary_of, trouble_error
@@ -87,13 +88,19 @@ class Session:
         source, sink = made(plan.source), made(plan.sink)
         if source is not None:
             source.max_record = plan.run.max_record
+        letters = self._make_letters(sink)
+        if letters is not None and not self._resume.wanted:
+            letters.claim(None)
         self._beginning = beginning = begin(plan, source, sink, self._resume, self.tell)
         self._hash_seed = beginning.hash_seed or self._engine.hash_seed
         if beginning.journal is not None:
             self._open.callback(beginning.journal.close)
-        self.delivery = self._make_delivery(sink)
+        self.delivery = self._make_delivery(sink, letters)
         if beginning.done:
             return
+        if letters is not None and self._resume.wanted:
+            kept = None if beginning.row is None else beginning.row["letters"]
+            letters.claim(kept, forced=self._resume.forced)
         self._open.callback(self._release)
         self._set_aside(source)
         self.delivery.open(beginning.row)
@@ -116,10 +123,27 @@ class Session:
         if journal is not None and self._beginning.row is None:
             journal.begin(fingerprint(self.plan, source, self._beginning.salt), self._hash_seed, {})
 
-    def _make_delivery(self, sink: Any) -> Delivery:
+    def _make_letters(self, sink: Any) -> DeadLetters | None:
+        """The file of dead letters, not yet opened.
+
+        Others may write to it, so it is claimed before anything is touched: for a fresh run at once, for a resumed one
+        when the journal has said that something is left to be done.
+        """
+        plan = self.plan
+        if plan.dead_letter is None:
+            return None
+        find = getattr(sink, "target", None)
+        journal = self._resume.journal
+        if journal is not None and os.path.realpath(journal) == os.path.realpath(plan.dead_letter):
+            raise UsageError(f"{journal} can't hold both the journal and the dead letters; name another file")
+        label = label_of(plan.dead_letter, None if find is None else find(), end_of(plan))
+        letters = DeadLetters(plan.dead_letter, Mask(plan.secrets), label)
+        self._open.callback(letters.close)
+        return letters
+
+    def _make_delivery(self, sink: Any, letters: DeadLetters | None) -> Delivery:
         plan, mask = self.plan, Mask(self.plan.secrets)
         self.taker = self._taker or self._make_taker(sink)
-        letters = None if plan.dead_letter is None else DeadLetters(plan.dead_letter, mask)
         limits = {s.work.index: s.settings.max_errors for s in plan.stages if s.settings.max_errors is not None}
         names = tuple(stage.name for stage in plan.stages)
         delivery = Delivery(names, self.taker, letters, self.tell, limits, encoded=plan.sink is not None, mask=mask)
@@ -318,6 +342,11 @@ def streamed(part: PlannedPart) -> Iterator[Any]:
         if isinstance(error, GeneratorExit):
             raise
         raise RunFailed(f"the source failed: {describe(error)}") from error
+
+
+def end_of(plan: Plan) -> str:
+    """What a chain without an output file of its own is called among those that share a file of dead letters."""
+    return f"{'the caller' if plan.sink is None else plan.sink.part.name} of {plan.name}"
 
 
 def _refuse_closed(stream: TextIO | None, message: str) -> None:

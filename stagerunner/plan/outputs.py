@@ -16,6 +16,9 @@ from stagerunner.plan.ends import End
 from stagerunner.plan.model import Plan
 from stagerunner.plan.values import mark_of
 
+OPEN_ALREADY = ("/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/")
+"""Names of what others write to."""
+
 
 def dead_letter_path(config: Config) -> Path | None:
     """The dead letter file; its path stands against the folder it was written in."""
@@ -49,8 +52,12 @@ def _sink_mistakes(sink: End, target: Path, inputs: list[str]) -> Iterator[Mista
 
 
 def _dead_letter_mistakes(dead: Path, scalar: Scalar, target: Path | None, inputs: list[str]) -> Iterator[Mistake]:
-    if why := _unmakeable(dead):
+    if why := _unmakeable(dead) or _no_place_of_their_own(dead):
         yield Mistake("dead-letter", f"the dead letters can't be written: {why}", scalar.mark, "dead_letter")
+    elif target is not None and _same(dead, _journal_of(target)):
+        yield _overwrites("the dead letters would overwrite the journal", scalar.mark, "dead_letter")
+    elif _journal_of(dead).exists():
+        yield _overwrites(f"{dead} is the output of a run", scalar.mark, "dead_letter")
     elif target is not None and _same(dead, target):
         yield _overwrites("the dead letters would overwrite the output", scalar.mark, "dead_letter")
     elif _reads(inputs, dead):
@@ -93,7 +100,22 @@ def _same(one: Path, other: Path) -> bool:
     """Whether two names mean one file. A device, which may well be read and written at once, is none."""
     if _unnameable(other) or (other.exists() and not (other.is_file() or other.is_dir())):
         return False
-    return os.path.realpath(one) == os.path.realpath(other)
+    if os.path.realpath(one) == os.path.realpath(other):
+        return True
+    return one.exists() and other.exists() and one.samefile(other)  # by another name of its own
+
+
+def _journal_of(output: Path) -> Path:
+    return output.with_name(f".{output.name}.stagerunner")
+
+
+def _no_place_of_their_own(path: Path) -> str:
+    """Why lines can't be kept there, or nothing. What is thrown away, in /dev/null, needs no place."""
+    if os.path.normpath(path).startswith(OPEN_ALREADY):
+        return f"{path} is a stream that is open already; name a file"
+    if path.is_fifo() or path.is_socket():
+        return f"{path} is no file"
+    return ""
 
 
 def _unmakeable(path: Path) -> str:

@@ -30,12 +30,15 @@ def no_truncate() -> None:
 
 def letters_not_truncated() -> None:
     """The same with the dead letters."""
-    whole = DeadLetters._open
+    look = DeadLetters._look
 
-    def opened(self: Any, position: int | None) -> None:
-        whole(self, self.path.stat().st_size if position is not None else None)
+    def looked(self: Any, **options: Any) -> Any:
+        self._kept = sys.maxsize if self._kept else 0
+        found = look(self, **options)
+        self._kept = found.mine
+        return found
 
-    DeadLetters._open = opened
+    DeadLetters._look = looked
 
 
 def journal_before_sink() -> None:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from stagerunner.errors import ConfigError
 from stagerunner.plan.outputs import used_by
+from stagerunner.plan.preparing import prepare
 
 READS, LETTERS_OUT, LETTERS_IN = (
     "the sink would overwrite what the source reads",
@@ -67,3 +70,40 @@ def test_what_a_run_reads_or_writes_is_known(planned, folder, path, used):
     plan = planned(source="in.txt", sink="out.txt", dead_letter="dead.jsonl")
 
     assert used_by(plan, folder / path) is used
+
+
+# The dead letters' own place
+
+
+PLACES = ["/dev/stderr", "/dev/stdout", "/dev/fd/2", "/proc/self/fd/2", "pipe", ".out.txt.stagerunner"]
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_dead_letters_need_a_file_of_their_own(tmp_path, name):
+    (tmp_path / "in.txt").write_text("a\n")
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(ConfigError, match="dead letters"):
+        planned(tmp_path, name)
+
+
+def test_another_name_of_the_source_is_the_source(tmp_path):
+    (tmp_path / "in.txt").write_text("a\n")
+    os.link(tmp_path / "in.txt", tmp_path / "failed.jsonl")
+
+    with pytest.raises(ConfigError, match="would overwrite what the source reads"):
+        planned(tmp_path, "failed.jsonl")
+
+
+def test_the_output_of_another_run_is_no_place_for_dead_letters(tmp_path):
+    (tmp_path / "in.txt").write_text("a\n")
+    (tmp_path / ".failed.jsonl.stagerunner").write_text("")
+
+    with pytest.raises(ConfigError, match="is the output of a run"):
+        planned(tmp_path, "failed.jsonl")
+
+
+def planned(folder, dead_letter):
+    file = folder / "chain.yaml"
+    file.write_text(f"version: 1\nsource: in.txt\nstages: []\nsink: out.txt\ndead_letter: {dead_letter}\n")
+    return prepare(file).plan

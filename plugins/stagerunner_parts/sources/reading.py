@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,6 +19,7 @@ from stagerunner_parts.compression import is_compressed, opened
 from stagerunner_parts.sources.cutting import HEAD, Block, Cutter, Overlong, cut, records_in
 from stagerunner_parts.sources.inputs import STDIN, InputFile, find, remaining
 from stagerunner_parts.sources.pieces import CHUNK, Feeding, Head, Piece, TakeHead
+from stagerunner_parts.sources.places import LineNumbers, Offsets
 
 BOM = b"\xef\xbb\xbf"
 LARGEST = 262144
@@ -32,11 +33,17 @@ class RecordFiles(ABC):
     max_record: int = 16 * 2**20
     quote_byte: bytes = b""
     """A newline between two of these ends no record."""
+    _asked: tuple[tuple[str, int, int], Offsets] | None = None
+    """The split that was last asked about."""
 
     @property
     def stdin(self) -> bool:
         """Whether the bytes are given to `feed`."""
         return self.path in (STDIN, [STDIN])
+
+    @cached_property
+    def _lines(self) -> LineNumbers:
+        return LineNumbers()
 
     @cached_property
     def _files(self) -> list[InputFile]:
@@ -106,8 +113,12 @@ class RecordFiles(ABC):
     def locate(self, split: Split, number: int) -> Origin:
         """Where record `number` of the split begins, worked out by reading the split again."""
         piece = Piece(*split.data)
-        offsets = self._offsets(piece)
-        return Origin(piece.name, next(islice(offsets, number, None), None))
+        if self._asked is None or self._asked[0] != piece[:3]:
+            self._asked = (piece[:3], Offsets(self._offsets(piece)))
+        offset = self._asked[1][number]
+        # Of what was decompressed or fed no file could be counted.
+        line = None if piece.content is not None or offset is None else self._lines.at(piece.name, offset)
+        return Origin(piece.name, offset, line=line)
 
     def _items(self, block: Block, offset: int, head: Head) -> Iterable[Any]:
         if isinstance(block, Overlong):

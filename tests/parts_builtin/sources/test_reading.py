@@ -83,7 +83,7 @@ def test_a_record_is_located_where_it_begins(write, kind, suffix):
     source = made(kind[0], write("a" + suffix, kind[1]))
     for split in source.splits(None, Want(40)):
         for number, item in enumerate(source.read(split)):
-            name, offset, _ = source.locate(split, number)
+            name, offset, *_ = source.locate(split, number)
             assert name == str(source.path)
             alone = Split(Piece("x", offset, 0, kind[1][offset : split.data.stop], split.data.head), 0)
             assert next(iter(source.read(alone))) == item
