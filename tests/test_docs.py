@@ -1,5 +1,6 @@
 """What the documents say is held against the code: every key and its default, every promise, every path and example."""
 
+import inspect
 import re
 from itertools import product
 from pathlib import Path
@@ -7,16 +8,21 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+import stagerunner
 from stagerunner.config import grammar, parts, settings
 from stagerunner.config.model import Run, Settings
 from stagerunner.config.read import read_config
 from stagerunner.errors import UsageError
+from stagerunner.events import StageTotals, Summary
 from stagerunner.plan import why_no_resume
+from stagerunner.records import Failure
 from stagerunner.runner import Request, load, prepare
+from stagerunner_parts.expression import CALLS, Expression
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 CONFIG = (ROOT / "docs" / "config.md").read_text()
+API = (ROOT / "docs" / "api.md").read_text()
 PROMISES = (ROOT / "docs" / "promises.md").read_text()
 TABLES = {
     "## Top level": grammar._TOP,
@@ -45,6 +51,10 @@ def defaults(heading):
 
 def blocks(page, language):
     return re.findall(rf"^```{language}\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+
+
+FILTER = section(CONFIG, "## `filter` and its expressions")
+STATES_OF_A_WORKER = ["work", "codec", "wait", "block"]
 
 
 # config.md
@@ -185,6 +195,74 @@ def test_the_examples_of_a_source_and_a_sink_make_a_chain(tmp_path):
     (tmp_path / "chain.yaml").write_text("\n".join([*lines, "sink: out.text"]) + "\n")
     assert prepare(tmp_path / "chain.yaml").execute().records["out"] == 5
     assert (tmp_path / "out.text").read_text() == "0\n1\n4\n9\n16\n"
+
+
+# api.md
+
+
+def test_every_public_name_is_described():
+    assert [name for name in stagerunner.__all__ if f"`{name}" not in API] == []
+
+
+@pytest.mark.parametrize("code", blocks(API, "python"))
+def test_an_example_of_the_api_runs(code, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(code, {"__name__": "__main__"})
+
+
+def test_the_arguments_of_load_and_run_are_described():
+    arguments = [row[0].strip("`") for row in table(section(API, "## `load`"))]
+    assert arguments == list(inspect.signature(load).parameters)
+    assert sorted([*arguments, "listener"]) == sorted(inspect.signature(stagerunner.run).parameters)
+
+
+def test_all_that_a_summary_holds_is_described():
+    text = section(API, "## `Summary`")
+    assert [row[0].strip("`") for row in table(text)] == list(Summary.__struct_fields__)
+    summary = stagerunner.run("version: 1\nsource: {use: range, with: {stop: 1}}\nstages: []\nsink: 'null'\n")
+    named = {*re.findall(r"`(\w+)`", text), *STATES_OF_A_WORKER}
+    assert set(summary.records) <= named
+    assert set(StageTotals.__struct_fields__) <= named
+
+
+def test_the_four_states_are_those_of_a_stage():
+    assert [row[1].strip("`") for row in table(section(API, "### The four states"))] == STATES_OF_A_WORKER
+
+
+@pytest.mark.parametrize("name", ["type", "message", "causes", "frames", "attempts", "record", "text"])
+def test_what_a_failure_holds_is_described(name):
+    assert name in Failure._fields
+    assert f"`{name}`" in section(API, "## Errors")
+
+
+# what parts do
+
+
+def test_the_functions_of_filter_are_described():
+    functions = FILTER.partition("| function |")[2]
+    described = dict(re.findall(r"^\| `(\w+)\(([^)]*)\)` \|", functions, re.MULTILINE))
+    assert {name: given.count(",") + 1 for name, given in described.items()} == {n: c for n, (c, _) in CALLS.items()}
+
+
+def expressions():
+    calls = re.findall(r"^\| `(\w+\([^`]*\))` \|", FILTER.partition("| function |")[2], re.MULTILINE)
+    inline = re.findall(r"`where: ([^`']+)`", FILTER)
+    told = ["len(record) > 3", 'request["method"]', "tags[0]", 'record["content-type"]', "200 <= status < 300"]
+    assert all(f"`{text}`" in FILTER for text in told)
+    return [*calls, *inline, *told, '["a", "b"]', "status is not None", "not status", "status // 2 % 3 * -1"]
+
+
+@pytest.mark.parametrize("text", expressions())
+def test_an_expression_of_the_page_is_one(text):
+    fields = {"status": 204, "path": "/x", "request": {"method": "GET"}, "tags": ["a"], "content-type": "text"}
+    Expression.parse(text)({**fields, "text": "Ab", "item": "A", "start": "A", "end": "b", "pattern": "^A", "x": "12"})
+
+
+def test_what_files_gives_is_what_the_page_says(tmp_path):
+    (tmp_path / "one.txt").write_text("hello")
+    (record,) = load(f"version: 1\nsource: {{use: files, with: {{path: {tmp_path}/*.txt}}}}\nstages: []\n").run()
+    assert record == {"path": str(tmp_path / "one.txt"), "bytes": b"hello"}
+    assert '`{"path": …, "bytes": …}`' in section(CONFIG, "## `files` and what it gives")
 
 
 # every page

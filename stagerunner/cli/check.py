@@ -35,7 +35,7 @@ class Checked(Struct, frozen=True):
 
 
 @click.command(cls=Command)
-@click.argument("files", nargs=-1, required=True, metavar="FILE…")
+@click.argument("files", nargs=-1, required=True, metavar="FILE…", type=flags.FILE)
 @flag("Options", "--json", "as_json", is_flag=True, help="The same as --format json.")
 @flag("Options", "--format", "form", type=click.Choice(["text", "json", "github"]), default="text", help="How to tell.")
 @flags.changes

@@ -21,6 +21,20 @@ class Flag(click.Option):
         self.heading = heading
 
 
+class FileName(click.types.StringParamType):
+    """A text that is mostly the name of a file: the shell completes it as one."""
+
+    name = "file"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+        from click.shell_completion import CompletionItem  # imported by whoever asks for it
+
+        return [CompletionItem(incomplete, type="file")]
+
+
+FILE = FileName()
+
+
 class Command(click.Command):
     """A command whose help page groups its options by heading."""
 

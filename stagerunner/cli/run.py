@@ -35,9 +35,16 @@ Exit codes:
 
 
 @click.command(cls=Command, epilog=_EXIT_CODES)
-@click.argument("file")
-@flag(_ENDS, "-i", "--source", metavar="PART", help="Read from here: a path, a glob, -, or NAME:key=value.")
-@flag(_ENDS, "-o", "--sink", metavar="PART", help="Write here.")
+@click.argument("file", type=flags.FILE)
+@flag(
+    _ENDS,
+    "-i",
+    "--source",
+    metavar="PART",
+    type=flags.FILE,
+    help="Read from here: a path, a glob, -, or NAME:key=value.",
+)
+@flag(_ENDS, "-o", "--sink", metavar="PART", type=flags.FILE, help="Write here.")
 @flag(_ENDS, "-n", "--limit", metavar="N", type=click.IntRange(min=0), help="Stop after N source records.")
 @flag(_ENDS, "--only", metavar="STAGE[..STAGE]", help="Run just this piece of the chain.")
 @flags.changes
@@ -45,10 +52,10 @@ Exit codes:
 @flag(_HOW, "--engine", metavar="NAME", help="process, or inline: all in this process, so breakpoint() works.")
 @flag(_HOW, "--resume", is_flag=True, help="Go on where a stopped run of this chain left off.")
 @flag(_HOW, "--force-resume", is_flag=True, help="Go on even if the chain was changed since.")
-@flag(_HOW, "--journal", metavar="PATH", help="Keep the journal here.")
+@flag(_HOW, "--journal", metavar="PATH", type=flags.FILE, help="Keep the journal here.")
 @flag(_HOW, "--allow-dead-letters", is_flag=True, help="Exit 0, not 3, when there are dead letters.")
 @flag(SEEN, "--progress", metavar="WHAT", help="auto, live, plain, json or none; auto: live on a terminal.")
-@flag(SEEN, "--summary", metavar="FILE", help="Write the summary as JSON; - is standard output.")
+@flag(SEEN, "--summary", metavar="FILE", type=flags.FILE, help="Write the summary as JSON; - is standard output.")
 @flag(SEEN, "-q", "--quiet", is_flag=True, help="No progress, no closing summary.")
 @flags.verbose
 @flags.log_format

@@ -22,7 +22,7 @@ _WIDEST = 60
 
 
 @click.command(cls=Command)
-@click.argument("file")
+@click.argument("file", type=flags.FILE)
 @flags.as_json
 @flag("Options", "--graph", is_flag=True, help="Print the chain as one line: what feeds what.")
 @flag(

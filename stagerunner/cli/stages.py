@@ -44,8 +44,13 @@ def command(ctx: click.Context, json: bool, plugins: tuple[str, ...]) -> None:
     warn(catalog, streams)
 
 
+def _names(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """What the shell completes: all that are installed."""
+    return sorted({name for _, name in catalog_with(()).entries if name.startswith(incomplete)})
+
+
 @command.command(cls=Command, short_help="explain one of them")
-@click.argument("name")
+@click.argument("name", shell_complete=_names)
 @flags.as_json
 @flags.plugins
 @flags.talk
