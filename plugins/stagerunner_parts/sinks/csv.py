@@ -7,17 +7,17 @@ their columns, each with its row of names. The parent writes the names once and 
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, time
 from io import StringIO, TextIOWrapper
 from itertools import chain, groupby
+from math import isfinite
 from pathlib import Path
 from struct import Struct
 from typing import Any, TypeAlias
 
 from stagerunner import sink
 from stagerunner_parts.compression import opened
+from stagerunner_parts.sinks.cells import cell_text
 from stagerunner_parts.sinks.output import FileOutput, Mode
 
 Names: TypeAlias = tuple[str, ...]
@@ -34,9 +34,10 @@ PLAIN = frozenset((str, int, float, type(None)))
 class Csv(FileOutput):
     """Write records as the rows of a CSV file.
 
-    Null is an empty field, true and false are words, lists and mappings JSON. The first record says which columns there
-    are, and all others must have the same, unless `fields` says it: then one that a record lacks stays empty, and a
-    record with others is refused. A file whose name ends in .gz, .bz2 or .xz is compressed.
+    Null is an empty field, true and false are words, times ISO 8601, lists and mappings JSON. Bytes, nan and infinity
+    are refused. The first record says which columns there are, and all others must have the same, unless `fields` says
+    it: then one that a record lacks stays empty, and a record with others is refused. A file whose name ends in .gz,
+    .bz2 or .xz is compressed.
 
     path: the file, or - for standard output.
     fields: the columns.
@@ -84,6 +85,7 @@ class Csv(FileOutput):
         if not records or not {dict}.issuperset(map(type, records)):
             return None
         names = tuple(records[0] if self.fields is None else self.fields)
+        _refuse_names(names)
         return names if names and {names}.issuperset(map(tuple, records)) else None
 
     def _columns(self, record: Any) -> Names:
@@ -91,6 +93,7 @@ class Csv(FileOutput):
             raise ValueError(f"a row is made from a mapping, and this is of type {type(record).__name__}")
         if not record:
             raise ValueError("a row is made from a mapping with fields, and this one is empty")
+        _refuse_names(record)
         if self.fields is None:
             return tuple(record)
         if unknown := [str(name) for name in record if name not in self.fields]:
@@ -108,8 +111,10 @@ class Csv(FileOutput):
 
     def _text(self, rows: Rows) -> bytes:
         plain = PLAIN.issuperset(map(type, chain.from_iterable(rows)))
-        cells = rows if plain else [[v if type(v) in PLAIN else _cell(v) for v in row] for row in rows]
+        cells = rows if plain else [[v if type(v) in PLAIN else cell_text(v) for v in row] for row in rows]
         text = self._formed(cells, "\n")
+        if "nan" in text or "inf" in text:
+            _refuse_not_finite(cells)
         if "\r" not in text:
             return text.encode()
         # The csv module quotes a carriage return only where rows end with one; so they do here, until they are done.
@@ -148,14 +153,16 @@ class Csv(FileOutput):
             return next((tuple(row) for row in rows if row), None)
 
 
-def _cell(value: Any) -> Any:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, date | time):
-        return value.isoformat()
-    if isinstance(value, list | tuple | dict):
-        return json.dumps(value, ensure_ascii=False, default=str)
-    return value
+def _refuse_not_finite(cells: Rows) -> None:
+    for value in chain.from_iterable(cells):
+        if type(value) is float and not isfinite(value):
+            raise ValueError(f"{value} is no number that can be written")
+
+
+def _refuse_names(names: Iterable[Any]) -> None:
+    for name in names:
+        if not isinstance(name, str):
+            raise ValueError(f"the name of a column is text, and {name!r:.60} is of type {type(name).__name__}")
 
 
 def _runs(data: bytes) -> Iterator[tuple[bytes, bytes]]:

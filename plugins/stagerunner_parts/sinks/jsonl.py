@@ -14,7 +14,8 @@ from stagerunner_parts.sinks.rendering import json_lines
 class Jsonl(FileOutput):
     """Write each record as a line of JSON.
 
-    A file whose name ends in .gz, .bz2 or .xz is compressed.
+    Times are ISO 8601, bytes base64, tuples lists, an enum its value, a dataclass a mapping. What JSON can't hold is
+    refused: nan and infinity, sets, names that aren't text. A file whose name ends in .gz, .bz2 or .xz is compressed.
 
     path: the file, or - for standard output.
     mode: replace an earlier file, append to it, or write a new one only.

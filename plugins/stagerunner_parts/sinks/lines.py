@@ -14,6 +14,7 @@ from stagerunner_parts.sinks.rendering import text_lines
 class Lines(FileOutput):
     """Write a record a line: text as it is, everything else as JSON.
 
+    A text with a line's end in it is refused: it would be read back as something else.
     A file whose name ends in .gz, .bz2 or .xz is compressed.
 
     path: the file, or - for standard output.
@@ -24,4 +25,14 @@ class Lines(FileOutput):
         super().__init__(path, mode)
 
     def encode(self, records: list[Any]) -> bytes:
-        return text_lines(records)
+        data = text_lines(records)
+        if data.count(b"\n") != len(records) or b"\r\n" in data:
+            _refuse_lines(records)
+        return data
+
+
+def _refuse_lines(records: list[Any]) -> None:
+    """Raises ValueError for the first text that would be read back as another one, or as several."""
+    for record in records:
+        if isinstance(record, str) and ("\n" in record or record.endswith("\r")):
+            raise ValueError(f"a line can't hold a line's end, and this text has one: {record!r:.60}")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 from collections.abc import Iterator, Mapping
-from datetime import date, time
-from decimal import Decimal
+from enum import Enum
 from io import BytesIO
 from itertools import groupby
-from pathlib import PurePath
+from math import isnan
 from typing import Any, TypeAlias
+
+from stagerunner_parts.sinks.cells import cell_text
 
 Names: TypeAlias = tuple[str, ...]
 Row: TypeAlias = tuple[Any, ...]
@@ -50,24 +50,22 @@ def _row(record: Mapping[str, Any]) -> Row:
 
 
 def _value(value: Any) -> Any:
-    if value is None or isinstance(value, float | bytes):
+    if isinstance(value, Enum):
+        value = value.value
+    if value is None or isinstance(value, bytes):
         return value
-    if isinstance(value, int) and -LARGEST <= value < LARGEST:
+    if isinstance(value, float):
+        if isnan(value):
+            raise ValueError("SQLite has no nan: it would become null")
+        return float(value)
+    if isinstance(value, int):
+        if not -LARGEST <= value < LARGEST:
+            raise ValueError(f"{value} can't be stored: SQLite has integers of 64 bits")
         return int(value)
-    text = _text(value)
-    if not _is_text(text):
+    text = cell_text(value)
+    if not _is_text(text) or "\0" in text:
         raise ValueError(f"{text!r:.60} has characters that can't be stored")
     return text
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, date | time):
-        return value.isoformat()
-    if isinstance(value, str | Decimal | PurePath):
-        return str(value)
-    if isinstance(value, list | tuple | dict):
-        return json.dumps(value, ensure_ascii=False, default=_text)
-    raise ValueError(f"a value of type {type(value).__name__} can't be stored in a column: {value!r:.60}")
 
 
 def _is_text(text: str) -> bool:

@@ -34,7 +34,8 @@ class Sqlite:
     """Write records as the rows of a table in an SQLite database.
 
     The first record says which columns there are; one that a later record lacks is null there, a record with others is
-    an error. Numbers, texts and bytes are stored as they are, times as ISO 8601, lists and mappings as JSON.
+    an error. Numbers, texts and bytes are stored as they are, true and false as 1 and 0, decimals as text, times as
+    ISO 8601, lists and mappings as JSON. Integers beyond 64 bits, nan, and text with NUL in it are refused.
 
     path: the database.
     table: the table.

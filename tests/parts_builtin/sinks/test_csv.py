@@ -1,8 +1,11 @@
 import csv
 from datetime import date
 from decimal import Decimal
+from enum import Enum
 from itertools import pairwise
+from math import inf, nan
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -63,7 +66,7 @@ def test_encoded_frames_may_be_joined(path):
 def test_how_values_are_written(path):
     record = {"a": True, "b": date(2026, 5, 12), "c": [1, {"d": None}], "e": Decimal("1.50"), "f": 0.1, "g": False}
     written(path, [record]).finish()
-    assert content(path) == b'a,b,c,e,f,g\ntrue,2026-05-12,"[1, {""d"": null}]",1.50,0.1,false\n'
+    assert content(path) == b'a,b,c,e,f,g\ntrue,2026-05-12,"[1,{""d"":null}]",1.50,0.1,false\n'
 
 
 def test_other_fields_than_the_first_record_has(path):
@@ -84,7 +87,30 @@ def test_fields_without_records_are_a_row_of_names(path):
     assert content(path) == b"a,b\n"
 
 
-@pytest.mark.parametrize("record", ["text", {}, {"a": 1, "c": 2}, None])
+class Either(float):
+    """A number of a library's own."""
+
+
+class Colour(str, Enum):  # noqa: UP042  (its own text is another one)
+    RED = "red"
+
+
+def test_values_of_other_types_are_what_they_stand_for(path):
+    written(path, [{"a": Colour.RED, "b": Either(1.5), "c": UUID(int=1), "d": [Colour.RED]}]).finish()
+    assert content(path).splitlines()[1] == b'red,1.5,00000000-0000-0000-0000-000000000001,"[""red""]"'
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"x", bytearray(b"x"), nan, inf, Decimal("NaN"), Either("inf"), {1}, [nan], {"x": {1: 2}}, object(), "\ud800"],
+)
+def test_what_a_cell_cannot_hold(value):
+    for options in ({}, {"fields": ["a"]}):
+        with pytest.raises((ValueError, TypeError)):
+            Csv(path=Path("x"), **options).encode([{"a": 1}, {"a": value}])
+
+
+@pytest.mark.parametrize("record", ["text", {}, {"a": 1, "c": 2}, None, {"a": 1, "b": 2, 1: 3}, {1: 1, "1": 2}])
 def test_what_is_refused(record):
     with pytest.raises(ValueError):
         Csv(path=Path("x"), fields=["a", "b"]).encode([record])

@@ -1,7 +1,16 @@
 from pathlib import Path
 
+import pytest
+
 from stagerunner_parts.sinks.lines import Lines
 
 
 def test_a_line_a_record():
     assert Lines(path=Path("x")).encode(["one", {"a": [1]}]) == b'one\n{"a":[1]}\n'
+
+
+@pytest.mark.parametrize("text", ["two\nlines", "ends with one\n", "\r", "a\r"])
+def test_a_text_that_would_be_read_back_as_another_is_refused(text):
+    with pytest.raises(ValueError, match="a line can't hold a line's end"):
+        Lines(path=Path("x")).encode(["fine", text, {"a": 1}])
+    assert Lines(path=Path("x")).encode(["a\rb", {"a": text}]).count(b"\n") == 2

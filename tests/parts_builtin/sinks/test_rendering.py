@@ -1,7 +1,12 @@
-from datetime import UTC, datetime
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from enum import Enum
+from math import inf, nan
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from stagerunner_parts.sinks.rendering import json_lines, json_text, text_lines
@@ -28,6 +33,63 @@ class Numbers:
 def test_json(record, text):
     assert json_text(record) == text.encode()
     assert json_lines([record, record]) == (text + "\n").encode() * 2
+
+
+class Text(str):
+    """Marked as something."""
+
+
+class Exact(datetime):
+    """A time of a library that knows nanoseconds."""
+
+    def isoformat(self):
+        return "2026-05-12T00:00:00.000000001"
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+@dataclass
+class Point:
+    x: object
+
+
+@pytest.mark.parametrize(
+    ("record", "text"),
+    [
+        (Text("a"), '"a"'),
+        (Exact(2026, 5, 12), '"2026-05-12T00:00:00.000000001"'),
+        (Colour.RED, '"red"'),
+        (Point([1, None]), '{"x":[1,null]}'),
+        (Counter("aa"), '{"a":2}'),
+        ((1, (2,)), "[1,[2]]"),
+        (b"ab", '"YWI="'),
+        (timedelta(days=1), '"P1D"'),
+        ({"null": [None, "null", 1.5, {}]}, '{"null":[null,"null",1.5,{}]}'),
+        (np.datetime64("2026-05-12T00:00:00.123456789"), '"2026-05-12T00:00:00.123456789"'),
+        (np.array(["2026-05-12"], "M8[D]"), '["2026-05-12"]'),
+        (np.array([1.5, 2]), "[1.5,2.0]"),
+    ],
+)
+def test_what_stands_for_something_that_json_has(record, text):
+    assert json_text(record) == text.encode()
+    assert json_lines([{"a": record}]) == b'{"a":' + text.encode() + b"}\n"
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        *(nan, inf, -inf, [[nan]], {"a": {"b": (1, None, nan)}}, Point(nan), Point({1}), np.float64("nan")),
+        *(np.array([1, nan]), {1, 2}, frozenset(), [{"a": {1}}], {1: 2}, {1: 1, "1": 2}, [{"a": {None: 1}}]),
+        *({b"x": 1}, {Colour.RED: 1}, np.timedelta64(5, "ns"), np.datetime64("NaT"), np.longdouble(1), 1j),
+    ],
+)
+def test_what_would_be_altered_is_refused(record):
+    with pytest.raises((TypeError, ValueError)):
+        json_text(record)
+    with pytest.raises((TypeError, ValueError)):
+        json_lines([{"a": None, "b": "null"}, {"a": record}])
 
 
 @pytest.mark.parametrize("record", [object(), "\ud800", Decimal("NaN"), [Decimal("-Infinity")]])
