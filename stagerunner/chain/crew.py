@@ -55,6 +55,7 @@ class Crew:
         self._page = Page(self._meters, slots_of(self.groups))
         self._watch = Watch(self._page)
         self._keeper: KeeperLink | None = None
+        self._stuffed = False
         self._hires: dict[int, Hire] = {}
         self._deaths: list[Ended] = []
         self._printed = Printed(selector, lines)
@@ -111,33 +112,43 @@ class Crew:
         self._watch_over(KeeperLink(self._hash_seed))
 
     def _watch_over(self, keeper: KeeperLink) -> None:
-        self._keeper = keeper
+        self._keeper, self._stuffed = keeper, False
         self._selector.register(keeper, selectors.EVENT_READ, self._hear)
 
     def _hire_all(self, orders: Iterator[Hire]) -> None:
-        """Make the pipes, hand each worker its ends, and keep only our own."""
-        keeper = self._keeper
-        assert keeper is not None
+        """Make the pipes and have each worker handed its ends, which are closed here then: only our own are kept."""
         wiring = wire([1, *(group.width for group in self.groups), 1])
         self._open_ours(wiring)
         self._hires = {}
-        lane = [] if self.lane is None else [self.lane.fd]
         for hire in orders:
             place = hire.owner - 1
             self._identity += 1
             self._hires[self._identity] = hire
-            reading, writing = os.pipe()
-            self._printed.watch(reading, "+".join(hire.names) or "copy", hire.number)
-            ins = [wiring.reading[place, u, hire.number].fileno() for u in hire.inbound]
-            outs = [wiring.writing[place, hire.number, d].fileno() for d in hire.outbound]
-            try:
-                keeper.hire(self._identity, Order.of(hire), ins, outs, [*lane, self._meters, writing])
-            except BrokenPipeError:
-                self._break("the keeper has ended", patience=0)
-            finally:
-                os.close(writing)
-        for connection in wiring.theirs:
-            connection.close()
+            ins = [wiring.reading[place, u, hire.number] for u in hire.inbound]
+            outs = [wiring.writing[place, hire.number, d] for d in hire.outbound]
+            self._hire(hire, ins, outs)
+        self._attend()
+
+    def _hire(self, hire: Hire, ins: list[Connection], outs: list[Connection]) -> None:
+        keeper = self._keeper
+        assert keeper is not None
+        hearing, end = os.pipe()
+        printing = Connection(end, readable=False)
+        self._printed.watch(hearing, "+".join(hire.names) or "copy", hire.number)
+        lane = [] if self.lane is None else [self.lane.fd]
+        others = [*lane, self._meters, printing.fileno()]
+        reading, writing = ([end.fileno() for end in ends] for ends in (ins, outs))
+        try:
+            keeper.hire(self._identity, Order.of(hire), reading, writing, others, [*ins, *outs, printing])
+        except BrokenPipeError:
+            self._break("the keeper has ended", patience=0)
+
+    def _attend(self) -> None:
+        """Be told when the keeper says something, and when it can be told something, while there is something."""
+        if self._keeper is not None and self._keeper.stuffed != self._stuffed:
+            self._stuffed = self._keeper.stuffed
+            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._stuffed else 0)
+            self._selector.modify(self._keeper, events, self._hear)
 
     def _open_ours(self, wiring: Wiring) -> None:
         """Our ends: what we write to the first group, what the last group returns."""
@@ -215,6 +226,7 @@ class Crew:
     def _hear(self) -> None:
         assert self._keeper is not None
         self._deaths += [death for death in self._keeper.hear() if death.identity in self._hires]
+        self._attend()
         if self._keeper.gone:
             self._break("the keeper has ended", patience=0)
         if any(not self._end_sent or self._is_cause(death) for death in self._deaths) and not self._returns.ended:

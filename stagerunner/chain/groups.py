@@ -45,6 +45,14 @@ def pairs(upstream: int, downstream: int) -> list[tuple[int, int]]:
     return [(s % upstream, s % downstream) for s in range(lcm(upstream, downstream))]
 
 
+def linked(width: int, others: int) -> list[list[int]]:
+    """The neighbours of each worker, in the order of `pairs`."""
+    found: list[list[int]] = [[] for _ in range(width)]
+    for worker, other in pairs(width, others):
+        found[worker].append(other)
+    return found
+
+
 def hires(
     plan: Plan,
     groups: tuple[Group, ...],
@@ -60,6 +68,7 @@ def hires(
     slot_count = slots_of(groups)
     for place, group in enumerate(groups):
         upstream, width, downstream = widths[place : place + 3]
+        before, behind = linked(width, upstream), linked(width, downstream)
         for number in range(width):
             count = max(1, len(group.stages))
             yield Hire(
@@ -68,8 +77,8 @@ def hires(
                 width=width,
                 names=tuple(stage.name for stage in group.stages),
                 works=tuple(stage.work for stage in group.stages),
-                inbound=tuple(u for u, w in pairs(upstream, width) if w == number),
-                outbound=tuple(d for w, d in pairs(width, downstream) if w == number),
+                inbound=tuple(before[number]),
+                outbound=tuple(behind[number]),
                 upstream=upstream,
                 downstream=downstream,
                 slots=tuple(slot + number + at * width for at in range(count)),

@@ -2,8 +2,9 @@
 
 Over its socket the parent sends one message per worker: its Order and its descriptors. The keeper answers with
 ("started", id, pid), and with ("ended", id, pid, status) when one has ended. A list instead names modules of ours that
-the workers will need: the keeper imports them at once, one for all. On the life pipe nothing is ever written; its end
-means that the parent is gone: the keeper kills every process group and leaves.
+the workers will need: the keeper imports them at once, one for all. A number says how many descriptors one of them is
+going to have. On the life pipe nothing is ever written; its end means that the parent is gone: the keeper kills every
+process group and leaves.
 
 It forks from a small image in which nothing of the user's has been imported, so a worker is ready in milliseconds and
 no thread or lock of anybody's is copied. What all workers need is made before the fork: each page of memory that a
@@ -96,6 +97,9 @@ class Keeper:
         if heard is None:
             return False
         message, descriptors = heard
+        if isinstance(message, int):
+            _allow(message)
+            return True
         if isinstance(message, list):
             for module in message:
                 with suppress(Exception):  # a worker will say it better
@@ -174,6 +178,15 @@ class Keeper:
         os.dup2(output, 1)
         os.dup2(output, 2)
         os.close(output)
+
+
+def _allow(descriptors: int) -> None:
+    """Have the limit on open files raised to this, for us and for all workers; as far as it can be."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if resource.RLIM_INFINITY not in (soft, hard) and soft < descriptors:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(descriptors, hard), hard))
 
 
 def _kill_group(pid: int) -> None:

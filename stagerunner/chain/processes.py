@@ -9,17 +9,23 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from stagerunner.chain.messages import LENGTH, tell
+from stagerunner.chain.messages import LENGTH, Closable, Outbox, tell
 
 if TYPE_CHECKING:
     from stagerunner.chain.hire import Order
+
+MOST_ASKED = 32
+MOST_ON_WAY = 512
+"""Hires, and descriptors with them, that the keeper may not have answered yet. The system counts descriptors on their
+way against the limit on open ones; and answers that nobody has room for would have both sides wait for ever."""
 
 BEGIN = "import gc; gc.disable(); from {} import main; gc.enable(); main()"
 """Modules live as long as their process, so nobody looks for garbage while they come (4 of 55 ms, against `-m`)."""
@@ -55,6 +61,12 @@ class KeeperLink:
         life, self._life = os.pipe()
         self._sock = ours
         self._heard = bytearray()
+        self._outbox = Outbox(ours)
+        self._waiting: deque[int] = deque()
+        self._asked: deque[int] = deque()
+        """How many descriptors go with each hire that waits to be sent, and with each that is not answered yet."""
+        self.stuffed = False
+        """The socket takes no more just now; once it does, `pump` is to be called."""
         self.pids: dict[int, int] = {}
         self.gone = False
         self.answering = True
@@ -78,15 +90,45 @@ class KeeperLink:
     def fileno(self) -> int:
         return self._sock.fileno()
 
-    def hire(self, identity: int, order: Order, inbound: list[int], outbound: list[int], others: list[int]) -> None:
-        """Have a worker forked that gets these descriptors. Raises OSError when the keeper is gone."""
+    def hire(
+        self,
+        identity: int,
+        order: Order,
+        inbound: Sequence[int],
+        outbound: Sequence[int],
+        others: Sequence[int],
+        owned: Sequence[Closable] = (),
+    ) -> None:
+        """Have a worker forked that gets these descriptors; `owned` are closed once it has them.
+
+        Never waits: what the keeper can't take yet is sent by `pump`. Raises OSError when the keeper is gone.
+        """
         self._idle = False
-        tell(self._sock, (identity, len(inbound), len(outbound), order), [*inbound, *outbound, *others])
+        descriptors = [*inbound, *outbound, *others]
+        self._waiting.append(len(descriptors))
+        self._outbox.put((identity, len(inbound), len(outbound), order), descriptors, owned)
+        self.pump()
+
+    def pump(self) -> None:
+        """Send hires as far as the keeper keeps up with them. Raises OSError when the keeper is gone."""
+        self.stuffed = False
+        while self._waiting and (not self._asked or (len(self._asked) < MOST_ASKED and sum(self._asked) < MOST_ON_WAY)):
+            if not self._outbox.send():
+                self.stuffed = True
+                return
+            self._asked.append(self._waiting.popleft())
 
     def foretell(self, modules: list[str]) -> None:
         """Name modules of ours that workers are going to need: the keeper imports them, once for all."""
+        self._say(modules)
+
+    def allow(self, descriptors: int) -> None:
+        """A worker is going to have so many: the keeper, who is handed them first, has to be allowed that too."""
+        self._say(descriptors)
+
+    def _say(self, said: list[str] | int) -> None:
         with suppress(BrokenPipeError):  # whoever hires will hear of it
-            tell(self._sock, modules)
+            tell(self._sock, said)
 
     def hear(self) -> Iterator[Ended]:
         """What the keeper has said since; sets `gone` when it will say no more. Never waits."""
@@ -102,6 +144,9 @@ class KeeperLink:
                 break
             self._heard += data
         yield from self._messages()
+        if self._waiting and not self.gone:
+            with suppress(OSError):  # that it is gone is heard next time
+                self.pump()
 
     def _messages(self) -> Iterator[Ended]:
         while len(self._heard) >= 2 * LENGTH.size:
@@ -111,6 +156,7 @@ class KeeperLink:
             message: tuple[Any, ...] = pickle.loads(self._heard[2 * LENGTH.size : end])
             del self._heard[:end]
             if message[0] == "started":
+                self._asked.popleft()
                 self.pids[message[1]] = message[2]
             else:
                 self.pids.pop(message[1], None)
@@ -125,20 +171,28 @@ class KeeperLink:
     def end_workers(self, patience: float) -> None:
         """Kill all workers and wait, at most `patience` seconds, until they are gone."""
         until = monotonic() + patience
+        self._forget()
         for _ in self.hear():
             pass
-        while self.pids and not self.gone and (left := until - monotonic()) > 0:
+        while (self.pids or self._asked) and not self.gone and (left := until - monotonic()) > 0:
             self.kill_workers()
-            select.select([self._sock], [], [], left)
+            wait_for(self._sock.fileno(), left)
             for _ in self.hear():
                 pass
-        self.answering = not self.gone and not self.pids
+        self.answering = not (self.gone or self.pids or self._asked or self._outbox.torn)
+
+    def _forget(self) -> None:
+        """Hire nobody of those that wait to be."""
+        self._waiting.clear()
+        self._outbox.clear()
+        self.stuffed = False
 
     def close(self) -> None:
         """Kill everything, and wait for the keeper a moment; one that is stuck, or only just begins, is killed too."""
         self.kill_workers()
         if self._idle:
             self._process.kill()
+        self._forget()
         os.close(self._life)
         self._hear_the_end(1)
         self._sock.close()
@@ -156,6 +210,13 @@ class KeeperLink:
             self._sock.settimeout(patience)
             while self._sock.recv(65536):
                 pass
+
+
+def wait_for(fd: int, seconds: float) -> None:
+    """Until it can be read. Not by `select`, which takes no number from 1024 on."""
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    poll.poll(seconds * 1000)
 
 
 def run_module(

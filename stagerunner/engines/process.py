@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from stagerunner.chain.processes import KeeperLink
+from stagerunner.chain.room import make_room
 from stagerunner.chain.spare import keeper
 from stagerunner.evaluate.loading import load
 from stagerunner.plan import Plan
@@ -57,7 +58,10 @@ class ProcessEngine:
 
 
 def _instructed(plan: Plan, hash_seed: str | None) -> KeeperLink:
-    """A keeper that knows what its workers will need of ours."""
+    """A keeper that knows what its workers will need of ours. Raises UsageError for more of them than there can be."""
+    many = make_room([stage.settings.workers for stage in plan.stages] or [1])
     begun = keeper(hash_seed)
     begun.foretell(plan.our_modules)
+    if many:
+        begun.allow(many)
     return begun

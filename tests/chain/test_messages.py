@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from stagerunner.chain.messages import MOST_DESCRIPTORS, hear, tell
+from stagerunner.chain.messages import MOST_DESCRIPTORS, Outbox, hear, tell
 
 
 @pytest.fixture
@@ -81,3 +81,69 @@ def test_an_end_that_leaves_something_unread_is_an_end(sockets):
     ours.close()
 
     assert hear(theirs) is None
+
+
+class End:
+    """Something to be closed."""
+
+    closed = False
+
+    def close(self):
+        self.closed = True
+
+
+def test_an_outbox_never_waits_and_what_it_sends_arrives_in_order(sockets):
+    ours, theirs = sockets
+    outbox, end = Outbox(ours), End()
+    for number in range(3):
+        outbox.put((number, b"x" * 10**6), [0, 1], [end])
+
+    assert not outbox.send()
+    assert outbox.torn
+    assert not end.closed
+
+    heard: list[tuple] = []
+    listening = threading.Thread(target=lambda: heard.extend(hear(theirs) for _ in range(3)))
+    listening.start()
+    while outbox:
+        outbox.send()
+    listening.join()
+
+    for (number, text), descriptors in heard:
+        assert (len(text), len(descriptors)) == (10**6, 2)
+        for descriptor in descriptors:
+            os.close(descriptor)
+    assert [message[0] for message, _ in heard] == [0, 1, 2]
+    assert not outbox.torn
+    assert end.closed
+
+
+def test_an_outbox_sends_one_message_at_a_time(sockets):
+    outbox = Outbox(sockets[0])
+    outbox.put("one")
+    outbox.put("two")
+
+    assert outbox.send()
+    assert hear(sockets[1]) == ("one", [])
+    assert outbox.send()
+    assert not outbox
+
+
+def test_what_is_not_to_be_sent_any_more_is_closed(sockets):
+    outbox, end = Outbox(sockets[0]), End()
+    outbox.put("one", [0], [end])
+
+    outbox.clear()
+
+    assert end.closed
+    assert not outbox
+    assert not outbox.torn
+
+
+def test_an_outbox_says_that_the_other_side_is_gone(sockets):
+    outbox = Outbox(sockets[0])
+    outbox.put("one")
+    sockets[1].close()
+
+    with pytest.raises(BrokenPipeError):
+        outbox.send()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import select
 import signal
 import sys
@@ -163,3 +164,23 @@ def test_what_a_worker_prints_before_it_can_work_is_heard(kept):
     assert kept.ended().status == 1
     assert select.select([kept.printed], [], [], 5)[0]
     assert b"AttributeError" in os.read(kept.printed, 65536)
+
+
+def test_nobody_waits_for_a_keeper_that_is_stopped(kept):
+    os.kill(kept.keeper.pid, signal.SIGSTOP)
+    for _ in range(1000):
+        kept.hire()
+    assert not kept.keeper.pids
+
+    kept.keeper.end_workers(0)
+    assert not kept.keeper.answering
+    os.kill(kept.keeper.pid, signal.SIGCONT)
+
+
+def test_a_keeper_can_be_allowed_more_open_files(kept):
+    kept.keeper.allow(1500)
+    kept.hire()
+    pid = kept.started()
+
+    soft, _ = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    assert soft >= 1500
