@@ -82,7 +82,9 @@ class StageTotals(Struct, frozen=True):
 
 
 class Progress(Struct, frozen=True):
-    """How far the run is. `bytes_total` is None where the source doesn't know its size."""
+    """How far the run is. `bytes_total` is None where the source doesn't know its size; `limit` are the source records
+    that are to be read at most. earlier, bytes_earlier: what a resumed run had taken before; seconds count from there.
+    """
 
     seconds: float
     taken: int
@@ -91,6 +93,22 @@ class Progress(Struct, frozen=True):
     bytes_done: int
     bytes_total: int | None
     stages: tuple[StageTotals, ...]
+    earlier: int = 0
+    bytes_earlier: int = 0
+    limit: int | None = None
+
+    @property
+    def start(self) -> Progress:
+        """What it was when this life of the run began."""
+        taken, size = self.earlier, self.bytes_earlier
+        return Progress(0.0, taken, 0, 0, size, self.bytes_total, (), taken, size, self.limit)
+
+    @property
+    def share(self) -> float | None:
+        """How much is done, from 0 to 1, by bytes or by the limit, whichever ends it first; None if nobody knows."""
+        shares = [self.bytes_done / self.bytes_total] if self.bytes_total else []
+        shares += [self.taken / self.limit] if self.limit else []
+        return min(1.0, max(shares)) if shares else None
 
 
 class Output(Struct, frozen=True):
@@ -102,7 +120,7 @@ class Output(Struct, frozen=True):
 
 
 class Notice(Struct, frozen=True):
-    """A sentence of the runner's own that a person should read now ("set aside …", "finishing 1,204 records …")."""
+    """A sentence of the runner's own that a person should read now ("… is discarded", "finishing 1,204 records …")."""
 
     text: str
 

@@ -20,7 +20,7 @@ from stagerunner.config.read import Source
 from stagerunner.engines import opening
 from stagerunner.engines.opening import Resume
 from stagerunner.engines.signals import Signals
-from stagerunner.errors import StagerunnerError, UsageError
+from stagerunner.errors import ReaderGone, StagerunnerError, UsageError
 from stagerunner.events import Summary
 from stagerunner.plan import Plan, make_plan, preparing
 from stagerunner.plan.preparing import AS_WRITTEN, Request, Secrets
@@ -110,7 +110,7 @@ class Chain(Struct, frozen=True):
             raise UsageError("this chain has no `source:`: give `run` its records")
         given = None if records is None else checked_records(records)
         plan = _callers_plan(self.config, self.catalog, self.request, records_given=given is not None)
-        return Results(plan, self._teller(None), given)
+        return Results(plan, self._teller(None), given, allow_dead_letters=self.request.allow_dead_letters)
 
     def execute(
         self, listener: Listener | None = None, *, signals: Signals | None = None, progress_every: float = 0.25
@@ -168,11 +168,14 @@ def _leave(session: Session, owner: int) -> None:
 class Results(Iterator[Any]):
     """The results of a run, in order. Also a context manager; leaving early ends every process of the run."""
 
-    def __init__(self, plan: Plan, tell: Listener, records: Iterable[Any] | None) -> None:
+    def __init__(
+        self, plan: Plan, tell: Listener, records: Iterable[Any] | None, *, allow_dead_letters: bool = False
+    ) -> None:
+        self._allow_dead_letters = allow_dead_letters
         self._mask = Mask(plan.secrets)
         self._closed = False
         self.summary: Summary | None = None
-        """The books, once the run is over."""
+        """The ledger, once the run is over. Its exit code is the one the command would end with."""
         with self._mask.errors():
             self._session = opening.session(plan, tell, records)
             self._session.__enter__()
@@ -208,7 +211,7 @@ class Results(Iterator[Any]):
         if self._taker.waiting:
             return self._taker.records()
         session.finish()
-        self._sum_up(0)
+        self.summary = self._mask.data(session.closing_summary(allow_dead_letters=self._allow_dead_letters))
         self.close()
         return []
 
@@ -227,7 +230,7 @@ class Results(Iterator[Any]):
         if not self._closed:
             self._closed = True
             if self.summary is None:
-                self._sum_up(0)
+                self._sum_up(ReaderGone.exit_code)
             self._end()
 
     def __enter__(self) -> Results:

@@ -19,7 +19,7 @@ from support.project import Project
 import stagerunner
 from stagerunner.errors import ConfigError, StageFailed
 from stagerunner.plan import preparing
-from stagerunner.runner import Request, prepare
+from stagerunner.runner import Request, load, prepare, run
 
 
 @pytest.fixture
@@ -387,3 +387,28 @@ def test_a_chain_is_shown_without_its_options(project, leaky):
     chain = project.load(leaky)
     assert repr(chain) == "<Chain chain: leaky>"
     assert "hunter2" not in f"{chain.plan!r} {chain.config!r}"
+
+
+def test_results_and_run_end_with_the_same_code(project):
+    project.plugin("""
+        @stage
+        def picky(record):
+            if record == "2":
+                raise ValueError("no")
+            return record
+    """)
+    project.write("in.txt", "1\n2\n3\n")
+    stage = {"use": "picky", "on_error": "dead_letter"}
+    path = project.config(stage, source="in.txt", sink="out.txt", dead_letter="failed.jsonl")
+    with load(path).run() as results:
+        assert list(results) == ["1", "3"]
+
+    assert (results.summary.exit_code, results.summary.ok) == (3, False)
+    assert (run(path).exit_code, run(path).ok) == (3, False)
+
+
+def test_results_that_were_left_early_are_not_called_done(project):
+    with project.load("double").run(range(10_000)) as results:
+        next(results)
+
+    assert (results.summary.exit_code, results.summary.ok) == (141, False)

@@ -60,9 +60,13 @@ class Feeding:
         """Every split and every flush is on its way."""
         self.bytes_done = 0
 
-    def begin(self, taken: int, *, remember: bool) -> None:
-        """Before the first split. taken: records that earlier lives of the run took. remember: for `rewind`."""
+    def begin(self, taken: int, size: int, *, remember: bool) -> None:
+        """Before the first split. taken, size: records that earlier lives of the run took, and their bytes.
+
+        remember: for `rewind`.
+        """
         self._limit.came(taken)
+        self.bytes_done = size
         if remember and isinstance(self._supply, SourceSplits):
             self._supply.remember()
 
@@ -170,6 +174,12 @@ class Feeding:
         while self._offers and (number := next(iter(self._offers))) < oldest:
             del self._offers[number]
 
+    @property
+    def bytes_forgotten(self) -> int:
+        """Bytes of the source up to the window's position."""
+        waiting = (self._offers.get(kept.number) for kept in self._window.kept if kept.done)
+        return self.bytes_done - sum(offer.size for offer in waiting if offer is not None)
+
     def locate(self, kept: Kept, record: int) -> Origin:
         """Where a source record stands."""
         if kept.flush >= 0:
@@ -196,4 +206,5 @@ class Feeding:
         self._supply.rewind()
         self._limit = Limit(self._plan.limit)
         self._pending, self._flushed, self.stopped, self.done = None, -1, None, False
+        self.bytes_done = 0
         self._offers.clear()

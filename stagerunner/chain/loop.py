@@ -92,17 +92,23 @@ class Loop:
         self.trouble: Trouble | None = None
 
     def start(
-        self, position: Any = None, snapshots: dict[int, Any] | None = None, taken: int = 0, stopped: int | None = None
+        self,
+        position: Any = None,
+        snapshots: dict[int, Any] | None = None,
+        taken: int = 0,
+        stopped: int | None = None,
+        size: int = 0,
     ) -> None:
         """Go on with the first epoch, which the transport has begun; when resuming, from this position of the source.
 
-        taken: source records that earlier lives of the run took. stopped: the stage that needed no more of them.
+        taken, size: source records that earlier lives of the run took, and their bytes. stopped: the stage that needed
+        no more of them.
         """
         self.window.position, self.snapshots = position, snapshots or {}
         if stopped is not None:
             self.window.stopped = True
             self.feeding.stopped_by(stopped)
-        self.feeding.begin(taken, remember=self._unsaved)
+        self.feeding.begin(taken, size, remember=self._unsaved)
         self._places.begin(self._transport.lane)
 
     def _begin(self, snapshots: dict[int, Any], *, careful: bool = False) -> None:
@@ -235,7 +241,7 @@ class Loop:
         """What a journal's row says of the source and of the stages with state, and which stages its numbers mean."""
         self.book()
         stages = {"order": self._names, "snapshots": frozen(self.snapshots), "stopped": self.feeding.stopped}
-        return {"position": self.window.position} | stages
+        return {"position": self.window.position, "bytes": self.feeding.bytes_forgotten} | stages
 
     # Other groups
 

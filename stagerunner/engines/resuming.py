@@ -65,9 +65,10 @@ def _decide(
     if not resume.wanted:
         if entry is not None and entry.state != "done":
             _tell_what_is_left(sink, entry)
-            tell(Notice("an unfinished run into this output was set aside; --resume would have gone on with it"))
+            tell(Notice("an unfinished run into this output is discarded; --resume would have gone on with it"))
         return Beginning(journal, salt=_salt())
     if entry is None or not _stands(entry, sink):
+        _refuse_existing(sink)
         tell(Notice("there is nothing to resume from: starting anew"))
         return Beginning(journal, salt=_salt())
     _check_format(entry)
@@ -90,6 +91,14 @@ def _decide(
 
 def _salt() -> str:
     return os.urandom(16).hex()
+
+
+def _refuse_existing(sink: Any) -> None:
+    """What the plan asks a sink of a run that isn't to be resumed. Raises UsageError."""
+    try:
+        getattr(sink, "check_new", lambda: None)()
+    except OSError as error:
+        raise UsageError(f"there is nothing to resume from, and {error}") from None
 
 
 def _tell_what_is_left(sink: Any, entry: Entry) -> None:

@@ -67,6 +67,7 @@ class Session:
         self._committed = False
         self._earlier = 0
         """Records that earlier lives of the run took."""
+        self._bytes_earlier = 0
         self._writer: StdoutWriter | None = None
 
     def __enter__(self) -> Session:
@@ -102,7 +103,7 @@ class Session:
             kept = None if beginning.row is None else beginning.row["letters"]
             letters.claim(kept, forced=self._resume.forced)
         self._open.callback(self._release)
-        self._set_aside(source)
+        self._discard(source)
         self.delivery.open(beginning.row)
         if beginning.row is not None:
             point("resume")
@@ -117,7 +118,7 @@ class Session:
         )
         self._start(snapshots)
 
-    def _set_aside(self, source: Any) -> None:
+    def _discard(self, source: Any) -> None:
         """Have the journal forget the run before a fresh one, ahead of its output: a journal never leads its sink."""
         journal = self._beginning.journal
         if journal is not None and self._beginning.row is None:
@@ -189,7 +190,8 @@ class Session:
         row = self._beginning.row
         if row is not None:
             self._earlier = self.delivery.books.taken
-            self.loop.start(row["position"], snapshots, self._earlier, row["stopped"])
+            self._bytes_earlier = row.get("bytes", 0)
+            self.loop.start(row["position"], snapshots, self._earlier, row["stopped"], self._bytes_earlier)
             return
         self.loop.window.position = None
         self._commit()
@@ -235,6 +237,9 @@ class Session:
                     self.loop.feeding.bytes_done,
                     self.supply.total(),
                     stages,
+                    self._earlier,
+                    self._bytes_earlier,
+                    self.plan.limit,
                 )
             )
 

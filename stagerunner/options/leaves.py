@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import enum
+import os
 import re
 import typing
 import uuid
@@ -124,7 +125,16 @@ def _path(node: Scalar, hint: type[PurePath], base: Callable[[Mark], Path]) -> P
     text = _text(node)
     if not text or "\0" in text:
         raise Unfit("must be a path, and that is none")
-    return hint(text) if text == "-" else hint(base(node.mark) / text)
+    return hint(text) if text == "-" else hint(standing(base(node.mark), text))
+
+
+def standing(base: Path, text: str) -> Path:
+    """Where a path leads that is written in a file of this folder, without `..` where that leads to the same place."""
+    path = base / text
+    if ".." not in path.parts:
+        return path
+    short = Path(os.path.normpath(path))
+    return short if os.path.realpath(short) == os.path.realpath(path) else path
 
 
 def _parsed(node: Scalar, hint: Any) -> Any:

@@ -32,8 +32,11 @@ class End(Struct, frozen=True):
     instance: Any = None
 
 
-def plan_end(config: Config, catalog: Catalog, kind: EndKind) -> End | list[Mistake]:
-    """The config's source or sink, resolved, checked and found within reach; or everything wrong with it."""
+def plan_end(config: Config, catalog: Catalog, kind: EndKind, *, resumed: bool = False) -> End | list[Mistake]:
+    """The config's source or sink, resolved, checked and found within reach; or everything wrong with it.
+
+    resumed: what is there already may be the run's own.
+    """
     part = spelt_out(config, catalog, kind)
     if isinstance(part, Mistake):
         return [part]
@@ -43,7 +46,7 @@ def plan_end(config: Config, catalog: Catalog, kind: EndKind) -> End | list[Mist
     options, mistakes = checked_options(config, kind, part, resolved.found)
     if mistakes:
         return mistakes
-    instance = _within_reach(catalog, kind, part, resolved.found, options)
+    instance = _within_reach(catalog, kind, part, resolved.found, options, resumed=resumed)
     if isinstance(instance, Mistake):
         return [instance]
     name = part.name or kind
@@ -66,7 +69,7 @@ def _resolved(config: Config, catalog: Catalog, kind: EndKind, part: PartConfig)
 
 
 def _within_reach(
-    catalog: Catalog, kind: EndKind, part: PartConfig, found: Any, options: dict[str, Any]
+    catalog: Catalog, kind: EndKind, part: PartConfig, found: Any, options: dict[str, Any], *, resumed: bool
 ) -> Any | Mistake:
     """An instance that has checked its files; nothing is opened for good."""
     if not inspect.isclass(found):
@@ -74,6 +77,8 @@ def _within_reach(
     try:
         instance = found(**options)
         getattr(instance, "check", lambda: None)()
+        if not resumed:
+            getattr(instance, "check_new", lambda: None)()
     except Exception as error:
         return _out_of_reach(catalog, kind, part, error)
     return instance

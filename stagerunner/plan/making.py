@@ -33,12 +33,14 @@ def make_plan(
     limit: int | None = None,
     engine: str | None = None,
     only: str | None = None,
+    resumed: bool = False,
 ) -> Plan:
     """Check everything and start nothing; only what the chain uses is imported.
 
     records_given: the caller gives the records, no source is planned. take_results: the caller takes the results, no
     sink is planned. limit: source records to be read at most. engine: its name, before the file's. only: the stages
-    "a..b" alone. Raises ConfigError with all mistakes of config, plugins and plan; UsageError for a limit below 0.
+    "a..b" alone. resumed: an output that is there may be the run's own. Raises ConfigError with all mistakes of config,
+    plugins and plan; UsageError for a limit below 0.
     """
     if limit is not None and limit < 0:
         raise UsageError(f"a limit of {limit} records makes no sense")
@@ -46,7 +48,7 @@ def make_plan(
     spec = planning.engine(engine)
     planned = planning.stages(spec, only)
     source = None if records_given else planning.end("source", spec)
-    sink = None if take_results else planning.end("sink", spec)
+    sink = None if take_results else planning.end("sink", spec, resumed=resumed)
     planning.blame(output_mistakes(config, source, sink))
     options, wrong = engine_options(config, spec)
     planning.blame(wrong)
@@ -109,8 +111,8 @@ class _Planning:
                 planned.append(outcome)
         return tuple(planned)
 
-    def end(self, kind: EndKind, engine: EngineSpec) -> End | None:
-        outcome = plan_end(self._config, self._catalog, kind)
+    def end(self, kind: EndKind, engine: EngineSpec, *, resumed: bool = False) -> End | None:
+        outcome = plan_end(self._config, self._catalog, kind, resumed=resumed)
         if isinstance(outcome, list):
             self.blame(outcome)
             return None

@@ -12,6 +12,7 @@ from stagerunner.catalog.importing import reason
 from stagerunner.config.model import Config
 from stagerunner.errors import Mark, Mistake
 from stagerunner.nodes import Scalar
+from stagerunner.options.leaves import standing
 from stagerunner.plan.ends import End
 from stagerunner.plan.model import Plan
 from stagerunner.plan.values import mark_of
@@ -23,7 +24,7 @@ OPEN_ALREADY = ("/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/"
 def dead_letter_path(config: Config) -> Path | None:
     """The dead letter file; its path stands against the folder it was written in."""
     scalar = config.dead_letter
-    return None if scalar is None else config.base_of(scalar.mark) / scalar.text
+    return None if scalar is None else standing(config.base_of(scalar.mark), scalar.text)
 
 
 def output_mistakes(config: Config, source: End | None, sink: End | None) -> Iterator[Mistake]:

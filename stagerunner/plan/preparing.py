@@ -56,7 +56,10 @@ def prepare(file: Source, request: Request = AS_WRITTEN, secrets: Secrets | None
     """Read, check and plan; nothing is started. Raises ConfigError with every mistake, UsageError for a bad call."""
     config, catalog = read(file, request, secrets)
     with Mask(config.secrets).errors():
-        plan = make_plan(config, catalog, limit=request.limit, engine=request.engine, only=request.only)
+        resumed = request.resume or request.force_resume
+        plan = make_plan(
+            config, catalog, limit=request.limit, engine=request.engine, only=request.only, resumed=resumed
+        )
     return Prepared(config, catalog, plan)
 
 

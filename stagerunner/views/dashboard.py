@@ -51,7 +51,7 @@ class Dashboard:
         """The lines, none wider than `width`."""
         now, before = self._recent[-1], self._recent[0]
         if now is before:
-            before = Progress(0.0, 0, 0, 0, 0, None, ())
+            before = now.start
         lines = [self._headline(now, before)[:width]]
         return lines + table(_COLUMNS, _rows(now, before), width) if now.stages else lines
 
@@ -62,12 +62,14 @@ class Dashboard:
 
 def _left(now: Progress) -> list[str]:
     """How much of the source is done and when the rest will be, where its size is known."""
-    if not now.bytes_total:
+    if (done := now.share) is None:
         return []
-    done = min(1.0, now.bytes_done / now.bytes_total)
-    facts = [f"{percent(done)} of {size(now.bytes_total)}"]
-    # Before the first bytes came back there is nothing to go by.
-    return [*facts, f"{clock(now.seconds / done - now.seconds)} left"] if done else facts
+    by_limit = now.limit and done == min(1.0, now.taken / now.limit)
+    whole = f"{count(now.limit)} records" if now.limit and by_limit else size(now.bytes_total or 0)
+    facts = [f"{percent(done)} of {whole}"]
+    gained = done - (now.start.share or 0.0)
+    # Before anything came back there is nothing to go by.
+    return [*facts, f"{clock(now.seconds / gained * (1 - done))} left"] if gained > 0 else facts
 
 
 def _rows(now: Progress, before: Progress) -> list[list[str]]:
@@ -82,7 +84,7 @@ def _rows(now: Progress, before: Progress) -> list[list[str]]:
             str(stage.workers),
             count(stage.taken),
             count(stage.out),
-            _rate(stage.taken - (earlier[stage.name].taken if stage.name in earlier else 0), now, before),
+            _stage_rate(stage, earlier.get(stage.name), now, before),
             *(percent(share) for share in shares),
             bar(shares),
             count(stage.skipped + stage.dead),
@@ -117,6 +119,12 @@ def bar(shares: Sequence[float]) -> str:
     ends = [round(sum(shares[: index + 1]) * BAR) for index in range(len(shares))]
     drawn = "".join(shade * (end - start) for shade, start, end in zip(_SHADES, [0, *ends], ends, strict=False))
     return drawn.ljust(BAR, _SHADES[-2])[:BAR]
+
+
+def _stage_rate(stage: StageTotals, then: StageTotals | None, now: Progress, before: Progress) -> str:
+    if then is None and now.earlier:  # what it had taken when the run was resumed isn't known
+        return "–"
+    return _rate(stage.taken - (0 if then is None else then.taken), now, before)
 
 
 def _rate(records: int, now: Progress, before: Progress) -> str:

@@ -40,21 +40,23 @@ class Plain(Silent):
 
     def __init__(self, console: Console, plan: Plan) -> None:
         super().__init__(console, plan)
-        self._last = Progress(0.0, 0, 0, 0, 0, None, ())
-        self._written = self._last
+        self._last: Progress | None = None
+        self._written: Progress | None = None
 
     def progress(self, event: Progress) -> None:
         self._last = event
+        if self._written is None:
+            self._written = event.start
         if event.seconds - self._written.seconds >= EVERY:
-            self._write()
+            self._write(event, self._written)
 
     def close(self, *, silent: bool = False) -> None:
-        if self._last is not self._written and not silent:
-            self._write()
+        if self._last is not None and self._written is not None and self._last is not self._written and not silent:
+            self._write(self._last, self._written)
 
-    def _write(self) -> None:
-        self.line(f"{strftime('%H:%M:%S')} {sentence(self.plan.name, self._last, self._written)}")
-        self._written = self._last
+    def _write(self, now: Progress, before: Progress) -> None:
+        self.line(f"{strftime('%H:%M:%S')} {sentence(self.plan.name, now, before)}")
+        self._written = now
 
 
 def sentence(name: str, now: Progress, before: Progress) -> str:
@@ -62,7 +64,7 @@ def sentence(name: str, now: Progress, before: Progress) -> str:
     passed = now.seconds - before.seconds
     rate = (now.taken - before.taken) / passed if passed > 0 else 0.0
     facts = [f"in={short(now.taken)}", f"out={short(now.out)}", f"rate={short(rate)}/s"]
-    busiest = next(iter(loads(now.stages, now.seconds, now.taken)), None)
+    busiest = next(iter(loads(now.stages, now.seconds, now.taken - now.earlier)), None)
     if busiest is not None and busiest.busy >= BUSY:
         facts.append(f"limit={busiest.stage.name}({busiest.busy * 100:.0f}%)")
     return " ".join([name, clock(now.seconds), *facts, f"err={now.failed}"])

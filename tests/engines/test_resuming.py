@@ -9,9 +9,10 @@ import pytest
 from stagerunner.engines.opening import Resume
 from stagerunner.engines.resuming import begin, fingerprint
 from stagerunner.engines.session import made
-from stagerunner.errors import OutputBusy, UsageError
+from stagerunner.errors import ConfigError, OutputBusy, UsageError
 from stagerunner.events import Notice
 from stagerunner.journal import frozen
+from stagerunner.runner import Request, prepare
 
 SOURCE = {"use": "range", "with": {"stop": 5}}
 ROW = {
@@ -61,12 +62,12 @@ def test_a_plain_run_begins_anew(beginning, project):
     assert found.journal.path == project / ".out.jsonl.stagerunner"
 
 
-def test_what_was_unfinished_is_said_to_be_set_aside(beginning):
+def test_what_was_unfinished_is_said_to_be_discarded(beginning):
     left(beginning)
     told = []
     beginning("same", told=told)
 
-    assert told == [Notice("an unfinished run into this output was set aside; --resume would have gone on with it")]
+    assert told == [Notice("an unfinished run into this output is discarded; --resume would have gone on with it")]
 
 
 def test_a_resume_goes_on_with_the_row_and_the_hash_seed(beginning, project):
@@ -192,3 +193,27 @@ def test_a_database_to_which_another_run_has_written_is_not_gone_on_with(project
     done = project.cli("run", "chain.yaml", "-q", "--resume")
     assert done.returncode == 2
     assert b"another run has written to table t" in done.stderr
+
+
+def test_a_finished_run_that_overwrites_nothing_can_be_asked_to_go_on(project):
+    sink = {"use": "jsonl", "with": {"path": "out.jsonl", "mode": "new"}}
+    path = project.config("same", source=SOURCE, sink=sink)
+    prepare(path).execute()
+
+    told = []
+    summary = prepare(path, Request(resume=True)).execute(told.append)
+
+    assert (summary.exit_code, summary.records["out"]) == (0, 5)
+    assert Notice("the run was finished already; nothing to do") in told
+    with pytest.raises(ConfigError, match="overwrites nothing"):
+        prepare(path)
+
+
+def test_with_nothing_to_resume_from_a_run_that_overwrites_nothing_does_not_begin(project):
+    sink = {"use": "jsonl", "with": {"path": "out.jsonl", "mode": "new"}}
+    path = project.config("same", source=SOURCE, sink=sink)
+    project.write("out.jsonl", "somebody's")
+
+    with pytest.raises(UsageError, match=r"nothing to resume from, and .* overwrites nothing"):
+        prepare(path, Request(resume=True)).execute()
+    assert (project / "out.jsonl").read_text() == "somebody's"

@@ -122,3 +122,41 @@ def test_progress_is_told_while_it_runs(project):
     assert told[-1].taken == told[-1].out == 100_000
     assert told[-1].bytes_total == told[-1].bytes_done == 800_000
     assert [progress.taken for progress in told] == sorted(progress.taken for progress in told)
+
+
+@pytest.mark.parametrize("state", [False, True])
+def test_progress_of_a_resumed_run_goes_on_where_it_was(project, state):
+    project.plugin("""
+        @stage
+        class Fussy:
+            def process(self, record):
+                if record == 60_000 and once("stopped"):
+                    raise ValueError("no")
+                return record
+
+        @stage
+        class Kept(Fussy):
+            def snapshot(self):
+                return None
+            def restore(self, data):
+                pass
+    """)
+    source = {"use": "range", "with": {"stop": 100_000}}
+    path = project.config("kept" if state else "fussy", source=source, sink="out.jsonl", run={"checkpoint": "1ms"})
+    with pytest.raises(StageFailed):
+        prepare(path).execute(progress_every=0.0)
+
+    summary = prepare(path, Request(resume=True)).execute(project.events.append, progress_every=0.0)
+    first, *_, last = project.told(Progress)
+
+    assert summary.earlier == first.earlier > 0
+    assert first.bytes_earlier == 8 * first.earlier
+    assert first.start.share == first.earlier / 100_000
+    assert (last.bytes_done, last.taken, last.share) == (last.bytes_total, 100_000, 1.0)
+
+
+def test_progress_knows_the_limit(project):
+    path = project.config("same", source={"use": "range", "with": {"stop": 100_000}}, sink="null")
+    prepare(path, Request(limit=500)).execute(project.events.append, progress_every=0.0)
+
+    assert (project.told(Progress)[-1].limit, project.told(Progress)[-1].share) == (500, 1.0)

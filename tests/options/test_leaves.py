@@ -13,6 +13,7 @@ import pytest
 from stagerunner.errors import Mark
 from stagerunner.nodes import Mapping, Scalar
 from stagerunner.options import options_of, read_options
+from stagerunner.options.leaves import standing
 
 
 class Color(enum.Enum):
@@ -123,3 +124,12 @@ def test_no_message_quotes_a_secret(hint):
     node = Mapping(((Scalar("x", "x", place), secret),), place)
     (mistake,) = read_options(options_of(takes(hint)), node, mark=place, path="", base=lambda mark: Path())[1]
     assert "hunter2" not in mistake.message + mistake.fix
+
+
+def test_a_path_is_folded_where_it_leads_to_the_same_place(tmp_path):
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("deep/er")
+    assert standing(tmp_path / "configs", "../out/o.txt") == tmp_path / "out" / "o.txt"
+    assert standing(tmp_path / "configs" / ".." / "configs", "o.txt") == tmp_path / "configs" / "o.txt"
+    assert standing(tmp_path, "link/../o.txt") == tmp_path / "link" / ".." / "o.txt", "deep/o.txt, not o.txt"

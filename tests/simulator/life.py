@@ -96,7 +96,7 @@ class Life(Session):
             self.delivery.books.restore(beginning.row["books"])
         if beginning.done:
             return
-        self._set_aside(source)
+        self._discard(source)
         self.delivery.open(beginning.row)
         self.supply = SourceSplits(source, None if beginning.row is None else beginning.row["position"])
         selector: Any = Watched()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from stagerunner.events import Progress, StageTotals
 from stagerunner.views.dashboard import Dashboard, bar
@@ -17,6 +18,23 @@ def test_the_headline_has_rate_share_and_time_left():
     dashboard.hear(progress(10.0, 1000, 4000))
     dashboard.hear(progress(12.0, 2000, 4000))
     assert dashboard.draw(100)[0] == "logs · 0:12 · 2,000 in · 500/s · 50 % of 4.00 kB · 0:12 left"
+
+
+def test_after_a_resume_rate_and_time_left_are_those_of_this_life():
+    dashboard = Dashboard("logs")
+    now = progress(10.0, 3000, 4000)
+    dashboard.hear(replace(now, earlier=2000, bytes_earlier=2000))
+    first, *rows = dashboard.draw(120)
+    assert first == "logs · 0:10 · 3,000 in · 100/s · 75 % of 4.00 kB · 0:10 left"
+    assert [row.split()[4] for row in rows[1:]] == ["–", "–"]
+
+
+def test_with_a_limit_the_share_is_that_of_the_records_or_of_the_bytes_if_they_end_first():
+    dashboard = Dashboard("logs")
+    dashboard.hear(replace(progress(10.0, 1000, 1_000_000), limit=2000))
+    assert dashboard.draw(100)[0].endswith("50 % of 2,000 records · 0:10 left")
+    dashboard.hear(replace(progress(13.0, 1000, 1250), limit=2000))
+    assert dashboard.draw(100)[0].endswith("80 % of 1.25 kB · 0:03 left")
 
 
 def test_without_a_known_size_nothing_is_guessed():

@@ -26,6 +26,12 @@ def test_a_line_every_ten_seconds_and_one_at_the_end(console, stream):
     assert re.findall(r"logs (\S+) in=(\d+)", stream.getvalue()) == [("0:10", "10"), ("0:20", "20"), ("0:25", "25")]
 
 
+def test_the_first_rate_of_a_resumed_run_is_that_of_this_life(console, stream):
+    view = Plain(console, PLAN)
+    view.progress(Progress(10.0, 5000, 5000, 0, 0, None, (), earlier=4000))
+    assert "in=5.00k out=5.00k rate=100/s" in stream.getvalue()
+
+
 def test_silence_has_no_last_line(console, stream):
     view = Plain(console, PLAN)
     view.progress(at(1))

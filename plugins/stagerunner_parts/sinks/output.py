@@ -93,6 +93,10 @@ class FileOutput(ABC):
                 check_descriptor(self._end)
         elif not self.streams:
             check_place(self.path, self._end, in_place=self._in_place)
+
+    def check_new(self) -> None:
+        """Raises OSError, with a sentence, when no new output can begin here."""
+        if not self.stdout:
             self._refuse_existing()
 
     def left(self, position: Any) -> None:
