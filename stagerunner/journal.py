@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from stagerunner.errors import OutputBusy, RunFailed, Stopped, UsageError
+from stagerunner.guard import head, is_ctrl_c, refused
 
 _PRIMARY = 0xFF
 """What an error of SQLite is; the bits above say which kind of it."""
@@ -34,6 +35,10 @@ CREATE TABLE IF NOT EXISTS run (
 """
 
 
+COLUMNS = {"id", "state", "fingerprint", "hash_seed", "row"}
+
+STATES = ("running", "finishing", "done")
+
 PLAIN = frozenset((type(None), bool, int, float, str, bytes))
 
 LOOKED_INTO = 2**20
@@ -47,6 +52,7 @@ class Journal:
         self.path = path
         self._db = _opened(path)
         try:
+            self._refuse_foreign()
             self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute(f"PRAGMA synchronous = {'FULL' if power else 'NORMAL'}")
@@ -60,15 +66,22 @@ class Journal:
             raise Stopped(f"the journal {path} can't be written: {error}") from None
         except sqlite3.DatabaseError as error:
             self._db.close()
-            raise UsageError(f"{path} is no journal of ours ({error}); remove it or give --journal") from None
+            raise no_journal(path, error) from None
+
+    def _refuse_foreign(self) -> None:
+        """Raises DatabaseError for a database of somebody else's, before anything is changed in it."""
+        tables = {name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        columns = {row[1] for row in self._db.execute("PRAGMA table_info(run)")}
+        if tables and not columns >= COLUMNS:
+            raise sqlite3.DatabaseError(f"it is a database with {', '.join(sorted(tables))}")
 
     def read(self) -> Entry | None:
         """What the last run into this output left, or None."""
-        found = self._db.execute("SELECT state, fingerprint, hash_seed, row FROM run").fetchone()
-        if found is None:
-            return None
-        state, fingerprint, seed, row = found
-        return Entry(state, json.loads(fingerprint), seed, json.loads(row))
+        try:
+            found = self._db.execute("SELECT state, fingerprint, hash_seed, row FROM run").fetchone()
+            return None if found is None else _entry(*found)
+        except (sqlite3.Error, TypeError, ValueError) as error:
+            raise no_journal(self.path, error) from None
 
     def begin(self, fingerprint: dict[str, Any], hash_seed: str, row: dict[str, Any]) -> None:
         """Forget what was there, and go on from this row: an empty one for a run that starts anew."""
@@ -97,12 +110,30 @@ class Journal:
         self._db.close()
 
 
+def no_journal(path: Path, why: object) -> UsageError:
+    """A file that isn't what a run of ours has left there: nothing is begun, and it stays as it is."""
+    return UsageError(f"{path} is no journal of ours ({why}); remove it, or name another one with --journal")
+
+
+def _entry(state: Any, fingerprint: Any, seed: Any, row: Any) -> Entry:
+    """Raises TypeError or ValueError for what no run of ours has written."""
+    entry = Entry(state, json.loads(fingerprint), seed, json.loads(row))
+    if state not in STATES or not isinstance(entry.fingerprint, dict) or not isinstance(entry.row, dict):
+        raise ValueError("its row has another shape")
+    if not (isinstance(seed, str) and seed.isdecimal() and int(seed) < 2**32):
+        raise ValueError("its hash seed is none")
+    return entry
+
+
 def _opened(path: Path) -> sqlite3.Connection:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return sqlite3.connect(path, timeout=0, isolation_level=None)
-    except (OSError, sqlite3.Error) as error:
-        raise Stopped(f"the journal {path} can't be opened: {error}") from None
+    except OSError as error:
+        raise refused(error, f"the journal {path} can't be opened") from None
+    except sqlite3.Error as error:
+        # It doesn't say why: a folder, a place where nothing may be written, or no descriptors left.
+        raise (UsageError if path.is_dir() else Stopped)(f"the journal {path} can't be opened: {error}") from None
 
 
 class Entry(Struct, frozen=True):
@@ -124,9 +155,12 @@ def freeze(snapshots: dict[int, Any], names: list[str]) -> str:
     for stage, snapshot in snapshots.items():
         try:
             text = frozen({stage: snapshot})
-        except Exception as error:
-            raise RunFailed(f"what {names[stage]} gives as its snapshot is no plain data: {error}") from None
-        if len(text) < LOOKED_INTO and thawed(text) != {stage: snapshot} and (odd := _odd(snapshot)):
+            same = len(text) >= LOOKED_INTO or thawed(text) == {stage: snapshot}
+        except BaseException as error:
+            if is_ctrl_c(error):
+                raise
+            raise RunFailed(f"what {names[stage]} gives as its snapshot is no plain data: {head(error)}") from None
+        if not same and (odd := _odd(snapshot)):
             raise RunFailed(f"what {names[stage]} gives as its snapshot is no plain data: a {odd} would not come back")
     return frozen(snapshots)
 

@@ -65,10 +65,10 @@ def test_a_file_that_is_no_journal_is_left_alone(path):
     assert path.read_text().startswith("my diary")
 
 
-def test_a_folder_that_can_not_be_written_stops_the_run(tmp_path):
+def test_a_folder_can_not_be_a_journal_and_that_will_not_pass(tmp_path):
     (tmp_path / "there").mkdir()
 
-    with pytest.raises(Stopped, match="can't be opened"):
+    with pytest.raises(UsageError, match="can't be opened"):
         Journal(tmp_path / "there")
 
 

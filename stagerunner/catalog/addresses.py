@@ -7,8 +7,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from stagerunner.catalog.importing import attribute, existing, import_file, import_named, shown
+from stagerunner.catalog.importing import attribute, existing, import_file, import_named
 from stagerunner.catalog.model import Resolved, Unresolved
+from stagerunner.guard import shown
 from stagerunner.parts import held
 from stagerunner.parts.base import Kind, Part, first_sentence, part_of
 

@@ -11,9 +11,10 @@ from msgspec import Struct, field
 from stagerunner import events
 from stagerunner.catalog import freshness
 from stagerunner.catalog.addresses import at_address, handed_over
-from stagerunner.catalog.importing import import_target, one_line
+from stagerunner.catalog.importing import import_target
 from stagerunner.catalog.model import Entry, Problem, Provider, Resolved, Unresolved
 from stagerunner.errors import Mistake
+from stagerunner.guard import is_ctrl_c, one_line
 from stagerunner.hookspecs import CommandSpec, EngineSpec, ViewSpec
 from stagerunner.nodes import Scalar
 from stagerunner.options.wording import did_you_mean
@@ -134,7 +135,9 @@ class Catalog(Struct, frozen=True, eq=False):
         for observer in reversed(getattr(self.manager.hook, hook).get_hookimpls()):
             try:
                 observer.function(*(event for _ in observer.argnames))
-            except (Exception, SystemExit) as error:
+            except BaseException as error:
+                if is_ctrl_c(error):
+                    raise
                 notices.append(events.Notice(f"{hook} of {observer.plugin_name} failed: {one_line(error)}"))
         return tuple(notices)
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
-from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
@@ -13,19 +11,21 @@ from typing import Any
 
 from stagerunner.catalog.freshness import noting
 from stagerunner.catalog.model import Unresolved
+from stagerunner.guard import is_ctrl_c, one_line, reason, shown
+from stagerunner.inherited import kept
 from stagerunner.options.wording import did_you_mean
 from stagerunner.parts import files
-
-_OURS = (__file__, importlib.__file__)
 
 
 def import_named(name: str) -> ModuleType:
     """The module of that name. Raises Unresolved with the error and its place in the user's code."""
     try:
         # Standard output is for data alone, whatever a plugin prints while it is imported.
-        with redirect_stdout(sys.stderr), noting(name):
+        with kept(), redirect_stdout(sys.stderr), noting(name):
             return importlib.import_module(name)
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        if is_ctrl_c(error):
+            raise
         if isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}."):
             raise Unresolved("no-module", f"there is no module '{error.name}'") from None
         raise Unresolved("import-failed", f"{_called(name)} could not be imported: {one_line(error)}") from None
@@ -66,57 +66,15 @@ def attribute(module: ModuleType, dotted: str) -> Any:
     for name in dotted.split("."):
         try:
             found = getattr(found, name)
-        except Exception:
+        except BaseException as error:
+            if is_ctrl_c(error):
+                raise
             raise Unresolved(
                 "no-attribute",
                 f"{_called(module.__name__)} has no '{dotted}'",
                 did_you_mean(name, (other for other in vars(module) if not other.startswith("_"))),
             ) from None
     return found
-
-
-def one_line(error: BaseException) -> str:
-    """ "KeyError: 'x' (my_stages.py:3)": the exception and where it came from, as far as that is the user's code."""
-    text = " ".join(_text(error).split())
-    called = type(error).__name__ + (f": {text}" if text else "")
-    place = _place(error)
-    return f"{called} ({place})" if place else called
-
-
-def shown(path: Path | str) -> str:
-    """A path as a person would write it: relative to the current folder where it lies below."""
-    near = os.path.relpath(path)
-    return str(path) if near.startswith("..") else near
-
-
-def reason(error: Exception) -> str:
-    """Why a file can't be reached, without the name of the file."""
-    return getattr(error, "strerror", None) or str(error)
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str(error.msg) if isinstance(error, SyntaxError) else str(error)
-    except Exception:
-        return "<unprintable>"
-
-
-def _place(error: BaseException) -> str:
-    if isinstance(error, SyntaxError) and error.filename:
-        return f"{shown(error.filename)}:{error.lineno}"
-    frames = list(_frames(error))
-    plugin_files = set(files.known().values())
-    own = [frame for frame in frames if frame[0] in plugin_files] or frames
-    return f"{shown(own[-1][0])}:{own[-1][1]}" if own else ""
-
-
-def _frames(error: BaseException) -> Iterator[tuple[str, int]]:
-    place = error.__traceback__
-    while place is not None:
-        file = place.tb_frame.f_code.co_filename
-        if not file.startswith("<") and file not in _OURS:
-            yield file, place.tb_lineno
-        place = place.tb_next
 
 
 def _called(module: str) -> str:

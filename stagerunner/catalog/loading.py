@@ -13,11 +13,12 @@ from stagerunner import hookspecs
 from stagerunner.catalog.addresses import is_file
 from stagerunner.catalog.catalog import Catalog
 from stagerunner.catalog.freshness import forget_changed
-from stagerunner.catalog.importing import attribute, existing, import_file, import_named, one_line
+from stagerunner.catalog.importing import attribute, existing, import_file, import_named
 from stagerunner.catalog.installed import Installed, goes_by, installed_plugins, provider_of
 from stagerunner.catalog.model import Entry, Problem, Provider, Unresolved
 from stagerunner.catalog.offers import STARTED, STOPPING, Offers, Spec, as_plugin, lone_part, offers_of
 from stagerunner.errors import Mark, Mistake
+from stagerunner.guard import is_ctrl_c, one_line
 from stagerunner.hookspecs import CommandSpec, EngineSpec, ViewSpec
 from stagerunner.parts import files
 from stagerunner.parts.base import Kind
@@ -103,7 +104,9 @@ class _Loading:
                 texts.extend(self._register(name, provider, as_plugin(load())))
             except (Unresolved, pluggy.PluginValidationError) as why:
                 texts.append(" ".join(f"{why}".split()) + _fix(why))
-            except Exception as error:
+            except BaseException as error:
+                if is_ctrl_c(error):
+                    raise
                 texts.append(f"it could not be registered: {one_line(error)}")
         return self._problems[name][1]
 

@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 import pluggy
 from msgspec import Struct, field
 
-from stagerunner.catalog.importing import one_line
 from stagerunner.catalog.model import Unresolved
+from stagerunner.guard import is_ctrl_c, one_line
 from stagerunner.hookspecs import CommandSpec, EngineSpec, ViewSpec
 from stagerunner.options.wording import did_you_mean
 from stagerunner.parts import held
@@ -117,7 +117,9 @@ def _ask(offers: Offers, hook: str, function: Any) -> None:
 def _answer(offers: Offers, hook: str, function: Any) -> Iterable[Any]:
     try:
         return list(function())
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        if is_ctrl_c(error):
+            raise
         offers.problems.append(f"{hook} failed: {one_line(error)}")
         return ()
 

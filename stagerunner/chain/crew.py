@@ -226,6 +226,7 @@ class Crew:
     def _hear(self) -> None:
         assert self._keeper is not None
         self._deaths += [death for death in self._keeper.hear() if death.identity in self._hires]
+        self._keeper.check()
         self._attend()
         if self._keeper.gone:
             self._break("the keeper has ended", patience=0)

@@ -7,6 +7,7 @@ belongs to no epoch: restarts pass it by.
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import select
@@ -43,7 +44,10 @@ class Feeder:
 
     def run(self) -> int:
         sender = threading.Thread(target=self._send_all, daemon=True)
-        sender.start()
+        try:
+            sender.start()
+        except RuntimeError as error:  # "can't start new thread"
+            raise OSError(errno.EAGAIN, str(error)) from None
         try:
             for record in self._records():
                 self._gather(record)
@@ -100,7 +104,7 @@ class Feeder:
         self._sent += 1
 
     def _end(self) -> None:
-        send_pieces(self._out, Header(END, 0, 0, self._sent), self._error.encode())
+        send_pieces(self._out, Header(END, 0, 0, self._sent), self._error.encode(errors="backslashreplace"))
 
     def _look_for_parent(self) -> None:
         if select.select([self._life], [], [], 0)[0]:

@@ -93,7 +93,10 @@ class Keeper:
         return self._sock not in ready or self._hear()
 
     def _hear(self) -> bool:
-        heard = hear(self._sock)
+        try:
+            heard = hear(self._sock)
+        except OSError as error:
+            return self._refuse(error)
         if heard is None:
             return False
         message, descriptors = heard
@@ -111,7 +114,10 @@ class Keeper:
         identity, inbound, outbound, order = message
         self._patience = QUIET
         gc.freeze()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            return self._refuse(error)
         if pid == 0:
             os._exit(self._become(order, inbound, outbound, descriptors))
         self._alive[pid] = identity
@@ -120,6 +126,11 @@ class Keeper:
         for descriptor in descriptors:
             os.close(descriptor)
         return self._answer(("started", identity, pid))
+
+    def _refuse(self, error: OSError) -> bool:
+        """The system does; the parent ends the run, and nothing that was sent is of use to anybody."""
+        self._answer(("refused", error.errno))
+        return False
 
     def _answer(self, message: Any) -> bool:
         try:
@@ -153,6 +164,7 @@ class Keeper:
             os.setpgid(0, 0)
             self._die_with_us()
             signal.set_wakeup_fd(-1)
+            sys.excepthook = sys.__excepthook__
             for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, signal.SIG_DFL)
             *rest, meters, output = descriptors

@@ -27,6 +27,7 @@ from stagerunner.chain.transport import Transport, Trouble
 from stagerunner.chain.verdicts import blame_of
 from stagerunner.delivery.delivery import Delivery
 from stagerunner.events import WorkerFailed
+from stagerunner.guard import guard
 from stagerunner.journal import freeze, frozen, thawed
 from stagerunner.plan import Plan
 from stagerunner.seams import point
@@ -225,7 +226,9 @@ class Loop:
 
     def _cut(self, body: memoryview) -> None:
         """A barrier is back: the snapshots stand for everything accepted so far."""
-        frozen = freeze(pickle.loads(body), self._names)
+        with guard("a stage's snapshot", "its reading"):
+            snapshots = pickle.loads(body)
+        frozen = freeze(snapshots, self._names)
         self.snapshots = thawed(frozen)
         point("barrier")
         self._commit()

@@ -6,6 +6,8 @@ A module of its own, so that the parent needn't import what the keeper forks.
 from __future__ import annotations
 
 import array
+import errno
+import os
 import pickle
 import socket
 import struct
@@ -121,7 +123,10 @@ def _close(owned: Sequence[Closable]) -> None:
 
 
 def hear(sock: socket.socket) -> tuple[Any, list[int]] | None:
-    """The next message and its descriptors; None when the other side is gone."""
+    """The next message and its descriptors; None when the other side is gone.
+
+    Raises OSError when this process may not have as many descriptors.
+    """
     descriptors: list[int] = []
     head = _receive(sock, 2 * LENGTH.size, descriptors)
     if head is None:
@@ -138,9 +143,11 @@ def _receive(sock: socket.socket, size: int, descriptors: list[int]) -> bytes | 
     space = socket.CMSG_LEN(MOST_DESCRIPTORS * array.array("i").itemsize)
     while len(data) < size:
         try:
-            piece, ancillary, _, _ = sock.recvmsg(size - len(data), space)
+            piece, ancillary, flags, _ = sock.recvmsg(size - len(data), space)
         except ConnectionResetError:  # it is gone, and has left something unread
             return None
+        if flags & socket.MSG_CTRUNC:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         for level, kind, content in ancillary:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                 numbers = array.array("i")

@@ -9,8 +9,9 @@ from collections.abc import Callable
 
 from stagerunner.chain.describing import OURS
 from stagerunner.delivery.takers import StdoutTaker
-from stagerunner.errors import ReaderGone, RunFailed, StagerunnerError, Stopped
+from stagerunner.errors import ReaderGone, RunFailed, StagerunnerError
 from stagerunner.events import Output
+from stagerunner.guard import guard, refused
 
 LONGEST_LINE = 16384
 """Bytes of a printed line before it is told in parts."""
@@ -72,14 +73,12 @@ class StdoutWriter:
             self.unwatch()
 
     def _connected(self) -> bool:
-        try:
+        with guard(self._taker.name, "connect", refused="can't be written"):
             fd = self._connect()
             if fd is None:
                 return False
             if not os.get_blocking(fd):
                 self._limit = 2**20
-        except OSError as error:
-            raise Stopped(f"{self._taker.name} can't be written: {error.strerror or error}") from None
         self._fd = fd
         return True
 
@@ -107,7 +106,7 @@ class StdoutWriter:
         except BrokenPipeError:
             raise self._left_alone() from None
         except OSError as error:
-            raise Stopped(f"{self._taker.name} can't be written: {error.strerror}") from None
+            raise refused(error, f"{self._taker.name} can't be written") from None
         self._taker.queued -= written
         if written == len(head):
             self._taker.waiting.popleft()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import select
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from stagerunner.chain.beginning import REFUSED
 from stagerunner.chain.messages import LENGTH, Closable, Outbox, tell
 
 if TYPE_CHECKING:
@@ -27,8 +29,12 @@ MOST_ON_WAY = 512
 """Hires, and descriptors with them, that the keeper may not have answered yet. The system counts descriptors on their
 way against the limit on open ones; and answers that nobody has room for would have both sides wait for ever."""
 
-BEGIN = "import gc; gc.disable(); from {} import main; gc.enable(); main()"
+BEGIN = "import gc; gc.disable(); from stagerunner.chain.beginning import begin; begin({!r})"
 """Modules live as long as their process, so nobody looks for garbage while they come (4 of 55 ms, against `-m`)."""
+
+
+ENDING = 1.0
+"""Seconds to wait for the status of a process that is ending."""
 
 
 class Ended(Struct, frozen=True):
@@ -71,6 +77,7 @@ class KeeperLink:
         self.gone = False
         self.answering = True
         """Whether it has told the end of everybody it was asked to hire."""
+        self._refusal: OSError | None = None
         self._idle = True
         """Nobody was hired yet: there is nothing that the keeper would have to end."""
         try:
@@ -158,9 +165,18 @@ class KeeperLink:
             if message[0] == "started":
                 self._asked.popleft()
                 self.pids[message[1]] = message[2]
+            elif message[0] == "refused":
+                self._refusal = OSError(message[1], os.strerror(message[1]))
             else:
                 self.pids.pop(message[1], None)
                 yield Ended(*message[1:])
+
+    def check(self) -> None:
+        """Raises OSError if the system refused it a worker, or ended it by refusing what it needed itself."""
+        if self._refusal is None and self.gone:
+            self._refusal = refusal_of(self._process)
+        if self._refusal is not None:
+            raise self._refusal
 
     def kill_workers(self) -> None:
         """SIGKILL to the process group of every worker that is not known to have ended."""
@@ -243,6 +259,15 @@ def run_module(
         pass_fds=descriptors,
         process_group=0,
     )
+
+
+def refusal_of(process: subprocess.Popen[bytes]) -> OSError | None:
+    """What the system has refused a process of ours that has just closed its ends, if it has ended because of that."""
+    try:
+        status = process.wait(ENDING)
+    except subprocess.TimeoutExpired:
+        return None
+    return OSError(errno.ENOMEM, "a process of ours could not begin") if status == REFUSED else None
 
 
 def new_hash_seed() -> str:

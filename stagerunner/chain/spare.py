@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from msgspec import Struct
 
 from stagerunner.chain.processes import KeeperLink, new_hash_seed
+from stagerunner.inherited import fill_standard, working_folder
 
 
 class Spare(Struct, frozen=True, eq=False):
@@ -40,6 +41,7 @@ def spare_keeper(*, wanted: bool = True) -> Iterator[None]:
 
     If nobody does, it ends with this.
     """
+    fill_standard()
     begun: list[Spare] = []
     if wanted and not _spare:
         with suppress(OSError):  # whoever needs one will be refused too, and say so
@@ -80,4 +82,4 @@ def _take(spare: Spare) -> bool:
 
 def _inherited() -> tuple[object, ...]:
     """What a process has from its parent, and a plugin may change when it is loaded."""
-    return os.getcwd(), tuple(sys.path), dict(os.environ)  # noqa: PTH109 - a path would have to be made
+    return working_folder(), tuple(sys.path), dict(os.environ)

@@ -13,9 +13,10 @@ from stagerunner.chain.feed import Feed
 from stagerunner.chain.frames import BadFrame, Frame
 from stagerunner.chain.links import Inbound, widen
 from stagerunner.chain.printed import Lines, Printed
-from stagerunner.chain.processes import run_module
+from stagerunner.chain.processes import refusal_of, run_module
 from stagerunner.chain.supply import AHEAD, Offer
 from stagerunner.errors import RunFailed
+from stagerunner.guard import refused
 from stagerunner.parts.source import Want
 from stagerunner.records import Origin
 from stagerunner.window.kinds import END
@@ -95,7 +96,8 @@ class Stream:
     def _died(self, how: str) -> None:
         if not self._over:
             self._over = True
-            self.error = RunFailed(f"the source's process failed: {how}")
+            refusal = refusal_of(self._process)
+            self.error = RunFailed(f"the source's process failed: {how}") if refusal is None else refused(refusal)
 
     def next(self, want: Want) -> Offer | None:
         if not self._waiting:

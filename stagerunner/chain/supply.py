@@ -13,16 +13,19 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 from msgspec import Struct
 
-from stagerunner.chain.describing import describe
 from stagerunner.chain.pickling import Pickling
 from stagerunner.chain.places import Loaded
-from stagerunner.errors import RunFailed
+from stagerunner.errors import StagerunnerError
+from stagerunner.guard import guard, is_ctrl_c, plain, wrong
 from stagerunner.parts.source import Want
 from stagerunner.records import Origin, Split
+
+SOURCE = "the source"
+"""What a source is called when it has failed."""
 
 AHEAD = 4
 """Splits of standard input that may wait before reading pauses."""
@@ -129,19 +132,20 @@ class SourceSplits:
         self._wants: list[tuple[int, int]] = []
         self._again: Iterator[tuple[int, int]] = iter(())
         self._remembers = False
-        self._splits: Iterator[Split] = iter(self._ask(after))
+        self._splits = self._ask(after)
         self.ended = False
         self.error: BaseException | None = None
 
-    def _ask(self, after: Any) -> Any:
-        code = getattr(self._source.splits, "__code__", None)
-        if code is not None and code.co_argcount < 3:
-            return self._source.splits(after)
-        return self._source.splits(after, self._want)
+    def _ask(self, after: Any) -> Iterator[Split]:
+        with guard(SOURCE, "splits"):
+            code = getattr(self._source.splits, "__code__", None)
+            if code is not None and code.co_argcount < 3:
+                return iter(self._source.splits(after))
+            return iter(self._source.splits(after, self._want))
 
     def rewind(self) -> None:
         """Begin again, cutting as before."""
-        self._splits, self._again, self.ended = iter(self._ask(self._after)), iter(list(self._wants)), False
+        self._splits, self._again, self.ended = self._ask(self._after), iter(list(self._wants)), False
 
     def remember(self) -> None:
         """Keep how each split was wanted, so that `rewind` can cut the same."""
@@ -156,11 +160,12 @@ class SourceSplits:
             self._wants.append((size, records))
         self._want.size, self._want.records = size, records
         try:
-            split = next(self._splits, None)
-            if split is not None:
-                return Offer(pickle.dumps(split.data, 5), split.size, split.position, split.most)
-        except Exception as error:
-            self.error = RunFailed(f"the source failed: {describe(error)}")
+            with guard(SOURCE, "splits"):
+                split = next(self._splits, self)  # a None that it gives is no end
+                if split is not self:
+                    return _offer(split, "splits", again=True)
+        except StagerunnerError as error:
+            self.error = error
         self.ended = True
         return None
 
@@ -168,8 +173,11 @@ class SourceSplits:
         return _located(self._source, payload, record)
 
     def total(self) -> int | None:
-        size = getattr(self._source, "size", None)
-        return size() if size is not None else None
+        with guard(SOURCE, "size"):
+            size = self._source.size() if hasattr(self._source, "size") else None
+        if not isinstance(size, int | None):
+            raise wrong(SOURCE, "size", size, "a whole number")
+        return size
 
     def close(self) -> None:
         self.ended = True
@@ -214,11 +222,12 @@ class StandardInput:
 
     def _read(self) -> None:
         data = os.read(self._fd, 262144)
-        if data:
-            self._waiting.extend(self._source.feed(data))
-        else:
-            self._over = True
-            self._waiting.extend(self._source.feed_end())
+        with guard(SOURCE, "feed"):
+            if data:
+                self._waiting.extend(self._source.feed(data))
+            else:
+                self._over = True
+                self._waiting.extend(self._source.feed_end())
         if self._over or len(self._waiting) > AHEAD:
             self._unwatch()
 
@@ -230,7 +239,8 @@ class StandardInput:
         split = self._waiting.popleft()
         if len(self._waiting) <= AHEAD and self._pollable:
             self._watch()
-        return Offer(pickle.dumps(split.data, 5), split.size, None, split.most)
+        with guard(SOURCE, "feed"):
+            return _offer(split, "feed", again=False)
 
     def locate(self, payload: bytes, base: int | None, record: int) -> Origin:
         return _located(self._source, payload, record)
@@ -244,13 +254,35 @@ class StandardInput:
         self._waiting.clear()
 
 
+def _offer(split: Any, method: str, *, again: bool) -> Offer:
+    """A split that a source gave, as an offer. Raises RunFailed for what is no split, or holds what none may hold.
+
+    again: it can be read again, from the position that it says.
+    """
+    if not isinstance(split, Split):
+        raise wrong(SOURCE, method, split, "a Split")
+    if type(split.size) is not int or not isinstance(split.most, int | None):
+        odd = split.size if type(split.size) is not int else split.most
+        raise wrong(SOURCE, f"`size` or `most` of a split of {method}", odd, "a whole number")
+    position = plain(split.position, SOURCE, method) if again else None
+    return Offer(pickle.dumps(split.data, 5), split.size, position, split.most)
+
+
 def _located(source: Any, payload: bytes, record: int) -> Origin:
-    """Where a source record stands, as the source can tell."""
-    locate = getattr(source, "locate", None)
-    if locate is None:
-        return Origin("", None, record)
+    """Where a source record stands, as the source can tell; what it can't is told by the record's number."""
     try:
-        found: Origin = locate(Split(pickle.loads(payload), 0), record)
-    except Exception:
-        return Origin("", None, record)
-    return found
+        found = source.locate(Split(pickle.loads(payload), 0), record) if hasattr(source, "locate") else None
+    except BaseException as error:
+        if is_ctrl_c(error):
+            raise
+        found = None
+    return found if _is_origin(found) else Origin("", None, record)
+
+
+def _is_origin(found: Any) -> TypeGuard[Origin]:
+    return (
+        isinstance(found, Origin)
+        and isinstance(found.name, str)
+        and isinstance(found.offset, int | None)
+        and isinstance(found.number, int | None)
+    )

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from stagerunner.catalog import Catalog, load_catalog
 from stagerunner.cli.streams import Streams
 from stagerunner.errors import ConfigError
+from stagerunner.inherited import here
 from stagerunner.plan.preparing import OUT
 
 
 def catalog_with(plugins: Sequence[str]) -> Catalog:
     """What is installed and what `-p` asks for. Raises ConfigError where the latter can't be loaded."""
-    here = Path.cwd()
-    wanted = [(ref, None, here) for ref in plugins if not ref.startswith(OUT)]
+    folder = here()
+    wanted = [(ref, None, folder) for ref in plugins if not ref.startswith(OUT)]
     blocked = [ref.removeprefix(OUT) for ref in plugins if ref.startswith(OUT)]
     catalog = load_catalog(plugins=wanted, blocked=blocked)
     if catalog.mistakes:

@@ -15,6 +15,7 @@ from stagerunner.config.diagnostics import render
 from stagerunner.errors import ConfigError, Mark, Mistake, UsageError
 from stagerunner.plan.preparing import Request, prepare
 from stagerunner.views.console import Console
+from stagerunner.views.figures import plural
 from stagerunner.views.mistakes import as_github, as_json
 
 
@@ -45,7 +46,8 @@ def command(streams: Streams, /, files: tuple[str, ...], as_json: bool, form: st
     """Find mistakes in the chains in FILE… without starting anything. Exit code 2 if there are any."""
     request = flags.request_of(given)
     checked = [_check(file, request, streams) for file in files]
-    if as_json or form == "json":
+    form = "json" if as_json else form
+    if form == "json":
         out = streams.out()
         out.line(out.json([one.data() for one in checked]))
     elif form == "github":
@@ -53,7 +55,10 @@ def command(streams: Streams, /, files: tuple[str, ...], as_json: bool, form: st
             streams.out().line(as_github(mistake))
     else:
         _tell(checked, streams.err())
-    return ConfigError.exit_code if any(one.mistakes for one in checked) else 0
+    number = sum(len(one.mistakes) for one in checked)
+    if number and form != "text":
+        streams.err().line(("bad", plural(number, "mistake")))
+    return ConfigError.exit_code if number else 0
 
 
 def _check(file: str, request: Request, streams: Streams) -> Checked:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
 import click
 
+from stagerunner import inherited
 from stagerunner.cli import TROUBLE, VERBS, loaded
 from stagerunner.cli.program import program
 from stagerunner.cli.streams import Streams
-from stagerunner.errors import InternalError, StagerunnerError
+from stagerunner.errors import InternalError, Interrupted, RunFailed, StagerunnerError
+from stagerunner.guard import head, of_a_plugin, one_line, refused, text_of
+from stagerunner.inherited import hear_signals
 
 NAME = "stagerunner"
 COMPLETE = "_STAGERUNNER_COMPLETE"
 """Set by the shell's completion script."""
 BROKEN_PIPE = 141
-INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,13 +29,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     streams = Streams()
     try:
         if arguments is None:
+            hear_signals()
+            streams.own()
             _settle(sys.argv[1:])
         code = _invoke(list(sys.argv[1:] if arguments is None else arguments), streams)
     except BaseException as error:
         code = _told(error, streams)
     finally:
         streams.reveal()
-    return _flushed(code)
+    return _flushed(code, streams)
 
 
 def _settle(arguments: Sequence[str]) -> None:
@@ -58,24 +63,47 @@ def _told(error: BaseException, streams: Streams) -> int:
     match error:
         case click.exceptions.Exit(exit_code=code):
             return code
-        case StagerunnerError():
-            _tell(error, streams)
-            return error.exit_code
         case click.ClickException():
             streams.err().write(_usage(error))
             return 2
-        case KeyboardInterrupt() | click.Abort():
-            return INTERRUPTED
         case BrokenPipeError():
             return BROKEN_PIPE
-        case SystemExit():
-            return error.code if isinstance(error.code, int) else 0 if error.code is None else 1
-    if streams.verbose:
+        case SystemExit() if streams.offered:
+            return _exited(error, streams)
+    ours = _as_ours(error, streams)
+    if streams.verbose and ours is not error:
         import traceback
 
         streams.err().line("".join(traceback.format_exception(error)).rstrip())
-    _tell(InternalError(f"{type(error).__name__}: {error}"), streams)
-    return InternalError.exit_code
+    _tell(ours, streams)
+    return ours.exit_code or 1  # a plugin may have made an error of its own of ours
+
+
+def _as_ours(error: BaseException, streams: Streams) -> StagerunnerError:
+    """Any error as one of ours: the root of what a call may end with."""
+    match error:
+        case StagerunnerError():
+            return error
+        case KeyboardInterrupt() | click.Abort():
+            return Interrupted("stopped by SIGINT", signal.SIGINT)
+        case OSError() | MemoryError():
+            return refused(error)
+    if streams.offered:
+        return RunFailed(f"the command '{streams.offered}' failed: {one_line(error)}")
+    if not isinstance(error, Exception) or of_a_plugin(error):
+        return RunFailed(f"what was loaded has ended the program: {one_line(error)}")
+    return InternalError(head(error))
+
+
+def _exited(error: SystemExit, streams: Streams) -> int:
+    """A plugin's command ends as it likes, if not in silence."""
+    if error.code is None or error.code == 0:
+        return 0
+    if isinstance(error.code, int):
+        streams.err().line(f"the command '{streams.offered}' ended with exit code {error.code}")
+        return error.code
+    streams.err().line(text_of(error.code))
+    return 1
 
 
 def _tell(error: StagerunnerError, streams: Streams) -> None:
@@ -93,13 +121,14 @@ def _usage(error: click.ClickException) -> str:
     return f"error[usage]: {message}\n`{context.command_path} --help` tells more.\n"
 
 
-def _flushed(code: int) -> int:
+def _flushed(code: int, streams: Streams) -> int:
     """Write out what is left, now: at the interpreter's exit a reader that has left would be an ugly message."""
     try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except (OSError, ValueError):
-        if sys.stdout is sys.__stdout__:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return code or BROKEN_PIPE
+        streams.flush()
+    except (OSError, ValueError) as error:
+        if streams.owned:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), inherited.output)
+        if code or isinstance(error, ValueError):
+            return code
+        return _told(error, streams)
     return code

@@ -35,7 +35,19 @@ class FileName(click.types.StringParamType):
 FILE = FileName()
 
 
-class Command(click.Command):
+class Apart(click.Command):
+    """A command of ours: while it runs, what plugins print is not data."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with ctx.ensure_object(Streams).aside():
+            return super().invoke(ctx)
+
+
+class Group(Apart, click.Group):
+    """The same with commands of its own."""
+
+
+class Command(Apart):
     """A command whose help page groups its options by heading."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -13,7 +13,7 @@ from stagerunner.errors import UsageError
 from stagerunner.options.wording import did_you_mean
 
 
-def offered_command(name: str) -> click.Command | None:
+def offered_command(name: str) -> click.Command:
     """The command of that name, imported. Raises UsageError where it can't be, or where there is none."""
     commands = load_catalog().commands
     if name not in commands:

@@ -28,8 +28,10 @@ class Program(click.Group):
         if cmd_name in VERBS:
             found: click.Command = loaded(VERBS[cmd_name].target)
             return found
-        offered: Callable[[str], click.Command | None] = loaded(OFFERED)
-        return offered(cmd_name)
+        offered: Callable[[str], click.Command] = loaded(OFFERED)
+        command = offered(cmd_name)
+        ctx.ensure_object(Streams).lend(cmd_name)
+        return command
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write_usage(ctx.command_path, "[OPTIONS] COMMAND [ARGS]…")

@@ -20,6 +20,7 @@ from stagerunner.plan.promise import source_sort
 from stagerunner.runner import Chain, prepare
 from stagerunner.views.choice import BUILT_IN, chosen_view, open_view
 from stagerunner.views.console import Console
+from stagerunner.views.figures import plural
 from stagerunner.views.listener import Listener
 from stagerunner.views.log import JsonLog, TextLog
 from stagerunner.views.plain import Silent
@@ -32,6 +33,10 @@ Exit codes:
   3 done, but with dead letters (unless allowed) · 70 a fault of stagerunner
   73 another run owns this output · 75 stopped, can be resumed
   129/130/143 hangup, Ctrl-C, SIGTERM · 141 reader gone"""
+
+
+DEAD_LETTERS = 3
+"""Exit code of a run that is done, but for these."""
 
 
 @click.command(cls=Command, epilog=_EXIT_CODES)
@@ -83,20 +88,38 @@ def command(
     _say_what_is_read(chain, streams, quiet=quiet)
     listener = _listener(chain, streams, progress or ("none" if quiet else "auto"), quiet=quiet)
     signals = streams.until_the_end(Signals(chain.plan.run.grace, streams.last_words))
-    outcome = None
-    try:
-        with streams.aside():
-            outcome = chain.execute(listener, signals=signals)
-    except StagerunnerError as error:
-        outcome = error.summary
-        raise
-    finally:
-        gone = outcome is not None and outcome.exit_code == ReaderGone.exit_code
-        listener.close(silent=gone)
-        if outcome is not None:
-            _close(outcome, chain, streams, quiet=quiet or gone)
-            written.write(outcome)
+    outcome, failed = _executed(chain, listener, signals)
+    if outcome is not None:
+        gone = isinstance(failed, ReaderGone)
+        _close(outcome, chain, streams, quiet=quiet or gone)
+        if quiet and failed is None:
+            _say_why(outcome, streams)
+        written.write(outcome, streams, failed)
+    if failed is not None:
+        raise failed
+    assert outcome is not None
     return outcome.exit_code
+
+
+def _executed(chain: Chain, listener: Listener, signals: Signals) -> tuple[Summary | None, StagerunnerError | None]:
+    """What the run came to, and the error that it ended with."""
+    gone = False
+    try:
+        return chain.execute(listener, signals=signals), None
+    except StagerunnerError as error:
+        gone = isinstance(error, ReaderGone)
+        return error.summary, error
+    finally:
+        listener.close(silent=gone)
+
+
+def _say_why(outcome: Summary, streams: Streams) -> None:
+    """Why a run that came to its end doesn't end with 0: `-q` leaves out the summary, and not that."""
+    if outcome.exit_code == DEAD_LETTERS:
+        streams.err().line(("warn", f"{plural(outcome.records['dead'], 'dead letter')} in {outcome.dead_letter}"))
+    elif outcome.exit_code:
+        for message in outcome.messages:
+            streams.err().line(("bad", message))
 
 
 def _say_what_is_read(chain: Chain, streams: Streams, *, quiet: bool) -> None:

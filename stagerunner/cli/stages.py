@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -10,9 +9,10 @@ import click
 from stagerunner.catalog import Catalog, Resolved
 from stagerunner.cli import flags
 from stagerunner.cli.catalogs import catalog_with, warn
-from stagerunner.cli.flags import Command
+from stagerunner.cli.flags import Command, Group
 from stagerunner.cli.streams import Streams
 from stagerunner.errors import Mark, Mistake, UsageError
+from stagerunner.inherited import here
 from stagerunner.nodes import Scalar
 from stagerunner.options.wording import did_you_mean
 from stagerunner.parts.base import Kind
@@ -22,7 +22,7 @@ from stagerunner.views.table import Column, table
 _KINDS: tuple[Kind, ...] = ("stage", "source", "sink")
 
 
-@click.group(invoke_without_command=True, subcommand_metavar="[show NAME]")
+@click.group(cls=Group, invoke_without_command=True, subcommand_metavar="[show NAME]")
 @flags.as_json
 @flags.plugins
 @flags.talk
@@ -102,7 +102,7 @@ def _resolved(catalog: Catalog, name: str) -> list[tuple[Kind, Resolved]]:
         fix = did_you_mean(name, [known for _, known in catalog.entries]) or "`stagerunner stages` lists them"
         raise UsageError(f"no stage, source or sink is called '{name}'; {fix}")
     use = Scalar(name, name, Mark("NAME", 1, 1, name, len(name)))
-    outcomes = [(kind, catalog.resolve(kind, use, Path.cwd())) for kind in kinds or _KINDS]
+    outcomes = [(kind, catalog.resolve(kind, use, here())) for kind in kinds or _KINDS]
     found = [(kind, one) for kind, one in outcomes if isinstance(one, Resolved)]
     # An undecorated function at an address could be any of them; a stage is what people mean.
     return (found if kinds else found[:1]) or _refuse(outcomes[0][1])

@@ -7,9 +7,10 @@ import os
 import select
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, redirect_stdout
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TextIO, TypeVar, cast
 
+from stagerunner import inherited
 from stagerunner.cli import TROUBLE, loaded
 from stagerunner.config.masking import Mask, MaskedStream
 from stagerunner.errors import StagerunnerError
@@ -34,15 +35,20 @@ class Aside(io.TextIOBase):
     Who writes bytes to standard output means it: `buffer` is the real one.
     """
 
-    def __init__(self, console: Console) -> None:
-        self.buffer = getattr(sys.stdout, "buffer", None)
-        self._console = console
+    encoding = "utf-8"
+
+    def __init__(self, streams: Streams, stdout: TextIO | None) -> None:
+        self.buffer = getattr(stdout, "buffer", None)
+        self._streams = streams
         self._rest = ""
+
+    def fileno(self) -> int:
+        return 2
 
     def write(self, text: str) -> int:
         *lines, self._rest = (self._rest + text).split("\n")
-        for line in lines:
-            self._console.line(line)
+        if lines:
+            self._streams.err().line("\n".join(lines))
         return len(text)
 
     def last(self) -> None:
@@ -59,6 +65,11 @@ class Streams:
         self.verbose = False
         self.json = False
         self.secrets: tuple[str, ...] = ()
+        self.offered = ""
+        """The name of the command, if it is a plugin's."""
+        self.owned = False
+        self._stdout: TextIO | None = None
+        self._stderr: TextIO | None = None
         self._errors: TextIO | None = None
 
     _open: ExitStack | None = None
@@ -67,6 +78,16 @@ class Streams:
         """Enter this, until nothing is left to be said."""
         self._open = self._open or ExitStack()
         return self._open.enter_context(entered)
+
+    def own(self) -> None:
+        """This process is the command's alone, with its standard streams, to its very end."""
+        self._stderr, self.owned = inherited.part_output(), True
+
+    def lend(self, command: str) -> None:
+        """A plugin's command writes to standard output as it likes."""
+        self.offered = command
+        if self.owned:
+            inherited.join_output()
 
     def conceal(self, secrets: Iterable[str]) -> None:
         """Show these as `***` from now on, with those told before; whoever prints to standard error here does too."""
@@ -85,11 +106,11 @@ class Streams:
 
     def out(self) -> Console:
         """Standard output, for what was asked for. A reader that has left raises BrokenPipeError."""
-        return self._console(sys.stdout)
+        return self._console(self._stdout or sys.stdout)
 
     def err(self) -> Console:
         """Standard error, for everything else."""
-        return self._console(sys.stderr, losable=True)
+        return self._console(self._stderr or sys.stderr, losable=True)
 
     def last_words(self, error: StagerunnerError) -> None:
         """Say why the process ends, from whatever thread and without waiting: not for a lock, and for no reader."""
@@ -104,13 +125,24 @@ class Streams:
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """Standard output is for data alone, whatever is printed meanwhile."""
-        printed = Aside(self.err())
+        """Standard output is for data alone, whatever is printed meanwhile; in a process of our own, to its end."""
+        if self._stdout is not None:  # a command within a group
+            yield
+            return
+        self._stdout = sys.stdout or Nowhere()
+        printed = sys.stdout = Aside(self, self._stdout)
         try:
-            with redirect_stdout(printed):
-                yield
+            yield
         finally:
             printed.last()
+            if not self.owned:
+                sys.stdout, self._stdout = self._stdout, None
+
+    def flush(self) -> None:
+        """Write out what is left. Raises OSError, or ValueError for a stream that somebody has closed."""
+        stream = self._stdout or sys.stdout
+        if stream is not None:
+            stream.flush()
 
     def _console(self, stream: TextIO | None, *, losable: bool = False) -> Console:
         # Python has None for a descriptor that was closed when it started.

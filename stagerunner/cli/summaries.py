@@ -8,10 +8,15 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from stagerunner.errors import RunFailed, UsageError
+from stagerunner.cli.streams import Streams
+from stagerunner.errors import ReaderGone, RunFailed, StagerunnerError, UsageError
 from stagerunner.events import Summary
+from stagerunner.inherited import here
 from stagerunner.plan import Plan
 from stagerunner.plan.outputs import used_by
+
+STDOUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+"""What standard output is called. It can't be opened by its name: descriptor 1 is for what people print."""
 
 
 class SummaryFile(Struct, frozen=True):
@@ -22,28 +27,38 @@ class SummaryFile(Struct, frozen=True):
     @classmethod
     def of(cls, path: str | None, plan: Plan) -> SummaryFile:
         """Raises UsageError for a place where it can't be written, before anything is started."""
+        path = "-" if path in STDOUT else path
+        if path == "-" and sys.__stdout__ is None:
+            raise UsageError("standard output is closed; give --summary a file")
         if path == "-" and to_stdout(plan):
             raise UsageError("--summary - and the results can't both go to standard output; give --summary a file")
-        if path not in (None, "-"):
-            _refuse_unwritable(Path(path))
-            if used_by(plan, Path(path)):
-                raise UsageError(f"the summary would overwrite {path}, a file of the run's; name another file")
-        return cls(path)
+        if path in (None, "-"):
+            return cls(path)
+        place = here() / path
+        _refuse_unwritable(place)
+        if used_by(plan, place):
+            raise UsageError(f"the summary would overwrite {path}, a file of the run's; name another file")
+        return cls(str(place))
 
-    def write(self, summary: Summary) -> None:
-        """Raises RunFailed where that fails."""
+    def write(self, summary: Summary, streams: Streams, failed: StagerunnerError | None) -> None:
+        """Raises RunFailed or Stopped where that fails; of a run that has failed itself, that is only said."""
         if self.path is None:
             return
-        import json  # most runs are summed up for people
-
-        line = json.dumps(summary.as_json()) + "\n"
-        if self.path == "-":
-            sys.stdout.write(line)
-        else:
-            try:
-                Path(self.path).write_text(line)
-            except OSError as error:
-                raise RunFailed(f"the summary can't be written to {self.path}: {error.strerror}") from error
+        line = streams.err().json(summary.as_json())
+        try:
+            if self.path == "-":
+                streams.out().line(line)
+            else:
+                Path(self.path).write_text(line + "\n")
+        except BrokenPipeError:
+            if failed is None:
+                raise ReaderGone("the reader of standard output has left") from None
+        except (OSError, StagerunnerError) as error:
+            why = error.strerror if isinstance(error, OSError) else str(error)
+            message = f"the summary can't be written to {self.path}: {why}"
+            if failed is None:
+                raise RunFailed(f"{message}; the run itself came to its end") from error
+            streams.err().line(("warn", message))
 
 
 def to_stdout(plan: Plan) -> bool:

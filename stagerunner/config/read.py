@@ -19,6 +19,7 @@ from stagerunner.config.variables import fill
 from stagerunner.config.yaml12 import read_yaml
 from stagerunner.errors import Mark, Mistake
 from stagerunner.evaluate.wording import nearest
+from stagerunner.inherited import here
 from stagerunner.nodes import Mapping, Node
 from stagerunner.options.wording import called
 
@@ -62,14 +63,14 @@ def read_config(
 
 def _empty(source: Source) -> Config:
     """A config that says nothing yet."""
-    here = Path.cwd()
-    bases = dict.fromkeys(("-i", "-o", "--set", "set"), here)
+    folder = here()
+    bases = dict.fromkeys(("-i", "-o", "--set", "set"), folder)
     if isinstance(source, Table):
-        return Config(MAPPING, here, Mapping((), Mark(MAPPING, column=0)), "chain", bases=bases)
+        return Config(MAPPING, folder, Mapping((), Mark(MAPPING, column=0)), "chain", bases=bases)
     if is_text(source):
-        return Config(TEXT, here, Mapping((), Mark(TEXT)), "chain", bases=bases)
+        return Config(TEXT, folder, Mapping((), Mark(TEXT)), "chain", bases=bases)
     path = Path(source)
-    return Config(str(source), here / path.parent, Mapping((), Mark(str(source))), path.stem, bases=bases)
+    return Config(str(source), folder / path.parent, Mapping((), Mark(str(source))), path.stem, bases=bases)
 
 
 def is_text(source: Source) -> bool:

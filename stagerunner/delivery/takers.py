@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pickle
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
-from stagerunner.errors import OutputBusy, RunFailed, StagerunnerError, Stopped, UsageError
+from stagerunner.errors import OutputBusy, RunFailed, StagerunnerError, UsageError
+from stagerunner.guard import guard, head, is_ctrl_c, plain
 from stagerunner.parts.sink import Sink
 
 
@@ -32,24 +33,20 @@ class Taker(Protocol):
     def abort(self) -> None: ...
 
 
-@contextmanager
-def guarded(sink: Any) -> Iterator[None]:
-    """What a sink raises, as the end of the run: Stopped where the system refuses, RunFailed for all else."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno is None:  # a sentence of the sink's own: nothing that passes
-            raise RunFailed(f"the sink {named(sink)} failed: {error}") from None
-        raise Stopped(f"the sink {named(sink)} can't be written: {error.strerror or error}") from None
-    except StagerunnerError:
-        raise
-    except Exception as error:
-        raise RunFailed(f"the sink {named(sink)} failed: {type(error).__name__}: {error}") from None
+def calling(sink: Any, method: str) -> guard:
+    """What a sink raises in a method is the end of the run, by the sink's name."""
+    return guard(lambda: f"the sink {named(sink)}", method, refused="can't be written")
 
 
 def named(sink: Any) -> str:
-    describe = getattr(sink, "describe", None)
-    return str(describe()) if describe is not None else type(sink).__name__
+    """Where its output is, as the sink itself says, or the name of its class."""
+    try:
+        described = sink.describe() if hasattr(sink, "describe") else None
+    except BaseException as error:
+        if is_ctrl_c(error):
+            raise
+        described = None
+    return described if isinstance(described, str) and described else type(sink).__name__
 
 
 class SinkTaker:
@@ -61,7 +58,7 @@ class SinkTaker:
         self._opened = False
 
     def open(self, position: Any) -> None:
-        with guarded(self._sink):
+        with calling(self._sink, "open"):
             try:
                 self._sink.open(position)
             except BlockingIOError:
@@ -75,41 +72,42 @@ class SinkTaker:
 
     def take(self, body: memoryview, records: int, buffers: Sequence[memoryview] = ()) -> None:
         if records:
-            with guarded(self._sink):
+            with calling(self._sink, "write"):
                 self._sink.write(body)
 
     def full(self) -> bool:
         return False
 
     def position(self) -> Any:
-        with guarded(self._sink):
-            return self._sink.position()
+        with calling(self._sink, "position"):
+            position = self._sink.position()
+        return plain(position, f"the sink {named(self._sink)}", "position")
 
     def commit(self, row: Any) -> None:
-        with guarded(self._sink):
+        with calling(self._sink, "commit"):
             self._sink.commit(row)
 
     def sync(self) -> None:
         sync = getattr(self._sink, "sync", None)
         if sync is not None:
-            with guarded(self._sink):
+            with calling(self._sink, "sync"):
                 sync()
 
     def finish(self) -> None:
-        with guarded(self._sink):
+        with calling(self._sink, "finish"):
             self._sink.finish()
 
     def discard(self) -> None:
         """Nobody can resume this run: the sink needn't leave anything."""
         discard = getattr(self._sink, "discard", None)
         if self._opened and discard is not None:
-            with suppress(Exception):
+            with suppress(StagerunnerError), calling(self._sink, "discard"):
                 discard()
 
     def abort(self) -> None:
         if self._opened:
-            with suppress(Exception):  # whatever ended the run is told; this would only hide it
-                self._sink.abort()
+            with suppress(StagerunnerError), calling(self._sink, "abort"):
+                self._sink.abort()  # whatever ended the run is told; this would only hide it
 
 
 class _Keepless:
@@ -167,8 +165,10 @@ class CallerTaker(_Keepless):
         body, buffers = self.waiting.popleft()
         try:
             found: list[Any] = pickle.loads(body, buffers=buffers)
-        except Exception as error:
-            raise RunFailed(f"a result can't be unpickled here: {type(error).__name__}: {error}") from None
+        except BaseException as error:
+            if is_ctrl_c(error):
+                raise
+            raise RunFailed(f"a result can't be unpickled here: {head(error)}") from error
         return found
 
     def full(self) -> bool:
@@ -188,23 +188,26 @@ class StdoutTaker(_Keepless):
         self._sink = sink
         self.name = named(sink)
         self.stdout: bool = getattr(sink, "stdout", False)
-        self._rendered = getattr(sink, "rendered", None)
         self.waiting: deque[memoryview] = deque()
         self.queued = 0
 
     def take(self, body: memoryview, records: int, buffers: Sequence[memoryview] = ()) -> None:
-        data = body if self._rendered is None else memoryview(self._rendered(body))
+        data = self._rendered(body) if hasattr(self._sink, "rendered") else body
         if len(data):
             self.waiting.append(data)
             self.queued += len(data)
+
+    def _rendered(self, body: memoryview) -> memoryview:
+        with calling(self._sink, "rendered"):
+            return memoryview(self._sink.rendered(body))
 
     def full(self) -> bool:
         return self.queued > self.MOST
 
     def finish(self) -> None:
-        with guarded(self._sink):
+        with calling(self._sink, "finish"):
             self._sink.finish()
 
     def abort(self) -> None:
-        with suppress(Exception):
+        with suppress(StagerunnerError), calling(self._sink, "abort"):
             self._sink.abort()

@@ -11,6 +11,7 @@ from stagerunner.delivery.delivery import Delivery, where
 from stagerunner.errors import RunFailed, StageFailed, StagerunnerError, WorkerDied
 from stagerunner.evaluate.wording import told
 from stagerunner.events import Fusion, StageTotals, Summary
+from stagerunner.guard import text_of
 from stagerunner.plan import Plan
 
 
@@ -48,7 +49,7 @@ def summary_of(
 
 
 def _output(plan: Plan) -> str:
-    return "" if plan.sink is None else str(plan.sink.options.get("path", plan.sink.name))
+    return "" if plan.sink is None else text_of(plan.sink.options.get("path", plan.sink.name))
 
 
 def _totals(plan: Plan, books: Books, clocks: list[Clock], index: int, groups: Sequence[Group]) -> StageTotals:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from stagerunner.chain.spare import next_hash_seed
-from stagerunner.errors import Stopped
 from stagerunner.evaluate.loading import load
+from stagerunner.guard import guard, refused
+from stagerunner.inherited import fill_standard
 from stagerunner.plan import Plan
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ class Opened(Struct, frozen=True):
 
 def opened(plan: Plan, *, early: bool = True) -> Opened:
     """The plan's engine. early: it may begin at once, for the hash seed is known."""
-    found = Opened(load(plan.engine_target)(), next_hash_seed())
+    with guard(f"the engine {plan.run.engine}", "its making"):
+        engine = load(plan.engine_target)()
+    found = Opened(engine, next_hash_seed())
     begin = getattr(found.engine, "begin", None)
     if early and begin is not None:
         with refusals():
@@ -59,21 +62,18 @@ def opened(plan: Plan, *, early: bool = True) -> Opened:
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """What the system refuses (no more descriptors, no more processes) stops the run; it can be resumed."""
+    """What the system refuses (no more descriptors, processes or memory) stops the run; it can be resumed."""
     try:
         yield
-    except OSError as error:
+    except (OSError, MemoryError) as error:
         raise refused(error) from error
-
-
-def refused(error: OSError) -> Stopped:
-    return Stopped(f"the system refused: {error.strerror or error}")
 
 
 def session(
     plan: Plan, listener: Callable[[Any], None], records: Iterable[Any] | None = None, resume: Resume = NO_RESUME
 ) -> Session:
     """A run of this plan, to be entered; its engine has begun, but where the journal is to say with which hash seed."""
+    fill_standard()
     found = opened(plan, early=not resume.wanted)
     try:
         made: Session = load(SESSION)(plan, listener, records, resume, found)

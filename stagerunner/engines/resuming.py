@@ -12,13 +12,16 @@ from typing import Any
 
 from msgspec import Struct
 
-from stagerunner.delivery.takers import guarded, named
+from stagerunner.delivery.books import Books
+from stagerunner.delivery.takers import calling, named
 from stagerunner.engines.carrying import carried
 from stagerunner.engines.code import code_of
 from stagerunner.engines.opening import Resume
 from stagerunner.errors import UsageError
 from stagerunner.events import Notice
-from stagerunner.journal import HIDDEN, Entry, Journal, differences, journal_path
+from stagerunner.guard import guard, head, plain, wrong
+from stagerunner.inherited import here
+from stagerunner.journal import HIDDEN, Entry, Journal, differences, journal_path, no_journal, thawed
 from stagerunner.parts.hooks import PROJECT
 from stagerunner.plan import Plan, PlannedPart, PlannedStage, why_no_resume
 
@@ -75,10 +78,10 @@ def _decide(
     salt: str = entry.fingerprint["salt"]
     now = fingerprint(plan, source, salt)
     _check_fingerprint(entry, now, resume)
-    row = carried(_row(entry, sink), now["order"])
+    row = carried(_readable(_row(entry, sink), journal.path), now["order"])
     if entry.state != "done" and row.get("finished"):
         _tell_what_is_left(sink, entry)
-        with guarded(sink):
+        with calling(sink, "finish"):
             sink.finish()
         journal.mark("done")
     elif entry.state != "done":
@@ -114,16 +117,37 @@ def _stands(entry: Entry, sink: Any) -> bool:
     Without a row a run had only just begun (a sink's own row is an older run's then); and a finished run whose output
     somebody has taken away is no reason not to run.
     """
-    find = getattr(sink, "target", None)
-    target = find() if find is not None else None
+    target = _target(sink)
     return bool(entry.row) and (entry.state != "done" or target is None or target.exists())
+
+
+def _target(sink: Any) -> Path | None:
+    """The file that a sink owns. Raises RunFailed where what it says is no path."""
+    with guard(f"the sink {named(sink)}", "target"):
+        found = sink.target() if hasattr(sink, "target") else None
+    if not isinstance(found, Path | None):
+        raise wrong(f"the sink {named(sink)}", "target", found, "a Path")
+    return found
+
+
+def _readable(row: Any, path: Path) -> dict[str, Any]:
+    """The row, if it says all that a run needs to go on. Raises UsageError."""
+    try:
+        Books(len(row["order"]), sink=True).restore(row["books"])
+        thawed(row["snapshots"])
+        for stage, count in row["failures"].items():
+            int(stage) + count
+        checked: dict[str, Any] = {"position": row["position"], "sink": row["sink"], "stopped": row["stopped"]}
+    except Exception as error:
+        raise no_journal(path, f"its row has another shape: {head(error)}") from None
+    return {**row, **checked}
 
 
 def _row(entry: Entry, sink: Any) -> dict[str, Any]:
     """A transaction sink is the authority for its row, if it is this run's; elsewhere the journal is."""
     if sink.keeps != "transaction":
         return entry.row
-    with guarded(sink):
+    with calling(sink, "last_row"):
         row: dict[str, Any] = sink.last_row() or entry.row
     if row.get("run") != entry.fingerprint["salt"]:
         raise UsageError(f"another run has written to {named(sink)} since: run without --resume to start anew")
@@ -133,14 +157,11 @@ def _row(entry: Entry, sink: Any) -> dict[str, Any]:
 def _path(plan: Plan, sink: Any, resume: Resume) -> Path | None:
     """Where the journal stands; None when there is nothing to keep one for."""
     if resume.journal is not None:
-        return Path(resume.journal)
+        return here() / resume.journal
     if plan.run.journal not in ("auto", "off"):
-        return (plan.run.journal_base or Path.cwd()) / plan.run.journal
-    target = getattr(sink, "target", None)
-    found = target() if target is not None else None
-    if found is None or plan.run.journal == "off" or getattr(sink, "stdout", False):
-        return None
-    return journal_path(Path(found))
+        return (plan.run.journal_base or here()) / plan.run.journal
+    found = None if sink is None or plan.run.journal == "off" or getattr(sink, "stdout", False) else _target(sink)
+    return None if found is None else journal_path(found)
 
 
 def fingerprint(plan: Plan, source: Any, salt: str) -> dict[str, Any]:
@@ -153,7 +174,7 @@ def fingerprint(plan: Plan, source: Any, salt: str) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "salt": salt,
-        "source": {**_of(plan.source, hidden), "identity": source.identity()} if source is not None else {},
+        "source": {**_of(plan.source, hidden), "identity": _identity(source)} if source is not None else {},
         "stages": {stage.name: _of(stage, hidden) for stage in plan.stages},
         "order": [stage.name for stage in plan.stages],
         "sink": _of(plan.sink, hidden),
@@ -161,6 +182,12 @@ def fingerprint(plan: Plan, source: Any, salt: str) -> dict[str, Any]:
         "limit": plan.limit,
         "run": {"max_record": plan.run.max_record, "max_growth": plan.run.max_growth},
     }
+
+
+def _identity(source: Any) -> Any:
+    with guard("the source", "identity"):
+        identity = source.identity()
+    return plain(identity, "the source", "identity")
 
 
 class _Hidden:

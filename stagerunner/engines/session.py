@@ -23,11 +23,13 @@ from stagerunner.delivery.deadletters import DeadLetters, label_of
 from stagerunner.delivery.delivery import Delivery
 from stagerunner.delivery.takers import CallerTaker, SinkTaker, StdoutTaker, Taker
 from stagerunner.engines.closing import failure_error, summary_of, trouble_error
-from stagerunner.engines.opening import NO_RESUME, Opened, Resume, opened, refusals, refused
+from stagerunner.engines.opening import NO_RESUME, Opened, Resume, opened, refusals
 from stagerunner.engines.resuming import begin, fingerprint
 from stagerunner.errors import InternalError, RunFailed, UsageError
 from stagerunner.evaluate.loading import load
 from stagerunner.events import Checkpoint, Progress, RunStarted, Summary
+from stagerunner.guard import guard, refused
+from stagerunner.inherited import data_descriptor
 from stagerunner.journal import thawed
 from stagerunner.parts.held import is_held
 from stagerunner.parts.source import is_stream
@@ -88,7 +90,8 @@ class Session:
         plan = self.plan
         source, sink = made(plan.source), made(plan.sink)
         if source is not None:
-            source.max_record = plan.run.max_record
+            with guard("the source", "max_record"):
+                source.max_record = plan.run.max_record
         letters = self._make_letters(sink)
         if letters is not None and not self._resume.wanted:
             letters.claim(None)
@@ -159,7 +162,7 @@ class Session:
             _refuse_closed(sys.__stdout__, "standard output is closed; -o FILE writes a file")
         if getattr(sink, "streams", False):
             taker = StdoutTaker(sink)
-            self._writer = StdoutWriter(taker, self._selector, sink.connect)
+            self._writer = StdoutWriter(taker, self._selector, lambda: data_descriptor(sink.connect()))
             return taker
         return SinkTaker(sink)
 
@@ -212,7 +215,7 @@ class Session:
             self._writer.watch()
         try:
             self.loop.step(timeout)
-        except OSError as error:  # what `refusals` does; as a context manager it would cost every step 2 µs
+        except (OSError, MemoryError) as error:  # what `refusals` does; that would cost every step 2 µs
             raise refused(error) from error
         if self.loop.trouble is not None:
             raise trouble_error(self.loop.trouble)
@@ -364,5 +367,6 @@ def made(part: PlannedPart | None) -> Any:
     """The parent's instance of a source or sink; None for a stream, which runs elsewhere."""
     if part is None:
         return None
-    found = load(part.part.target)
-    return None if part.part.kind == "source" and is_stream(found) else found(**part.options)
+    with guard(f"the {part.part.kind} {part.part.name}", "its making"):
+        found = load(part.part.target)
+        return None if part.part.kind == "source" and is_stream(found) else found(**part.options)

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from stagerunner.errors import Mark
+from stagerunner.guard import head, is_ctrl_c, text_of
 from stagerunner.nodes import Node, Scalar, plain
 from stagerunner.options.describe import describe, wanted
 from stagerunner.options.quantities import NotAQuantity, seconds
@@ -142,15 +143,13 @@ def _parsed(node: Scalar, hint: Any) -> Any:
     text = _text(node)
     try:
         return hint.parse(text)
-    except Exception as error:
+    except BaseException as error:
+        if is_ctrl_c(error):
+            raise
         if hidden(node):
             raise Unfit.of(node, hint) from None
-        why = (
-            str(error)
-            if isinstance(error, ValueError)
-            else f"{hint.__name__}.parse raised {type(error).__name__}: {error}"
-        )
-        raise Unfit(f"is no {describe(hint)}: {shortened(why, 200)}", getattr(error, "fix", "")) from error
+        why = text_of(error) if isinstance(error, ValueError) else f"{hint.__name__}.parse raised {head(error)}"
+        raise Unfit(f"is no {describe(hint)}: {shortened(why, 200)}", text_of(getattr(error, "fix", ""))) from error
 
 
 def _converted(node: Node, hint: Any) -> Any:
@@ -161,6 +160,10 @@ def _converted(node: Node, hint: Any) -> Any:
         raise Unfit.of(node, hint) from None
     except TypeError:
         raise Unfit(f"has a type that no config can say: {describe(hint)}") from None
+    except BaseException as error:  # what a type does itself when a value of it is made
+        if is_ctrl_c(error):
+            raise
+        raise Unfit.of(node, hint, f"{describe(hint)} raised {head(error)}") from None
 
 
 def _unquote(node: Scalar, like: str) -> str:

@@ -7,6 +7,7 @@ which files, so whatever refers to the module (a pickled record of a class defin
 from __future__ import annotations
 
 import importlib.machinery
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -57,7 +58,7 @@ finder = FileFinder()
 def module_name(path: Path) -> str:
     """The module name of a plugin file; the same for the same path, in every process."""
     stem = re.sub(r"\W", "_", path.stem)
-    return f"{PACKAGE}.{stem}_{crc32(str(path).encode()):08x}"
+    return f"{PACKAGE}.{stem}_{crc32(os.fsencode(path)):08x}"
 
 
 def know(files: dict[str, str]) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 from msgspec import Struct
 
 from stagerunner.catalog import Catalog, Resolved
-from stagerunner.catalog.importing import one_line
 from stagerunner.config.model import Config, PartConfig
 from stagerunner.errors import Mistake
+from stagerunner.guard import is_ctrl_c, one_line, text_of
 from stagerunner.nodes import Scalar
 from stagerunner.options.wording import did_you_mean
 from stagerunner.parts.sink import check_sink
@@ -79,12 +79,14 @@ def _within_reach(
         getattr(instance, "check", lambda: None)()
         if not resumed:
             getattr(instance, "check_new", lambda: None)()
-    except Exception as error:
+    except BaseException as error:
+        if is_ctrl_c(error):
+            raise
         return _out_of_reach(catalog, kind, part, error)
     return instance
 
 
-def _out_of_reach(catalog: Catalog, kind: EndKind, part: PartConfig, error: Exception) -> Mistake:
+def _out_of_reach(catalog: Catalog, kind: EndKind, part: PartConfig, error: BaseException) -> Mistake:
     text = _sentence(error) if isinstance(error, OSError | ValueError) else one_line(error)
     # A bare word that is no file may have been meant as a name.
     word = _written_path(part) if part.bare else ""
@@ -93,10 +95,10 @@ def _out_of_reach(catalog: Catalog, kind: EndKind, part: PartConfig, error: Exce
     return Mistake(f"{kind}-check", text, mark_of(part, "path"), path, fix)
 
 
-def _sentence(error: Exception) -> str:
+def _sentence(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename}: {error.strerror}"
-    return str(error) or type(error).__name__
+    return text_of(error) or type(error).__name__
 
 
 def _written_path(part: PartConfig) -> str:

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from stagerunner.catalog.importing import reason
 from stagerunner.config.model import Config
-from stagerunner.errors import Mark, Mistake
+from stagerunner.errors import Mark, Mistake, RunFailed
+from stagerunner.guard import guard, reason, wrong
 from stagerunner.nodes import Scalar
 from stagerunner.options.leaves import standing
 from stagerunner.plan.ends import End
@@ -30,7 +30,10 @@ def dead_letter_path(config: Config) -> Path | None:
 def output_mistakes(config: Config, source: End | None, sink: End | None) -> Iterator[Mistake]:
     """A mistake for each output that would destroy an input or another output, or that can't be made."""
     inputs = [] if source is None else _patterns(source.planned.options.get("path"))
-    target = None if sink is None else _target(sink)
+    target = None if sink is None else _owned(sink)
+    if isinstance(target, Mistake):
+        yield target
+        return
     if sink is not None and target is not None:
         yield from _sink_mistakes(sink, target, inputs)
     dead, scalar = dead_letter_path(config), config.dead_letter
@@ -74,10 +77,21 @@ def _patterns(option: Any) -> list[str]:
     return [str(item) for item in listed if isinstance(item, str | Path) and str(item) != "-"]
 
 
+def _owned(sink: End) -> Path | Mistake | None:
+    try:
+        return _target(sink)
+    except RunFailed as error:
+        return Mistake("sink-check", str(error), mark_of(sink.written, "path"), "sink")
+
+
 def _target(sink: End) -> Path | None:
-    """The file that a sink owns."""
-    owned = getattr(sink.instance, "target", None)
-    path = owned() if callable(owned) else sink.planned.options.get("path")
+    """The file that a sink owns. Raises RunFailed where what it says is no path."""
+    owns = hasattr(sink.instance, "target")
+    part = f"the sink {sink.planned.part.name}"
+    with guard(part, "target"):
+        path = sink.instance.target() if owns else sink.planned.options.get("path")
+    if owns and not isinstance(path, Path | None):
+        raise wrong(part, "target", path, "a Path")
     return path if isinstance(path, Path) and str(path) != "-" else None
 
 

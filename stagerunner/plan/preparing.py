@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from msgspec import Struct, field
@@ -13,6 +12,7 @@ from stagerunner.config.masking import Mask
 from stagerunner.config.model import Config
 from stagerunner.config.read import Source, read_config
 from stagerunner.errors import Mark
+from stagerunner.inherited import here
 from stagerunner.plan.making import make_plan
 from stagerunner.plan.model import Plan
 
@@ -73,5 +73,5 @@ def read(file: Source, request: Request, secrets: Secrets | None = None) -> tupl
     blocked = [ref.removeprefix(OUT) for ref in request.plugins if isinstance(ref, str) and ref.startswith(OUT)]
     wanted = [ref for ref in request.plugins if not isinstance(ref, str) or not ref.startswith(OUT)]
     plugins: list[PluginRef] = [(scalar.text, scalar.mark, config.base_of(scalar.mark)) for scalar in config.plugins]
-    plugins += [(ref, Mark("-p", 1, 1, ref) if isinstance(ref, str) else None, Path.cwd()) for ref in wanted]
+    plugins += [(ref, Mark("-p", 1, 1, ref) if isinstance(ref, str) else None, here()) for ref in wanted]
     return config, load_catalog(plugins=plugins, blocked=blocked)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal
 
+from stagerunner.guard import guard
 from stagerunner.parts.source import is_stream
 from stagerunner.plan.model import Plan, PlannedPart
 
@@ -92,4 +93,5 @@ def _after_the_parent(plan: Plan) -> str:
 
 def _built(part: PlannedPart) -> Any:
     # What it can do may depend on its options: a path may be standard input, or a device.
-    return part.part.found(**part.options)
+    with guard(f"the {part.part.kind} {part.part.name}", "its making"):
+        return part.part.found(**part.options)

@@ -9,6 +9,8 @@ from typing import Any, Literal, TextIO, TypeAlias
 
 from stagerunner.config.excerpt import visible
 from stagerunner.config.masking import Mask
+from stagerunner.errors import StagerunnerError
+from stagerunner.guard import refused, text_of
 
 Style = Literal["bad", "warn", "good", "strong", "dim", "name"]
 Piece: TypeAlias = str | tuple[Style, str]
@@ -41,11 +43,23 @@ def use_color(stream: TextIO, choice: str = "auto", environment: Mapping[str, st
     return environment.get("TERM") != "dumb" and stream.isatty()
 
 
+def whole(data: Any) -> Any:
+    """Data whose texts any reader of JSON takes: half of a surrogate pair is told by its number."""
+    match data:
+        case str():
+            return data if data.isascii() else data.encode(errors="backslashreplace").decode()
+        case dict():
+            return {whole(text_of(key)): whole(value) for key, value in data.items()}
+        case list() | tuple():
+            return [whole(item) for item in data]
+    return data
+
+
 class Console:
     """A stream that lines are written to.
 
     secrets: shown as `***`. losable: what can't be written is lost in silence, for no run should die because nobody
-    reads what it says; else OSError is raised.
+    reads what it says; else Stopped or RunFailed is raised, and BrokenPipeError where the reader has left.
     """
 
     def __init__(
@@ -69,7 +83,8 @@ class Console:
         """Data as one line of JSON, secrets masked."""
         import json  # few lines are JSON, and every command has a console
 
-        return Fit(json.dumps(self._mask.data(data), default=lambda value: self._mask(str(value))))
+        told = whole(self._mask.data(data))
+        return Fit(json.dumps(told, default=lambda value: whole(self._mask(text_of(value)))))
 
     def write(self, text: str) -> None:
         """Write a finished text as it is, as far as the stream's encoding allows."""
@@ -77,7 +92,7 @@ class Console:
         if not self._losable:
             self._put(fit)
             return
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, StagerunnerError):
             self._put(fit)
 
     def encodable(self, text: str) -> str:
@@ -90,8 +105,13 @@ class Console:
         return text
 
     def _put(self, text: str) -> None:
-        self.stream.write(text)
-        self.stream.flush()
+        try:
+            self.stream.write(text)
+            self.stream.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise refused(error, "standard output can't be written") from error
 
     def _fit(self, piece: Piece) -> str:
         if isinstance(piece, Fit):

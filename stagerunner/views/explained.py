@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct, to_builtins
 
 from stagerunner.catalog import Resolved
-from stagerunner.catalog.importing import shown
+from stagerunner.guard import shown
 from stagerunner.options import Option, options_of
 from stagerunner.parts.base import Kind
 from stagerunner.parts.forming import form_of

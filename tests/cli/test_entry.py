@@ -6,8 +6,17 @@ import sys
 import pytest
 
 from stagerunner.cli import entry
+from stagerunner.cli.streams import Streams
 
 HEAVY = ("yaml", "msgspec", "rich", "pluggy", "importlib.metadata", "asyncio", "multiprocessing")
+
+
+@pytest.fixture(autouse=True)
+def borrowed(monkeypatch):
+    """The process of the tests is not the command's."""
+    monkeypatch.setattr(Streams, "own", lambda self: None)
+    monkeypatch.setattr(entry, "hear_signals", lambda: None)
+
 
 PROBE = f"""
 import sys
@@ -104,15 +113,27 @@ def test_the_traceback_is_shown_when_asked_for(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    ("error", "code"), [(KeyboardInterrupt(), 130), (BrokenPipeError(), 141), (SystemExit(4), 4), (SystemExit(), 0)]
+    ("error", "code", "said"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted: stopped by SIGINT"),
+        (BrokenPipeError(), 141, ""),
+        (SystemExit(4), 1, "error[run-failed]: what was loaded has ended the program: SystemExit: 4"),
+        (SystemExit(), 1, "error[run-failed]: what was loaded has ended the program: SystemExit"),
+        (GeneratorExit(), 1, "error[run-failed]: what was loaded has ended the program: GeneratorExit"),
+        (OSError(28, "No space left on device"), 75, "error[stopped]: the system refused: No space left on device"),
+        (OSError(13, "Permission denied"), 1, "error[run-failed]: the system refused: Permission denied"),
+        (MemoryError(), 75, "error[stopped]: the system refused: out of memory"),
+    ],
 )
-def test_other_ends_have_their_codes_and_say_nothing(monkeypatch, capsys, error, code):
+def test_every_other_end_has_its_code_and_only_a_reader_that_has_left_is_told_nothing(
+    monkeypatch, capsys, error, code, said
+):
     def fail(arguments, streams):
         raise error
 
     monkeypatch.setattr(entry, "_invoke", fail)
     assert entry.main([]) == code
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err.partition(" (")[0].strip() == said
 
 
 @pytest.mark.parametrize("arguments", [["stages"], ["--help"], ["plugins", "--json"]])

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from stagerunner.cli.streams import Streams
 from stagerunner.cli.summaries import SummaryFile, to_stdout
 from stagerunner.errors import RunFailed, UsageError
 
@@ -34,9 +35,9 @@ def test_a_place_that_can_not_be_written_is_refused_before_the_run(folder, path)
 
 def test_a_write_that_fails_is_told(folder):
     with pytest.raises(RunFailed, match="can't be written to"):
-        SummaryFile("nowhere/s.json").write(SimpleNamespace(as_json=dict))
+        SummaryFile("nowhere/s.json").write(SimpleNamespace(as_json=dict), Streams(), None)
 
 
 def test_no_path_is_no_summary(capsys):
-    SummaryFile.of(None, plan("stdout")).write(SimpleNamespace(as_json=dict))
+    SummaryFile.of(None, plan("stdout")).write(SimpleNamespace(as_json=dict), Streams(), None)
     assert capsys.readouterr().out == ""

@@ -1,0 +1,47 @@
+"""How our processes begin, the parent aside: the fork server, and the process of a stream source.
+
+What they inherit is set right first. What ends one of them before its time is told in a line: whoever started the run
+can do nothing with a traceback of ours.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from importlib import import_module
+from types import TracebackType
+
+from stagerunner.inherited import hear_signals
+
+REFUSED = 75
+"""Exit status of a process to which the system refused what it needs."""
+
+FAILED = 70
+"""That of one which ended by a fault of ours."""
+
+
+def begin(module: str) -> None:
+    """Import this module of ours and run its `main`; the collector was stopped for that long."""
+    sys.excepthook = tell
+    hear_signals()
+    main = import_module(module).main
+    gc.enable()
+    main()
+
+
+def tell(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    """Say in a line what ended this process, and end it."""
+    refused = isinstance(error, OSError | MemoryError | ImportError)
+    why = f"the system refused a process of stagerunner: {error or kind.__name__}"
+    if not refused:
+        place = _last(traceback)
+        why = f"a process of stagerunner failed: {kind.__name__}: {error} ({place})"
+    os.write(2, f"{why}\n".encode(errors="backslashreplace"))
+    os._exit(REFUSED if refused else FAILED)
+
+
+def _last(traceback: TracebackType | None) -> str:
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    return "" if traceback is None else f"{traceback.tb_frame.f_code.co_filename}:{traceback.tb_lineno}"

@@ -1,0 +1,187 @@
+"""The border at which the parent calls what a plugin brings: whatever comes back but a result is that part's failure.
+
+    with guard("the sink out.txt", "write"):
+        sink.write(data)
+
+A plugin's method may raise anything, SystemExit included, and may give anything. Neither may end the run as if all was
+well, or look like a fault of ours. What is really Ctrl-C, or says itself how the run is to end, passes.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from stagerunner.errors import InternalError, RunFailed, StagerunnerError, Stopped
+from stagerunner.inherited import working_folder
+from stagerunner.parts import files
+
+_HERE = os.path.dirname(__file__) + os.sep  # noqa: PTH120 - as a traceback has it
+
+LONGEST = 1000
+"""Characters of a message that are told."""
+
+MAY_PASS = frozenset(
+    getattr(errno, name)
+    for name in (
+        *("ENOSPC", "EDQUOT", "EFBIG", "EIO", "EROFS", "ESTALE", "EBUSY", "ETXTBSY", "ENOLCK", "EDEADLK"),
+        *("EMFILE", "ENFILE", "ENOMEM", "EAGAIN", "EINTR", "ENOBUFS", "EUSERS", "ECHILD"),
+        *("ETIMEDOUT", "ECONNREFUSED", "ECONNRESET", "ECONNABORTED", "ENETDOWN", "ENETUNREACH", "ENETRESET"),
+        *("EHOSTDOWN", "EHOSTUNREACH", "ENOTCONN", "EPIPE", "ESHUTDOWN", "EREMOTEIO"),
+    )
+    if hasattr(errno, name)
+)
+"""What the system refuses today and may allow tomorrow, nothing of the chain being changed: room, limits, devices,
+networks. A folder that isn't there, or may not be written, is no such thing."""
+
+
+def refused(error: OSError | MemoryError, what: str = "the system refused") -> StagerunnerError:
+    """How a run ends that the system refuses something: it may be resumed where that may pass, else it has failed."""
+    why = "out of memory" if isinstance(error, MemoryError) else reason(error)
+    passes = isinstance(error, MemoryError) or error.errno in MAY_PASS
+    return (Stopped if passes else RunFailed)(f"{what}: {why}")
+
+
+class guard:  # noqa: N801 - it reads as the statement that it is
+    """What is raised inside becomes the failure of this part in this method.
+
+    part: "the sink out.txt", or what gives that text when it is needed. refused: what is said of an OSError.
+    """
+
+    __slots__ = ("_method", "_part", "_refused")
+
+    def __init__(self, part: str | Callable[[], str], method: str, refused: str = "") -> None:
+        self._part, self._method, self._refused = part, method, refused
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is not None and not passes(error):
+            raise self._failure(error) from error
+
+    def _failure(self, error: BaseException) -> StagerunnerError:
+        part = self._part if isinstance(self._part, str) else self._part()
+        if isinstance(error, OSError) and error.errno is None:  # a sentence of the part's own
+            return RunFailed(f"{part} failed: {reason(error)}")
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and (self._refused or _may_pass(error))):
+            return refused(error, f"{part} {self._refused or 'failed'}")
+        return RunFailed(f"{part} failed: {head(error)} ({', '.join([f'in {self._method}', *_places(error)])})")
+
+
+def passes(error: BaseException) -> bool:
+    """Whether it is nobody's failure: Ctrl-C, or an error of ours that says how the run ends."""
+    return is_ctrl_c(error) or (isinstance(error, StagerunnerError) and not isinstance(error, InternalError))
+
+
+def is_ctrl_c(error: BaseException) -> bool:
+    """Whether it is a KeyboardInterrupt from the signal, between two instructions, and not from somebody's `raise`."""
+    if not isinstance(error, KeyboardInterrupt):
+        return False
+    from opcode import opmap  # hardly any process needs it
+
+    place = error.__traceback__
+    if place is None:
+        return True
+    while place.tb_next is not None:
+        place = place.tb_next
+    return place.tb_frame.f_code.co_code[place.tb_lasti] != opmap["RAISE_VARARGS"]
+
+
+def wrong(part: str, method: str, given: Any, due: str) -> RunFailed:
+    """A method has given something that it must not: which part, which method, what, and what is due."""
+    return RunFailed(f"{part} failed: {method} gave {_a(type(given).__name__)}, not {due}")
+
+
+def plain(value: Any, part: str, method: str) -> Any:
+    """The value, if a journal can hold it. Raises RunFailed, naming the part, if it is no JSON data."""
+    import json
+
+    try:
+        json.dumps(value)
+    except BaseException as error:
+        if is_ctrl_c(error):
+            raise
+        raise RunFailed(f"{part} failed: what {method} gave is no JSON data: {head(error)}") from error
+    return value
+
+
+def one_line(error: BaseException) -> str:
+    """ "KeyError: 'x' (my_stages.py:3)": the exception and where it came from, as far as that is the user's code."""
+    place = ", ".join(_places(error))
+    return f"{head(error)} ({place})" if place else head(error)
+
+
+def head(error: BaseException) -> str:
+    """ "KeyError: 'x'"."""
+    text = " ".join(_text(error).split())
+    return type(error).__name__ + (f": {text[:LONGEST]}" if text else "")
+
+
+def shown(path: Path | str) -> str:
+    """A path as a person would write it: relative to the current folder where it lies below."""
+    folder = working_folder()
+    near = ".." if folder is None else os.path.relpath(path, folder)
+    return str(path) if near.startswith("..") else near
+
+
+def reason(error: BaseException) -> str:
+    """Why a file can't be reached, without the name of the file."""
+    return getattr(error, "strerror", None) or _text(error) or type(error).__name__
+
+
+def of_a_plugin(error: BaseException) -> bool:
+    """Whether it was raised in a plugin's file, by whatever road that was called."""
+    place, last = error.__traceback__, ""
+    while place is not None:
+        last, place = place.tb_frame.f_code.co_filename, place.tb_next
+    return last in files.known().values()
+
+
+def text_of(value: Any) -> str:
+    """`str` of a value of somebody's own type, whatever that does."""
+    try:
+        return str(value)
+    except BaseException as error:
+        if is_ctrl_c(error):
+            raise
+        return "<unprintable>"
+
+
+def _text(error: BaseException) -> str:
+    return text_of(error.msg if isinstance(error, SyntaxError) else error)
+
+
+def _may_pass(error: OSError) -> bool:
+    return error.errno in MAY_PASS
+
+
+def _a(word: str) -> str:
+    return f"an {word}" if word[:1] in "aeiouAEIOU" else f"a {word}"
+
+
+def _places(error: BaseException) -> list[str]:
+    """Where it came from, in the user's own code: one place, or none."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return [f"{shown(error.filename)}:{error.lineno}"]
+    frames = list(_frames(error))
+    plugin_files = set(files.known().values())
+    own = [frame for frame in frames if frame[0] in plugin_files] or frames
+    return [f"{shown(own[-1][0])}:{own[-1][1]}"] if own else []
+
+
+def _frames(error: BaseException) -> Iterator[tuple[str, int]]:
+    import importlib
+
+    place = error.__traceback__
+    while place is not None:
+        file = place.tb_frame.f_code.co_filename
+        if not file.startswith(("<", _HERE)) and file != importlib.__file__:
+            yield file, place.tb_lineno
+        place = place.tb_next

@@ -1,0 +1,236 @@
+"""What a call ends with when something is wrong around it: a code that says what kind of trouble it is, words on
+standard error, and no traceback of ours.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from support.project import Project
+
+from stagerunner import StagerunnerError, load
+from stagerunner.cli import entry
+from stagerunner.runner import prepare
+
+PARTS = """
+from stagerunner import Origin, Split
+
+def do(deed):
+    "One of the things that nobody who calls a method expects."
+    if deed == "exits":
+        sys.exit()
+    if deed == "leaves":
+        raise GeneratorExit
+    if deed == "interrupts":
+        raise KeyboardInterrupt
+    if deed == "mumbles":
+        raise type("Mute", (Exception,), {"__str__": lambda self: sys.exit(), "__repr__": lambda self: 1 / 0})
+    if deed == "bursts":
+        raise type("Bare", (BaseException,), {})("\\udc80")
+    return {"text": "text", "none": None, "set": {1}, "object": object()}[deed]
+
+class Odd:
+    "Does the deed in one of its methods, and what is right in all others."
+    def __init__(self, *, at: str, deed: str, path: Path | None = None):
+        self.at, self.deed, self.path, self.at_end = at, deed, path, 0
+        self.turn("__init__")
+    def turn(self, method, right=None):
+        return do(self.deed) if method == self.at else right
+    def check(self):
+        self.turn("check")
+
+@source
+class Reading(Odd):
+    def splits(self, after):
+        yield Split([1, 2, 3], self.turn("size of a split", 3), self.turn("position of a split", 3))
+        if self.at == "splits":
+            yield do(self.deed)
+    def read(self, split):
+        return self.turn("read", split.data)
+    def identity(self):
+        return self.turn("identity", 1)
+    def size(self):
+        return self.turn("size", 3)
+    def locate(self, split, number):
+        return self.turn("locate", Origin("odd", None, number))
+
+@sink
+class Writing(Odd):
+    keeps = "truncate"
+    def encode(self, records):
+        return self.turn("encode", "".join(f"{record}\\n" for record in records).encode())
+    def open(self, position):
+        self.turn("open")
+    def write(self, data):
+        self.turn("write")
+    def position(self):
+        return self.turn("position", 0)
+    def commit(self, row):
+        self.turn("commit")
+    def finish(self):
+        self.turn("finish")
+    def abort(self):
+        self.turn("abort")
+    def target(self):
+        return self.turn("target", self.path)
+    def describe(self):
+        return self.turn("describe", "my output")
+
+class Named:
+    def __init__(self, text):
+        self.text = text
+    @classmethod
+    def parse(cls, text):
+        return do(text) if text != "well" else cls(text)
+
+@stage
+def asks(record, *, named: Named):
+    return record
+
+@stage
+def fails(record):
+    raise ValueError("no")
+"""
+
+
+@pytest.fixture
+def odd(tmp_path, monkeypatch) -> Project:
+    project = Project(tmp_path)
+    project.plugin(PARTS)
+    monkeypatch.chdir(project.folder)
+    return project
+
+
+@pytest.fixture
+def call(capsys):
+    """`stagerunner ARGUMENTS` in this process: exit code, standard output, standard error."""
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        return entry.main(arguments), *capsys.readouterr()
+
+    return call
+
+
+def whole(code: int, told: str) -> int:
+    """The code, once it is seen that words go with it, and none of ours that only we understand."""
+    assert told or code in (0, 141)
+    assert not re.search(r'Traceback|File "[^"]*/stagerunner/', told), told
+    return code
+
+
+SOURCE = {"use": "range", "with": {"stop": 3}}
+RAISED = ("exits", "leaves", "interrupts", "mumbles", "bursts")
+CALLED = {"leaves": "GeneratorExit", "exits": "SystemExit", "interrupts": "KeyboardInterrupt", "mumbles": "Mute"} | {
+    "bursts": "Bare"
+}
+
+
+@pytest.mark.parametrize("deed", RAISED)
+@pytest.mark.parametrize("at", ["open", "write", "position", "commit", "finish", "target", "describe", "abort"])
+def test_whatever_a_sink_raises_in_the_parent_is_its_failure_by_name(odd, call, at, deed):
+    options = {"at": at, "deed": deed, "path": "out.txt"}
+    odd.config("same", source=SOURCE, sink={"use": "writing", "with": options})
+
+    code, _, told = call("run", "chain.yaml", "-q")
+
+    if at in ("describe", "abort"):  # neither is asked for in a run that goes well
+        assert whole(code, told) == 0
+        return
+    assert whole(code, told) == (2 if at == "target" else 1)
+    assert CALLED[deed] in told
+    assert f"(in {at}, parts.py:" in told
+    assert ("the sink writing failed" if at == "target" else "the sink my output failed") in told
+
+
+@pytest.mark.parametrize("deed", RAISED)
+@pytest.mark.parametrize("at", ["splits", "identity", "size", "locate", "read"])
+def test_whatever_a_source_raises_is_its_failure_by_name(odd, call, at, deed):
+    stage = {"use": "fails", "on_error": "skip"} if at == "locate" else "same"
+    odd.config(stage, source={"use": "reading", "with": {"at": at, "deed": deed}}, sink="out.txt")
+
+    code, _, told = call("run", "chain.yaml", "-q")
+
+    if at in ("locate", "size"):  # where a record stands is told as far as it is known; `size` is for the progress
+        assert whole(code, told) in ((0,) if at == "locate" else (0, 1))
+        return
+    assert whole(code, told) == 1
+    assert CALLED[deed] in told
+    assert "source failed" in told
+
+
+@pytest.mark.parametrize("deed", RAISED)
+@pytest.mark.parametrize("at", ["__init__", "check"])
+@pytest.mark.parametrize("verb", ["check", "run", "show"])
+def test_whatever_a_part_raises_while_it_is_planned_is_a_mistake(odd, call, verb, at, deed):
+    odd.config("same", source={"use": "reading", "with": {"at": at, "deed": deed}}, sink="out.txt")
+
+    code, out, told = call(verb, "chain.yaml")
+
+    assert (whole(code, told), out) == (2, "")
+    assert CALLED[deed] in told
+
+
+@pytest.mark.parametrize("deed", RAISED)
+def test_whatever_an_option_raises_that_reads_itself_is_a_mistake(odd, call, deed):
+    odd.config({"use": "asks", "with": {"named": deed}}, source=SOURCE, sink="out.txt")
+
+    code, _, told = call("check", "chain.yaml")
+
+    assert whole(code, told) == 2
+    assert CALLED[deed] in told
+    assert "stages[0].with.named" in told
+
+
+@pytest.mark.parametrize("deed", RAISED)
+def test_whatever_a_plugin_raises_when_it_is_imported_is_a_mistake(odd, call, deed):
+    odd.write("broken.py", odd.write("said.py", "import sys\n" + PARTS[1 : PARTS.index("class Odd")]).read_text())
+    odd.write("broken.py", (odd / "said.py").read_text() + f"do({deed!r})\n")
+    odd.config("same", source=SOURCE, sink="out.txt")
+
+    for arguments in (("check", "chain.yaml"), ("run", "chain.yaml", "-q"), ("stages",), ("plugins",)):
+        code, _, told = call(*arguments, "-p", "./broken.py")
+        assert whole(code, told) == 2
+        assert CALLED[deed] in told
+
+
+WRONG = [
+    ("source", "splits", "text", 1, "splits gave a str, not a Split"),
+    ("source", "splits", "none", 1, "splits gave a NoneType, not a Split"),
+    ("source", "size of a split", "text", 1, "gave a str, not a whole number"),
+    ("source", "position of a split", "set", 1, "what splits gave is no JSON data"),
+    ("source", "identity", "object", 1, "what identity gave is no JSON data"),
+    ("source", "locate", "text", 0, ""),
+    ("source", "read", "none", 1, "source failed: TypeError"),
+    ("sink", "encode", "text", 1, "TypeError"),
+    ("sink", "encode", "none", 1, "TypeError"),
+    ("sink", "position", "set", 1, "the sink my output failed: what position gave is no JSON data"),
+    ("sink", "target", "text", 2, "target gave a str, not a Path"),
+    ("sink", "describe", "none", 0, ""),
+]
+
+
+@pytest.mark.parametrize(("end", "at", "deed", "code", "words"), WRONG)
+def test_what_is_given_and_of_a_wrong_type_is_a_failure_of_who_gave_it(odd, call, end, at, deed, code, words):
+    part = {"use": "reading" if end == "source" else "writing", "with": {"at": at, "deed": deed, "path": "mine.txt"}}
+    stage = {"use": "fails", "on_error": "skip"} if at == "locate" else "same"
+    odd.config(stage, **({"source": SOURCE, "sink": "out.txt"} | {end: part}))
+
+    found, _, told = call("run", "chain.yaml", "-q")
+
+    assert whole(found, told) == code
+    assert words in told
+
+
+@pytest.mark.parametrize("deed", RAISED)
+def test_the_python_api_raises_an_error_of_ours_whatever_a_part_does(odd, deed):
+    sink = {"use": "writing", "with": {"at": "write", "deed": deed}}
+    with pytest.raises(StagerunnerError, match="my output failed"):
+        prepare(odd.config("same", source=SOURCE, sink=sink)).execute()
+
+    source = {"use": "reading", "with": {"at": "splits", "deed": deed}}
+    with pytest.raises(StagerunnerError, match="the source failed"):
+        list(load(odd.config("same", source=source)).run())
+
+    with pytest.raises(StagerunnerError, match=CALLED[deed]):
+        load(odd.config("same", source={"use": "reading", "with": {"at": "check", "deed": deed}}))
