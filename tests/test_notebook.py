@@ -181,6 +181,11 @@ try:
     stagerunner.load({"version": 1, "stages": [moved]})
 except stagerunner.ConfigError as error:
     print(error)
+for records in [Point(1)], iter([Point(1)]):
+    try:
+        list(stagerunner.load({"version": 1, "stages": [repr]}).run(records))
+    except stagerunner.UsageError as error:
+        print(error)
 """
 
 
@@ -192,4 +197,9 @@ def test_what_a_program_defines_itself_runs_inline(tmp_path):
         "[Point(x=3)]",
         "stages[0]: 'moved' is a lambda, local, or defined in __main__: a worker process can't import it; "
         "move it to a module, or take engine='inline'",
+        *[
+            "a worker process can't read records of type Point, which is defined in __main__; "
+            "move it to a module, or take engine='inline'"
+        ]
+        * 2,
     ]

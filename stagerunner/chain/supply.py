@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from stagerunner.chain.pickling import Pickling
 from stagerunner.chain.places import Loaded
-from stagerunner.errors import StagerunnerError
+from stagerunner.errors import StagerunnerError, UsageError
 from stagerunner.guard import guard, is_ctrl_c, plain, wrong
 from stagerunner.parts.source import Want
 from stagerunner.records import Origin, Split
@@ -74,6 +74,8 @@ class GivenRecords:
         self.pack: Callable[[list[Any]], Any] = Pickling()
         """Makes a payload of records; whoever can do better than bytes may set it."""
         self._count = 0
+        self.elsewhere = False
+        """The records are for other processes."""
         self.ended = False
         self.error: BaseException | None = None
 
@@ -101,6 +103,8 @@ class GivenRecords:
 
     def _offer(self, records: list[Any]) -> Offer | None:
         try:
+            if self.elsewhere and not self._count:
+                _refuse_of_main(records[0])
             payload = self.pack(records)
         except Exception as error:
             self.error, self.ended = error, True
@@ -118,6 +122,14 @@ class GivenRecords:
 
     def close(self) -> None:
         self.ended = True
+
+
+def _refuse_of_main(record: Any) -> None:
+    """Raises UsageError. Pickle only has the name of a type, and a worker's `__main__` is another program."""
+    kind = type(record)
+    if kind.__module__ == "__main__":
+        message = f"a worker process can't read records of type {kind.__qualname__}, which is defined in __main__"
+        raise UsageError(f"{message}; move it to a module, or take engine='inline'")
 
 
 class SourceSplits:

@@ -169,7 +169,9 @@ class Session:
     def _make_supply(self, source: Any) -> Supply:
         plan, row = self.plan, self._beginning.row
         if plan.source is None:
-            return given(() if self._records is None else self._records, self._selector, plan.run.linger)
+            supply = given(() if self._records is None else self._records, self._selector, plan.run.linger)
+            supply.elsewhere = plan.run.engine != "inline"
+            return supply
         if source is None:
             if is_held(plan.source.part.target):
                 return given(streamed(plan.source), self._selector, plan.run.linger)
