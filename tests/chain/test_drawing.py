@@ -63,6 +63,7 @@ def test_records_come_in_order_and_as_many_as_are_wanted(drawn):
 def test_no_more_are_drawn_than_are_asked_for(drawn):
     seen = []
     supply = drawn(seen.append(n) or n for n in count())
+    supply.idle = lambda: False
     assert taken(supply, 3) == [0, 1, 2]
     assert seen == [0, 1, 2]
 
