@@ -23,12 +23,12 @@ MODULES = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}
 
 def is_compressed(path: str | Path) -> bool:
     """Whether a file of this name is compressed."""
-    return Path(path).suffix in MODULES
+    return Path(path).suffix.lower() in MODULES
 
 
 def compressor(path: str | Path) -> Compressor | None:
     """A new member for a file of this name; None if it isn't to be compressed."""
-    match Path(path).suffix:
+    match Path(path).suffix.lower():
         case ".gz":
             # 16 + 15: a gzip member, without a name and a time, so that equal data gives equal bytes.
             return zlib.compressobj(wbits=31)
@@ -44,15 +44,18 @@ def compressor(path: str | Path) -> Compressor | None:
 
 
 @contextmanager
-def opened(path: str | Path, *, named: str | Path | None = None) -> Iterator[IO[bytes]]:
-    """The file to read, decompressed where its name says so, or the name it is to have.
+def opened(path: str | Path, *, named: str | Path | None = None, raw: IO[bytes] | None = None) -> Iterator[IO[bytes]]:
+    """The file to read, decompressed where its name says so, or the name it is to have. raw: it is open already.
 
     Raises OSError when it turns out to be damaged.
     """
-    module = import_module(MODULES.get(Path(named or path).suffix, "io"))
+    if raw is not None and not is_compressed(named or path):
+        yield raw
+        return
+    module = import_module(MODULES.get(Path(named or path).suffix.lower(), "io"))
     damage = (EOFError, zlib.error, getattr(module, "LZMAError", EOFError))
     try:
-        with cast(IO[bytes], module.open(str(path), "rb")) as file:
+        with cast(IO[bytes], module.open(raw or str(path), "rb")) as file:
             yield file
     except damage as error:
         raise OSError(f"{path} can't be decompressed: {error}") from error

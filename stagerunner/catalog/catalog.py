@@ -72,9 +72,9 @@ class Catalog(Struct, frozen=True, eq=False):
         return entries[0] if entries else None
 
     def taking(self, kind: Kind, ending: str) -> list[Entry]:
-        """The sources or sinks that are chosen for a file name ending (".jsonl")."""
+        """The sources or sinks that are chosen for a file name ending (".jsonl", in lower case)."""
         entries = (entry for (offered, _), entry in self.parts.items() if offered == kind)
-        return [entry for entry in entries if ending in entry.part.suffixes]
+        return [entry for entry in entries if ending in map(str.lower, entry.part.suffixes)]
 
     def resolve(self, kind: Kind, use: Scalar, base: Path, path: str = "") -> Resolved | Mistake:
         """What a `use:` means, imported; or the mistake that it is.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import pickle
 import selectors
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -19,7 +20,7 @@ from msgspec import Struct
 
 from stagerunner.chain.pickling import Pickling
 from stagerunner.chain.places import Loaded
-from stagerunner.errors import StagerunnerError, UsageError
+from stagerunner.errors import RunFailed, StagerunnerError, UsageError
 from stagerunner.guard import guard, is_ctrl_c, plain, wrong
 from stagerunner.parts.source import Want
 from stagerunner.records import Origin, Split
@@ -175,7 +176,9 @@ class SourceSplits:
             with guard(SOURCE, "splits"):
                 split = next(self._splits, self)  # a None that it gives is no end
                 if split is not self:
-                    return _offer(split, "splits", again=True)
+                    offer = _offer(split, "splits", again=True)
+                    # An empty one is for a source that is still looking for a record end, and is to be asked again.
+                    return None if offer.most == 0 else offer
         except StagerunnerError as error:
             self.error = error
         self.ended = True
@@ -196,12 +199,16 @@ class SourceSplits:
 
 
 class StandardInput:
-    """Standard input, read when something is there, cut by the source that was given `-` as its path."""
+    """Standard input, or another stream, read when something is there and cut by the source whose path it is.
 
-    def __init__(self, source: Any, selector: selectors.BaseSelector, fd: int = 0) -> None:
+    own: whether the descriptor is ours to close.
+    """
+
+    def __init__(self, source: Any, selector: selectors.BaseSelector, fd: int = 0, *, own: bool = False) -> None:
         self._source = source
         self._selector = selector
         self._fd = fd
+        self._own = own
         self._waiting: deque[Split] = deque()
         self._registered = False
         self._over = False
@@ -233,7 +240,13 @@ class StandardInput:
             self._registered = False
 
     def _read(self) -> None:
-        data = os.read(self._fd, 262144)
+        try:
+            data = os.read(self._fd, 262144)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.error = RunFailed(f"the source can't be read: {error.strerror}")
+            data = b""
         with guard(SOURCE, "feed"):
             if data:
                 self._waiting.extend(self._source.feed(data))
@@ -244,7 +257,8 @@ class StandardInput:
             self._unwatch()
 
     def next(self, want: Want) -> Offer | None:
-        while not self._pollable and not self._over and not self._waiting:
+        # Once, not until a record is complete: one that never ends must not keep the parent from anything else.
+        if not self._pollable and not self._over and not self._waiting:
             self._read()
         if not self._waiting:
             return None
@@ -264,6 +278,22 @@ class StandardInput:
         self._unwatch()
         self._over = True
         self._waiting.clear()
+        if self._own:
+            os.close(self._fd)
+            self._own = False
+
+
+def stream_of(source: Any, selector: selectors.BaseSelector) -> StandardInput | None:
+    """The supply for a source whose path can only be read as it comes; None for any other. Raises UsageError."""
+    if not (getattr(source, "stream", False) or getattr(source, "stdin", False)):
+        return None
+    try:
+        fd = source.open_stream() if hasattr(source, "open_stream") else 0
+    except OSError as error:
+        raise UsageError(f"the source can't be opened: {error}") from error
+    if fd == 0 and sys.__stdin__ is None:  # what Python makes of a descriptor that was closed when it started
+        raise UsageError("standard input is closed; -i FILE reads a file")
+    return StandardInput(source, selector, fd, own=fd != 0)
 
 
 def _offer(split: Any, method: str, *, again: bool) -> Offer:

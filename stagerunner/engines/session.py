@@ -16,7 +16,7 @@ from stagerunner.chain.drawing import given
 from stagerunner.chain.feed import Feed
 from stagerunner.chain.output import Lines, StdoutWriter
 from stagerunner.chain.streaming import Stream
-from stagerunner.chain.supply import SourceSplits, StandardInput, Supply
+from stagerunner.chain.supply import SourceSplits, Supply, stream_of
 from stagerunner.chain.transport import Transport
 from stagerunner.config.masking import Mask
 from stagerunner.delivery.deadletters import DeadLetters, label_of
@@ -177,10 +177,7 @@ class Session:
                 return given(streamed(plan.source), self._selector, plan.run.linger)
             feed = Feed(plan.source.part.target, plan.source.options, plan.run.linger, plan.files)
             return Stream(feed, self._selector, Lines(self.tell), self._hash_seed)
-        if getattr(source, "stdin", False):
-            _refuse_closed(sys.__stdin__, "standard input is closed; -i FILE reads a file")
-            return StandardInput(source, self._selector)
-        return SourceSplits(source, None if row is None else row["position"])
+        return stream_of(source, self._selector) or SourceSplits(source, None if row is None else row["position"])
 
     def _hire(self) -> dict[int, Any]:
         """Say that the run begins, and have the first workers come up; the snapshots they begin with."""

@@ -3,8 +3,8 @@
 A *splittable* source is a class (its constructor's keyword arguments are the options):
 
     class Lines:
-        def splits(self, after): ...      # in the parent, quick: yields Split; `after` is the position of the last
-                                          # finished one, or None
+        def splits(self, after): ...      # in the parent, quick: yields Split, an empty one (most=0) for "not yet";
+                                          # `after` is the position of the last finished one, or None
         def read(self, split): ...        # in the first worker: yields records, or Malformed in a record's place
         def identity(self): ...           # JSON data that must be unchanged for `--resume`
 

@@ -48,7 +48,10 @@ def source_sort(source: PlannedPart | None) -> SourceSort:
         return "records"
     if is_stream(source.part.found):
         return "stream"
-    return "stdin" if getattr(_built(source), "stdin", False) else "splits"
+    built = _built(source)
+    if getattr(built, "stdin", False):
+        return "stdin"
+    return "stream" if getattr(built, "stream", False) else "splits"
 
 
 def sink_sort(sink: PlannedPart | None) -> SinkSort:

@@ -50,5 +50,5 @@ def _using(part: PartConfig, name: str, options: Mapping | None) -> PartConfig:
 
 
 def _suffix(text: str) -> str:
-    path = PurePath(text)
+    path = PurePath(text.lower())
     return PurePath(path.stem).suffix if path.suffix in COMPRESSED else path.suffix

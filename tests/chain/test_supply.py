@@ -7,8 +7,8 @@ from contextlib import closing
 
 import pytest
 
-from stagerunner.chain.supply import AHEAD, GivenRecords, SourceSplits, StandardInput
-from stagerunner.errors import RunFailed
+from stagerunner.chain.supply import AHEAD, GivenRecords, SourceSplits, StandardInput, stream_of
+from stagerunner.errors import RunFailed, UsageError
 from stagerunner.parts.source import Want
 from stagerunner.records import Origin, Split
 
@@ -148,6 +148,21 @@ def test_a_source_that_can_not_tell_is_not_asked_twice():
     assert SourceSplits(Silent(), None).locate(pickle.dumps([0, 1]), None, 7) == Origin("", None, 7)
 
 
+def test_a_source_that_is_still_looking_is_asked_again():
+    class Looking:
+        def splits(self, after):
+            yield Split(None, 0, None, 0)
+            yield Split("found", 1)
+
+    supply = SourceSplits(Looking(), None)
+
+    assert supply.next(Want()) is None
+    assert not supply.ended
+    assert supply.prompt
+    assert drained(supply, Want()) == ["found"]
+    assert supply.ended
+
+
 # Standard input
 
 
@@ -213,3 +228,44 @@ def test_a_file_as_standard_input_is_read_without_being_polled(selector, tmp_pat
 
         assert drained(supply, Want()) == [b"all of it", b"END"]
         assert supply.ended
+
+
+def test_one_piece_at_a_time_is_read_of_a_line_that_never_ends(selector):
+    """Were it read until a record is complete, the parent would hear nothing else meanwhile."""
+
+    class Endless:
+        fed = 0
+
+        def feed(self, data):
+            self.fed += 1
+            return []
+
+    source = Endless()
+    with open("/dev/zero", "rb") as zeros:
+        supply = StandardInput(source, selector, zeros.fileno())
+
+        assert supply.next(Want()) is None
+        assert (source.fed, supply.prompt, supply.ended) == (1, True, False)
+
+
+def test_what_cannot_be_read_is_an_error_of_the_source(selector, tmp_path):
+    folder = os.open(tmp_path, os.O_RDONLY)
+    supply = StandardInput(Feeding(), selector, folder, own=True)
+
+    assert drained(supply, Want()) == [b"END"]
+    assert "can't be read" in str(supply.error)
+    supply.close()
+    with pytest.raises(OSError):
+        os.fstat(folder)
+
+
+def test_a_stream_that_cannot_be_opened_is_a_mistake_of_the_call(selector):
+    class Gone:
+        stream = True
+
+        def open_stream(self):
+            raise FileNotFoundError("there is no such pipe")
+
+    with pytest.raises(UsageError, match="no such pipe"):
+        stream_of(Gone(), selector)
+    assert stream_of(Numbers(), selector) is None

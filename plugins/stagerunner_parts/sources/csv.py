@@ -5,15 +5,16 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, cached_property
+from io import StringIO
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from stagerunner import Malformed, source
-from stagerunner_parts.sources.cutting import Block, Overlong, records_in
+from stagerunner_parts.sources.cutting import Block, Overlong, Rows
 from stagerunner_parts.sources.pieces import Head, TakeHead
 from stagerunner_parts.sources.reading import BOM, RecordFiles
-from stagerunner_parts.sources.texts import check_encoding, no_characters
+from stagerunner_parts.sources.texts import check_encoding, no_characters, plain
 
 Maker: TypeAlias = Callable[[tuple[str, ...], Iterable[list[str]]], list[Any]]
 """Names and rows → a mapping for each row. Raises ValueError for a row with more fields than names, or fewer."""
@@ -51,45 +52,41 @@ class Csv(RecordFiles):
         self.delimiter = delimiter
         self.quote = quote
         self.fields = fields
-        self.encoding = encoding
-        self.quote_byte = self.quote.encode()
+        self.encoding = plain(encoding)
+
+    @cached_property
+    def rule(self) -> Rows:  # type: ignore[override]
+        return Rows(self.quote, self.delimiter)
 
     def check(self) -> None:
-        check_encoding(self.encoding)
         for name, value in (("delimiter", self.delimiter), ("quote", self.quote)):
             if len(value) != 1 or not value.isascii() or value in "\r\n":
                 raise ValueError(f"{name} has to be one ASCII character, and {value!r} isn't")
+        if self.delimiter == self.quote:
+            raise ValueError(f"delimiter and quote are both {self.quote!r}; they have to differ")
+        check_encoding(self.encoding, self.delimiter + self.quote)
         super().check()
-        for file in () if self.stdin else self._files:
-            self._head_of(file.name)
+        for file in self._files:
+            self._head_of(file)
+
+    def _fits(self, block: bytes) -> bool:
+        if len(block) <= self.max_record:
+            return True
+        # The reader below knows no largest record: what is a line because its row is too long is no row to it.
+        return max(map(len, self.rule.records(block, len(block)))) <= self.max_record
 
     def decode(self, block: bytes, head: Head) -> list[Any]:
-        records = records_in(block.decode(self.encoding), "\n", self.quote)
-        names = head or ()
-        try:
-            return self._mappings(records, names)
-        except ValueError:
-            # Most files have no empty rows, so they are looked for only when something is wrong.
-            kept = [record for record in records if record.strip("\r")]
-            if len(kept) == len(records):
-                raise
-            return self._mappings(kept, names)
-
-    def _mappings(self, records: list[str], names: tuple[str, ...]) -> list[Any]:
-        """A mapping for each record. Raises ValueError when one is no row of that many fields."""
-        if not names:
+        if not head:
             raise ValueError("no names, no fields")
-        reader = self._reader(records)
-        made = maker(len(names))(names, reader)
-        # A reader that has taken several records for one row found a quote where it doesn't belong.
-        if reader.line_num != len(made):
-            raise ValueError("not every record is a row")
-        return made
+        rows = self._reader(StringIO(block.decode(self.encoding), newline="\n"))
+        return maker(len(head))(head, filter(None, rows))
 
     def decode_one(self, raw: bytes, head: Head) -> Any:
         names = head or ()
         if wrong := no_characters(raw, self.encoding):
             return wrong
+        if not self.rule.is_whole(raw):
+            return Malformed("CSVError", "a quote opens a field and never closes", raw.decode(self.encoding))
         try:
             row = self._row(raw.decode(self.encoding))
         except csv.Error as error:
@@ -108,7 +105,7 @@ class Csv(RecordFiles):
         (row,) = self._reader([record])
         return row
 
-    def _reader(self, records: list[str]) -> Any:
+    def _reader(self, records: Iterable[str]) -> Any:
         # How long a field may be is for `max_record` to say; the module has one limit for the whole process.
         csv.field_size_limit(sys.maxsize)
         return csv.reader(records, delimiter=self.delimiter, quotechar=self.quote, strict=True)
@@ -122,21 +119,21 @@ class Csv(RecordFiles):
     def _names_in(self, block: Block) -> tuple[Head, int]:
         """The names in the first row of a block that isn't empty. Raises ValueError when they can't be names."""
         if isinstance(block, Overlong):
-            raise self._long_names(block.length)
+            raise self._long_names()
         used = 0
-        for raw in records_in(block, b"\n", self.quote_byte):
+        for raw in self._records(block):
             row = raw if used else raw.removeprefix(BOM)
             used += len(raw) + 1
             if self.counts(row):
                 return self._names(row), min(used, len(block))
         return None, len(block)
 
-    def _long_names(self, length: int) -> ValueError:
-        return ValueError(f"the row of names is {length:,} bytes long; max_record allows {self.max_record:,}")
+    def _long_names(self) -> ValueError:
+        return ValueError(f"the row of names is longer than max_record allows: {self.max_record:,} bytes")
 
     def _names(self, raw: bytes) -> tuple[str, ...]:
         if len(raw) > self.max_record:
-            raise self._long_names(len(raw))
+            raise self._long_names()
         if wrong := no_characters(raw, self.encoding):
             raise ValueError(f"the row of names can't be read: {wrong.message}")
         try:

@@ -1,19 +1,26 @@
 """Where records end: at a newline, and in CSV at one outside quotes.
 
-Inside quotes is where an odd number of quotes has been passed since the start of a record; `odd` says so throughout.
+A quote opens a field at the field's start only: behind a delimiter, or where a record begins. The next quote that isn't
+doubled closes it. A quote that never closes costs its row: a record that is open at the end of the input, or grows
+beyond what a record may have, is its first line alone, and what follows that line is read anew.
 """
 
 from __future__ import annotations
 
-import os
+import re
 from collections.abc import Iterator
-from typing import AnyStr, NamedTuple, TypeAlias
+from itertools import pairwise
+from typing import NamedTuple, TypeAlias
 
 HEAD = 256
 """Bytes that are kept of a record too long to be held."""
 
-NEAR, FAR = 4096, 2**20
-"""Bytes read at first to find the end of a record, and at most at a time."""
+START, PLAIN, QUOTED, SEEN = range(4)
+"""Where in a record one stands: at the start of a field, in one without quotes, in a quoted one, behind a quote in that
+one which closes it unless another quote follows."""
+
+OPENING, CLOSING = b"\x01", b"\x02"
+"""What stands for quotes while they are looked at, see `Rows._is_regular`."""
 
 
 class Overlong(NamedTuple):
@@ -31,132 +38,198 @@ Block: TypeAlias = bytes | Overlong
 """Whole records, or one that was too long."""
 
 
-def first_end(data: bytes, quote: bytes, odd: bool) -> int:
-    """The index behind the first record end in the data, 0 if there is none."""
-    at = 0
-    while True:
-        if odd:
-            at = data.find(quote, at) + 1
-            if not at:
-                return 0
-        end = data.find(b"\n", at) + 1
-        odd = end > 0 and is_odd(data, quote, at, end)
-        if not odd:
-            return end
-        at = end
+class Lines:
+    """A record is a line. `longest`, here and below: bytes that a record may have."""
+
+    by_line = True
+
+    def records(self, block: bytes, longest: int) -> list[bytes]:
+        """The records of a block of whole ones, each without its newline."""
+        records = block.split(b"\n")
+        if not records[-1]:
+            del records[-1]
+        return records
+
+    def last_end(self, data: bytes, longest: int) -> int:
+        """The index behind the last record end that shows in data that begins with a record; 0 if none does."""
+        return data.rfind(b"\n") + 1
+
+    def scan(self, data: bytes, state: int) -> tuple[int, int]:
+        """The index behind the first record end in the data, 0 if there is none; and where it leaves off."""
+        return data.find(b"\n") + 1, PLAIN
 
 
-def last_end(data: bytes, quote: bytes, odd: bool) -> int:
-    """The index behind the last record end in the data, 0 if there is none."""
-    stop = len(data)
-    odd ^= is_odd(data, quote, 0, stop)
-    while end := data.rfind(b"\n", 0, stop) + 1:
-        odd ^= is_odd(data, quote, end, stop)
-        if not odd:
-            return end
-        stop = end - 1
-    return 0
+class Rows(Lines):
+    """A record is a row of fields between delimiters, and a field in quotes may hold newlines."""
+
+    by_line = False
+
+    def __init__(self, quote: str, delimiter: str) -> None:
+        self._quote, self._delimiter = quote.encode(), delimiter.encode()
+        q, d = re.escape(quote), re.escape(delimiter)
+        # Atomic groups: there is only one way to read a row, and no other is to be tried.
+        field = rf"(?>{q}[^{q}]*(?:{q}{q}[^{q}]*)*{q}(?!{q})[^{d}\n]*|[^{q}{d}\n][^{d}\n]*|)"
+        row = rf"(?>{field}(?:{d}{field})*)"
+        self._row = re.compile(rf"{row}(?:\n|\Z)".encode())
+        self._row_or_line = re.compile(rf"({row}|[^\n]*)(?:\n|\Z)".encode())
+        self._outside = re.compile(rf"\n|{d}{q}".encode())
+        self._unmarked = bytes(byte for byte in range(256) if byte not in (*OPENING, *CLOSING, *self._quote))
+
+    def is_whole(self, record: bytes) -> bool:
+        """Whether every quote that opens a field of the record closes in it."""
+        return self._row.fullmatch(record) is not None
+
+    def records(self, block: bytes, longest: int) -> list[bytes]:
+        if self._quote not in block:
+            return super().records(block, longest)
+        if len(block) <= longest:
+            found: list[bytes] = self._row_or_line.findall(block)
+            return found[:-1]
+        ends = [0, *self._ends(block, longest, final=True)]
+        return [block[start:stop].removesuffix(b"\n") for start, stop in pairwise(ends)]
+
+    def last_end(self, data: bytes, longest: int) -> int:
+        lines = super().last_end(data, longest)
+        if self._quote not in data:
+            return lines
+        if len(data) <= longest and self._is_regular(data[:lines]):
+            return self._even_end(data, lines)
+        return max(self._ends(data, longest, final=False), default=0)
+
+    def _ends(self, data: bytes, longest: int, *, final: bool) -> Iterator[int]:
+        """The indexes behind the ends of the records in the data. final: it ends with one, newline or not."""
+        at, size = 0, len(data)
+        while at < size:
+            found = self._row.match(data, at)
+            end = found.end() if found is not None else 0
+            ended = data[end - 1 : end] == b"\n"
+            whole = end > 0 and (final or ended)
+            line = data.find(b"\n", at) + 1 or (size if final else 0)
+            if end - ended - at > longest or (not whole and (final or size - at > longest)):
+                whole, end = line > 0, line
+            if not whole:
+                return
+            yield end
+            at = end
+
+    def _is_regular(self, lines: bytes) -> bool:
+        """Whether each quote in some lines, the first of which begins a record, opens or closes a field for certain.
+
+        Then an even number of quotes is before each newline that ends a record. Doubled quotes change nothing, so they
+        are left out; of the others one behind a delimiter or newline is taken to open, any other one before such to
+        close, and that is how it is if these two take turns. A tenth of what it takes to read the rows.
+        """
+        if OPENING in lines or CLOSING in lines:
+            return False
+        quote, delimiter = self._quote, self._delimiter
+        lines = b"\n" + lines.replace(quote * 2, b"")
+        for before in (b"\n", delimiter):
+            lines = lines.replace(before + quote, before + OPENING)
+        for after in (delimiter, b"\n", b"\r\n"):
+            lines = lines.replace(quote + after, CLOSING + after)
+        marks = lines.translate(None, self._unmarked)
+        pairs, odd = divmod(len(marks), 2)
+        return marks == (OPENING + CLOSING) * pairs + OPENING * odd
+
+    def _even_end(self, data: bytes, stop: int) -> int:
+        """The last index up to `stop` behind a newline with an even number of quotes before it."""
+        odd = data.count(self._quote, 0, stop) % 2
+        while odd and stop:
+            before = data.rfind(b"\n", 0, stop - 1) + 1
+            odd ^= data.count(self._quote, before, stop) % 2
+            stop = before
+        return stop
+
+    def scan(self, data: bytes, state: int) -> tuple[int, int]:
+        at, size = 0, len(data)
+        while at < size:
+            if state == QUOTED:
+                at = data.find(self._quote, at) + 1
+                if not at:
+                    return 0, QUOTED
+                state = SEEN
+            elif state in (START, SEEN) and data.startswith(self._quote, at):
+                at, state = at + 1, QUOTED
+            else:
+                found = self._outside.search(data, at)
+                if found is None:
+                    return 0, START if data.endswith(self._delimiter) else PLAIN
+                if found[0] == b"\n":
+                    return found.end(), START
+                at, state = found.end(), QUOTED
+        return 0, state
 
 
-def is_odd(data: bytes, quote: bytes, start: int, stop: int) -> bool:
-    """Whether an odd number of quotes is between two indexes. No quote: never."""
-    return bool(quote) and data.count(quote, start, stop) % 2 == 1
-
-
-def records_in(block: AnyStr, newline: AnyStr, quote: AnyStr) -> list[AnyStr]:
-    """The records of a block of whole ones, each without its newline."""
-    records: list[AnyStr] = block.split(newline)
-    if quote and quote in block:
-        records = list(_joined(records, newline, quote))
-    if not records[-1]:
-        del records[-1]
-    return records
-
-
-def _joined(lines: list[AnyStr], newline: AnyStr, quote: AnyStr) -> Iterator[AnyStr]:
-    """Lines put together again where the newline between them was inside quotes."""
-    open_lines: list[AnyStr] = []
-    for line in lines:
-        open_lines.append(line)
-        if (line.count(quote) % 2 == 1) == (len(open_lines) > 1):
-            yield newline.join(open_lines)
-            open_lines = []
-    if open_lines:
-        yield newline.join(open_lines)
-
-
-def cut(file: int, start: int, size: int, end: int, quote: bytes) -> int:
-    """The first record end at least `size` bytes behind `start`, which is one itself; `end` if there is none before.
-
-    It reads a little around the cut; with quotes, everything from `start` on, to count them.
-    """
-    goal = min(start + size - 1, end)
-    odd = quote != b"" and is_odd(_read(file, start, goal), quote, 0, goal - start)
-    at, amount = goal, NEAR
-    while at < end:
-        data = _read(file, at, min(at + amount, end))
-        if stop := first_end(data, quote, odd):
-            return at + stop
-        odd ^= is_odd(data, quote, 0, len(data))
-        at, amount = at + len(data), min(amount * 2, FAR)
-    return end
-
-
-def _read(file: int, start: int, stop: int) -> bytes:
-    data = os.pread(file, stop - start, start)
-    if not data and stop > start:
-        raise OSError("a file of the source became shorter while it was read")
-    return data
+LINES = Lines()
 
 
 class Cutter:
     """Makes blocks of whole records out of bytes as they come.
 
-    longest: bytes. A record that grows longer is dropped while it comes, and an Overlong stands in its place; one that
+    longest: bytes. A line that grows longer is dropped while it comes, and an Overlong stands in its place; one that
     comes whole may still be longer, so whoever takes a block apart looks again.
     """
 
-    def __init__(self, longest: int, quote: bytes = b"") -> None:
+    def __init__(self, longest: int, rule: Lines = LINES) -> None:
         self._longest = longest
-        self._quote = quote
-        self._odd = False
+        self._rule = rule
+        self._dropping = False
+        self._forget()
+
+    def _forget(self) -> None:
         self._held: list[bytes] = []
         self._length = 0
+        self._state = START
 
     def feed(self, data: bytes) -> list[Block]:
         """The records that these bytes complete."""
-        end = last_end(data, self._quote, self._odd)
-        blocks = self._released(data, end) if end else []
-        self._odd = is_odd(data, self._quote, end, len(data)) ^ (self._odd and not end)
-        self._hold(data[end:])
-        return blocks
-
-    def finish(self) -> list[Block]:
-        """What is left at the end: a record without a newline, or nothing."""
-        if self._is_long:
-            return [Overlong(self._held[0], self._length, self._length)]
-        return [b"".join(self._held)] if self._length else []
-
-    @property
-    def _is_long(self) -> bool:
-        return self._length > self._longest
-
-    def _released(self, data: bytes, end: int) -> list[Block]:
         blocks: list[Block] = []
-        first = 0
-        if self._is_long:
-            first = first_end(data, self._quote, self._odd)
-            self._hold(data[: first - 1])
-            blocks = [Overlong(self._held[0], self._length, self._length + 1)]
-            self._held = []
-        if end > first:
-            blocks.append(b"".join([*self._held, data[first:end]]))
-        self._held, self._length = [], 0
+        if self._dropping:
+            data = self._drop(data, blocks)
+        if not data:
+            return blocks
+        if self._held:
+            end, self._state = self._rule.scan(data, self._state)
+            self._hold(data)
+            if not end and self._length <= self._longest:
+                return blocks
+            data = b"".join(self._held)
+            self._forget()
+        self._take(data, blocks)
         return blocks
+
+    def _take(self, data: bytes, blocks: list[Block]) -> None:
+        """Data that begins with a record."""
+        end = self._rule.last_end(data, self._longest)
+        if end:
+            blocks.append(data[:end])
+        if end < len(data):
+            self._hold(data[end:])
+            self._state = self._rule.scan(data[end:], START)[1]
+        # Only of a line can more than that be left: a row that is longer has ended with its first line.
+        if self._length > self._longest:
+            self._dropping = True
+            self._held = [data[end : end + HEAD]]
 
     def _hold(self, data: bytes) -> None:
+        self._held.append(data)
         self._length += len(data)
-        if self._is_long:
-            self._held = [b"".join([*self._held, data[:HEAD]])[:HEAD]]
-        elif data:
-            self._held.append(data)
+
+    def _drop(self, data: bytes, blocks: list[Block]) -> bytes:
+        """What follows the long line."""
+        end = data.find(b"\n") + 1
+        line = data[: end - 1] if end else data
+        self._held = [(self._held[0] + line[:HEAD])[:HEAD]]
+        self._length += len(line)
+        if not end:
+            return b""
+        blocks.append(Overlong(self._held[0], self._length, self._length + 1))
+        self._dropping = False
+        self._forget()
+        return data[end:]
+
+    def finish(self) -> list[Block]:
+        """What is left at the end: records, the last one without a newline; or nothing."""
+        if self._dropping:
+            return [Overlong(self._held[0], self._length, self._length)]
+        return [b"".join(self._held)] if self._length else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -27,7 +28,7 @@ class Files:
 
     @cached_property
     def _files(self) -> list[InputFile]:
-        return find(self.path)
+        return find(self.path, whole=True)
 
     def check(self) -> None:
         """Raises OSError or ValueError, with a sentence, when there is nothing to read."""
@@ -57,22 +58,32 @@ class Files:
 
     def read(self, split: Split) -> Iterator[Any]:
         """A file that has grown too long, or is gone, is malformed."""
-        return (self._one(name) for name in split.data)
+        return (self._one(InputFile(*file)) for file in split.data)
 
     def locate(self, split: Split, number: int) -> Origin:
-        return Origin(split.data[number])
+        return Origin(split.data[number][0])
 
-    def _one(self, name: str) -> Any:
+    def _one(self, found: InputFile) -> Any:
+        name = found.name
         try:
-            with open(name, "rb") as file:
-                content = file.read(self.max_record + 1)
+            content = self._content(found)
         except OSError as error:
             return Malformed(type(error).__name__, str(error), name)
         if len(content) > self.max_record:
             return Malformed("TooLarge", f"a file of more than {self.max_record:,} bytes, the max_record", name)
         return {"path": name, "bytes": content}
 
+    def _content(self, found: InputFile) -> bytes:
+        """What the file held when it was found; of one of /proc, which has no size, what it holds now."""
+        with found.opened() as file:
+            endless = os.fstat(file.fileno()).st_size == 0
+            content, most = b"", self.max_record + 1 if endless else min(found.size, self.max_record + 1)
+            while len(content) < most and (data := file.read(most - len(content))):
+                content += data
+            found.verify(file.fileno())
+            return content
+
 
 def _split(group: list[InputFile]) -> Split:
     size = sum(max(1, file.size) for file in group)
-    return Split([file.name for file in group], size, group[-1].name, len(group))
+    return Split([tuple(file) for file in group], size, group[-1].name, len(group))

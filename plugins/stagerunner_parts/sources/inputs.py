@@ -1,14 +1,16 @@
-"""The files a source reads: which they are, and whether they are still the same."""
+"""What a source reads: which files, whether they are still the same, and what can only be read as it comes."""
 
 from __future__ import annotations
 
+import fcntl
 import glob
 import os
+import re
 import stat
 from collections.abc import Iterable
 from itertools import dropwhile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 from zlib import crc32
 
 HEAD = 4096
@@ -16,28 +18,162 @@ HEAD = 4096
 
 STDIN = Path("-")
 
+LINKS = 40
+"""Symbolic links that are followed one after another at most."""
+
+_OWN = re.compile(rf"/dev/fd|/proc/(?:self|thread-self|{os.getpid()})(?:/task/\d+)?/fd")
+"""Folders of a process's own descriptors: what is in them is something else in any other process."""
+
+
+class Changed(OSError):
+    """A file isn't what was found when it was opened."""
+
 
 class InputFile(NamedTuple):
-    """A file as it was found: its size then is its end."""
+    """A file as it was found: its size then is its end. head: a checksum of its first bytes, once they were read."""
 
     name: str
     size: int
     changed: int
+    device: int = 0
+    inode: int = 0
+    head: int | None = None
 
     def identity(self) -> dict[str, Any]:
         """JSON data that is different when the file is another. Raises OSError when it is gone."""
-        with open(self.name, "rb", buffering=0) as file:
-            head = f"{crc32(file.read(HEAD)):08x}"  # beside size and time; hashlib would load all of OpenSSL
+        with self.opened() as file:
+            head = f"{self._head(file.fileno()):08x}"
         return {"path": self.name, "size": self.size, "mtime_ns": self.changed, "head": head}
 
+    def opened(self) -> IO[bytes]:
+        """The file to read. Raises Changed when another file has this name now, OSError when none has."""
+        file = open(self.name, "rb", buffering=0)  # noqa: SIM115  who asks for it closes it
+        try:
+            self.verify(file.fileno())
+        except BaseException:
+            file.close()
+            raise
+        return file
 
-def find(paths: Path | list[Path]) -> list[InputFile]:
+    def with_head(self, fd: int) -> InputFile:
+        return self._replace(head=self._head(fd))
+
+    def verify(self, fd: int) -> bool:
+        """Whether nothing has happened to the open file. Raises Changed when more than an addition has."""
+        now = os.fstat(fd)
+        if (now.st_dev, now.st_ino) != (self.device, self.inode):
+            raise Changed(f"{self.name} was replaced by another file after the run had opened it")
+        if now.st_size < self.size:
+            raise Changed(f"{self.name} became shorter while it was read")
+        if now.st_mtime_ns == self.changed or not self.size:
+            return True
+        if now.st_size == self.size or self.head not in (None, self._head(fd)):
+            raise self.overwritten()
+        return False
+
+    def overwritten(self) -> Changed:
+        return Changed(f"{self.name} was written over while it was read")
+
+    def _head(self, fd: int) -> int:
+        # Beside size and time; hashlib would load all of OpenSSL.
+        return crc32(os.pread(fd, min(HEAD, self.size), 0))
+
+
+class Unsplittable(NamedTuple):
+    """What can only be read as it comes: standard input, a descriptor we were given, a pipe, a device, a file of /proc.
+
+    fd: the descriptor, None for what has to be opened.
+    """
+
+    name: str
+    fd: int | None = None
+
+    def check(self) -> None:
+        """Raises OSError with a sentence when it can't be read."""
+        if self.fd is None:
+            if not os.access(self.name, os.R_OK):
+                raise PermissionError(f"{self.name} can't be read: permission denied")
+        elif self.fd:
+            _check_descriptor(self.name, self.fd)
+
+    def opened(self) -> int:
+        """A descriptor of our own to read, or 0. A pipe that nobody writes to yet doesn't keep us waiting."""
+        if self.fd == 0:
+            return 0
+        if self.fd is not None:
+            return os.dup(self.fd)
+        return os.open(self.name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+
+
+def unsplittable(paths: Path | list[Path]) -> Unsplittable | None:
+    """What the only path stands for, where that isn't a file that can be read from anywhere as often as needed."""
+    path = paths[0] if isinstance(paths, list) and len(paths) == 1 else paths
+    if not isinstance(path, Path):
+        return None
+    if path == STDIN:
+        return Unsplittable("stdin", 0)
+    if (own := _own_descriptor(path)) is not None:
+        return Unsplittable(str(path), own)
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    if stat.S_ISREG(found.st_mode):
+        return Unsplittable(str(path)) if _size_is_untrue(str(path), found) else None
+    return None if stat.S_ISDIR(found.st_mode) or stat.S_ISSOCK(found.st_mode) else Unsplittable(str(path))
+
+
+def _own_descriptor(path: Path) -> int | None:
+    """The descriptor of this process that a path stands for, through links too."""
+    for _ in range(LINKS):
+        name, folder = path.name, os.path.realpath(path.parent)
+        if _OWN.fullmatch(folder) or _OWN.fullmatch(str(path.parent)):
+            return int(name) if name.isdecimal() and len(name) < 10 else None
+        if str(path) in ("/dev/stdin", "/dev/stdout", "/dev/stderr"):
+            return ("in", "out", "err").index(name[3:])
+        if not path.is_symlink():
+            return None
+        path = path.parent / path.readlink()
+    return None
+
+
+def _check_descriptor(name: str, fd: int) -> None:
+    try:
+        mode = fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE
+    except OSError:
+        raise FileNotFoundError(f"{name}: descriptor {fd} isn't open") from None
+    # Whatever this process has opened itself isn't handed on when a program is started; what it was given is.
+    if fd > 2 and not os.get_inheritable(fd):
+        raise FileNotFoundError(f"{name}: descriptor {fd} was not handed to this process")
+    if mode == os.O_WRONLY or fd in (1, 2):
+        raise PermissionError(f"{name}: descriptor {fd} is there to be written to")
+    if stat.S_ISDIR(os.fstat(fd).st_mode):
+        raise IsADirectoryError(f"{name} is a folder")
+
+
+def _size_is_untrue(name: str, found: os.stat_result) -> bool:
+    """Whether a file holds more or less than it says, as those of /proc and /sys do."""
+    if found.st_size and found.st_blocks:
+        return False
+    try:
+        with open(name, "rb", buffering=0) as file:
+            if not found.st_size:
+                return file.read(1) != b""
+            # Nothing but a hole looks like this in any other file, and a hole can be read.
+            file.seek(found.st_size - 1)
+            return file.read(1) == b""
+    except OSError:
+        return False
+
+
+def find(paths: Path | list[Path], *, whole: bool = False) -> list[InputFile]:
     """The files that paths and globs stand for, in this order, those of a glob by name, each once.
 
-    Raises OSError with a sentence when there are none, or one can't be read.
+    whole: a file is read at once, so its size needn't be known. Raises OSError with a sentence when there are none, or
+    one can't be read.
     """
     named = paths if isinstance(paths, list) else [paths]
-    return [_looked_at(name) for name in dict.fromkeys(name for path in named for name in _names(path))]
+    return [_looked_at(name, whole) for name in dict.fromkeys(name for path in named for name in _names(path))]
 
 
 def remaining(files: Iterable[InputFile], after: Any) -> list[tuple[InputFile, int]]:
@@ -70,15 +206,28 @@ def _literal(path: Path) -> Path:
     return next(parent for parent in path.parents if parent.exists() or not glob.has_magic(str(parent)))
 
 
-def _looked_at(name: str) -> InputFile:
+def _looked_at(name: str, whole: bool) -> InputFile:
     try:
         found = Path(name).stat()
     except FileNotFoundError:
-        raise FileNotFoundError(f"there is no file {name}") from None
+        raise FileNotFoundError(_missing(name)) from None
     if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(f"{name} is a folder; {name.rstrip('/')}/* stands for the files in it")
     if not stat.S_ISREG(found.st_mode):
-        raise OSError(f"{name} is not a regular file, so it can't be read twice; pipe it in, with - as the path")
+        raise OSError(f"{name} is {_sort(found.st_mode)}, not a file; give it alone, or pipe it in with - as the path")
     if not os.access(name, os.R_OK):
         raise PermissionError(f"{name} can't be read: permission denied")
-    return InputFile(name, found.st_size, found.st_mtime_ns)
+    if not whole and _size_is_untrue(name, found):
+        raise OSError(f"{name} isn't as large as it says; give it alone, and it is read to its end")
+    return InputFile(name, found.st_size, found.st_mtime_ns, found.st_dev, found.st_ino)
+
+
+def _missing(name: str) -> str:
+    if Path(name).is_symlink():
+        return f"there is no file {name}: it is a link to {Path(name).readlink()}, which isn't there"
+    return f"there is no file {name}"
+
+
+def _sort(mode: int) -> str:
+    sorts = ((stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISCHR, "a device"))
+    return next((sort for is_one, sort in sorts if is_one(mode)), "a device")

@@ -9,7 +9,6 @@ import msgspec.json
 
 from stagerunner import Malformed, source
 from stagerunner_parts.json import reason
-from stagerunner_parts.sources.cutting import records_in
 from stagerunner_parts.sources.pieces import Head
 from stagerunner_parts.sources.reading import RecordFiles
 from stagerunner_parts.sources.texts import no_characters
@@ -35,7 +34,7 @@ class Jsonl(RecordFiles):
         self.path = path
 
     def decode(self, block: bytes, head: Head) -> list[Any]:
-        lines = records_in(block, b"\n", b"")
+        lines = self._records(block)
         try:
             records = list(map(_decode, lines))
         except ValueError:

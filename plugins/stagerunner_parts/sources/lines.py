@@ -8,7 +8,7 @@ from typing import Literal
 from stagerunner import Malformed, source
 from stagerunner_parts.sources.pieces import Head
 from stagerunner_parts.sources.reading import RecordFiles
-from stagerunner_parts.sources.texts import check_encoding, no_characters
+from stagerunner_parts.sources.texts import check_encoding, no_characters, plain
 
 
 @source("lines")
@@ -31,7 +31,7 @@ class Lines(RecordFiles):
         errors: Literal["strict", "replace", "ignore"] = "strict",
     ) -> None:
         self.path = path
-        self.encoding = encoding
+        self.encoding = plain(encoding)
         self.errors = errors
 
     def check(self) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeAlias
 
 from stagerunner import Split
 from stagerunner_parts.sources.cutting import Block, Cutter, Overlong
+from stagerunner_parts.sources.inputs import Changed, InputFile
 
 CHUNK = 2**20
 """Bytes read at a time."""
@@ -20,13 +22,14 @@ TakeHead: TypeAlias = Callable[[Block], tuple[Head, int]]
 
 class Piece(NamedTuple):
     """Whole records of a file. start, stop: its bytes, decompressed. content: these bytes, if the file isn't to be
-    read for them."""
+    read for them. file: where they can be read again."""
 
     name: str
     start: int
     stop: int
     content: Block | None = None
     head: Head = None
+    file: InputFile | None = None
 
     def blocks(self, cutter: Cutter) -> Iterator[tuple[int, Block]]:
         """Offset in the file and the records from there on, block by block. Raises OSError when the file is gone."""
@@ -45,15 +48,31 @@ class Piece(NamedTuple):
         if isinstance(self.content, bytes):
             yield self.content
             return
-        with open(self.name, "rb", buffering=0) as file:
-            file.seek(self.start)
-            left = self.stop - self.start
-            while left:
-                data = file.read(min(left, CHUNK))
-                if not data:
-                    raise OSError(f"{self.name} became shorter while it was read")
-                left -= len(data)
+        assert self.file is not None
+        with InputFile(*self.file).opened() as file:
+            at = self.start
+            while at < self.stop:
+                data = read(self.file, file.fileno(), at, min(at + CHUNK, self.stop))
+                at += len(data)
+                # Where something was added meanwhile, the file may have been emptied first and filled again.
+                if not self.file.verify(file.fileno()) and not self._ends_are_there(file.fileno()):
+                    raise self.file.overwritten()
                 yield data
+
+    def _ends_are_there(self, fd: int) -> bool:
+        """Whether the piece still begins behind a newline and ends with one, unless it is at the file's end."""
+        assert self.file is not None
+        places = [place - 1 for place in (self.start, self.stop) if 0 < place < self.file.size]
+        return all(os.pread(fd, 1, place) == b"\n" for place in places)
+
+
+def read(file: InputFile, fd: int, start: int, stop: int) -> bytes:
+    """Some of these bytes, from the first one on. Raises Changed when there are none."""
+    data = os.pread(fd, stop - start, start)
+    if not data:
+        file.verify(fd)
+        raise Changed(f"{file.name} became shorter while it was read")
+    return data
 
 
 def span(block: Block) -> int:
@@ -65,7 +84,7 @@ class Feeding:
     """Makes splits of whole records out of bytes as they come, from a pipe or a compressed file.
 
     at: offset of the first byte. resumable: whether splits have a position. take_head: how the head is found in
-    what comes; None when it is known.
+    what comes; None when it is known. file: where the bytes can be read again, so that splits needn't hold them.
     """
 
     def __init__(
@@ -77,6 +96,7 @@ class Feeding:
         resumable: bool = False,
         head: Head = None,
         take_head: TakeHead | None = None,
+        file: InputFile | None = None,
     ) -> None:
         self._name = name
         self._cutter = cutter
@@ -84,6 +104,7 @@ class Feeding:
         self._resumable = resumable
         self._head = head
         self._take_head = take_head
+        self._file = file
 
     def feed(self, data: bytes) -> list[Split]:
         """The splits that these bytes complete."""
@@ -110,6 +131,7 @@ class Feeding:
     def _split(self, block: Block) -> Split:
         start, size = self._at, span(block)
         self._at += size
-        piece = Piece(self._name, start, self._at, block, self._head)
+        held = None if self._file is not None and not isinstance(block, Overlong) else block
+        piece = Piece(self._name, start, self._at, held, self._head, self._file)
         most = 1 if isinstance(block, Overlong) else size
         return Split(piece, size, [self._name, self._at] if self._resumable else None, most)

@@ -1,29 +1,36 @@
 """What the sources that read files of records have in common.
 
 In the parent a plain file is cut into byte ranges at record ends; of a compressed one, which can't be read from the
-middle, and of standard input the bytes themselves become splits. In the worker a split is read block by block: a block
-at once while all is well with it, else record by record.
+middle, and of what can only be read as it comes the bytes themselves become splits. In the worker a split is read block
+by block: a block at once while all is well with it, else record by record. The parent waits for nothing: while it looks
+for a record end it says now and then, by an empty split, that there is none yet.
 """
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from functools import cached_property
+from io import BufferedReader, RawIOBase
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
 from stagerunner import Malformed, Origin, Split, Want
 from stagerunner_parts.compression import is_compressed, opened
-from stagerunner_parts.sources.cutting import HEAD, Block, Cutter, Overlong, cut, records_in
-from stagerunner_parts.sources.inputs import STDIN, InputFile, find, remaining
-from stagerunner_parts.sources.pieces import CHUNK, Feeding, Head, Piece, TakeHead
+from stagerunner_parts.sources.cutting import HEAD, LINES, Block, Cutter, Lines, Overlong
+from stagerunner_parts.sources.inputs import InputFile, Unsplittable, find, remaining, unsplittable
+from stagerunner_parts.sources.pieces import CHUNK, Feeding, Head, Piece, TakeHead, read
 from stagerunner_parts.sources.places import LineNumbers, Offsets
 
 BOM = b"\xef\xbb\xbf"
 LARGEST = 262144
 """Bytes of a split, the rest of its last record aside."""
+NOT_YET = Split(Piece("", 0, 0, b""), 0, None, 0)
+"""No records so far, and more to come."""
+NEAR, FAR = 4096, 2**20
+"""Bytes read at first to find the end of a record, and at most before others have their turn."""
 
 
 class RecordFiles(ABC):
@@ -31,15 +38,29 @@ class RecordFiles(ABC):
 
     path: Path | list[Path]
     max_record: int = 16 * 2**20
-    quote_byte: bytes = b""
-    """A newline between two of these ends no record."""
+    rule: Lines = LINES
+    """Where records end."""
     _asked: tuple[tuple[str, int, int], Offsets] | None = None
     """The split that was last asked about."""
 
+    @cached_property
+    def _unsplittable(self) -> Unsplittable | None:
+        return unsplittable(self.path)
+
     @property
     def stdin(self) -> bool:
-        """Whether the bytes are given to `feed`."""
-        return self.path in (STDIN, [STDIN])
+        """Whether standard input is what is read."""
+        return self._unsplittable is not None and self._unsplittable.fd == 0
+
+    @property
+    def stream(self) -> bool:
+        """Whether the bytes are given to `feed`, as they come."""
+        return self._unsplittable is not None
+
+    def open_stream(self) -> int:
+        """A descriptor of our own to read them from, or 0. Raises OSError."""
+        assert self._unsplittable is not None
+        return self._unsplittable.opened()
 
     @cached_property
     def _lines(self) -> LineNumbers:
@@ -47,59 +68,106 @@ class RecordFiles(ABC):
 
     @cached_property
     def _files(self) -> list[InputFile]:
-        return find(self.path)
+        return [] if self.stream else find(self.path)
 
     def check(self) -> None:
         """Raises OSError or ValueError, with a sentence, when there is nothing to read."""
-        if not self.stdin:
-            self._files  # noqa: B018  finding them is the check
+        if self._unsplittable is not None:
+            self._unsplittable.check()
+            if is_compressed(self._unsplittable.name):
+                name = self._unsplittable.name
+                raise ValueError(f"{name} can only be read as it comes, and is decompressed outside: zcat … | … -i -")
+        self._files  # noqa: B018  finding them is the check
 
     def identity(self) -> Any:
-        return [] if self.stdin else [file.identity() for file in self._files]
+        return [file.identity() for file in self._files]
 
     def size(self) -> int | None:
         """Bytes in all; None where that shows only while reading."""
-        if self.stdin or any(is_compressed(file.name) for file in self._files):
+        if self.stream or any(is_compressed(file.name) for file in self._files):
             return None
         return sum(file.size for file in self._files)
 
     def splits(self, after: Any, want: Want) -> Iterator[Split]:
-        """`after`: [file, offset]. Raises OSError when a file is gone or damaged."""
-        if self.stdin:
-            raise ValueError("standard input is fed, it can't be split")
-        for file, start in remaining(self._files, after):
-            yield from self._fed(file, start, want) if is_compressed(file.name) else self._cut(file, start, want)
+        """`after`: [file, offset]. Raises OSError when a file is gone, damaged, or isn't what was found."""
+        if self.stream:
+            raise ValueError("what can only be read as it comes is fed, it can't be split")
+        for found, start in remaining(self._files, after):
+            head, body = self._head_of(found)
+            with found.opened() as raw:
+                file = found.with_head(raw.fileno())
+                start = max(start, body)
+                if is_compressed(file.name):
+                    yield from self._fed(file, raw, start, want, head)
+                elif self.rule.by_line:
+                    yield from self._cut(file, raw.fileno(), start, want, head)
+                else:
+                    yield from self._counted(file, raw.fileno(), start, want, head)
 
-    def _cut(self, file: InputFile, start: int, want: Want) -> Iterator[Split]:
-        head, body = self._head_of(file.name)
-        start = max(start, body)
-        with open(file.name, "rb", buffering=0) as opened_file:
-            while start < file.size:
-                stop = cut(opened_file.fileno(), start, _size(want), file.size, self.quote_byte)
-                piece = Piece(file.name, start, stop, None, head)
-                yield Split(piece, stop - start, [file.name, stop], stop - start)
-                start = stop
+    def _cut(self, file: InputFile, fd: int, start: int, want: Want, head: Head) -> Iterator[Split]:
+        """Of lines only what is around each cut is read."""
+        while start < file.size:
+            goal = min(start + _size(want) - 1, file.size)
+            stop, at, amount = 0, goal, NEAR
+            while not stop and at < file.size:
+                data = read(file, fd, at, min(at + amount, file.size))
+                if end := data.find(b"\n") + 1:
+                    stop = at + end
+                elif amount == FAR:
+                    yield NOT_YET
+                at, amount = at + len(data), min(amount * 2, FAR)
+            stop = stop or file.size
+            yield from self._ranges(file, fd, start, goal, stop, head)
+            start = stop
 
-    def _fed(self, file: InputFile, start: int, want: Want) -> Iterator[Split]:
-        head, body = self._head_of(file.name)
-        start = max(start, body)
+    def _ranges(self, file: InputFile, fd: int, start: int, goal: int, stop: int, head: Head) -> Iterator[Split]:
+        """One split of these bytes; two where the line that goes on at `goal` is too long to be read."""
+        last = start
+        if stop - start > self.max_record and goal > start:
+            last += read(file, fd, start, goal).rfind(b"\n") + 1
+        ended = os.pread(fd, 1, stop - 1) == b"\n"
+        if stop - last - ended <= self.max_record:
+            last = stop
+        if start < last:
+            yield Split(Piece(file.name, start, last, None, head, file), last - start, [file.name, last], last - start)
+        if last < stop:
+            line = Overlong(read(file, fd, last, min(last + HEAD, stop - ended)), stop - last - ended, stop - last)
+            yield Split(Piece(file.name, last, stop, line, head, file), stop - last, [file.name, stop], 1)
+
+    def _counted(self, file: InputFile, fd: int, start: int, want: Want, head: Head) -> Iterator[Split]:
+        """Of rows everything is read, since any quote may hide a newline."""
+        feeding = Feeding(file.name, self._cutter(), at=start, resumable=True, head=head, file=file)
+
+        def chunks() -> Iterator[bytes]:
+            at = start
+            while at < file.size:
+                data = read(file, fd, at, min(at + _size(want), file.size))
+                at += len(data)
+                yield data
+
+        yield from _splits(feeding, chunks())
+
+    def _fed(self, file: InputFile, raw: IO[bytes], start: int, want: Want, head: Head) -> Iterator[Split]:
         feeding = Feeding(file.name, self._cutter(), at=start, resumable=True, head=head)
-        with opened(file.name) as stream:
-            _skip(stream, start)
-            while data := stream.read(_size(want)):
-                yield from feeding.feed(data)
-        yield from feeding.finish()
+        with opened(file.name, raw=_bounded(raw, file.size)) as stream:
+            left = start
+            while left and (data := stream.read(min(left, CHUNK))):
+                left -= len(data)
+                yield NOT_YET
+            yield from _splits(feeding, iter(lambda: stream.read(_size(want)), b""))
 
     @cached_property
     def _feeding(self) -> Feeding:
-        return Feeding("stdin", self._cutter(), head=self._known_head(), take_head=self._take_head())
+        assert self._unsplittable is not None
+        name = self._unsplittable.name
+        return Feeding(name, self._cutter(), head=self._known_head(), take_head=self._take_head())
 
     def feed(self, data: bytes) -> list[Split]:
-        """The splits that these bytes of standard input complete."""
+        """The splits that these bytes of a stream complete."""
         return self._feeding.feed(data)
 
     def feed_end(self) -> list[Split]:
-        """The rest of standard input."""
+        """The rest of the stream."""
         return self._feeding.finish()
 
     def read(self, split: Split) -> Iterator[Any]:
@@ -117,7 +185,7 @@ class RecordFiles(ABC):
             self._asked = (piece[:3], Offsets(self._offsets(piece)))
         offset = self._asked[1][number]
         # Of what was decompressed or fed no file could be counted.
-        line = None if piece.content is not None or offset is None else self._lines.at(piece.name, offset)
+        line = None if piece.file is None or offset is None else self._lines.at(piece.name, offset)
         return Origin(piece.name, offset, line=line)
 
     def _items(self, block: Block, offset: int, head: Head) -> Iterable[Any]:
@@ -132,11 +200,14 @@ class RecordFiles(ABC):
         return self._one_by_one(block, offset, head)
 
     def _fits(self, block: bytes) -> bool:
-        records = (block,) if len(block) <= self.max_record else records_in(block, b"\n", self.quote_byte)
-        return max(map(len, records)) <= self.max_record
+        """Whether no record is too long, so that the block can be decoded at once."""
+        return len(block) <= self.max_record or max(map(len, block.split(b"\n"))) <= self.max_record
+
+    def _records(self, block: bytes) -> list[bytes]:
+        return self.rule.records(block, self.max_record)
 
     def _one_by_one(self, block: bytes, offset: int, head: Head) -> Iterator[Any]:
-        for raw in records_in(block, b"\n", self.quote_byte):
+        for raw in self._records(block):
             if len(raw) > self.max_record:
                 yield self._too_long(raw[:HEAD], len(raw))
             elif self.counts(record := raw if offset else raw.removeprefix(BOM)):
@@ -149,7 +220,7 @@ class RecordFiles(ABC):
                 yield offset
                 continue
             at = offset
-            for raw in records_in(block, b"\n", self.quote_byte):
+            for raw in self._records(block):
                 if len(raw) > self.max_record or self.counts(raw if at else raw.removeprefix(BOM)):
                     yield at
                 at += len(raw) + 1
@@ -159,7 +230,7 @@ class RecordFiles(ABC):
         return Malformed("TooLarge", text, head)
 
     def _cutter(self) -> Cutter:
-        return Cutter(self.max_record, self.quote_byte)
+        return Cutter(self.max_record, self.rule)
 
     def _known_head(self) -> Head:
         return None
@@ -167,13 +238,13 @@ class RecordFiles(ABC):
     def _take_head(self) -> TakeHead | None:
         return None
 
-    def _head_of(self, name: str) -> tuple[Head, int]:
-        """The head of a file and the offset behind it."""
+    def _head_of(self, file: InputFile) -> tuple[Head, int]:
+        """The head of a file and the offset behind it. Raises ValueError when it is too long to be one."""
         take, at = self._take_head(), 0
         if take is None:
             return self._known_head(), 0
-        with opened(name) as stream:
-            for block in _all_blocks(stream, self._cutter()):
+        with file.opened() as raw, opened(file.name, raw=_bounded(raw, file.size)) as stream:
+            for block in _beginning(stream, self._cutter(), self.max_record):
                 head, used = take(block)
                 at += used
                 if head is not None:
@@ -200,12 +271,46 @@ def _size(want: Want) -> int:
     return max(1, min(want.size, LARGEST))
 
 
-def _skip(stream: IO[bytes], left: int) -> None:
-    while left and (data := stream.read(min(left, CHUNK))):
-        left -= len(data)
+def _splits(feeding: Feeding, chunks: Iterator[bytes]) -> Iterator[Split]:
+    """The splits of bytes as they are read; an empty one each time that much was read of what isn't one yet."""
+    looked = 0
+    for data in chunks:
+        found = feeding.feed(data)
+        yield from found
+        looked = 0 if found else looked + len(data)
+        if looked >= FAR:
+            looked = 0
+            yield NOT_YET
+    yield from feeding.finish()
 
 
-def _all_blocks(stream: IO[bytes], cutter: Cutter) -> Iterator[Block]:
+def _beginning(stream: IO[bytes], cutter: Cutter, longest: int) -> Iterator[Block]:
+    """The blocks a file begins with. It is not read on when its first record is too long."""
+    held = 0
     while data := stream.read(LARGEST):
-        yield from cutter.feed(data)
+        blocks = cutter.feed(data)
+        yield from blocks
+        held = 0 if blocks else held + len(data)
+        if held > longest:
+            yield Overlong(b"", held, held)
     yield from cutter.finish()
+
+
+class _Bounded(RawIOBase):
+    """A file up to what was its end when it was found: somebody may be adding to it."""
+
+    def __init__(self, raw: IO[bytes], size: int) -> None:
+        self._raw, self._left = raw, size
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, into: Any) -> int:
+        data = self._raw.read(min(len(into), self._left))
+        into[: len(data)] = data
+        self._left -= len(data)
+        return len(data)
+
+
+def _bounded(raw: IO[bytes], size: int) -> IO[bytes]:
+    return BufferedReader(_Bounded(raw, size))

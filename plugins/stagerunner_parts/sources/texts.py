@@ -2,17 +2,56 @@
 
 from __future__ import annotations
 
+import codecs
+from contextlib import suppress
+
 from stagerunner import Malformed
 
 
-def check_encoding(encoding: str) -> None:
-    """Raises ValueError when there is no such encoding, or its newline isn't the one byte files are cut at."""
+def plain(encoding: str) -> str:
+    """The encoding without a mark at the start of the file, which every source drops."""
+    return "utf-8" if encoding.lower().replace("_", "-") == "utf-8-sig" else encoding
+
+
+def check_encoding(encoding: str, marks: str = "") -> None:
+    """Raises ValueError when there is no such encoding, or files in it can't be cut.
+
+    marks: characters that are looked for among the bytes, besides the newline.
+    """
     try:
-        newline = "\n".encode(encoding)
-    except LookupError:
+        encoder = codecs.lookup(encoding).incrementalencoder()
+        plain = "\n".encode(encoding) == b"\n"
+    except (LookupError, UnicodeError, TypeError):
         raise ValueError(f"there is no encoding {encoding!r}") from None
-    if newline != b"\n":
+    if not plain or _shifts(encoder) or codecs.lookup(encoding).name in NEVER:
         raise ValueError(f"a file in {encoding} can't be cut at newlines; make it UTF-8 first")
+    for mark in marks:
+        if any(_is_character(bytes([lead, ord(mark)]), encoding) for lead in range(0x80, 0x100)):
+            raise ValueError(f"in {encoding} {mark!r} may be part of another character; make it UTF-8 first")
+
+
+NEVER = ("utf-7", "idna", "punycode", "raw-unicode-escape", "unicode-escape")
+"""One whose codec doesn't tell that it shifts, and encodings of names and of source code."""
+
+LETTERS = "éΔЖ中あ가"
+"""Some of many alphabets."""
+
+
+def _shifts(encoder: codecs.IncrementalEncoder) -> bool:
+    """Whether what a byte means depends on bytes long before it: then no place but the start can be read from."""
+    for letter in LETTERS:
+        with suppress(UnicodeError):
+            encoder.encode(letter)
+        if encoder.getstate():
+            return True
+    return False
+
+
+def _is_character(pair: bytes, encoding: str) -> bool:
+    try:
+        return len(pair.decode(encoding)) == 1
+    except UnicodeError:
+        return False
 
 
 def no_characters(raw: bytes, encoding: str = "utf-8") -> Malformed | None:

@@ -57,7 +57,7 @@ def test_names_that_cannot_be(write, content, why):
 def test_names_that_are_too_long(write):
     source = Csv(path=write("a.csv", b"a" * 300_000))
     source.max_record = 1000
-    with pytest.raises(ValueError, match="300,000 bytes long"):
+    with pytest.raises(ValueError, match="longer than max_record allows: 1,000 bytes"):
         source.check()
 
 
@@ -92,3 +92,42 @@ def test_a_name_may_look_like_code(write, items):
     names = ["n0: 1}", "'", "\\", "{v0}", "] for"]
     found = items(Csv(path=write("a", b"1,2,3,4,5"), fields=names))
     assert found == [dict(zip(names, "12345", strict=True))]
+
+
+@pytest.mark.parametrize("row", [b'9,5" disk', b'9,"never closed', b'9,"a"b', b'9,x"y"z"'])
+@pytest.mark.parametrize("regular", [b'7,"a\nb"\n8,x\n', b"7,a\n8,x\n"])
+def test_a_stray_quote_costs_its_row_at_most(write, items, fed, row, regular):
+    content = b"id,text\n" + regular * 50 + row + b"\n" + regular.replace(b'"', b"") * 20
+    found = items(Csv(path=write("a.csv", content)), 100)
+    rest = items(Csv(path=write("b.csv", content.replace(row + b"\n", b""))), 100)
+    assert [item for item in found if item not in rest] == found[100:101]
+    assert len(found) == len(rest) + 1
+    assert fed(Csv(path=Path("-")), content, 7) == found
+
+
+def test_a_quote_that_never_closes_is_told_as_such(write, items):
+    (found, *rest) = items(Csv(path=write("a.csv", b'a,b\n1,"x\n2,y\n3,z\n')))
+    assert found == Malformed("CSVError", "a quote opens a field and never closes", '1,"x')
+    assert rest == [{"a": "2", "b": "y"}, {"a": "3", "b": "z"}]
+
+
+def test_a_row_that_grows_too_long_costs_its_first_line(write, items):
+    source = Csv(path=write("a.csv", b'a,b\n1,"x\n' + b"2,y\n" * 100 + b'3,"\n4,z\n'))
+    source.max_record = 50
+    found = items(source, 30)
+    assert [type(item) for item in found].count(Malformed) == 2
+    assert [item["a"] for item in found if isinstance(item, dict)] == ["2"] * 100 + ["4"]
+
+
+def test_null_characters_are_characters(write, items):
+    assert items(Csv(path=write("a.csv", b"a,b\n1,x\0y\n"))) == [{"a": "1", "b": "x\0y"}]
+
+
+def test_delimiter_and_quote_have_to_differ(write):
+    with pytest.raises(ValueError, match="they have to differ"):
+        Csv(path=write("a", b"a"), delimiter='"').check()
+
+
+def test_a_mark_at_the_start_may_be_named_by_the_encoding(write, items):
+    path = write("a.csv", b"\xef\xbb\xbfa\n\xef\xbb\xbf1\n")
+    assert items(Csv(path=path, encoding="utf-8-sig")) == items(Csv(path=path)) == [{"a": "\ufeff1"}]

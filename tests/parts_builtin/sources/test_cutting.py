@@ -4,75 +4,98 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stagerunner_parts.sources.cutting import HEAD, Cutter, Overlong, cut, first_end, last_end, records_in
+from stagerunner_parts.sources.cutting import HEAD, LINES, START, Cutter, Overlong, Rows
 
-QUOTE = b'"'
-TEXTS = st.binary(max_size=60).map(lambda data: bytes(b'ab"\n'[byte % 4] for byte in data))
+ROWS = Rows('"', ",")
+BITS = [b"a", b'"', b",", b"\n", b'""', b',"', b'",', b'"\n', b'"\r\n', b"\x01"]
+TEXTS = st.lists(st.sampled_from(BITS), max_size=30).map(b"".join)
+FAR = 10**9
 
 
-def ends(data, quote=QUOTE, odd=False):
-    """The indexes behind all record ends, by walking over every byte."""
-    found = []
-    for index, byte in enumerate(data):
-        odd ^= bytes([byte]) == quote
-        if byte == 10 and not odd:
-            found.append(index + 1)
+def row_end(data, at):
+    """Behind the row that begins here and has a newline at its end, 0 if there is none: by walking over every byte."""
+    state = "start"
+    while at < len(data):
+        byte = data[at : at + 1]
+        if state == "quoted":
+            if data.startswith(b'""', at):
+                at += 1
+            elif byte == b'"':
+                state = "plain"
+        elif byte == b"\n":
+            return at + 1
+        elif byte == b'"' and state == "start":
+            state = "quoted"
+        else:
+            state = "start" if byte == b"," else "plain"
+        at += 1
+    return 0 if state == "quoted" else len(data)
+
+
+def records(data, longest=FAR, rule=ROWS):
+    """What a file's records are, however it is read."""
+    at, found = 0, []
+    while at < len(data):
+        line = data.find(b"\n", at) + 1 or len(data)
+        end = line if rule is LINES else row_end(data, at) or line
+        if len(data[at:end].removesuffix(b"\n")) > longest:
+            end = line
+        found.append(data[at:end].removesuffix(b"\n"))
+        at = end
     return found
 
 
-@given(TEXTS, st.booleans())
-def test_first_and_last_end(data, odd):
-    found = ends(data, QUOTE, odd) or [0]
-    assert first_end(data, QUOTE, odd) == found[0]
-    assert last_end(data, QUOTE, odd) == found[-1]
+@given(TEXTS, st.integers(0, 40))
+def test_a_row_that_never_closes_or_grows_too_long_is_its_first_line(data, longest):
+    assert ROWS.records(data, longest) == records(data, longest)
+    assert LINES.records(data, longest) == records(data, longest, LINES)
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (b'1,5" disk\n2,x\n', [b'1,5" disk', b"2,x"]),
+        (b'1,"a\nb"\n2,x\n', [b'1,"a\nb"', b"2,x"]),
+        (b'1,"never\n2,x\n3,y\n', [b'1,"never', b"2,x", b"3,y"]),
+        (b'1,"a"b"\n2,x\n', [b'1,"a"b"', b"2,x"]),
+        (b'1,"a""\n2"\n3,x\n', [b'1,"a""\n2"', b"3,x"]),
+        (b'1,x"\n2,",\n"\n3,x', [b'1,x"', b'2,",\n"', b"3,x"]),
+    ],
+)
+def test_a_quote_opens_a_field_at_its_start_only(data, found):
+    assert ROWS.records(data, FAR) == found
 
 
 @given(TEXTS)
-def test_without_quotes_every_newline_ends_a_record(data):
-    assert first_end(data, b"", False) == data.find(b"\n") + 1
-    assert last_end(data, b"", False) == data.rfind(b"\n") + 1
+def test_the_last_end_is_one_whichever_way_it_is_found(data):
+    """By counting quotes where that is allowed, else by reading the rows."""
+    assert ROWS.last_end(data, FAR) == max(ROWS._ends(data, FAR, final=False), default=0)
+    ends = itertools.accumulate(len(record) + 1 for record in records(data))
+    assert ROWS.last_end(data, FAR) in (0, *ends)
 
 
-@given(TEXTS)
-def test_records_are_what_is_between_the_ends(data):
-    borders = [0, *ends(data)]
-    closed = [data[start : stop - 1] for start, stop in itertools.pairwise(borders)]
-    rest = data[borders[-1] :]
-    assert records_in(data, b"\n", QUOTE) == closed + [rest] * bool(rest)
-    assert records_in(data.decode(), "\n", '"') == [record.decode() for record in records_in(data, b"\n", QUOTE)]
+@given(TEXTS, st.integers(0, 12))
+def test_a_scan_goes_on_where_it_left_off(data, cut):
+    whole = ROWS.scan(data, START)
+    end, state = ROWS.scan(data[:cut], START)
+    if not end:
+        end, state = ROWS.scan(data[cut:], state)
+        end += cut if end else 0
+    assert (end, state if not end else 0) == (whole[0], whole[1] if not whole[0] else 0)
 
 
-@given(TEXTS, st.integers(1, 70), st.sampled_from([b"", QUOTE]))
-def test_a_cut_is_the_first_end_that_far_behind(tmp_path_factory, data, size, quote):
-    path = tmp_path_factory.mktemp("cut") / "file"
-    path.write_bytes(data)
-    with open(path, "rb") as file:
-        start = 0
-        while start < len(data):
-            wanted = [end for end in ends(data, quote) if end >= start + size]
-            stop = cut(file.fileno(), start, size, len(data), quote)
-            assert stop == (wanted[0] if wanted else len(data))
-            start = stop
-
-
-def test_a_file_that_became_shorter(write):
-    with open(write("a", b"abc"), "rb") as file, pytest.raises(OSError, match="became shorter"):
-        cut(file.fileno(), 0, 2, 10, b"")
-
-
-@given(TEXTS, st.integers(1, 9), st.integers(0, 12), st.sampled_from([b"", QUOTE]))
-def test_a_cutter_gives_whole_records_and_never_holds_a_long_one(data, size, longest, quote):
-    cutter = Cutter(longest, quote)
+@given(TEXTS, st.integers(1, 9), st.integers(0, 25), st.sampled_from([LINES, ROWS]))
+def test_a_cutter_gives_the_same_records_however_they_come_and_never_holds_a_long_one(data, size, longest, rule):
+    cutter = Cutter(longest, rule)
     blocks = [block for at in range(0, len(data), size) for block in cutter.feed(data[at : at + size])]
-    at, found = 0, []
-    for block in [*blocks, *cutter.finish()]:
-        span = block.span if isinstance(block, Overlong) else len(block)
-        found += [block] if isinstance(block, Overlong) else records_in(block, b"\n", quote)
-        at += span
-        assert at in ends(data, quote) or at == len(data)
-    assert at == len(data)
-    assert len(found) == len(records_in(data, b"\n", quote))
-    for record, whole in zip(found, records_in(data, b"\n", quote)):
+    blocks += cutter.finish()
+    assert sum(block.span if isinstance(block, Overlong) else len(block) for block in blocks) == len(data)
+    found = []
+    for block in blocks:
+        found += [block] if isinstance(block, Overlong) else rule.records(block, longest)
+    wanted = records(data, longest, rule)
+    assert len(found) == len(wanted)
+    for record, whole in zip(found, wanted):
         if isinstance(record, Overlong):
             assert record[:2] == (whole[:HEAD], len(whole))
             assert len(whole) > longest

@@ -50,3 +50,28 @@ def test_standard_input_is_no_file():
 def test_a_position_whose_file_is_gone(write, items):
     with pytest.raises(FileNotFoundError, match="no longer"):
         items(Files(path=write("a", b"")), 10, "x")
+
+
+def test_a_file_that_was_replaced_costs_itself_only(write, items):
+    old, good = write("a", b"1"), write("b", b"2")
+    source = Files(path=[old, good])
+    source.check()
+    write("c", b"3").replace(old)
+    first, second = items(source)
+    assert (first.type, second["bytes"]) == ("Changed", b"2")
+
+
+def test_a_file_without_a_size_is_read_whole(items):
+    path = Path("/proc/version")
+    if path.exists():
+        assert items(Files(path=path)) == [{"path": str(path), "bytes": path.read_bytes()}]
+
+
+def test_a_file_is_as_long_as_it_was_when_found(write, items):
+    path, empty = write("a", b"1"), write("b", b"")
+    source = Files(path=[path, empty])
+    source.check()
+    for one in (path, empty):
+        with open(one, "ab") as file:
+            file.write(b"more")
+    assert [item["bytes"] for item in items(source)] == [b"1", b""]

@@ -56,8 +56,7 @@ def test_standard_input_gives_the_same_records(write, items, fed, kind, longest)
 def test_every_position_goes_on_where_its_split_ends(write, items, kind, suffix):
     source = made(kind[0], [write("a" + suffix, kind[1]), write("b" + suffix, kind[1])])
     whole, read = items(source), 0
-    for split in list(source.splits(None, Want(9))):
-        assert split.most is not None
+    for split in [split for split in source.splits(None, Want(9)) if split.most]:
         found = list(source.read(split))
         assert len(found) <= split.most
         read += len(found)
@@ -151,3 +150,57 @@ def test_a_line_of_50_megabytes_is_not_held(write, suffix):
     path = write("a" + suffix, b"first\n" + b"x" * (50 * 2**20) + b"\nlast\n")
     done = subprocess.run([sys.executable, "-c", LONG_LINE, str(path)], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 16
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_the_parent_looks_for_a_record_end_a_little_at_a_time(write, kind, suffix):
+    """A step reads a megabyte or so, whatever the size of the file, so signals are heard in between."""
+    path = write("a.csv" + suffix, b"a,b\n" + b"\0" * (20 * 2**20) + b"\nlast,1\n")
+    source = made(kind[0], path, 2**20)
+    found = list(source.splits(None, Want()))
+    assert [split.most for split in found].count(0) >= 15
+    items = [item for split in found if split.most for item in source.read(split)]
+    long = next(item for item in items if isinstance(item, Malformed) and item.type == "TooLarge")
+    assert f"{20 * 2**20:,} bytes" in long.message
+
+
+def test_a_line_that_is_too_long_is_not_sent_to_be_read(write):
+    source = made(Lines, write("a", b"one\n" + b"x" * 5000 + b"\ntwo\n"), 100)
+    splits = [split for split in source.splits(None, Want(10)) if split.most]
+    assert [split.data.content and split.data.content.length for split in splits] == [None, 5000, None]
+    assert [split.position[1] for split in splits] == [4, 5005, 5009]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_what_is_added_while_a_file_is_read_is_not_read(write, suffix, kind):
+    path = write("a" + suffix, kind[1])
+    source = made(kind[0], path)
+    whole = [item for split in source.splits(None, Want()) for item in source.read(split)]
+    source = made(kind[0], path)
+    source.check()
+    with open(path, "ab") as file:
+        file.write(path.read_bytes())
+    assert [item for split in source.splits(None, Want(9)) for item in source.read(split)] == whole
+
+
+def test_a_file_that_is_emptied_and_filled_again_between_two_splits_gives_no_torn_line(write):
+    path = write("a", b"".join(b"%06d\n" % n for n in range(1000)))
+    source = Lines(path=path)
+    splits = source.splits(None, Want(700))
+    first, second = next(splits), next(splits)
+    assert len(list(source.read(first))) == 100
+    path.write_bytes(b"longer than before\n" * 1000)
+    os.utime(path, ns=(0, path.stat().st_mtime_ns + 10**9))
+    with pytest.raises(OSError, match="was written over"):
+        list(source.read(second))
+
+
+def test_upper_case_endings_mean_the_same(write, items):
+    path = write("a.gz", b"one\ntwo\n")
+    assert items(Lines(path=path.rename(path.with_name("A.LOG.GZ")))) == ["one", "two"]
+
+
+def test_what_comes_compressed_from_a_pipe_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "a.gz")
+    with pytest.raises(ValueError, match="is decompressed outside"):
+        Lines(path=tmp_path / "a.gz").check()
