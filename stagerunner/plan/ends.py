@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
@@ -18,10 +19,14 @@ from stagerunner.parts.sink import check_sink
 from stagerunner.parts.source import is_stream
 from stagerunner.plan.model import PlannedPart
 from stagerunner.plan.spelling import EndKind, spelt_out
+from stagerunner.plan.targets import address, foreign
 from stagerunner.plan.values import checked_options, filled, mark_of, shown
 
 _FIT: dict[str, Callable[[Any], object]] = {"source": is_stream, "sink": check_sink}
 """What raises TypeError for a function or class that can't be such an end."""
+
+_REFUSED = {"source": address, "sink": foreign}
+"""What says why a path is none of that end; a source may well read a ZIP archive as the bytes it is."""
 
 
 class End(Struct, frozen=True):
@@ -46,6 +51,9 @@ def plan_end(config: Config, catalog: Catalog, kind: EndKind, *, resumed: bool =
     options, mistakes = checked_options(config, kind, part, resolved.found)
     if mistakes:
         return mistakes
+    path = _written_path(part)
+    if isinstance(options.get("path"), Path) and (why := _REFUSED[kind](path)) is not None:
+        return [Mistake("target", why[0], mark_of(part, "path"), f"{part.path}.with", why[1])]
     instance = _within_reach(catalog, kind, part, resolved.found, options, resumed=resumed)
     if isinstance(instance, Mistake):
         return [instance]

@@ -15,6 +15,7 @@ from stagerunner.nodes import Scalar
 from stagerunner.options.leaves import standing
 from stagerunner.plan.ends import End
 from stagerunner.plan.model import Plan
+from stagerunner.plan.targets import no_json_lines
 from stagerunner.plan.values import mark_of
 
 OPEN_ALREADY = ("/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/")
@@ -66,6 +67,8 @@ def _dead_letter_mistakes(dead: Path, scalar: Scalar, target: Path | None, input
         yield _overwrites("the dead letters would overwrite the output", scalar.mark, "dead_letter")
     elif _reads(inputs, dead):
         yield _overwrites("the dead letters would overwrite what the source reads", scalar.mark, "dead_letter")
+    elif (named := no_json_lines(scalar.text)) is not None:
+        yield Mistake("target", named[0], scalar.mark, "dead_letter", named[1])
 
 
 def _overwrites(message: str, mark: Mark, path: str) -> Mistake:

@@ -12,10 +12,10 @@ from stagerunner.catalog.addresses import is_address
 from stagerunner.config.model import Config, PartConfig, Settings
 from stagerunner.errors import Mistake
 from stagerunner.nodes import Mapping, Scalar
+from stagerunner.plan.targets import COMPRESSED, foreign, unoffered
 
 EndKind = Literal["source", "sink"]
 
-COMPRESSED = (".gz", ".bz2", ".xz")
 STANDARD = {"source": "-", "sink": "stdout"}
 """What stands for an end that the file leaves out."""
 
@@ -32,6 +32,8 @@ def spelt_out(config: Config, catalog: Catalog, kind: EndKind) -> PartConfig | M
     if len(takers) > 1:
         message = f"'{text}' could be {' or '.join(takers)}"
         return Mistake("ambiguous", message, part.use.mark, part.path, f"write {{use: …, with: {{path: {text}}}}}")
+    if (why := unoffered(text, kind)) is not None and (not takers or foreign(text) is not None):
+        return Mistake("target", why[0], part.use.mark, part.path, why[1])
     path = Scalar("path", "path", part.use.mark)
     return _using(part, takers[0] if takers else "lines", Mapping(((path, part.use),), part.use.mark))
 

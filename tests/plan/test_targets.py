@@ -1,0 +1,75 @@
+"""Names that ask for something which nobody offers."""
+
+from __future__ import annotations
+
+import pytest
+from support.project import Project
+
+from stagerunner.errors import ConfigError
+from stagerunner.plan.targets import foreign, no_json_lines, unoffered
+
+
+@pytest.fixture
+def project(tmp_path):
+    return Project(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["source", "sink"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("s3://bucket/x.jsonl", "http://host/x", "HTTPS://host/a.csv", "gs://b/*.gz", "file:///tmp/x.jsonl"),
+        *("x.parquet", "x.PARQUET", "dir/x.sqlite", "x.db", "x.xlsx", "x.avro", "x.json", "x.json.gz", "x.tsv"),
+        *("x.zst", "x.jsonl.zst", "x.csv.zip", "x.tar.gz", "x.Z", "logs/*.feather"),
+    ],
+)
+def test_what_nobody_offers_is_a_mistake_with_its_place(project, kind, name):
+    with pytest.raises(ConfigError) as caught:
+        project.plan("same", **({"source": "-", "sink": "out.jsonl"} | {kind: name}))
+    (mistake,) = caught.value.mistakes
+    assert (mistake.code, mistake.path) == ("target", kind)
+    assert mistake.mark.column > 1
+    assert mistake.fix
+    assert not list(project.folder.glob("*:*"))
+
+
+@pytest.mark.parametrize(
+    "name", ["x", "x.log", "x.txt", "x.txt.gz", "x.md", "a.b/c", ".hidden", "x.2024", "x.jsonl.xz"]
+)
+def test_what_may_well_be_text(name):
+    assert unoffered(name, "sink") is None
+    assert unoffered(name, "source") is None
+
+
+def test_a_folder_is_no_sink(project):
+    with pytest.raises(ConfigError, match="is a folder"):
+        project.plan("same", source="-", sink="out/")
+
+
+@pytest.mark.parametrize(("use", "path"), [("jsonl", "s3://b/x.jsonl"), ("lines", "x.zst")])
+def test_a_part_of_ours_writes_no_file_of_another_kind(project, use, path):
+    for kind in ("source", "sink") if "://" in path else ("sink",):
+        ends = {"source": "-", "sink": "out.jsonl"} | {kind: {"use": use, "with": {"path": path}}}
+        with pytest.raises(ConfigError) as caught:
+            project.plan("same", **ends)
+        assert caught.value.mistakes[0].code == "target"
+    project.write("x.json", "")
+    project.plan("same", source={"use": "jsonl", "with": {"path": "x.json"}}, sink="out.jsonl")
+
+
+def test_the_same_from_the_command_line(project):
+    project.config("same", source={"use": "range", "with": {"stop": 3}})
+    done = project.cli("run", "chain.yaml", "-o", "out.sqlite")
+    assert done.returncode == 2
+    assert b"-o:1:1" in done.stderr
+    assert b"use: sqlite, with: {path: out.sqlite, table: NAME}" in done.stderr
+    assert not (project / "out.sqlite").exists()
+
+
+@pytest.mark.parametrize("name", ["failed.jsonl.gz", "failed.csv", "failed.parquet", "s3://b/failed.jsonl", "f.zst"])
+def test_dead_letters_are_plain_lines_of_json(project, name):
+    assert no_json_lines(name) is not None
+    with pytest.raises(ConfigError) as caught:
+        project.plan("same", source="-", sink="out.jsonl", dead_letter=name)
+    assert caught.value.mistakes[0].path == "dead_letter"
+    assert no_json_lines("failed.json") is no_json_lines("failed") is foreign("a.b") is None
