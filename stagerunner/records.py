@@ -46,13 +46,14 @@ class Origin(NamedTuple):
     """Where a record came from, as a person would look it up. What isn't known is None.
 
     name: the file or other origin; offset: in bytes from its start (decompressed); number: record of the run
-    or of the file, from 0; line: of the file, from 1.
+    or of the file, from 0; line: of the file, from 1. tried: how often a dead letter that comes back was tried before.
     """
 
     name: str
     offset: int | None = None
     number: int | None = None
     line: int | None = None
+    tried: int = 0
 
 
 class Malformed(NamedTuple):

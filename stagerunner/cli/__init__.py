@@ -19,6 +19,9 @@ class Verb(NamedTuple):
 
 VERBS = {
     "run": Verb("Everyday", "run FILE", "run a chain", "stagerunner.cli.run:command"),
+    "replay": Verb(
+        "Everyday", "replay LETTERS -c FILE", "run dead letters through their chain", "stagerunner.cli.replay:command"
+    ),
     "check": Verb(
         "Everyday", "check FILE…", "find mistakes in chains without running them", "stagerunner.cli.check:command"
     ),

@@ -86,6 +86,11 @@ def command(
         loaded(DRY_RUN)(chain.plan, streams.err())
         return 0
     _say_what_is_read(chain, streams, quiet=quiet)
+    return perform(chain, streams, written, progress=progress, quiet=quiet)
+
+
+def perform(chain: Chain, streams: Streams, written: SummaryFile, *, progress: str | None, quiet: bool) -> int:
+    """Run it, tell what happens and what it came to; the exit code. Raises the error it ends with, told of so far."""
     listener = _listener(chain, streams, progress or ("none" if quiet else "auto"), quiet=quiet)
     signals = streams.until_the_end(Signals(chain.plan.run.grace, streams.last_words))
     outcome, failed = _executed(chain, listener, signals)

@@ -19,7 +19,17 @@ from typing import Any
 from msgspec import Struct
 
 from stagerunner.errors import OutputBusy, Stopped, UsageError
-from stagerunner.evaluate.letters import as_line, begins_letter, head, owner_of, read_letter, record_fields
+from stagerunner.evaluate.letters import (
+    HEAD,
+    STAYS,
+    as_line,
+    begins_letter,
+    head,
+    output_of,
+    owner_of,
+    read_letter,
+    record_fields,
+)
 from stagerunner.records import CodeFrame, Failure, Origin
 
 PATIENCE = 2.0
@@ -28,12 +38,16 @@ PATIENCE = 2.0
 
 def letter(failure: Failure, stage: str, origin: Origin, conceal: Callable[[str], str] = str) -> dict[str, Any]:
     """A failure as it stands in the file. conceal: masks secrets in what somebody said; the record stays as it was."""
+    if failure.type == STAYS and isinstance(failure.record, str):
+        before = read_letter(failure.record.encode(errors="surrogateescape"))
+        if before is not None:
+            return {key: value for key, value in before.items() if key not in HEAD}
     line: dict[str, Any] = {
         "stage": stage,
         "type": failure.type,
         "message": conceal(failure.message),
-        "origin": {key: value for key, value in origin._asdict().items() if value is not None},
-        "attempts": failure.attempts,
+        "origin": {key: value for key, value in origin._asdict().items() if value is not None and key != "tried"},
+        "attempts": failure.attempts + origin.tried,
         "frames": _frames(failure.frames),
     }
     if failure.causes:
@@ -53,6 +67,27 @@ def label_of(path: Path, target: Path | None, otherwise: str) -> str:
     if target is None:
         return otherwise
     return os.path.relpath(os.path.realpath(target), os.path.realpath(path.parent))
+
+
+def take_away(path: Path, place: Path) -> None:
+    """Give the file another name, for what is in it to be replayed; who writes dead letters now begins a new file.
+
+    Raises OutputBusy while a run writes to it.
+    """
+    with path.open("rb") as file:
+        try:
+            flock(file.fileno(), LOCK_EX | LOCK_NB)
+        except BlockingIOError:
+            raise OutputBusy(f"a run is writing its dead letters to {path}; wait for it to end") from None
+        except OSError:
+            pass  # a file system without locks
+        path.replace(place)
+
+
+def outputs_in(path: Path) -> set[str]:
+    """The outputs whose letters are in the file."""
+    with path.open("rb") as lines:
+        return {output for output in map(output_of, lines) if output}
 
 
 class Found(Struct):

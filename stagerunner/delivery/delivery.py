@@ -15,6 +15,7 @@ from stagerunner.delivery.books import Books
 from stagerunner.delivery.deadletters import DeadLetters, letter
 from stagerunner.delivery.takers import Taker
 from stagerunner.errors import Stopped
+from stagerunner.evaluate.returning import Entering
 from stagerunner.evaluate.wording import text_of
 from stagerunner.events import RecordFailed
 from stagerunner.records import SOURCE, Failure, Origin
@@ -75,6 +76,8 @@ class Delivery:
         """Take them in order of the source, whichever stages of the frame they come from."""
         for failure in sorted(failures, key=lambda f: (f.origin, f.stage, f.ordinal)):
             origin = locate(split, failure.origin)
+            if type(failure.record) is Entering:
+                failure = failure._replace(record=failure.record.record)
             if self._mask:
                 failure = self._masked(failure)
             if failure.policy == "fail" and self.fatal is None:

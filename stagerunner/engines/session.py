@@ -141,7 +141,10 @@ class Session:
         if journal is not None and os.path.realpath(journal) == os.path.realpath(plan.dead_letter):
             raise UsageError(f"{journal} can't hold both the journal and the dead letters; name another file")
         label = label_of(plan.dead_letter, None if find is None else find(), end_of(plan))
-        letters = DeadLetters(plan.dead_letter, Mask(plan.secrets), label)
+        again = f"{label} (replay)"
+        letters = DeadLetters(
+            plan.dead_letter, Mask(plan.secrets), again if plan.replay else label, () if plan.replay else (again,)
+        )
         self._open.callback(letters.close)
         return letters
 

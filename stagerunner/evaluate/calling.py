@@ -129,6 +129,10 @@ class Evaluator:
         else:
             found = self._transform.process
         called: Callable[[Any], Any] = found
+        if self.work.stages:
+            from stagerunner.evaluate.returning import entered  # only where dead letters come back
+
+            return entered(called, self.work)
         return called
 
     def _passing(self, batch: Batch, convicted: Convicted, most: int) -> Iterator[Batch]:

@@ -15,8 +15,12 @@ from typing import Any
 from stagerunner.evaluate.wording import text_of, type_of
 
 VERSION = 1
+HEAD = ("version", "output", "number")
 LONGEST_TEXT = 1000
 """Characters of what stands in the place of a value that JSON has no words for."""
+
+STAYS = "StaysDead"
+"""The type of what a source of letters gives in the place of a record that can't come back."""
 
 _BEGINNING = f'{{"version":{VERSION},"output":'.encode()
 _TELLING = frozenset(("datetime", "decimal", "fractions", "pathlib", "uuid"))
@@ -79,6 +83,13 @@ def _json(data: Any) -> bytes:
         return json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     except UnicodeEncodeError:  # half a character: JSON holds it as an escape
         return json.dumps(data, allow_nan=False, separators=(",", ":")).encode()
+
+
+def output_of(line: bytes) -> str:
+    """Whose line it is; nothing where that isn't said."""
+    letter = read_letter(line) or {}
+    output = letter.get("output")
+    return output if isinstance(output, str) else ""
 
 
 # The record

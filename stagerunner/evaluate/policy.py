@@ -46,10 +46,16 @@ RETURNED_NONE = Trouble(
 )
 
 
+look: Callable[[BaseException], None] | None = None
+"""Shown each exception of user code while its frames are there: by a debugger, in the one process of `inline`."""
+
+
 def trouble_of(error: BaseException, handled: BaseException | None = None) -> Trouble:
     """An exception in words. handled: as `causes_of` takes it."""
     if isinstance(error, Refusal):
         return Trouble(error.type, bounded(str(error)), final=True)
+    if look is not None:
+        look(error)
     return Trouble(
         type_of(error),
         message_of(error),

@@ -16,7 +16,8 @@ class Work(NamedTuple):
     batch: longest list a batch transform is handed (None: the frame). concurrency: async records in flight.
     attempts, delay, factor, longest: the retry; seconds. timeout: seconds for one attempt, or None.
     rate: calls per second of the whole stage, or None. on_error: fail, skip, dead_letter.
-    growth: bytes that one source record may have become on leaving this stage.
+    growth: bytes that one source record may have become on leaving this stage. stages: of the chain, where records may
+    enter at any of them (evaluate.returning); else 0.
     """
 
     index: int  # type: ignore[assignment]  # a tuple's own method of that name is of no use here
@@ -34,6 +35,7 @@ class Work(NamedTuple):
     rate: float | None = None
     on_error: str = "fail"
     growth: int = 64 * 2**20
+    stages: int = 0
 
 
 class Slot(Protocol):

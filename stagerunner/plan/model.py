@@ -56,6 +56,7 @@ class Plan(Struct, frozen=True):
     files: module name → path of the plugin files that workers must be able to import.
     started_hooks, stopping_hooks: "module:function", called in each worker.
     engine_options: what stands under `with` of `run.engine`, checked.
+    replay: the source is a file of dead letters.
     secrets: values to be masked in everything that goes out; masked: the same, and what `${env:…}` held.
     notes: what `check` tells besides mistakes.
     """
@@ -75,6 +76,7 @@ class Plan(Struct, frozen=True):
     masked: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     limit: int | None = None
+    replay: bool = False
 
     def __repr__(self) -> str:
         """Without options, which may hold secrets."""

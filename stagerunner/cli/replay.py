@@ -1,0 +1,96 @@
+"""`stagerunner replay LETTERS -c FILE`: dead letters through the rest of their chain."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import click
+from msgspec.structs import replace
+
+from stagerunner.cli import flags
+from stagerunner.cli.flags import SEEN, Command, flag
+from stagerunner.cli.run import perform
+from stagerunner.cli.streams import Streams
+from stagerunner.cli.summaries import SummaryFile
+from stagerunner.config.masking import Mask
+from stagerunner.engines import replaying
+from stagerunner.engines.postmortem import PostMortem
+from stagerunner.errors import ReaderGone, StagerunnerError, UsageError
+from stagerunner.plan.preparing import read
+from stagerunner.runner import Chain
+
+_WHAT = "What comes back, and where to"
+_HOW = "How it runs"
+
+
+@click.command(cls=Command)
+@click.argument("letters", type=flags.FILE)
+@flag(_WHAT, "-c", "--chain", metavar="FILE", required=True, type=flags.FILE, help="The chain they are of.")
+@flag(_WHAT, "--from", "start", metavar="STAGE", help="Let them all in there; else each where it failed.")
+@flag(_WHAT, "-o", "--sink", metavar="PART", type=flags.FILE, help="Write what passes here, to a new file.")
+@flag(_WHAT, "--append", is_flag=True, help="Write behind what is in the output: without -o, the chain's own.")
+@flags.changes
+@flag(_HOW, "--pdb", is_flag=True, help="In this process, with a debugger where a stage raises.")
+@flag(_HOW, "--engine", metavar="NAME", help="process, or inline.")
+@flag(_HOW, "--resume", is_flag=True, help="Go on where a replay of these letters left off.")
+@flag(_HOW, "--force-resume", is_flag=True, help="Go on even if the chain was changed since.")
+@flag(_HOW, "--allow-dead-letters", is_flag=True, help="Exit 0, not 3, when some fail again.")
+@flag(SEEN, "--progress", metavar="WHAT", help="auto, live, plain, json or none; auto: live on a terminal.")
+@flag(SEEN, "--summary", metavar="FILE", type=flags.FILE, help="Write the summary as JSON; - is standard output.")
+@flag(SEEN, "-q", "--quiet", is_flag=True, help="No progress, no closing summary.")
+@flags.verbose
+@flags.log_format
+@flags.color
+@click.pass_obj
+def command(
+    streams: Streams,
+    /,
+    letters: str,
+    chain: str,
+    start: str | None,
+    append: bool,
+    pdb: bool,
+    progress: str | None,
+    summary: str | None,
+    quiet: bool,
+    **given: Any,
+) -> int:
+    """Run the dead letters in LETTERS through their chain, each from the stage that failed.
+
+    What passes is written, what fails again is a dead letter again. When the replay is done, LETTERS holds just those.
+    """
+    file = Path(letters)
+    made = _chain(streams, file, chain, start, pdb=pdb, append=append, **given)
+    resumed = made.request.resume or made.request.force_resume
+    replaying.check_places(made.plan, file, append=append, resumed=resumed)
+    written = SummaryFile.of(summary, made.plan)
+    if not replaying.take(file):
+        if not quiet:
+            streams.err().line(f"{file} is empty: there is nothing to replay")
+        return 0
+    watching = PostMortem(streams.err().line).watching() if pdb else nullcontext()
+    try:
+        with watching:
+            code = perform(made, streams, written, progress="none" if pdb else progress, quiet=quiet)
+    except StagerunnerError as error:
+        if not quiet and not isinstance(error, ReaderGone):
+            streams.err().line(f"the letters are in {replaying.taken(file)} until their replay is done")
+        raise
+    replaying.put_away(file)
+    return code
+
+
+def _chain(
+    streams: Streams, letters: Path, file: str, start: str | None, *, pdb: bool, append: bool, **given: Any
+) -> Chain:
+    request = flags.request_of(given)
+    if pdb:
+        request = replace(request, engine="inline")
+    config, catalog = read(Path(file), request, streams.conceal)
+    if request.sink is None and not append:
+        raise UsageError("say where to: -o FILE writes a new file, --append behind the chain's own output")
+    with Mask(config.secrets).errors():
+        plan = replaying.replay_plan(config, catalog, letters, start=start, append=append, engine=request.engine)
+        return Chain(config, catalog, plan, replace(request, journal=replaying.journal_of(plan)))

@@ -1,0 +1,168 @@
+"""Dead letters that come back: a source that gives their records, each to enter the chain where it failed.
+
+A record that enters later than the first stage travels as an `Entering` and passes the stages before untouched, in its
+place among the others, so order is kept whatever stages the letters are of.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+from typing import Any
+from zlib import crc32
+
+from stagerunner.evaluate.forms import as_list
+from stagerunner.evaluate.letters import STAYS, read_letter
+from stagerunner.evaluate.wording import nearest
+from stagerunner.evaluate.work import Work
+from stagerunner.records import Malformed, Origin, Split
+from stagerunner.tuples import NamedTuple
+
+CHUNK = 2**20
+_PLACES = ("name", "offset", "number", "line")
+
+
+class Entering(NamedTuple):
+    """A record on its way to the stage that it enters at."""
+
+    stage: int
+    record: Any
+
+
+def bare(record: Any) -> Any:
+    """The record itself."""
+    return record.record if type(record) is Entering else record
+
+
+# Letters
+
+
+def entry_of(letter: dict[str, Any] | None, stages: list[str], start: str | None) -> int | str:
+    """The index of the stage at which a letter's record enters (the number of stages: the sink), or why it can't."""
+    if letter is None:
+        return "this line is no dead letter"
+    if "altered" in letter:
+        return f"JSON could not hold what the stage got: {letter['altered']}"
+    if letter.get("record") is None:
+        return "the letter has no record, or only a text that shows it"
+    name = letter["stage"] if start is None else start
+    if name in stages:
+        return stages.index(name)
+    if name == "sink":
+        return len(stages)
+    if name == "source":
+        return "the source could not read it: correct it there, or let the piece in with --from STAGE"
+    near = nearest(name, stages)
+    meant = f"; is it {near!r} now?" if near else ""
+    return f"the chain has no stage {name!r}{meant} --from STAGE says where to let it in"
+
+
+class Letters:
+    """The records of a file of dead letters. What can't come back is malformed, and stays a dead letter as it was.
+
+    path: the file. stages: of the chain. start: the stage at which all enter, or None: each at its own.
+    """
+
+    max_record = 0
+
+    def __init__(self, *, path: str, stages: list[str], start: str | None = None) -> None:
+        self._path = path
+        self._stages = stages
+        self._start = start
+        self._asked: tuple[Any, list[Origin]] = (None, [])
+
+    def size(self) -> int:
+        return os.path.getsize(self._path)  # noqa: PTH202  (a worker does without pathlib)
+
+    def identity(self) -> Any:
+        with open(self._path, "rb") as file:
+            return {"path": self._path, "size": self.size(), "head": f"{crc32(file.read(CHUNK)):08x}"}
+
+    def splits(self, after: Any, want: Any) -> Iterator[Split]:
+        """`after`: the offset behind the last split."""
+        start, size = after or 0, self.size()
+        with open(self._path, "rb") as file:
+            while start < size:
+                file.seek(min(size, start + max(1, min(want.size, CHUNK)) - 1))
+                file.readline()
+                stop = min(size, file.tell())
+                yield Split((start, stop), stop - start, stop)
+                start = stop
+
+    def read(self, split: Split) -> Iterator[Any]:
+        for line in self._lines(split):
+            letter = read_letter(line)
+            entry = entry_of(letter, self._stages, self._start)
+            if isinstance(entry, str):
+                yield Malformed(STAYS, entry, line.decode(errors="surrogateescape"))
+            else:
+                record = letter["record"] if letter else None
+                yield Entering(entry, record) if entry else record
+
+    def locate(self, split: Split, number: int) -> Origin:
+        """Where the record came from when it failed first."""
+        if self._asked[0] != split.data:
+            self._asked = (split.data, [_origin(read_letter(line)) for line in self._lines(split)])
+        return self._asked[1][number]
+
+    def _lines(self, split: Split) -> list[bytes]:
+        start, stop = split.data
+        with open(self._path, "rb") as file:
+            file.seek(start)
+            return [line for line in file.read(stop - start).split(b"\n") if line.strip()]
+
+
+def _origin(letter: dict[str, Any] | None) -> Origin:
+    found = (letter or {}).get("origin")
+    places = found if isinstance(found, dict) else {}
+    tried = (letter or {}).get("attempts")
+    known = {name: places[name] for name in _PLACES if type(places.get(name)) in (int, str)}
+    return Origin(**{"name": "", **known}, tried=tried if type(tried) is int else 0)
+
+
+# Stages
+
+
+def entered(call: Callable[[Any], Any], work: Work) -> Callable[[Any], Any]:
+    """A stage's transform for a chain whose records may enter late: those that enter behind it pass."""
+    form, index, last = work.form, work.index, work.index + 1 == work.stages
+
+    def passes(record: Any) -> bool:
+        return type(record) is Entering and record.stage > index
+
+    def passed(record: Any) -> Any:
+        return record.record if last else record  # nobody is left to take it out of its cover
+
+    def one(record: Any) -> Any:
+        return passed(record) if passes(record) else call(bare(record))
+
+    def many(record: Any) -> Iterable[Any]:
+        return (passed(record),) if passes(record) else call(bare(record))
+
+    async def awaited(record: Any) -> Any:
+        if passes(record):
+            return [passed(record)] if form.many else passed(record)
+        return await call(bare(record))
+
+    def batch(records: list[Any]) -> list[Any]:
+        results: list[Any] = []
+        for passing, group in groupby(records, passes):
+            ours = list(group)
+            found = list(map(passed, ours)) if passing else call(list(map(bare, ours)))
+            results += as_list(found, work.growth * len(records))
+        return results
+
+    async def awaited_batch(records: list[Any]) -> list[Any]:
+        results: list[Any] = []
+        for passing, group in groupby(records, passes):
+            ours = list(group)
+            found = list(map(passed, ours)) if passing else await call(list(map(bare, ours)))
+            results += as_list(found, work.growth * len(records))
+        return results
+
+    if form.batch:
+        return awaited_batch if form.awaited else batch
+    if form.awaited:
+        return awaited
+    return many if form.many else one
