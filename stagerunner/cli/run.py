@@ -92,7 +92,7 @@ def command(
 def perform(chain: Chain, streams: Streams, written: SummaryFile, *, progress: str | None, quiet: bool) -> int:
     """Run it, tell what happens and what it came to; the exit code. Raises the error it ends with, told of so far."""
     listener = _listener(chain, streams, progress or ("none" if quiet else "auto"), quiet=quiet)
-    signals = streams.until_the_end(Signals(chain.plan.run.grace, streams.last_words))
+    signals = streams.until_the_end(Signals(chain.plan.run.grace, streams.last_words, to_the_end=streams.owned))
     outcome, failed = _executed(chain, listener, signals)
     if outcome is not None:
         gone = isinstance(failed, ReaderGone)

@@ -127,6 +127,8 @@ class Delivery:
         if row is not None:
             self.books.restore(row["books"])
             self._failures = {int(stage): count for stage, count in row["failures"].items()}
+            over = (stage for stage, count in self._failures.items() if count > self._limits.get(stage, count))
+            self.too_many = next(over, None)
         self.taker.open(None if row is None else row["sink"])
         if self._letters is not None:
             self._letters.open(None if row is None else row["letters"])

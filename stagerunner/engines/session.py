@@ -109,6 +109,7 @@ class Session:
         self._discard(source)
         self.delivery.open(beginning.row)
         if beginning.row is not None:
+            self._note_place(beginning.row)
             point("resume")
         self.supply = self._make_supply(source)
         self._open.callback(self.supply.close)
@@ -120,6 +121,12 @@ class Session:
             plan, self.supply, self.delivery, self.transport, self._selector, self.tell, self._commit
         )
         self._start(snapshots)
+
+    def _note_place(self, row: dict[str, Any]) -> None:
+        """A sink that goes on may have made a file for it, which the next resume is to know as its own."""
+        journal, place = self._beginning.journal, self.taker.position()
+        if journal is not None and self.taker.keeps == "truncate" and place != row["sink"]:
+            journal.write(row | {"sink": place})
 
     def _discard(self, source: Any) -> None:
         """Have the journal forget the run before a fresh one, ahead of its output: a journal never leads its sink."""
@@ -197,6 +204,7 @@ class Session:
             self._earlier = self.delivery.books.taken
             self._bytes_earlier = row.get("bytes", 0)
             self.loop.start(row["position"], snapshots, self._earlier, row["stopped"], self._bytes_earlier)
+            self.loop.done = self.delivery.too_many is not None
             return
         self.loop.window.position = None
         self._commit()

@@ -37,10 +37,12 @@ SPARE = 0.5
 class Signals:
     """While it is entered, and in the main thread only, SIGINT, SIGTERM and SIGHUP stop the session in good order.
 
-    last_words: says on its way out why the process ends, without waiting for anybody.
+    last_words: says on its way out why the process ends, without waiting for anybody. to_the_end: the process ends with
+    what this is entered for, so nobody is heard behind it: what has been said of the run is how it has ended.
     """
 
-    def __init__(self, grace: float, last_words: Callable[[Interrupted], None]) -> None:
+    def __init__(self, grace: float, last_words: Callable[[Interrupted], None], *, to_the_end: bool = False) -> None:
+        self._to_the_end = to_the_end
         self._grace = grace
         self._last_words = last_words
         self._session: Session | None = None
@@ -64,7 +66,7 @@ class Signals:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         for number, before in self._before.items():
-            signal.signal(number, before)
+            signal.signal(number, signal.SIG_IGN if self._to_the_end else before)
         if self._watchdog is not None:
             self._watchdog.close()
 

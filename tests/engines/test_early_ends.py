@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 
 import pytest
 
@@ -180,3 +182,34 @@ def test_a_summary_in_json_says_what_was_not_processed(project):
 
     assert (done.returncode, told["records"]["out"], told["records"]["dead"]) == (1, 500, 0)
     assert told["records"]["not_processed"] == told["stages"][0]["not_processed"] == told["records"]["in"] - 500
+
+
+def test_a_resume_does_not_pass_over_a_max_errors_that_was_reached(project):
+    project.plugin(PICKY)
+    stage = {"use": "picky", "on_error": "skip", "max_errors": 0, "with": {"bad": 999}}
+    path = project.config(stage, source=SOURCE, sink="out.jsonl")
+    for request in (Request(), Request(resume=True)):
+        with pytest.raises(RunFailed, match="more failures than its max_errors"):
+            prepare(path, request).execute()
+    assert not (project / "out.jsonl").exists()
+
+    path = project.config(stage | {"max_errors": 1}, source=SOURCE, sink="out.jsonl")
+    assert prepare(path, Request(resume=True)).execute().records["skipped"] == 1
+
+
+def test_a_resume_that_appends_may_be_killed_before_its_first_commit(project):
+    project.plugin("""
+        @stage
+        def fussy(record):
+            if record == 900 and once("failed"):
+                raise ValueError("no")
+            return record
+    """)
+    sink = {"use": "jsonl", "with": {"path": "out.jsonl", "mode": "append"}}
+    project.config("fussy", source=SOURCE, sink=sink, run={"frame": 10, "checkpoint": "1ms"})
+    assert project.cli("run", "chain.yaml", "-q").returncode == 1
+    for point in ("resume", "deliver", "sink written"):
+        killed = project.cli("run", "chain.yaml", "-q", "--resume", env=os.environ | {"STAGERUNNER_KILL_AT": point})
+        assert killed.returncode == -signal.SIGKILL
+    assert project.cli("run", "chain.yaml", "-q", "--resume").returncode == 0
+    assert lines(project / "out.jsonl") == [str(number) for number in range(1000)]

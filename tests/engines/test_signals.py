@@ -138,3 +138,15 @@ def forwarded(number: int) -> Iterator[None]:
         yield
     finally:
         signal.signal(number, before)
+
+
+def test_what_ends_with_the_process_hears_no_signal_behind_it():
+    before = handlers()
+    try:
+        with Signals(10.0, lambda error: None, to_the_end=True):
+            pass
+        for number in STOPPING:
+            os.kill(os.getpid(), number)
+    finally:
+        for number, handler in zip(STOPPING, before, strict=True):
+            signal.signal(number, handler)

@@ -39,6 +39,7 @@ ROWS = {
     "simulator": Asked({"seeds": 20_000}, {"seeds": 1_000_000}),
     "kill points": Asked({"points": 14}, {"points": 14, "configs": 20, "second deaths": 160}),
     "random chaos": Asked({"seeds": 100}, {"seeds": 20_000, "kills": 50_000}),
+    "early ends": Asked({"chains": 40}, {"chains": 5_000}),
     "parent killed at a system call": Asked({"points": 130}, {"configs": 20}),
     "crash matrix": Asked({"cells": 90}, {"cells": 768}),
     "system call faults": Asked({"cells": 60}, {"cells": 2_400}),

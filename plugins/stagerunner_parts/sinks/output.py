@@ -301,8 +301,12 @@ class FileOutput(ABC):
             self._spool = self._found(self._partial)
         except FileNotFoundError:
             self._spool = None
-        if self._spool is not None and os.fstat(self._spool.fileno()).st_ino != known:
-            raise OSError(f"{self._partial} isn't what the run to be resumed has left")
+        if self._spool is not None and (found := os.fstat(self._spool.fileno())).st_ino != known:
+            if found.st_size:
+                raise OSError(f"{self._partial} isn't what the run to be resumed has left")
+            self._remove("spool", self._spool)  # a resume made it that was killed before it could say so
+            self._spool.close()
+            self._spool = None
         if not self._is_all_spooled(length):
             added = os.fstat(self._opened.fileno()).st_size - length
             raise OSError(f"somebody has added lines to {self.path}: {added:,} bytes behind what the run had committed")
