@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from stagerunner import Reject, stage
-from stagerunner_parts.values import missing
+from stagerunner_parts.values import missing, must_be_mapping
 
 
 @stage
@@ -20,6 +20,9 @@ def select(record: dict[str, Any], *, fields: list[str]) -> dict[str, Any]:
         return {name: record[name] for name in fields}
     except KeyError as error:
         raise missing(record, error.args[0]) from None
+    except TypeError:
+        must_be_mapping(record)
+        raise
 
 
 @stage
@@ -28,7 +31,11 @@ def drop(record: dict[str, Any], *, fields: list[str]) -> dict[str, Any]:
 
     fields: their names; one that a record lacks is passed over.
     """
-    return {name: value for name, value in record.items() if name not in fields}
+    try:
+        return {name: value for name, value in record.items() if name not in fields}
+    except AttributeError:
+        must_be_mapping(record)
+        raise
 
 
 @stage
@@ -39,6 +46,7 @@ def rename(record: dict[str, Any], *, fields: dict[str, str]) -> dict[str, Any]:
 
     fields: old name to new name.
     """
+    must_be_mapping(record)
     for name in fields:
         if name not in record:
             raise missing(record, name)

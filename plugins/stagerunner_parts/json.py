@@ -8,6 +8,7 @@ import msgspec.json
 
 from stagerunner import Reject, stage
 from stagerunner_parts.sinks.rendering import json_text
+from stagerunner_parts.values import must_be_text
 
 _decode = msgspec.json.Decoder().decode
 
@@ -20,6 +21,9 @@ def parse(text: str) -> Any:
     """
     try:
         value = _decode(text)
+    except TypeError:
+        must_be_text(text)
+        raise
     except (ValueError, RecursionError) as error:
         raise Reject(f"this is not JSON: {reason(error)}") from None
     if value is None:

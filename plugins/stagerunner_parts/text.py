@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from stagerunner import stage
+from stagerunner_parts.values import must_be_text
 
 
 @stage("text.strip")
@@ -14,19 +15,31 @@ def strip(text: str, *, chars: str | None = None) -> str:
 
     chars: take these characters off instead.
     """
-    return text.strip(chars)
+    try:
+        return text.strip(chars)
+    except (AttributeError, TypeError):
+        must_be_text(text)
+        raise
 
 
 @stage("text.lower")
 def lower(text: str) -> str:
     """Write a text in lower case."""
-    return text.lower()
+    try:
+        return text.lower()
+    except (AttributeError, TypeError):
+        must_be_text(text)
+        raise
 
 
 @stage("text.upper")
 def upper(text: str) -> str:
     """Write a text in upper case."""
-    return text.upper()
+    try:
+        return text.upper()
+    except (AttributeError, TypeError):
+        must_be_text(text)
+        raise
 
 
 @stage("text.words")
@@ -35,7 +48,12 @@ def words(text: str) -> Iterator[str]:
 
     A word ends at white space; what stands beside it, a comma say, stays with it.
     """
-    yield from text.split()
+    try:
+        found = text.split()
+    except AttributeError:
+        must_be_text(text)
+        raise
+    yield from found
 
 
 @stage("text.replace")
@@ -54,9 +72,11 @@ class Replace:
         self._sub = _compiled(self.old).sub if self.regex else None
 
     def process(self, text: str) -> str:
-        if self._sub is None:
-            return text.replace(self.old, self.new)
-        return self._sub(self.new, text)
+        try:
+            return text.replace(self.old, self.new) if self._sub is None else self._sub(self.new, text)
+        except (AttributeError, TypeError):
+            must_be_text(text)
+            raise
 
 
 def _compiled(text: str) -> re.Pattern[str]:

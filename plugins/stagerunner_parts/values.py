@@ -38,7 +38,8 @@ def missing(record: Any, name: str) -> Reject:
     if isinstance(record, Mapping):
         near = _nearest(name, tuple(islice((key for key in record if isinstance(key, str)), MOST_NAMES)))
         return Reject(f"the record has no field {name!r}" + (f"; did you mean {near!r}?" if near else ""))
-    return Reject(f"the record has no field {name!r}: it is no mapping but of type {type(record).__name__}")
+    advice = "; `parse` or `json.parse` before this stage makes fields of a text" if isinstance(record, str) else ""
+    return Reject(f"the record has no field {name!r}: it is no mapping but of type {type(record).__name__}{advice}")
 
 
 @lru_cache(maxsize=256)
@@ -47,3 +48,28 @@ def _nearest(name: str, names: tuple[str, ...]) -> str:
     import difflib  # only records that lack a field need it
 
     return next(iter(difflib.get_close_matches(name, names, n=1, cutoff=0.6)), "")
+
+
+def must_be_mapping(record: Any) -> None:
+    """Raises Reject for what has no fields. For when it has turned out that a record can't be worked on."""
+    if not isinstance(record, Mapping):
+        advice = "; `parse` or `json.parse` makes fields of a text" if isinstance(record, str) else ""
+        raise Reject(f"this takes a mapping of fields, and the record is of type {type(record).__name__}{advice}")
+
+
+def must_be_text(record: Any) -> None:
+    """Raises Reject for what is no text, with what may have been meant.
+
+    Asked only once a record couldn't be worked on: to ask before would take as long as most stages do.
+    """
+    if isinstance(record, str):
+        return
+    if isinstance(record, Mapping) and record.keys() == {"path", "bytes"}:
+        raise Reject(
+            "this takes text, and the record is a whole file as `files` gives it, a mapping with `path` and `bytes`; "
+            "`use: lines` reads texts and `use: jsonl` JSON, a record a line; for a file in one piece write a stage "
+            "before this one that returns record['bytes'].decode()"
+        )
+    if isinstance(record, Mapping):
+        raise Reject("this takes text, and the record is a mapping of fields already; leave this stage out, or move it")
+    raise Reject(f"this takes text, and the record is of type {type(record).__name__}")

@@ -13,6 +13,7 @@ from stagerunner.catalog.freshness import noting
 from stagerunner.catalog.model import Unresolved
 from stagerunner.guard import is_ctrl_c, one_line, reason, shown
 from stagerunner.inherited import kept
+from stagerunner.options.paths import at_home
 from stagerunner.options.wording import did_you_mean
 from stagerunner.parts import files
 
@@ -34,7 +35,7 @@ def import_named(name: str) -> ModuleType:
 def existing(base: Path, text: str) -> Path:
     """The file that a text names, in full. Raises Unresolved when there is none."""
     try:
-        path = (base / text).resolve()
+        path = (base / at_home(text)).resolve()
         there = path.is_file()
     except (OSError, ValueError) as error:
         # Too long, or characters that no file system takes.

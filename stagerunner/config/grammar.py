@@ -25,6 +25,7 @@ from stagerunner.config.reading import (
 from stagerunner.config.settings import RUN
 from stagerunner.errors import Mark, Mistake
 from stagerunner.nodes import Mapping, Node, Scalar, Sequence
+from stagerunner.options.paths import at_home
 from stagerunner.options.wording import called
 
 
@@ -81,7 +82,7 @@ def _run(values: dict[str, Any], base_of: Callable[[Mark], Path]) -> Run:
     engine, journal = values.pop("engine", {}), values.pop("journal", None)
     fields = {**values, **engine}
     if journal is not None:
-        fields["journal"] = journal.text
+        fields["journal"] = at_home(journal.text)
         fields["journal_base"] = None if journal.text in ("auto", "off") else base_of(journal.mark)
     return Run(**fields)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import decimal
 import enum
-import os
 import re
 import typing
 import uuid
@@ -19,6 +18,7 @@ from stagerunner.errors import Mark
 from stagerunner.guard import head, is_ctrl_c, text_of
 from stagerunner.nodes import Node, Scalar, plain
 from stagerunner.options.describe import describe, wanted
+from stagerunner.options.paths import HOMELESS, is_homeless, standing
 from stagerunner.options.quantities import NotAQuantity, seconds
 from stagerunner.options.wording import called, did_you_mean, hidden, shortened
 
@@ -126,16 +126,9 @@ def _path(node: Scalar, hint: type[PurePath], base: Callable[[Mark], Path]) -> P
     text = _text(node)
     if not text or "\0" in text:
         raise Unfit("must be a path, and that is none")
+    if is_homeless(text):
+        raise Unfit("must be a path" if hidden(node) else f"is no path: {HOMELESS}", "write ./~… for a name like that")
     return hint(text) if text == "-" else hint(standing(base(node.mark), text))
-
-
-def standing(base: Path, text: str) -> Path:
-    """Where a path leads that is written in a file of this folder, without `..` where that leads to the same place."""
-    path = base / text
-    if ".." not in path.parts:
-        return path
-    short = Path(os.path.normpath(path))
-    return short if os.path.realpath(short) == os.path.realpath(path) else path
 
 
 def _parsed(node: Scalar, hint: Any) -> Any:

@@ -12,7 +12,7 @@ from stagerunner.config.model import Config
 from stagerunner.errors import Mark, Mistake, RunFailed
 from stagerunner.guard import guard, reason, wrong
 from stagerunner.nodes import Scalar
-from stagerunner.options.leaves import standing
+from stagerunner.options.paths import HOMELESS, is_homeless, standing
 from stagerunner.plan.ends import End
 from stagerunner.plan.model import Plan
 from stagerunner.plan.targets import no_json_lines
@@ -57,7 +57,8 @@ def _sink_mistakes(sink: End, target: Path, inputs: list[str]) -> Iterator[Mista
 
 
 def _dead_letter_mistakes(dead: Path, scalar: Scalar, target: Path | None, inputs: list[str]) -> Iterator[Mistake]:
-    if why := _unmakeable(dead) or _no_place_of_their_own(dead):
+    homeless = HOMELESS if is_homeless(scalar.text) else None
+    if why := homeless or _unmakeable(dead) or _no_place_of_their_own(dead):
         yield Mistake("dead-letter", f"the dead letters can't be written: {why}", scalar.mark, "dead_letter")
     elif target is not None and _same(dead, _journal_of(target)):
         yield _overwrites("the dead letters would overwrite the journal", scalar.mark, "dead_letter")

@@ -13,7 +13,7 @@ import pytest
 from stagerunner.errors import Mark
 from stagerunner.nodes import Mapping, Scalar
 from stagerunner.options import options_of, read_options
-from stagerunner.options.leaves import standing
+from stagerunner.options.paths import standing
 
 
 class Color(enum.Enum):
@@ -104,6 +104,14 @@ def test_values_that_do_not_fit(wrong, hint, text, message, fix):
 def test_what_is_wrong_with_a_regular_expression_is_said_by_python_behind_our_words(wrong):
     message, fix = wrong(takes(re.Pattern), "x: '['")
     assert (message.startswith("x is no regular expression: "), fix) == (True, "")
+
+
+def test_a_tilde_that_stands_for_nobody_is_no_path(wrong):
+    message, fix = wrong(takes(Path), "x: ~no-such-user-here/a")
+    assert (message, fix) == (
+        "x is no path: there is no such user as its ~ stands for",
+        "write ./~… for a name like that",
+    )
 
 
 def test_paths_stand_against_the_folder_of_the_place_they_were_written_at():

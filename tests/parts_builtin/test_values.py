@@ -3,7 +3,11 @@ from types import MappingProxyType
 import pytest
 
 from stagerunner import Reject
-from stagerunner_parts.values import field
+from stagerunner_parts.fields import drop, rename, select
+from stagerunner_parts.json import parse
+from stagerunner_parts.parse import Parse
+from stagerunner_parts.text import Replace, lower, strip, upper, words
+from stagerunner_parts.values import field, must_be_mapping, must_be_text
 
 
 def test_a_field_inside_a_field():
@@ -16,3 +20,47 @@ def test_a_field_inside_a_field():
 def test_a_missing_field_refuses_the_record(record):
     with pytest.raises(Reject, match=r"no field 'a\.b'"):
         field(record, "a.b")
+
+
+WHOLE_FILE = {"path": "a.json", "bytes": b"{}"}
+
+
+@pytest.mark.parametrize(
+    ("record", "why"),
+    [
+        (WHOLE_FILE, "a whole file as `files` gives it, a mapping with `path` and `bytes`; `use: lines` reads"),
+        ({"a": 1}, "the record is a mapping of fields already; leave this stage out"),
+        (7, "the record is of type int"),
+    ],
+)
+@pytest.mark.parametrize(
+    "stage",
+    [
+        *(strip, lower, upper, parse, lambda record: list(words(record)), Parse().process),
+        *(Replace(old="a", new="b").process, Replace(old="a", new="b", regex=True).process),
+    ],
+)
+def test_a_stage_for_texts_says_what_it_was_given_instead(stage, record, why):
+    with pytest.raises(Reject, match=why):
+        stage(record)
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        lambda record: select(record, fields=["a"]),
+        lambda record: drop(record, fields=["a"]),
+        lambda record: rename(record, fields={"a": "b"}),
+        lambda record: field(record, "a"),
+    ],
+)
+def test_a_stage_for_fields_says_what_makes_them_of_a_text(stage):
+    with pytest.raises(Reject, match=r"of type str; `parse` or `json\.parse`"):
+        stage("a text")
+
+
+def test_what_is_wrong_with_a_text_stays_what_it_is():
+    must_be_text("a")
+    must_be_mapping({})
+    with pytest.raises(TypeError):
+        strip("a", chars=7)

@@ -107,3 +107,10 @@ def planned(folder, dead_letter):
     file = folder / "chain.yaml"
     file.write_text(f"version: 1\nsource: in.txt\nstages: []\nsink: out.txt\ndead_letter: {dead_letter}\n")
     return prepare(file).plan
+
+
+def test_dead_letters_may_go_home_but_not_to_nobodys(planned, folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder))
+    assert planned(source="in.txt", sink="out.txt", dead_letter="~/dead.jsonl").dead_letter == folder / "dead.jsonl"
+    with pytest.raises(ConfigError, match="no such user"):
+        planned(source="in.txt", sink="out.txt", dead_letter="~no-such-user-here/dead.jsonl")

@@ -19,6 +19,8 @@ from stagerunner.plan import make_plan
         ("in", "lines"),
         ("logs/*.jsonl.bz2", "jsonl"),
         ("./jsonl", "lines"),
+        ("IN.JSONL", "jsonl"),
+        ("In.Jsonl.GZ", "jsonl"),
     ],
 )
 def test_a_path_chooses_its_part_by_suffix(planned, folder, text, name):
