@@ -190,7 +190,17 @@ def _taken_back(failure: Failure) -> Counts:
     return counts
 
 
-class Batch(Plain):
+class Recalled:
+    """What a batch may be asked for once something has failed; no part of what it is.
+
+    original: its records as they came (evaluate.own.Original), None where nobody can have changed them.
+    before: the batch from whose records a stage has made these.
+    """
+
+    __slots__ = ("before", "original")
+
+
+class Batch(Recalled, Plain):
     """The records of one frame, or of a piece of one, between two stages.
 
     first, last: the source records of the split it stands for, first ≤ i < last; whatever has become of them.
@@ -217,6 +227,8 @@ class Batch(Plain):
         self.failures: list[Failure] = [] if failures is None else failures
         self.counts: list[Counts] = [] if counts is None else counts
         self.stop = stop
+        self.original: Any = None
+        self.before: Batch | None = None
 
     def origin(self, index: int) -> int:
         return self.first + index if self.origins is None else self.origins[index]

@@ -15,7 +15,7 @@ DIGEST = 16
 """Bytes kept of each value; two different ones share them once in some 10^19."""
 
 
-@stage("dedupe")
+@stage("dedupe", pure=True)
 class Dedupe:
     """Let only the first of equal records through.
 
@@ -44,7 +44,7 @@ class Dedupe:
         self._seen = {seen[at : at + DIGEST] for at in range(0, len(seen), DIGEST)}
 
 
-@stage("count")
+@stage("count", pure=True)
 class Count:
     """Count how often each value occurs.
 

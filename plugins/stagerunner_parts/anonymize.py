@@ -12,7 +12,7 @@ from stagerunner_parts.digests import digest
 MASK = "***"
 
 
-@stage("anonymize")
+@stage("anonymize", pure=True)
 class Anonymize:
     """Hide who it was, keep what happened.
 

@@ -88,7 +88,7 @@ class Type:
         return f"Type({self.text!r})"
 
 
-@stage
+@stage(pure=True)
 def convert(record: dict[str, Any], *, types: dict[str, Type], empty_is_null: bool = False) -> dict[str, Any]:
     """Turn the text in fields into numbers, times and so on.
 

@@ -8,7 +8,7 @@ from stagerunner import Reject, stage
 from stagerunner_parts.values import missing, must_be_mapping
 
 
-@stage
+@stage(pure=True)
 def select(record: dict[str, Any], *, fields: list[str]) -> dict[str, Any]:
     """Keep only these fields, in this order.
 
@@ -25,7 +25,7 @@ def select(record: dict[str, Any], *, fields: list[str]) -> dict[str, Any]:
         raise
 
 
-@stage
+@stage(pure=True)
 def drop(record: dict[str, Any], *, fields: list[str]) -> dict[str, Any]:
     """Leave out these fields.
 
@@ -38,7 +38,7 @@ def drop(record: dict[str, Any], *, fields: list[str]) -> dict[str, Any]:
         raise
 
 
-@stage
+@stage(pure=True)
 def rename(record: dict[str, Any], *, fields: dict[str, str]) -> dict[str, Any]:
     """Give fields other names.
 

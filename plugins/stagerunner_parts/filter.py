@@ -8,7 +8,7 @@ from stagerunner import stage
 from stagerunner_parts.expression import Expression
 
 
-@stage("filter")
+@stage("filter", pure=True)
 def keep(record: Any, *, where: Expression) -> Any | None:
     """Keep the records for which an expression is true.
 

@@ -13,7 +13,7 @@ from stagerunner_parts.values import must_be_text
 _decode = msgspec.json.Decoder().decode
 
 
-@stage("json.parse")
+@stage("json.parse", pure=True)
 def parse(text: str) -> Any:
     """Read a text as one JSON value.
 
@@ -40,7 +40,7 @@ def reason(error: Exception) -> str:
     return str(error)
 
 
-@stage("json.dump")
+@stage("json.dump", pure=True)
 def dump(record: Any) -> str:
     """Write a record as one line of JSON."""
     return json_text(record).decode()

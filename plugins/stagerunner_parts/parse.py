@@ -45,7 +45,7 @@ class Pattern:
         return f"Pattern({self.text!r})"
 
 
-@stage("parse")
+@stage("parse", pure=True)
 class Parse:
     """Take a line of text apart into fields.
 

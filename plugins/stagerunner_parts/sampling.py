@@ -34,7 +34,7 @@ class Count(int):
         return cls(text)
 
 
-@stage
+@stage(pure=True)
 def sample(record: Any, *, rate: Share, seed: int = 0) -> Any | None:
     """Keep a share of the records, the same ones in every run.
 
@@ -47,7 +47,7 @@ def sample(record: Any, *, rate: Share, seed: int = 0) -> Any | None:
     return record if drawn < rate * 2**64 else None
 
 
-@stage("take")
+@stage("take", pure=True)
 class Take:
     """Take the first records, then end the run.
 

@@ -9,7 +9,7 @@ from stagerunner import stage
 from stagerunner_parts.values import must_be_text
 
 
-@stage("text.strip")
+@stage("text.strip", pure=True)
 def strip(text: str, *, chars: str | None = None) -> str:
     """Take the white space off both ends of a text.
 
@@ -22,7 +22,7 @@ def strip(text: str, *, chars: str | None = None) -> str:
         raise
 
 
-@stage("text.lower")
+@stage("text.lower", pure=True)
 def lower(text: str) -> str:
     """Write a text in lower case."""
     try:
@@ -32,7 +32,7 @@ def lower(text: str) -> str:
         raise
 
 
-@stage("text.upper")
+@stage("text.upper", pure=True)
 def upper(text: str) -> str:
     """Write a text in upper case."""
     try:
@@ -42,7 +42,7 @@ def upper(text: str) -> str:
         raise
 
 
-@stage("text.words")
+@stage("text.words", pure=True)
 def words(text: str) -> Iterator[str]:
     """Cut a text into its words, a record each.
 
@@ -56,7 +56,7 @@ def words(text: str) -> Iterator[str]:
     yield from found
 
 
-@stage("text.replace")
+@stage("text.replace", pure=True)
 class Replace:
     r"""Replace part of a text, wherever it occurs.
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from stagerunner.chain.cargo import Cargo
 from stagerunner.chain.frames import Header
 from stagerunner.chain.hire import Hire
+from stagerunner.chain.links import ROOM
 from stagerunner.chain.meters import Page
 from stagerunner.chain.notes import Notes
 from stagerunner.chain.passage import Passage, condemn, sentence_on
 from stagerunner.evaluate.ends import Reading
+from stagerunner.evaluate.own import Original
 from stagerunner.records import Batch, Split
 
 
@@ -18,6 +22,7 @@ class Decoder:
     def __init__(self, hire: Hire, page: Page, reading: Reading | None, cargo: Cargo) -> None:
         self._cargo = cargo
         self._works = hire.works
+        self._overlaps = any(work.form.awaited for work in hire.works)
         self._page = page
         self.reading = reading
 
@@ -30,8 +35,9 @@ class Decoder:
             passage.tally += batch.counts
             batch.counts = []
         elif sentence is None:
-            records = self._cargo.records(notes.laden, notes.place, body)
-            batch = Batch(records, header.first, header.last, notes.origins, notes.failures)
+            decode = partial(self._cargo.records, notes.laden, notes.place, self._lasting(body))
+            batch = Batch(decode(), header.first, header.last, notes.origins, notes.failures)
+            batch.original = Original(decode)
         else:
             batch = Batch([None] * header.records, header.first, header.last, notes.origins, notes.failures)
         if sentence is not None:
@@ -45,8 +51,14 @@ class Decoder:
         """Records of a split: read by the source, or as they came."""
         if beyond:
             return Batch([], header.first, header.first)
-        split = Split(self._cargo.records(notes.laden, notes.place, body), 0)
-        return reading.batch(split, header.first, header.last)
+        decode = partial(self._cargo.records, notes.laden, notes.place, self._lasting(body))
+        batch = reading.batch(Split(decode(), 0), header.first, header.last)
+        batch.original = Original(lambda: reading.again(Split(decode(), 0), header.first, header.last))
+        return batch
+
+    def _lasting(self, body: memoryview) -> memoryview:
+        """The body for as long as it may be decoded again: several frames may be under way in an async stage."""
+        return memoryview(bytes(body)) if self._overlaps and len(body) <= ROOM else body
 
     def _beyond_stop(self, sequence: int) -> bool:
         """Whether this frame lies behind the one in which a stage at or after ours said it needs no more."""

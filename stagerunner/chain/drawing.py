@@ -21,6 +21,7 @@ from types import GeneratorType
 from typing import Any
 
 from stagerunner.chain.supply import GivenRecords, Offer
+from stagerunner.evaluate.own import own
 from stagerunner.parts.source import Want
 
 PARTING = 0.1
@@ -105,7 +106,7 @@ class Drawing:
         """Draw so many; whether there may be more."""
         drawn = 0
         for record in islice(self._iterator, room):
-            self.drawn.append(record)
+            self.drawn.append(own(record))
             drawn += 1
             if self.watched:
                 self.watched = False

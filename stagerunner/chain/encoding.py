@@ -88,7 +88,8 @@ class Encoder:
         last = passage.reached = piece.last  # a failure may have cut it
         notes = self._said(passage, piece)
         records = len(piece.records)
-        piece.records = []  # from here on only the stages themselves can hold what is in the lane
+        piece.records, piece.original, piece.before = [], None, None
+        # From here on only the stages themselves can hold what is in the lane.
         passage.codec += now() - started
         flags = before.flags & ~(MORE | STOP | HELD) | (MORE if more else self._close(passage, notes))
         number, passage.pieces = passage.pieces, passage.pieces + 1

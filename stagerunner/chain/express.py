@@ -10,6 +10,7 @@ on from there through the station, so both ways give the same frames (test_expre
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pickle import loads
 from time import monotonic_ns as now
 from typing import Any
@@ -23,6 +24,7 @@ from stagerunner.chain.notes import HEAD, LINE, line, pack_notes, unpack_payload
 from stagerunner.chain.passage import Passage
 from stagerunner.chain.station import SLOW, Station
 from stagerunner.evaluate.calling import Evaluator
+from stagerunner.evaluate.own import Original
 from stagerunner.records import Batch, Counts, Split
 from stagerunner.window.kinds import DATA
 
@@ -68,13 +70,17 @@ class Express:
         began = now()
         self._slot.hold(DECODING, sequence, split, first, last, began)
         self._cargo.berth = self._berth
-        records = loads(memoryview(payload)[HEAD.size + books :])
-        if self._reading is None:
+        decode = partial(loads, memoryview(payload)[HEAD.size + books :])
+        records, reading = decode(), self._reading
+        if reading is None:
             batch = Batch(records, first, last)
-        elif self._reading.given:
-            batch = self._reading.told(records[first:last], first)
+            batch.original = Original(decode)
         else:
-            batch = self._reading.batch(Split(records, 0), first, last)
+            if reading.given:
+                batch = reading.told(records[first:last], first)
+            else:
+                batch = reading.batch(Split(records, 0), first, last)
+            batch.original = Original(lambda: reading.again(Split(decode(), 0), first, last))
         if batch.failures or len(batch.records) * self._encoder.ratio > PIECE:
             return self._in_pieces(frame, batch, began)
         return self._worked(frame, batch, began, fd)
@@ -102,6 +108,7 @@ class Express:
         slot.taken += len(batch.records)
         slot.batch = None
         if isinstance(found, Batch):
+            found.before = batch
             return self._told(frame, found, began, worked - decoded)
         slot.out += len(found)
         slot.say(ENCODING, worked)
@@ -189,7 +196,9 @@ class Express:
         """The usual batch as one that can be told of: each record gave one result."""
         index, number = self._evaluator.work.index, len(found)
         counts = [*batch.counts, Counts(index, taken=number, out=number)]
-        return Batch(found, batch.first, batch.last, batch.origins, counts=counts)
+        piece = Batch(found, batch.first, batch.last, batch.origins, counts=counts)
+        piece.before = batch
+        return piece
 
     def _passage(self, frame: Frame) -> Passage:
         """The frame as the station knows it."""

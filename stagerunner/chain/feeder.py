@@ -25,6 +25,7 @@ from stagerunner.chain.links import send
 from stagerunner.chain.settling import forward_logging
 from stagerunner.chain.worker import send_pieces
 from stagerunner.evaluate.loading import load
+from stagerunner.evaluate.own import own
 from stagerunner.parts.files import know
 from stagerunner.window.kinds import DATA, END
 
@@ -50,7 +51,7 @@ class Feeder:
             raise OSError(errno.EAGAIN, str(error)) from None
         try:
             for record in self._records():
-                self._gather(record)
+                self._gather(own(record))
         except BaseException as error:
             self._error = describe(error)
         with self._change:

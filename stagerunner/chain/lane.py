@@ -17,6 +17,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+from stagerunner.evaluate import ambient
 from stagerunner.tuples import NamedTuple
 
 PLACES = 16
@@ -107,7 +108,7 @@ class Lane:
     def _new_slot(self, place: int, owner: int) -> Any:
         import ctypes
 
-        kind = ctypes.c_char * SPAN
+        kind = ambient.holder = ctypes.c_char * SPAN
         if self._map is None:
             self._map = mmap.mmap(self.fd, PLACES * self.owners * SPAN)
             self._start = ctypes.addressof(kind.from_buffer(self._map))

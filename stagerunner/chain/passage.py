@@ -66,7 +66,10 @@ def cut(batch: Batch, size: int) -> Iterator[Batch]:
         last = batch.last if stop == count else batch.origin(stop - 1) + 1
         failures = [f for f in batch.failures if first <= f.origin < last or (stop == count and f.origin >= last)]
         origins = batch.origins and batch.origins[start:stop]
-        yield Batch(batch.records[start:stop], first, last, origins, failures)
+        part = Batch(batch.records[start:stop], first, last, origins, failures)
+        part.original = batch.original and batch.original.behind(start, stop)
+        part.before = batch.before
+        yield part
         start, first = stop, last
 
 

@@ -26,6 +26,7 @@ from stagerunner.evaluate.ends import Given, Reading, Writing
 from stagerunner.evaluate.evaluator import Evaluator, make
 from stagerunner.evaluate.growth import within
 from stagerunner.evaluate.loading import load
+from stagerunner.evaluate.own import kept
 from stagerunner.records import Batch, Counts
 from stagerunner.seams import point
 from stagerunner.window.kinds import BARRIER, DATA, FLUSH
@@ -138,10 +139,13 @@ class Station:
 
     def _stage(self, passage: Passage, place: int, evaluator: Evaluator, batches: Iterable[Batch]) -> Iterator[Batch]:
         """One stage over the pieces of a frame, its clock running only while it works."""
-        slot, index, header = self._slots[place], evaluator.work.index, passage.header
+        slot, index, header, form = self._slots[place], evaluator.work.index, passage.header, evaluator.work.form
         evaluator.watched = header.marked or self.watched(place)
         sentence = sentence_on(passage.convicted, evaluator.work, header.first) if place else None
+        safe = not place or (evaluator.work.on_error == "fail" and evaluator.work.attempts == 1 and not form.batch)
         for batch in batches:
+            if not safe:  # neighbours that share a worker hand their records over as they are
+                batch.original = kept(batch.records)
             if passage.cut is not None and passage.cut >= place:
                 passage.tally.append(Counts(index, taken=len(batch.records), not_processed=len(batch.records)))
                 passage.behind(batch)
@@ -152,6 +156,7 @@ class Station:
             taken, began = len(batch.records), now()
             for piece in evaluator.pieces(batch, passage.convicted):
                 spent = now() - began
+                piece.before = batch
                 passage.harvest(place, index, piece)
                 slot.add(spent, taken, len(piece.records))
                 passage.work += spent
@@ -222,4 +227,5 @@ def writing(hire: Hire) -> Writing | None:
     if hire.sink is None:
         return None
     sink = load(hire.sink.target)(**hire.sink.options)
-    return Writing(within(sink.encode, hire.growth), hire.ends, hire.sink.on_error, books=True)
+    pure = getattr(sink, "pure", False) is True
+    return Writing(within(sink.encode, hire.growth), hire.ends, hire.sink.on_error, books=True, changes=not pure)

@@ -21,6 +21,7 @@ from msgspec import Struct
 from stagerunner.chain.pickling import Pickling
 from stagerunner.chain.places import Loaded
 from stagerunner.errors import RunFailed, StagerunnerError, UsageError
+from stagerunner.evaluate.own import apart, own
 from stagerunner.guard import guard, is_ctrl_c, plain, wrong
 from stagerunner.parts.source import Want
 from stagerunner.records import Origin, Split
@@ -106,7 +107,7 @@ class GivenRecords:
         try:
             if self.elsewhere and not self._count:
                 _refuse_of_main(records[0])
-            payload = self.pack(records)
+            payload = self.pack(records if apart(records) else list(map(own, records)))
         except Exception as error:
             self.error, self.ended = error, True
             return None

@@ -15,6 +15,9 @@ T = TypeVar("T")
 memory: Callable[[int], memoryview | None] | None = None
 """Where a worker gets bytes of shared memory for the results of the frame in hand, if there is such a thing."""
 
+holder: type | None = None
+"""The type of what that memory belongs to."""
+
 
 class Listener(Protocol):
     """Who hears a transform: an evaluator, for the batch or the record it is at. `extra`: the stage's own counters."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from stagerunner.evaluate.forms import as_list
 from stagerunner.evaluate.growth import Pile
+from stagerunner.evaluate.own import own
 from stagerunner.evaluate.pace import Pace
 from stagerunner.evaluate.policy import Trouble, pauses, trouble_of
 from stagerunner.evaluate.wording import frames_of
@@ -23,6 +24,7 @@ class Caller(NamedTuple):
     work: Work
     call: Callable[[Any], Awaitable[Any]]
     pace: Pace | None = None
+    own: Callable[[Any], Any] = own
 
     async def attempt(self, argument: Any) -> Any:
         """What one call gives, in the shape an Outcome has it; Trouble where it raises."""
@@ -38,15 +40,15 @@ class Caller(NamedTuple):
         except BaseException as error:
             return self._overtime(error) if deadline.expired() else trouble_of(error)
 
-    async def again(self, argument: Any, trouble: Trouble, wanted: Callable[[], bool]) -> Any:
-        """What a later attempt gives, or the Trouble of the last one, as long as it is wanted."""
+    async def again(self, argument: Callable[[], Any], trouble: Trouble, wanted: Callable[[], bool]) -> Any:
+        """What a later attempt gives, or the Trouble of the last one, as long as it is wanted. argument: makes it."""
         import asyncio
 
         for number, pause in enumerate(pauses(self.work), start=2):
             if trouble.final or not wanted():
                 break
             await asyncio.sleep(pause)
-            found = await self.attempt(argument)
+            found = await self.attempt(argument())
             if not isinstance(found, Trouble):
                 return found
             trouble = found._replace(attempts=number)
@@ -54,11 +56,11 @@ class Caller(NamedTuple):
 
     def _read(self, argument: Any, found: Any) -> Any:
         if self.work.form.batch:
-            return as_list(found, self.work.growth * len(argument))
-        return self._drained(found) if self.work.form.many else found
+            return as_list(found, self.work.growth * len(argument), self.own)
+        return self._drained(found) if self.work.form.many else self.own(found)
 
     def _drained(self, found: Iterable[Any]) -> list[Any]:
-        pile = Pile(self.work.growth)
+        pile = Pile(self.work.growth, self.own)
         pile.add(found)
         return pile.results
 

@@ -17,6 +17,7 @@ from stagerunner.evaluate.attempts import Caller
 from stagerunner.evaluate.calling import NO_SLOT, NOBODY, Convicted, Evaluator
 from stagerunner.evaluate.cursor import verdicts_in
 from stagerunner.evaluate.flights import Flight, Outcome
+from stagerunner.evaluate.own import as_it_came
 from stagerunner.evaluate.pace import Turn
 from stagerunner.evaluate.policy import Refusal, Trouble, trouble_of
 from stagerunner.evaluate.work import NoSlot, Slot, Work
@@ -53,7 +54,7 @@ class AwaitingEvaluator(Evaluator):
 
         self._loop = asyncio.new_event_loop()
         super().build()
-        self._caller = Caller(self.work, self._bare, self._pace)
+        self._caller = Caller(self.work, self._bare, self._pace, self._own)
 
     @property
     def under_way(self) -> int:
@@ -197,27 +198,34 @@ class AwaitingEvaluator(Evaluator):
         for index in range(start, end):
             if not flight.wants(index) or (outcomes and flight.halts(outcomes[-1])):
                 break
-            outcomes.append(await self._outcome(flight, index, index + 1, retried=True))
+            outcomes.append(await self._outcome(flight, index, index + 1, retried=True, fresh=True))
         return outcomes
 
-    async def _outcome(self, flight: Flight, start: int, end: int, *, retried: bool) -> Outcome:
+    async def _outcome(self, flight: Flight, start: int, end: int, *, retried: bool, fresh: bool = False) -> Outcome:
+        """fresh: the records as they came, since a call has had them before."""
         voice = ambient.Voice()
         ambient.current.set(voice)
         try:
-            found = await self._found(flight, start, end, retried)
+            found = await self._found(flight, start, end, retried, fresh)
         except BaseException as error:
             found = trouble_of(error)
         return Outcome(start, end, found, voice.extra, voice.said_enough)
 
-    async def _found(self, flight: Flight, start: int, end: int, retried: bool) -> Any:
+    async def _found(self, flight: Flight, start: int, end: int, retried: bool, fresh: bool) -> Any:
         if start in flight.verdicts:
             return trouble_of(Refusal(*flight.verdicts[start]))
-        records = flight.batch.records
-        argument = records[start:end] if self.work.form.batch else records[start]
+        records, again = flight.batch.records, partial(self._argument, flight.batch, start, end)
+        argument = again() if fresh else records[start:end] if self.work.form.batch else records[start]
         found = await self._caller.attempt(argument)
         if retried and isinstance(found, Trouble):
-            return await self._caller.again(argument, found, partial(flight.wants, start))
+            return await self._caller.again(again, found, partial(flight.wants, start))
         return found
+
+    def _argument(self, batch: Batch, start: int, end: int) -> Any:
+        """What to call with once more: the records as they came."""
+        if not self.work.form.batch:
+            return as_it_came(batch, start)
+        return [as_it_came(batch, index) for index in range(start, end)]
 
     def _settled(self, value: Any) -> Any:
         """What a method gave, awaited where it is `async def`."""

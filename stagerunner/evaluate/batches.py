@@ -8,6 +8,7 @@ from itertools import chain, compress, repeat
 from typing import Any
 
 from stagerunner.evaluate.cursor import Cursor
+from stagerunner.evaluate.own import as_it_came
 from stagerunner.evaluate.policy import RETURNED_NONE, Trouble, again
 from stagerunner.evaluate.work import Work
 from stagerunner.records import Batch, Counts, Failure, behind_cut, total
@@ -78,8 +79,9 @@ class Passage:
         """The stage's own counters as they are now, for `unsay`."""
         return dict(self.extra)
 
-    def unsay(self, said: dict[str, int], index: int) -> None:
-        """Go back to this record: what has been said since will be said again."""
+    def unsay(self, said: dict[str, int], index: int, end: int) -> None:
+        """Go back to these records, as they came: what has been said since will be said again."""
+        self.batch.records[index:end] = self.group(index, end)
         self._satisfied = False
         self.extra.clear()
         self.extra.update(said)
@@ -149,15 +151,20 @@ class Passage:
     def _failure(self, index: int, trouble: Trouble) -> Failure:
         batch, work = self.batch, self.work
         place = (work.index, batch.origin(index), batch.ordinal(index))
-        return trouble.failure(*place, work.on_error, batch.records[index])
+        return trouble.failure(*place, work.on_error, as_it_came(batch, index))
 
-    def again(self, call: Any, record: Any, trouble: Trouble) -> Any:
+    def again(self, call: Any, trouble: Trouble) -> Any:
         """What a later attempt at the record handed out last gives; None where it is lost."""
-        outcome = again(call, record, trouble, self.work)
+        index = self.cursor.index
+        outcome = again(call, lambda: as_it_came(self.batch, index), trouble, self.work)
         if isinstance(outcome, Trouble):
-            self.lost(self.cursor.index, outcome)
+            self.lost(index, outcome)
             return None
         return outcome
+
+    def group(self, start: int, end: int) -> list[Any]:
+        """The records start ≤ index < end as they came, for another attempt."""
+        return [as_it_came(self.batch, index) for index in range(start, end)]
 
     def piece(self) -> Batch:
         """Everything since the last piece, as a batch."""

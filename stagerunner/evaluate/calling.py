@@ -13,6 +13,7 @@ from stagerunner.evaluate.cursor import Cursor, Verdicts, grouping, verdicts_in
 from stagerunner.evaluate.flushing import flushed
 from stagerunner.evaluate.growth import Pile
 from stagerunner.evaluate.loading import build
+from stagerunner.evaluate.own import giving, itself, keeps, own
 from stagerunner.evaluate.pace import Turn, pace_of
 from stagerunner.evaluate.undisturbed import Undisturbed, one_each
 from stagerunner.evaluate.work import NoSlot, Slot, Work
@@ -42,17 +43,19 @@ class Evaluator:
         self.piece_records = PIECE_RECORDS
         self._transform: Any = None
         self._call: Callable[[Any], Any]
+        self._own: Callable[[Any], Any]
 
     def build(self) -> None:
         """Import the transform and give it its options. Raises what that raises."""
         self._transform = build(self.work)
+        self._own = own if keeps(self._transform) else itself
 
     def setup(self) -> None:
         """Make ready; `build` comes first where it hasn't been called. Raises whatever the stage raises."""
         if self._transform is None:
             self.build()
         self._tell("setup")
-        self._call = self._bare
+        self._call = giving(self._bare) if self.single and self._own is own else self._bare
 
     def apply(self, batch: Batch, convicted: Convicted = NOBODY) -> Batch:
         """One batch in, one batch out: the same range of source records, unless it is cut.
@@ -88,7 +91,8 @@ class Evaluator:
 
     def flush(self) -> Iterator[Batch]:
         """What the stage gives after the last record, at least one batch. The origins are 0, 1, 2, …"""
-        return flushed(self.work, self._flush_results, self.piece_records, self.slot if self.watched else NO_SLOT)
+        slot = self.slot if self.watched else NO_SLOT
+        return flushed(self.work, self._flush_results, self._own, self.piece_records, slot)
 
     def snapshot(self) -> Any:
         """The stage's state as plain data; None where it takes no snapshots."""
@@ -147,7 +151,7 @@ class Evaluator:
         """What goes on through the batch, as far as a piece may go."""
         form, call = self.work.form, self._call
         if form.batch:
-            checked = self._guarded(forms.listing(call, self.work.growth), passage.cursor, verdicts)
+            checked = self._guarded(forms.listing(call, self.work.growth, self._own), passage.cursor, verdicts)
             return partial(forms.in_lists, checked, passage, grouping(self.work, passage.batch, verdicts), most)
         if form.many:
             return lambda: self._draw(call, passage, verdicts, most)
@@ -155,7 +159,7 @@ class Evaluator:
         return partial(loop, self._guarded(call, passage.cursor, verdicts), passage)
 
     def _draw(self, call: forms.Call, passage: Passage, verdicts: Verdicts, most: int) -> None:
-        pile = Pile(self.work.growth)
+        pile = Pile(self.work.growth, self._own)
         forms.many_each(self._guarded(forms.drawing(call, pile), passage.cursor, verdicts), passage, pile, most)
 
     def _guarded(self, call: forms.Call, cursor: Cursor, verdicts: Verdicts) -> forms.Call:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import pickle
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any
 
 from stagerunner.evaluate.growth import TooLarge
+from stagerunner.evaluate.own import as_it_came, itself, keeps, kept, own
 from stagerunner.evaluate.policy import trouble_of
-from stagerunner.evaluate.wording import bounded, sendable
+from stagerunner.evaluate.wording import bounded, sendable, text_of
 from stagerunner.records import NOTHING, SOURCE, Batch, Counts, Failure, Malformed, Split, behind_cut
 from stagerunner.tuples import NamedTuple
 
@@ -32,6 +35,7 @@ class Given:
     """What reads a split that is the list of its records."""
 
     max_record = 0
+    pure = True
 
     def read(self, split: Split) -> Any:
         return split.data
@@ -43,6 +47,7 @@ class Reading:
     def __init__(self, source: Any, on_error: str) -> None:
         self._source = source
         self._on_error = on_error
+        self._own = own if keeps(source) else itself
         self.given = isinstance(source, Given)
         """A split is the list of its records; `told` is all there is to do."""
 
@@ -51,13 +56,19 @@ class Reading:
         items: list[Any] = []
         broken: BaseException | None = None
         try:
-            items.extend(islice(self._source.read(split), first, last))
+            given = islice(self._source.read(split), first, last)
+            items.extend(given if self._own is itself else map(self._own, given))
         except BaseException as error:
             broken = error
         batch = self.told(items, first)
         if broken is not None:
             self._break(batch, broken)
         return batch
+
+    def again(self, split: Split, first: int, last: int) -> list[Any]:
+        """The records that `batch` gave for this, read once more."""
+        given = islice(self._source.read(split), first, last)
+        return [item for item in map(self._own, given) if type(item) not in UNREADABLE]
 
     def told(self, items: list[Any], first: int) -> Batch:
         """The batch of what was read, from the source record `first` on."""
@@ -112,13 +123,17 @@ class Writing:
     """The other side: a batch in, the bytes for the sink out. `stage` is the index its failures are booked under.
 
     Also used between stages, with pickle as the encoder: what can't be pickled is a failure of the stage it left.
+    changes: the encoder may change the records it is given, so they are kept as they were for another attempt.
     """
 
-    def __init__(self, encode: Callable[[list[Any]], Any], stage: int, on_error: str, *, books: bool) -> None:
+    def __init__(
+        self, encode: Callable[[list[Any]], Any], stage: int, on_error: str, *, books: bool, changes: bool = False
+    ) -> None:
         self._encode = encode
         self._stage = stage
         self._on_error = on_error
         self._books = books
+        self._changes = changes
 
     def body(self, batch: Batch) -> Any:
         """The batch's records encoded. Those that can't be are taken out of the batch and booked.
@@ -126,23 +141,34 @@ class Writing:
         Raises TooLarge for more than can be sent at once of more than one source record.
         """
         number = len(batch.records)
+        batch.original = kept(batch.records) if self._changes else None
+        error: BaseException | None = None
         try:
             body = self._encode(batch.records)
-        except TooLarge as error:
+        except TooLarge as too_large:
             if number and batch.origin(0) != batch.origin(number - 1):
+                batch.records = _fresh(batch)
                 raise
-            self._book(batch)
-            self._take_out(batch, dict.fromkeys(range(number), error))
-            return self._encode(batch.records)
+            error = too_large
         except BaseException:
             whole = False
         else:
-            whole = True
+            whole = error is None
         self._book(batch)
-        if whole:
+        if error is None and whole:
             return body
         # Not while the error is under handling: it would be told as what each record's own comes from.
-        self._take_out(batch, self._errors(batch.records))
+        self._take_out(batch, self._errors(batch) if error is None else dict.fromkeys(range(number), error))
+        return self._rest(batch)
+
+    def _rest(self, batch: Batch) -> Any:
+        """The body of the records that are left; of none, where they can't be encoded together either."""
+        records = batch.records
+        try:
+            return self._encode(_fresh(batch))
+        except BaseException as error:
+            caught = error
+        self._take_out(batch, dict.fromkeys(range(len(records)), caught))
         return self._encode(batch.records)
 
     def behind(self, batch: Batch) -> list[Counts]:
@@ -155,15 +181,19 @@ class Writing:
         if self._books:
             batch.counts.append(Counts(self._stage, taken=len(batch.records), out=len(batch.records)))
 
-    def _errors(self, records: list[Any]) -> dict[int, BaseException]:
-        return {index: error for index, record in enumerate(records) if (error := self._error(record))}
+    def _errors(self, batch: Batch) -> dict[int, BaseException]:
+        records = enumerate(_fresh(batch))
+        return {index: error for index, record in records if (error := self._error(record))}
 
     def _take_out(self, batch: Batch, bad: Mapping[int, BaseException]) -> None:
         failures = [self._failure(batch, index, error) for index, error in bad.items()]
         good = [index for index in range(len(batch.records)) if index not in bad]
         batch.failures = batch.failures + failures
         batch.origins = [batch.origin(index) for index in good]
-        batch.records = [batch.records[index] for index in good]
+        records = _fresh(batch)
+        batch.records, batch.original = [records[index] for index in good], None
+        if self._changes:
+            batch.original = kept(batch.records)
         counts = Counts(self._stage, out=-len(bad))
         counts.fail(self._on_error, len(bad))
         batch.counts.append(counts)
@@ -181,5 +211,44 @@ class Writing:
         trouble = trouble_of(error)
         if not self._books and not isinstance(error, TooLarge):
             trouble = trouble._replace(message=f"its result can't be sent on: {trouble.message}")
+        if not self._books:
+            batch, index = _made_from(batch, index)
+        record = as_it_came(batch, index)
         place = (self._stage, batch.origin(index), batch.ordinal(index))
-        return trouble.failure(*place, self._on_error, batch.records[index])
+        failure = trouble.failure(*place, self._on_error, record)
+        if isinstance(error, TooLarge) and len(pickled(record)) > error.most:  # it can't be sent in a failure either
+            return failure._replace(record=None, text=text_of(record))
+        return failure
+
+
+def pickled(record: Any) -> bytes:
+    """Its pickle; nothing where it has none."""
+    try:
+        return pickle.dumps(record, 5)
+    except BaseException:
+        return b""
+
+
+def _fresh(batch: Batch) -> list[Any]:
+    """The records as they came, for another attempt."""
+    if batch.original is None:
+        return batch.records
+    return [as_it_came(batch, index) for index in range(len(batch.records))]
+
+
+def _made_from(batch: Batch, index: int) -> tuple[Batch, int]:
+    """The batch and index of the record that a stage has made this one of; where several have its origin, one of them.
+
+    The record itself where that isn't known, as in a flush.
+    """
+    before = batch.before
+    if before is None:
+        return batch, index
+    origin, number = batch.origin(index), len(before.records)
+    if before.origins is None:
+        start, end = origin - before.first, origin - before.first + 1
+    else:
+        start, end = bisect_left(before.origins, origin), bisect_right(before.origins, origin)
+    if not 0 <= start < end <= number:
+        return batch, index
+    return before, min(start + batch.ordinal(index), end - 1)

@@ -16,8 +16,9 @@ from stagerunner.records import Batch, Counts
 class Flush:
     """The results of one flush as they are drawn. It hears `count`; there is nothing left of which to have enough."""
 
-    def __init__(self, work: Work, start: Callable[[], Iterable[Any] | None]) -> None:
+    def __init__(self, work: Work, start: Callable[[], Iterable[Any] | None], own: Callable[[Any], Any]) -> None:
         self._work = work
+        self._own = own
         self._start = start
         self._rest: Iterator[Any] | None = None
         self._given = 0
@@ -58,7 +59,7 @@ class Flush:
         for result in islice(self._rest, most):
             if result is None:
                 raise Refusal("NoneReturned", "flush gave None; a record is never None")
-            results.append(result)
+            results.append(self._own(result))
         self.over = len(results) < most
 
     def _counts(self, given: int, failed: int = 0) -> Counts:
@@ -76,8 +77,10 @@ def as_iterator(found: Any) -> Iterator[Any]:
     raise Refusal("NotAList", f"flush returned {type(found).__name__}; it yields records or returns a list of them")
 
 
-def flushed(work: Work, start: Callable[[], Iterable[Any] | None], most: int, slot: Slot) -> Iterator[Batch]:
+def flushed(
+    work: Work, start: Callable[[], Iterable[Any] | None], own: Callable[[Any], Any], most: int, slot: Slot
+) -> Iterator[Batch]:
     """The batches of a flush, at least one; `start` begins it."""
-    flush = Flush(work, start)
+    flush = Flush(work, start, own)
     while not flush.over:
         yield ambient.heard_by(flush, partial(flush.batch, most, slot))

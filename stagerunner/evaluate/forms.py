@@ -7,6 +7,7 @@ and append. A plain `for` is also the only form that survives a transform raisin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from time import sleep
 from typing import Any
 
@@ -27,7 +28,7 @@ def one_each(call: Call, passage: Passage) -> None:
         try:
             result = call(record)
         except BaseException as error:
-            result = passage.again(call, record, trouble_of(error))
+            result = passage.again(call, trouble_of(error))
         if result is None:
             passage.nothing()
         else:
@@ -45,7 +46,7 @@ def one_or_none(call: Call, passage: Passage) -> None:
         try:
             results.append(call(record))
         except BaseException as error:
-            results.append(passage.again(call, record, trouble_of(error)))
+            results.append(passage.again(call, trouble_of(error)))
     passage.sift()
 
 
@@ -63,7 +64,7 @@ def many_each(call: Call, passage: Passage, pile: Pile, most: int) -> None:
         try:
             number = call(record)
         except BaseException as error:
-            number = passage.again(call, record, trouble_of(error))
+            number = passage.again(call, trouble_of(error))
         sizes.append(number)
         if len(pile.results) >= most and passage.at_border:
             break
@@ -78,9 +79,9 @@ def in_lists(call: Call, passage: Passage, groups: Grouping, most: int) -> None:
         group = cursor.take(groups.end(start) - start)
         end = start + len(group)
         said = passage.said()
-        found = _tried(call, group, passage)
+        found = _tried(call, group, passage, start, end)
         if found is None:
-            passage.unsay(said, start)
+            passage.unsay(said, start, end)
             groups.one_by_one(end)
         elif isinstance(found, Trouble):
             lose(passage, start, end, found)
@@ -90,16 +91,17 @@ def in_lists(call: Call, passage: Passage, groups: Grouping, most: int) -> None:
             return
 
 
-def _tried(call: Call, group: list[Any], passage: Passage) -> list[Any] | Trouble | None:
+def _tried(call: Call, group: list[Any], passage: Passage, start: int, end: int) -> list[Any] | Trouble | None:
     """What a list gives, the trouble it is lost by, or None: its records are to be tried one by one."""
     try:
         found: list[Any] = call(group)
         return found
     except BaseException as error:
         trouble = trouble_of(error)
-    if len(group) > 1 and not passage.work.form.state:
+    if end - start > 1 and not passage.work.form.state:
         return None
-    outcome: list[Any] | Trouble = again(call, group, trouble, passage.work)
+    fresh = partial(passage.group, start, end)
+    outcome: list[Any] | Trouble = again(call, fresh, trouble, passage.work)
     return outcome
 
 
@@ -111,15 +113,15 @@ def lose(passage: Passage, start: int, end: int, trouble: Trouble) -> None:
             return
 
 
-def listing(call: Call, growth: int) -> Call:
+def listing(call: Call, growth: int, own: Call) -> Call:
     """A call for a batch transform that makes sure of a list without None in it."""
-    return lambda group: as_list(call(group), growth * len(group))
+    return lambda group: as_list(call(group), growth * len(group), own)
 
 
-def as_list(found: Any, limit: int) -> list[Any]:
+def as_list(found: Any, limit: int, own: Call) -> list[Any]:
     """What a batch transform returned, as a list of records. Raises Refusal when it isn't one."""
     if isinstance(found, Iterator):
-        pile = Pile(limit)
+        pile = Pile(limit, own)
         pile.add(found)
         return pile.results
     if isinstance(found, str | bytes) or not isinstance(found, Sequence):
@@ -127,7 +129,7 @@ def as_list(found: Any, limit: int) -> list[Any]:
     for record in found:
         if record is None:
             raise Refusal("NoneReturned", "returned None in its list; leave out the records to be dropped")
-    return found if isinstance(found, list) else list(found)
+    return list(map(own, found))
 
 
 def judged(call: Call, cursor: Cursor, verdicts: Verdicts) -> Call:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from typing import Any
 
+from stagerunner.evaluate.own import own
 from stagerunner.evaluate.policy import Refusal
 
 FIRST = 16
@@ -25,6 +26,7 @@ class TooLarge(Exception):
     """What is to be sent on takes more bytes than one source record may have become."""
 
     def __init__(self, size: int, most: int) -> None:
+        self.most = most
         super().__init__(f"became {size:,} bytes; run.max_growth allows {most:,}")
 
 
@@ -43,13 +45,14 @@ def within(encode: Callable[[list[Any]], Any], most: int) -> Callable[[list[Any]
 class Pile:
     """The results of many records, and what those of the newest source record weigh.
 
-    limit: bytes that the results of one source record may weigh.
+    limit: bytes that the results of one source record may weigh. own: what each result is made its own by.
     """
 
-    __slots__ = ("_due", "_limit", "_origin", "_weighed", "_weight", "results")
+    __slots__ = ("_due", "_limit", "_origin", "_own", "_weighed", "_weight", "results")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, own: Callable[[Any], Any] = own) -> None:
         self.results: list[Any] = []
+        self._own = own
         self._limit = limit
         self._origin = -1
         self._weight = 0
@@ -69,13 +72,13 @@ class Pile:
         """
         if given is None:
             raise Refusal("NoneReturned", "returned None; return an empty iterator to drop the record")
-        results = self.results
+        results, own = self.results, self._own
         start, weight, weighed, due = len(results), self._weight, self._weighed, self._due
         try:
             for result in given:
                 if result is None:
                     raise Refusal("NoneReturned", "yielded None; a record is never None")
-                results.append(result)
+                results.append(own(result))
                 if len(results) >= self._due:
                     self._weigh()
         except BaseException:

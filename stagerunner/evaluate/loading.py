@@ -42,6 +42,7 @@ def with_options(found: Any, options: dict[str, Any]) -> Any:
         return partial(found, **options)
     copy = FunctionType(found.__code__, found.__globals__, found.__name__, found.__defaults__, found.__closure__)
     copy.__kwdefaults__ = (found.__kwdefaults__ or {}) | options
+    copy.__dict__.update(found.__dict__)
     return copy
 
 

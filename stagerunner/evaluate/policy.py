@@ -78,15 +78,18 @@ def _growing(work: Work) -> Iterator[float]:
         pause = min(pause, work.longest) * work.factor
 
 
-def again(call: Callable[[Any], Any], argument: Any, trouble: Trouble, work: Work) -> Any:
-    """What a later attempt gives, or the Trouble of the last one. `trouble`: what came of the first."""
+def again(call: Callable[[Any], Any], argument: Callable[[], Any], trouble: Trouble, work: Work) -> Any:
+    """What a later attempt gives, or the Trouble of the last one. `trouble`: what came of the first.
+
+    argument: makes what to call it with, since an attempt that failed may have changed that.
+    """
     handled = sys.exception()
     for number, pause in enumerate(pauses(work), start=2):
         if trouble.final:
             break
         time.sleep(pause)
         try:
-            return call(argument)
+            return call(argument())
         except BaseException as error:
             trouble = trouble_of(error, handled)._replace(attempts=number)
     return trouble

@@ -68,7 +68,7 @@ def one_each(call: forms.Call, listener: Undisturbed) -> list[Any] | Batch:
             try:
                 result = call(record)
             except BaseException as error:
-                result = listener.disturbed().again(call, record, trouble_of(error))
+                result = listener.disturbed().again(call, trouble_of(error))
             if result is None:
                 listener.disturbed().nothing()
             else:

@@ -38,20 +38,23 @@ class _StageDecorator:
 
     @overload
     def __call__(
-        self, found: str | None = None, *, name: str | None = None, state: bool = False
+        self, found: str | None = None, *, name: str | None = None, state: bool = False, pure: bool = False
     ) -> Callable[[T], T]: ...
     @overload
     def __call__(self, found: T) -> T: ...
-    def __call__(self, found: Any = None, *, name: str | None = None, state: bool = False) -> Any:
+    def __call__(self, found: Any = None, *, name: str | None = None, state: bool = False, pure: bool = False) -> Any:
         """Offer a function or class as a stage. `name` defaults to its own name, in lower case.
 
         state: it remembers between records, so it has one worker and sees them all in order of the source.
+        pure: it keeps nothing that it gives, so what it gives need not be copied.
         """
         if found is None or isinstance(found, str):
-            return lambda decorated: self._mark(decorated, found or name, state)
-        return self._mark(found, name, state)
+            return lambda decorated: self._mark(decorated, found or name, state, pure)
+        return self._mark(found, name, state, pure)
 
-    def _mark(self, found: Any, name: str | None, state: bool) -> Any:
+    def _mark(self, found: Any, name: str | None, state: bool, pure: bool) -> Any:
+        if pure:
+            found.pure = True
         named = name or found.__name__.lower()
         return mark(
             found, Part("stage", named, target_of(found), first_sentence(found), state=state, batch=self._batch)

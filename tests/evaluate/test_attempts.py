@@ -54,7 +54,7 @@ def test_a_call_is_tried_again_while_it_is_wanted(work_of):
     def trouble_after(wanted):
         calls.clear()
         caller = Caller(work_of(failing, attempts=4), failing)
-        return asyncio.run(caller.again("r", Trouble("OSError", ""), wanted)), len(calls)
+        return asyncio.run(caller.again(lambda: "r", Trouble("OSError", ""), wanted)), len(calls)
 
     trouble, number = trouble_after(lambda: True)
     assert (trouble.attempts, number) == (4, 3)
@@ -64,4 +64,4 @@ def test_a_call_is_tried_again_while_it_is_wanted(work_of):
 
 def test_a_final_trouble_is_left_alone(work_of):
     final = Trouble("Reject", "no", final=True)
-    assert asyncio.run(Caller(work_of(stuck, attempts=9), stuck).again(1, final, lambda: True)) is final
+    assert asyncio.run(Caller(work_of(stuck, attempts=9), stuck).again(lambda: 1, final, lambda: True)) is final

@@ -174,7 +174,7 @@ def test_what_was_said_can_be_taken_back(batch_of):
     said = passage.said()
     passage.extra["hits"] = 1
     passage.enough()
-    passage.unsay(said, 0)
+    passage.unsay(said, 0, 2)
     let_through(passage, 3)
     piece = passage.piece()
     assert (piece.stop, piece.last, piece.counts) == (False, 3, [Counts(3, taken=3, out=3)])

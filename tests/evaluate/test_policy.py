@@ -94,20 +94,20 @@ def test_pauses_never_overflow():
 def test_a_later_attempt_may_succeed(monkeypatch):
     slept = []
     monkeypatch.setattr(policy.time, "sleep", slept.append)
-    assert again(Failing(2), "record", raised(ValueError()), retrying(4, delay=0.5)) == "record"
+    assert again(Failing(2), lambda: "record", raised(ValueError()), retrying(4, delay=0.5)) == "record"
     assert slept == [0.5, 1.0, 2.0]
 
 
 def test_the_last_trouble_counts_its_attempts():
-    trouble = again(Failing(9), "record", raised(ValueError()), retrying(3))
+    trouble = again(Failing(9), lambda: "record", raised(ValueError()), retrying(3))
     assert (trouble.message, trouble.attempts) == ("7 left", 3)
 
 
 def test_a_final_trouble_is_not_tried_again():
     failing = Failing(9, Reject)
-    trouble = again(failing, "record", raised(ValueError()), retrying(5))
+    trouble = again(failing, lambda: "record", raised(ValueError()), retrying(5))
     assert (trouble.type, trouble.attempts, failing.left) == ("Reject", 2, 8)
-    assert again(failing, "record", trouble, retrying(5)) is trouble
+    assert again(failing, lambda: "record", trouble, retrying(5)) is trouble
 
 
 def test_no_exception_object_is_kept():
@@ -120,7 +120,7 @@ def test_no_exception_object_is_kept():
 
     gc.disable()
     try:
-        trouble = again(Failing(9, Watched), "record", raised(ValueError()), retrying(3))
+        trouble = again(Failing(9, Watched), lambda: "record", raised(ValueError()), retrying(3))
         assert [reference() for reference in alive] == [None, None], "in a cycle, or kept"
     finally:
         gc.enable()

@@ -112,7 +112,7 @@ def test_an_earlier_attempt_is_no_cause_of_a_later_one():
     try:
         failing(1)
     except ValueError as error:
-        found = again(failing, 1, trouble_of(error), Work(0, "s", "m:f", Form(), attempts=3, delay=0.0))
+        found = again(failing, lambda: 1, trouble_of(error), Work(0, "s", "m:f", Form(), attempts=3, delay=0.0))
 
     assert (found.attempts, found.causes) == (3, ())
 

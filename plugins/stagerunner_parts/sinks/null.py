@@ -11,6 +11,8 @@ from stagerunner import sink
 class Null:
     """Throw every record away."""
 
+    pure = True
+
     keeps = "nothing"
 
     def check(self) -> None:

@@ -40,6 +40,8 @@ ODD = (errno.ELOOP, errno.EISDIR, errno.ENXIO)
 class FileOutput(ABC):
     """A sink that writes one file. For the path "-" the runner writes what `rendered` gives to standard output."""
 
+    pure = True
+
     keeps: Keeps = "truncate"
     _file: FileIO | None = None
     _spool: FileIO | None = None

@@ -42,6 +42,8 @@ class Sqlite:
     mode: replace an earlier table, append to it, or write a new one only.
     """
 
+    pure = True
+
     keeps: ClassVar[Keeps] = "transaction"
 
     def __init__(self, *, path: Path, table: str, mode: Mode = "replace") -> None:

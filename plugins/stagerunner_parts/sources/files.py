@@ -22,6 +22,7 @@ class Files:
     """
 
     max_record = 16 * 2**20
+    pure = True
 
     def __init__(self, *, path: Path | list[Path]) -> None:
         self.path = path

@@ -20,6 +20,8 @@ class Range:
     step: how far it is from one to the next.
     """
 
+    pure = True
+
     def __init__(self, *, start: int = 0, stop: int, step: int = 1) -> None:
         self.start = start
         self.stop = stop

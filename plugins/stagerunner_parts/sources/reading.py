@@ -38,6 +38,7 @@ class RecordFiles(ABC):
 
     path: Path | list[Path]
     max_record: int = 16 * 2**20
+    pure = True
     rule: Lines = LINES
     """Where records end."""
     _asked: tuple[tuple[str, int, int], Offsets] | None = None

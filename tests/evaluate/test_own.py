@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from datetime import date
+from functools import partial
+
+import numpy as np
+import pytest
+
+from stagerunner import Reject, count, stage
+from stagerunner.evaluate.own import Original, apart, as_it_came, giving, keeps, kept, own
+from stagerunner.records import Batch
+
+CACHE: dict[str, int] = {}
+WORDS = ("a", ("b", 1))
+PATTERN = re.compile("a")
+
+
+def plain(record):
+    count("seen")
+    if PATTERN.match(json.dumps(record)) or math.pi > len(WORDS):
+        raise Reject("no")
+    return {**record, "more": [int(word) for word in record]}
+
+
+def calls_plain(record):
+    return plain(record)
+
+
+@stage(pure=True)
+def declared(record, *, fields: list[str] = ["a"]):
+    return CACHE
+
+
+def sees_a_cache(record):
+    return CACHE
+
+
+def calls_what_sees_a_cache(record):
+    return sees_a_cache(record)
+
+
+def looks_in_a_lambda(record):
+    return sorted(record, key=lambda key: CACHE[key])
+
+
+def has_a_default(record, kept=[]):
+    return kept
+
+
+def imports(record):
+    import string
+
+    return string
+
+
+def sets_an_attribute(record):
+    record.seen = True
+    return record
+
+
+def reaches(record):
+    return globals()["CACHE"]
+
+
+def yields(record) -> Iterator[int]:
+    yield record
+
+
+async def awaits(record):
+    return record
+
+
+def closing_over():
+    held = {}
+    return lambda record: held
+
+
+class Built:
+    def process(self, record):
+        return record
+
+
+class Pure(Built):
+    pure = True
+
+
+@pytest.mark.parametrize("found", [plain, calls_plain, declared, Pure()])
+def test_what_sees_nothing_that_outlives_a_call_keeps_nothing(found):
+    assert not keeps(found)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        *[sees_a_cache, calls_what_sees_a_cache, looks_in_a_lambda, has_a_default, imports, sets_an_attribute, reaches],
+        *[yields, awaits, closing_over(), Built(), partial(plain), json.loads],
+    ],
+)
+def test_anything_else_may_have_kept_what_it_gave(found):
+    assert keeps(found)
+
+
+SHARED = ["x"]
+LOOP: list[object] = [1]
+LOOP.append(LOOP)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"a": 1},
+        [1],
+        {"a": [{"b": 1}]},
+        {1},
+        {"a": {1}},
+        {"a": date(2026, 1, 1), "b": [1]},
+        {"a": (1, [2])},
+        bytearray(b"1"),
+    ],
+)
+def test_a_copy_is_equal_and_shares_nothing_that_changes(value):
+    copy = own(value)
+    assert (copy, type(copy)) == (value, type(value))
+    assert copy is not value
+    assert apart([copy, value]) or not apart([copy])
+
+
+def test_what_is_one_within_a_record_stays_one():
+    copy, loop = own({"a": SHARED, "b": SHARED}), own(LOOP)
+    assert copy["a"] is copy["b"] is not SHARED
+    assert loop[1] is loop is not LOOP
+
+
+@pytest.mark.parametrize("value", ["a", 1, None, (1, "a"), frozenset({1}), date(2026, 1, 1)])
+def test_what_nobody_can_change_is_its_own(value):
+    assert own(value) is value
+
+
+def test_what_can_not_be_copied_is_left_to_who_sends_it():
+    function = lambda: 1  # noqa: E731
+    assert own(function) is function
+
+
+def test_an_array_is_copied_where_somebody_else_has_it_or_its_memory():
+    held, memory = np.zeros(3), bytearray(24)
+    calls = {
+        "new": (lambda _: np.zeros(3), False),
+        "held": (lambda _: held, True),
+        "view of a held one": (lambda _: held[1:], True),
+        "in held memory": (lambda _: np.frombuffer(memory), True),
+        "of objects": (lambda _: np.array([held], object), True),
+    }
+    given = {}
+
+    def noting(call):
+        def noted(record):
+            result = call(record)
+            given["address"] = result.__array_interface__["data"][0]
+            return result
+
+        return noted
+
+    for what, (call, copied) in calls.items():
+        result = giving(noting(call))(1)
+        assert (result.__array_interface__["data"][0] != given["address"]) is copied, what
+
+
+def test_memory_that_nobody_can_write_to_stays_where_it_is():
+    fixed, held = np.frombuffer(b"12345678"), np.zeros(1)
+    view = held[:]
+    view.flags.writeable = False
+    assert own({"a": fixed})["a"].__array_interface__["data"] == fixed.__array_interface__["data"]
+    assert own({"a": view})["a"].__array_interface__["data"] != view.__array_interface__["data"]
+
+
+@pytest.mark.parametrize(
+    ("records", "wanted"),
+    [
+        ([], True),
+        (["a", 1, None], True),
+        ([{"a": 1}, {"a": 1}], True),
+        ([{"a": [1]}, {"a": [1]}], True),
+        ([["a"], ("b",), {"c": {"d": 1}}], True),
+        ([SHARED, SHARED], False),
+        ([{"a": SHARED}, {"b": [SHARED]}], False),
+        ([LOOP], False),
+        ([{"a": {1}}], False),
+    ],
+)
+def test_records_are_apart_where_none_holds_what_another_does(records, wanted):
+    assert apart(records) is wanted
+
+
+def test_a_record_is_had_again_as_it_came_whatever_has_become_of_it():
+    decoded = []
+    batch = Batch([{"n": 1}, {"n": 2}, "text"])
+    batch.original = Original(lambda: decoded.append(1) or [{"n": 1}, {"n": 2}, "text"])
+
+    batch.records[1]["n"] = -1
+    as_it_came(batch, 1)["n"] = -2
+
+    assert [as_it_came(batch, index) for index in range(3)] == [{"n": 1}, {"n": 2}, "text"]
+    assert decoded == [1]
+
+
+def test_where_it_can_not_be_had_again_it_is_what_it_is():
+    batch = Batch([{"n": 1}])
+    batch.original = Original(lambda: 1 / 0)
+    assert as_it_came(batch, 0) == {"n": 1}
+
+
+def test_what_is_kept_of_records_is_as_they_were_even_where_one_can_not_be_sent():
+    assert kept(["a", 1]) is None
+    for other in ("text", lambda: 1):
+        records = [{"n": [1]}, other]
+        original = kept(records)
+        records[0]["n"].append(2)
+        assert original.records() == [{"n": [1]}, other]
