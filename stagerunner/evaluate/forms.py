@@ -14,6 +14,7 @@ from typing import Any
 from stagerunner.evaluate.batches import Passage
 from stagerunner.evaluate.cursor import Cursor, Grouping, Verdicts
 from stagerunner.evaluate.growth import Pile
+from stagerunner.evaluate.own import own
 from stagerunner.evaluate.pace import Pace
 from stagerunner.evaluate.policy import Refusal, Trouble, again, trouble_of
 from stagerunner.evaluate.work import Slot
@@ -118,7 +119,7 @@ def listing(call: Call, growth: int, own: Call) -> Call:
     return lambda group: as_list(call(group), growth * len(group), own)
 
 
-def as_list(found: Any, limit: int, own: Call) -> list[Any]:
+def as_list(found: Any, limit: int, own: Call = own) -> list[Any]:
     """What a batch transform returned, as a list of records. Raises Refusal when it isn't one."""
     if isinstance(found, Iterator):
         pile = Pile(limit, own)
