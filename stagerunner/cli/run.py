@@ -16,7 +16,7 @@ from stagerunner.cli.summaries import SummaryFile
 from stagerunner.engines.signals import Signals
 from stagerunner.errors import ReaderGone, StagerunnerError
 from stagerunner.events import Summary
-from stagerunner.plan.promise import source_sort
+from stagerunner.plan.promise import source_sort, warnings
 from stagerunner.runner import Chain, prepare
 from stagerunner.views.choice import BUILT_IN, chosen_view, open_view
 from stagerunner.views.console import Console
@@ -85,7 +85,7 @@ def command(
     if dry_run:
         loaded(DRY_RUN)(chain.plan, streams.err())
         return 0
-    _say_what_is_read(chain, streams, quiet=quiet)
+    _say_beforehand(chain, streams, quiet=quiet)
     return perform(chain, streams, written, progress=progress, quiet=quiet)
 
 
@@ -127,7 +127,9 @@ def _say_why(outcome: Summary, streams: Streams) -> None:
             streams.err().line(("bad", message))
 
 
-def _say_what_is_read(chain: Chain, streams: Streams, *, quiet: bool) -> None:
+def _say_beforehand(chain: Chain, streams: Streams, *, quiet: bool) -> None:
+    for warning in () if quiet else warnings(chain.plan):
+        streams.err().line(("warn", "warning: "), warning)
     if not quiet and source_sort(chain.plan.source) == "stdin" and sys.stdin is not None and sys.stdin.isatty():
         streams.err().line("reading from the keyboard; Ctrl-D ends it, -i FILE reads a file")
 

@@ -19,7 +19,7 @@ class Part(NamedTuple):
 
     name: what `use:` says. target: "module:name", what a worker imports. summary: one sentence.
     suffixes: file name endings this source or sink is chosen for (".jsonl").
-    state, batch: for a stage, what its decorator said beyond what its form says.
+    state, batch: for a stage, what its decorator said beyond what its form says; state None: nothing.
     """
 
     kind: Kind
@@ -27,7 +27,7 @@ class Part(NamedTuple):
     target: str
     summary: str = ""
     suffixes: tuple[str, ...] = ()
-    state: bool = False
+    state: bool | None = None
     batch: bool = False
     found: Any = None
 

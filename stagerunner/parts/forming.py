@@ -14,7 +14,7 @@ from stagerunner.parts.stage import Form
 def form_of(found: Any) -> Form:
     """The form of a function or class, decorated or not. Raises TypeError when it can't be a stage."""
     part = part_of(found)
-    declared_state, declared_batch = (part.state, part.batch) if part else (False, False)
+    declared_state, declared_batch = (bool(part.state), part.batch) if part else (False, False)
     if inspect.isclass(found):
         return _class_form(found, declared_state)
     if not callable(found):

@@ -38,21 +38,24 @@ class _StageDecorator:
 
     @overload
     def __call__(
-        self, found: str | None = None, *, name: str | None = None, state: bool = False, pure: bool = False
+        self, found: str | None = None, *, name: str | None = None, state: bool | None = None, pure: bool = False
     ) -> Callable[[T], T]: ...
     @overload
     def __call__(self, found: T) -> T: ...
-    def __call__(self, found: Any = None, *, name: str | None = None, state: bool = False, pure: bool = False) -> Any:
+    def __call__(
+        self, found: Any = None, *, name: str | None = None, state: bool | None = None, pure: bool = False
+    ) -> Any:
         """Offer a function or class as a stage. `name` defaults to its own name, in lower case.
 
-        state: it remembers between records, so it has one worker and sees them all in order of the source.
+        state: it remembers between records, so it has one worker and sees them all in order of the source. False: what
+        it keeps changes no result (a cache), so no warning is due.
         pure: it keeps nothing that it gives, so what it gives need not be copied.
         """
         if found is None or isinstance(found, str):
             return lambda decorated: self._mark(decorated, found or name, state, pure)
         return self._mark(found, name, state, pure)
 
-    def _mark(self, found: Any, name: str | None, state: bool, pure: bool) -> Any:
+    def _mark(self, found: Any, name: str | None, state: bool | None, pure: bool) -> Any:
         if pure:
             found.pure = True
         named = name or found.__name__.lower()

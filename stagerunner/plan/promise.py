@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from stagerunner.guard import guard
+from stagerunner.guard import guard, shown
 from stagerunner.parts.source import is_stream
 from stagerunner.plan.model import Plan, PlannedPart
+from stagerunner.plan.remembering import Change, remembers
 
 SourceSort = Literal["splits", "stdin", "stream", "records"]
 SinkSort = Literal["truncate", "transaction", "nothing", "caller"]
@@ -23,6 +24,8 @@ _NO_RESUME = {
 
 def promise(plan: Plan) -> str:
     """One sentence: what the output is worth after the death of a worker, and what after the parent's."""
+    if unsaid := next(undeclared(plan), None):
+        return f"not exactly once: '{unsaid[0]}' remembers something between records and doesn't say so"
     return f"{_after_a_worker(source_sort(plan.source), forgetful(plan))}; {_after_the_parent(plan)}"
 
 
@@ -67,7 +70,29 @@ def notes(plan: Plan) -> tuple[str, ...]:
     """What `check` tells about a plan without mistakes."""
     costs = "after a death everything is read again" if source_sort(plan.source) == "splits" else "a death ends the run"
     lacking = (f"'{name}' has state without snapshot and restore: {costs}" for name in forgetful(plan))
-    return (promise(plan), *lacking, *_unwatched(plan))
+    return (promise(plan), *warnings(plan), *lacking, *_unwatched(plan))
+
+
+def undeclared(plan: Plan) -> Iterator[tuple[str, Change]]:
+    """The stages that remember something between records and don't say so, and what."""
+    for stage in plan.stages:
+        change = None if stage.work.form.state else remembers(stage.part.found)
+        if change is not None:
+            yield stage.name, change
+
+
+def warnings(plan: Plan) -> tuple[str, ...]:
+    """What `check` and `run` warn of: a promise would not hold."""
+    return tuple(f"'{name}' {changing(change)}" for name, change in undeclared(plan))
+
+
+def changing(change: Change) -> str:
+    """What a stage does that remembers something, and what to write."""
+    place = f"{shown(change.file)}:{change.line}"
+    return (
+        f"changes {change.what} ({place}) and declares no state: with several workers, or after a death, what it gives "
+        "may be wrong. Write @stage(state=True); or state=False if no result depends on what it keeps, as on a cache"
+    )
 
 
 def _unwatched(plan: Plan) -> Iterator[str]:

@@ -17,6 +17,8 @@ from stagerunner.parts.forming import form_of
 from stagerunner.parts.sink import check_sink
 from stagerunner.parts.source import is_stream
 from stagerunner.parts.stage import Form
+from stagerunner.plan.promise import changing
+from stagerunner.plan.remembering import remembers
 
 _KEEPS = {
     "truncate": "a stopped run can be resumed",
@@ -108,12 +110,13 @@ def _form(kind: Kind, found: Any) -> tuple[str, ...]:
 
 def _stage(found: Any) -> tuple[str, ...]:
     form: Form = form_of(found)
+    change = None if form.state else remembers(found)
     many = "none, one or many records out of each" if form.many else "may drop records" if form.drops else ""
     phrases = (
         "a list of records at a time" if form.batch else "one record at a time",
         many,
         "async" if form.awaited else "",
-        "has state: one worker" if form.state else "safe with many workers",
+        "has state: one worker" if form.state else changing(change) if change else "safe with many workers",
         "its state is kept across restarts" if form.snapshots else "",
     )
     return tuple(phrase for phrase in phrases if phrase)

@@ -58,3 +58,28 @@ def test_as_a_process_the_exit_code_is_2(call, write):
     write("broken.yaml", BROKEN)
     ended = call("check", "broken.yaml")
     assert (ended.returncode, ended.stdout) == (2, "")
+
+
+FORGETS = """
+from stagerunner import stage
+
+@stage
+class Total:
+    def process(self, record):
+        self.total = getattr(self, "total", 0) + record
+        return self.total
+"""
+
+
+def test_a_stage_that_remembers_without_saying_so_gets_no_promise_anywhere(invoke, chain, write):
+    write("forgets.py", FORGETS)
+    warning = "changes self.total (forgets.py:7) and declares no state"
+
+    checked = invoke("check", chain("./forgets.py:Total", sink="o.jsonl")).stderr
+    shown = invoke("stages", "show", "./forgets.py:Total").stdout
+
+    assert "not exactly once: 'total'" in checked
+    assert warning in checked
+    assert "Write @stage(state=True); or state=False" in checked
+    assert warning in shown
+    assert "safe with many workers" not in shown

@@ -198,3 +198,11 @@ def test_the_summary_does_not_overwrite_what_the_run_reads_or_writes(call, chain
         assert ended.returncode == 2
         assert "name another file" in ended.stderr
     assert (folder / "a.txt").read_text() == "a\n"
+
+
+def test_a_stage_that_remembers_without_saying_so_is_warned_of(call, chain, write):
+    write("forgets.py", "seen = set()\n\ndef once(record):\n    seen.add(record)\n    return record\n")
+    name = chain("./forgets.py:once", sink="o.jsonl")
+
+    assert "warning: 'once' changes seen (forgets.py:4)" in call("run", name).stderr
+    assert call("run", name, "-q").stderr == ""
