@@ -8,10 +8,13 @@ YOUNG = 10_000
 """New objects after which garbage is looked for, as in workers."""
 gc.set_threshold(YOUNG)  # before the imports, whose objects stay: by default 41 searches through them, 2 % of a `check`
 
+import os
 import sys
 from collections.abc import Sequence
 
 from stagerunner.cli import ENTRY, SPARE, loaded
+
+REFUSED = 75
 
 RESUMING = {"--resume", "--force-resume"}
 """With these a keeper has to wait: the journal says which hash seed it gets."""
@@ -19,6 +22,15 @@ RESUMING = {"--resume", "--force-resume"}
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code. `arguments` are those behind the program's name."""
+    try:
+        return _begun(arguments)
+    except (OSError, MemoryError) as error:  # so early that nothing is here yet to tell of it
+        why = f"error[stopped]: the system refused: {str(error) or 'out of memory'}"
+        os.write(2, f"{why}\n".encode(errors="backslashreplace"))
+        return REFUSED
+
+
+def _begun(arguments: Sequence[str] | None) -> int:
     if arguments is None and sys.argv[1:2] == ["run"] and not RESUMING.intersection(sys.argv):
         with loaded(SPARE)():
             return _called(None)

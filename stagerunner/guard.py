@@ -39,10 +39,10 @@ MAY_PASS = frozenset(
 networks. A folder that isn't there, or may not be written, is no such thing."""
 
 
-def refused(error: OSError | MemoryError, what: str = "the system refused") -> StagerunnerError:
+def refused(error: BaseException, what: str = "the system refused") -> StagerunnerError:
     """How a run ends that the system refuses something: it may be resumed where that may pass, else it has failed."""
     why = "out of memory" if isinstance(error, MemoryError) else reason(error)
-    passes = isinstance(error, MemoryError) or error.errno in MAY_PASS
+    passes = not isinstance(error, OSError) or may_pass(error)
     return (Stopped if passes else RunFailed)(f"{what}: {why}")
 
 
@@ -70,7 +70,7 @@ class guard:  # noqa: N801 - it reads as the statement that it is
         part = self._part if isinstance(self._part, str) else self._part()
         if isinstance(error, OSError) and error.errno is None:  # a sentence of the part's own
             return RunFailed(f"{part} failed: {reason(error)}")
-        if isinstance(error, MemoryError) or (isinstance(error, OSError) and (self._refused or _may_pass(error))):
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and (self._refused or may_pass(error))):
             return refused(error, f"{part} {self._refused or 'failed'}")
         return RunFailed(f"{part} failed: {head(error)} ({', '.join([f'in {self._method}', *_places(error)])})")
 
@@ -158,7 +158,8 @@ def _text(error: BaseException) -> str:
     return text_of(error.msg if isinstance(error, SyntaxError) else error)
 
 
-def _may_pass(error: OSError) -> bool:
+def may_pass(error: OSError) -> bool:
+    """Whether the system may allow it tomorrow, nothing of the chain being changed."""
     return error.errno in MAY_PASS
 
 

@@ -45,6 +45,13 @@ output = 1
 """The descriptor that data goes to: standard output, or what has stood for it since `part_output`."""
 
 
+def is_refusal(error: BaseException | None) -> bool:
+    """Whether the system refused something; a library that can't be mapped for want of memory comes as ImportError."""
+    if isinstance(error, ImportError):
+        return error.path is not None and not error.path.endswith(".py")
+    return isinstance(error, OSError | MemoryError)
+
+
 def data_descriptor(number: int | None) -> int | None:
     """The descriptor that data for this one goes to."""
     return output if number == 1 else number
@@ -82,7 +89,7 @@ def join_output() -> None:
 def _second(stream: TextIO, number: int) -> TextIO:
     """A stream like this to where the descriptor leads, by a descriptor of its own that no other program gets."""
     buffering = 1 if getattr(stream, "line_buffering", False) else -1
-    own = fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 10)
+    own = fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 3)
     return open(own, "w", buffering, encoding=stream.encoding, errors=stream.errors, closefd=False)
 
 

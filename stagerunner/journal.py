@@ -9,6 +9,7 @@ are JSON, snapshots in them MessagePack, so that reading a journal never runs co
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from base64 import b64decode, b64encode
 from contextlib import suppress
@@ -19,7 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from stagerunner.errors import OutputBusy, RunFailed, Stopped, UsageError
-from stagerunner.guard import head, is_ctrl_c, refused
+from stagerunner.guard import head, is_ctrl_c, may_pass, reason
 
 _PRIMARY = 0xFF
 """What an error of SQLite is; the bits above say which kind of it."""
@@ -128,12 +129,16 @@ def _entry(state: Any, fingerprint: Any, seed: Any, row: Any) -> Entry:
 def _opened(path: Path) -> sqlite3.Connection:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.is_file():
+            raise UsageError(f"the journal {path} can't be opened: it is no file")
         return sqlite3.connect(path, timeout=0, isolation_level=None)
     except OSError as error:
-        raise refused(error, f"the journal {path} can't be opened") from None
+        kind = Stopped if may_pass(error) else UsageError
+        raise kind(f"the journal {path} can't be opened: {reason(error)}") from None
     except sqlite3.Error as error:
-        # It doesn't say why: a folder, a place where nothing may be written, or no descriptors left.
-        raise (UsageError if path.is_dir() else Stopped)(f"the journal {path} can't be opened: {error}") from None
+        # It doesn't say why: nothing may be written there, or there are no descriptors left.
+        kind = Stopped if os.access(path.parent, os.W_OK | os.X_OK) and path.parent.exists() else UsageError
+        raise kind(f"the journal {path} can't be opened: {error}") from None
 
 
 class Entry(Struct, frozen=True):

@@ -12,7 +12,7 @@ import sys
 from importlib import import_module
 from types import TracebackType
 
-from stagerunner.inherited import hear_signals
+from stagerunner.inherited import hear_signals, is_refusal
 
 REFUSED = 75
 """Exit status of a process to which the system refused what it needs."""
@@ -32,8 +32,8 @@ def begin(module: str) -> None:
 
 def tell(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
     """Say in a line what ended this process, and end it."""
-    refused = isinstance(error, OSError | MemoryError | ImportError)
-    why = f"the system refused a process of stagerunner: {error or kind.__name__}"
+    refused = is_refusal(error)
+    why = f"the system refused a process of stagerunner: {str(error) or kind.__name__}"
     if not refused:
         place = _last(traceback)
         why = f"a process of stagerunner failed: {kind.__name__}: {error} ({place})"

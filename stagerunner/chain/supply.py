@@ -146,6 +146,7 @@ class SourceSplits:
         self._wants: list[tuple[int, int]] = []
         self._again: Iterator[tuple[int, int]] = iter(())
         self._remembers = False
+        self._total = self._size()
         self._splits = self._ask(after)
         self.ended = False
         self.error: BaseException | None = None
@@ -189,6 +190,10 @@ class SourceSplits:
         return _located(self._source, payload, record)
 
     def total(self) -> int | None:
+        return self._total
+
+    def _size(self) -> int | None:
+        """Asked before anything is begun, since it may fail."""
         with guard(SOURCE, "size"):
             size = self._source.size() if hasattr(self._source, "size") else None
         if not isinstance(size, int | None):

@@ -16,7 +16,7 @@ from stagerunner.cli.program import program
 from stagerunner.cli.streams import Streams
 from stagerunner.errors import InternalError, Interrupted, RunFailed, StagerunnerError
 from stagerunner.guard import head, of_a_plugin, one_line, refused, text_of
-from stagerunner.inherited import hear_signals
+from stagerunner.inherited import hear_signals, is_refusal
 
 NAME = "stagerunner"
 COMPLETE = "_STAGERUNNER_COMPLETE"
@@ -86,10 +86,10 @@ def _as_ours(error: BaseException, streams: Streams) -> StagerunnerError:
             return error
         case KeyboardInterrupt() | click.Abort():
             return Interrupted("stopped by SIGINT", signal.SIGINT)
-        case OSError() | MemoryError():
-            return refused(error)
     if streams.offered:
         return RunFailed(f"the command '{streams.offered}' failed: {one_line(error)}")
+    if is_refusal(error):
+        return refused(error)
     if not isinstance(error, Exception) or of_a_plugin(error):
         return RunFailed(f"what was loaded has ended the program: {one_line(error)}")
     return InternalError(head(error))

@@ -11,7 +11,7 @@ import selectors
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from msgspec.structs import replace
@@ -28,6 +28,7 @@ from stagerunner.chain.transport import Clock, Ready, Transport, Trouble
 from stagerunner.chain.verdicts import trouble_of
 from stagerunner.chain.worker import call_hooks
 from stagerunner.config.masking import printing_aside
+from stagerunner.guard import is_ctrl_c
 from stagerunner.parts.files import know
 from stagerunner.plan import Plan
 from stagerunner.window.kinds import END
@@ -66,9 +67,12 @@ class InlineTransport:
             station = Station(hire, self._page)
             self._stations.append(station)
             try:
-                call_hooks(hire.started_hooks, hire)
-                station.setup()
+                with outside_loops():
+                    call_hooks(hire.started_hooks, hire)
+                    station.setup()
             except BaseException as error:
+                if is_ctrl_c(error):
+                    raise
                 errors.append((hire.works[0].index if hire.works else 0, 0, os.getpid(), describe(error)))
         pids = tuple((index, 0, os.getpid()) for index in range(len(self._stations)))
         self.ready = Ready(pids, tuple(errors))
@@ -92,8 +96,13 @@ class InlineTransport:
         frame = self._queue.popleft()
         if frame.header.kind != END:
             try:
-                yield from self._through(frame, 0)
-            except Exception as error:
+                with outside_loops():
+                    yield from self._through(frame, 0)
+            except GeneratorExit:  # whoever asked wants no more
+                raise
+            except BaseException as error:
+                if is_ctrl_c(error):
+                    raise
                 self.trouble = self._trouble(error)
             return
         for station, hire in zip(self._stations, self._hires, strict=True):
@@ -102,12 +111,15 @@ class InlineTransport:
 
     def _close(self, station: Station, hire: Hire) -> None:
         try:
-            station.close()
-            call_hooks(hire.stopping_hooks, hire)
+            with outside_loops():
+                station.close()
+                call_hooks(hire.stopping_hooks, hire)
         except BaseException as error:
+            if is_ctrl_c(error):
+                raise
             self._teardown.append(f"{hire.label}: {describe(error)}")
 
-    def _trouble(self, error: Exception) -> Trouble:
+    def _trouble(self, error: BaseException) -> Trouble:
         """What would have ended a worker: a record that can't be decoded."""
         print(describe(error), file=sys.stderr)
         at = max(range(len(self._hires)), key=lambda place: self._page.slot(self._hires[place].slots[0]).words[SINCE])
@@ -140,7 +152,7 @@ class InlineTransport:
     def _abandon(self) -> None:
         """Let go of stations that have not come to their end; what they raise now interests nobody."""
         for station in () if self.ended else self._stations:
-            with suppress(BaseException):
+            with suppress(BaseException), outside_loops():
                 station.close()
         self._stations.clear()
         self._queue.clear()
@@ -153,6 +165,29 @@ class InlineTransport:
         self._open.close()
         self._page.close()
         os.close(self._meters)
+
+
+@contextmanager
+def outside_loops() -> Iterator[None]:
+    """What runs in here may run event loops of its own, also where the caller stands in one: in a notebook for example.
+
+    Python keeps, by thread, which loop runs and which task; both are put aside, and back. A worker has no such caller.
+    """
+    events, tasks = sys.modules.get("asyncio.events"), sys.modules.get("asyncio.tasks")
+    loop = None if events is None else events._get_running_loop()
+    if events is None or tasks is None or loop is None:
+        yield
+        return
+    task = tasks.current_task(loop)
+    if task is not None:
+        tasks._leave_task(loop, task)
+    events._set_running_loop(None)
+    try:
+        yield
+    finally:
+        events._set_running_loop(loop)
+        if task is not None:
+            tasks._enter_task(loop, task)
 
 
 def _restore_environment(before: dict[str, str]) -> None:

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Protocol, TypeVar
+from operator import index
+from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
+
+MOST = 2**63 - 1
+"""The largest number that is counted at once."""
 
 memory: Callable[[int], memoryview | None] | None = None
 """Where a worker gets bytes of shared memory for the results of the frame in hand, if there is such a thing."""
@@ -46,11 +50,28 @@ current: ContextVar[Listener | None] = ContextVar("stagerunner.current", default
 def count(name: str, number: int = 1) -> None:
     """Add `number` to the counter `name` of the stage being called.
 
-    Outside a stage, and in threads that a transform starts itself, it does nothing.
+    Outside a stage, and in threads that a transform starts itself, it does nothing. Raises TypeError for a name that is
+    no text and for what is no number, ValueError for a number that no machine integer or float holds.
     """
+    if type(name) is not str or type(number) is not int or not -MOST <= number <= MOST:
+        name, number = _counter(name, number)
     listener = current.get()
     if listener is not None:
         listener.extra[name] = listener.extra.get(name, 0) + number
+
+
+def _counter(name: Any, number: Any) -> tuple[str, int]:
+    """A name and a number of types of somebody's own as plain ones. Raises TypeError and ValueError."""
+    if not isinstance(name, str):
+        raise TypeError(f"count() takes the name of a counter, and not {type(name).__name__}")
+    if not isinstance(number, float):
+        try:
+            number = index(number)
+        except TypeError:
+            raise TypeError(f"count() adds a number, and not {type(number).__name__}") from None
+    if not -MOST <= number <= MOST:
+        raise ValueError(f"count() can't add {number if isinstance(number, float) else 'so large a number'}")
+    return str.__str__(name), number
 
 
 def enough() -> None:

@@ -12,7 +12,7 @@ from msgspec import Struct
 from stagerunner.catalog import Catalog, Resolved
 from stagerunner.config.model import Config, PartConfig
 from stagerunner.errors import Mistake
-from stagerunner.guard import is_ctrl_c, one_line, text_of
+from stagerunner.guard import is_ctrl_c, one_line, reason
 from stagerunner.nodes import Scalar
 from stagerunner.options.wording import did_you_mean
 from stagerunner.parts.sink import check_sink
@@ -106,7 +106,7 @@ def _out_of_reach(catalog: Catalog, kind: EndKind, part: PartConfig, error: Base
 def _sentence(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename}: {error.strerror}"
-    return text_of(error) or type(error).__name__
+    return reason(error)
 
 
 def _written_path(part: PartConfig) -> str:

@@ -4,10 +4,18 @@ standard error, and no traceback of ours.
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
-from support.project import Project
+from support.project import Project, command
 
 from stagerunner import StagerunnerError, load
 from stagerunner.cli import entry
@@ -234,3 +242,138 @@ def test_the_python_api_raises_an_error_of_ours_whatever_a_part_does(odd, deed):
 
     with pytest.raises(StagerunnerError, match=CALLED[deed]):
         load(odd.config("same", source={"use": "reading", "with": {"at": "check", "deed": deed}}))
+
+
+# In a process of its own
+
+
+def shell(folder: Path, line: str) -> tuple[int, bytes, str]:
+    """A line for the shell in which `sr` is the command: exit code, standard output, standard error."""
+    script = f'sr() {{ "{sys.executable}" -m stagerunner "$@"; }}; {line}'
+    ended = subprocess.run(["bash", "-c", script], cwd=folder, capture_output=True, timeout=60)
+    return ended.returncode, ended.stdout, ended.stderr.decode(errors="replace")
+
+
+COPY = "version: 1\nsource: in.txt\nstages: [text.strip]\nsink: o.txt\n"
+COUNTS = "version: 1\nsource: in.txt\nstages: [{use: './p.py:counts', on_error: %s}]\nsink: o.txt\n%s"
+FAR = COPY.replace("in.txt", "{use: range, with: {stop: 99999999999999999999}}").replace(
+    "text.strip", "{use: take, with: {n: 3}}"
+)
+
+
+@pytest.fixture
+def copied(tmp_path) -> Path:
+    """A folder with chains that work, most of them, and some databases."""
+    files = {
+        "in.txt": "1\n2\n3\n",
+        "p.py": "from stagerunner import count\ndef counts(record):\n    count(None)\n    return record\n",
+        "c.yaml": COPY,
+        "ends.yaml": "version: 1\nstages: []\n",
+        "far.yaml": FAR,
+        "counts.yaml": COUNTS % ("fail", ""),
+        "dead.yaml": COUNTS % ("dead_letter", "dead_letter: dead.jsonl\n"),
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    database(tmp_path / "other.db", "CREATE TABLE mine (a)")
+    database(tmp_path / "columns.db", "CREATE TABLE run (a)")
+    database(tmp_path / "text.db", OURS, "running", "{}", "1", "no JSON")
+    database(tmp_path / "list.db", OURS, "running", "{}", "1", "[]")
+    database(tmp_path / "seed.db", OURS, "running", "{}", "who knows", "{}")
+    return tmp_path
+
+
+OURS = "CREATE TABLE run (id, state, fingerprint, hash_seed, row)"
+
+
+def database(path: Path, statement: str, *values: str) -> None:
+    with sqlite3.connect(path) as base:
+        base.execute(statement)
+        if values:
+            base.execute("INSERT INTO run VALUES (1, ?, ?, ?, ?)", values)
+    base.close()
+
+
+SITUATIONS = {
+    "a full standard output, of a check": ("sr check c.yaml --json > /dev/full", 75, "can't be written: No space"),
+    "a full standard output, of a help page": ("sr --help > /dev/full", 75, "No space left on device"),
+    "a full standard output, of the version": ("sr --version > /dev/full", 75, "No space left on device"),
+    "a full standard output, of a list": ("sr stages > /dev/full", 75, "No space left on device"),
+    "a full standard output, of a chain": ("sr show c.yaml > /dev/full", 75, "No space left on device"),
+    "a full standard output, of the data": ("sr run ends.yaml -q < in.txt > /dev/full", 75, "No space left on device"),
+    "a closed standard output, of a check": ("sr check c.yaml --json >&-", 1, "standard output is closed"),
+    "a closed standard output, of the data": ("sr run ends.yaml -q < in.txt >&-", 2, "-o FILE writes a file"),
+    "a closed standard output, of the summary": ("sr run c.yaml -q --summary - >&-", 2, "give --summary a file"),
+    "a summary that finds no room": ("sr run c.yaml -q --summary /dev/full", 1, "the run itself came to its end"),
+    "mistakes that are told as data": ("sr check nowhere.yaml --json", 2, "1 mistake"),
+    "a folder as a journal": ("sr run c.yaml -q --journal .", 2, "it is no file"),
+    "a device as a journal": ("sr run c.yaml -q --journal /dev/null", 2, "it is no file"),
+    "somebody's database as a journal": ("sr run c.yaml -q --journal other.db", 2, "no journal of ours"),
+    "a journal of other columns": ("sr run c.yaml -q --journal columns.db", 2, "no journal of ours"),
+    "a journal whose row is no JSON": ("sr run c.yaml -q --journal text.db", 2, "no journal of ours"),
+    "a journal whose row is no mapping": ("sr run c.yaml -q --journal list.db", 2, "no journal of ours"),
+    "a journal with a hash seed that is none": ("sr run c.yaml -q --journal seed.db", 2, "no journal of ours"),
+    "a range beyond the machine's integers": ("sr run far.yaml -q", 0, ""),
+    "a stage that counts under no name": ("sr run counts.yaml -q", 1, "count() takes the name of a counter"),
+    "dead letters, and no summary": ("sr run dead.yaml -q", 3, "3 dead letters in"),
+    "a working folder that is gone": ('F=$PWD; mkdir x; cd x; rmdir ../x; sr run "$F/c.yaml" -q', 0, ""),
+    "a working folder that is gone, and a check": ('F=$PWD; mkdir x; cd x; rmdir ../x; sr check "$F/c.yaml"', 0, "ok"),
+    "a list in a folder that is gone": ("mkdir x; cd x; rmdir ../x; sr stages", 0, ""),
+    "paths against a folder that is gone": ("mkdir x; cd x; rmdir ../x; sr run c.yaml", 2, "there is no file c.yaml"),
+    "hardly any descriptors": ("ulimit -n 8; sr run c.yaml -q", 75, "system refused"),
+    "hardly any memory": ("ulimit -v 18000; sr run c.yaml -q", 75, "out of memory"),
+}
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_what_is_wrong_around_a_call_has_its_code_and_its_words(copied, situation):
+    line, code, words = SITUATIONS[situation]
+    before = [(copied / name).read_bytes() for name in ("other.db", "columns.db")]
+
+    found, _, told = shell(copied, line)
+
+    assert whole(found, told) == code, told
+    assert words in told
+    assert [(copied / name).read_bytes() for name in ("other.db", "columns.db")] == before
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&-", "<&- 2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_standard_descriptors_that_are_closed_do_no_harm(copied, closed):
+    code, _, _ = shell(copied, f"sr run c.yaml -q {closed}")
+
+    assert (code, (copied / "o.txt").read_text()) == (0, "1\n2\n3\n")
+
+
+LIMITED = """
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_NPROC, (int(sys.argv[1]),) * 2)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+@pytest.fixture
+def everybodys() -> Iterator[Path]:
+    """A folder that every user may reach, which those of tests are not."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        (folder / "in.txt").write_text("1\n2\n3\n")
+        (folder / "f.py").write_text("from stagerunner import source\n@source\ndef feed():\n    yield 'a'\n")
+        yield folder
+
+
+@pytest.mark.skipif(not shutil.which("setpriv") or os.geteuid() != 0, reason="only another user than root has limits")
+@pytest.mark.parametrize(("most", "source"), [(1, "in.txt"), (4, "in.txt"), (2, "feed"), (3, "feed")])
+def test_a_fork_that_the_system_refuses_can_be_tried_again(everybodys, most, source):
+    """Where the fork server, the process of the source or one of the workers is one too many."""
+    (everybodys / "f.yaml").write_text(
+        f"version: 1\nplugins: [./f.py]\nsource: {source}\nstages: [{{use: text.strip, workers: 8}}]\nsink: o.txt\n"
+    )
+    user, reach = str(60_000 + os.getpid() * 4 % 5000 + most), "+dac_override,+dac_read_search"
+    privileges = ["--reuid", user, "--clear-groups", "--inh-caps", reach, "--ambient-caps", reach]
+    limited = [sys.executable, "-c", LIMITED, str(most), *command("run", "f.yaml", "-q")]
+
+    ended = subprocess.run(["setpriv", *privileges, *limited], cwd=everybodys, capture_output=True, timeout=60)
+
+    assert whole(ended.returncode, ended.stderr.decode()) == 75
+    assert b"the system refused" in ended.stderr

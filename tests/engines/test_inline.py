@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 
 import pytest
@@ -91,3 +92,40 @@ def test_clocks_are_kept_for_each_stage(project, stages):
 
     assert len(results.summary.stages) == len(stages)
     assert all(stage.work > 0 for stage in results.summary.stages)
+
+
+def test_stages_may_run_event_loops_where_the_caller_stands_in_one(project):
+    """As in a notebook. The caller's own loop goes on meanwhile, and knows its task."""
+    project.plugin("""
+        import asyncio
+
+        @stage
+        async def awaited(record):
+            await asyncio.sleep(0)
+            return record + 1
+
+        @stage
+        def running(record):
+            async def later():
+                return record * 2
+            return asyncio.run(later())
+
+        @stage
+        class Opening:
+            async def setup(self):
+                await asyncio.sleep(0)
+            async def process(self, record):
+                return record
+            async def close(self):
+                await asyncio.sleep(0)
+    """)
+
+    async def cell():
+        got = []
+        with project.results("awaited", "running", "opening", records=[1, 2, 3], run=INLINE) as results:
+            for record in results:
+                await asyncio.sleep(0)
+                got.append((record, asyncio.current_task() is not None))
+        return got
+
+    assert asyncio.run(cell()) == [(4, True), (6, True), (8, True)]

@@ -36,7 +36,9 @@ class Range:
         return {"start": self.start, "stop": self.stop, "step": self.step}
 
     def size(self) -> int:
-        return BYTES * len(range(self.start, self.stop, self.step))
+        given = range(self.start, self.stop, self.step)
+        # `len` knows machine integers alone.
+        return BYTES * ((given[-1] - given[0]) // self.step + 1) if given else 0
 
     def splits(self, after: Any, want: Want) -> Iterator[Split]:
         """`after`: the next number."""
