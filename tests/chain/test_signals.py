@@ -83,6 +83,24 @@ def test_the_second_signal_ends_at_once(project):
     assert (project / "out.txt").read_text() == WHOLE
 
 
+@pytest.mark.parametrize("path", ["hole", "hole.csv", "pipe", "/dev/zero"])
+def test_a_record_end_that_never_comes_keeps_nobody_waiting(project, path):
+    """It is looked for a little at a time: in a file of 25 GB without a newline, in a pipe nobody writes to."""
+    (project / "hole").touch()
+    (project / "hole.csv").write_text("a,b\n")
+    for name in ("hole", "hole.csv"):
+        os.truncate(project / name, 25 * 2**30)
+    os.mkfifo(project / "pipe")
+    project.config("same", source=path, sink="out.txt", run={"grace": "10s"})
+    with project.start("run", "chain.yaml", "-v") as process:
+        wait_until(lambda: b"ready" in process.stderr.readline())
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=5)
+
+    assert process.returncode == 143
+    assert b"stopped by SIGTERM" in err
+
+
 STUCK = """
 @sink("stuck")
 class Stuck:
