@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from simulator.scenario import Dice
 
+from stagerunner.errors import StagerunnerError
 from stagerunner.journal import Entry
 
 
-class ParentKilled(BaseException):
-    """The parent is gone, from one instruction to the next."""
+class ParentKilled(StagerunnerError):
+    """The parent is gone, from one instruction to the next; no guard may take it for the sink's failure."""
 
 
-class Wrong(BaseException):
-    """The oracle objects. No Exception, so that nothing on its way takes it for somebody's mistake."""
+class Wrong(StagerunnerError):
+    """The oracle objects. Nothing on its way may take it for somebody's mistake."""
 
 
 class Disk:
@@ -39,6 +41,8 @@ class Disk:
 
 class SimJournal:
     """The journal's face, on the simulated disk."""
+
+    path = Path("journal")
 
     def __init__(self, disk: Disk) -> None:
         self._disk = disk

@@ -30,11 +30,14 @@ class SimSource:
 
     def __init__(self, scenario: Scenario) -> None:
         self._scenario = scenario
+        self.asked = 0
+        """How many splits it has given; of an empty one nobody but the parent hears."""
 
     def splits(self, after: Any, want: Want) -> Iterator[Split]:
         place = after or 0
         values, lengths, hint = self._scenario.values, self._scenario.lengths, self._scenario.hint
         while place < len(values):
+            self.asked += 1
             stop = min(len(values), place + min(want.records, lengths[place % len(lengths)]))
             most = {"exact": stop - place, "over": stop - place + 2, "none": None}[hint]
             yield Split((place, stop), 3 + 5 * (stop - place), stop, most)
@@ -81,6 +84,10 @@ class Life(Session):
     def finished_before(self) -> bool:
         """An earlier life had finished everything."""
         return self._beginning.done
+
+    @property
+    def asked(self) -> int:
+        return self._source.asked
 
     def _build(self) -> None:
         scenario, disk, plan = self._scenario, self._disk, self.plan

@@ -87,6 +87,8 @@ class World:
                 life.delivery.abort()
                 return ""
             life.finish()
+        except (ParentKilled, Wrong):
+            raise
         except StagerunnerError as error:
             life.delivery.abort()
             if not isinstance(error, StageFailed):
@@ -107,9 +109,9 @@ class World:
         return asked
 
     def _step(self, life: Life) -> None:
-        before = life.crew.activity
+        before = life.crew.activity, life.asked
         life.step(0)
-        self._idle = life.crew.activity == before
+        self._idle = (life.crew.activity, life.asked) == before
         if not self._idle:
             self._check_window(life)
         self.restarts = life.loop.restarts
