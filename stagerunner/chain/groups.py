@@ -94,17 +94,19 @@ def hires(
                 files=plan.files,
                 started_hooks=plan.started_hooks,
                 stopping_hooks=plan.stopping_hooks,
-                snapshots={
-                    stage.work.index: snapshots[stage.work.index]
-                    for stage in group.stages
-                    if stage.work.index in snapshots
-                },
+                snapshots=_theirs(snapshots, group, len(plan.stages) if place == len(groups) - 1 else None),
                 watch=careful,
                 max_memory=min((s.settings.max_memory for s in group.stages if s.settings.max_memory), default=None),
                 start_timeout=sum(stage.settings.start_timeout for stage in group.stages) or 60.0,
                 limit=2 * plan.run.max_growth + 2**26,
             )
         slot += width * max(1, len(group.stages))
+
+
+def _theirs(snapshots: dict[int, object], group: Group, sink: int | None) -> dict[int, object]:
+    """What a group's workers are handed back; under the sink's number, what their sink is to expect."""
+    wanted = [*(stage.work.index for stage in group.stages), sink]
+    return {index: snapshots[index] for index in wanted if index is not None and index in snapshots}
 
 
 def slots_of(groups: tuple[Group, ...]) -> int:

@@ -46,7 +46,8 @@ class Hire(NamedTuple):
     owner: whose slots of the memory lane it writes to: the number of its group, from 1. owners: how many there are, the
     parent with them; 0 where there is no lane.
     slots: the numbers of its meter slots, one per stage, at least one. slot_count: how many the page has.
-    snapshots: stage → what `restore` is given. limit: bytes of the largest frame. start_timeout: seconds for setup.
+    snapshots: stage → what `restore` is given; under `ends`, the columns that the sink is to expect.
+    limit: bytes of the largest frame. start_timeout: seconds for setup.
     max_memory: bytes a worker may hold.
     watch: a record is under suspicion: say at each call which one it is, and don't overlap frames.
     """

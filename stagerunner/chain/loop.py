@@ -40,6 +40,10 @@ TICK = 0.25
 """Seconds between two looks at clocks when nothing happens."""
 
 
+class _Misfit(Exception):
+    """A frame was encoded for other columns than the output has."""
+
+
 class Loop:
     """One run, from the first split to the last commit. `step` does what can be done now, waiting at most `timeout`."""
 
@@ -83,6 +87,9 @@ class Loop:
         self._receiving = Receiving(
             self.window, delivery, self._places, self.feeding, self._suspects, again=self._unsaved
         )
+        self._columned = plan.sink is not None and hasattr(plan.sink.part.found, "fits")
+        self._told = False
+        """The workers know which columns the output has."""
         self._end_sent = self._draining = False
         self._heard = 0
         self.snapshots: dict[int, Any] = {}
@@ -113,7 +120,10 @@ class Loop:
         self._places.begin(self._transport.lane)
 
     def _begin(self, snapshots: dict[int, Any], *, careful: bool = False) -> None:
-        self._transport.start(self.window.epoch, snapshots, careful=careful)
+        columns = self._delivery.taker.columns()
+        self._told = columns is not None
+        told = snapshots | {len(self._names): columns} if self._told else snapshots
+        self._transport.start(self.window.epoch, told, careful=careful)
         self._places.begin(self._transport.lane)
 
     def _is_full(self) -> bool:
@@ -149,6 +159,8 @@ class Loop:
                 self._arrived(frame)
                 if self.done:
                     return
+        except _Misfit:
+            self._tell_columns()
         except (ProtocolFault, BadFrame) as fault:
             self._restart(Trouble("", 0, 0, f"protocol fault: {fault}"))
 
@@ -213,6 +225,8 @@ class Loop:
             if frame.header.kind == BARRIER:
                 self._cut(body)
             return
+        if self._columned and not self._receiving.fits(frame.header, notes, body):
+            raise _Misfit
         self._receiving.receive(frame.header, notes, body)
         if self._delivery.fatal is not None or self._delivery.too_many is not None:
             if not frame.header.more:  # the last piece has the counts of what was delivered before it
@@ -291,13 +305,28 @@ class Loop:
         if self._suspects.hopeless or (self._unsaved and not self.feeding.can_rewind):
             self.trouble = trouble
             return
+        self._go_on(careful=trouble.split >= 0)
+
+    def _tell_columns(self) -> None:
+        """Of several last workers, one took another record than the first for its guide: tell them all, and go on.
+
+        Nobody is to blame, and it happens once: from here on each finds for itself what doesn't fit.
+        """
+        self.book()
+        if self._told or (self._unsaved and not self.feeding.can_rewind):
+            how = "records with other columns came before the first had been written; say which there are with `fields`"
+            self.trouble = Trouble("", 0, 0, how)
+            return
+        self._go_on(careful=False)
+
+    def _go_on(self, *, careful: bool) -> None:
         if self._unsaved:
             self.window.rewind(self._suspects.inspections)
             self.feeding.rewind()
             self._end_sent = False
-            self._begin({}, careful=trouble.split >= 0)
+            self._begin({}, careful=careful)
             return
-        self._begin_again(careful=trouble.split >= 0)
+        self._begin_again(careful=careful)
 
     def _begin_again(self, *, careful: bool) -> None:
         """The next epoch, with the latest snapshots and all that is not yet done with."""

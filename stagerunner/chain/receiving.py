@@ -38,6 +38,13 @@ class Receiving:
         self._again = again
         self._unbooked: tuple[Header, Notes, Taken] | None = None
 
+    def fits(self, header: Header, notes: Notes, body: memoryview) -> bool:
+        """Whether the frame was encoded for the columns that the output has."""
+        if not header.records:
+            return True
+        content = body if notes.laden is None else self._places.opened(notes, body)[0]
+        return self._delivery.taker.fits(content)
+
     def receive(self, header: Header, notes: Notes, body: memoryview) -> None:
         """Take a frame or piece. Raises ProtocolFault when it can't be its turn."""
         if self._unbooked is not None:

@@ -7,7 +7,7 @@ Of a frame that comes or leaves in pieces, the counts ride on the last piece; a 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from time import monotonic_ns as now
 from typing import Any
@@ -228,4 +228,16 @@ def writing(hire: Hire) -> Writing | None:
         return None
     sink = load(hire.sink.target)(**hire.sink.options)
     pure = getattr(sink, "pure", False) is True
-    return Writing(within(sink.encode, hire.growth), hire.ends, hire.sink.on_error, books=True, changes=not pure)
+    begun = None
+    if hasattr(sink, "expect"):
+        if hire.ends in hire.snapshots:
+            sink.expect(hire.snapshots[hire.ends])
+        else:
+            begun = _by_the_first(sink)
+    encode = within(sink.encode, hire.growth)
+    return Writing(encode, hire.ends, hire.sink.on_error, books=True, changes=not pure, begun=begun)
+
+
+def _by_the_first(sink: Any) -> Callable[[Any], None]:
+    """An output that nobody has written to yet has the columns of its first record."""
+    return lambda record: sink.expect(sink.columns_of(record))

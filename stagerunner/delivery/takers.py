@@ -22,6 +22,12 @@ class Taker(Protocol):
     def take(self, body: memoryview, records: int, buffers: Sequence[memoryview] = ()) -> None:
         """buffers: what a pickled body has beside it."""
 
+    def columns(self) -> Any:
+        """What the workers' sinks are to expect of every record; None where that isn't known, or nothing is."""
+
+    def fits(self, body: memoryview) -> bool:
+        """Whether this was encoded for the columns that the output has."""
+
     def full(self) -> bool:
         """No more should be sent into the chain before some of this has gone."""
 
@@ -49,7 +55,28 @@ def named(sink: Any) -> str:
     return described if isinstance(described, str) and described else type(sink).__name__
 
 
-class SinkTaker:
+class _Columned:
+    """What a taker asks a sink with columns."""
+
+    _sink: Any
+
+    def columns(self) -> Any:
+        find = getattr(self._sink, "columns", None)
+        if find is None:
+            return None
+        with calling(self._sink, "columns"):
+            columns = find()
+        return plain(columns, f"the sink {named(self._sink)}", "columns")
+
+    def fits(self, body: memoryview) -> bool:
+        fits = getattr(self._sink, "fits", None)
+        if fits is None:
+            return True
+        with calling(self._sink, "fits"):
+            return bool(fits(body))
+
+
+class SinkTaker(_Columned):
     """A sink: what `encode` gave goes to `write`."""
 
     def __init__(self, sink: Sink) -> None:
@@ -115,6 +142,12 @@ class _Keepless:
 
     keeps = "nothing"
 
+    def columns(self) -> Any:
+        return None
+
+    def fits(self, body: memoryview) -> bool:
+        return True
+
     def open(self, position: Any) -> None:
         pass
 
@@ -175,7 +208,7 @@ class CallerTaker(_Keepless):
         return len(self.waiting) > 1
 
 
-class StdoutTaker(_Keepless):
+class StdoutTaker(_Columned, _Keepless):
     """Standard output, a pipe or a device: bytes wait here until the loop may write without waiting.
 
     A sink whose `encode` gives something else than the bytes of the file says with `rendered` what they are.

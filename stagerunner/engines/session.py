@@ -194,7 +194,8 @@ class Session:
         row = self._beginning.row
         snapshots = {} if row is None else thawed(row["snapshots"])
         self.tell(RunStarted(self.plan.name, tuple(stage.name for stage in self.plan.stages), self.plan.run.engine))
-        self.transport.start(FIRST, snapshots)
+        columns = self.taker.columns()
+        self.transport.start(FIRST, snapshots if columns is None else snapshots | {len(self.plan.stages): columns})
         return snapshots
 
     def _start(self, snapshots: dict[int, Any]) -> None:

@@ -124,11 +124,20 @@ class Writing:
 
     Also used between stages, with pickle as the encoder: what can't be pickled is a failure of the stage it left.
     changes: the encoder may change the records it is given, so they are kept as they were for another attempt.
+    begun: told the first record that goes out, by which a sink knows its columns.
     """
 
     def __init__(
-        self, encode: Callable[[list[Any]], Any], stage: int, on_error: str, *, books: bool, changes: bool = False
+        self,
+        encode: Callable[[list[Any]], Any],
+        stage: int,
+        on_error: str,
+        *,
+        books: bool,
+        changes: bool = False,
+        begun: Callable[[Any], None] | None = None,
     ) -> None:
+        self._begun = begun
         self._encode = encode
         self._stage = stage
         self._on_error = on_error
@@ -156,6 +165,7 @@ class Writing:
             whole = error is None
         self._book(batch)
         if error is None and whole:
+            self._begin(batch.records)
             return body
         # Not while the error is under handling: it would be told as what each record's own comes from.
         self._take_out(batch, self._errors(batch) if error is None else dict.fromkeys(range(number), error))
@@ -181,6 +191,11 @@ class Writing:
         if self._books:
             batch.counts.append(Counts(self._stage, taken=len(batch.records), out=len(batch.records)))
 
+    def _begin(self, records: list[Any]) -> None:
+        if self._begun is not None and records:
+            begun, self._begun = self._begun, None
+            begun(records[0])
+
     def _errors(self, batch: Batch) -> dict[int, BaseException]:
         records = enumerate(_fresh(batch))
         return {index: error for index, record in records if (error := self._error(record))}
@@ -205,6 +220,7 @@ class Writing:
             self._encode([record])
         except BaseException as error:
             return error
+        self._begin([record])
         return None
 
     def _failure(self, batch: Batch, index: int, error: BaseException) -> Failure:

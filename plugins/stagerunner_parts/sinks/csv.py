@@ -1,7 +1,8 @@
 """The sink `csv`.
 
-Which columns there are is known only where all records pass, in the parent; the workers send *runs*, rows that share
-their columns, each with its row of names. The parent writes the names once and compares the rest.
+The first record says which columns there are. A worker goes by the first record that it encodes itself, or by what the
+parent knows; it sends *runs*, rows with a row of names before them, and the parent writes the names once and compares
+the rest. Where several workers went by different records, the parent has the runner tell them all, and try again.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import StringIO, TextIOWrapper
-from itertools import chain, groupby
+from itertools import chain
 from math import isfinite
 from pathlib import Path
 from struct import Struct
@@ -18,6 +19,7 @@ from typing import Any, TypeAlias
 from stagerunner import sink
 from stagerunner_parts.compression import opened
 from stagerunner_parts.sinks.cells import cell_text
+from stagerunner_parts.sinks.columns import Extras, Missing, refuse_others
 from stagerunner_parts.sinks.output import FileOutput, Mode
 
 Names: TypeAlias = tuple[str, ...]
@@ -35,23 +37,34 @@ class Csv(FileOutput):
     """Write records as the rows of a CSV file.
 
     Null is an empty field, true and false are words, times ISO 8601, lists and mappings JSON. Bytes, nan and infinity
-    are refused. The first record says which columns there are, and all others must have the same, unless `fields` says
-    it: then one that a record lacks stays empty, and a record with others is refused. A file whose name ends in .gz,
-    .bz2 or .xz is compressed.
+    are refused. The columns are `fields`, or else the fields of the first record. A file whose name ends in .gz, .bz2
+    or .xz is compressed.
 
     path: the file, or - for standard output.
     fields: the columns.
+    extras: a record with other fields: fail, or ignore those.
+    missing: a record without all of them: fail, or fill its row with empty fields.
     delimiter: the character between two fields.
     mode: replace an earlier file, append to it, or write a new one only.
     """
 
     def __init__(
-        self, *, path: Path, fields: list[str] | None = None, delimiter: str = ",", mode: Mode = "replace"
+        self,
+        *,
+        path: Path,
+        fields: list[str] | None = None,
+        extras: Extras = "fail",
+        missing: Missing = "fail",
+        delimiter: str = ",",
+        mode: Mode = "replace",
     ) -> None:
         super().__init__(path, mode)
         self.fields = fields
+        self.extras: Extras = extras
+        self.missing: Missing = missing
         self.delimiter = delimiter
         self._names: Names | None = None
+        self._expected: Names | None = None if fields is None else tuple(fields)
 
     def check(self) -> None:
         """Raises ValueError too, for a delimiter that can't be one."""
@@ -60,9 +73,33 @@ class Csv(FileOutput):
         super().check()
 
     def encode(self, records: list[Any]) -> bytes:
-        if (names := self._columns_of_all(records)) is not None:
+        if not records:
+            return b""
+        names = self._expected or self.columns_of(records[0])
+        if {dict}.issuperset(map(type, records)) and {names}.issuperset(map(tuple, records)):
             return self._packed(names, list(map(dict.values, records)))
-        return b"".join(self._run(names, run) for names, run in groupby(records, self._columns))
+        return self._packed(names, [self._row(names, record) for record in records])
+
+    def columns_of(self, record: Any) -> Names:
+        """The columns that an output has whose first record this is."""
+        _refuse(record)
+        return tuple(record)
+
+    def expect(self, columns: Iterable[str]) -> None:
+        """Encode only what fits these."""
+        self._expected = tuple(columns)
+
+    def columns(self) -> list[str] | None:
+        """What the workers are to expect; None where nothing has been written."""
+        names = self._names or self._expected
+        return None if names is None else list(names)
+
+    def fits(self, data: bytes) -> bool:
+        """Whether this was encoded for the columns that there are, in whatever order."""
+        there = self._names
+        return there is None or all(
+            head == self._head or set(self._parsed(head)) == set(there) for head, _ in _runs(data)
+        )
 
     def rendered(self, data: bytes) -> bytes:
         """Raises ValueError when a record's columns aren't those of the output."""
@@ -75,35 +112,17 @@ class Csv(FileOutput):
         if self.fields is None or self.stdout:
             return
         if self._names is None:
-            self.write(self._run(tuple(self.fields), []))
+            self.write(self._packed(tuple(self.fields), []))
         elif self._names != tuple(self.fields):
             self.abort()
             raise ValueError(f"{self.path} has the columns {', '.join(self._names)}, not those of `fields`")
 
-    def _columns_of_all(self, records: list[Any]) -> Names | None:
-        """The columns that all of these have, just these and in this order, as is usual; None where it isn't so."""
-        if not records or not {dict}.issuperset(map(type, records)):
-            return None
-        names = tuple(records[0] if self.fields is None else self.fields)
-        _refuse_names(names)
-        return names if names and {names}.issuperset(map(tuple, records)) else None
-
-    def _columns(self, record: Any) -> Names:
-        if type(record) is not dict and not isinstance(record, Mapping):
-            raise ValueError(f"a row is made from a mapping, and this is of type {type(record).__name__}")
-        if not record:
-            raise ValueError("a row is made from a mapping with fields, and this one is empty")
-        _refuse_names(record)
-        if self.fields is None:
-            return tuple(record)
-        if unknown := [str(name) for name in record if name not in self.fields]:
-            raise ValueError(f"the record has fields that aren't columns: {', '.join(unknown)}")
-        return tuple(self.fields)
-
-    def _run(self, names: Names, records: Iterable[Mapping[str, Any]]) -> bytes:
-        if self.fields is None:
-            return self._packed(names, [list(record.values()) for record in records])
-        return self._packed(names, [[record.get(name) for name in names] for record in records])
+    def _row(self, names: Names, record: Any) -> list[Any]:
+        _refuse(record)
+        if record.keys() != set(names):
+            extra = (name for name in record if name not in names)
+            refuse_others(extra, (name for name in names if name not in record), self.extras, self.missing)
+        return [record.get(name) for name in names]
 
     def _packed(self, names: Names, rows: Rows) -> bytes:
         head, body = self._text([names]), self._text(rows)
@@ -128,7 +147,7 @@ class Csv(FileOutput):
     def _rows(self, head: bytes, rows: bytes) -> bytes:
         names = self._parsed(head)
         if self._names is None:
-            self._names = names
+            self._names, self._head = names, head
             return head + rows
         return rows if names == self._names else self._reordered(names, rows)
 
@@ -140,6 +159,9 @@ class Csv(FileOutput):
             )
         places = [names.index(name) for name in self._names]
         return self._text([[row[place] for place in places] for row in self._read(rows)])
+
+    _head = b""
+    """The row of names that was written, as it was sent."""
 
     def _parsed(self, head: bytes) -> Names:
         return tuple(next(self._read(head)))
@@ -159,8 +181,13 @@ def _refuse_not_finite(cells: Rows) -> None:
             raise ValueError(f"{value} is no number that can be written")
 
 
-def _refuse_names(names: Iterable[Any]) -> None:
-    for name in names:
+def _refuse(record: Any) -> None:
+    """Raises ValueError for what can't be a row."""
+    if type(record) is not dict and not isinstance(record, Mapping):
+        raise ValueError(f"a row is made from a mapping, and this is of type {type(record).__name__}")
+    if not record:
+        raise ValueError("a row is made from a mapping with fields, and this one is empty")
+    for name in record:
         if not isinstance(name, str):
             raise ValueError(f"the name of a column is text, and {name!r:.60} is of type {type(name).__name__}")
 

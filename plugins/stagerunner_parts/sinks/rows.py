@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
-from io import BytesIO
 from itertools import groupby
 from math import isnan
+from struct import Struct
 from typing import Any, TypeAlias
 
 from stagerunner_parts.sinks.cells import cell_text
@@ -16,22 +16,47 @@ Names: TypeAlias = tuple[str, ...]
 Row: TypeAlias = tuple[Any, ...]
 
 LARGEST = 2**63
+SIZES = Struct(">II")
+"""Bytes of the names and of the rows, in front of each group."""
 
 
-def packed(records: list[Any]) -> bytes:
-    """Rows in groups. Raises ValueError for a record that can't be a row."""
-    groups = groupby(records, _names)
-    return b"".join(pickle.dumps((names, [_row(record) for record in group])) for names, group in groups)
+def checked(record: Any) -> Any:
+    """The record, if it can be a row."""
+    names_of(record)
+    return record
+
+
+def packed(records: list[Any], shaped: Callable[[Any], Any] = checked) -> bytes:
+    """Rows in groups. shaped: what is to be stored of a record. Raises ValueError for one that can't be a row."""
+    pieces = []
+    for names, group in groupby(map(shaped, records), tuple):
+        head, rows = pickle.dumps(names), pickle.dumps([_row(record) for record in group])
+        pieces += [SIZES.pack(len(head), len(rows)), head, rows]
+    return b"".join(pieces)
 
 
 def unpacked(data: bytes) -> Iterator[tuple[Names, list[Row]]]:
     """The groups again; `data` may be several packed ones in a row."""
-    stream = BytesIO(data)
-    while stream.tell() < len(data):
-        yield pickle.load(stream)
+    for head, rows in _groups(data):
+        yield pickle.loads(head), pickle.loads(rows)
 
 
-def _names(record: Any) -> Names:
+def names_in(data: bytes) -> set[str]:
+    """The names in all groups; their rows are left alone."""
+    return {name for head, _ in _groups(data) for name in pickle.loads(head)}
+
+
+def _groups(data: bytes) -> Iterator[tuple[memoryview, memoryview]]:
+    view, at = memoryview(data), 0
+    while at < len(view):
+        head, rows = SIZES.unpack_from(view, at)
+        at += SIZES.size
+        yield view[at : at + head], view[at + head : at + head + rows]
+        at += head + rows
+
+
+def names_of(record: Any) -> Names:
+    """The fields of a record, each of which can be a column. Raises ValueError."""
     if not isinstance(record, Mapping) or not record:
         raise ValueError(
             f"a row is made from a mapping with fields, and this is a {type(record).__name__}: {record!r:.60}"

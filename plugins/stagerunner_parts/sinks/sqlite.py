@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
 from stagerunner import sink
+from stagerunner_parts.sinks.columns import Extras, Missing, refuse_others
 from stagerunner_parts.sinks.output import Keeps, Mode
 from stagerunner_parts.sinks.places import check_place, end_of
-from stagerunner_parts.sinks.rows import Names, packed, unpacked
+from stagerunner_parts.sinks.rows import Names, names_in, names_of, packed, unpacked
 
 BOOKS = "_stagerunner"
 PATIENCE = 30.0
@@ -33,12 +34,14 @@ def quoted(name: str) -> str:
 class Sqlite:
     """Write records as the rows of a table in an SQLite database.
 
-    The first record says which columns there are; one that a later record lacks is null there, a record with others is
-    an error. Numbers, texts and bytes are stored as they are, true and false as 1 and 0, decimals as text, times as
-    ISO 8601, lists and mappings as JSON. Integers beyond 64 bits, nan, and text with NUL in it are refused.
+    The columns are those of the table, or else the fields of the first record; their case doesn't matter. Numbers,
+    texts and bytes are stored as they are, true and false as 1 and 0, decimals as text, times as ISO 8601, lists and
+    mappings as JSON. Integers beyond 64 bits, nan, and text with NUL in it are refused.
 
     path: the database.
     table: the table.
+    extras: a record with other fields: fail, or ignore those.
+    missing: a record without all of them: fail, or fill its row with what the table has for them, mostly null.
     mode: replace an earlier table, append to it, or write a new one only.
     """
 
@@ -46,7 +49,18 @@ class Sqlite:
 
     keeps: ClassVar[Keeps] = "transaction"
 
-    def __init__(self, *, path: Path, table: str, mode: Mode = "replace") -> None:
+    def __init__(
+        self,
+        *,
+        path: Path,
+        table: str,
+        extras: Extras = "fail",
+        missing: Missing = "fail",
+        mode: Mode = "replace",
+    ) -> None:
+        self.extras: Extras = extras
+        self.missing: Missing = missing
+        self._expected: frozenset[str] = frozenset()
         self.path = path
         self.table = table
         end = end_of(path)
@@ -68,7 +82,42 @@ class Sqlite:
             self.abort()
 
     def encode(self, records: list[Any]) -> bytes:
-        return packed(records)
+        if records and not self._expected:
+            columns = frozenset(self.columns_of(records[0]))
+            return packed(records, lambda record: self._fitted(record, columns))
+        return packed(records, lambda record: self._fitted(record, self._expected))
+
+    def columns_of(self, record: Any) -> list[str]:
+        """The columns that a table has whose first record this is."""
+        return [name.lower() for name in names_of(record)]
+
+    def expect(self, columns: Iterable[str]) -> None:
+        """Encode only what fits these."""
+        self._expected = frozenset(columns)
+
+    def columns(self) -> list[str] | None:
+        """What the workers are to expect; None where there is no table yet."""
+        return sorted(self._columns) or None
+
+    def fits(self, data: bytes) -> bool:
+        """Whether this was encoded for the columns that there are."""
+        if not self._columns:
+            return True
+        names = {name.lower() for name in names_in(data)}
+        return names <= self._columns and (self.missing == "fill" or names == self._columns)
+
+    def _fitted(self, record: Any, columns: frozenset[str]) -> Any:
+        """The record with the fields that there are columns for. Raises ValueError."""
+        names = names_of(record)
+        lower = [name.lower() for name in names]
+        if columns.issuperset(lower) and len(lower) == len(columns):
+            return record
+        extra = [name for name in names if name.lower() not in columns]
+        refuse_others(extra, columns.difference(lower), self.extras, self.missing)
+        kept = {name: record[name] for name in names if name.lower() in columns}
+        if not kept:
+            raise ValueError("the record has none of the fields that are columns")
+        return kept
 
     def open(self, position: Any) -> None:
         """`position`: rows written so far, or None for a new table. Raises OSError when the table is gone."""

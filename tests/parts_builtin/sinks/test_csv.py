@@ -78,8 +78,38 @@ def test_other_fields_than_the_first_record_has(path):
 
 
 def test_fields_say_which_there_are(path):
-    written(path, [{"b": 1, "a": 2}, {"a": 3}], fields=["a", "b"]).finish()
+    written(path, [{"b": 1, "a": 2}, {"a": 3}], fields=["a", "b"], missing="fill").finish()
     assert content(path) == b"a,b\n2,1\n3,\n"
+
+
+@pytest.mark.parametrize("record", [{"a": 1}, {"a": 1, "b": 2, "c": 3}, {"a": 1, "c": 3}])
+@pytest.mark.parametrize("known", ["from fields", "from the first record", "from the runner", "within a frame"])
+def test_a_field_too_many_or_too_few(path, record, known):
+    sink = Csv(path=path, fields=["a", "b"] if known == "from fields" else None)
+    before = [{"a": 1, "b": 2}] if known == "within a frame" else []
+    if known == "from the first record":
+        sink.expect(sink.columns_of({"a": 1, "b": 2}))
+    elif known == "from the runner":
+        sink.expect(["a", "b"])
+    with pytest.raises(ValueError, match=r"there is no column for 'c'; `extras|the record lacks 'b'; `missing"):
+        sink.encode([*before, record])
+
+
+def test_extras_are_ignored_and_what_is_missing_is_filled(path):
+    records = [{"b": 1, "a": 2}, {"a": 3, "c": 4}, {"c": 5, "b": 6, "a": 7}]
+    written(path, records, extras="ignore", missing="fill").finish()
+    assert content(path) == b"b,a\n1,2\n,3\n6,7\n"
+
+
+def test_what_was_encoded_for_other_columns_is_not_written(path):
+    sink = written(path, [{"a": 1, "b": 2}])
+    other = Csv(path=path)
+    assert sink.fits(other.encode([{"b": 3, "a": 4}]))
+    assert not sink.fits(other.encode([{"a": 1}]))
+    assert not sink.fits(other.encode([{"a": 1, "c": 2}]))
+    assert sink.columns() == ["a", "b"]
+    assert other.columns() is None
+    sink.abort()
 
 
 def test_fields_without_records_are_a_row_of_names(path):

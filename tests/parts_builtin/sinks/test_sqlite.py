@@ -35,9 +35,9 @@ def tables(path):
         return {name for (name,) in base.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
 
-def written(path, *frames, mode="replace", position=None, table="orders"):
+def written(path, *frames, mode="replace", position=None, table="orders", **options):
     """A sink to which these frames were written, each committed with its number."""
-    sink = Sqlite(path=path, table=table, mode=mode)
+    sink = Sqlite(path=path, table=table, mode=mode, **options)
     sink.check()
     sink.open(position)
     for number, frame in enumerate(frames, 1):
@@ -48,7 +48,9 @@ def written(path, *frames, mode="replace", position=None, table="orders"):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_row_a_record(path, mode):
-    sink = written(path, [{"id": 1, "name": "amy"}, {"name": "bob"}], [{"name": None, "id": 2.5}], mode=mode)
+    sink = written(
+        path, [{"id": 1, "name": "amy"}, {"name": "bob"}], [{"name": None, "id": 2.5}], mode=mode, missing="fill"
+    )
     assert sink.position() == 3
     sink.finish()
     assert rows(path) == [{"id": 1, "name": "amy"}, {"id": None, "name": "bob"}, {"id": 2.5, "name": None}]
@@ -133,6 +135,37 @@ def test_a_field_without_a_column(path):
     sink = written(path, [{"id": 1}])
     with pytest.raises(ValueError, match=r"'x', and table orders of .* has no such column"):
         sink.write(sink.encode([{"x": 1}]))
+    sink.abort()
+
+
+@pytest.mark.parametrize("record", [{"id": 1}, {"ID": 1, "Name": 2, "c": 3}, {"id": 1, "c": 3}])
+@pytest.mark.parametrize("known", ["from the first record", "from the table", "within a frame"])
+def test_a_field_too_many_or_too_few(path, record, known):
+    sink = Sqlite(path=path, table="orders")
+    before = [{"id": 1, "name": 2}] if known == "within a frame" else []
+    if known == "from the first record":
+        sink.expect(sink.columns_of({"id": 1, "name": 2}))
+    elif known == "from the table":
+        parent = written(path, [{"id": 1, "name": 2}])
+        sink.expect(parent.columns())
+        parent.abort()
+    with pytest.raises(ValueError, match=r"there is no column for 'c'; `extras|the record lacks 'name'; `missing"):
+        sink.encode([*before, record])
+
+
+def test_extras_are_ignored_and_what_is_missing_is_filled(path):
+    records = [{"id": 1, "name": "a"}, {"NAME": "b", "c": 3}, {"c": 4, "id": 5, "name": "d"}]
+    written(path, records, extras="ignore", missing="fill").finish()
+    assert rows(path) == [{"id": 1, "name": "a"}, {"id": None, "name": "b"}, {"id": 5, "name": "d"}]
+
+
+def test_what_was_encoded_for_other_columns_is_not_written(path):
+    sink = written(path, [{"id": 1, "name": 2}])
+    other = Sqlite(path=path, table="orders")
+    assert sink.fits(other.encode([{"NAME": 3, "id": 4}]))
+    assert not sink.fits(other.encode([{"id": 1}]))
+    assert not sink.fits(other.encode([{"id": 1, "c": 2}]))
+    assert sink.columns() == ["id", "name"]
     sink.abort()
 
 
