@@ -195,9 +195,10 @@ class Recalled:
 
     original: its records as they came (evaluate.own.Original), None where nobody can have changed them.
     before: the batch from whose records a stage has made these.
+    frame: (sequence, split) of the frame they came in, where several are under way at once.
     """
 
-    __slots__ = ("before", "original")
+    __slots__ = ("before", "frame", "original")
 
 
 class Batch(Recalled, Plain):
@@ -229,6 +230,7 @@ class Batch(Recalled, Plain):
         self.stop = stop
         self.original: Any = None
         self.before: Batch | None = None
+        self.frame: tuple[int, int] | None = None
 
     def origin(self, index: int) -> int:
         return self.first + index if self.origins is None else self.origins[index]

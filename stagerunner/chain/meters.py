@@ -144,15 +144,17 @@ class Slot:
         """`state`, without a call of Python's: say(state, since)."""
         self.work, self.codec, self.wait, self.block, self.taken, self.out = words[WORK : OUT + 1].tolist()
 
-    def enter(self, record: int) -> None:
+    def enter(self, record: int, since: int = 0, batch: Batch | None = None) -> None:
         """The record index is stored last, so that a kill in between leaves no half-told record."""
         words = self.words
         words[RECORD] = 0
+        if batch is not None and batch.frame is not None:
+            self.begin(*batch.frame, batch, since)
         if self.batch is not None:
             words[ORIGIN], words[ORDINAL] = self.batch.origin(record), self.batch.ordinal(record)
         else:
             words[ORIGIN], words[ORDINAL] = record, 0  # of a flush: its results are its source records
-        words[SINCE] = monotonic_ns()
+        words[SINCE] = since or monotonic_ns()
         words[RECORD] = record + 1
 
     def leave(self) -> None:

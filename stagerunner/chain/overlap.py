@@ -45,6 +45,7 @@ class Overlap:
         header = frame.header
         batch = self._station.opened(frame)
         passage = self._station.passage
+        batch.frame = header.sequence, header.split
         self._station.slots[0].begin(header.sequence, header.split, batch)
         self._begun.append((passage, header.more, len(batch.records), now()))
         self._evaluator.watched = False

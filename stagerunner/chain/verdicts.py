@@ -35,6 +35,10 @@ HOLDING = (WORKING, DECODING, ENCODING, FLUSHING)
 """States in which a worker has a frame in hand, and may be dying of it."""
 
 
+LINGERING = 0.5
+"""Seconds that an async call has to end in once it is cancelled, before its worker is killed."""
+
+
 def blame(deaths: list[Ended], hires: Mapping[int, Hire], page: Page, why: str) -> Trouble:
     """The first death that isn't a consequence; ties go to the signalled one, then to the earlier stage."""
     causes = [death for death in deaths if is_cause(death, hires[death.identity], page)]
@@ -79,8 +83,9 @@ def _telling(words: memoryview) -> tuple[bool, bool, int]:
 
 
 def overdue(hires: Mapping[int, Hire], page: Page, pids: Mapping[int, int], since: int) -> Trouble | None:
-    """The first worker over the `timeout` or `start_timeout` of its stage. Async stages see to their own timeouts.
+    """The first worker over the `timeout` or `start_timeout` of its stage.
 
+    An async stage sees to its own timeout, unless a call blocks the loop, or goes on although it was cancelled.
     since: nanoseconds of the monotonic clock before which no time counts (everybody may have been suspended).
     """
     now = monotonic_ns()
@@ -90,7 +95,7 @@ def overdue(hires: Mapping[int, Hire], page: Page, pids: Mapping[int, int], sinc
             limit = _limit(hire, place, words[STATE], words[RECORD])
             began = max(words[SINCE], since)
             if limit is not None and now - began > limit * 1e9:
-                how = f"its time limit of {limit:g} s"
+                how = f"its time limit of {limit - _grace(hire, place, words[STATE]):g} s"
                 return trouble_of(hire, page, pids.get(identity, 0), how, overdue=True)
     return None
 
@@ -110,10 +115,18 @@ def heavy(hires: Mapping[int, Hire], page: Page, pids: Mapping[int, int]) -> Tro
 def _limit(hire: Hire, place: int, state: int, record: int) -> float | None:
     if state in (STARTING, SETTING_UP):
         return hire.start_timeout
-    if not hire.works or hire.works[place].form.awaited:
+    if not hire.works:
         return None
+    if hire.works[place].form.awaited:
+        within = hire.works[place].timeout if state == WORKING and record else None
+        return None if within is None else within + _grace(hire, place, state)
     timed = state in (DECODING, ENCODING, FLUSHING, SNAPSHOT) or (state == WORKING and record)
     return hire.works[place].timeout if timed else None
+
+
+def _grace(hire: Hire, place: int, state: int) -> float:
+    """Seconds beyond the limit that are given to a call which has been told to end."""
+    return LINGERING if state == WORKING and hire.works and hire.works[place].form.awaited else 0.0
 
 
 def _left(hire: Hire, page: Page) -> bool:

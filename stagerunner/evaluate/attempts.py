@@ -6,7 +6,7 @@ asyncio is imported where it is used: only a worker that awaits pays for it, abo
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from stagerunner.evaluate.forms import as_list
 from stagerunner.evaluate.growth import Pile
@@ -18,6 +18,13 @@ from stagerunner.evaluate.work import Work
 from stagerunner.tuples import NamedTuple
 
 
+class Clock(Protocol):
+    """Told when an attempt begins and ends."""
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+
+
 class Caller(NamedTuple):
     """How an async transform is called."""
 
@@ -26,21 +33,28 @@ class Caller(NamedTuple):
     pace: Pace | None = None
     own: Callable[[Any], Any] = own
 
-    async def attempt(self, argument: Any) -> Any:
-        """What one call gives, in the shape an Outcome has it; Trouble where it raises."""
+    async def attempt(self, argument: Any, clock: Clock | None = None) -> Any:
+        """What one call gives, in the shape an Outcome has it; Trouble where it raises. clock: told while it lasts."""
         import asyncio
 
         if self.pace is not None and (wait := self.pace.ask()):
             await asyncio.sleep(wait)
         deadline = asyncio.timeout(self.work.timeout)
+        if clock is not None:
+            clock.start()
         try:
             async with deadline:
                 found = await self.call(argument)
             return self._read(argument, found)
         except BaseException as error:
             return self._overtime(error) if deadline.expired() else trouble_of(error)
+        finally:
+            if clock is not None:
+                clock.stop()
 
-    async def again(self, argument: Callable[[], Any], trouble: Trouble, wanted: Callable[[], bool]) -> Any:
+    async def again(
+        self, argument: Callable[[], Any], trouble: Trouble, wanted: Callable[[], bool], clock: Clock | None = None
+    ) -> Any:
         """What a later attempt gives, or the Trouble of the last one, as long as it is wanted. argument: makes it."""
         import asyncio
 
@@ -48,7 +62,7 @@ class Caller(NamedTuple):
             if trouble.final or not wanted():
                 break
             await asyncio.sleep(pause)
-            found = await self.attempt(argument())
+            found = await self.attempt(argument(), clock)
             if not isinstance(found, Trouble):
                 return found
             trouble = found._replace(attempts=number)

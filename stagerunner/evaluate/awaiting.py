@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
+from time import monotonic_ns
 from typing import TYPE_CHECKING, Any
 
 from stagerunner.evaluate import ambient
@@ -46,7 +47,9 @@ class AwaitingEvaluator(Evaluator):
         self._places = 1 if work.form.state else work.concurrency
         self._flights: deque[Flight] = deque()
         self._tasks: set[asyncio.Task[list[Outcome]]] = set()
-        self._named: tuple[Flight | None, int | None] = (None, None)
+        self.attempts: dict[Attempt, None] = {}
+        """Under way, the oldest first."""
+        self._named: Attempt | None = None
         self._woken = False
 
     def build(self) -> None:
@@ -80,6 +83,8 @@ class AwaitingEvaluator(Evaluator):
         """
         landed = bool(self._flights) and self._flights[0].landed
         if not landed and (self._flights or inbound is not None):
+            if self.attempts:
+                self.name_oldest(anew=True)
             self._wait(timeout, inbound)
         return list(self._landed())
 
@@ -125,7 +130,6 @@ class AwaitingEvaluator(Evaluator):
     def _landed(self) -> Iterator[Batch]:
         while self._flights and self._flights[0].landed:
             yield self._flights.popleft().result()
-        self._name_oldest()
 
     def _wait(self, timeout: float | None, inbound: int | None) -> None:
         loop = self._running
@@ -157,7 +161,6 @@ class AwaitingEvaluator(Evaluator):
         for flight in self._flights:
             while flight.waiting and len(self._tasks) < places:
                 self._start(flight, *flight.waiting.popleft())
-        self._name_oldest()
 
     def _start(self, flight: Flight, start: int, end: int) -> None:
         task = self._running.create_task(self._called(flight, start, end))
@@ -172,18 +175,21 @@ class AwaitingEvaluator(Evaluator):
         if self._flights and self._flights[0].landed:
             self._wake()
 
-    def _name_oldest(self) -> None:
-        if not self.watched or isinstance(self.slot, NoSlot):
+    @property
+    def _noting(self) -> bool:
+        """Whether the slot names the oldest attempt: one may block the loop, or not let itself be cancelled."""
+        return (self.watched or self.work.timeout is not None) and not isinstance(self.slot, NoSlot)
+
+    def name_oldest(self, *, anew: bool = False) -> None:
+        """Have the slot say which attempt has lasted longest. anew: it has told of something else since."""
+        oldest = next(iter(self.attempts), None)
+        if oldest is self._named and not anew:
             return
-        flight = self._flights[0] if self._flights else None
-        oldest = min(flight.under_way, default=None) if flight else None
-        if (flight, oldest) == self._named:
-            return
-        self._named = (flight, oldest)
+        self._named = oldest
         if oldest is None:
             self.slot.leave()
         else:
-            self.slot.enter(oldest)
+            self.slot.enter(oldest.record, oldest.since, oldest.batch)
 
     async def _called(self, flight: Flight, start: int, end: int) -> list[Outcome]:
         """The outcome of a call; for a list that failed in a stage without state, of a call for each record."""
@@ -216,9 +222,10 @@ class AwaitingEvaluator(Evaluator):
             return trouble_of(Refusal(*flight.verdicts[start]))
         records, again = flight.batch.records, partial(self._argument, flight.batch, start, end)
         argument = again() if fresh else records[start:end] if self.work.form.batch else records[start]
-        found = await self._caller.attempt(argument)
+        clock = Attempt(self, flight.batch, start) if self._noting else None
+        found = await self._caller.attempt(argument, clock)
         if retried and isinstance(found, Trouble):
-            return await self._caller.again(again, found, partial(flight.wants, start))
+            return await self._caller.again(again, found, partial(flight.wants, start), clock)
         return found
 
     def _argument(self, batch: Batch, start: int, end: int) -> Any:
@@ -239,6 +246,25 @@ class AwaitingEvaluator(Evaluator):
         with suppress(StopAsyncIteration):
             while True:
                 yield self._running.run_until_complete(_awaited(results.__anext__()))
+
+
+class Attempt:
+    """One attempt at a record, or at a list that begins with it, while it lasts."""
+
+    def __init__(self, stage: AwaitingEvaluator, batch: Batch, record: int) -> None:
+        self._stage = stage
+        self.batch = batch
+        self.record = record
+        self.since = 0
+
+    def start(self) -> None:
+        self.since = monotonic_ns()
+        self._stage.attempts[self] = None
+        self._stage.name_oldest()
+
+    def stop(self) -> None:
+        self._stage.attempts.pop(self, None)
+        self._stage.name_oldest()
 
 
 async def _awaited(value: Awaitable[Any]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from stagerunner.parts.stage import Form
-from stagerunner.records import NOTHING
+from stagerunner.records import NOTHING, Batch
 from stagerunner.tuples import NamedTuple
 
 
@@ -41,8 +41,12 @@ class Work(NamedTuple):
 class Slot(Protocol):
     """Where a worker says which record it is at, for deadlines and for blame after a death."""
 
-    def enter(self, record: int) -> None:
-        """The call for the record at this index of the batch begins (for a batch transform: the first of its list)."""
+    def enter(self, record: int, since: int = 0, batch: Batch | None = None) -> None:
+        """The call for the record at this index of the batch begins (for a batch transform: the first of its list).
+
+        since: when it began, where that isn't now. batch: where several are under way, and `batch.frame` says of which
+        frame it is.
+        """
 
     def leave(self) -> None:
         """It has ended."""
@@ -51,7 +55,7 @@ class Slot(Protocol):
 class NoSlot:
     """A slot that nobody reads."""
 
-    def enter(self, record: int) -> None:
+    def enter(self, record: int, since: int = 0, batch: Batch | None = None) -> None:
         pass
 
     def leave(self) -> None:

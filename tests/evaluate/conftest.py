@@ -19,7 +19,7 @@ class Notes:
     def __init__(self) -> None:
         self.told: list[Any] = []
 
-    def enter(self, record: int) -> None:
+    def enter(self, record: int, since: int = 0, batch: Batch | None = None) -> None:
         self.told.append(record)
 
     def leave(self) -> None:
