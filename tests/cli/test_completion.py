@@ -30,7 +30,7 @@ def test_there_is_a_line_for_each_shell():
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("stagerunner r", "run"),
+        ("stagerunner ru", "run"),
         ("stagerunner run conf", "files"),
         ("stagerunner run a.yaml -o ou", "files"),
         ("stagerunner check a.yaml b", "files"),

@@ -213,6 +213,10 @@ def _looked_at(name: str, whole: bool) -> InputFile:
         raise FileNotFoundError(_missing(name)) from None
     if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(f"{name} is a folder; {name.rstrip('/')}/* stands for the files in it")
+    if stat.S_ISSOCK(found.st_mode):
+        raise OSError(
+            f"{name} is a socket, which has to be connected to; pipe what comes from it in, with - as the path"
+        )
     if not stat.S_ISREG(found.st_mode):
         raise OSError(f"{name} is {_sort(found.st_mode)}, not a file; give it alone, or pipe it in with - as the path")
     if not os.access(name, os.R_OK):
@@ -229,5 +233,4 @@ def _missing(name: str) -> str:
 
 
 def _sort(mode: int) -> str:
-    sorts = ((stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISCHR, "a device"))
-    return next((sort for is_one, sort in sorts if is_one(mode)), "a device")
+    return "a pipe" if stat.S_ISFIFO(mode) else "a device"

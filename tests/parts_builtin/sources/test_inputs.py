@@ -1,4 +1,6 @@
 import os
+import socket
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -188,3 +190,12 @@ def test_links_that_lead_nowhere_are_told_as_such(tmp_path):
         find(tmp_path / "broken")
     with pytest.raises(OSError, match="symbolic links"):
         find(tmp_path / "loop")
+
+
+def test_a_socket_is_told_as_such(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # its name may have a hundred characters
+    with closing(socket.socket(socket.AF_UNIX)) as ours:
+        ours.bind("socket")
+    with pytest.raises(OSError, match="is a socket, which has to be connected to"):
+        find(Path("socket"))
+    assert unsplittable(Path("socket")) is None
