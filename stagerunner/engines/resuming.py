@@ -47,7 +47,7 @@ def begin(plan: Plan, source: Any, sink: Any, resume: Resume, tell: Callable[[An
 
     Raises OutputBusy, or UsageError when `--resume` is asked for and can't be had.
     """
-    why = why_no_resume(plan)
+    why = why_no_resume(plan, journal=resume.journal is not None)
     if resume.wanted and why is not None:
         raise UsageError(f"--resume can't be had, since {why}")
     path = _path(plan, sink, resume)

@@ -310,7 +310,8 @@ class Session:
     @property
     def resumable(self) -> bool:
         """Whether `--resume` can go on from what was committed."""
-        return self._beginning.journal is not None and why_no_resume(self.plan) is None
+        journal = self._beginning.journal is not None
+        return journal and why_no_resume(self.plan, journal=self._resume.journal is not None) is None
 
     def kill(self) -> None:
         """Kill every worker, and do nothing else: for a signal's handler, or another thread, that ends this process."""

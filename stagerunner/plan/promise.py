@@ -29,14 +29,25 @@ def promise(plan: Plan) -> str:
     return f"{_after_a_worker(source_sort(plan.source), forgetful(plan))}; {_after_the_parent(plan)}"
 
 
-def why_no_resume(plan: Plan) -> str | None:
-    """Why a run of this plan can't be resumed; None where it can."""
+def why_no_resume(plan: Plan, *, journal: bool = False) -> str | None:
+    """Why a run of this plan can't be resumed; None where it can. journal: the call says where to keep one."""
     why = _NO_RESUME.get(source_sort(plan.source)) or _NO_RESUME.get(sink_sort(plan.sink))
     if why is None and forgetful(plan):
         why = f"'{forgetful(plan)[0]}' has state without snapshot and restore"
-    if why is None and plan.run.journal == "off":
+    if why is None and plan.run.journal == "off" and not journal:
         why = "no journal is kept"
+    if why is None and plan.run.journal == "auto" and not journal and not _names_its_file(plan.sink):
+        why = "the sink doesn't say which file it owns, so no journal is kept (`run.journal: PATH` keeps one)"
     return why
+
+
+def _names_its_file(sink: PlannedPart | None) -> bool:
+    """Whether there is a place beside the output for the journal."""
+    if sink is None:
+        return False
+    target = getattr(_built(sink), "target", None)
+    with guard(f"the sink '{sink.name}'", "target"):
+        return target is not None and target() is not None
 
 
 def forgetful(plan: Plan) -> tuple[str, ...]:

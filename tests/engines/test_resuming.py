@@ -217,3 +217,35 @@ def test_with_nothing_to_resume_from_a_run_that_overwrites_nothing_does_not_begi
     with pytest.raises(UsageError, match=r"nothing to resume from, and .* overwrites nothing"):
         prepare(path, Request(resume=True)).execute()
     assert (project / "out.jsonl").read_text() == "somebody's"
+
+
+HOMELESS = """
+from stagerunner import sink
+@sink
+class Kept:
+    keeps = "truncate"
+    def encode(self, records): return "".join(f"{r}\\n" for r in records).encode()
+    def open(self, position):
+        self.file = open("kept.txt", "ab")
+        self.file.truncate(position or 0)
+    def write(self, data): self.file.write(data)
+    def position(self): return self.file.tell()
+    def commit(self, row): self.file.flush()
+    def finish(self): self.file.close()
+    def abort(self): self.file.close()
+@stage
+def stuck(n):
+    if n == 3 and once("stuck"): raise ValueError("three")
+    return n
+"""
+
+
+def test_a_sink_that_names_no_file_is_resumed_by_a_journal_that_is_named(project):
+    project.plugin(HOMELESS)
+    project.config("stuck", source=SOURCE, sink="kept", run={"frame": 1})
+    assert b"can't be resumed" in project.cli("check", "chain.yaml").stderr
+    refused = project.cli("run", "chain.yaml", "-q", "--resume")
+    assert (refused.returncode, b"doesn't say which file it owns" in refused.stderr) == (2, True)
+    assert project.cli("run", "chain.yaml", "-q", "--journal", "j").returncode == 1
+    assert project.cli("run", "chain.yaml", "-q", "--journal", "j", "--resume").returncode == 0
+    assert (project / "kept.txt").read_text() == "0\n1\n2\n3\n4\n"

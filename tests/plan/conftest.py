@@ -57,6 +57,11 @@ PARTS = """
         def check(self):
             if not self.path.parent.is_dir():
                 raise ValueError("there is no such folder")
+        def target(self):
+            return self.path
+
+    @sink
+    class Homeless(Writer): ...
 
     @sink("jsonl", suffixes=(".jsonl",))
     class JsonlOut(LinesOut): ...

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from stagerunner.config.model import Run
-from stagerunner.plan import promise
+from stagerunner.plan import promise, why_no_resume
 
 ONCE = "exactly once: a worker that dies loses and doubles nothing"
 RESUMES = "a run that ended early goes on with --resume, and the output is that of a run without faults"
@@ -16,6 +16,7 @@ TABLE = {"use": "table", "with": {"path": "a.csv"}}
         ({}, {}, RESUMES),
         ({"sink": TABLE}, {}, RESUMES),
         ({"run": Run(journal="off")}, {}, "can't be resumed, since no journal is kept"),
+        ({"sink": {"use": "homeless"}, "run": Run(journal="mine")}, {}, RESUMES),
         ({"source": "-"}, {}, "can't be resumed, since standard input can't be read again"),
         ({"source": "ticks"}, {}, "can't be resumed, since a stream can't be read again"),
         ({"sink": "-"}, {}, "can't be resumed, since what was written to this sink can't be taken back"),
@@ -27,6 +28,12 @@ def test_the_correctness_table(planned, ends, how, then):
     sentence = promise(planned("shout", "latest", **ends, how=how))
     assert sentence.startswith(f"{ONCE}; ")
     assert sentence.endswith(then)
+
+
+def test_without_a_file_of_its_own_there_is_no_place_for_a_journal(planned):
+    plan = planned("shout", sink={"use": "homeless"})
+    assert "can't be resumed, since the sink doesn't say which file it owns" in promise(plan)
+    assert why_no_resume(plan, journal=True) is None
 
 
 def test_state_without_a_snapshot_costs_reading_again(planned):
