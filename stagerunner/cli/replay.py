@@ -64,6 +64,10 @@ def command(
     file = Path(letters)
     made = _chain(streams, file, chain, start, pdb=pdb, append=append, **given)
     resumed = made.request.resume or made.request.force_resume
+    if resumed and replaying.finished(file, made.request.journal):
+        if not quiet:
+            streams.err().line("the replay was finished already; nothing to do")
+        return 0
     replaying.check_places(made.plan, file, append=append, resumed=resumed)
     written = SummaryFile.of(summary, made.plan)
     if not replaying.take(file):

@@ -24,7 +24,7 @@ from stagerunner.evaluate.returning import Letters
 from stagerunner.evaluate.wording import nearest
 from stagerunner.journal import Journal, journal_path
 from stagerunner.parts.base import Part, target_of
-from stagerunner.plan import Plan, PlannedPart, make_plan
+from stagerunner.plan import Plan, PlannedPart, make_plan, why_no_resume
 
 UNDER_WAY = ".replaying"
 """What the name of a file of letters ends in while they are replayed."""
@@ -85,9 +85,17 @@ def _target(plan: Plan) -> Path | None:
     return found
 
 
+def finished(letters: Path, journal: str | None) -> bool:
+    """Whether a replay into this output, whose journal that is, has come to its end: then no letters are under way."""
+    return journal is not None and Path(journal).exists() and not taken(letters).exists()
+
+
 def check_places(plan: Plan, letters: Path, *, append: bool, resumed: bool) -> None:
-    """Raises UsageError for letters that are none, and for an output that is there already or holds the letters."""
+    """Raises UsageError for letters that are none, for an output that is there already or holds the letters, and where
+    it can't be resumed as it should be."""
     target, away = _target(plan), taken(letters)
+    if resumed and (why := why_no_resume(plan)) is not None:
+        raise UsageError(f"--resume can't be had, since {why}; without it the replay starts over")
     there = away if away.exists() else letters
     if not there.is_file():
         raise UsageError(f"there is no file {letters}")
@@ -99,7 +107,7 @@ def check_places(plan: Plan, letters: Path, *, append: bool, resumed: bool) -> N
         return
     if target.resolve() in (letters.resolve(), away.resolve()):
         raise UsageError(f"{target} holds the dead letters; write the results to another file")
-    if target.exists() and not append and not resumed:
+    if target.exists() and not append and not (resumed and away.exists()):
         raise UsageError(f"{target} is there already; name another file, or --append to write behind what is in it")
     if append and away.exists() and not resumed:
         raise UsageError(f"an unfinished replay has written to {target}: go on with --resume")

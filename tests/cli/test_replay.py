@@ -99,6 +99,35 @@ def test_a_replay_that_was_killed_goes_on_and_gives_each_once(project, lines):
     assert not (project / "failed.jsonl.replaying").exists()
 
 
+def test_a_replay_that_was_interrupted_says_where_its_letters_are(project):
+    slow = os.environ | {"SLOW": "0.05"}
+    arguments = ("replay", "failed.jsonl", "-c", "chain.yaml", "-o", "again.jsonl")
+    run = subprocess.Popen(command(*arguments), cwd=project.folder, env=slow, stderr=subprocess.PIPE)
+    wait_until((project / "again.jsonl.partial").exists)
+    os.kill(run.pid, signal.SIGINT)
+    _, told = run.communicate(timeout=20)
+
+    assert run.returncode == 130
+    assert b"failed.jsonl.replaying until" in told
+    assert project.cli(*arguments, "-q", "--resume").returncode == 3
+    assert numbers(project / "again.jsonl") == [n for n in FAILED if n != 50]
+
+
+def test_a_finished_replay_resumed_does_nothing(project):
+    replayed(project, "-o", "again.jsonl")
+    before = {path.name: path.read_bytes() for path in project.folder.glob("*.jsonl")}
+
+    assert replayed(project, "-o", "again.jsonl", "--resume").returncode == 0
+    assert {path.name: path.read_bytes() for path in project.folder.glob("*.jsonl")} == before
+
+
+def test_what_can_not_be_resumed_is_refused_before_anything_is_touched(project):
+    ran = replayed(project, "-o", "-", "--resume")
+
+    assert (ran.returncode, b"can't be had" in ran.stderr) == (2, True)
+    assert (project / "failed.jsonl").exists()
+
+
 def test_letters_of_the_source_and_altered_ones_stay_as_they_are(project):
     odd = [
         {"stage": "source", "type": "JSONDecodeError", "message": "no", "attempts": 1, "record": "bad{"},
