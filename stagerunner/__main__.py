@@ -8,13 +8,17 @@ YOUNG = 10_000
 """New objects after which garbage is looked for, as in workers."""
 gc.set_threshold(YOUNG)  # before the imports, whose objects stay: by default 41 searches through them, 2 % of a `check`
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
 
 from stagerunner.cli import ENTRY, SPARE, loaded
 
-REFUSED = 75
+FAILED, REFUSED = 1, 75
+
+LIMITS = (errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN)
+"""What is refused now and may not be later."""
 
 RESUMING = {"--resume", "--force-resume"}
 """With these a keeper has to wait: the journal says which hash seed it gets."""
@@ -27,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, MemoryError) as error:  # so early that nothing is here yet to tell of it
         why = f"error[stopped]: the system refused: {str(error) or 'out of memory'}"
         os.write(2, f"{why}\n".encode(errors="backslashreplace"))
-        return REFUSED
+        return FAILED if isinstance(error, OSError) and error.errno not in LIMITS else REFUSED
 
 
 def _begun(arguments: Sequence[str] | None) -> int:

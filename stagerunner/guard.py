@@ -64,9 +64,10 @@ class guard:  # noqa: N801 - it reads as the statement that it is
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if error is not None and not passes(error):
-            raise self._failure(error) from error
+            raise self.failure(error) from error
 
-    def _failure(self, error: BaseException) -> StagerunnerError:
+    def failure(self, error: BaseException) -> StagerunnerError:
+        """What an error in here means for the run."""
         part = self._part if isinstance(self._part, str) else self._part()
         if isinstance(error, OSError) and error.errno is None:  # a sentence of the part's own
             return RunFailed(f"{part} failed: {reason(error)}")

@@ -57,6 +57,9 @@ def data_descriptor(number: int | None) -> int | None:
     return output if number == 1 else number
 
 
+FAR = 200
+
+
 class Closed(io.TextIOBase):
     """Standard output that was closed before we began: what is to be written there is refused, and not lost."""
 
@@ -89,8 +92,16 @@ def join_output() -> None:
 def _second(stream: TextIO, number: int) -> TextIO:
     """A stream like this to where the descriptor leads, by a descriptor of its own that no other program gets."""
     buffering = 1 if getattr(stream, "line_buffering", False) else -1
-    own = fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 3)
+    own = _far(number)
     return open(own, "w", buffering, encoding=stream.encoding, errors=stream.errors, closefd=False)
+
+
+def _far(number: int) -> int:
+    """Another descriptor for the same, far from those that come next: whoever closes it gets no file in its place."""
+    try:
+        return fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, FAR)
+    except OSError:  # there may be no such numbers
+        return fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 3)
 
 
 def here() -> Path:

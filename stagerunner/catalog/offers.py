@@ -124,10 +124,23 @@ def _answer(offers: Offers, hook: str, function: Any) -> Iterable[Any]:
         return ()
 
 
+def _no_text(*fields: Any) -> str:
+    """What stands where a text is due, or nothing."""
+    return next((f"{field!r} where a text is due" for field in fields if not isinstance(field, str)), "")
+
+
+def _odd_part(part: Part) -> str:
+    if not isinstance(part.suffixes, tuple | list):
+        return f"{part.suffixes!r} where a tuple of suffixes is due"
+    return _no_text(part.name, part.target, part.summary, *part.suffixes)
+
+
 def _take_part(offers: Offers, hook: str, offered: Any) -> None:
     kind = KINDS[hook]
     decorated = part_of(offered)
-    if isinstance(offered, Part):
+    if isinstance(offered, Part) and (odd := _odd_part(offered)):
+        offers.problems.append(f"{hook} gives a part with {odd}")
+    elif isinstance(offered, Part):
         offers.parts.append(offered._replace(kind=kind))
     elif decorated is None:
         offers.problems.append(f"{hook} gives a {type(offered).__name__}, neither decorated nor a part(…)")
@@ -138,10 +151,14 @@ def _take_part(offers: Offers, hook: str, offered: Any) -> None:
 
 
 def _take_spec(offers: Offers, hook: str, offered: Any) -> None:
-    if isinstance(offered, SPECS[hook]):
-        offers.specs.append(offered)  # type: ignore[arg-type]
-    else:
+    if not isinstance(offered, SPECS[hook]):
         offers.problems.append(f"{hook} gives a {type(offered).__name__} instead of {SPECS[hook].__name__}")
+        return
+    spec: Any = offered
+    if odd := _no_text(spec.name, spec.target, spec.summary):
+        offers.problems.append(f"{hook} gives {SPECS[hook].__name__} with {odd}")
+    else:
+        offers.specs.append(spec)
 
 
 def _take_worker_hook(offers: Offers, hook: str, function: Any) -> None:

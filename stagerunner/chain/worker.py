@@ -11,6 +11,7 @@ import os
 import pickle
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from time import monotonic_ns as now
 from typing import TYPE_CHECKING
 
@@ -274,7 +275,8 @@ def main(hire: Hire, inbound: list[int], outbound: list[int], meters: int, lane:
         os.write(2, f"protocol fault: {fault}\n".encode())
         return GONE + 1
     finally:
-        sys.stdout.flush()
+        with suppress(BaseException):  # a stage may have closed it, or put anything in its place
+            sys.stdout.flush()
     return 0
 
 

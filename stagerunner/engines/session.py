@@ -6,7 +6,7 @@ import os
 import selectors
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
@@ -28,10 +28,11 @@ from stagerunner.engines.resuming import begin, fingerprint
 from stagerunner.errors import InternalError, RunFailed, UsageError
 from stagerunner.evaluate.loading import load
 from stagerunner.events import Checkpoint, Progress, RunStarted, Summary
-from stagerunner.guard import guard, refused
+from stagerunner.guard import guard, passes, refused
 from stagerunner.inherited import data_descriptor
 from stagerunner.journal import thawed
 from stagerunner.parts.held import is_held
+from stagerunner.parts.hooks import PROJECT
 from stagerunner.parts.source import is_stream
 from stagerunner.plan import Plan, PlannedPart, why_no_resume
 from stagerunner.seams import point
@@ -71,6 +72,8 @@ class Session:
         """Records that earlier lives of the run took."""
         self._bytes_earlier = 0
         self._writer: StdoutWriter | None = None
+        foreign = not plan.engine_target.startswith(f"{PROJECT}.")
+        self._foreign = guard(f"the engine {plan.run.engine}", "its transport") if foreign else None
 
     def __enter__(self) -> Session:
         with self._open, refusals():
@@ -113,14 +116,20 @@ class Session:
             point("resume")
         self.supply = self._make_supply(source)
         self._open.callback(self.supply.close)
-        engine = self._engine.engine
-        self.transport: Transport = engine.transport(plan, self._selector, Lines(self.tell), self._hash_seed)
+        self.transport = self._make_transport()
         self._open.callback(self.transport.close)
         snapshots = self._hire()
         self.loop: Loop = load(LOOP)(
             plan, self.supply, self.delivery, self.transport, self._selector, self.tell, self._commit
         )
         self._start(snapshots)
+
+    def _make_transport(self) -> Transport:
+        with self._foreign or nullcontext():
+            made: Transport = self._engine.engine.transport(
+                self.plan, self._selector, Lines(self.tell), self._hash_seed
+            )
+        return made
 
     def _note_place(self, row: dict[str, Any]) -> None:
         """A sink that goes on may have made a file for it, which the next resume is to know as its own."""
@@ -228,6 +237,10 @@ class Session:
             self.loop.step(timeout)
         except (OSError, MemoryError) as error:  # what `refusals` does; that would cost every step 2 µs
             raise refused(error) from error
+        except BaseException as error:
+            if self._foreign is None or passes(error):
+                raise
+            raise self._foreign.failure(error) from error
         if self.loop.trouble is not None:
             raise trouble_error(self.loop.trouble)
 

@@ -140,6 +140,10 @@ class Watchdog:
             self._thread.start()
 
     def _watch(self) -> None:
+        with suppress(OSError):  # somebody has closed our pipe: then, too, there are only the handlers
+            self._wait()
+
+    def _wait(self) -> None:
         first, deadline = 0, 0.0
         poll = select.poll()
         poll.register(self._hearing, select.POLLIN)
@@ -158,7 +162,9 @@ class Watchdog:
     def close(self) -> None:
         """Hear no more."""
         signal.set_wakeup_fd(self._before)
-        os.close(self._telling)
+        with suppress(OSError):
+            os.close(self._telling)
         if self._thread.ident is not None:
             self._thread.join()
-        os.close(self._hearing)
+        with suppress(OSError):
+            os.close(self._hearing)

@@ -92,8 +92,12 @@ class Console:
         if not self._losable:
             self._put(fit)
             return
-        with suppress(OSError, ValueError, StagerunnerError):
+        try:
             self._put(fit)
+        except (OSError, ValueError, StagerunnerError):
+            # Somebody may have closed the stream, and not what it led to.
+            with suppress(OSError):
+                os.write(2, fit.encode(errors="backslashreplace"))
 
     def encodable(self, text: str) -> str:
         """The text, other characters in the place of those that the stream can't take."""

@@ -4,9 +4,11 @@ standard error, and no traceback of ours.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import msgspec
 import pytest
 from support.project import Project, command
 
@@ -377,3 +380,225 @@ def test_a_fork_that_the_system_refuses_can_be_tried_again(everybodys, most, sou
 
     assert whole(ended.returncode, ended.stderr.decode()) == 75
     assert b"the system refused" in ended.stderr
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="nothing can be blocked")
+def test_a_death_is_heard_of_where_whoever_started_us_has_blocked_every_signal(odd):
+    odd.plugin("""
+        @stage
+        def dies(record):
+            if record == 5 and once("died"):
+                os.kill(os.getpid(), 9)
+            return record
+    """)
+    odd.config("dies", source={"use": "range", "with": {"stop": 10}}, sink="out.txt")
+
+    with odd.start("run", "chain.yaml", "-q", preexec_fn=deaf) as process:
+        told = process.communicate(timeout=30)[1]
+
+    assert (process.returncode, told) == (0, b"")
+    assert (odd / "out.txt").read_text().split() == [str(number) for number in range(10)]
+
+
+def deaf() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+
+LOUD = """
+import atexit, subprocess
+
+def loud():
+    print("printed")
+    os.write(1, b"written\\n")
+    sys.__stdout__.write("by the old name\\n")
+    sys.__stdout__.flush()
+    subprocess.run(["echo", "by a child"])
+
+loud()
+atexit.register(loud)
+
+@stage
+class Says:
+    def setup(self):
+        loud()
+    def process(self, record):
+        loud()
+        return record
+    def close(self):
+        loud()
+
+@source
+class Told:
+    def __init__(self):
+        loud()
+    def check(self):
+        loud()
+    def splits(self, after):
+        loud()
+        yield Split([1, 2], 2)
+    def read(self, split):
+        loud()
+        return split.data
+    def identity(self):
+        return 1
+
+@source
+def fed():
+    loud()
+    yield from (1, 2)
+"""
+
+
+@pytest.mark.parametrize("engine", ["process", "inline"])
+@pytest.mark.parametrize("source", ["told", "fed"])
+def test_nothing_but_data_gets_to_standard_output_whoever_prints(tmp_path, source, engine):
+    project = Project(tmp_path)
+    project.plugin("from stagerunner import Split\n" + LOUD)
+    project.config("says", source=source, run={"engine": engine})
+
+    ended = project.cli("run", "chain.yaml", "-q")
+
+    assert (ended.returncode, ended.stdout) == (0, b"1\n2\n")
+    assert all(word in ended.stderr for word in (b"printed", b"written", b"by the old name", b"by a child"))
+
+
+def test_nothing_but_json_gets_to_standard_output_whoever_prints(tmp_path):
+    project = Project(tmp_path)
+    project.plugin("from stagerunner import Split\n" + LOUD)
+    project.config("says", source="told")
+
+    for call in (["check", "chain.yaml"], ["show", "chain.yaml"], ["stages", "-p", "./parts.py"]):
+        ended = project.cli(*call, "--json")
+        assert ended.returncode == 0
+        json.loads(ended.stdout)
+
+
+MESS = """
+os.chdir("/")
+os.umask(0o777)
+sys.setrecursionlimit(60)
+sys.stdin = sys.stdout = sys.stderr = None
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
+    signal.signal(number, signal.SIG_IGN)
+"""
+
+
+@pytest.mark.parametrize("engine", ["process", "inline"])
+def test_a_plugin_that_changes_the_process_around_itself_changes_no_run(tmp_path, engine):
+    project = Project(tmp_path)
+    project.plugin(MESS)
+    project.config("same", run={"engine": engine})
+    project.write("in.txt", "1\n2\n")
+
+    ended = project.cli("run", "chain.yaml", "-i", "in.txt", "-o", "out.txt", "--journal", "j", "--summary", "s.json")
+
+    assert ended.returncode == 0, ended.stderr
+    assert (project / "out.txt").read_text() == "1\n2\n"
+    assert all((project / name).stat().st_mode & 0o600 == 0o600 for name in ("out.txt", "j", "s.json"))
+
+
+@pytest.mark.parametrize(
+    "closes", ["os.close(2)", "os.close(0); os.close(1)", "sys.stderr.close()", "sys.stdout.close()"]
+)
+def test_what_we_have_to_say_is_said_whatever_a_part_has_closed(tmp_path, closes):
+    project = Project(tmp_path)
+    project.plugin(f"""
+        @sink
+        class Closing:
+            keeps = "nothing"
+            def encode(self, records):
+                return b"x"
+            def write(self, data):
+                {closes}
+                raise ValueError("so it is")
+            def open(self, position): pass
+            def position(self): pass
+            def commit(self, row): pass
+            def finish(self): pass
+            def abort(self): pass
+    """)
+    project.config("same", source=SOURCE, sink="closing")
+
+    ended = project.cli("run", "chain.yaml", "-q")
+
+    assert ended.returncode == 1
+    assert b"the sink Closing failed: ValueError: so it is (in write, parts.py:" in ended.stderr
+
+
+HOOKS = [
+    ("stages", "5", "stagerunner_stages failed: TypeError"),
+    ("stages", "'ab'", "stagerunner_stages gives a str"),
+    ("stages", "[part('x', 5)]", "stagerunner_stages gives a part with 5 where a text is due"),
+    ("stages", "[part(5, 'a:b')]", "stagerunner_stages gives a part with 5 where a text is due"),
+    ("sinks", "[part('x', 'a:b', suffixes=5)]", "gives a part with 5 where a tuple of suffixes is due"),
+    ("views", "[hookspecs.ViewSpec(None, 'a:b')]", "gives ViewSpec with None where a text is due"),
+    ("engines", "[hookspecs.EngineSpec('x', 5)]", "gives EngineSpec with 5 where a text is due"),
+    ("commands", "[hookspecs.CommandSpec(5, 'a:b')]", "gives CommandSpec with 5 where a text is due"),
+    ("stages", "sys.exit()", "stagerunner_stages failed: SystemExit"),
+]
+
+
+@pytest.mark.parametrize(("hook", "given", "words"), HOOKS)
+def test_what_a_hook_gives_that_is_nonsense_is_a_mistake_of_its_plugin(odd, call, hook, given, words):
+    head = "import sys\nfrom stagerunner import hookimpl, hookspecs, part\n"
+    odd.write("hooks.py", f"{head}@hookimpl\ndef stagerunner_{hook}():\n    return {given}\n")
+
+    for arguments in (["stages"], ["plugins", "--json"]):
+        code, _, told = call(*arguments, "-p", "./hooks.py")
+        assert whole(code, told) == 2
+        assert words in told
+
+
+SPECS = """
+import sys
+from stagerunner import hookimpl
+from stagerunner.hookspecs import CommandSpec, EngineSpec, ViewSpec
+
+@hookimpl
+def stagerunner_views():
+    return [ViewSpec("odd", "{0}:View")]
+
+@hookimpl
+def stagerunner_engines():
+    return [EngineSpec("odd", "{0}:Engine")]
+
+@hookimpl
+def stagerunner_run_started(event):
+    raise GeneratorExit
+
+class View:
+    def __init__(self, console, plan):
+        sys.exit()
+
+class Engine:
+    def transport(self, *given):
+        sys.exit()
+"""
+
+
+def test_views_engines_and_observers_are_trusted_no_more_than_other_parts(odd, call, monkeypatch):
+    monkeypatch.syspath_prepend(str(odd.folder))
+    module = f"odd_specs_{os.getpid()}"
+    odd.write(f"{module}.py", SPECS.format(module))
+    odd.config("same", source=SOURCE, sink="out.txt")
+
+    code, _, told = call("run", "chain.yaml", "-p", module, "--progress", "odd")
+    assert whole(code, told) == 0
+    assert f"stagerunner_run_started of {module} failed: GeneratorExit" in told
+    assert "the view failed: SystemExit" in told
+
+    code, _, told = call("run", "chain.yaml", "-p", module, "--engine", "odd", "-q")
+    assert whole(code, told) == 1
+    assert "the engine odd failed: SystemExit" in told
+
+
+def test_half_a_character_is_told_in_json_that_everybody_reads(odd, call):
+    odd.plugin("@stage\ndef half(record):\n    count('\\udc80')\n    raise ValueError('\\udc80')\n")
+    odd.config({"use": "half", "on_error": "skip"}, source=SOURCE, sink="out.txt")
+
+    code, _, told = call("run", "chain.yaml", "--log-format", "json", "--summary", "s.json")
+
+    assert whole(code, told) == 0
+    for line in [*told.splitlines(), (odd / "s.json").read_text()]:
+        msgspec.json.decode(line)
