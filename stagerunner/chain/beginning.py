@@ -17,6 +17,9 @@ from stagerunner.inherited import hear_signals, is_refusal
 REFUSED = 75
 """Exit status of a process to which the system refused what it needs."""
 
+DISCONNECTED = 72
+"""That of a worker whose descriptors were closed by what runs in it."""
+
 FAILED = 70
 """That of one which ended by a fault of ours."""
 

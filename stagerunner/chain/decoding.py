@@ -8,7 +8,7 @@ from stagerunner.chain.cargo import Cargo
 from stagerunner.chain.frames import Header
 from stagerunner.chain.hire import Hire
 from stagerunner.chain.links import ROOM
-from stagerunner.chain.meters import Page
+from stagerunner.chain.meters import READING, Page
 from stagerunner.chain.notes import Notes
 from stagerunner.chain.passage import Passage, condemn, sentence_on
 from stagerunner.evaluate.ends import Reading
@@ -24,6 +24,7 @@ class Decoder:
         self._works = hire.works
         self._overlaps = any(work.form.awaited for work in hire.works)
         self._page = page
+        self._slot = page.slot(hire.slots[0])
         self.reading = reading
 
     def batch(self, header: Header, notes: Notes, body: memoryview, passage: Passage) -> Batch:
@@ -52,7 +53,11 @@ class Decoder:
         if beyond:
             return Batch([], header.first, header.first)
         decode = partial(self._cargo.records, notes.laden, notes.place, self._lasting(body))
-        batch = reading.batch(Split(decode(), 0), header.first, header.last)
+        split = Split(decode(), 0)
+        if not reading.given:
+            self._slot.state(READING)
+        watching = self._slot if header.marked else None
+        batch = reading.batch(split, header.first, header.last, watching, notes.convicted)
         batch.original = Original(lambda: reading.again(Split(decode(), 0), header.first, header.last))
         return batch
 

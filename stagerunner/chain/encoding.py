@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from time import monotonic_ns as now
 from typing import Any
 
 from stagerunner.chain.cargo import Cargo
 from stagerunner.chain.frames import HELD, MORE, STOP, Header
 from stagerunner.chain.hire import Hire
-from stagerunner.chain.meters import ENCODING, Page, Slot
+from stagerunner.chain.meters import ENCODING, WRITING, Page, Slot
 from stagerunner.chain.notes import Notes, pack_notes
 from stagerunner.chain.passage import Passage, halved
 from stagerunner.evaluate.ends import Writing
 from stagerunner.evaluate.growth import TooLarge
-from stagerunner.records import Batch, total
+from stagerunner.records import NOTHING, Batch, Conviction, total
 from stagerunner.window.kinds import DATA
 
 PIECE = 2**20
@@ -83,7 +83,7 @@ class Encoder:
     def _frame(self, passage: Passage, piece: Batch, *, more: bool) -> Parts:
         started = now()
         before, first, last = passage.header, piece.first, piece.last
-        self._slot.hold(ENCODING, before.sequence, before.split, first, last)
+        self._slot.hold(WRITING if self.sink else ENCODING, before.sequence, before.split, first, last)
         body = self._encoded(passage, piece)
         last = passage.reached = piece.last  # a failure may have cut it
         notes = self._said(passage, piece)
@@ -100,7 +100,7 @@ class Encoder:
         """The body. What can't be encoded is taken out of the piece, and booked."""
         cargo, taken = self._cargo, len(piece.records)
         cargo.berth = passage
-        body = self._writing.body(piece)
+        body = self._writing.body(piece, *self._suspected(passage, piece))
         if self.sink:
             body = cargo.body(body)
         elif cargo.size > passage.widest:
@@ -110,6 +110,13 @@ class Encoder:
         passage.heavy = max(passage.heavy, cargo.heavy)
         self.weigh(taken, cargo.size)
         return body
+
+    def _suspected(self, passage: Passage, piece: Batch) -> tuple[Slot | None, Mapping[Conviction, tuple[str, str]]]:
+        """For the sink: where to say which record is being encoded, if one is suspected, and those that were found."""
+        if not self.sink:
+            return None, NOTHING
+        self._slot.batch = piece
+        return self._slot if passage.header.marked else None, passage.convicted
 
     def _said(self, passage: Passage, piece: Batch) -> Notes:
         return Notes(

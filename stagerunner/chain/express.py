@@ -19,7 +19,7 @@ from stagerunner.chain.cargo import NoBerth
 from stagerunner.chain.encoding import NOTICEABLE, PIECE, Parts
 from stagerunner.chain.frames import SIZE, Frame, Header, pack_fields
 from stagerunner.chain.links import write_records
-from stagerunner.chain.meters import BLOCKED, DECODING, ENCODING, STOP, WAITING, WORKING
+from stagerunner.chain.meters import BLOCKED, DECODING, ENCODING, READING, STOP, WAITING, WORKING
 from stagerunner.chain.notes import HEAD, LINE, line, pack_notes, unpack_payload
 from stagerunner.chain.passage import Passage
 from stagerunner.chain.station import SLOW, Station
@@ -79,6 +79,7 @@ class Express:
             if reading.given:
                 batch = reading.told(records[first:last], first)
             else:
+                self._slot.state(READING)
                 batch = reading.batch(Split(records, 0), first, last)
             batch.original = Original(lambda: reading.again(Split(decode(), 0), first, last))
         if batch.failures or len(batch.records) * self._encoder.ratio > PIECE:

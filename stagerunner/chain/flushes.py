@@ -18,7 +18,7 @@ def clipped(flushing: dict[int, Iterator[Batch]], split: int, first: int, last: 
             flushing[split] = _chained(rest, flushing[split])
         if batch.last > first:
             yield batch if batch.first >= first else parted(batch, first)[1]
-        if rest is not None:
+        if batch.last >= last:
             return
 
 

@@ -25,6 +25,7 @@ STATE, SINCE, RECORD, SEQUENCE, SPLIT, FIRST, LAST, LEFT = range(8)
 WORK, CODEC, WAIT, BLOCK, TAKEN, OUT, ORIGIN, ORDINAL = range(8, 16)
 
 STARTING, WAITING, DECODING, WORKING, BLOCKED, SETTING_UP, FLUSHING, ENCODING, SNAPSHOT = range(9)
+READING, WRITING, CLOSED = range(9, 12)
 
 STATES = {
     STARTING: "starting",
@@ -36,6 +37,9 @@ STATES = {
     FLUSHING: "flushing",
     ENCODING: "encoding its results",
     SNAPSHOT: "taking a snapshot",
+    READING: "reading the source",
+    WRITING: "encoding for the sink",
+    CLOSED: "passing on its results",
 }
 
 # What changes together stands together and is stored by one call: a fifth of the time of one store per word.

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from stagerunner.chain.beginning import REFUSED
+from stagerunner.chain.beginning import DISCONNECTED, REFUSED
 from stagerunner.chain.messages import LENGTH, Closable, Outbox, tell
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ class Ended(Struct, frozen=True):
 
 def how_ended(status: int) -> str:
     """ "SIGKILL" or "exit status 3"."""
+    if status == DISCONNECTED:
+        return "a stage that closed its descriptors"
     if status >= 0:
         return f"exit status {status}"
     try:

@@ -195,8 +195,10 @@ class Station:
     def _flushed(self, passage: Passage, header: Header, place: int) -> Iterator[Batch]:
         """Records first ≤ i < last of the flush. A flush is begun once; a second frame of it goes on where it was."""
         passage.reached = header.first
+        self._evaluators[place].flush_until = header.last
         if header.split not in self._flushing:
-            self._flushing = {header.split: self._evaluators[place].flush()}
+            self._evaluators[place].watched = header.marked or self.timed[place]
+            self._flushing = {header.split: self._evaluators[place].flush(passage.convicted)}
         for batch in clipped(self._flushing, header.split, header.first, header.last):
             passage.harvest(place, self._hire.works[place].index, batch)
             yield batch

@@ -8,6 +8,7 @@ from time import monotonic_ns
 from stagerunner.chain.hire import Hire
 from stagerunner.chain.memory import resident
 from stagerunner.chain.meters import (
+    CLOSED,
     DECODING,
     ENCODING,
     FIRST,
@@ -16,6 +17,7 @@ from stagerunner.chain.meters import (
     LEFT,
     ORDINAL,
     ORIGIN,
+    READING,
     RECORD,
     SETTING_UP,
     SINCE,
@@ -25,13 +27,15 @@ from stagerunner.chain.meters import (
     STATE,
     STATES,
     WORKING,
+    WRITING,
     Page,
 )
 from stagerunner.chain.processes import Ended
 from stagerunner.chain.transport import Trouble
+from stagerunner.records import SOURCE
 from stagerunner.window.suspects import Blame
 
-HOLDING = (WORKING, DECODING, ENCODING, FLUSHING)
+HOLDING = (WORKING, DECODING, ENCODING, FLUSHING, READING, WRITING, CLOSED)
 """States in which a worker has a frame in hand, and may be dying of it."""
 
 
@@ -60,12 +64,15 @@ def trouble_of(hire: Hire, page: Page, pid: int, how: str, *, overdue: bool = Fa
     words = page.slot(hire.slots[at]).words
     # What the first group decodes is a whole split: no part of it could be sent alone.
     holding = words[STATE] in HOLDING and not (words[STATE] == DECODING and hire.first)
-    inside = words[RECORD] > 0
+    # Who has closed its worker's descriptors has left the call by the time that shows.
+    closed = words[STATE] == CLOSED
+    inside = words[RECORD] > 0 or (closed and hire.watch and words[LAST] - words[FIRST] == 1)
     return Trouble(
         stage=hire.names[at] if hire.names else "copy",
         worker=hire.number,
         pid=pid,
         how=how,
+        blamed=_blamed(hire, at, words[STATE]),
         index=hire.works[at].index if hire.works else 0,
         split=words[SPLIT] if holding else -1,
         origin=words[ORIGIN] if holding and inside else -1,
@@ -75,6 +82,15 @@ def trouble_of(hire: Hire, page: Page, pid: int, how: str, *, overdue: bool = Fa
         state=STATES.get(words[STATE], ""),
         overdue=overdue,
     )
+
+
+def _blamed(hire: Hire, place: int, state: int) -> int:
+    """The part that was at work, by its index: a stage, the source or the sink."""
+    if state == READING:
+        return SOURCE
+    if state == WRITING:
+        return hire.ends
+    return hire.works[place].index if hire.works else 0
 
 
 def _telling(words: memoryview) -> tuple[bool, bool, int]:
@@ -120,7 +136,7 @@ def _limit(hire: Hire, place: int, state: int, record: int) -> float | None:
     if hire.works[place].form.awaited:
         within = hire.works[place].timeout if state == WORKING and record else None
         return None if within is None else within + _grace(hire, place, state)
-    timed = state in (DECODING, ENCODING, FLUSHING, SNAPSHOT) or (state == WORKING and record)
+    timed = state in (DECODING, ENCODING, FLUSHING, SNAPSHOT, READING, WRITING) or (state == WORKING and record)
     return hire.works[place].timeout if timed else None
 
 
@@ -143,7 +159,7 @@ def blame_of(trouble: Trouble) -> Blame:
     killed = f"the worker died twice with this record alone ({trouble.how})"
     message = f"over {trouble.how}" if trouble.overdue else killed
     return Blame(
-        trouble.index,
+        trouble.blamed,
         trouble.split,
         trouble.first,
         trouble.last,

@@ -15,6 +15,7 @@ from contextlib import suppress
 from time import monotonic_ns as now
 from typing import TYPE_CHECKING
 
+from stagerunner.chain.beginning import DISCONNECTED
 from stagerunner.chain.describing import describe
 from stagerunner.chain.encoding import Parts
 from stagerunner.chain.express import SENT, express
@@ -22,7 +23,7 @@ from stagerunner.chain.frames import CONTROL, MORE, SIZE, BadFrame, Frame, Heade
 from stagerunner.chain.hire import Hire
 from stagerunner.chain.lane import Lane
 from stagerunner.chain.links import Inbound, send, write_records
-from stagerunner.chain.meters import BLOCKED, LEFT, WAITING, Page
+from stagerunner.chain.meters import BLOCKED, CLOSED, LEFT, WAITING, Page, Slot
 from stagerunner.chain.overlap import Overlap, overlaps
 from stagerunner.chain.settling import forward_logging, settle_memory
 from stagerunner.chain.station import Station
@@ -54,6 +55,8 @@ class Worker:
         self._page = page
         self._station = Station(hire, page, lane)
         self._slots = self._station.slots
+        self.ready = self.closing = False
+        self._ends = {fd: _known(fd) for fd in (*inbound, *outbound)}
         if lane is not None:
             ambient.memory = self._station.cargo.empty
         self._in = {
@@ -62,14 +65,27 @@ class Worker:
         self._out = dict(zip(hire.outbound, outbound, strict=True))
         self._sequence = hire.number
 
+    @property
+    def slots(self) -> list[Slot]:
+        return self._slots
+
+    @property
+    def connected(self) -> bool:
+        """Whether our descriptors are still what they were."""
+        return all(_known(fd) == known for fd, known in self._ends.items())
+
     def run(self) -> None:
         """From setup to END. Raises Left or BadFrame when the links don't end as they should."""
         error = self._setup()
         self._ready(error)
+        self.ready = True
         if error:
             self._stand_by()
         end = self._work_ahead(Overlap(self._station)) if overlaps(self._hire) else self._work_in_turn()
         self._end(end)
+        if not self.connected:
+            raise Left("what was sent went elsewhere")
+        self.closing = True
         leave(self._page, self._hire)  # what happens from here on is no death of the chain's
         self._station.close()
         call_hooks(self._hire.stopping_hooks, self._hire)
@@ -211,6 +227,8 @@ class Worker:
         self._sequence += self._hire.width
 
     def _write(self, fd: int, header: Header, notes: bytes, body: bytes) -> None:
+        if header.marked and not self.connected:  # somebody in here is suspected; it must not be the next one
+            raise Left("the stage has closed the link")
         started = now()
         for slot in self._slots:
             slot.state(BLOCKED, started)
@@ -268,16 +286,35 @@ def main(hire: Hire, inbound: list[int], outbound: list[int], meters: int, lane:
     worker = Worker(hire, inbound, outbound, page, None if lane is None else Lane(lane, hire.owners))
     try:
         worker.run()
-    except (Left, BrokenPipeError):
-        leave(page, hire)
-        return GONE
-    except BadFrame as fault:
-        os.write(2, f"protocol fault: {fault}\n".encode())
-        return GONE + 1
+    except (Left, BadFrame, OSError) as error:
+        return _ended_by(error, worker, page, hire)
     finally:
         with suppress(BaseException):  # a stage may have closed it, or put anything in its place
             sys.stdout.flush()
     return 0
+
+
+def _ended_by(error: Exception, worker: Worker, page: Page, hire: Hire) -> int:
+    """The exit status of a worker that can't go on."""
+    if not (worker.closing or worker.connected):
+        if worker.ready:
+            worker.slots[0].state(CLOSED)
+        return DISCONNECTED
+    if isinstance(error, Left | BrokenPipeError):
+        leave(page, hire)
+        return GONE
+    if isinstance(error, OSError):
+        raise error
+    os.write(2, f"protocol fault: {error}\n".encode())
+    return GONE + 1
+
+
+def _known(fd: int) -> tuple[int, int] | None:
+    """What a descriptor stands for; None where it is closed."""
+    try:
+        return os.fstat(fd)[1:3]
+    except OSError:
+        return None
 
 
 def leave(page: Page, hire: Hire) -> None:

@@ -32,7 +32,7 @@ class Evaluator:
 
     watched: whether each call is noted in the slot; worth its time only where a record is suspected or has a
     deadline. turn: where the workers of a stage with a rate ask for their turns. piece_records: a piece is closed once
-    it holds this many results and a source record ends.
+    it holds this many results and a source record ends. flush_until: a batch of a flush ends before this result.
     """
 
     def __init__(self, work: Work, slot: Slot = NO_SLOT, turn: Turn | None = None) -> None:
@@ -41,6 +41,7 @@ class Evaluator:
         self._pace = pace_of(work.rate, turn)
         self.watched = False
         self.piece_records = PIECE_RECORDS
+        self.flush_until = sys.maxsize
         self._transform: Any = None
         self._call: Callable[[Any], Any]
         self._own: Callable[[Any], Any]
@@ -89,10 +90,15 @@ class Evaluator:
         guarded = self.watched or self._pace is not None
         return one_each(self._guarded(self._call, listener.cursor, {}) if guarded else self._call, listener)
 
-    def flush(self) -> Iterator[Batch]:
+    def flush(self, convicted: Convicted = NOBODY) -> Iterator[Batch]:
         """What the stage gives after the last record, at least one batch. The origins are 0, 1, 2, …"""
         slot = self.slot if self.watched else NO_SLOT
-        return flushed(self.work, self._flush_results, self._own, self.piece_records, slot)
+        refused = {origin: why for (stage, origin, _), why in convicted.items() if stage == self.work.index}
+        return flushed(self.work, self._flush_results, self._own, refused, self._flush_room, slot)
+
+    def _flush_room(self, given: int) -> int:
+        """How many more results of a flush make a batch."""
+        return max(1, min(self.piece_records, self.flush_until - given))
 
     def snapshot(self) -> Any:
         """The stage's state as plain data; None where it takes no snapshots."""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import pickle
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
 from stagerunner.evaluate.growth import TooLarge
 from stagerunner.evaluate.own import as_it_came, itself, keeps, kept, own
-from stagerunner.evaluate.policy import trouble_of
+from stagerunner.evaluate.policy import Refusal, trouble_of
 from stagerunner.evaluate.wording import bounded, sendable, text_of
-from stagerunner.records import NOTHING, SOURCE, Batch, Counts, Failure, Malformed, Split, behind_cut
+from stagerunner.evaluate.work import Slot
+from stagerunner.records import NOTHING, SOURCE, WHOLE, Batch, Conviction, Counts, Failure, Malformed, Split, behind_cut
 from stagerunner.tuples import NamedTuple
+
+Convicted = Mapping[Conviction, tuple[str, str]]
 
 UNREADABLE = frozenset((Malformed, type(None)))
 """Types of what a source gives in the place of a record."""
@@ -51,12 +54,45 @@ class Reading:
         self.given = isinstance(source, Given)
         """A split is the list of its records; `told` is all there is to do."""
 
-    def batch(self, split: Split, first: int, last: int) -> Batch:
-        """Source records first ≤ i < last of the split; the batch's `last` is where they really end."""
+    def batch(
+        self, split: Split, first: int, last: int, slot: Slot | None = None, convicted: Convicted = NOTHING
+    ) -> Batch:
+        """Source records first ≤ i < last of the split; the batch's `last` is where they really end.
+
+        slot: told which record is being read, for one is suspected. convicted: those that nobody is to read again; what
+        stands behind them in the split can't be read either.
+        """
+        end = min((record for stage, record, _ in convicted if stage == SOURCE), default=last)
+        if end < last:
+            return self._up_to(split, first, end, convicted)
+        return self._read(split, first, last, slot)
+
+    def _up_to(self, split: Split, first: int, end: int, convicted: Convicted) -> Batch:
+        """The records before the one that isn't to be read, and its failure."""
+        if first > end:
+            return Batch([], first, first)
+        batch = self._read(split, first, end, None)
+        if batch.last == end and all(failure.policy != "fail" for failure in batch.failures):
+            self._condemn(batch, *next(why for place, why in convicted.items() if place[:2] == (SOURCE, end)))
+        return batch
+
+    def _condemn(self, batch: Batch, kind: str, message: str) -> None:
+        why = f"{message}; what stands behind it in its split can't be read either"
+        batch.failures = [*batch.failures, Failure(SOURCE, batch.last, 0, kind, why, self._on_error)]
+        counts = Counts(SOURCE, taken=1)
+        counts.fail(self._on_error)
+        batch.counts.append(counts)
+        if self._on_error != "fail":
+            batch.origins = list(range(batch.first, batch.last)) if batch.origins is None else batch.origins
+            batch.last += 1
+
+    def _read(self, split: Split, first: int, last: int, slot: Slot | None) -> Batch:
         items: list[Any] = []
         broken: BaseException | None = None
         try:
-            given = islice(self._source.read(split), first, last)
+            given: Iterator[Any] = islice(self._source.read(split), first, last)
+            if slot is not None:
+                given = _noted(given, first, slot)
             items.extend(given if self._own is itself else map(self._own, given))
         except BaseException as error:
             broken = error
@@ -105,6 +141,16 @@ class Reading:
         batch.failures = [*batch.failures, trouble_of(error).failure(SOURCE, batch.last, 0, "fail")]
 
 
+def _noted(items: Iterator[Any], first: int, slot: Slot) -> Iterator[Any]:
+    """The same items; while each is had, the slot says which it is."""
+    slot.enter(first)
+    for number, item in enumerate(items, first + 1):
+        slot.leave()
+        yield item
+        slot.enter(number)
+    slot.leave()
+
+
 def cut_at_failure(batch: Batch, failure: Failure) -> None:
     """Let the batch end before the source record of `failure`, the ledger included."""
     keep = sum(1 for index in range(len(batch.records)) if batch.origin(index) < failure.origin)
@@ -144,11 +190,14 @@ class Writing:
         self._books = books
         self._changes = changes
 
-    def body(self, batch: Batch) -> Any:
+    def body(self, batch: Batch, slot: Slot | None = None, convicted: Convicted = NOTHING) -> Any:
         """The batch's records encoded. Those that can't be are taken out of the batch and booked.
 
-        Raises TooLarge for more than can be sent at once of more than one source record.
+        slot: told which record is being encoded, each alone first, for one is suspected. convicted: those that are not
+        to be encoded. Raises TooLarge for more than can be sent at once of more than one source record.
         """
+        if slot is not None or convicted:
+            self._look_through(batch, slot, convicted)
         number = len(batch.records)
         batch.original = kept(batch.records) if self._changes else None
         error: BaseException | None = None
@@ -170,6 +219,26 @@ class Writing:
         # Not while the error is under handling: it would be told as what each record's own comes from.
         self._take_out(batch, self._errors(batch) if error is None else dict.fromkeys(range(number), error))
         return self._rest(batch)
+
+    def _look_through(self, batch: Batch, slot: Slot | None, convicted: Convicted) -> None:
+        """Take out what is convicted, and what can't be encoded alone."""
+        refused = {place[1:]: Refusal(*why) for place, why in convicted.items() if place[0] == self._stage}
+        bad: dict[int, BaseException] = {}
+        batch.original = kept(batch.records) if self._changes else None
+        for index, record in enumerate(_fresh(batch)):
+            origin = batch.origin(index)
+            error: BaseException | None = refused.get((origin, batch.ordinal(index))) or refused.get((origin, WHOLE))
+            if error is None and slot is not None:
+                slot.enter(index)
+                error = self._error(record)
+                slot.leave()
+            if error is not None:
+                bad[index] = error
+        batch.records = _fresh(batch)
+        if bad:
+            if self._books:
+                batch.counts.append(Counts(self._stage, taken=len(bad), out=len(bad)))
+            self._take_out(batch, bad)
 
     def _rest(self, batch: Batch) -> Any:
         """The body of the records that are left; of none, where they can't be encoded together either."""

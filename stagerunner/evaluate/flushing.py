@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from itertools import islice
+from time import monotonic_ns
 from typing import Any
 
 from stagerunner.evaluate import ambient
@@ -12,16 +12,25 @@ from stagerunner.evaluate.policy import Refusal, Trouble, trouble_of
 from stagerunner.evaluate.work import Slot, Work
 from stagerunner.records import Batch, Counts
 
+_END = object()
+
 
 class Flush:
     """The results of one flush as they are drawn. It hears `count`; there is nothing left of which to have enough."""
 
-    def __init__(self, work: Work, start: Callable[[], Iterable[Any] | None], own: Callable[[Any], Any]) -> None:
+    def __init__(
+        self,
+        work: Work,
+        start: Callable[[], Iterable[Any] | None],
+        own: Callable[[Any], Any],
+        refused: Mapping[int, tuple[str, str]],
+    ) -> None:
         self._work = work
+        self._refused = refused
         self._own = own
         self._start = start
         self._rest: Iterator[Any] | None = None
-        self._given = 0
+        self.given = 0
         self.extra: dict[str, int] = {}
         self.over = False
 
@@ -31,21 +40,20 @@ class Flush:
     def batch(self, most: int, slot: Slot) -> Batch:
         """The next results, `most` of them. A failure ends the flush: what would have followed can't be known."""
         self.extra = {}
-        first, results = self._given, list[Any]()
-        slot.enter(first)
+        first, results = self.given, list[Any]()
         try:
-            self._draw(results, most)
+            self._draw(results, most, slot)
         except BaseException as error:
             self.over = True
             return self._ended(results, trouble_of(error))
         finally:
             slot.leave()
-        self._given += len(results)
-        return Batch(results, first, self._given, counts=[self._counts(len(results))])
+        self.given += len(results)
+        return Batch(results, first, self.given, counts=[self._counts(len(results))])
 
     def _ended(self, results: list[Any], trouble: Trouble) -> Batch:
         """The last batch, with the failure in the place of the result that did not come."""
-        first, policy = self._given, self._work.on_error
+        first, policy = self.given, self._work.on_error
         place = first + len(results)
         failure = trouble._replace(attempts=1).failure(self._work.index, place, 0, policy)
         if policy == "fail":  # what did not come can't be counted
@@ -53,14 +61,22 @@ class Flush:
         counts = [self._counts(len(results), failed=1)]
         return Batch(results, first, place + 1, list(range(first, place)), [failure], counts)
 
-    def _draw(self, results: list[Any], most: int) -> None:
-        if self._rest is None:
-            self._rest = as_iterator(self._start())
-        for result in islice(self._rest, most):
+    def _draw(self, results: list[Any], most: int, slot: Slot) -> None:
+        began, at = monotonic_ns(), self.given
+        while len(results) < most:
+            if at in self._refused:
+                raise Refusal(*self._refused[at])
+            slot.enter(at, began)
+            if self._rest is None:
+                self._rest = as_iterator(self._start())
+            result = next(self._rest, _END)
+            if result is _END:
+                self.over = True
+                return
             if result is None:
                 raise Refusal("NoneReturned", "flush gave None; a record is never None")
             results.append(self._own(result))
-        self.over = len(results) < most
+            at += 1
 
     def _counts(self, given: int, failed: int = 0) -> Counts:
         counts = Counts(self._work.index, created=given + failed, out=given, extra=self.extra)
@@ -78,9 +94,17 @@ def as_iterator(found: Any) -> Iterator[Any]:
 
 
 def flushed(
-    work: Work, start: Callable[[], Iterable[Any] | None], own: Callable[[Any], Any], most: int, slot: Slot
+    work: Work,
+    start: Callable[[], Iterable[Any] | None],
+    own: Callable[[Any], Any],
+    refused: Mapping[int, tuple[str, str]],
+    room: Callable[[int], int],
+    slot: Slot,
 ) -> Iterator[Batch]:
-    """The batches of a flush, at least one; `start` begins it."""
-    flush = Flush(work, start, own)
+    """The batches of a flush, at least one; `start` begins it.
+
+    refused: results not to be drawn, and their failures. room: how many may be in the next batch, after so many.
+    """
+    flush = Flush(work, start, own, refused)
     while not flush.over:
-        yield ambient.heard_by(flush, partial(flush.batch, most, slot))
+        yield ambient.heard_by(flush, partial(flush.batch, room(flush.given), slot))

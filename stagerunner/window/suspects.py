@@ -29,7 +29,7 @@ each takes as long as the limit is (60 s by default)."""
 
 
 class Blame(Struct, frozen=True):
-    """What a death left behind. stage: index, -1 when no worker is known. split: -1 when it was idle.
+    """What a death left behind. stage: index of a stage, the source or the sink. split: -1 when it was idle.
 
     first, last: the source records of the frame it had. origin, ordinal: the record it was at, -1 when none was marked.
     type, message: the failure, should it come to a conviction. tardy: it was over its time, and idle.

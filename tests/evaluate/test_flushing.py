@@ -84,8 +84,19 @@ def test_whatever_a_flush_raises_is_a_failure(stage_of, error):
     assert batch.failures[0].type == error.__name__
 
 
-def test_a_watched_flush_is_noted_batch_by_batch(stage_of, notes):
+def test_of_a_watched_flush_it_is_noted_which_result_is_drawn(stage_of, notes):
     stage = stage_of(flushing(numbers), slot=notes)
     stage.watched, stage.piece_records = True, 3
-    list(stage.flush())
-    assert notes.told == [0, "left", 3, "left"]
+    number = sum(len(batch.records) for batch in stage.flush())
+    drawn = [told for told in notes.told if told != "left"]
+    assert drawn == list(range(number + 1))
+    assert notes.told.index("left") == 3
+
+
+def test_a_result_that_is_not_to_be_drawn_is_a_failure_and_ends_the_flush(stage_of):
+    stage = stage_of(flushing(numbers), on_error="skip")
+    stage.flush_until = 2
+    first, last = stage.flush({(0, 2, 0): ("Killed", "twice"), (1, 0, 0): ("Killed", "elsewhere")})
+
+    assert (len(first.records), first.last) == (2, 2)
+    assert [(failure.origin, failure.type, failure.message) for failure in last.failures] == [(2, "Killed", "twice")]
