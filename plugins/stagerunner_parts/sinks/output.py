@@ -291,7 +291,8 @@ class FileOutput(ABC):
             )
         if found.st_ino != position["file"] or self._tail(length) != position["tail"]:
             raise OSError(
-                f"{self._written} isn't what the run to be resumed has written: somebody has changed it since"
+                f"{self._written} isn't what the run to be resumed has written: somebody has changed it since; "
+                "run without --resume to start anew"
             )
         if self._in_place:
             self._open_spool(length, position.get("spool"))
@@ -311,7 +312,10 @@ class FileOutput(ABC):
             self._spool = None
         if not self._is_all_spooled(length):
             added = os.fstat(self._opened.fileno()).st_size - length
-            raise OSError(f"somebody has added lines to {self.path}: {added:,} bytes behind what the run had committed")
+            raise OSError(
+                f"somebody has added lines to {self.path}: {added:,} bytes behind what the run had committed; "
+                "take them out to go on, or run without --resume to append all of it anew"
+            )
         if self._spool is None:
             self._spool = self._made_anew()
 
