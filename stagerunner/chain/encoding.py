@@ -41,12 +41,12 @@ class Encoder:
         self._place = len(hire.works)
         self._ends = hire.ends
         self.holding = Holding(hire)
-        self.ratio = 0.0
-        """Bytes that leave for each record; 0 while that isn't known."""
+        self.ratio = float(PIECE)
+        """Bytes that leave for each record; a piece's, while that isn't known: what the first becomes is seen first."""
 
     def weigh(self, records: int, size: int) -> None:
         """So many records became so many bytes."""
-        if records and size > NOTICEABLE:
+        if records and (size > NOTICEABLE or self.ratio == PIECE):
             self.ratio = size / records
 
     def frames(self, passage: Passage, pieces: Iterable[Batch], more: bool) -> Iterator[Parts]:

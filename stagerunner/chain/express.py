@@ -129,7 +129,7 @@ class Express:
         """
         cargo, slot, (header, payload), records = self._cargo, self._slot, frame, len(batch.records)
         size, heavy = cargo.size, cargo.heavy
-        if size > NOTICEABLE:
+        if size > NOTICEABLE or self._encoder.ratio == PIECE:
             self._encoder.weigh(records, size)
         own = LINE.pack(self._evaluator.work.index, records, 0, records, 0, 0, 0, 0)
         for c in batch.counts:

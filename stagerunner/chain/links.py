@@ -11,12 +11,17 @@ import os
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 
 from stagerunner import seams
 from stagerunner.chain.frames import SIZE, BadFrame, Frame, Header, pack_fields, pack_header, unpack_header
 
 ROOM = 2 * 65536
 """Bytes asked for in one read: twice a frame of small records, so that one is nearly always here whole."""
+
+HUGE = 2**22
+"""Bytes of a frame from which on it gets memory of its own from the system, which has it back once the frame is gone.
+What the allocator is given back it keeps: the parent of frames of 6 MB would hold four times what it has."""
 
 CAPACITY = 2**20
 """Bytes a pipe should hold, where the system lets us say so (Linux; refused beyond a user's quota)."""
@@ -47,7 +52,7 @@ class Inbound:
         self._whole = [self._view]
         self._start = self._end = 0
         self._header: Header | None = None
-        self._large: bytearray | None = None
+        self._large: bytearray | mmap | None = None
         self._filled = 0
 
     def only(self) -> Frame | None:
@@ -88,6 +93,11 @@ class Inbound:
         return not self.ended
 
     @property
+    def reserved(self) -> int:
+        """Bytes of memory taken for a frame that isn't here whole."""
+        return 0 if self._large is None else len(self._large)
+
+    @property
     def spent(self) -> bool:
         """Nothing is here but what has been taken: the link gave all it had."""
         return self._start == self._end and self._header is None
@@ -121,7 +131,7 @@ class Inbound:
         if length <= ROOM:
             return
         here = self._end - self._start
-        self._large = bytearray(length)
+        self._large = bytearray(length) if length < HUGE else mmap(-1, length, flags=MAP_PRIVATE | MAP_ANONYMOUS)
         self._large[:here] = self._view[self._start : self._end]
         self._filled, self._start, self._end = here, 0, 0
 

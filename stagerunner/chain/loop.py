@@ -153,11 +153,14 @@ class Loop:
             key.data()
 
     def _take(self) -> None:
-        """What has come back."""
+        """What has come back, as far as there is room for it."""
+        replete = self._delivery.taker.replete
         try:
+            if replete():
+                return
             for frame in self._transport.arrivals():
                 self._arrived(frame)
-                if self.done:
+                if self.done or replete():
                     return
         except _Misfit:
             self._tell_columns()
@@ -191,7 +194,7 @@ class Loop:
         return bool(self.window.on_way)
 
     def _patience(self, timeout: float | None) -> float:
-        if self._transport.busy:
+        if self._transport.busy and not self._delivery.taker.replete():
             return 0
         wait = TICK if timeout is None else min(timeout, TICK)
         for deadline in (self._transport.deadline(), None if self._shut else self.feeding.due()):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from stagerunner.chain.frames import Header
 from stagerunner.chain.notes import Notes
@@ -55,12 +55,12 @@ class Passage:
         self.tally += behind_cut(batch.failures)
 
 
-def cut(batch: Batch, size: int) -> Iterator[Batch]:
-    """The batch in slices of about `size` records; a slice ends where a source record's results end."""
+def cut(batch: Batch, size: Callable[[], int]) -> Iterator[Batch]:
+    """The batch in slices of about `size()` records, asked for each slice, that end where a source record's do."""
     start, count = 0, len(batch.records)
     first = batch.first
     while start < count:
-        stop = min(start + size, count)
+        stop = min(start + size(), count)
         while stop < count and batch.origin(stop) == batch.origin(stop - 1):
             stop += 1
         last = batch.last if stop == count else batch.origin(stop - 1) + 1
@@ -75,8 +75,8 @@ def cut(batch: Batch, size: int) -> Iterator[Batch]:
 
 def halved(batch: Batch) -> list[Batch]:
     """The batch in about two slices; it has results of two source records at least."""
-    halves = list(cut(batch, len(batch.records) // 2))
-    return halves if len(halves) > 1 else list(cut(batch, 1))
+    halves = list(cut(batch, lambda: len(batch.records) // 2))
+    return halves if len(halves) > 1 else list(cut(batch, lambda: 1))
 
 
 def sentence_on(convicted: Mapping[Conviction, tuple[str, str]], work: Work, first: int) -> tuple[str, str] | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from stagerunner.chain.frames import MORE, BadFrame, Frame
 from stagerunner.chain.links import Inbound
+from stagerunner.window.holding import CHARGE, Holding
 from stagerunner.window.kinds import END, READY
 
 if TYPE_CHECKING:
@@ -22,15 +23,20 @@ READS = 8
 
 
 class Returns:
-    """What comes back. Frames out of turn are held up to `limit` bytes; then only the link whose turn it is is read."""
+    """What comes back. Frames are held up to `limit` bytes; then only the link whose turn it is is read, and that only
+    until there is a frame of it.
 
-    def __init__(self, links: list[Inbound], selector: selectors.BaseSelector, limit: int) -> None:
+    charge: see `Holding`.
+    """
+
+    def __init__(
+        self, links: list[Inbound], selector: selectors.BaseSelector, limit: int, charge: int = CHARGE
+    ) -> None:
         self._links = links
         self._selector = selector
-        self._limit = limit
+        self.holding = Holding(limit, charge)
         self._here: list[deque[Frame]] = [deque() for _ in links]
         self._sequence = self._turn = 0
-        self._bytes = 0
         self._fault: BadFrame | None = None
         self._ready = False
         """READY has come on every link; only then are there turns."""
@@ -57,7 +63,7 @@ class Returns:
             if header.sequence != self._sequence or header.epoch != epoch:
                 raise BadFrame(f"frame {header.sequence} of epoch {header.epoch} where {self._sequence} was due")
             here.popleft()
-            self._bytes -= header.length
+            self.holding.taken(header.length)
             if not header.flags & MORE:
                 self._sequence += 1
                 self._turn = self._sequence % len(self._links)
@@ -88,9 +94,13 @@ class Returns:
         for here in self._here:
             for line in pickle.loads(self._ready_data(here)):
                 lines[line[0], line[1]] = line
+        self.begin_turns()
+        return sorted(lines.values())
+
+    def begin_turns(self) -> None:
+        """READY has come on every link: what comes now comes in turn."""
         self._ready = True
         self._watch()
-        return sorted(lines.values())
 
     def _said(self, number: int) -> bool:
         """Whether the whole of READY is here from this link; whatever else is here has come behind it."""
@@ -105,7 +115,7 @@ class Returns:
                 raise BadFrame("no READY at the beginning")
             data += payload
             more = header.more
-            self._bytes -= header.length
+            self.holding.taken(header.length)
         return bytes(data)
 
     def _watch(self) -> None:
@@ -114,8 +124,11 @@ class Returns:
         Before READY all are read that have not said it: after a restart frames can be behind it on some already.
         """
         for number, link in enumerate(self._links):
-            due = number == self._turn if self._ready else not self._said(number)
-            wanted = not link.ended and (due or self._bytes < self._limit)
+            if self._ready:
+                due, here = number == self._turn, bool(self._here[number])
+            else:
+                due, here = not self._said(number), False
+            wanted = not link.ended and self.holding.reads(due=due, here=here)
             if wanted and link.fd not in self._registered:
                 self._selector.register(link.fd, selectors.EVENT_READ, partial(self._read, number))
                 self._registered.add(link.fd)
@@ -129,10 +142,12 @@ class Returns:
 
     def _read(self, number: int) -> None:
         link = self._links[number]
+        if link.fd not in self._registered:
+            return  # a link that was read just now has filled the room there was
         try:
             if (frame := link.only()) is not None:
                 self._here[number].append(frame)
-                self._bytes += frame.header.length
+                self.holding.came(frame.header.length)
             else:
                 self._read_on(number, link)
         except BlockingIOError:
@@ -142,15 +157,18 @@ class Returns:
         except BadFrame as fault:
             self._fault = fault
             link.ended = True
-        if link.ended or (self._bytes >= self._limit and len(self._links) > 1):
+        if link.ended or self.holding.full:
             self._watch()
 
     def _read_on(self, number: int, link: Inbound) -> None:
         """What is here whole, and more of it while a frame is not."""
-        reads = READS
-        while not self._take(number, link) and reads and not link.ended:
-            link.fill()
-            reads -= 1
+        reads, before = READS, link.reserved
+        try:
+            while not self._take(number, link) and reads and not link.ended:
+                link.fill()
+                reads -= 1
+        finally:
+            self.holding.begun(link.reserved - before)
         if link.ended:
             link.check_empty()
 
@@ -158,7 +176,7 @@ class Returns:
         """The frames that are here whole; whether that is all there is."""
         while (frame := link.take()) is not None:
             self._here[number].append(frame)
-            self._bytes += frame.header.length
+            self.holding.came(frame.header.length)
             if link.spent:
                 return True
         return False

@@ -34,6 +34,9 @@ from stagerunner.window.kinds import BARRIER, DATA, FLUSH
 SLOW = 10_000
 """Nanoseconds per record from which on storing each record's index costs less than 1 %."""
 
+MOST = 2**32
+"""Records of a slice where nothing leaves."""
+
 NO_FRAME = Header(DATA, 0, 0, 0)
 
 
@@ -124,13 +127,15 @@ class Station:
 
     def _slices(self, batch: Batch) -> Iterable[Batch]:
         """The batch whole, or cut so that what becomes of each slice should stay within a piece."""
-        count = len(batch.records)
-        ratio = self.encoder.ratio
+        count, ratio = len(batch.records), self.encoder.ratio
         if ratio and self._evaluators:
             self._evaluators[-1].piece_records = max(16, int(PIECE / ratio))
-        if count < 2 or count * ratio <= PIECE:
-            return (batch,)
-        return cut(batch, max(1, int(PIECE / ratio)))
+        return (batch,) if count < 2 or count * ratio <= PIECE else cut(batch, self._slice)
+
+    def _slice(self) -> int:
+        """Records of the next slice, by what those before have become."""
+        ratio = self.encoder.ratio
+        return max(1, int(PIECE / ratio)) if ratio else MOST
 
     def _through(self, passage: Passage, batches: Iterable[Batch]) -> Iterable[Batch]:
         for place, evaluator in enumerate(self._evaluators):

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from stagerunner.errors import OutputBusy, RunFailed, StagerunnerError, UsageError
 from stagerunner.guard import guard, head, is_ctrl_c, plain
 from stagerunner.parts.sink import Sink
+from stagerunner.window.holding import CHARGE, PATIENT
 
 
 class Taker(Protocol):
@@ -30,6 +31,9 @@ class Taker(Protocol):
 
     def full(self) -> bool:
         """No more should be sent into the chain before some of this has gone."""
+
+    def replete(self) -> bool:
+        """Nothing more should be taken before some of this has gone."""
 
     def position(self) -> Any: ...
     def commit(self, row: Any) -> None: ...
@@ -105,6 +109,9 @@ class SinkTaker(_Columned):
     def full(self) -> bool:
         return False
 
+    def replete(self) -> bool:
+        return False
+
     def position(self) -> Any:
         with calling(self._sink, "position"):
             position = self._sink.position()
@@ -148,6 +155,9 @@ class _Keepless:
     def fits(self, body: memoryview) -> bool:
         return True
 
+    def replete(self) -> bool:
+        return False
+
     def open(self, position: Any) -> None:
         pass
 
@@ -188,14 +198,17 @@ class CallerTaker(_Keepless):
 
     def __init__(self) -> None:
         self.waiting: deque[tuple[memoryview, Sequence[memoryview]]] = deque()
+        self._queued = 0
 
     def take(self, body: memoryview, records: int, buffers: Sequence[memoryview] = ()) -> None:
         if records:
             self.waiting.append((body, buffers))
+            self._queued += _size(body, buffers)
 
     def records(self) -> list[Any]:
         """The records of the frame that has waited longest. Raises RunFailed if they can't be read here."""
         body, buffers = self.waiting.popleft()
+        self._queued -= _size(body, buffers)
         try:
             found: list[Any] = pickle.loads(body, buffers=buffers)
         except BaseException as error:
@@ -207,15 +220,19 @@ class CallerTaker(_Keepless):
     def full(self) -> bool:
         return len(self.waiting) > 1
 
+    def replete(self) -> bool:
+        return self._queued > PATIENT
+
+
+def _size(body: memoryview, buffers: Sequence[memoryview]) -> int:
+    return CHARGE + body.nbytes + sum(buffer.nbytes for buffer in buffers)
+
 
 class StdoutTaker(_Columned, _Keepless):
     """Standard output, a pipe or a device: bytes wait here until the loop may write without waiting.
 
     A sink whose `encode` gives something else than the bytes of the file says with `rendered` what they are.
     """
-
-    MOST = 2**20
-    """Bytes that may wait before nothing more is read from the source."""
 
     def __init__(self, sink: Any) -> None:
         self._sink = sink
@@ -235,7 +252,10 @@ class StdoutTaker(_Columned, _Keepless):
             return memoryview(self._sink.rendered(body))
 
     def full(self) -> bool:
-        return self.queued > self.MOST
+        return self.queued + CHARGE * len(self.waiting) > PATIENT
+
+    def replete(self) -> bool:
+        return self.full()
 
     def finish(self) -> None:
         with calling(self._sink, "finish"):

@@ -45,6 +45,8 @@ class InlineTransport:
         self._page = Page(self._meters, slots_of(self.groups))
         self._stations: list[Station] = []
         self._queue: deque[Frame] = deque()
+        self._under_way: Iterator[Frame] | None = None
+        """What is still to come of the frame that was worked on last."""
         self._hires: list[Hire] = []
         self._teardown: list[str] = []
         self._open = ExitStack()
@@ -90,21 +92,31 @@ class InlineTransport:
         self._queue.append(Frame(Header(END, 0, 0, frames), b""))
 
     def arrivals(self) -> Iterator[Frame]:
-        """What becomes of the next frame; one frame a call, so that the loop can look around in between."""
-        if not self._queue or self.ready is None or self.ready.errors:
+        """What becomes of the next frame; one frame a call, so that the loop can look around in between.
+
+        What nobody takes the first time comes the next time.
+        """
+        if self.ready is None or self.ready.errors or not self.busy:
             return
-        frame = self._queue.popleft()
-        if frame.header.kind != END:
-            try:
-                with outside_loops():
-                    yield from self._through(frame, 0)
-            except GeneratorExit:  # whoever asked wants no more
+        if self._under_way is None:
+            frame = self._queue.popleft()
+            if frame.header.kind == END:
+                self._end()
+                return
+            self._under_way = self._through(frame, 0)
+        try:
+            with outside_loops():
+                for piece in self._under_way:  # noqa: UP028 - `yield from` would end it when we are left half-way
+                    yield piece
+        except GeneratorExit:  # whoever asked wants no more now
+            raise
+        except BaseException as error:
+            if is_ctrl_c(error):
                 raise
-            except BaseException as error:
-                if is_ctrl_c(error):
-                    raise
-                self.trouble = self._trouble(error)
-            return
+            self.trouble = self._trouble(error)
+        self._under_way = None
+
+    def _end(self) -> None:
         for station, hire in zip(self._stations, self._hires, strict=True):
             self._close(station, hire)
         self.ended = True
@@ -134,7 +146,7 @@ class InlineTransport:
 
     @property
     def busy(self) -> bool:
-        return bool(self._queue)
+        return bool(self._queue) or self._under_way is not None
 
     def deadline(self) -> float | None:
         return None
@@ -156,6 +168,7 @@ class InlineTransport:
                 station.close()
         self._stations.clear()
         self._queue.clear()
+        self._under_way = None
 
     def kill(self) -> None:
         """There is nobody but us."""

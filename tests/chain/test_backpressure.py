@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import select
 from itertools import count
+from pathlib import Path
 
 import pytest
+from support.leaks import needs_proc
+from support.processes import descendants
 
 SIZE = 10_000
 """Bytes of a record."""
@@ -90,6 +93,85 @@ def test_standard_input_is_not_read_ahead_of_a_slow_stage(project):
 
     assert sent <= 4 * 2**20
     assert out.count(b"\n") == out.count(line) == sent // len(line)
+
+
+BIG = """
+from collections.abc import Iterator
+
+@stage
+def big(record: str) -> Iterator[str]:
+    for number in range(60):
+        yield "x" * 100_000
+
+@stage
+def large(record: str) -> str:
+    return "x" * 6_000_000
+"""
+
+ROOM = 2 * 8 + 16 + 6
+"""MiB: twice the window, sixteen, and one record's results that nothing can divide."""
+
+
+@needs_proc
+@pytest.mark.parametrize("stage", ["big", "large"])
+def test_results_that_a_slow_reader_of_standard_output_leaves_are_not_piled_up(project, stage):
+    """Of each short line come 6 MB; neither the parent nor the worker holds more than their share."""
+    project.plugin(BIG)
+    project.write("in.txt", "abc\n" * 3000)
+    project.config(stage, source="in.txt", run={"window": "8MiB"})
+
+    with project.start("run", "chain.yaml", "-q") as process:
+        base = heaviest(process.pid)
+        assert len(process.stdout.read(20_000_000)) == 20_000_000
+        most = max(heaviest(process.pid) for _ in settled(process.stdout))
+        process.kill()
+
+    assert most - base <= ROOM + 3 * 6  # a worker has the text, its pickle and its line
+
+
+@needs_proc
+@pytest.mark.parametrize("stage", ["big", "large"])
+def test_results_that_a_slow_caller_leaves_are_not_piled_up(project, stage):
+    project.plugin(BIG)
+    records = ["abc"] * 3000
+    most = 0
+
+    with project.results("same", stage, records=records, run={"window": "8MiB"}) as results:
+        next(results)
+        base = pss(os.getpid())
+        for _ in range(40):
+            next(results)
+            most = max(most, pss(os.getpid()) - base, *map(pss, descendants(os.getpid())))
+
+    assert most <= ROOM + 3 * 6 + 20  # and the interpreter of a worker
+
+
+def test_an_inline_chain_loses_nothing_to_a_slow_caller(project):
+    project.plugin(BIG)
+
+    with project.results("big", records=["abc"] * 3, run={"engine": "inline"}) as results:
+        assert [len(result) for result in results] == [100_000] * 180
+
+
+def settled(pipe):
+    """Looks, until a second has passed since nobody read from the pipe any more."""
+    for _ in range(10):
+        yield
+        select.select([], [], [], 0.1)
+
+
+def heaviest(pid: int) -> int:
+    """MiB of the run's heaviest process."""
+    return max(map(pss, [pid, *descendants(pid)]))
+
+
+def pss(pid: int) -> int:
+    """MiB a process has in memory, its share of what is shared."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) // 1024 for line in lines if line.startswith("Pss:")), 0)
 
 
 def fill(pipe, line: bytes) -> int:

@@ -22,7 +22,7 @@ def test_a_batch_is_sliced_where_a_source_records_results_end(sizes, size):
     failures = [failure(origin=origin) for origin, count in enumerate(sizes) if not count]
     batch = Batch(list(range(len(origins))), 0, len(sizes), origins, failures)
 
-    slices = list(cut(batch, size)) or [batch]
+    slices = list(cut(batch, lambda: size)) or [batch]
 
     assert [record for part in slices for record in part.records] == batch.records
     assert [origin for part in slices for origin in part.origins] == origins

@@ -6,9 +6,10 @@ import selectors
 
 import pytest
 
-from stagerunner.chain.frames import BadFrame, Header
+from stagerunner.chain.frames import BadFrame, Header, pack_header
 from stagerunner.chain.links import Inbound, send
 from stagerunner.chain.returns import Returns
+from stagerunner.window.holding import CHARGE
 from stagerunner.window.kinds import DATA, END, READY
 
 
@@ -194,3 +195,52 @@ def test_a_worker_that_leaves_before_it_is_ready_breaks_the_link(linked):
 
     assert links.returns.ready_lines() is None
     assert links.returns.broken
+
+
+def test_what_nobody_takes_is_not_read_on_and_on(linked):
+    links = linked(1, limit=50_000)
+    links.returns.begin_turns()
+    for sequence in range(5):
+        links.data(0, sequence, size=12_000)
+    links.read()
+    held = links.returns.holding.bytes
+    assert held > 50_000
+
+    for sequence in range(5, 9):
+        links.data(0, sequence, size=12_000)
+    for _ in range(5):
+        links.read()
+    assert links.returns.holding.bytes == held
+
+    taken = links.sequences()
+    while len(taken) < 9:
+        taken += links.sequences()
+    assert taken == list(range(9))
+    assert links.returns.holding.bytes == 0
+
+
+def test_large_frames_out_of_turn_share_the_room_there_is(linked):
+    """Memory is taken for a large frame when it begins: of many at once only as many as there is room for begin."""
+    links = linked(8, limit=2**20)
+    links.returns.begin_turns()
+    for number in range(1, 8):
+        os.write(links.writing[number], pack_header(Header(DATA, 0, 1, number, length=2**20)) + bytes(50_000))
+    for _ in range(20):
+        links.read()
+
+    assert links.returns.holding.bytes <= 2**21
+
+
+def test_a_large_frame_that_comes_bit_by_bit_is_held_for_what_it_is(linked):
+    links = linked(1)
+    links.returns.begin_turns()
+    os.write(links.writing[0], pack_header(Header(DATA, 0, 1, 0, length=200_000)) + bytes(50_000))
+    links.read()
+    assert links.returns.holding.bytes == 200_000
+
+    for size in (60_000, 60_000, 30_000):
+        os.write(links.writing[0], bytes(size))
+        links.read()
+    assert links.returns.holding.bytes == 200_000 + CHARGE
+    assert links.sequences() == [0]
+    assert links.returns.holding.bytes == 0

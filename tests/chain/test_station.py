@@ -76,6 +76,7 @@ class At:
         self.page = Page(self.fd, hire.slot_count)
         self.station = Station(hire, self.page)
         self.station.setup()
+        self.station.encoder.weigh(1, 1)  # as if records had passed before; until then each one is a slice
         self.sequences = count()
 
     def feed(self, body, kind=DATA, flags=0, first=0, last=TO_THE_END, notes=None, **more):
@@ -117,6 +118,25 @@ def test_a_frame_passes_all_stages(at):
     assert (header.first, header.last, header.records, header.more) == (0, 3, 2, False)
     assert notes.origins == [0, 1]
     assert books(notes) == {SOURCE: (3, 0, 3, 0, 0, 0), 0: (3, 0, 3, 0, 0, 0), 1: (3, 0, 2, 1, 0, 0)}
+
+
+def test_until_it_is_known_what_a_record_becomes_few_are_worked_on_at_once(at):
+    station = at(grow)
+    station.station.encoder.ratio = PIECE
+
+    parts = station.feed(list(range(6)))
+
+    assert [head.last for head, *_ in parts][:2] == [1, 2]
+    assert max(head.records for head, *_ in parts) <= 16
+    assert sum(head.records for head, *_ in parts) == 48
+
+
+def test_small_records_of_the_first_batch_are_seen_to_be_small_and_go_on_together(at):
+    station = at(same)
+    station.station.encoder.ratio = PIECE
+
+    assert [head.records for head, *_ in station.feed(list(range(100)))] == [1, 1, 98]
+    assert [head.records for head, *_ in station.feed(list(range(100)))] == [100]
 
 
 def test_without_stages_a_frame_is_copied(at):

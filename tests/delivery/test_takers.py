@@ -6,6 +6,7 @@ import pytest
 
 from stagerunner.delivery.takers import CallerTaker, SinkTaker, StdoutTaker
 from stagerunner.errors import OutputBusy, RunFailed
+from stagerunner.window.holding import CHARGE, PATIENT
 
 
 class Noting:
@@ -68,12 +69,35 @@ def test_a_result_that_can_not_be_read_here_ends_the_run():
 
 def test_standard_output_is_full_beyond_a_mebibyte():
     taker = StdoutTaker(object())
-    taker.take(memoryview(bytes(2**20)), 1)
+    taker.take(memoryview(bytes(PATIENT - CHARGE)), 1)
     assert not taker.full()
     taker.take(memoryview(b"x"), 1)
 
     assert taker.full()
-    assert taker.queued == 2**20 + 1
+    assert taker.queued == PATIENT - CHARGE + 1
+
+
+def test_many_tiny_frames_for_standard_output_are_charged_for_what_they_take_here():
+    taker = StdoutTaker(object())
+    for _ in range(1 + PATIENT // (CHARGE + 2)):
+        assert not taker.replete()
+        taker.take(memoryview(b"1\n"), 1)
+
+    assert taker.replete()
+
+
+def test_a_caller_is_given_no_more_than_a_mebibyte_ahead():
+    taker = CallerTaker()
+    body = memoryview(pickle.dumps([bytes(PATIENT // 2)]))
+    taker.take(body, 1)
+    taker.take(memoryview(pickle.dumps([1])), 1)
+    assert not taker.replete()
+    taker.take(body, 1)
+    assert taker.replete()
+
+    taker.records()
+
+    assert not taker.replete()
 
 
 def test_a_sink_says_how_its_records_look_on_standard_output():

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+from simulator.disk import Wrong
 from simulator.passages import Stop
 from simulator.pipes import Parcel, Pipe, ReturnLink, Watched
 from simulator.scenario import Dice, Scenario
@@ -25,6 +26,9 @@ from stagerunner.plan import fusible
 from stagerunner.window.kinds import BARRIER, BLANK, END
 
 QUIET = pack_notes(Notes())
+CHARGE = 1
+"""Bytes a frame is charged: as little as the records have."""
+
 PATIENCE = 10
 """Looks, at most, from a death until the parent has heard of it."""
 
@@ -72,7 +76,12 @@ class Crew:
         self.activity += 1
         self._hire(snapshots, careful)
         self._links = [ReturnLink(100 + n, pipe) for n, pipe in enumerate(self._link(len(self.groups)))]
-        self._returns = Returns(self._links, self._selector, self._scenario.window)  # type: ignore[arg-type]
+        self._returns = Returns(self._links, self._selector, self._scenario.window, CHARGE)  # type: ignore[arg-type]
+
+    @property
+    def held(self) -> int:
+        """Bytes of frames that the parent has here and hasn't taken."""
+        return self._returns.holding.bytes
 
     def _hire(self, snapshots: dict[int, Any], careful: bool) -> None:
         stop, self.workers, self._rows = Stop(), [], []
@@ -225,6 +234,7 @@ class Crew:
         self._setup -= 1
         if self._setup < 0:
             self.ready, self.news = Ready((), ()), True
+            self._returns.begin_turns()
             reads = [partial(self._read, link) for link in self._links]
             self.choices = [*(worker.move for worker in self.workers), *(head.pump for head in self.heads), *reads]
         return True
@@ -233,8 +243,16 @@ class Crew:
         callback = self._selector.readers.get(link.fd)
         if callback is None:
             return False
+        self._check_room(link)
         before = link.pipe.fills
         callback()
         moved = link.pipe.fills != before or link.ended
         self.news |= moved
         return moved
+
+    def _check_room(self, link: ReturnLink) -> None:
+        """Beyond the window's bytes nothing may be read but the next frame in turn."""
+        returns, number = self._returns, self._links.index(link)
+        turn = number == returns._turn and not returns._here[number]
+        if returns._ready and self.held >= self._scenario.window and not turn:
+            raise Wrong(f"{self.held} bytes are held, and more was read")

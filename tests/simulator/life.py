@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from simulator.crew import Crew
-from simulator.disk import Disk, SimJournal, SimLetters, SimSink
+from simulator.disk import Disk, SimJournal, SimLetters, SimSink, Wrong
 from simulator.pipes import Watched
 from simulator.scenario import Dice, Scenario
 from simulator.workers import Witness
@@ -70,6 +70,31 @@ class Whimsical(Dealing):
         return 1 + self._dice.upto(3) if self._dice.hits(0.3) else 0
 
 
+class SlowTaker(SinkTaker):
+    """Has what is taken written at once, and yet no room for more until it is let go: a reader who takes his time."""
+
+    PATIENT = 40
+
+    def __init__(self, sink: Any, *, slow: bool) -> None:
+        super().__init__(sink)
+        self._slow = slow
+        self.queued = 0
+
+    def take(self, body: memoryview, records: int, buffers: Sequence[memoryview] = ()) -> None:
+        if self.queued > self.PATIENT:
+            raise Wrong(f"{self.queued} bytes wait for who is slow, and more was taken")
+        super().take(body, records, buffers)
+        self.queued += len(body) if self._slow else 0
+
+    def replete(self) -> bool:
+        return self.queued > self.PATIENT
+
+    def let_go(self) -> bool:
+        """The reader takes what waits; whether there was anything."""
+        waited, self.queued = bool(self.queued), 0
+        return waited
+
+
 class Life(Session):
     """A run as the parent sees it, from its beginning (or its resumption) on."""
 
@@ -97,7 +122,7 @@ class Life(Session):
         self._hash_seed = beginning.hash_seed or "1"
         names = tuple(stage.name for stage in plan.stages)
         letters: Any = SimLetters(disk)
-        self.taker = SinkTaker(sink)  # type: ignore[arg-type]
+        self.taker = self.slow = SlowTaker(sink, slow=scenario.slow)
         self.delivery = Delivery(names, self.taker, letters, self.tell, {}, encoded=True)
         if beginning.row is not None:
             self.delivery.books.restore(beginning.row["books"])

@@ -20,6 +20,7 @@ from stagerunner.delivery.delivery import Delivery
 from stagerunner.engines.session import Session
 from stagerunner.window import suspects
 from stagerunner.window.core import Window
+from stagerunner.window.holding import Holding
 from stagerunner.window.kinds import BARRIER, BLANK, END
 from stagerunner.window.splits import Verdict
 from stagerunner.window.suspects import Suspects
@@ -267,6 +268,28 @@ def a_death_leaves_it_shut(patch: Patch) -> None:
 @mutant("the window never refuses")
 def the_window_never_refuses(patch: Patch) -> None:
     patch.setattr(Window, "room", lambda self, *told: not self.stopped)
+
+
+@mutant("the link in turn is read without end")
+def the_link_in_turn_is_read_without_end(patch: Patch) -> None:
+    patch.setattr(Holding, "reads", lambda self, *, due, here: due or not self.full)
+
+
+@mutant("links out of turn are read without end")
+def links_out_of_turn_are_read_without_end(patch: Patch) -> None:
+    patch.setattr(Holding, "full", property(lambda self: False))
+
+
+@mutant("what is here is taken though nobody has room")
+def what_is_here_is_taken_though_nobody_has_room(patch: Patch) -> None:
+    take = Loop._take
+
+    def greedy(self: Loop) -> None:
+        with pytest.MonkeyPatch.context() as within:
+            within.setattr(type(self._delivery.taker), "replete", lambda taker: False)
+            take(self)
+
+    patch.setattr(Loop, "_take", greedy)
 
 
 @mutant("frames are taken as they come")

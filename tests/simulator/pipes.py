@@ -88,6 +88,8 @@ class Pipe:
 class ReturnLink:
     """A pipe as the parent's real `Returns` sees it: the face of `chain.links.Inbound`."""
 
+    reserved = 0
+
     def __init__(self, fd: int, pipe: Pipe) -> None:
         self.fd = fd
         self.pipe = pipe

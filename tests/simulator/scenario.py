@@ -33,6 +33,7 @@ class Scenario:
     fine: workers can be stopped between two records. burst: most moves of one worker in a row. patience:
     most of them between two looks of the parent. fused: stages share workers where they may. weights: nanoseconds that
     each of them has worked, as soon as the parent has looked so often (`looks`): then it may want other groups.
+    slow: who takes the results does so now and then.
     """
 
     seed: int
@@ -59,6 +60,7 @@ class Scenario:
     fused: bool
     weights: tuple[int, ...]
     looks: int
+    slow: bool
 
     @property
     def resumable(self) -> bool:
@@ -141,6 +143,7 @@ def draw(seed: int) -> Scenario:
         fused=dice.hits(0.5),
         weights=tuple(dice.one_of((0, 10**9, 10**9)) for _ in stages),
         looks=dice.upto(dice.one_of((0, 10, 40))),
+        slow=dice.hits(0.3),
     )
 
 

@@ -80,6 +80,8 @@ class World:
                     raise ParentKilled
                 if self._asked(life, drains) or life.crew.news or not self._idle:
                     self._step(life)
+                elif self._reader_moves(life, moved=moved):
+                    life.crew.news = True
                 elif not moved and not self._anybody_moves(life.crew):
                     raise Wrong("nobody can move")
             if drains and not life.finished_before and life.loop._draining:
@@ -97,6 +99,11 @@ class World:
             return "failed"
         self._check_books(life)
         return "complete"
+
+    def _reader_moves(self, life: Life, *, moved: bool) -> bool:
+        """Who is slow takes his time, but not for ever."""
+        reader = getattr(life, "slow", None)
+        return reader is not None and reader.queued and (not moved or self.dice.hits(0.3)) and reader.let_go()
 
     def _asked(self, life: Life, drains: bool) -> bool:
         """Perhaps ask the loop for a checkpoint, or to stop in good order."""
