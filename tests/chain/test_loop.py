@@ -26,7 +26,7 @@ def test_a_snapshot_that_would_come_back_as_something_else_is_no_plain_data(odd)
 
 
 def test_a_death_in_a_record_blames_the_record():
-    blame = blame_of(Trouble("parse", 0, 1, "SIGKILL", 2, 7, 21, 1, 20, 22, "working on a record"))
+    blame = blame_of(Trouble("parse", 0, 1, "SIGKILL", 2, 7, 21, 1, 20, 22, "working on a record", blamed=2))
 
     assert (blame.stage, blame.split, blame.first, blame.last, blame.origin, blame.ordinal) == (2, 7, 20, 22, 21, 1)
     assert blame.type == "Killed"
