@@ -174,11 +174,11 @@ def fingerprint(plan: Plan, source: Any, salt: str) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "salt": salt,
-        "source": {**_of(plan.source, hidden), "identity": _identity(source)} if source is not None else {},
+        "source": {} if source is None else {**_of(plan.source, hidden), "identity": hidden.inside(_identity(source))},
         "stages": {stage.name: _of(stage, hidden) for stage in plan.stages},
         "order": [stage.name for stage in plan.stages],
         "sink": _of(plan.sink, hidden),
-        "dead_letter": "" if plan.dead_letter is None else os.path.realpath(plan.dead_letter),
+        "dead_letter": "" if plan.dead_letter is None else hidden.text(os.path.realpath(plan.dead_letter)),
         "limit": plan.limit,
         "run": {"max_record": plan.run.max_record, "max_growth": plan.run.max_growth},
     }
@@ -204,6 +204,14 @@ class _Hidden:
 
         held = text.encode("utf-8", "surrogatepass")
         return HIDDEN + hashlib.blake2b(held, key=self._salt.encode(), digest_size=16).hexdigest()
+
+    def inside(self, value: Any) -> Any:
+        """Plain data, with each text in it as `text` gives it."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {key: self.inside(item) for key, item in value.items()}
+        return [self.inside(item) for item in value] if isinstance(value, list) else value
 
 
 def _of(part: PlannedPart | PlannedStage | None, hidden: _Hidden) -> dict[str, Any]:

@@ -175,6 +175,25 @@ def test_another_secret_is_noticed_and_shown_to_nobody(beginning, project, monke
     assert "-secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("key", ["source", "dead_letter"])
+def test_a_path_that_holds_another_secret_is_noticed_and_shown_to_nobody(beginning, project, monkeypatch, key):
+    for name in ("first-secret", "second-secret"):
+        (project / name).mkdir()
+        (project / name / "f.jsonl").write_text("")
+    path = {key: "${secret:A}/f.jsonl"}
+    monkeypatch.setenv("A", "first-secret")
+    plan, found = beginning("same", **path)
+    kept = fingerprint(plan, made(plan.source), "salt")
+    assert "first-secret" not in json.dumps(kept)
+    found.journal.begin(kept, "77", ROW | {"order": ["same"]})
+    found.journal.close()
+
+    monkeypatch.setenv("A", "second-secret")
+    with pytest.raises(UsageError, match=rf"{key}.*: was \*\*\*, is another one") as caught:
+        beginning("same", **path, resume=Resume(wanted=True))
+    assert "-secret" not in str(caught.value)
+
+
 def test_another_variable_is_shown_beside_the_old_one(beginning, project):
     project.plugin("@stage\ndef salted(record, *, salt: str = ''):\n    return record\n")
     stage = {"use": "salted", "with": {"salt": "${vars.x}"}}
