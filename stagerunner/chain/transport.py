@@ -19,7 +19,7 @@ class Trouble(Struct, frozen=True):
     stage: the name of the group; worker: from 0; how: "SIGKILL", "exit status 3", or what was wrong.
     index: the first stage's index, -1 when no worker is to blame. split, origin, ordinal: the record the worker was
     at, -1 where that isn't known; first, last: the source records it had in hand. state: what it was doing, in words.
-    overdue: it was not dead, but over its time limit. blamed: the stage that was at work, or the source or the sink.
+    overdue: it was not dead, but over its time limit. blamed: the source or sink, where one was at work.
     """
 
     stage: str
@@ -34,7 +34,7 @@ class Trouble(Struct, frozen=True):
     last: int = 0
     state: str = ""
     overdue: bool = False
-    blamed: int = -1
+    blamed: int | None = None
 
 
 class Ready(Struct, frozen=True):

@@ -72,7 +72,7 @@ def trouble_of(hire: Hire, page: Page, pid: int, how: str, *, overdue: bool = Fa
         worker=hire.number,
         pid=pid,
         how=how,
-        blamed=_blamed(hire, at, words[STATE]),
+        blamed={READING: SOURCE, WRITING: hire.ends}.get(words[STATE]),
         index=hire.works[at].index if hire.works else 0,
         split=words[SPLIT] if holding else -1,
         origin=words[ORIGIN] if holding and inside else -1,
@@ -82,15 +82,6 @@ def trouble_of(hire: Hire, page: Page, pid: int, how: str, *, overdue: bool = Fa
         state=STATES.get(words[STATE], ""),
         overdue=overdue,
     )
-
-
-def _blamed(hire: Hire, place: int, state: int) -> int:
-    """The part that was at work, by its index: a stage, the source or the sink."""
-    if state == READING:
-        return SOURCE
-    if state == WRITING:
-        return hire.ends
-    return hire.works[place].index if hire.works else 0
 
 
 def _telling(words: memoryview) -> tuple[bool, bool, int]:
@@ -159,7 +150,7 @@ def blame_of(trouble: Trouble) -> Blame:
     killed = f"the worker died twice with this record alone ({trouble.how})"
     message = f"over {trouble.how}" if trouble.overdue else killed
     return Blame(
-        trouble.blamed,
+        trouble.index if trouble.blamed is None else trouble.blamed,
         trouble.split,
         trouble.first,
         trouble.last,
