@@ -211,6 +211,7 @@ class Crew:
             pid=1,
             how="SIGKILL",
             index=index,
+            blamed=index,
             split=slot.split if slot.holding else -1,
             origin=slot.origin if slot.holding else -1,
             ordinal=slot.ordinal if slot.holding and slot.origin >= 0 else -1,
