@@ -74,6 +74,12 @@ class Returns:
             raise self._fault
         self.broken = self._links[self._turn].ended
 
+    @property
+    def _ending(self) -> bool:
+        """The link whose turn it is has said END; it counts once all the others have, so all are read."""
+        here = self._here[self._turn]
+        return bool(here) and here[0].header.kind == END
+
     def _end(self, frames: int) -> None:
         if frames != self._sequence:
             raise BadFrame(f"END after {frames} frames, but {self._sequence} came")
@@ -82,6 +88,8 @@ class Returns:
             self.ended = True
         elif any(link.ended and not here for link, here in zip(self._links, self._here, strict=True)):
             self.broken = True
+        else:
+            self._watch()
 
     def ready_lines(self) -> list[ReadyLine] | None:
         """The READY of all links, once all of it is here. Raises BadFrame."""
@@ -125,7 +133,7 @@ class Returns:
         """
         for number, link in enumerate(self._links):
             if self._ready:
-                due, here = number == self._turn, bool(self._here[number])
+                due, here = number == self._turn or self._ending, bool(self._here[number])
             else:
                 due, here = not self._said(number), False
             wanted = not link.ended and self.holding.reads(due=due, here=here)

@@ -111,6 +111,18 @@ def test_end_on_every_link_is_the_end(linked):
     assert links.returns.ended
 
 
+def test_end_is_read_from_every_link_however_little_room_there_is(linked):
+    links = linked(3, limit=1)
+    links.returns.begin_turns()
+    for number in range(3):
+        links.mark(END, number, 0)
+    for _ in range(3):
+        links.read()
+        links.sequences()
+
+    assert links.returns.ended
+
+
 def test_an_end_with_something_missing_is_a_fault(linked):
     links = linked()
     links.mark(END, 0, 5)

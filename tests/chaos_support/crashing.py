@@ -72,6 +72,7 @@ class Trap:
     def __reduce__(self) -> Any:
         if self.at == "pickle":
             fault(self.name, self.mark)
+        if self.at != "unpickle":
             return (Trap, ("", "", ""))
         return (_sprung, (self.name, self.mark))
 
