@@ -72,7 +72,8 @@ def _set_aside(cell: Cell, stage: str, values: list[int], stages: list[str], out
     if cell.place == "flush" and values == everything and stages == [stage]:
         return "flush set aside"
     everything.remove(11)
-    right = values == everything and len(stages) == 1 and stages[0] in (stage, "sink", "source")
+    giver = f"s{int(stage[1:]) - 1}" if cell.place == "unpickle" else stage  # it copies what it gives
+    right = values == everything and len(stages) == 1 and stages[0] in (stage, giver, "sink", "source")
     return "record set aside" if right else f"wrong: {values}, {stages}"
 
 

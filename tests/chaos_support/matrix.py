@@ -90,8 +90,9 @@ def _put_fault(chain: list[dict[str, Any]], cell: Cell, place: int, options: dic
     if cell.place == "import":
         stage["env"] = {"CRASH_AT_IMPORT": cell.fault, "CRASH_MARK": options["mark"]}
     elif cell.place == "unpickle":
-        if place:
-            chain[place - 1]["with"] = {**options, "trap": True}
+        if place:  # what a stage gives is copied there, which unpickles it for the first time
+            limits = {key: stage[key] for key in ("timeout", "start_timeout") if key in stage}
+            chain[place - 1] |= {"with": {**options, "trap": True}} | limits
     elif not (cell.place == "pickle" and cell.position == "last"):
         stage["with"] = {**options, "at": cell.place}
 
