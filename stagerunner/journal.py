@@ -62,7 +62,7 @@ class Journal:
             self._db.execute("COMMIT")
         except sqlite3.OperationalError as error:
             self._db.close()
-            if error.sqlite_errorcode & _PRIMARY in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            if getattr(error, "sqlite_errorcode", 0) & _PRIMARY in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 raise OutputBusy(f"another run owns this output (its journal {path} is locked)") from None
             raise Stopped(f"the journal {path} can't be written: {error}") from None
         except sqlite3.DatabaseError as error:
@@ -81,6 +81,8 @@ class Journal:
         try:
             found = self._db.execute("SELECT state, fingerprint, hash_seed, row FROM run").fetchone()
             return None if found is None else _entry(*found)
+        except sqlite3.OperationalError as error:  # it has our columns, so it is the system that refuses
+            raise Stopped(f"the journal {self.path} can't be read: {error}") from None
         except (sqlite3.Error, TypeError, ValueError) as error:
             raise no_journal(self.path, error) from None
 

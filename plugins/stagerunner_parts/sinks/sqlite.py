@@ -7,6 +7,7 @@ the runner's table says that this is still to be done.
 
 from __future__ import annotations
 
+import errno
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -192,6 +193,8 @@ class Sqlite:
             if self._base is None:
                 self._base = sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None)
             yield self._base
+        except sqlite3.OperationalError as error:  # a full disk, a lock: what may pass
+            raise OSError(errno.EIO, f"SQLite can't use {self.path}: {error}") from error
         except sqlite3.Error as error:
             raise OSError(f"SQLite can't use {self.path}: {error}") from error
 
