@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -30,6 +31,12 @@ class Counting:
 
     def flush(self):
         yield self._count
+
+
+@pytest.fixture
+def importable(monkeypatch):
+    """Workers find this module as our own process has found it."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[__name__.count(".")])
 
 
 @source
@@ -117,7 +124,7 @@ def test_what_such_a_source_raises_is_the_sources_failure():
         list(chain.run())
 
 
-def test_what_can_be_imported_runs_in_processes_too():
+def test_what_can_be_imported_runs_in_processes_too(importable):
     with nothing_left():
         chain = stagerunner.load({"version": 1, "source": ticks, "stages": [str.upper, {"use": shout, "workers": 2}]})
         assert list(chain.run()) == ["0!", "1!", "2!"]
@@ -139,7 +146,7 @@ def test_options_are_checked_by_the_hints_of_the_object():
         inline({"use": shout, "with": {"times": "x"}})
 
 
-def test_plugins_may_be_objects_and_modules():
+def test_plugins_may_be_objects_and_modules(importable):
     text = "version: 1\nstages: [loud]\n"
     assert list(stagerunner.load(text, plugins=[shout], engine="inline").run(["a"])) == ["A!"]
     assert list(stagerunner.load(text, plugins=[sys.modules[__name__]], engine="inline").run(["a"])) == ["A!"]
