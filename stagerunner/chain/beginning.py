@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
+from functools import cache
 from importlib import import_module
 from types import TracebackType
+from typing import Any
 
 from stagerunner.inherited import hear_signals, is_refusal
 
@@ -23,14 +26,33 @@ DISCONNECTED = 72
 FAILED = 70
 """That of one which ended by a fault of ours."""
 
+PR_SET_PDEATHSIG = 1
+
 
 def begin(module: str) -> None:
     """Import this module of ours and run its `main`; the collector was stopped for that long."""
     sys.excepthook = tell
     hear_signals()
+    signal_at_parents_end(signal.SIGCONT)  # one that is stopped then has still to end what it has started
     main = import_module(module).main
     gc.enable()
     main()
+
+
+def signal_at_parents_end(number: int) -> None:
+    """Ask the kernel for this signal when the parent ends (Linux; elsewhere the end of a pipe has to do).
+
+    It comes too when the thread ends that started us, and again at the end of the next one that takes its place.
+    """
+    if sys.platform.startswith("linux"):
+        _libc().prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)
+
+
+@cache
+def _libc() -> Any:
+    import ctypes  # only our own processes need it, and not everywhere
+
+    return ctypes.CDLL(None)
 
 
 def tell(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:

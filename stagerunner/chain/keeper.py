@@ -13,7 +13,6 @@ worker touches first is copied, which takes 3 to 4 µs, and is most of what its 
 
 from __future__ import annotations
 
-import ctypes
 import faulthandler
 import gc
 import os
@@ -26,10 +25,9 @@ from importlib import import_module
 from typing import Any
 
 from stagerunner.chain import worker
+from stagerunner.chain.beginning import signal_at_parents_end
 from stagerunner.chain.describing import describe
 from stagerunner.chain.messages import hear, tell
-
-PR_SET_PDEATHSIG = 1
 
 USUAL = ("stagerunner.parts.sink", "stagerunner.parts.source", "stagerunner.parts.hooks", "glob", "pathlib")
 """What parts are mostly written with, ours or the standard library's, so that it can be known to start no thread."""
@@ -48,7 +46,6 @@ class Keeper:
         self._ahead = [*USUAL]
         self._patience = 0.0
         self._pid = os.getpid()
-        self._prctl = ctypes.CDLL(None).prctl if sys.platform.startswith("linux") else None
         self._wake, self._woken = os.pipe()
         os.set_blocking(self._woken, False)
         os.set_blocking(self._wake, False)
@@ -179,9 +176,8 @@ class Keeper:
             return 1
 
     def _die_with_us(self) -> None:
-        """Ask the kernel for SIGKILL when the keeper dies (Linux; elsewhere a broken link has to do)."""
-        if self._prctl is not None:
-            self._prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        """Be killed when the keeper dies; it may have done so already."""
+        signal_at_parents_end(signal.SIGKILL)
         if os.getppid() != self._pid:
             os._exit(1)
 

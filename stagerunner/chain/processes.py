@@ -243,8 +243,8 @@ def run_module(
     """A fresh interpreter that runs this module of ours and is given these descriptors.
 
     It imports from where we import from. It has a process group of its own, since Ctrl-C is the parent's business;
-    but not a session of its own: a stopped process whose parent is gone is then woken by the kernel, and can do its
-    last duty.
+    but not a session of its own: the kernel then wakes it, if it is stopped when the parent ends and nobody of its
+    session takes it in. Linux is asked for more (`signal_at_parents_end`).
     """
     command = [sys.executable, "-P", "-c", BEGIN.format(module), *map(str, descriptors)]
     environment = dict(os.environ)

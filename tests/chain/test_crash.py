@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
+from functools import partial
 
 import pytest
 from support.leaks import needs_proc
@@ -194,14 +196,32 @@ def test_within_a_second_of_the_parents_death_no_process_is_left(project):
         wait_until(lambda: not any(alive(pid) for pid in family), 1, "the end of every process")
 
 
-def test_a_stopped_chain_does_not_outlive_its_parent(project):
+@pytest.fixture
+def foster():
+    """We take in whom a dead process leaves behind. The kernel wakes the stopped ones itself only if nobody does."""
+    set_subreaper = partial(ctypes.CDLL(None).prctl, 36)
+    if set_subreaper(1, 0, 0, 0):
+        pytest.skip("needs Linux")
+    yield
+    set_subreaper(0, 0, 0, 0)
+    for pid in children():
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+@pytest.mark.parametrize("source", [{"use": "range", "with": {"stop": 100}}, "streaming"])
+def test_a_stopped_chain_does_not_outlive_its_parent(project, source, foster):
     project.plugin("""
+        @source
+        def streaming():
+            yield 1
+            time.sleep(60)
         @stage
         def stuck(record):
             tell("here")
             time.sleep(60)
     """)
-    project.config("stuck", source={"use": "range", "with": {"stop": 100}}, sink="out.jsonl")
+    project.config("stuck", source=source, sink="out.jsonl")
     with project.start("run", "chain.yaml") as parent:
         wait_until((project / "here").exists)
         family = descendants(parent.pid)
