@@ -86,7 +86,7 @@ class Returns:
         heads = [here[0].header.kind if here else None for here in self._here]
         if all(kind == END for kind in heads):
             self.ended = True
-        elif any(link.ended and not here for link, here in zip(self._links, self._here, strict=True)):
+        elif self._any_cut_off():
             self.broken = True
         else:
             self._watch()
@@ -96,7 +96,7 @@ class Returns:
         if self._fault is not None:
             raise self._fault
         if not all(self._said(number) for number in range(len(self._links))):
-            self.broken = any(link.ended for link in self._links)
+            self.broken = self._any_cut_off()
             return None
         lines: dict[tuple[int, int], ReadyLine] = {}
         for here in self._here:
@@ -104,6 +104,11 @@ class Returns:
                 lines[line[0], line[1]] = line
         self.begin_turns()
         return sorted(lines.values())
+
+    def _any_cut_off(self) -> bool:
+        """Whether a link has ended without END. After a restart one can be through before another has said READY."""
+        ended = (here for link, here in zip(self._links, self._here, strict=True) if link.ended)
+        return any(not here or here[-1].header.kind != END for here in ended)
 
     def begin_turns(self) -> None:
         """READY has come on every link: what comes now comes in turn."""

@@ -77,6 +77,29 @@ def test_a_death_before_the_first_record_costs_nothing(project):
     assert list(project.results("same", "deadly", records=range(100))) == list(range(100))
 
 
+def test_a_worker_that_begins_late_after_a_death_is_waited_for(project):
+    project.plugin("""
+        @stage
+        def deadly(record):
+            if record == 99 and once("died"):
+                time.sleep(0.3)  # END has been sent by then
+                os._exit(3)
+            return record
+        @stage
+        class Late:
+            def setup(self):
+                if (Path(__file__).parent / "died").exists() and once("late"):
+                    time.sleep(1)
+            def process(self, record):
+                return record
+    """)
+    late = {"use": "late", "workers": 2}
+
+    assert list(project.results("deadly", late, records=range(100))) == list(range(100))
+
+    assert [failed.stage for failed in project.told(WorkerFailed)] == ["deadly"]
+
+
 def test_a_keeper_that_dies_takes_its_workers_with_it_and_costs_nothing(project):
     results = project.results("same", "same", records=range(5000), run={"frame": 10})
     got = [next(results)]

@@ -209,6 +209,37 @@ def test_a_worker_that_leaves_before_it_is_ready_breaks_the_link(linked):
     assert links.returns.broken
 
 
+def test_a_link_that_is_through_before_another_is_ready_breaks_nothing(linked):
+    links = linked()
+    links.mark(READY, 0, payload=pickle.dumps(LINES[:2]))
+    links.data(0, 0)
+    links.mark(END, 0, 1)
+    links.shut(0)
+    for _ in range(2):
+        links.read()
+    assert links.returns.ready_lines() is None
+    assert not links.returns.broken
+
+    links.mark(READY, 1, payload=pickle.dumps(LINES[1:]))
+    links.mark(END, 1, 1)
+    links.read()
+    assert links.returns.ready_lines() == LINES
+    assert links.sequences() == [0]
+    links.sequences()
+    assert links.returns.ended
+
+
+def test_a_link_that_ends_behind_ready_but_without_end_is_broken_though_another_is_not_ready(linked):
+    links = linked()
+    links.mark(READY, 0, payload=pickle.dumps(LINES[:2]))
+    links.shut(0)
+    for _ in range(2):
+        links.read()
+
+    assert links.returns.ready_lines() is None
+    assert links.returns.broken
+
+
 def test_what_nobody_takes_is_not_read_on_and_on(linked):
     links = linked(1, limit=50_000)
     links.returns.begin_turns()
