@@ -47,6 +47,29 @@ def looks_in_a_lambda(record):
     return sorted(record, key=lambda key: CACHE[key])
 
 
+def gathers(record):
+    return {**record, "more": [math.floor(len(WORDS) * int(word)) for word in record]}
+
+
+def looks_in_a_comprehension(record):
+    return [CACHE[key] for key in record]
+
+
+def sets_a_global(record):
+    global LATEST
+    LATEST = record
+    return record
+
+
+def sets_a_global_within(record):
+    def inner():
+        global LATEST
+        LATEST = record
+
+    inner()
+    return record
+
+
 def has_a_default(record, kept=[]):
     return kept
 
@@ -88,15 +111,25 @@ class Pure(Built):
     pure = True
 
 
-@pytest.mark.parametrize("found", [plain, calls_plain, declared, Pure()])
+@pytest.mark.parametrize("found", [plain, calls_plain, gathers, declared, Pure()])
 def test_what_sees_nothing_that_outlives_a_call_keeps_nothing(found):
     assert not keeps(found)
+
+
+def test_what_the_interpreter_has_made_faster_is_read_as_it_was_written():
+    for _ in range(2000):
+        gathers({"1": 1})
+        sets_a_global(1)
+
+    assert not keeps(gathers)
+    assert keeps(sets_a_global)
 
 
 @pytest.mark.parametrize(
     "found",
     [
-        *[sees_a_cache, calls_what_sees_a_cache, looks_in_a_lambda, has_a_default, imports, sets_an_attribute, reaches],
+        *[sees_a_cache, calls_what_sees_a_cache, looks_in_a_lambda, looks_in_a_comprehension, has_a_default, imports],
+        *[sets_an_attribute, sets_a_global, sets_a_global_within, reaches],
         *[yields, awaits, closing_over(), Built(), partial(plain), json.loads],
     ],
 )

@@ -82,7 +82,7 @@ def test_what_stands_for_something_that_json_has(record, text):
     [
         *(nan, inf, -inf, [[nan]], {"a": {"b": (1, None, nan)}}, Point(nan), Point({1}), np.float64("nan")),
         *(np.array([1, nan]), {1, 2}, frozenset(), [{"a": {1}}], {1: 2}, {1: 1, "1": 2}, [{"a": {None: 1}}]),
-        *({b"x": 1}, {Colour.RED: 1}, np.timedelta64(5, "ns"), np.datetime64("NaT"), np.longdouble(1), 1j),
+        *({b"x": 1}, {Colour.RED: 1}, np.timedelta64(5, "ns"), np.datetime64("NaT", "s"), np.longdouble(1), 1j),
     ],
 )
 def test_what_would_be_altered_is_refused(record):
