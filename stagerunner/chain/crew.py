@@ -21,6 +21,7 @@ from stagerunner.chain.lane import Lane
 from stagerunner.chain.lane import create as create_lane
 from stagerunner.chain.links import Inbound, Outbound
 from stagerunner.chain.memory import cores
+from stagerunner.chain.messages import close_all
 from stagerunner.chain.meters import Page, create
 from stagerunner.chain.printed import Lines, Printed
 from stagerunner.chain.processes import Ended, KeeperLink
@@ -289,8 +290,7 @@ class Crew:
         self._returns.close()
         for fd in list(self._pumped):
             self._unpump(fd)
-        for link in self._links:
-            link.close()
+        close_all(self._links)
         self._printed.close()
         self._links, self._heads, self._hires = [], [], {}
         if self.lane is not None:

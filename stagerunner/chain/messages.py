@@ -12,7 +12,8 @@ import pickle
 import socket
 import struct
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 
@@ -96,7 +97,7 @@ class Outbox:
             self._sent += 1
             if self._sent == self._owned[0][0]:
                 self._begun = False
-                _close(self._owned.popleft()[1])
+                close_all(self._owned.popleft()[1])
                 return True
             self._begun = True
         return False
@@ -114,12 +115,15 @@ class Outbox:
         self._parts.clear()
         self._sent = self._put
         while self._owned:
-            _close(self._owned.popleft()[1])
+            close_all(self._owned.popleft()[1])
 
 
-def _close(owned: Sequence[Closable]) -> None:
-    for one in owned:
-        one.close()
+def close_all(ones: Iterable[Closable]) -> None:
+    """Close each of them. Where a plugin has closed the descriptor already, a connection only forgets it: its `__del__`
+    would complain on standard error."""
+    for one in ones:
+        with suppress(OSError):
+            one.close()
 
 
 def hear(sock: socket.socket) -> tuple[Any, list[int]] | None:

@@ -67,3 +67,26 @@ def test_only_the_parent_holds_the_writing_end_of_the_life_pipe(project):
         of_workers = {what for pid in pids for what in descriptors(pid).values()}
 
     assert len(life - of_workers) == 1
+
+
+def test_a_plugin_that_closes_our_descriptors_in_the_parent_ends_the_run_in_a_line(project):
+    project.plugin("""
+        @sink
+        class Rude:
+            keeps = "nothing"
+            def encode(self, records):
+                return b"x"
+            def open(self, position): ...
+            def write(self, data):
+                os.closerange(3, 256)
+            def position(self): ...
+            def commit(self, row): ...
+            def finish(self): ...
+            def abort(self): ...
+    """)
+    project.config("same", source={"use": "range", "with": {"stop": 10}}, sink="rude")
+
+    ended = project.cli("run", "chain.yaml", "-q")
+
+    assert ended.returncode == 1
+    assert ended.stderr.decode().splitlines() == ["error[run-failed]: the system refused: Bad file descriptor"]
