@@ -5,7 +5,7 @@ Everything here crosses process borders, so everything here is plain data.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 from stagerunner.tuples import NamedTuple
@@ -124,7 +124,25 @@ class Plain:
         return f"{type(self).__name__}({fields})"
 
 
-class Counts(Plain):
+class Spread(NamedTuple):
+    """Where a stage's counts come from: what tells how to divide them by source record. Failures say it themselves.
+
+    given: the source records of some that came, in order, and how many each gave; what isn't here gave one, or failed.
+    left: the source record of each that was not processed.
+    """
+
+    given: list[tuple[Sequence[int], Sequence[int]]]
+    left: list[int]
+
+
+class Divisible:
+    """What counts may be asked for while a frame is under way; no part of what they are. spread: None where each record
+    gave one."""
+
+    __slots__ = ("spread",)
+
+
+class Counts(Divisible, Plain):
     """The ledger of one stage: in + created = out + filtered + skipped + dead + not processed.
 
     not_processed: the record that the run fails with, and what came with it behind the cut: a failure, or the record
@@ -150,6 +168,7 @@ class Counts(Plain):
         self.filtered, self.skipped, self.dead = filtered, skipped, dead
         self.not_processed = not_processed
         self.extra: dict[str, int] = {} if extra is None else extra
+        self.spread: Spread | None = None
 
     def add(self, other: Counts) -> None:
         self.taken += other.taken

@@ -1,4 +1,7 @@
-"""What leaves a station: a batch becomes a frame, with the books of its passage on the last piece."""
+"""What leaves a station: a batch becomes a frame, with the books of its passage on the last piece.
+
+What tells how to divide them goes with whichever piece is next: the parent may have to, if the last one never comes.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +40,7 @@ class Encoder:
         self._cargo = cargo
         cargo.most = hire.growth
         self.sink = writing is not None
+        self._last = hire.last
         self._writing = writing or _pickling(hire, cargo)
         self._place = len(hire.works)
         self._ends = hire.ends
@@ -87,6 +91,8 @@ class Encoder:
         body = self._encoded(passage, piece)
         last = passage.reached = piece.last  # a failure may have cut it
         notes = self._said(passage, piece)
+        if more or not self._last:
+            notes.spread, passage.spread = passage.spread, []
         records = len(piece.records)
         piece.records, piece.original, piece.before = [], None, None
         # From here on only the stages themselves can hold what is in the lane.

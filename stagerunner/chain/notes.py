@@ -18,7 +18,7 @@ from typing import Any
 from stagerunner.chain.frames import BadFrame
 from stagerunner.chain.lane import Ref
 from stagerunner.evaluate.wording import text_of
-from stagerunner.records import Conviction, Counts, Failure, Plain
+from stagerunner.records import Conviction, Counts, Failure, Plain, Spread
 
 HEAD = struct.Struct("<iiQQQQII")
 LINE = struct.Struct("<i7q")
@@ -33,6 +33,8 @@ class Notes(Plain):
     place, room: where in the memory lane the frame may put large buffers (-1: nowhere), and bytes it has there in each
     slot. laden: where this piece's buffers are (chain.cargo). heavy: the most bytes that any slot got, or should have.
     held: (group, worker) → places of which that worker's stages still hold buffers, if it has news of that.
+    spread: how to divide the books by source record, as far as it isn't clear: (stage, Spread), each pickled, for only
+    the parent may ever ask. On any piece: it may tell of records of those that follow.
     """
 
     __slots__ = (
@@ -47,6 +49,7 @@ class Notes(Plain):
         "place",
         "room",
         "slowest",
+        "spread",
         "stop",
         "widest",
     )  # fmt: skip
@@ -72,6 +75,7 @@ class Notes(Plain):
         self.stop, self.slowest, self.widest = stop, slowest, widest
         self.lines = b""
         self.extras: list[tuple[int, dict[str, int]]] = []
+        self.spread: list[bytes] = []
         self.place, self.room, self.laden, self.heavy = place, room, laden, heavy
         self.held: dict[tuple[int, int], tuple[int, ...]] = {} if held is None else held
 
@@ -81,6 +85,8 @@ class Notes(Plain):
             self.lines += line(c)
             if c.extra:
                 self.extras = [*self.extras, (c.stage, c.extra)]
+            if c.spread is not None:
+                self.spread = [*self.spread, pack_spread(c.stage, c.spread)]
 
     @property
     def booked(self) -> list[tuple[int, ...]]:
@@ -103,13 +109,22 @@ def line(c: Counts) -> bytes:
     return LINE.pack(c.stage, c.taken, c.created, c.out, c.filtered, c.skipped, c.dead, c.not_processed)
 
 
+def pack_spread(stage: int, spread: Spread) -> bytes:
+    return pickle.dumps((stage, *spread), 5)
+
+
+def unpack_spread(data: bytes) -> tuple[int, Spread]:
+    stage, *spread = pickle.loads(data)
+    return stage, Spread(*spread)
+
+
 def pack_notes(notes: Notes) -> bytes:
     """The notes as they stand before a frame's body."""
     rest = b""
     n = notes
-    if n.origins is not None or n.failures or n.convicted or n.extras or n.laden is not None or n.held:
+    if n.origins is not None or n.failures or n.convicted or n.extras or n.laden is not None or n.held or n.spread:
         laden = None if n.laden is None else [tuple(ref) for ref in n.laden]
-        said = (n.origins, [_flat(f) for f in n.failures], n.convicted, n.extras, laden, n.held)
+        said = (n.origins, [_flat(f) for f in n.failures], n.convicted, n.extras, laden, n.held, n.spread)
         rest = pickle.dumps(said, 5)
     lines = n.lines
     return HEAD.pack(n.stop, n.place, n.room, n.slowest, n.widest, n.heavy, len(lines), len(rest)) + lines + rest
@@ -134,7 +149,7 @@ def unpack_payload(payload: Any) -> tuple[Notes, memoryview]:
 
 def _read_rest(notes: Notes, data: memoryview) -> None:
     try:
-        notes.origins, failures, notes.convicted, notes.extras, laden, notes.held = pickle.loads(data)
+        notes.origins, failures, notes.convicted, notes.extras, laden, notes.held, notes.spread = pickle.loads(data)
         notes.failures = [Failure(*failure) for failure in failures]
         notes.laden = None if laden is None else [Ref(*ref) for ref in laden]
     except BaseException as error:  # a record's own methods run here

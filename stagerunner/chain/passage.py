@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from stagerunner.chain.frames import Header
-from stagerunner.chain.notes import Notes
+from stagerunner.chain.notes import Notes, pack_spread
 from stagerunner.evaluate.work import Work
 from stagerunner.records import WHOLE, Batch, Conviction, Counts, Failure, behind_cut
 
@@ -19,6 +19,8 @@ class Passage:
         """The books of this station's stages, and what changes in those of the stages before."""
         self.lines = b""
         self.extras: list[tuple[int, dict[str, int]]] = []
+        self.spread: list[bytes] = []
+        """What tells how to divide those books, as far as no piece has told it yet."""
         self.convicted: dict[tuple[int, int, int], tuple[str, str]] = {}
         self.cut: int | None = None
         """The place in the group up to which nothing more of this frame is worked on."""
@@ -35,6 +37,7 @@ class Passage:
         """What an inbound piece says about itself."""
         self.lines += notes.lines
         self.extras += notes.extras
+        self.spread += notes.spread
         self.convicted = notes.convicted
         self.stop = max(self.stop, notes.stop)
         self.slowest, self.widest = max(self.slowest, notes.slowest), max(self.widest, notes.widest)
@@ -43,7 +46,11 @@ class Passage:
 
     def harvest(self, place: int, index: int, piece: Batch) -> None:
         """Take a piece's counts, and notice whether it was cut here."""
-        self.tally += piece.counts
+        for counts in piece.counts:
+            self.tally.append(counts)
+            if counts.spread is not None:
+                self.spread.append(pack_spread(counts.stage, counts.spread))
+                counts.spread = None
         piece.counts = []
         if piece.stop and self.stop < 0:
             self.stop, self.stop_here, self.cut = index, True, place

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from stagerunner.chain.feeding import Feeding
 from stagerunner.chain.frames import MORE, STOP, Header
-from stagerunner.chain.notes import Notes
+from stagerunner.chain.notes import Notes, unpack_spread
 from stagerunner.chain.places import Places
 from stagerunner.delivery.delivery import Delivery
 from stagerunner.records import SOURCE, Failure
@@ -79,6 +79,11 @@ class Receiving:
             if self._window.stateful:
                 kept.payload = self._places.landed(kept.payload)  # only kept for a resend from here on
             self._count(notes, kept, booked=taken.verdict is not Verdict.DROP)
+            if taken.verdict is not Verdict.DROP:
+                self._delivery.pieces.booked(kept.number, taken.sent.reached)
+        elif taken.verdict is Verdict.ACCEPT:
+            spreads = map(unpack_spread, notes.spread)
+            self._delivery.pieces.took(kept.number, kept.flush, header.first, header.last, notes.failures, spreads)
         if taken.verdict is Verdict.ACCEPT and self._suspects.accepted(kept.number, finished=taken.finished):
             self._feeding.sizing.cap(max(1, (header.last - header.first) // 2))
         if taken.finished:

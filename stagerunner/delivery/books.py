@@ -37,7 +37,17 @@ class Books:
 
     def add(self, counts: Iterable[Counts]) -> None:
         for entry in counts:
-            self.entries[entry.stage].add(entry)
+            self.entries.setdefault(entry.stage, Counts(entry.stage)).add(entry)
+
+    def with_more(self, counts: Sequence[Counts]) -> Books:
+        """These books, and what else was counted; they themselves stay as they are."""
+        if not counts:
+            return self
+        more = Books(self._stages, sink=self._sink)
+        more.add(self.entries.values())
+        more.add(counts)
+        more._before = self._before
+        return more
 
     def add_lines(self, lines: Iterable[tuple[int, ...]], extras: Iterable[tuple[int, dict[str, int]]]) -> None:
         """The same for lines as a frame brings them: (stage, taken, …), and the stages' own counters."""

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from stagerunner.config.masking import Mask
 from stagerunner.delivery.books import Books
 from stagerunner.delivery.deadletters import DeadLetters, letter
+from stagerunner.delivery.pieces import Pieces
 from stagerunner.delivery.takers import Taker
 from stagerunner.errors import Stopped
 from stagerunner.evaluate.returning import Entering
@@ -61,6 +62,7 @@ class Delivery:
         self._failures: dict[int, int] = {}
         self.taker = taker
         self.books = Books(len(names), sink=encoded)
+        self.pieces = Pieces(len(names), sink=encoded)
         self.fatal: Failure | None = None
         """The failure that ends the run."""
         self.fatal_origin = Origin("")
@@ -113,6 +115,11 @@ class Delivery:
         if self._mask:
             extras = [(stage, self._named(counters)) for stage, counters in extras]
         self.books.add_lines(lines, extras)
+
+    @property
+    def told(self) -> Books:
+        """The books with all that was delivered, whether or not its frame has come to its end."""
+        return self.books.with_more(self.pieces.books())
 
     def _named(self, counters: dict[str, int]) -> dict[str, int]:
         """Counters whose names say no secret; those that now share one are added up."""

@@ -354,7 +354,7 @@ class Session:
         self.loop.book()
         return summary_of(
             self.plan,
-            self.delivery.books,
+            self.delivery.told,
             self.transport.clocks(),
             seconds,
             exit_code,

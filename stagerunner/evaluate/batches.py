@@ -11,7 +11,7 @@ from stagerunner.evaluate.cursor import Cursor
 from stagerunner.evaluate.own import as_it_came
 from stagerunner.evaluate.policy import RETURNED_NONE, Trouble, again
 from stagerunner.evaluate.work import Work
-from stagerunner.records import Batch, Counts, Failure, behind_cut, total
+from stagerunner.records import Batch, Counts, Failure, Spread, behind_cut, total
 
 
 class Passage:
@@ -29,6 +29,9 @@ class Passage:
         "_cut",
         "_failures",
         "_first",
+        "_given",
+        "_lost",
+        "_marks",
         "_satisfied",
         "_sources",
         "_without",
@@ -63,6 +66,9 @@ class Passage:
         self.extra = self.counts.extra
         self._failures: list[Failure] = []
         self._without: list[int] = []
+        self._lost: list[int] = []
+        self._marks = bytearray()
+        self._given: list[tuple[Sequence[int], Sequence[int]]] = []
 
     @property
     def sources(self) -> Iterator[int]:
@@ -108,17 +114,27 @@ class Passage:
         """Records of these origins gave so many results each, which are in `results`; None: that record is lost."""
         given = [size or 0 for size in sizes]
         without = given.count(0)
+        lost = sizes.count(None)
+        if without > lost or sum(given) > len(given):
+            self._given.append((origins, [1 if size is None else size for size in sizes] if lost else given))
         self.origins += chain.from_iterable(map(repeat, origins, given))
         self.counts.created += sum(given) - (len(given) - without)
-        self.counts.filtered += without - sizes.count(None)
+        self.counts.filtered += without - lost
 
     def gave_list(self, start: int, end: int, found: list[Any]) -> None:
         """The records start ≤ index < end, handed over as one list, gave this list."""
         taken, given = end - start, len(found)
+        if taken != given:
+            self._unequal(self.batch.origin(end - 1), taken, given)
         self.results += found
         self.origins += self.span(start, end) if taken == given else [self.batch.origin(end - 1)] * given
         self.counts.created += max(0, given - taken)
         self.counts.filtered += max(0, taken - given)
+
+    def _unequal(self, origin: int, taken: int, given: int) -> None:
+        """What a list gave comes from its last record, and so does how many fewer or more there are."""
+        fewer = taken - given
+        self._given.append(([origin] * fewer, [0] * fewer) if fewer > 0 else ([origin], [1 - fewer]))
 
     def nothing(self) -> None:
         """The record handed out last gave None: it is dropped, or that is its failure, or `lost` knows already."""
@@ -142,6 +158,7 @@ class Passage:
     def lost(self, index: int, trouble: Trouble) -> None:
         """This record failed."""
         self._without.append(index)
+        self._lost.append(index)
         self._failures.append(self._failure(index, trouble))
         self.counts.fail(self.work.on_error)
         if self.work.on_error == "fail":
@@ -207,10 +224,15 @@ class Passage:
             return self.origins
         if not self._without:
             return None if self.batch.origins is None else list(self.span(self._begun, index + 1))
-        kept = bytearray(b"\1") * (index + 1 - self._begun)
-        for place in self._without:
-            kept[place - self._begun] = 0
-        return list(compress(self.span(self._begun, index + 1), kept))
+        self._marks = self._marked(self._without, index)
+        return list(compress(self.span(self._begun, index + 1), self._marks))
+
+    def _marked(self, without: Iterable[int], index: int) -> bytearray:
+        """For each record since the last piece, whether it is not among these."""
+        marks = bytearray(b"\1") * (index + 1 - self._begun)
+        for place in without:
+            marks[place - self._begun] = 0
+        return marks
 
     def _kept(self, origins: list[int] | None, last: int) -> list[int] | None:
         """The origins before `last`; with the others go their results."""
@@ -234,8 +256,24 @@ class Passage:
         self.counts.taken = end - self._begun
         self.counts.not_processed += end - (index + 1)
         self.counts.out = len(self.results)
+        self.counts.spread = self._spread(index, end)
         self._begun = end
         return [*(relieved(self.batch.counts, self._arrived) if over else ()), self.counts]
+
+    def _spread(self, index: int, end: int) -> Spread | None:
+        """Which source records the counts of this piece come from, where they are not one for each."""
+        given = self._given
+        if len(self._without) > len(self._lost):
+            given = [*given, (self.span(self._begun, index + 1), self._dropped(index))]
+        left = [origin for origin in self.span(index + 1, end) if origin <= self.batch.origin(index)]
+        return Spread(given, left) if given or left else None
+
+    def _dropped(self, index: int) -> bytes:
+        """For each record since the last piece, whether it was not dropped."""
+        if self._marks and not self._lost:
+            return bytes(self._marks)
+        lost = set(self._lost)
+        return bytes(self._marked((place for place in self._without if place not in lost), index))
 
 
 def _one_each(origins: list[int], first: int, last: int) -> bool:

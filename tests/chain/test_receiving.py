@@ -6,6 +6,7 @@ from stagerunner.chain.frames import MORE, STOP, Header
 from stagerunner.chain.notes import Notes
 from stagerunner.chain.places import Places
 from stagerunner.chain.receiving import Receiving
+from stagerunner.delivery.pieces import Pieces
 from stagerunner.records import SOURCE, Counts, Failure
 from stagerunner.window.core import Window
 from stagerunner.window.kinds import DATA
@@ -19,6 +20,7 @@ class Heard:
     def __init__(self) -> None:
         self.told = []
         self.taker = self
+        self.pieces = Pieces(1, sink=False)
 
     def take(self, body, records, buffers):
         self.told.append(("results", bytes(body), records))

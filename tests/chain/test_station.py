@@ -2,16 +2,17 @@ from __future__ import annotations
 
 import os
 import pickle
-from itertools import count
+from itertools import count, permutations
 
 import pytest
 from support.hiring import hired, offered, work
 
-from stagerunner import enough
+from stagerunner import enough, stage
 from stagerunner.chain.frames import MARKED, MORE, Frame, Header
 from stagerunner.chain.meters import ORDINAL, ORIGIN, Page, create
-from stagerunner.chain.notes import Notes, pack_notes, unpack_payload
+from stagerunner.chain.notes import Notes, pack_notes, unpack_payload, unpack_spread
 from stagerunner.chain.station import PIECE, Station
+from stagerunner.delivery.pieces import Pieces
 from stagerunner.evaluate.ends import End
 from stagerunner.records import SOURCE, TO_THE_END, total
 from stagerunner.window.kinds import BARRIER, BLANK, DATA, FLUSH
@@ -103,6 +104,7 @@ def at():
 
     yield at
     for one in made:
+        one.station.close()
         one.page.close()
         os.close(one.fd)
 
@@ -182,6 +184,49 @@ def test_a_frame_that_comes_in_pieces_has_its_counts_on_the_last(at):
 
     assert (first[0].more, first[1].counts) == (True, [])
     assert (second[0].piece, books(second[1])) == (1, {0: (3, 0, 3, 0, 0, 0)})
+
+
+def pairs(record):
+    yield from [record] * 2
+
+
+@stage.batch
+def fewer(records):
+    return [record for record in records if record != 4]
+
+
+async def asked(record) -> int | None:
+    return record if record % 2 else None
+
+
+STAGES = (same, small, repeat, pairs, no_five, two_only, fewer, asked)
+
+
+def through(at, places, body, last=TO_THE_END):
+    """A frame through new workers, in each of which the first record goes by itself."""
+    frames = [(Header(DATA, 0, 1, 0, 0, 0, last), pack_notes(Notes()) + pickle.dumps(body))]
+    for index, place in enumerate(places):
+        one = at(work(place, index, on_error="dead_letter"), first=index == 0, slots=(0,), slot_count=1)
+        one.station.encoder.ratio = PIECE
+        frames = [
+            (head, note + bytes(body)) for frame in frames for head, note, body in one.station.feed(Frame(*frame))
+        ]
+    return [(head, unpack_payload(payload)[0]) for head, payload in frames]
+
+
+@pytest.mark.parametrize("places", list(permutations(STAGES, 2)) + list(permutations(STAGES[1:6], 3)))
+def test_the_books_of_pieces_taken_are_those_of_the_same_records_alone(at, places):
+    pieces = Pieces(len(places), sink=False)
+    parts = through(at, places, [3, 5, 1, 2, 4, 0, 7, 8])
+
+    for head, notes in parts:
+        pieces.took(0, -1, head.first, head.last, notes.failures, map(unpack_spread, notes.spread))
+        alone = through(at, places, [3, 5, 1, 2, 4, 0, 7, 8], head.last) if head.more else parts
+        books = total(alone[-1][1].counts)
+        for counts in books.values():
+            counts.extra = {}
+        if two_only not in places or head.more:  # what lies behind a stop is told at the end of its frame
+            assert {counts.stage: counts for counts in pieces.books()} == books
 
 
 def test_a_failure_is_booked_and_the_rest_goes_on(at):

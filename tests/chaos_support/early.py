@@ -125,12 +125,8 @@ def holds(case: Case, run: Run) -> None:
     told = summary["records"]
     written, letters = _lines(case), _count(case.letters)
     assert (summary["exit"], summary["ok"]) == (code, code == 0), where
-    # A run that grace has cut off may stand inside a frame of several pieces, whose counts come with its last piece.
-    cut = code > 128
-    assert told["out"] == written or (cut and told["out"] < written), f"{told['out']} out, {written} written: {where}"
-    assert told["dead"] == letters or (cut and told["dead"] < letters), (
-        f"{told['dead']} dead, {letters} letters: {where}"
-    )
+    assert told["out"] == written, f"{told['out']} out, {written} written: {where}"
+    assert told["dead"] == letters, f"{told['dead']} dead, {letters} letters: {where}"
     assert told["in"] <= len(case.records), where
     assert code != 0 or not told["dead"], where
     _balances(told, summary["stages"], where)
