@@ -72,9 +72,17 @@ def _set_aside(cell: Cell, stage: str, values: list[int], stages: list[str], out
     if cell.place == "flush" and values == everything and stages == [stage]:
         return "flush set aside"
     everything.remove(11)
-    giver = f"s{int(stage[1:]) - 1}" if cell.place == "unpickle" else stage  # it copies what it gives
-    right = values == everything and len(stages) == 1 and stages[0] in (stage, giver, "sink", "source")
+    right = values == everything and stages == [named(cell)]
     return "record set aside" if right else f"wrong: {values}, {stages}"
+
+
+def named(cell: Cell) -> str:
+    """The stage that a record is set aside at. What a stage gives is copied there, so that is where it is unpickled
+    first: what ends a process ends that one. What only raises lets the copy be, and raises in the stage behind it."""
+    place = POSITIONS.index(cell.position)
+    if cell.place == "pickle" and cell.position == "last":
+        return "sink"
+    return f"s{place - 1}" if cell.place == "unpickle" and cell.fault not in RAISING else f"s{place}"
 
 
 def _is_source(cell: Cell, run: Run) -> bool:
