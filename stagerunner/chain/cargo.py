@@ -63,6 +63,7 @@ class Cargo:
         self._came: tuple[tuple[Any, ...], int, Ref] | None = None
         """Unchanging records that came last, the place they came in, and where their stream lies in it."""
         self._pickling = Pickling(self._set_aside)
+        self._plainly: Pickling | None = None
         self._top = 0
 
     def _set_aside(self, buffer: pickle.PickleBuffer) -> bool:
@@ -78,13 +79,16 @@ class Cargo:
 
     # Out
 
-    def __call__(self, records: list[Any]) -> bytes:
-        """The body of a frame with these records. Raises what pickling raises, and TooLarge."""
+    def __call__(self, records: list[Any], plain: bool = False) -> bytes:
+        """The body of a frame with these records. Raises what pickling raises, and TooLarge.
+
+        plain: raises Strange for others than plain ones.
+        """
         if self._came is not None and self._unchanged(records):
             return b""
         self._buffers.clear()
         try:
-            parts = self._pickling.parts(records)
+            parts = (self._for_plain() if plain else self._pickling).parts(records)
             if self._buffers or len(parts) > 1 or len(parts[0]) >= FROM:
                 return self._loaded(parts, self._buffers)
             self.size, self.laden = len(parts[0]), None  # nothing for the lane, as a rule
@@ -94,6 +98,11 @@ class Cargo:
             return parts[0]
         finally:
             self._buffers.clear()
+
+    def _for_plain(self) -> Pickling:
+        if self._plainly is None:
+            self._plainly = Pickling(self._set_aside, plain=True)
+        return self._plainly
 
     def _unchanged(self, records: list[Any]) -> bool:
         """Whether these are the very values that came; their stream then goes on from where it lies."""

@@ -24,7 +24,7 @@ from stagerunner.chain.notes import HEAD, LINE, line, pack_notes, unpack_payload
 from stagerunner.chain.passage import Passage
 from stagerunner.chain.station import SLOW, Station
 from stagerunner.evaluate.calling import Evaluator
-from stagerunner.evaluate.own import Original
+from stagerunner.evaluate.own import Original, unshared
 from stagerunner.records import Batch, Counts, Split
 from stagerunner.window.kinds import DATA
 
@@ -70,14 +70,15 @@ class Express:
         began = now()
         self._slot.hold(DECODING, sequence, split, first, last, began)
         self._cargo.berth = self._berth
-        decode = partial(loads, memoryview(payload)[HEAD.size + books :])
+        stream = memoryview(payload)[HEAD.size + books :]
+        decode = partial(loads, stream)
         records, reading = decode(), self._reading
         if reading is None:
             batch = Batch(records, first, last)
             batch.original = Original(decode)
         else:
             if reading.given:
-                batch = reading.told(records[first:last], first)
+                batch = reading.told(unshared(records, stream)[first:last], first)
             else:
                 self._slot.state(READING)
                 batch = reading.batch(Split(records, 0), first, last)

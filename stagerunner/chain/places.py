@@ -67,20 +67,23 @@ class Places:
         """Frames are heavy, and the next place comes free when a frame on its way is back: better wait for that."""
         return bool(self._room and self._on_way) and self._free() is None
 
-    def load(self, records: list[Any]) -> bytes | Loaded:
-        """Pickle records of the caller's, into a place if they are heavy. Raises what pickling raises."""
+    def load(self, records: list[Any], plain: bool = False) -> bytes | Loaded:
+        """Pickle records of the caller's, into a place if they are heavy. Raises what pickling raises.
+
+        plain: raises Strange for others than plain ones.
+        """
         known = bool(self._room)
-        loaded = self._load(records)
+        loaded = self._load(records, plain)
         if known or self._cargo.heavy:
             self.learn(self._cargo.heavy)
         if self._room and not known:
-            loaded = self._load(records)  # the first heavy ones; now it is known how much room they take
+            loaded = self._load(records, plain)  # the first heavy ones; now it is known how much room they take
         return loaded
 
-    def _load(self, records: list[Any]) -> bytes | Loaded:
+    def _load(self, records: list[Any], plain: bool) -> bytes | Loaded:
         space = self._cargo.berth = self._space() if self._room else NOWHERE
         try:
-            body = self._cargo(records)
+            body = self._cargo(records, plain)
         except BaseException:
             self._give_back(space.place)
             raise

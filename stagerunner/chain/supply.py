@@ -18,7 +18,7 @@ from typing import Any, Protocol, TypeGuard
 
 from msgspec import Struct
 
-from stagerunner.chain.pickling import Pickling
+from stagerunner.chain.pickling import Strange, packing
 from stagerunner.chain.places import Loaded
 from stagerunner.errors import RunFailed, StagerunnerError, UsageError
 from stagerunner.evaluate.own import apart, own
@@ -73,8 +73,11 @@ class GivenRecords:
     def __init__(self, records: Iterable[Any], linger: float = 0.05) -> None:
         self._iterator = iter(records)
         self._linger = linger
-        self.pack: Callable[[list[Any]], Any] = Pickling()
-        """Makes a payload of records; whoever can do better than bytes may set it."""
+        self.pack: Callable[[list[Any], bool], Any] = packing()
+        """Makes a payload of records, or raises Strange where only plain ones are asked for; whoever can do better than
+        bytes may set it."""
+        self._plain = True
+        """All records so far were plain."""
         self._count = 0
         self.elsewhere = False
         """The records are for other processes."""
@@ -107,7 +110,7 @@ class GivenRecords:
         try:
             if self.elsewhere and not self._count:
                 _refuse_of_main(records[0])
-            payload = self.pack(records if apart(records) else list(map(own, records)))
+            payload = self._payload(records)
         except Exception as error:
             self.error, self.ended = error, True
             return None
@@ -115,6 +118,16 @@ class GivenRecords:
         self._count += len(records)
         size = payload.size if isinstance(payload, Loaded) else len(payload)
         return Offer(payload, size, None, len(records), base)
+
+    def _payload(self, records: list[Any]) -> Any:
+        """The records pickled, none sharing a part with another; of plain ones the first worker sees to that, which has
+        time (`unshared`)."""
+        if self._plain:
+            try:
+                return self.pack(records, True)
+            except Strange:
+                self._plain = False
+        return self.pack(records if apart(records) else list(map(own, records)), False)
 
     def locate(self, payload: bytes, base: int | None, record: int) -> Origin:
         return Origin("", None, (base or 0) + record)

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from stagerunner.evaluate.growth import TooLarge
-from stagerunner.evaluate.own import as_it_came, itself, keeps, kept, own
+from stagerunner.evaluate.own import as_it_came, itself, keeps, kept, own, unshared
 from stagerunner.evaluate.policy import Refusal, trouble_of
 from stagerunner.evaluate.wording import bounded, sendable, text_of
 from stagerunner.evaluate.work import Slot
@@ -41,7 +41,7 @@ class Given:
     pure = True
 
     def read(self, split: Split) -> Any:
-        return split.data
+        return unshared(split.data)
 
 
 class Reading:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import builtins
 import pickle
-import sys
 from collections.abc import Callable, Iterable
+from gc import get_referents, is_tracked
 from itertools import chain
 from opcode import opmap
+from sys import getrefcount
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -20,11 +21,15 @@ from stagerunner.evaluate import ambient
 from stagerunner.parts.base import ATTRIBUTE
 from stagerunner.records import Batch
 
+Stream = bytes | bytearray | memoryview
+
 UNCHANGING = frozenset((bytes, str, int, float, complex, bool, type(None)))
 """Types whose values stay what they are."""
 
 DICTS = frozenset((dict,))
 CONTAINERS = frozenset((dict, list, tuple))
+PLAIN = UNCHANGING | CONTAINERS | {set, frozenset, bytearray}
+"""What `pickling.Strange` isn't raised for, and bytearrays."""
 
 HARMLESS = frozenset(
     (
@@ -33,6 +38,9 @@ HARMLESS = frozenset(
     )
 )
 """Modules whose functions give what nobody else has."""
+
+DICT = b"}\x94"
+"""How every dict begins in a pickle."""
 
 FIXED = frozenset(("datetime", "decimal", "fractions", "uuid"))
 """Modules whose classes have values that stay what they are."""
@@ -130,6 +138,42 @@ def apart(records: list[Any]) -> bool:
     return True
 
 
+def unshared(records: list[Any], stream: Stream | None = None) -> list[Any]:
+    """Records that have just been unpickled and are in this list alone, each with a life of its own.
+
+    What isn't plain (`pickling.Strange`) has been given one before it was pickled. stream: the pickle, if at hand.
+    """
+    return records if _fresh(records, stream) or apart(records) else list(map(own, records))
+
+
+def _fresh(records: list[Any], stream: Stream | None) -> bool:
+    """Like `apart`, for a fifth of the time: whoever is held twice is referred to twice. False where it isn't known.
+
+    What the collector doesn't track holds nothing that could be shared, but may be shared itself if it is a dict. Those
+    are found by their types, unless the pickle has only as many as there are records.
+    """
+    kinds = set(map(type, records))
+    if kinds <= UNCHANGING:
+        return True
+    if not kinds <= CONTAINERS:
+        return not kinds <= PLAIN
+    if max(map(getrefcount, records)) > ALONE_IN_LIST:
+        return False
+    holders = list(filter(is_tracked, records))
+    nested = holders and (kinds != DICTS or stream is None or bytes(stream).count(DICT) != len(records))
+    while holders:
+        values = get_referents(*holders)
+        if nested:
+            holders = [value for value in values if type(value) is dict or is_tracked(value)]
+        else:
+            holders = list(filter(is_tracked, values))
+        if not PLAIN.issuperset(map(type, holders)):
+            return True
+        if holders and max(map(getrefcount, holders)) > ALONE_IN_LIST + 2:  # `values` and `holders`
+            return False
+    return True
+
+
 def giving(call: Call) -> Call:
     """The same call, what it gives being its own."""
 
@@ -199,14 +243,14 @@ def _alone(array: Any) -> bool:
     if references > ALONE[0]:
         return False
     while base is not None and type(base) is not memoryview:
-        if sys.getrefcount(base) > ALONE[1]:
+        if getrefcount(base) > ALONE[1]:
             return False
         base = getattr(base, "base", None)
-    return base is None or (type(base.obj) is ambient.holder and sys.getrefcount(base) <= ALONE[1])
+    return base is None or (type(base.obj) is ambient.holder and getrefcount(base) <= ALONE[1])
 
 
 def _references(array: Any) -> tuple[int, Any]:
-    return sys.getrefcount(array), array.base
+    return getrefcount(array), array.base
 
 
 class _Array:
@@ -229,12 +273,14 @@ def _counted() -> tuple[int, int]:
 
     def alone(array: Any) -> tuple[int, int]:
         references, base = _references(array)
-        return references, sys.getrefcount(base)
+        return references, getrefcount(base)
 
     return given()
 
 
 ALONE = _counted()
+ALONE_IN_LIST = max(map(getrefcount, [[]]))
+"""The references there are to what is in one list and nowhere else, as `map` sees them."""
 
 
 # What a record was

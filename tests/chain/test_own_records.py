@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections import deque
 from typing import Any
 
 import pytest
@@ -302,6 +303,27 @@ def test_a_record_that_the_caller_gives_twice_is_two(project, engine):
 
     assert given == [{"n": 1, "tags": ["1"]}] * 3
     assert record == {"n": 1, "tags": []}
+
+
+@ENGINES
+@pytest.mark.parametrize("give", [list, iter])
+@pytest.mark.parametrize("shared", [[], {}, deque(), bytearray(), {"in": ({}, [])}])
+def test_records_of_the_callers_that_share_something_are_apart(project, engine, give, shared):
+    project.plugin("""
+        @stage
+        def adds(record: dict) -> str:
+            shared = record["shared"]
+            if isinstance(shared, dict):
+                shared.setdefault("in", ({}, []))[1].append(record["n"])
+            else:
+                shared.append(record["n"])
+            return str(shared)
+    """)
+    records = [{"n": 65, "shared": shared} for _ in range(3)]
+
+    given = list(project.results("adds", records=give(records), run={"engine": engine, "frame": 3}))
+
+    assert len(set(given)) == 1
 
 
 @ENGINES

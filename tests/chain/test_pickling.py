@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import pickle
 import weakref
+from datetime import date
 
 import pytest
 
-from stagerunner.chain.pickling import LARGE, Pickling
+from stagerunner.chain.pickling import LARGE, Pickling, Strange
 
 
 class Known:
@@ -97,3 +98,20 @@ def test_what_made_something_much_larger_is_not_used_again(sizes):
         pickled(["a" * size])
 
     assert pickled._pickler is not made
+
+
+@pytest.mark.parametrize("value", [{"a": [1, 2.5, None, True, b"x", ("y",), {1}, frozenset()]}])
+def test_plain_values_are_pickled_as_any(value):
+    assert pickle.loads(Pickling(plain=True)(value)) == value
+
+
+@pytest.mark.parametrize(
+    "value", [bytearray(), bytearray(b"x" * 70_000), Known(), Known, len, {1: date(2026, 5, 1)}, "\x96" + "\0" * 9]
+)
+def test_what_is_not_plain_is_told(value):
+    pickled = Pickling(plain=True)
+
+    with pytest.raises(Strange):
+        pickled([1, value])
+
+    assert pickle.loads(pickled([1, 2])) == [1, 2]

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import copy
 import json
 import math
+import pickle
 import re
 from collections.abc import Iterator
 from datetime import date
@@ -9,9 +11,11 @@ from functools import partial
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from stagerunner import Reject, count, stage
-from stagerunner.evaluate.own import Original, apart, as_it_came, giving, keeps, kept, own
+from stagerunner.evaluate.own import Original, apart, as_it_came, giving, keeps, kept, own, unshared
 from stagerunner.records import Batch
 
 CACHE: dict[str, int] = {}
@@ -226,6 +230,74 @@ def test_memory_that_nobody_can_write_to_stays_where_it_is():
 )
 def test_records_are_apart_where_none_holds_what_another_does(records, wanted):
     assert apart(records) is wanted
+
+
+LEAVES = st.one_of(st.none(), st.integers(-200, 200), st.floats(allow_nan=False), st.sampled_from(["", "a", "}\x94"]))
+
+
+def parts(value):
+    """All that is in a value and could be changed, by identity, found as anyone would find it."""
+    if type(value) not in (dict, list, set, tuple):
+        return set()
+    own = set() if type(value) is tuple else {id(value)}
+    return own.union(*map(parts, value.values() if type(value) is dict else value))
+
+
+@st.composite
+def sharing(draw):
+    """Records of which some are, or hold, what others do."""
+    made = [[], {}, set(), [1], {"a": 1}]
+    for _ in range(draw(st.integers(0, 8))):
+        inner = st.one_of(LEAVES, st.sampled_from(made), st.sampled_from(made).map(lambda found: (found, 1)))
+        kind = draw(st.sampled_from(["dict", "dict", "list", "odd"]))
+        if kind == "dict":
+            made.append(draw(st.dictionaries(st.sampled_from("abc"), inner, max_size=3)))
+        elif kind == "list":
+            made.append(draw(st.lists(inner, max_size=3)))
+        else:
+            made.append(draw(st.dictionaries(st.sampled_from([1, "b", (1, 2)]), inner, max_size=2)))
+    dicts = [found for found in made if type(found) is dict]
+    return draw(st.one_of(st.lists(st.sampled_from(made), max_size=5), st.lists(st.sampled_from(dicts), max_size=4)))
+
+
+FLAT: dict[str, int] = {"a": 1}
+
+
+@settings(max_examples=300, derandomize=True, deadline=None)
+@given(records=sharing(), at_hand=st.booleans())
+@example(records=[{"a": FLAT}, {"b": FLAT}], at_hand=True)
+@example(records=[FLAT, {"b": FLAT}], at_hand=True)
+@example(records=[{"a": ({},)}, {"b": [FLAT, FLAT]}], at_hand=True)
+@example(records=[FLAT, FLAT], at_hand=False)
+@example(records=[[SHARED], [SHARED]], at_hand=False)
+def test_what_was_unpickled_together_shares_nothing_any_more(records, at_hand):
+    stream = pickle.dumps(records, 5)
+
+    found = unshared(pickle.loads(stream), memoryview(stream) if at_hand else None)
+
+    assert repr(found) == repr(records)
+    assert sum(map(len, map(parts, found))) == len(set().union(*map(parts, found)))
+
+
+@pytest.mark.parametrize("at_hand", [True, False])
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"id": 1, "name": "a", "score": 0.5},
+        {"tags": ["a", "b"], "more": [], "}\x94": "}\x94"},
+        {"in": {"a": 1}, "rows": [{"b": 1}, {"b": {}}], "pair": ({}, [])},
+        [1, [2], {"a": 3}],
+        "text",
+    ],
+)
+def test_what_shares_nothing_is_not_copied(record, at_hand):
+    stream = pickle.dumps(copies := [copy.deepcopy(record) for _ in range(3)], 5)
+    records = pickle.loads(stream)
+
+    found = unshared(records, memoryview(stream) if at_hand else None)
+
+    assert found is records
+    assert found == copies
 
 
 def test_a_record_is_had_again_as_it_came_whatever_has_become_of_it():
