@@ -28,8 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code. `arguments` are those behind the program's name."""
     try:
         return _begun(arguments)
-    except (OSError, MemoryError) as error:  # so early that nothing is here yet to tell of it
-        why = f"error[stopped]: the system refused: {str(error) or 'out of memory'}"
+    except (OSError, MemoryError, ImportError) as error:  # so early that nothing is here yet to tell of it
+        if isinstance(error, ImportError) and (error.path or ".py").endswith(".py"):
+            raise
+        # A library that can't be mapped for want of memory comes as ImportError.
+        why = f"error[stopped]: the system refused: {error if isinstance(error, OSError) else 'out of memory'}"
         os.write(2, f"{why}\n".encode(errors="backslashreplace"))
         return FAILED if isinstance(error, OSError) and error.errno not in LIMITS else REFUSED
 

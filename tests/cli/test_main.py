@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -44,3 +45,33 @@ def test_nothing_else_does(called, arguments):
 
 def test_who_calls_it_in_a_process_of_his_own_pays_for_nothing_ahead(called):
     assert called("run", given=["run", "chain.yaml"]) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "code", "told"),
+    [
+        (ImportError("failed to map", path="/lib/array.so"), 75, "out of memory"),
+        (MemoryError(), 75, "out of memory"),
+        (OSError(errno.EMFILE, "Too many open files"), 75, "[Errno 24] Too many open files"),
+        (PermissionError(errno.EACCES, "Permission denied"), 1, "[Errno 13] Permission denied"),
+    ],
+)
+def test_what_the_system_refuses_before_anything_is_here_is_told_in_a_line(monkeypatch, capfd, refusal, code, told):
+    monkeypatch.setattr(console, "loaded", refusing(refusal))
+
+    assert console.main(["run", "chain.yaml"]) == code
+    assert capfd.readouterr().err == f"error[stopped]: the system refused: {told}\n"
+
+
+def test_a_module_that_is_missing_is_no_refusal(monkeypatch):
+    monkeypatch.setattr(console, "loaded", refusing(ModuleNotFoundError("No module named 'click'", name="click")))
+
+    with pytest.raises(ModuleNotFoundError):
+        console.main(["run", "chain.yaml"])
+
+
+def refusing(error):
+    def refuse(target):
+        raise error
+
+    return refuse
