@@ -204,10 +204,14 @@ def differences(old: dict[str, Any], new: dict[str, Any], at: str = "") -> list[
         if isinstance(before, dict) and isinstance(after, dict):
             lines += differences(before, after, f"{at}{key}.")
         elif _is_hidden(before) or _is_hidden(after):
-            lines.append(f"{at}{key}: was ***, is another one (what it holds is shown to nobody)")
+            lines.append(f"{at}{key}: holds something else now (not shown: it may be a secret)")
         else:
-            lines.append(f"{at}{key}: was {json.dumps(before)}, is {json.dumps(after)}")
+            lines.append(f"{at}{key}: was {_shown(before)}, is {_shown(after)}")
     return lines
+
+
+def _shown(value: Any) -> str:
+    return "not set" if value is None else json.dumps(value)
 
 
 def _is_hidden(value: Any) -> bool:

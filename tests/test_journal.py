@@ -109,7 +109,7 @@ def test_differences_tell_old_and_new_side_by_side():
 
     assert differences(old, new) == [
         'stages.parse.with.preset: was "a", is "b"',
-        "gone: was 1, is null",
-        "here: was null, is 2",
+        "gone: was 1, is not set",
+        "here: was not set, is 2",
     ]
     assert differences(old, old) == []

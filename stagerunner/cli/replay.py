@@ -21,16 +21,16 @@ from stagerunner.errors import ReaderGone, StagerunnerError, UsageError
 from stagerunner.plan.preparing import read
 from stagerunner.runner import Chain
 
-_WHAT = "What comes back, and where to"
+_WHAT = "What goes in and out"
 _HOW = "How it runs"
 
 
 @click.command(cls=Command)
 @click.argument("letters", type=flags.FILE)
-@flag(_WHAT, "-c", "--chain", metavar="FILE", required=True, type=flags.FILE, help="The chain they are of.")
-@flag(_WHAT, "--from", "start", metavar="STAGE", help="Let them all in there; else each where it failed.")
-@flag(_WHAT, "-o", "--sink", metavar="PART", type=flags.FILE, help="Write what passes here, to a new file.")
-@flag(_WHAT, "--append", is_flag=True, help="Write behind what is in the output: without -o, the chain's own.")
+@flag(_WHAT, "-c", "--chain", metavar="FILE", required=True, type=flags.FILE, help="The chain whose run has left them.")
+@flag(_WHAT, "--from", "start", metavar="STAGE", help="Start all of them there; else each where it failed.")
+@flag(_WHAT, "-o", "--sink", metavar="PART", type=flags.FILE, help="Write the results here, to a new file.")
+@flag(_WHAT, "--append", is_flag=True, help="Append to the output: that of -o, or the chain's own.")
 @flags.changes
 @flag(_HOW, "--pdb", is_flag=True, help="In this process, with a debugger where a stage raises.")
 @flag(_HOW, "--engine", metavar="NAME", help="process, or inline.")

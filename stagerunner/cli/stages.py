@@ -99,7 +99,10 @@ def _resolved(catalog: Catalog, name: str) -> list[tuple[Kind, Resolved]]:
     """All that go by the name. Raises UsageError where nothing does, or where it can't be imported."""
     kinds: tuple[Kind, ...] = tuple(kind for kind in _KINDS if (kind, name) in catalog.entries)
     if not kinds and ":" not in name:
-        fix = did_you_mean(name, [known for _, known in catalog.entries]) or "`stagerunner stages` lists them"
+        fix = (
+            did_you_mean(name, [known for _, known in catalog.entries])
+            or "`stagerunner stages` lists them, with -p FILE those of a plugin file too"
+        )
         raise UsageError(f"no stage, source or sink is called '{name}'; {fix}")
     use = Scalar(name, name, Mark("NAME", 1, 1, name, len(name)))
     outcomes = [(kind, catalog.resolve(kind, use, here())) for kind in kinds or _KINDS]

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 HINT = "; --resume goes on from there"
+HINT_NOW = "; --resume goes on from the last commit"
 
 SPARE = 0.5
 """Seconds beyond grace in which a run that stands nowhere makes its last commit and tells of it."""
@@ -112,7 +113,7 @@ class Signals:
         hint = ""
         if session is not None:
             session.kill()
-            hint = HINT if session.resumable else ""
+            hint = HINT_NOW if session.resumable else ""
         why = "for the second time" if again else f"and not done {self._grace:g} s later"
         with suppress(BaseException):  # nothing keeps us here
             self._last_words(Interrupted(f"stopped by {named(number)} {why}; nothing more was committed{hint}", number))

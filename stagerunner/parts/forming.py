@@ -60,7 +60,7 @@ def _check_signature(function: Any, *, own: int) -> None:
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)][own:]
     needed = [p.name for p in positional if p.default is p.empty]
     if len(needed) > 1:
-        raise TypeError(f"it needs {' and '.join(needed)}, and is given a record alone; options stand behind a *")
+        raise TypeError(f"it needs {' and '.join(needed)}, but is called with one record; options stand behind a *")
     if not positional and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
         raise TypeError("it takes no record: its first argument is what a stage is given")
 

@@ -110,9 +110,9 @@ def _unwatched(plan: Plan) -> Iterator[str]:
     """Settings that nobody is there to see to where all is in one process."""
     for stage in plan.stages if plan.run.engine == "inline" else ():
         if stage.settings.timeout is not None and not stage.work.form.awaited:
-            yield f"'{stage.name}' has a timeout, which nobody watches with the engine inline"
+            yield f"'{stage.name}' has a timeout, which the engine inline ignores"
         if stage.settings.max_memory is not None:
-            yield f"'{stage.name}' has a max_memory, which nobody watches with the engine inline"
+            yield f"'{stage.name}' has a max_memory, which the engine inline ignores"
 
 
 def _after_a_worker(source: SourceSort, forgotten: tuple[str, ...]) -> str:

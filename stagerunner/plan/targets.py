@@ -56,7 +56,7 @@ def unoffered(text: str, kind: Literal["source", "sink"]) -> tuple[str, str] | N
     verb = "reads" if kind == "source" else "writes"
     if suffix.lower() in _FORMATS:
         what = _FORMATS[suffix.lower()]
-        message = f"'{text}' names {what}, and nothing that is installed {verb} one by its name"
+        message = f"'{text}' is the name of {what}, and no installed plugin {verb} such files"
         return message, _instead(text, suffix, kind)
     if kind == "sink" and text.endswith("/"):
         return f"'{text}' is a folder, and a sink writes a file", f"name a file in it: {text}out.jsonl"
@@ -69,7 +69,7 @@ def address(text: str) -> tuple[str, str] | None:
     if scheme is not None and scheme[1].lower() == "file":
         return f"'{text}' is an address, not a path", f"write the path alone: /{text[scheme.end() :].lstrip('/')}"
     if scheme is not None:
-        return f"nothing that is installed knows {scheme[1]}://", "name a file, or a plugin's part: {use: …, with: {…}}"
+        return f"no installed plugin knows {scheme[1]}://", "name a file, or a plugin's part: {use: …, with: {…}}"
     return None
 
 
@@ -79,7 +79,7 @@ def foreign(text: str) -> tuple[str, str] | None:
         return found
     suffix = next((one.lower() for one in PurePath(text).suffixes[:-3:-1] if one.lower() in _PACKED), "")
     if suffix:
-        return f"'{text}' asks for {_PACKED[suffix]}, which nothing that is installed offers", "use .gz, .bz2 or .xz"
+        return f"'{text}' asks for {_PACKED[suffix]}, which no installed plugin offers", "use .gz, .bz2 or .xz"
     return None
 
 

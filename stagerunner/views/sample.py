@@ -36,7 +36,7 @@ def sample_lines(sample: Sample, written: Forecast, better: Forecast, cores: int
     yield from _told(sample)
     yield (f"as it is written: {_forecast(written)}",)
     if not list(changes(written, better)):
-        yield (f"no other workers and no sharing of them promise more on {plural(cores, 'core')}",)
+        yield (f"on {plural(cores, 'core')} no other number of workers, and no sharing of them, should be faster",)
         return
     yield (("good", f"on {plural(cores, 'core')} better: "), _forecast(better))
     yield from ((f"  {change}",) for change in changes(written, better))

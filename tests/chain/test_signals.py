@@ -140,7 +140,7 @@ def test_a_sink_that_does_not_come_back_is_left_when_grace_is_over(project, wher
     assert process.returncode == 143
     assert err == (
         b"interrupted: stopped by SIGTERM and not done 0.2 s later; nothing more was committed"
-        b"; --resume goes on from there\n"
+        b"; --resume goes on from the last commit\n"
     )
     wait_until(lambda: not any(alive(pid) for pid in family), 1, "the end of every process")
 
@@ -155,7 +155,7 @@ def test_a_second_signal_ends_at_once_what_a_sink_holds_up(project):
         _, err = process.communicate(timeout=5)
 
     assert process.returncode in (130, 143)
-    assert b"for the second time; nothing more was committed; --resume goes on from there" in err
+    assert b"for the second time; nothing more was committed; --resume goes on from the last commit" in err
 
 
 def test_what_nobody_reads_keeps_no_run_from_stopping(project):

@@ -170,7 +170,7 @@ def test_another_secret_is_noticed_and_shown_to_nobody(beginning, project, monke
     found.journal.close()
 
     monkeypatch.setenv("A", "second-secret")
-    with pytest.raises(UsageError, match=r"salted\..*: was \*\*\*, is another one") as caught:
+    with pytest.raises(UsageError, match=r"salted\..*: holds something else now") as caught:
         beginning({"use": "salted"} | place, resume=Resume(wanted=True))
     assert "-secret" not in str(caught.value)
 
@@ -189,7 +189,7 @@ def test_a_path_that_holds_another_secret_is_noticed_and_shown_to_nobody(beginni
     found.journal.close()
 
     monkeypatch.setenv("A", "second-secret")
-    with pytest.raises(UsageError, match=rf"{key}.*: was \*\*\*, is another one") as caught:
+    with pytest.raises(UsageError, match=rf"{key}.*: holds something else now") as caught:
         beginning("same", **path, resume=Resume(wanted=True))
     assert "-secret" not in str(caught.value)
 

@@ -45,7 +45,10 @@ def test_what_would_be_better_comes_with_the_flags_for_it():
 
 
 def test_nothing_to_be_changed_is_said_too():
-    assert told(STRIP, PARSE, better=WRITTEN)[-1] == "no other workers and no sharing of them promise more on 2 cores"
+    assert (
+        told(STRIP, PARSE, better=WRITTEN)[-1]
+        == "on 2 cores no other number of workers, and no sharing of them, should be faster"
+    )
     assert not list(changes(WRITTEN, WRITTEN))
 
 

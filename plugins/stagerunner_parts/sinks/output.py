@@ -277,7 +277,7 @@ class FileOutput(ABC):
 
     def _not_ours(self) -> FileExistsError:
         return FileExistsError(
-            f"{self._partial} is in the way: no unfinished run that this one knows of has left it; "
+            f"{self._partial} is in the way, and no unfinished run of this output is known to have left it; "
             "move it away, or remove it"
         )
 

@@ -92,7 +92,7 @@ class Csv(RecordFiles):
         except csv.Error as error:
             return Malformed("CSVError", f"the row is not CSV: {error}", raw.decode(self.encoding))
         if len(row) != len(names):
-            why = f"{len(row)} field{'s' * (len(row) != 1)} where {len(names)} are named"
+            why = f"{len(row)} field{'s' * (len(row) != 1)} where there are {len(names)} columns"
             return Malformed("FieldCount", why, raw.decode(self.encoding))
         return dict(zip(names, row, strict=True))
 
@@ -129,20 +129,20 @@ class Csv(RecordFiles):
         return None, len(block)
 
     def _long_names(self) -> ValueError:
-        return ValueError(f"the row of names is longer than max_record allows: {self.max_record:,} bytes")
+        return ValueError(f"the header row is longer than max_record allows: {self.max_record:,} bytes")
 
     def _names(self, raw: bytes) -> tuple[str, ...]:
         if len(raw) > self.max_record:
             raise self._long_names()
         if wrong := no_characters(raw, self.encoding):
-            raise ValueError(f"the row of names can't be read: {wrong.message}")
+            raise ValueError(f"the header row can't be read: {wrong.message}")
         try:
             names = self._row(raw.decode(self.encoding))
         except (ValueError, csv.Error) as error:
-            raise ValueError(f"the row of names can't be read: {error}") from None
+            raise ValueError(f"the header row can't be read: {error}") from None
         twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
         if twice:
-            raise ValueError(f"the row of names has {twice[0]!r} twice; say what the names are with `fields`")
+            raise ValueError(f"the header row has {twice[0]!r} twice; name the columns with `fields`")
         return tuple(names)
 
 

@@ -218,11 +218,13 @@ def _looked_at(name: str, whole: bool) -> InputFile:
             f"{name} is a socket, which has to be connected to; pipe what comes from it in, with - as the path"
         )
     if not stat.S_ISREG(found.st_mode):
-        raise OSError(f"{name} is {_sort(found.st_mode)}, not a file; give it alone, or pipe it in with - as the path")
+        raise OSError(
+            f"{name} is {_sort(found.st_mode)}, not a file; give it as the only path, or pipe it in with - as the path"
+        )
     if not os.access(name, os.R_OK):
         raise PermissionError(f"{name} can't be read: permission denied")
     if not whole and _size_is_untrue(name, found):
-        raise OSError(f"{name} isn't as large as it says; give it alone, and it is read to its end")
+        raise OSError(f"{name} isn't as large as it says; give it as the only path, and it is read to its end")
     return InputFile(name, found.st_size, found.st_mtime_ns, found.st_dev, found.st_ino)
 
 

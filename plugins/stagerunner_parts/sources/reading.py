@@ -77,7 +77,7 @@ class RecordFiles(ABC):
             self._unsplittable.check()
             if is_compressed(self._unsplittable.name):
                 name = self._unsplittable.name
-                raise ValueError(f"{name} can only be read as it comes, and is decompressed outside: zcat … | … -i -")
+                raise ValueError(f"{name} is a stream; decompress it before it comes here: zcat … | … -i -")
         self._files  # noqa: B018  finding them is the check
 
     def identity(self) -> Any:

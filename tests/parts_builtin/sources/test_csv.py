@@ -36,7 +36,7 @@ def test_rows_that_are_malformed_cost_themselves_only(write, items):
     rows = [b"a,b", b"1,2", b"1", b"1,2,3", b'"x"y,2', b"\xff,1", b'1"2,"3', b"5,6"]
     found = items(Csv(path=write("a.csv", b"\n".join(rows))))
     assert found[0] == {"a": "1", "b": "2"}
-    assert found[1] == Malformed("FieldCount", "1 field where 2 are named", "1")
+    assert found[1] == Malformed("FieldCount", "1 field where there are 2 columns", "1")
     assert [item.type for item in found[2:6]] == ["FieldCount", "CSVError", "UnicodeDecodeError", "CSVError"]
     assert found[6] == {"a": "5", "b": "6"}
 
@@ -76,7 +76,7 @@ def test_empty_rows_are_passed_over_wherever_they_are(write, items, wrong):
 
 def test_empty_rows_where_no_fields_are_named(write, items):
     found = items(Csv(path=write("a.csv", b"\n\n1\n"), fields=[]))
-    assert [item.message for item in found] == ["1 field where 0 are named"]
+    assert [item.message for item in found] == ["1 field where there are 0 columns"]
 
 
 @pytest.mark.parametrize("width", [1, 2, WIDE, WIDE + 1, 3 * WIDE])

@@ -44,7 +44,7 @@ def test_a_relative_glob(write, tmp_path, monkeypatch):
         ("none.log", FileNotFoundError, "there is no file .*none.log"),
         ("*.log", FileNotFoundError, "no file matches .*log"),
         ("folder", IsADirectoryError, "is a folder; .*/folder/. stands for the files in it"),
-        ("pipe", OSError, "pipe is a pipe, not a file; give it alone"),
+        ("pipe", OSError, "pipe is a pipe, not a file; give it as the only path"),
     ],
 )
 def test_what_cannot_be_read(tmp_path, path, error, why):
@@ -173,7 +173,7 @@ def test_a_file_that_is_not_as_large_as_it_says(tmp_path):
     status = Path("/proc/self/status")
     assert unsplittable(status) == Unsplittable(str(status))
     assert find(status, whole=True)
-    with pytest.raises(OSError, match="isn't as large as it says; give it alone"):
+    with pytest.raises(OSError, match="isn't as large as it says; give it as the only path"):
         find([status, tmp_path])
 
 

@@ -202,5 +202,5 @@ def test_upper_case_endings_mean_the_same(write, items):
 
 def test_what_comes_compressed_from_a_pipe_is_refused(tmp_path):
     os.mkfifo(tmp_path / "a.gz")
-    with pytest.raises(ValueError, match="is decompressed outside"):
+    with pytest.raises(ValueError, match="is a stream; decompress it before"):
         Lines(path=tmp_path / "a.gz").check()
