@@ -53,6 +53,11 @@ def _note(name: str, module: ModuleType | None) -> None:
         _noted[name] = (file, _checksum(file))
 
 
+def noted() -> list[str]:
+    """The files of plugins and of the modules of their own that they have imported."""
+    return [file for file, _ in _noted.values()]
+
+
 def _checksum(file: str) -> int:
     """Of what stands in a file; -1 where there is none any more."""
     try:

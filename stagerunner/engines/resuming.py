@@ -24,6 +24,7 @@ from stagerunner.inherited import here
 from stagerunner.journal import HIDDEN, Entry, Journal, differences, journal_path, no_journal, thawed
 from stagerunner.parts.hooks import PROJECT
 from stagerunner.plan import Plan, PlannedPart, PlannedStage, why_no_resume
+from stagerunner.plan.outputs import used_by
 
 FORMAT = 3
 """Of what the journal holds: 2 since the ledger says what was not processed, 3 since it says whose an output is."""
@@ -53,6 +54,8 @@ def begin(plan: Plan, source: Any, sink: Any, resume: Resume, tell: Callable[[An
     path = _path(plan, sink, resume)
     if path is None:
         return Beginning()
+    if used_by(plan, path):
+        raise UsageError(f"the journal would overwrite {path}, a file of the run's; name another file")
     journal = Journal(path, power=plan.run.durability == "power")
     try:
         return _decide(plan, source, sink, resume, tell, journal)

@@ -17,7 +17,7 @@ from stagerunner.plan import fusing
 from stagerunner.plan.ends import End, plan_end
 from stagerunner.plan.engine import BUILT_IN, chosen_engine, engine_options
 from stagerunner.plan.model import Plan, PlannedStage
-from stagerunner.plan.outputs import dead_letter_path, output_mistakes
+from stagerunner.plan.outputs import dead_letter_path, output_mistakes, own_files
 from stagerunner.plan.promise import notes
 from stagerunner.plan.selection import selected
 from stagerunner.plan.spelling import EndKind
@@ -63,6 +63,7 @@ def make_plan(
         engine_target=spec.target,
         engine_options=options,
         files=files.known(),
+        own=own_files(config),
         started_hooks=catalog.started_hooks,
         stopping_hooks=catalog.stopping_hooks,
         secrets=config.secrets,

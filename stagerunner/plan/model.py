@@ -54,6 +54,7 @@ class Plan(Struct, frozen=True):
 
     source: None when records are given by the caller; sink: None when the caller takes the results.
     files: module name → path of the plugin files that workers must be able to import.
+    own: the files that the chain itself is in: its config, plugins, and modules of their own.
     started_hooks, stopping_hooks: "module:function", called in each worker.
     engine_options: what stands under `with` of `run.engine`, checked.
     replay: the source is a file of dead letters.
@@ -70,6 +71,7 @@ class Plan(Struct, frozen=True):
     engine_target: str = "stagerunner.engines.process:ProcessEngine"
     engine_options: dict[str, Any] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
+    own: tuple[Path, ...] = ()
     started_hooks: tuple[str, ...] = ()
     stopping_hooks: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()

@@ -1,18 +1,20 @@
-"""Files that the run writes: none may be one that it reads, or one that it writes twice."""
+"""Files that the run writes: none may be one that it reads, one that the chain is in, or one that it writes twice."""
 
 from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from stagerunner.catalog.freshness import noted
 from stagerunner.config.model import Config
 from stagerunner.errors import Mark, Mistake, RunFailed
 from stagerunner.guard import guard, reason, wrong
 from stagerunner.nodes import Scalar
 from stagerunner.options.paths import HOMELESS, is_homeless, standing
+from stagerunner.parts import files
 from stagerunner.plan.ends import End
 from stagerunner.plan.model import Plan
 from stagerunner.plan.targets import no_json_lines
@@ -28,6 +30,12 @@ def dead_letter_path(config: Config) -> Path | None:
     return None if scalar is None else standing(config.base_of(scalar.mark), scalar.text)
 
 
+def own_files(config: Config) -> tuple[Path, ...]:
+    """The files that the chain is in: the config, its plugins, and the modules of their own that these import."""
+    written = config.base / Path(config.file).name
+    return (written, *(Path(path) for path in dict.fromkeys((*files.known().values(), *noted()))))
+
+
 def output_mistakes(config: Config, source: End | None, sink: End | None) -> Iterator[Mistake]:
     """A mistake for each output that would destroy an input or another output, or that can't be made."""
     inputs = [] if source is None else _patterns(source.planned.options.get("path"))
@@ -36,27 +44,43 @@ def output_mistakes(config: Config, source: End | None, sink: End | None) -> Ite
         yield target
         return
     if sink is not None and target is not None:
-        yield from _sink_mistakes(sink, target, inputs)
+        yield from _sink_mistakes(config, sink, target, inputs)
     dead, scalar = dead_letter_path(config), config.dead_letter
     if dead is not None and scalar is not None:
-        yield from _dead_letter_mistakes(dead, scalar, target, inputs)
+        yield from _dead_letter_mistakes(config, dead, scalar, target, inputs)
 
 
 def used_by(plan: Plan, path: Path) -> bool:
-    """Whether a run of this plan reads this file, or writes it besides."""
+    """Whether a run of this plan reads this file, is written in it, or writes it besides."""
+    if _found(plan.own, path) is not None:
+        return True
     ends = (part.options.get("path") for part in (plan.source, plan.sink) if part is not None)
     return any(_reads(_patterns(one), path) for one in (*ends, plan.dead_letter))
 
 
-def _sink_mistakes(sink: End, target: Path, inputs: list[str]) -> Iterator[Mistake]:
+def _found(own: Iterable[Path], path: Path) -> Path | None:
+    """Which of the chain's own files this is."""
+    return next((file for file in own if file.is_file() and _same(file, path)), None)
+
+
+def _called(config: Config, file: Path) -> str:
+    written = own_files(config)[0]
+    return f"{file.name}, this chain's config" if file == written else f"{file.name}, which this chain is made of"
+
+
+def _sink_mistakes(config: Config, sink: End, target: Path, inputs: list[str]) -> Iterator[Mistake]:
     mark = mark_of(sink.written, "path")
     if why := _unnameable(target):
         yield Mistake("sink-check", f"the output can't be written: {why}", mark, "sink")
     elif _reads(inputs, target):
         yield _overwrites("the sink would overwrite what the source reads", mark, "sink")
+    elif own := _found(own_files(config), target):
+        yield _overwrites(f"the sink would overwrite {_called(config, own)}", mark, "sink")
 
 
-def _dead_letter_mistakes(dead: Path, scalar: Scalar, target: Path | None, inputs: list[str]) -> Iterator[Mistake]:
+def _dead_letter_mistakes(
+    config: Config, dead: Path, scalar: Scalar, target: Path | None, inputs: list[str]
+) -> Iterator[Mistake]:
     homeless = HOMELESS if is_homeless(scalar.text) else None
     if why := homeless or _unmakeable(dead) or _no_place_of_their_own(dead):
         yield Mistake("dead-letter", f"the dead letters can't be written: {why}", scalar.mark, "dead_letter")
@@ -68,6 +92,8 @@ def _dead_letter_mistakes(dead: Path, scalar: Scalar, target: Path | None, input
         yield _overwrites("the dead letters would overwrite the output", scalar.mark, "dead_letter")
     elif _reads(inputs, dead):
         yield _overwrites("the dead letters would overwrite what the source reads", scalar.mark, "dead_letter")
+    elif own := _found(own_files(config), dead):
+        yield _overwrites(f"the dead letters would overwrite {_called(config, own)}", scalar.mark, "dead_letter")
     elif (named := no_json_lines(scalar.text)) is not None:
         yield Mistake("target", named[0], scalar.mark, "dead_letter", named[1])
 

@@ -200,6 +200,41 @@ def test_the_summary_does_not_overwrite_what_the_run_reads_or_writes(call, chain
     assert (folder / "a.txt").read_text() == "a\n"
 
 
+WRITES = (
+    (["-o", "chain.yaml"], "the sink would overwrite chain.yaml, this chain's config"),
+    (["-o", "parts.py"], "the sink would overwrite parts.py, which this chain is made of"),
+    (["--set", "sink=parts.py"], "the sink would overwrite parts.py"),
+    (["--set", "sink=watch.py"], "the sink would overwrite watch.py"),
+    (["--set", "sink=beside.py"], "the sink would overwrite beside.py"),
+    (["--set", "sink.use=jsonl", "--set", "sink.with.path=link.yaml"], "the sink would overwrite chain.yaml"),
+    (["--set", "dead_letter=chain.yaml"], "the dead letters would overwrite chain.yaml"),
+    (["--set", "dead_letter=parts.py"], "the dead letters would overwrite parts.py"),
+    (["--summary", "chain.yaml"], "the summary would overwrite chain.yaml"),
+    (["--summary", "beside.py"], "the summary would overwrite beside.py"),
+    (["--journal", "chain.yaml"], "the journal would overwrite"),
+    (["--journal", "beside.py"], "the journal would overwrite"),
+    (["--set", "run.journal=parts.py"], "the journal would overwrite"),
+    (["--journal", "a.txt"], "the journal would overwrite"),
+)
+
+
+@pytest.mark.parametrize(("arguments", "message"), WRITES)
+def test_a_run_writes_over_nothing_that_its_chain_is_made_of(call, chain, folder, write, arguments, message):
+    write("a.txt", "a\n")
+    write("beside.py", "")
+    write("watch.py", "import beside\n")
+    file = chain("./parts.py:same", source="a.txt", sink="b.txt", plugins=["./watch.py"])
+    (folder / "link.yaml").symlink_to(folder / "chain.yaml")
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    assert file == "chain.yaml"
+
+    ended = call("run", file, "-q", *arguments, env={"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"})
+
+    assert (ended.returncode, message in ended.stderr) == (2, True), ended.stderr
+    after = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    assert after == before
+
+
 def test_a_stage_that_remembers_without_saying_so_is_warned_of(call, chain, write):
     write("forgets.py", "seen = set()\n\ndef once(record):\n    seen.add(record)\n    return record\n")
     name = chain("./forgets.py:once", sink="o.jsonl")
