@@ -88,6 +88,7 @@ def _kept(field: str, value_of: Callable[[Any], Any] = lambda value: value) -> C
 
 
 SEEN = "What you see (always on standard error)"
+HOW = "How it runs"
 CHANGED = "Changing the chain for this call"
 
 color = click.option(
@@ -138,7 +139,26 @@ changes = together(
     plugins,
 )
 talk = together(verbose, color)
+seen = together(
+    flag(SEEN, "--progress", metavar="WHAT", help="auto, live, plain, json or none; auto: live on a terminal."),
+    flag(SEEN, "--summary", metavar="FILE", type=FILE, help="Write the summary as JSON; - is standard output."),
+    flag(SEEN, "-q", "--quiet", is_flag=True, help="No progress, no closing summary."),
+    verbose,
+    log_format,
+    color,
+)
+"""What a run shows of itself."""
 as_json = flag("Options", "--json", "json", is_flag=True, help="Print JSON.")
+
+
+def way(*, resume: str, allow: str) -> Callable[[F], F]:
+    """How a chain is run, in the words of the command."""
+    return together(
+        flag(HOW, "--engine", metavar="NAME", help="process, or inline: all in this process, so breakpoint() works."),
+        flag(HOW, "--resume", is_flag=True, help=resume),
+        flag(HOW, "--force-resume", is_flag=True, help="Go on even if the chain was changed since."),
+        flag(HOW, "--allow-dead-letters", is_flag=True, help=allow),
+    )
 
 
 def request_of(given: dict[str, Any]) -> Request:

@@ -10,7 +10,7 @@ import click
 from msgspec.structs import replace
 
 from stagerunner.cli import flags
-from stagerunner.cli.flags import SEEN, Command, flag
+from stagerunner.cli.flags import HOW, Command, flag
 from stagerunner.cli.run import perform
 from stagerunner.cli.streams import Streams
 from stagerunner.cli.summaries import SummaryFile
@@ -22,7 +22,6 @@ from stagerunner.plan.preparing import read
 from stagerunner.runner import Chain
 
 _WHAT = "What goes in and out"
-_HOW = "How it runs"
 
 
 @click.command(cls=Command)
@@ -32,17 +31,9 @@ _HOW = "How it runs"
 @flag(_WHAT, "-o", "--sink", metavar="PART", type=flags.FILE, help="Write the results here, to a new file.")
 @flag(_WHAT, "--append", is_flag=True, help="Append to the output: that of -o, or the chain's own.")
 @flags.changes
-@flag(_HOW, "--pdb", is_flag=True, help="In this process, with a debugger where a stage raises.")
-@flag(_HOW, "--engine", metavar="NAME", help="process, or inline.")
-@flag(_HOW, "--resume", is_flag=True, help="Go on where a replay of these letters left off.")
-@flag(_HOW, "--force-resume", is_flag=True, help="Go on even if the chain was changed since.")
-@flag(_HOW, "--allow-dead-letters", is_flag=True, help="Exit 0, not 3, when some fail again.")
-@flag(SEEN, "--progress", metavar="WHAT", help="auto, live, plain, json or none; auto: live on a terminal.")
-@flag(SEEN, "--summary", metavar="FILE", type=flags.FILE, help="Write the summary as JSON; - is standard output.")
-@flag(SEEN, "-q", "--quiet", is_flag=True, help="No progress, no closing summary.")
-@flags.verbose
-@flags.log_format
-@flags.color
+@flag(HOW, "--pdb", is_flag=True, help="In this process, with a debugger where a stage raises.")
+@flags.way(resume="Go on where a replay of these letters left off.", allow="Exit 0, not 3, when some fail again.")
+@flags.seen
 @click.pass_obj
 def command(
     streams: Streams,
@@ -70,6 +61,7 @@ def command(
         return 0
     replaying.check_places(made.plan, file, append=append, resumed=resumed)
     written = SummaryFile.of(summary, made.plan)
+    under_way = replaying.taken(file).exists()
     if not replaying.take(file):
         if not quiet:
             streams.err().line(f"{file} is empty: there is nothing to replay")
@@ -79,7 +71,9 @@ def command(
         with watching:
             code = perform(made, streams, written, progress="none" if pdb else progress, quiet=quiet)
     except StagerunnerError as error:
-        if not quiet and not isinstance(error, ReaderGone):
+        begun = under_way or error.summary is not None
+        back = not begun and replaying.put_back(file)
+        if not (back or quiet or isinstance(error, ReaderGone)):
             streams.err().line(f"the letters are in {replaying.taken(file)} until their replay is done")
         raise
     replaying.put_away(file)

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from stagerunner.cli import CLOSING, DRY_RUN, flags, loaded
-from stagerunner.cli.flags import SEEN, Command, flag
+from stagerunner.cli.flags import HOW, Command, flag
 from stagerunner.cli.streams import Streams
 from stagerunner.cli.summaries import SummaryFile
 from stagerunner.engines.signals import Signals
@@ -26,7 +26,6 @@ from stagerunner.views.log import JsonLog, TextLog
 from stagerunner.views.plain import Silent
 
 _ENDS = "What goes in and out"
-_HOW = "How it runs"
 _EXIT_CODES = """\b
 Exit codes:
   0 done · 1 run failed · 2 usage or config mistake
@@ -53,18 +52,12 @@ DEAD_LETTERS = 3
 @flag(_ENDS, "-n", "--limit", metavar="N", type=click.IntRange(min=0), help="Stop after N source records.")
 @flag(_ENDS, "--only", metavar="STAGE[..STAGE]", help="Run just this piece of the chain.")
 @flags.changes
-@flag(_HOW, "--dry-run", is_flag=True, help="Check, print the plan, run nothing.")
-@flag(_HOW, "--engine", metavar="NAME", help="process, or inline: all in this process, so breakpoint() works.")
-@flag(_HOW, "--resume", is_flag=True, help="Go on where a stopped run of this chain left off.")
-@flag(_HOW, "--force-resume", is_flag=True, help="Go on even if the chain was changed since.")
-@flag(_HOW, "--journal", metavar="PATH", type=flags.FILE, help="Keep the journal here.")
-@flag(_HOW, "--allow-dead-letters", is_flag=True, help="Exit 0, not 3, when there are dead letters.")
-@flag(SEEN, "--progress", metavar="WHAT", help="auto, live, plain, json or none; auto: live on a terminal.")
-@flag(SEEN, "--summary", metavar="FILE", type=flags.FILE, help="Write the summary as JSON; - is standard output.")
-@flag(SEEN, "-q", "--quiet", is_flag=True, help="No progress, no closing summary.")
-@flags.verbose
-@flags.log_format
-@flags.color
+@flag(HOW, "--dry-run", is_flag=True, help="Check, print the plan, run nothing.")
+@flag(HOW, "--journal", metavar="PATH", type=flags.FILE, help="Keep the journal here.")
+@flags.way(
+    resume="Go on where a stopped run of this chain left off.", allow="Exit 0, not 3, when there are dead letters."
+)
+@flags.seen
 @click.pass_obj
 def command(
     streams: Streams,

@@ -75,13 +75,32 @@ def take_away(path: Path, place: Path) -> None:
     Raises OutputBusy while a run writes to it.
     """
     with path.open("rb") as file:
-        try:
-            flock(file.fileno(), LOCK_EX | LOCK_NB)
-        except BlockingIOError:
-            raise OutputBusy(f"a run is writing its dead letters to {path}; wait for it to end") from None
-        except OSError:
-            pass  # a file system without locks
+        if not _alone(file.fileno()):
+            raise OutputBusy(f"a run is writing its dead letters to {path}; wait for it to end")
         path.replace(place)
+
+
+def _alone(fd: int) -> bool:
+    """Lock an open file; whether nobody else has it."""
+    try:
+        flock(fd, LOCK_EX | LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass  # a file system without locks
+    return True
+
+
+def bring_back(place: Path, path: Path) -> bool:
+    """Undo `take_away`, if nobody has written dead letters since; whether it was undone."""
+    try:
+        with path.open("ab") as file:
+            if not _alone(file.fileno()) or os.fstat(file.fileno()).st_size:
+                return False
+            place.replace(path)
+    except OSError:
+        return False
+    return True
 
 
 def outputs_in(path: Path) -> set[str]:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from stagerunner.catalog import Catalog
 from stagerunner.config.model import Config, Settings
-from stagerunner.delivery.deadletters import outputs_in, take_away
+from stagerunner.delivery.deadletters import bring_back, outputs_in, take_away
 from stagerunner.engines.session import made
 from stagerunner.errors import UsageError
 from stagerunner.evaluate.letters import begins_letter, read_letter
@@ -87,7 +87,19 @@ def _target(plan: Plan) -> Path | None:
 
 def finished(letters: Path, journal: str | None) -> bool:
     """Whether a replay into this output, whose journal that is, has come to its end: then no letters are under way."""
-    return journal is not None and Path(journal).exists() and not taken(letters).exists()
+    return journal is not None and not taken(letters).exists() and _state(Path(journal)) == "done"
+
+
+def _state(path: Path) -> str:
+    """What the journal says of its run; nothing where there is none."""
+    if not path.is_file():
+        return ""
+    journal = Journal(path)
+    try:
+        entry = journal.read()
+    finally:
+        journal.close()
+    return "" if entry is None else entry.state
 
 
 def check_places(plan: Plan, letters: Path, *, append: bool, resumed: bool) -> None:
@@ -132,18 +144,16 @@ def _refuse_unfinished(letters: Path, output: str) -> None:
     target = letters.parent / output.removesuffix(AGAIN)
     name = f"{target.name}.replay" if output.endswith(AGAIN) else target.name
     path = journal_path(target.with_name(name))
-    if not path.is_file():
-        return
-    journal = Journal(path)
-    try:
-        entry = journal.read()
-    finally:
-        journal.close()
-    if entry is not None and entry.state != "done":
+    if _state(path) not in ("", "done"):
         raise UsageError(
             f"{letters} has dead letters of a run into {target} that has not come to its end; "
             "finish it with --resume, or run it anew, before its letters are replayed"
         )
+
+
+def put_back(letters: Path) -> bool:
+    """The replay was refused, and hasn't begun: the letters are what they were. Whether that could be had."""
+    return bring_back(taken(letters), letters)
 
 
 def put_away(letters: Path) -> None:

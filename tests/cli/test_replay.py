@@ -12,6 +12,8 @@ import pytest
 from support.project import Project, command
 from support.waiting import wait_until
 
+from stagerunner.journal import Journal
+
 PARTS = """
 FIXED = (Path(__file__).parent / "fixed").exists()
 
@@ -196,6 +198,45 @@ def test_what_makes_no_sense_is_refused_and_nothing_is_touched(project, argument
     assert ran.returncode == 2
     assert told in ran.stderr
     assert {path.name: path.read_bytes() for path in project.folder.glob("*.jsonl")} == before
+
+
+def _foreign_journal(project):
+    project.write(".again.jsonl.replay.stagerunner", "no journal")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "prepare", "code"),
+    [
+        (["--progress", "nonsense"], None, 2),
+        ([], _foreign_journal, 2),
+        (["--engine", "inline", "--resume"], _foreign_journal, 2),
+    ],
+)
+def test_a_replay_that_is_refused_leaves_the_letters_where_they_were(project, arguments, prepare, code):
+    if prepare is not None:
+        prepare(project)
+    before = (project / "failed.jsonl").read_bytes()
+
+    ran = project.cli("replay", "failed.jsonl", "-c", "chain.yaml", "-o", "again.jsonl", *arguments)
+
+    assert (ran.returncode, bool(ran.stderr)) == (code, True)
+    assert (project / "failed.jsonl").read_bytes() == before
+    assert not (project / "failed.jsonl.replaying").exists()
+    assert b"failed.jsonl.replaying" not in ran.stderr
+
+
+def test_a_replay_into_an_output_of_somebody_elses_leaves_the_letters_where_they_were(project):
+    before = (project / "failed.jsonl").read_bytes()
+    journal = Journal(project / ".again.jsonl.replay.stagerunner")
+    try:
+        ran = replayed(project, "-o", "again.jsonl")
+    finally:
+        journal.close()
+
+    assert (ran.returncode, b"another run owns this output" in ran.stderr) == (73, True)
+    assert (project / "failed.jsonl").read_bytes() == before
+    assert replayed(project, "-o", "again.jsonl", "--resume").returncode == 3
+    assert numbers(project / "again.jsonl") == [n for n in FAILED if n != 50]
 
 
 @pytest.mark.parametrize(("file", "told"), [("none.jsonl", b"there is no file"), ("in.jsonl", b"something else")])

@@ -191,12 +191,17 @@ def unfinished(path: Path) -> None:
     journal.close()
 
 
-def test_a_replay_is_finished_once_it_has_a_journal_and_no_letters_are_under_way(letters):
+def test_a_replay_is_finished_once_its_journal_says_so_and_no_letters_are_under_way(letters):
     journal = letters.with_name("journal")
     assert not replaying.finished(letters, str(journal))
     assert not replaying.finished(letters, None)
 
-    journal.touch()
+    unfinished(journal)
+    assert not replaying.finished(letters, str(journal))  # it was refused: nothing of it was done
+
+    opened = Journal(journal)
+    opened.mark("done")
+    opened.close()
     assert replaying.finished(letters, str(journal))
 
     replaying.taken(letters).touch()
