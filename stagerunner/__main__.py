@@ -10,10 +10,15 @@ gc.set_threshold(YOUNG)  # before the imports, whose objects stay: by default 41
 
 import errno
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from types import FrameType
 
 from stagerunner.cli import ENTRY, SPARE, loaded
+
+_OURS = os.getpid()
 
 FAILED, REFUSED = 1, 75
 
@@ -27,6 +32,8 @@ RESUMING = {"--resume", "--force-resume"}
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code. `arguments` are those behind the program's name."""
     try:
+        if arguments is None:
+            _hear_signals()
         return _begun(arguments)
     except (OSError, MemoryError, ImportError) as error:  # so early that nothing is here yet to tell of it
         if isinstance(error, ImportError) and (error.path or ".py").endswith(".py"):
@@ -35,6 +42,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         why = f"error[stopped]: the system refused: {error if isinstance(error, OSError) else 'out of memory'}"
         os.write(2, f"{why}\n".encode(errors="backslashreplace"))
         return FAILED if isinstance(error, OSError) and error.errno not in LIMITS else REFUSED
+
+
+def _hear_signals() -> None:
+    """From the beginning, which takes a while: whoever is stopped says so. Those that are ignored stay ignored."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stopped)
+
+
+def _stopped(number: int, frame: FrameType | None) -> None:
+    """Nothing is under way that would have to be ended. A fork of ours, made by a plugin, ends as it would without."""
+    if os.getpid() != _OURS:
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+        return
+    with suppress(OSError):
+        os.write(2, f"interrupted: stopped by {signal.Signals(number).name}\n".encode())
+    os._exit(128 + number)
 
 
 def _begun(arguments: Sequence[str] | None) -> int:

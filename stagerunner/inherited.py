@@ -24,10 +24,13 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def hear_signals() -> None:
     """Block none, and don't ignore the end of children: with either of them nobody would hear that a worker died.
 
-    SIGINT and SIGHUP stay ignored where they are: that is how `nohup` and a shell's background jobs work.
+    Ctrl-C is an exception from here on. SIGINT and SIGHUP stay ignored where they are: that is how `nohup` and a
+    shell's background jobs work.
     """
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # from here on somebody tells of it
 
 
 def fill_standard() -> None:

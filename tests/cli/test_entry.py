@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
@@ -204,3 +205,42 @@ def test_what_a_plugin_has_left_open_is_written(tmp_path, verb):
 def test_completion_is_answered(call):
     ended = call(env={"_STAGERUNNER_COMPLETE": "bash_source"})
     assert (ended.returncode, "complete" in ended.stdout) == (0, True)
+
+
+SLOW = """
+import os, signal, sys, time
+import stagerunner.__main__ as program
+
+def slow():
+    print("here", flush=True)
+    time.sleep(30)
+
+program.loaded = lambda target: slow()
+sys.argv = ["stagerunner", "check", "none.yaml"]
+program.main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_who_is_stopped_while_the_program_is_imported_hears_why(number):
+    with subprocess.Popen([sys.executable, "-c", SLOW], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as begun:
+        assert begun.stdout.readline() == b"here\n"
+        begun.send_signal(number)
+        said = begun.communicate(timeout=20)[1]
+
+    assert (begun.returncode, said.decode()) == (128 + number, f"interrupted: stopped by {number.name}\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("verb", [["run", "-q"], ["check"], ["show"], ["replay", "none.jsonl", "-o", "-", "-c"]])
+def test_who_is_stopped_while_a_plugin_is_imported_hears_why(tmp_path, verb, number):
+    (tmp_path / "slow.py").write_text("import time\nprint('here', flush=True)\ntime.sleep(30)\n")
+    (tmp_path / "chain.yaml").write_text("version: 1\nsource: a.txt\nstages: [./slow.py:same]\nplugins: [./slow.py]\n")
+    (tmp_path / "a.txt").write_text("")
+    command = [sys.executable, "-m", "stagerunner", *verb, "chain.yaml"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as begun:
+        assert begun.stderr.readline() == b"here\n"
+        begun.send_signal(number)
+        said = begun.communicate(timeout=20)[1]
+
+    assert (begun.returncode, said.decode()) == (128 + number, f"interrupted: stopped by {number.name}\n")
