@@ -97,7 +97,25 @@ class Console:
         except (OSError, ValueError, StagerunnerError):
             # Somebody may have closed the stream, and not what it led to.
             with suppress(OSError):
-                os.write(2, fit.encode(errors="backslashreplace"))
+                if not self._opened_again():
+                    os.write(2, fit.encode(errors="backslashreplace"))
+
+    def _opened_again(self) -> bool:
+        """Whether our descriptor for standard error was closed, by a plugin, and what waits has been written now.
+
+        What waited on would be tried once more when the interpreter ends, and Python 3.13 complains if that fails.
+        """
+        try:
+            number = self.stream.fileno()
+        except (OSError, ValueError):
+            return False
+        try:
+            os.fstat(number)
+        except OSError:
+            os.dup2(2, number, inheritable=False)
+            self.stream.flush()
+            return True
+        return False
 
     def encodable(self, text: str) -> str:
         """The text, other characters in the place of those that the stream can't take."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 
 import pytest
 
@@ -77,3 +78,24 @@ def test_a_line_is_lost_in_silence_only_where_it_may_be():
     Console(Broken(), losable=True).line("anything")
     with pytest.raises(BrokenPipeError):
         Console(Broken()).line("anything")
+
+
+def test_where_its_descriptor_was_closed_standard_error_gets_the_line_and_nothing_waits(capfd):
+    number = os.dup(2)
+    stream = open(number, "w", closefd=False)
+    os.close(number)
+
+    Console(stream, losable=True).line("told")
+    stream.close()  # what still waited would be tried once more
+
+    assert capfd.readouterr().err == "told\n"
+    os.close(number)
+
+
+def test_where_the_stream_was_closed_standard_error_gets_the_line(capfd):
+    stream = io.StringIO()
+    stream.close()
+
+    Console(stream, losable=True).line("told")
+
+    assert capfd.readouterr().err == "told\n"
