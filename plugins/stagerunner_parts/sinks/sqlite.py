@@ -10,9 +10,11 @@ from __future__ import annotations
 import errno
 import json
 import sqlite3
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any, ClassVar
 
 from stagerunner import sink
@@ -24,6 +26,10 @@ from stagerunner_parts.sinks.rows import Names, names_in, names_of, packed, unpa
 BOOKS = "_stagerunner"
 PATIENCE = 30.0
 """Seconds to wait for somebody else who writes into the database."""
+SOON = 1.0
+"""Seconds after which it is said that we wait."""
+PRIMARY = 0xFF
+"""What an error of SQLite is; the bits above say which kind of it."""
 
 
 def quoted(name: str) -> str:
@@ -70,6 +76,7 @@ class Sqlite:
         self._base: sqlite3.Connection | None = None
         self._columns: set[str] = set()
         self._rows = 0
+        self._told = False
         self._written = self.table if self.mode == "append" else f"{self.table}.partial"
 
     def check(self) -> None:
@@ -78,8 +85,12 @@ class Sqlite:
             raise ValueError(f"{self.table!r} can't be the name of the table")
         check_place(self.path, self._real, in_place=True)
         if self.path.exists():
-            with self._opened():
-                self._refuse_existing()
+            try:
+                with self._opened():
+                    self._refuse_existing(patience=0)
+            except OSError as error:  # who has locked it may be done when it is opened
+                if error.errno != errno.EBUSY:
+                    raise
             self.abort()
 
     def encode(self, records: list[Any]) -> bytes:
@@ -148,7 +159,7 @@ class Sqlite:
     def commit(self, row: Any) -> None:
         with self._transaction() as base:
             base.execute(f"INSERT OR REPLACE INTO {BOOKS} VALUES (?, ?)", (self.table, json.dumps(row)))
-            base.execute("COMMIT")
+            self._patiently(base, "COMMIT")
 
     def sync(self) -> None:
         """Every commit outlives a loss of power already."""
@@ -172,7 +183,7 @@ class Sqlite:
                 if self._columns_of(self._written):
                     base.execute(f"ALTER TABLE {quoted(self._written)} RENAME TO {quoted(self.table)}")
                 base.execute(f"DELETE FROM {BOOKS} WHERE output = ?", (self._written,))
-            base.execute("COMMIT")
+            self._patiently(base, "COMMIT")
         self.abort()
 
     def abort(self) -> None:
@@ -191,9 +202,12 @@ class Sqlite:
     def _opened(self) -> Iterator[sqlite3.Connection]:
         try:
             if self._base is None:
-                self._base = sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None)
+                self._base = sqlite3.connect(self.path, timeout=SOON, isolation_level=None)
             yield self._base
-        except sqlite3.OperationalError as error:  # a full disk, a lock: what may pass
+        except sqlite3.OperationalError as error:  # a lock, a full disk: what may pass
+            if is_locked(error):
+                why = f"another process has kept {self.path} locked for {PATIENCE:g} s"
+                raise OSError(errno.EBUSY, why) from error
             raise OSError(errno.EIO, f"SQLite can't use {self.path}: {error}") from error
         except sqlite3.Error as error:
             raise OSError(f"SQLite can't use {self.path}: {error}") from error
@@ -203,9 +217,23 @@ class Sqlite:
         """In the one that is under way, or a new one. A commit ends it, not the end of the block."""
         with self._opened() as base:
             if not base.in_transaction:
-                base.execute("BEGIN IMMEDIATE")
+                self._patiently(base, "BEGIN IMMEDIATE")
                 base.execute(f"CREATE TABLE IF NOT EXISTS {BOOKS} (output TEXT PRIMARY KEY, row TEXT)")
             yield base
+
+    def _patiently(self, base: sqlite3.Connection, statement: str, patience: float | None = None) -> sqlite3.Cursor:
+        """Execute what needs a lock. SQLite waits for it as well, but can't be asked to say so."""
+        until = monotonic() + (PATIENCE if patience is None else patience)
+        while True:
+            try:
+                return base.execute(statement)
+            except sqlite3.OperationalError as error:
+                if not is_locked(error) or monotonic() > until:
+                    raise
+                if not self._told:
+                    print(f"waiting for {self.path}, locked by another process", file=sys.stderr, flush=True)
+                    self._told = True
+                sleep(0.05)  # where it sees that waiting would be in vain, it doesn't wait
 
     def _begin_anew(self, base: sqlite3.Connection) -> None:
         self._refuse_existing()
@@ -222,14 +250,20 @@ class Sqlite:
         if unknown:
             raise ValueError(f"a record has the field {unknown[0]!r}, and {self.describe()} has no such column")
 
-    def _refuse_existing(self) -> None:
-        if self.mode == "new" and self._columns_of(self.table):
+    def _refuse_existing(self, patience: float | None = None) -> None:
+        if self.mode == "new" and self._columns_of(self.table, patience):
             raise FileExistsError(f"{self.describe()} is there already, and mode `new` overwrites nothing")
 
     def _is_marked(self, base: sqlite3.Connection) -> bool:
         return base.execute(f"SELECT 1 FROM {BOOKS} WHERE output = ?", (self._written,)).fetchone() is not None
 
-    def _columns_of(self, table: str) -> set[str]:
+    def _columns_of(self, table: str, patience: float | None = None) -> set[str]:
         """In lower case; none if there is no such table."""
         with self._opened() as base:
-            return {row[1].lower() for row in base.execute(f"PRAGMA table_info({quoted(table)})")}
+            found = self._patiently(base, f"PRAGMA table_info({quoted(table)})", patience)
+            return {row[1].lower() for row in found}
+
+
+def is_locked(error: sqlite3.Error) -> bool:
+    """Whether somebody else has what is needed."""
+    return getattr(error, "sqlite_errorcode", 0) & PRIMARY in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)

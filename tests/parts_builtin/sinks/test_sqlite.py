@@ -1,3 +1,4 @@
+import errno
 import sqlite3
 from contextlib import closing
 
@@ -193,3 +194,40 @@ def test_what_can_be_asked(path):
     sink = Sqlite(path=path, table="orders")
     sink.sync()
     assert (sink.keeps, sink.target(), sink.describe()) == ("transaction", path, f"table orders of {path}")
+
+
+@pytest.fixture
+def patience(monkeypatch):
+    """What may take a minute takes moments."""
+    monkeypatch.setattr("stagerunner_parts.sinks.sqlite.PATIENCE", 0.3)
+    monkeypatch.setattr("stagerunner_parts.sinks.sqlite.SOON", 0.05)
+
+
+@pytest.mark.parametrize("lock", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])
+def test_who_has_locked_the_database_is_waited_for_and_that_is_said_once(path, patience, capfd, lock):
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("CREATE TABLE others (a)")
+        other.execute(lock)
+        for sink in (Sqlite(path=path, table="orders"), Sqlite(path=path, table="orders", mode="new")):
+            sink.check()
+            with pytest.raises(OSError, match=r"another process has kept .*shop.db locked for 0.3 s") as caught:
+                sink.open(None)
+            assert caught.value.errno == errno.EBUSY
+            assert capfd.readouterr().err == f"waiting for {path}, locked by another process\n"
+
+
+def test_whoever_reads_meanwhile_is_waited_for_at_the_commit(path, patience, capfd):
+    sink = written(path, [{"id": 1}])
+    sink.write(sink.encode([{"id": 2}]))
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT * FROM _stagerunner").fetchall()
+        with pytest.raises(OSError, match="another process has kept"):
+            sink.commit({})
+        other.execute("COMMIT")
+    sink.commit({"frame": 2})
+    sink.finish()
+
+    assert [row["id"] for row in rows(path)] == [1, 2]
+    assert capfd.readouterr().err == f"waiting for {path}, locked by another process\n"
