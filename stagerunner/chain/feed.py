@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from stagerunner.records import NOTHING
@@ -19,3 +20,4 @@ class Feed(NamedTuple):
     linger: float
     files: dict[str, str] = NOTHING
     records: int = MOST
+    max_record: int = sys.maxsize

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
+from stagerunner.chain.bounding import bounded
 from stagerunner.chain.describing import describe
 from stagerunner.chain.feed import Feed
 from stagerunner.chain.frames import Header
@@ -101,7 +102,10 @@ class Feeder:
         return True
 
     def _put(self, records: list[Any]) -> None:
-        send(self._out, Header(DATA, 0, 0, self._sent, records=len(records)), pickle.dumps(records, 5))
+        data = pickle.dumps(records, 5)
+        if len(data) > self._feed.max_record:
+            data = pickle.dumps(bounded(records, self._feed.max_record), 5)
+        send(self._out, Header(DATA, 0, 0, self._sent, records=len(records)), data)
         self._sent += 1
 
     def _end(self) -> None:

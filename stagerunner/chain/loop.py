@@ -77,7 +77,7 @@ class Loop:
         )
         self._places = Places()
         if isinstance(supply, GivenRecords):
-            supply.pack = self._places.load
+            supply.pack, supply.drop, supply.max_record = self._places.load, self._places.unload, plan.run.max_record
         if isinstance(supply, DrawnRecords):
             supply.idle = lambda: not self.window.on_way
         self._sending = Sending(self.window, transport, self._places)

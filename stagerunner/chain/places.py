@@ -93,6 +93,11 @@ class Places:
         self._cargo.keep()
         return Loaded(body, self._cargo.laden, space.place, space.room)
 
+    def unload(self, payload: Any) -> None:
+        """Records that were loaded are not sent."""
+        if isinstance(payload, Loaded):
+            self._give_back(payload.place)
+
     def wanted(self, payload: Any) -> bool:
         """Whether a frame with this payload might be given a place, or has one."""
         return bool(self._room) or isinstance(payload, Loaded)

@@ -18,6 +18,7 @@ from typing import Any, Protocol, TypeGuard
 
 from msgspec import Struct
 
+from stagerunner.chain.bounding import bounded
 from stagerunner.chain.pickling import Strange, packing
 from stagerunner.chain.places import Loaded
 from stagerunner.errors import RunFailed, StagerunnerError, UsageError
@@ -76,6 +77,9 @@ class GivenRecords:
         self.pack: Callable[[list[Any], bool], Any] = packing()
         """Makes a payload of records, or raises Strange where only plain ones are asked for; whoever can do better than
         bytes may set it."""
+        self.drop: Callable[[Any], None] = lambda payload: None
+        """Lets go of a payload that isn't sent."""
+        self.max_record = sys.maxsize
         self._plain = True
         """All records so far were plain."""
         self._count = 0
@@ -110,14 +114,23 @@ class GivenRecords:
         try:
             if self.elsewhere and not self._count:
                 _refuse_of_main(records[0])
-            payload = self._payload(records)
+            payload, size = self._bounded(records)
         except Exception as error:
             self.error, self.ended = error, True
             return None
         base = self._count
         self._count += len(records)
-        size = payload.size if isinstance(payload, Loaded) else len(payload)
         return Offer(payload, size, None, len(records), base)
+
+    def _bounded(self, records: list[Any]) -> tuple[Any, int]:
+        """The payload of the records, those that are too large set aside; and its size."""
+        payload = self._payload(records)
+        size = payload.size if isinstance(payload, Loaded) else len(payload)
+        if size <= self.max_record or (fit := bounded(records, self.max_record)) is records:
+            return payload, size
+        self.drop(payload)
+        self._plain = False  # what stands for them is a type of ours
+        return self._bounded(fit)
 
     def _payload(self, records: list[Any]) -> Any:
         """The records pickled, none sharing a part with another; of plain ones the first worker sees to that, which has

@@ -194,7 +194,13 @@ class Session:
         if source is None:
             if is_held(plan.source.part.target):
                 return given(streamed(plan.source), self._selector, plan.run.linger)
-            feed = Feed(plan.source.part.target, plan.source.options, plan.run.linger, plan.files)
+            feed = Feed(
+                plan.source.part.target,
+                plan.source.options,
+                plan.run.linger,
+                plan.files,
+                max_record=plan.run.max_record,
+            )
             return Stream(feed, self._selector, Lines(self.tell), self._hash_seed)
         return stream_of(source, self._selector) or SourceSplits(source, None if row is None else row["position"])
 
