@@ -32,15 +32,12 @@ TELLING = [len(get_referents(one)) for one in ({"a": 1}, vars(_Named()), {1: 1})
 has no interest in text. Where it is otherwise names are looked at one by one."""
 
 
-def unaltered(records: Sequence[Any], data: bytes, nulls: int) -> bool:
-    """Whether the JSON of these records certainly says what they are; `check` looks closer at the others.
-
-    nulls: how often that stands in it.
-    """
+def unaltered(records: Sequence[Any], data: bytes) -> bool:
+    """Whether the JSON of these records certainly says what they are; `check` looks closer at the others."""
     kinds = set(map(type, records))
-    if kinds == DICT and not nulls and b"[" not in data and data.count(b"{") == len(records):
+    if kinds == DICT and b"[" not in data and data.count(b"{") == len(records) and b":null" not in data:
         return _named_by_text(records)
-    return TELLING and _plain(records, kinds, nulls)
+    return TELLING and _plain(records, kinds, data.count(b"null"))
 
 
 def _named_by_text(dicts: Sequence[Any]) -> bool:
