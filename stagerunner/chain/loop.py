@@ -17,7 +17,6 @@ from stagerunner.chain.feeding import Feeding
 from stagerunner.chain.frames import BadFrame, Frame
 from stagerunner.chain.notes import unpack_payload
 from stagerunner.chain.places import Places
-from stagerunner.chain.polling import Polling
 from stagerunner.chain.readiness import announced
 from stagerunner.chain.receiving import Receiving
 from stagerunner.chain.regrouping import Regrouping
@@ -60,7 +59,7 @@ class Loop:
         self._plan = plan
         self._delivery = delivery
         self._transport = transport
-        self._polling = Polling(selector, transport.cores)
+        self._select = selector.select
         self._tell = tell
         self._commit = commit
         self._names = [stage.name for stage in plan.stages]
@@ -149,7 +148,7 @@ class Loop:
             self._take()
 
     def _wait(self, timeout: float) -> None:
-        for key, _ in self._polling.wait(timeout, lone=len(self.window.on_way) == 1):
+        for key, _ in self._select(timeout):
             key.data()
 
     def _take(self) -> None:

@@ -9,9 +9,6 @@ from typing import Any
 from stagerunner.events import FATES
 from stagerunner.records import SOURCE, Counts
 
-GONE = SOURCE - 1
-"""Under this is booked what stages did that the chain no longer has: it was changed, and resumed by force."""
-
 MANY = 1024
 """Lines after which they are added up, if nobody has asked."""
 
@@ -24,8 +21,6 @@ class Books:
         self._sink = sink
         self._entries = {index: Counts(index) for index in range(SOURCE, stages + 1)}
         self._lines: list[tuple[int, ...]] = []
-        self._before: dict[int, Counts] = {}
-        """What was booked while the chain was another one."""
         self._kept: list[list[object]] | None = None
         """The rows as the journal is to have them, once there is more in the books than stays."""
 
@@ -37,7 +32,7 @@ class Books:
 
     def add(self, counts: Iterable[Counts]) -> None:
         for entry in counts:
-            self.entries.setdefault(entry.stage, Counts(entry.stage)).add(entry)
+            self.entries[entry.stage].add(entry)
 
     def with_more(self, counts: Sequence[Counts]) -> Books:
         """These books, and what else was counted; they themselves stay as they are."""
@@ -46,7 +41,6 @@ class Books:
         more = Books(self._stages, sink=self._sink)
         more.add(self.entries.values())
         more.add(counts)
-        more._before = self._before
         return more
 
     def add_lines(self, lines: Iterable[tuple[int, ...]], extras: Iterable[tuple[int, dict[str, int]]]) -> None:
@@ -104,28 +98,14 @@ class Books:
     @property
     def balanced(self) -> bool:
         """Whether each stage's books balance, each stage took in what the one before gave, and nothing is missing end
-        to end, whatever the chain has been before."""
+        to end."""
         total = self.records()
         gone = sum(total[fate] for fate in FATES)
         if total["in"] + total["created"] != gone:
             return False
-        chain = [self._since(self.entries[index]) for index in range(SOURCE, self._last + 1)]
+        chain = [self.entries[index] for index in range(SOURCE, self._last + 1)]
         handed = all(before.out == after.taken for before, after in itertools.pairwise(chain))
         return handed and all(entry.balanced for entry in chain)
-
-    def _since(self, entry: Counts) -> Counts:
-        """What was booked since the chain is as it is."""
-        before = self._before.get(entry.stage, Counts(entry.stage))
-        return Counts(
-            entry.stage,
-            entry.taken - before.taken,
-            entry.created - before.created,
-            entry.out - before.out,
-            entry.filtered - before.filtered,
-            entry.skipped - before.skipped,
-            entry.dead - before.dead,
-            entry.not_processed - before.not_processed,
-        )
 
     def as_rows(self) -> list[list[object]]:
         """Plain data for the journal."""
@@ -138,8 +118,6 @@ class Books:
     def restore(self, rows: Sequence[list[Any]]) -> None:
         """Go on from what the journal kept."""
         self._entries |= {row[0]: Counts(*row) for row in rows}
-        if GONE in self._entries:
-            self._before = {row[0]: Counts(*row[:-1]) for row in rows}
 
 
 def as_row(entry: Counts) -> list[object]:

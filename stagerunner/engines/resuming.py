@@ -14,7 +14,6 @@ from msgspec import Struct
 
 from stagerunner.delivery.books import Books
 from stagerunner.delivery.takers import calling, named
-from stagerunner.engines.carrying import carried
 from stagerunner.engines.code import code_of
 from stagerunner.engines.opening import Resume
 from stagerunner.errors import UsageError
@@ -81,7 +80,7 @@ def _decide(
     salt: str = entry.fingerprint["salt"]
     now = fingerprint(plan, source, salt)
     _check_fingerprint(entry, now, resume)
-    row = carried(_readable(_row(entry, sink), journal.path), now["order"])
+    row = _readable(_row(entry, sink), journal.path)
     if entry.state != "done" and row.get("finished"):
         _tell_what_is_left(sink, entry)
         with calling(sink, "finish"):
@@ -248,9 +247,14 @@ def _check_format(entry: Entry) -> None:
 
 def _check_fingerprint(entry: Entry, now: dict[str, Any], resume: Resume) -> None:
     changed = differences(entry.fingerprint, now)
-    if changed and not resume.forced:
+    moved = entry.fingerprint["order"] != now["order"]
+    if changed and (moved or not resume.forced):
         listed = "\n  ".join(changed)
+        go_on = (
+            "; --force-resume can't go on either: state and counts belong to the stages as they were"
+            if moved
+            else ", or with --force-resume to go on all the same"
+        )
         raise UsageError(
-            f"what is to be resumed has changed since:\n  {listed}\n"
-            "run without --resume to start anew, or with --force-resume to go on all the same"
+            f"what is to be resumed has changed since:\n  {listed}\nrun without --resume to start anew{go_on}"
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import os
 import random
 import signal
@@ -158,7 +157,7 @@ def test_a_finished_run_is_not_run_again(project):
     assert (project / "out").stat() == before
 
 
-def test_what_has_changed_since_is_told_side_by_side(project):
+def test_other_stages_are_told_side_by_side_and_refused_by_force_too(project):
     unfinished(project, "fatal", "same")
     run = {"frame": 37, "checkpoint": "1ms"}
     project.config("fatal", "same", "same", source="in.jsonl", sink=SINKS["jsonl"], run=run)
@@ -167,30 +166,8 @@ def test_what_has_changed_since_is_told_side_by_side(project):
 
     assert refused.returncode == 2
     assert b'order: was ["fatal", "same"], is ["fatal", "same", "same-2"]' in refused.stderr
-    assert project.cli("run", "chain.yaml", "--force-resume").returncode == 0
-    assert (project / "out").read_bytes().count(b"\n") == COUNT
-
-
-def test_a_stage_keeps_its_state_where_others_come_before_it_and_go(project):
-    unfinished(project, "same", "sum")
-    run = {"frame": 37, "checkpoint": "1ms"}
-    project.config("sum", "fatal", source="in.jsonl", sink=SINKS["jsonl"], run=run)
-
-    assert project.cli("run", "chain.yaml", "--force-resume").returncode == 0
-    *_, last = (project / "out").read_text().splitlines()
-    assert json.loads(last) == {"n": -1, "text": "", "sum": sum(range(COUNT))}
-
-
-@pytest.mark.parametrize("sink", ["jsonl", "sqlite"])
-@pytest.mark.parametrize("point", ["resume:1", "commit:2"])
-def test_a_chain_that_is_gone_on_with_by_force_is_the_one_from_there_on(project, sink, point):
-    unfinished(project, "same", "sum", sink=sink)
-    run = {"frame": 37, "checkpoint": "1ms", "window": "16KB"}
-    project.config("sum", source="in.jsonl", sink=SINKS[sink], dead_letter="letters.jsonl", run=run)
-    killed(project, point, "--force-resume")
-
-    assert project.cli("run", "chain.yaml", "--resume").returncode == 0
-    assert str(sum(range(COUNT))) in str(content(project, sink)[-40:])
+    assert b"--force-resume can't go on either" in refused.stderr
+    assert project.cli("run", "chain.yaml", "--force-resume").returncode == 2
 
 
 def test_two_runs_can_not_own_one_output(project):

@@ -112,9 +112,18 @@ def test_a_changed_chain_is_refused_unless_forced(beginning, project):
     left(beginning)
     project.write("out.jsonl.partial", "0\n1\n2\n3\n4\n")
 
+    with pytest.raises(UsageError, match="on_error: was"):
+        beginning({"use": "same", "on_error": "skip"}, resume=Resume(wanted=True))
+    forced = beginning({"use": "same", "on_error": "skip"}, resume=Resume(wanted=True, forced=True))
+    assert forced[1].row["position"] == 3
+
+
+@pytest.mark.parametrize("forced", [False, True])
+def test_a_chain_of_other_stages_is_refused_by_force_too(beginning, forced):
+    left(beginning)
+
     with pytest.raises(UsageError, match="order: was"):
-        beginning("same", "double", resume=Resume(wanted=True))
-    assert beginning("same", "double", resume=Resume(wanted=True, forced=True))[1].row["position"] == 3
+        beginning("same", "double", resume=Resume(wanted=True, forced=forced))
 
 
 @pytest.mark.parametrize("keys", [{"source": "-"}, {"sink": "stdout"}, {"run": {"journal": "off"}}])
