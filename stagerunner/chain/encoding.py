@@ -76,7 +76,7 @@ class Encoder:
         try:
             frame = self._frame(passage, piece, more=more)
         except TooLarge:
-            passage.harvest(self._place, self._ends, piece)
+            passage.count(piece)  # what cuts the frame comes with the half that it is in
             *others, last = halved(piece)
             for other in others:
                 yield from self._sent(passage, other, more=True)

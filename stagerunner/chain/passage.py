@@ -24,6 +24,8 @@ class Passage:
         self.convicted: dict[tuple[int, int, int], tuple[str, str]] = {}
         self.cut: int | None = None
         """The place in the group up to which nothing more of this frame is worked on."""
+        self._cuts: set[tuple[int, int, int]] = set()
+        """The failures that have cut it: (stage, source record, ordinal)."""
         self.stop = -1
         self.stop_here = False
         self.pieces = 0
@@ -46,16 +48,28 @@ class Passage:
 
     def harvest(self, place: int, index: int, piece: Batch) -> None:
         """Take a piece's counts, and notice whether it was cut here."""
+        self.count(piece)
+        if piece.stop and self.stop < 0:
+            self.stop, self.stop_here, self.cut = index, True, place
+        elif piece.failures and self._fatal(piece.failures):
+            # The next piece has passed earlier stages already, and one of them may have cut the frame there.
+            self.cut = place if self.cut is None else max(place, self.cut)
+
+    def count(self, piece: Batch) -> None:
+        """Take a piece's counts."""
         for counts in piece.counts:
             self.tally.append(counts)
             if counts.spread is not None:
                 self.spread.append(pack_spread(counts.stage, counts.spread))
                 counts.spread = None
         piece.counts = []
-        if piece.stop and self.stop < 0:
-            self.stop, self.stop_here, self.cut = index, True, place
-        elif piece.failures and self.cut is None and any(failure.policy == "fail" for failure in piece.failures):
-            self.cut = place
+
+    def _fatal(self, failures: list[Failure]) -> bool:
+        """Whether any of these ends the run, and has not done so at an earlier place."""
+        fatal = {(failure.stage, failure.origin, failure.ordinal) for failure in failures if failure.policy == "fail"}
+        new = not fatal <= self._cuts
+        self._cuts |= fatal
+        return new
 
     def behind(self, batch: Batch) -> None:
         """The batch lies behind the cut: nobody is told of its failures."""

@@ -84,7 +84,8 @@ class Receiving:
         elif taken.verdict is Verdict.ACCEPT:
             spreads = map(unpack_spread, notes.spread)
             self._delivery.pieces.took(kept.number, kept.flush, header.first, header.last, notes.failures, spreads)
-        if taken.verdict is Verdict.ACCEPT and self._suspects.accepted(kept.number, finished=taken.finished):
+        further = taken.verdict is Verdict.ACCEPT and (taken.finished or header.last > header.first)
+        if further and self._suspects.accepted(kept.number, finished=taken.finished):
             self._feeding.sizing.cap(max(1, (header.last - header.first) // 2))
         if taken.finished:
             self._feeding.finished(kept)

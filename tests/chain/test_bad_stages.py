@@ -278,3 +278,25 @@ def test_a_run_that_is_to_stop_at_once_gives_its_workers_time_to_close(project):
     summary = project.execute("same", source={"use": "range", "with": {"stop": 9}}, sink=sink, run={"grace": "0s"})
 
     assert (summary.exit_code, summary.messages) == (0, ())
+
+
+TWO_FAILURES = """
+    @stage
+    def odd(record):
+        if record["n"] == 3:
+            raise ValueError("three")
+        return (lambda: 1) if record["n"] == 1 else record
+"""
+
+
+@pytest.mark.parametrize("engine", ["inline", "process"])
+@pytest.mark.parametrize("third", ["{", '{"n": 3}'], ids=["source", "stage"])
+def test_of_two_failures_in_a_frame_the_one_of_the_earlier_record_ends_the_run(project, engine, third):
+    project.plugin(TWO_FAILURES)
+    project.write("in.jsonl", '{"n": 1}\n{"n": 2}\n' + third + "\n")
+
+    with pytest.raises(StageFailed, match=r"sink failed: TypeError(.*\n)*.*line 1, byte 0") as failed:
+        project.execute("odd", source="in.jsonl", sink="out.jsonl", run={"engine": engine})
+
+    assert failed.value.summary.balanced
+    assert failed.value.summary.records["out"] == 0

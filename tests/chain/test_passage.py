@@ -61,6 +61,24 @@ def test_a_failure_under_fail_cuts_and_one_that_is_skipped_does_not():
     assert passage.cut == 1
 
 
+def test_a_failure_at_a_later_place_cuts_there_though_the_next_piece_was_cut_before():
+    """The next piece is asked for before this one is encoded."""
+    passage = Passage(Header(DATA, 0, 1, 0))
+    passage.harvest(0, 0, Batch([], 5, 5, failures=[failure("fail", origin=5)]))
+    assert passage.cut == 0
+
+    passage.harvest(1, 1, Batch([], 0, 1, failures=[failure("fail", origin=0, stage=1)]))
+    assert passage.cut == 1
+
+
+def test_a_failure_cuts_only_where_it_happened_and_not_where_it_passes():
+    passage = Passage(Header(DATA, 0, 1, 0))
+    for place in range(3):
+        passage.harvest(place, place, Batch([], 5, 5, failures=[failure("fail", origin=5)]))
+
+    assert passage.cut == 0
+
+
 def test_the_records_of_failures_behind_a_cut_are_not_processed():
     passage = Passage(Header(DATA, 0, 1, 0))
     passage.tally = [Counts(0, taken=2, skipped=1, dead=1)]

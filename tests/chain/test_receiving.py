@@ -11,7 +11,7 @@ from stagerunner.records import SOURCE, Counts, Failure
 from stagerunner.window.core import Window
 from stagerunner.window.kinds import DATA
 from stagerunner.window.splits import ProtocolFault
-from stagerunner.window.suspects import Suspects
+from stagerunner.window.suspects import MOST_RESTARTS, Blame, Suspects
 
 
 class Heard:
@@ -134,3 +134,16 @@ def test_what_was_taken_before_is_only_counted_again(window, heard):
 def test_a_frame_out_of_turn_is_a_protocol_fault(receiving):
     with pytest.raises(ProtocolFault, match="out of turn"):
         receiving.receive(back(0, 4, sequence=1), Notes(), memoryview(b""))
+
+
+@pytest.mark.parametrize(("last", "hopeless"), [(0, True), (2, False)])
+def test_only_a_piece_with_records_is_progress(window, heard, last, hopeless):
+    suspects = Suspects()
+    receiving = Receiving(window, heard, Places(), heard, suspects, again=False)
+    for _ in range(MOST_RESTARTS):
+        suspects.died(Blame())
+
+    receiving.receive(back(0, last, MORE), Notes(), memoryview(b""))
+    receiving.book()
+
+    assert suspects.hopeless is hopeless
