@@ -147,7 +147,7 @@ def test_what_is_taken_as_it_is_passes_the_look_at_each_value(records):
         data = msgspec.json.Encoder().encode_lines(records)
     except TypeError:
         return
-    if unaltered(records, data, data.count(b"null")):
+    if unaltered(records, data):
         for record in records:
             check([record], msgspec.json.encode(record).count(b"null"))
 
@@ -155,7 +155,7 @@ def test_what_is_taken_as_it_is_passes_the_look_at_each_value(records):
 @pytest.mark.parametrize(
     "record",
     [
-        {"a": 1, "b": "x", "c": 1.5, "d": True},
+        {"a": 1, "b": "x null", "c": 1.5, "d": True},
         {"a": None},
         {"a": [1, "x"], "b": []},
         {"a": {"b": {"c": [()]}}},
@@ -166,7 +166,7 @@ def test_what_is_taken_as_it_is_passes_the_look_at_each_value(records):
 def test_plain_records_are_taken_as_they_are(record):
     data = json_lines([record, record])
 
-    assert unaltered([record, record], data, data.count(b"null"))
+    assert unaltered([record, record], data)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_plain_records_are_taken_as_they_are(record):
     [
         [{"a": nan}],
         [{"a": None}, {"a": nan}],
-        [{"a": "null"}],
+        [{"a": [], "b": "null"}],
         [{"a": {1}}],
         [{1: "x"}],
         [{"a": {1: "x"}}],
@@ -185,12 +185,12 @@ def test_plain_records_are_taken_as_they_are(record):
 def test_what_may_have_been_altered_is_looked_at(records):
     data = msgspec.json.Encoder().encode_lines(records)
 
-    assert not unaltered(records, data, data.count(b"null"))
+    assert not unaltered(records, data)
 
 
 def test_without_the_collectors_help_names_are_looked_at_one_by_one(monkeypatch):
     monkeypatch.setattr(faithful, "TELLING", False)
 
-    assert unaltered([{"a": 1}], b'{"a":1}\n', 0)
-    assert not unaltered([{1: 1}], b'{"1":1}\n', 0)
-    assert not unaltered([{"a": [1]}], b'{"a":[1]}\n', 0), "what is deeper goes the exact way"
+    assert unaltered([{"a": 1}], b'{"a":1}\n')
+    assert not unaltered([{1: 1}], b'{"1":1}\n')
+    assert not unaltered([{"a": [1]}], b'{"a":[1]}\n'), "what is deeper goes the exact way"
