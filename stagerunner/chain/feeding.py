@@ -49,7 +49,7 @@ class Feeding:
         awaited = any(stage.work.form.awaited for stage in plan.stages)  # for a blank, all that is under way must land
         self.deals = window.workers > 1 and not awaited
         self._limit = Limit(plan.limit)
-        self._want = Want()
+        self._want = Want(exact=plan.run.frame is not None)
         self._pending: Offer | None = None
         self._offers: dict[int, Offer] = {}
         self._flushed = -1

@@ -199,7 +199,7 @@ class SourceSplits:
         size, records = before or (want.size, want.records)
         if before is None and self._remembers:
             self._wants.append((size, records))
-        self._want.size, self._want.records = size, records
+        self._want.size, self._want.records, self._want.exact = size, records, want.exact
         try:
             with guard(SOURCE, "splits"):
                 split = next(self._splits, self)  # a None that it gives is no end
@@ -294,11 +294,20 @@ class StandardInput:
             self._read()
         if not self._waiting:
             return None
+        if want.exact:
+            self._cut(want)
         split = self._waiting.popleft()
         if len(self._waiting) <= AHEAD and self._pollable:
             self._watch()
         with guard(SOURCE, "feed"):
             return _offer(split, "feed", again=False)
+
+    def _cut(self, want: Want) -> None:
+        """Have the next split hold no more records than are wanted. Nobody waits for as many to come."""
+        by_number = getattr(self._source, "by_number", None)
+        if by_number is not None:
+            with guard(SOURCE, "by_number"):
+                self._waiting.extendleft(reversed(list(by_number(iter([self._waiting.popleft()]), want))))
 
     def locate(self, payload: bytes, base: int | None, record: int) -> Origin:
         return _located(self._source, payload, record)

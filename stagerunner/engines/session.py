@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from stagerunner.chain.describing import describe
 from stagerunner.chain.drawing import given
-from stagerunner.chain.feed import Feed
+from stagerunner.chain.feed import MOST, Feed
 from stagerunner.chain.output import Lines, StdoutWriter
 from stagerunner.chain.streaming import Stream
 from stagerunner.chain.supply import SourceSplits, Supply, stream_of
@@ -199,7 +199,8 @@ class Session:
                 plan.source.options,
                 plan.run.linger,
                 plan.files,
-                max_record=plan.run.max_record,
+                plan.run.frame or MOST,
+                plan.run.max_record,
             )
             return Stream(feed, self._selector, Lines(self.tell), self._hash_seed)
         return stream_of(source, self._selector) or SourceSplits(source, None if row is None else row["position"])

@@ -33,13 +33,14 @@ GENERATOR = 0x20
 class Want(Plain):
     """How large the next split should be: the runner changes it as it learns how long records take.
 
-    size: bytes, for sources that are cut by bytes. records: records, for sources that are cut by count.
+    size: bytes, for sources that are cut by bytes. records: records, for sources that are cut by count. exact: just so
+    many records are wanted, whatever it takes to count them.
     """
 
-    __slots__ = ("records", "size")
+    __slots__ = ("exact", "records", "size")
 
-    def __init__(self, size: int = 262144, records: int = 1000) -> None:
-        self.size, self.records = size, records
+    def __init__(self, size: int = 262144, records: int = 1000, *, exact: bool = False) -> None:
+        self.size, self.records, self.exact = size, records, exact
 
 
 class Source(Protocol):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gzip
+
 import pytest
 
 from stagerunner.chain.feeding import Feeding
@@ -75,3 +77,36 @@ def test_a_limit_is_kept_to_the_record(feeding, sent):
     limited.feed()
 
     assert [frame.last for frame in sent] == [2, 1]
+
+
+LENGTHS = """
+@stage.batch
+def lengths(records):
+    return [len(records)] * len(records)
+
+@source
+def some():
+    yield from range(1000)
+"""
+
+
+@pytest.mark.parametrize("engine", ["inline", "process"])
+@pytest.mark.parametrize("source", ["in.txt", "in.csv", "in.txt.gz", {"use": "lines", "with": {"path": "-"}}, "some"])
+@pytest.mark.parametrize("frame", [1, 7, 100, 500])
+def test_a_number_of_records_for_frames_is_kept(project, engine, source, frame):
+    project.plugin(LENGTHS)
+    text = "".join(f"{n}\n" for n in range(1000))
+    project.write("in.txt", text)
+    project.write("in.csv", "n\n" + text)
+    (project / "in.txt.gz").write_bytes(gzip.compress(text.encode()))
+    project.config("lengths", source=source, sink="out.txt", run={"engine": engine, "frame": frame})
+
+    ran = project.cli("run", "chain.yaml", "-q", input=text.encode())
+
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    found = [int(line) for line in (project / "out.txt").read_text().split()]
+    assert len(found) == 1000
+    assert max(found) <= frame
+    whole = 1000 - 1000 % frame
+    if source != "some":  # a stream's records wait for others no longer than `linger`
+        assert set(found[frame:whole]) == {frame}  # of the first frame the first record goes by itself

@@ -82,6 +82,8 @@ def named(cell: Cell) -> str:
     place = POSITIONS.index(cell.position)
     if cell.place == "pickle" and cell.position == "last":
         return "sink"
+    if cell.place == "unpickle" and cell.position == "first":
+        return "source"
     return f"s{place - 1}" if cell.place == "unpickle" and cell.fault not in RAISING else f"s{place}"
 
 
@@ -104,6 +106,6 @@ def expected(cell: Cell) -> set[str]:
         return {"failed"} if raises or not once else {"recovered"}
     if cell.place == "flush":
         return {"flush set aside"} if raises else {"recovered"} if once else {"failed", "flush set aside"}
-    if cell.place == "unpickle" and cell.position == "first" and (raises or not once):
-        return {"failed"}  # what lies behind a place of the source that can't be read can't be had
+    if cell.place == "unpickle" and cell.position == "first" and raises:
+        return {"failed"}  # what lies behind what the source itself raises can't be had
     return {"recovered"} if once and not raises else {"record set aside"}

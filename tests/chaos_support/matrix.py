@@ -24,6 +24,7 @@ RAISING = ("raise", "SystemExit")
 HANGING = ("SIGSTOP", "loop")
 STATE = ("flush", "snapshot")
 POISON = 11
+"""The last of a frame of four: what stands behind it in its split can't be read, where the source is what it kills."""
 
 
 @dataclass(frozen=True, slots=True)

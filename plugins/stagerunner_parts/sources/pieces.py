@@ -31,6 +31,28 @@ class Piece(NamedTuple):
     head: Head = None
     file: InputFile | None = None
 
+    def to(self, at: int) -> Piece:
+        """Its records before this offset."""
+        content = self.content[: at - self.start] if isinstance(self.content, bytes) else None
+        return self._replace(stop=at, content=content)
+
+    def since(self, at: int) -> Piece:
+        """Its records from this offset on."""
+        content = self.content[at - self.start :] if isinstance(self.content, bytes) else None
+        return self._replace(start=at, content=content)
+
+    def goes_on(self, other: Piece) -> bool:
+        """Whether the other begins where this one ends, and both can be one."""
+        alike = (self.name, self.stop, type(self.content), self.head)
+        return alike == (other.name, other.start, type(other.content), other.head)
+
+    def with_more(self, other: Piece) -> Piece:
+        """This one and the one that goes on where it ends."""
+        content = None
+        if isinstance(self.content, bytes) and isinstance(other.content, bytes):
+            content = self.content + other.content
+        return self._replace(stop=other.stop, content=content)
+
     def blocks(self, cutter: Cutter) -> Iterator[tuple[int, Block]]:
         """Offset in the file and the records from there on, block by block. Raises OSError when the file is gone."""
         if isinstance(self.content, Overlong):

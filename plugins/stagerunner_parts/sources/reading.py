@@ -93,6 +93,32 @@ class RecordFiles(ABC):
         """`after`: [file, offset]. Raises OSError when a file is gone, damaged, or isn't what was found."""
         if self.stream:
             raise ValueError("what can only be read as it comes is fed, it can't be split")
+        found = self._by_size(after, want)
+        yield from self.by_number(found, want) if want.exact else found
+
+    def by_number(self, found: Iterator[Split], want: Want) -> Iterator[Split]:
+        """The same in splits of as many records as are wanted; the last of a file, and before a record that is too long
+        to be held, may have fewer."""
+        held: Piece | None = None
+        offsets: list[int] = []
+        for split in found:
+            piece = Piece(*split.data)
+            if held is not None and split.most and not held.goes_on(piece):
+                yield _whole(held, len(offsets))
+                held, offsets = None, []
+            if not split.most or isinstance(piece.content, Overlong):
+                yield split
+                continue
+            offsets += self._offsets(piece)
+            held = piece if held is None else held.with_more(piece)
+            while len(offsets) > want.records:
+                number = want.records
+                yield _whole(held.to(offsets[number]), number)
+                held, offsets = held.since(offsets[number]), offsets[number:]
+        if held is not None:
+            yield _whole(held, len(offsets))
+
+    def _by_size(self, after: Any, want: Want) -> Iterator[Split]:
         for found, start in remaining(self._files, after):
             head, body = self._head_of(found)
             with found.opened() as raw:
@@ -266,6 +292,11 @@ class RecordFiles(ABC):
     def counts(self, raw: bytes) -> bool:
         """Whether these bytes are a record, and not an empty line that means nothing."""
         return True
+
+
+def _whole(piece: Piece, records: int) -> Split:
+    """A split of a piece that has so many records. With none, of lines that mean nothing, it is no "not yet"."""
+    return Split(piece, piece.stop - piece.start, [piece.name, piece.stop], max(1, records))
 
 
 def _size(want: Want) -> int:

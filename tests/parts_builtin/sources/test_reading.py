@@ -11,6 +11,7 @@ import pytest
 
 from stagerunner import Malformed, Split, Want
 from stagerunner_parts.sources.csv import Csv
+from stagerunner_parts.sources.cutting import Overlong
 from stagerunner_parts.sources.jsonl import Jsonl
 from stagerunner_parts.sources.lines import Lines
 from stagerunner_parts.sources.pieces import Piece
@@ -63,6 +64,31 @@ def test_every_position_goes_on_where_its_split_ends(write, items, kind, suffix)
         after = json.loads(json.dumps(split.position))
         assert items(made(kind[0], source.path), 30, after) == whole[read:]
     assert read == len(whole)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("longest", [8, 60, 1000])
+@pytest.mark.parametrize("number", [1, 2, 3, 100])
+def test_a_split_has_just_as_many_records_as_are_wanted(write, items, kind, suffix, longest, number):
+    whole = items(made(kind[0], write("whole", kind[1]), longest))
+    source = made(kind[0], [write("a" + suffix, kind[1]), write("b" + suffix, kind[1])], longest)
+    for size in (1, 7, 50, 1000):
+        splits = [split for split in source.splits(None, Want(size, number, exact=True)) if split.most]
+        found = [list(source.read(split)) for split in splits]
+        assert [item for items in found for item in items] == whole * 2
+        assert max(map(len, found)) <= number
+        ends = {index for index, split in enumerate(splits) if index + 1 == len(splits) or _breaks(splits, index)}
+        assert all(len(items) == number for index, items in enumerate(found) if index not in ends)
+        for split, items_before in zip(splits, range(len(found)), strict=True):
+            rest = [item for items in found[items_before + 1 :] for item in items]
+            again = source.splits(json.loads(json.dumps(split.position)), Want(size, number, exact=True))
+            assert [item for one in again if one.most for item in source.read(one)] == rest
+
+
+def _breaks(splits, index):
+    """Whether nothing may be added to this split: another file follows, or a line too long to be held."""
+    piece, behind = Piece(*splits[index].data), Piece(*splits[index + 1].data)
+    return piece.name != behind.name or any(isinstance(one.content, Overlong) for one in (piece, behind))
 
 
 def test_a_split_may_be_of_another_size_each_time(write, kind):
