@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from stagerunner.api import Chain, Results, load, run
     from stagerunner.errors import (
         ConfigError,
         Reject,
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from stagerunner.parts.source import Want, source
     from stagerunner.parts.stage import stage
     from stagerunner.records import Malformed, Origin, Split
-    from stagerunner.runner import Chain, Results, load, run
 
 _HOMES = {
     "ConfigError": "errors",
@@ -52,10 +52,10 @@ _HOMES = {
     "Malformed": "records",
     "Origin": "records",
     "Split": "records",
-    "Chain": "runner",
-    "Results": "runner",
-    "load": "runner",
-    "run": "runner",
+    "Chain": "api",
+    "Results": "api",
+    "load": "api",
+    "run": "api",
 }
 
 __all__ = [

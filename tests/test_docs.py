@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 import stagerunner
+from stagerunner.api import Request, load, prepare
 from stagerunner.config import grammar, parts, settings
 from stagerunner.config.model import Run, Settings
 from stagerunner.config.read import read_config
@@ -16,7 +17,6 @@ from stagerunner.errors import UsageError
 from stagerunner.events import StageTotals, Summary
 from stagerunner.plan import why_no_resume
 from stagerunner.records import Failure
-from stagerunner.runner import Request, load, prepare
 from stagerunner_parts.expression import CALLS, Expression
 
 ROOT = Path(__file__).parents[1]

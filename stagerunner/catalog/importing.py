@@ -11,10 +11,10 @@ from typing import Any
 
 from stagerunner.catalog.freshness import noting
 from stagerunner.catalog.model import Unresolved
+from stagerunner.config.options.paths import at_home
+from stagerunner.config.options.wording import did_you_mean
 from stagerunner.guard import is_ctrl_c, one_line, reason, shown
 from stagerunner.inherited import kept
-from stagerunner.options.paths import at_home
-from stagerunner.options.wording import did_you_mean
 from stagerunner.parts import files
 
 

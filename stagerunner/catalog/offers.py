@@ -11,9 +11,9 @@ import pluggy
 from msgspec import Struct, field
 
 from stagerunner.catalog.model import Unresolved
+from stagerunner.config.options.wording import did_you_mean
 from stagerunner.guard import is_ctrl_c, one_line
 from stagerunner.hookspecs import CommandSpec, EngineSpec, ViewSpec
-from stagerunner.options.wording import did_you_mean
 from stagerunner.parts import held
 from stagerunner.parts.base import Kind, Part, part_of
 from stagerunner.parts.hooks import PROJECT, hookimpl

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from stagerunner.chain.memory import cores
-from stagerunner.engines.forecast import as_written, better
-from stagerunner.engines.sample import sample
+from stagerunner.engines.process.parent.memory import cores
 from stagerunner.plan import Plan
+from stagerunner.runtime.forecast import as_written, better
+from stagerunner.runtime.sample import sample
 from stagerunner.views.console import Console
 from stagerunner.views.sample import sample_data, sample_lines
 

@@ -9,8 +9,8 @@ import click
 from stagerunner.catalog import Unresolved, load_catalog
 from stagerunner.catalog.importing import import_target
 from stagerunner.cli import VERBS
+from stagerunner.config.options.wording import did_you_mean
 from stagerunner.errors import UsageError
-from stagerunner.options.wording import did_you_mean
 
 
 def offered_command(name: str) -> click.Command:

@@ -9,17 +9,17 @@ from typing import Any
 import click
 from msgspec.structs import replace
 
+from stagerunner.api import Chain
 from stagerunner.cli import flags
 from stagerunner.cli.flags import HOW, Command, flag
 from stagerunner.cli.run import perform
 from stagerunner.cli.streams import Streams
 from stagerunner.cli.summaries import SummaryFile
 from stagerunner.config.masking import Mask
-from stagerunner.engines import replaying
-from stagerunner.engines.postmortem import PostMortem
 from stagerunner.errors import ReaderGone, StagerunnerError, UsageError
 from stagerunner.plan.preparing import read
-from stagerunner.runner import Chain
+from stagerunner.runtime import replay
+from stagerunner.runtime.postmortem import PostMortem
 
 _WHAT = "What goes in and out"
 
@@ -55,14 +55,14 @@ def command(
     file = Path(letters)
     made = _chain(streams, file, chain, start, pdb=pdb, append=append, **given)
     resumed = made.request.resume or made.request.force_resume
-    if resumed and replaying.finished(file, made.request.journal):
+    if resumed and replay.finished(file, made.request.journal):
         if not quiet:
             streams.err().line("the replay was finished already; nothing to do")
         return 0
-    replaying.check_places(made.plan, file, append=append, resumed=resumed)
+    replay.check_places(made.plan, file, append=append, resumed=resumed)
     written = SummaryFile.of(summary, made.plan)
-    under_way = replaying.taken(file).exists()
-    if not replaying.take(file):
+    under_way = replay.taken(file).exists()
+    if not replay.take(file):
         if not quiet:
             streams.err().line(f"{file} is empty: there is nothing to replay")
         return 0
@@ -72,11 +72,11 @@ def command(
             code = perform(made, streams, written, progress="none" if pdb else progress, quiet=quiet)
     except StagerunnerError as error:
         begun = under_way or error.summary is not None
-        back = not begun and replaying.put_back(file)
+        back = not begun and replay.put_back(file)
         if not (back or quiet or isinstance(error, ReaderGone)):
-            streams.err().line(f"the letters are in {replaying.taken(file)} until their replay is done")
+            streams.err().line(f"the letters are in {replay.taken(file)} until their replay is done")
         raise
-    replaying.put_away(file)
+    replay.put_away(file)
     return code
 
 
@@ -90,5 +90,5 @@ def _chain(
     if request.sink is None and not append:
         raise UsageError("say where to: -o FILE writes a new file, --append behind the chain's own output")
     with Mask(config.secrets).errors():
-        plan = replaying.replay_plan(config, catalog, letters, start=start, append=append, engine=request.engine)
-        return Chain(config, catalog, plan, replace(request, journal=replaying.journal_of(plan)))
+        plan = replay.replay_plan(config, catalog, letters, start=start, append=append, engine=request.engine)
+        return Chain(config, catalog, plan, replace(request, journal=replay.journal_of(plan)))

@@ -9,15 +9,15 @@ from typing import Any
 
 import click
 
+from stagerunner.api import Chain, prepare
 from stagerunner.cli import CLOSING, DRY_RUN, flags, loaded
 from stagerunner.cli.flags import HOW, Command, flag
 from stagerunner.cli.streams import Streams
 from stagerunner.cli.summaries import SummaryFile
-from stagerunner.engines.signals import Signals
 from stagerunner.errors import ReaderGone, StagerunnerError
 from stagerunner.events import Summary
 from stagerunner.plan.promise import source_sort, warnings
-from stagerunner.runner import Chain, prepare
+from stagerunner.runtime.signals import Signals
 from stagerunner.views.choice import BUILT_IN, chosen_view, open_view
 from stagerunner.views.console import Console
 from stagerunner.views.figures import plural

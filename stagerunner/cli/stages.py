@@ -11,10 +11,10 @@ from stagerunner.cli import flags
 from stagerunner.cli.catalogs import catalog_with, warn
 from stagerunner.cli.flags import Command, Group
 from stagerunner.cli.streams import Streams
+from stagerunner.config.nodes import Scalar
+from stagerunner.config.options.wording import did_you_mean
 from stagerunner.errors import Mark, Mistake, UsageError
 from stagerunner.inherited import here
-from stagerunner.nodes import Scalar
-from stagerunner.options.wording import did_you_mean
 from stagerunner.parts.base import Kind
 from stagerunner.views.explained import Explained, explain
 from stagerunner.views.table import Column, table

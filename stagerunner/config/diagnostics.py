@@ -8,8 +8,8 @@ from msgspec import Struct
 
 from stagerunner.config.excerpt import Excerpt, excerpt, visible
 from stagerunner.config.masking import Mask
+from stagerunner.config.options.wording import shortened
 from stagerunner.errors import Mark, Mistake
-from stagerunner.options.wording import shortened
 
 MOST = 100
 """Mistakes drawn; the others are counted."""

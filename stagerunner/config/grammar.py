@@ -9,6 +9,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from stagerunner.config.model import Config, PartConfig, Run
+from stagerunner.config.nodes import Mapping, Node, Scalar, Sequence
+from stagerunner.config.options.paths import at_home
+from stagerunner.config.options.wording import called
 from stagerunner.config.parts import end_part, stage_parts
 from stagerunner.config.reading import (
     Place,
@@ -24,9 +27,6 @@ from stagerunner.config.reading import (
 )
 from stagerunner.config.settings import RUN
 from stagerunner.errors import Mark, Mistake
-from stagerunner.nodes import Mapping, Node, Scalar, Sequence
-from stagerunner.options.paths import at_home
-from stagerunner.options.wording import called
 
 
 def read_root(root: Mapping, config: Config) -> Config:

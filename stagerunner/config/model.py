@@ -7,8 +7,8 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from stagerunner.config.nodes import Mapping, Scalar
 from stagerunner.errors import Mark, Mistake
-from stagerunner.nodes import Mapping, Scalar
 
 OnError = Literal["fail", "skip", "dead_letter"]
 

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from stagerunner.nodes import Mapping, Node, Scalar
+from stagerunner.config.nodes import Mapping, Node, Scalar
 
 PATTERN = re.compile(r"[a-z0-9][a-z0-9-]*")
 

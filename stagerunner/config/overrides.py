@@ -14,11 +14,11 @@ from typing import Any
 
 from msgspec import Struct
 
+from stagerunner.config.nodes import Mapping, Node, Scalar, from_plain, with_entry
+from stagerunner.config.options.wording import did_you_mean, shortened
 from stagerunner.config.paths import NoSuchPlace, put
 from stagerunner.config.yaml12 import read_yaml
 from stagerunner.errors import Mark, Mistake
-from stagerunner.nodes import Mapping, Node, Scalar, from_plain, with_entry
-from stagerunner.options.wording import did_you_mean, shortened
 
 Given = List[str] | Table[str, object]
 """Texts of the form NAME=VALUE from the command line, or plain data by name from Python."""

@@ -7,11 +7,11 @@ from typing import Any
 
 from stagerunner.config.model import PartConfig
 from stagerunner.config.names import stage_names
+from stagerunner.config.nodes import Mapping, Node, Scalar, Sequence
+from stagerunner.config.options.wording import called, listed, shortened
 from stagerunner.config.reading import Place, Reader, Wrong, mapping, path_node, read_table, unset
 from stagerunner.config.settings import END_SETTINGS, STAGE_SETTINGS, settings
 from stagerunner.errors import Mistake
-from stagerunner.nodes import Mapping, Node, Scalar, Sequence
-from stagerunner.options.wording import called, listed, shortened
 
 _USE: dict[str, Reader] = {"use": path_node, "with": unset(mapping)}
 _STAGE = _USE | STAGE_SETTINGS

@@ -5,8 +5,8 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from stagerunner.config.names import stage_names
-from stagerunner.nodes import Mapping, Node, Scalar, Sequence, with_entry
-from stagerunner.options.wording import called, did_you_mean, listed, shortened
+from stagerunner.config.nodes import Mapping, Node, Scalar, Sequence, with_entry
+from stagerunner.config.options.wording import called, did_you_mean, listed, shortened
 
 DEEPEST = 32
 

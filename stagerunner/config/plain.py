@@ -10,10 +10,10 @@ import re
 from collections.abc import Mapping as Table
 from typing import Any
 
+from stagerunner.config.nodes import Mapping, Node, Scalar, Sequence
+from stagerunner.config.options.wording import shortened
 from stagerunner.config.yaml12 import DEEPEST, MOST_NODES
 from stagerunner.errors import Mark, Mistake
-from stagerunner.nodes import Mapping, Node, Scalar, Sequence
-from stagerunner.options.wording import shortened
 from stagerunner.parts.base import part_of
 
 MAPPING = "<mapping>"

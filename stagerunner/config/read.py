@@ -12,6 +12,8 @@ from msgspec.structs import replace
 
 from stagerunner.config.grammar import read_root
 from stagerunner.config.model import Config
+from stagerunner.config.nodes import Mapping, Node
+from stagerunner.config.options.wording import called
 from stagerunner.config.overrides import Given, read_overrides, replace_end, set_paths, set_variables
 from stagerunner.config.page import MOST_BYTES
 from stagerunner.config.plain import MAPPING, read_mapping
@@ -20,8 +22,6 @@ from stagerunner.config.yaml12 import read_yaml
 from stagerunner.errors import Mark, Mistake
 from stagerunner.evaluate.wording import nearest
 from stagerunner.inherited import here
-from stagerunner.nodes import Mapping, Node
-from stagerunner.options.wording import called
 
 Source: TypeAlias = str | Path | Table[str, Any]
 """What a config is read from."""

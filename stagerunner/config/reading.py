@@ -11,10 +11,10 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct
 
+from stagerunner.config.nodes import Mapping, Node, Scalar
+from stagerunner.config.options.quantities import NotAQuantity, rate, seconds, size
+from stagerunner.config.options.wording import called, did_you_mean, hidden, listed, shortened
 from stagerunner.errors import Mark, Mistake
-from stagerunner.nodes import Mapping, Node, Scalar
-from stagerunner.options.quantities import NotAQuantity, rate, seconds, size
-from stagerunner.options.wording import called, did_you_mean, hidden, listed, shortened
 
 
 class Wrong(Exception):

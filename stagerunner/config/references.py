@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from collections.abc import Mapping as Environment
 
+from stagerunner.config.nodes import Mapping, Node, Scalar, Sequence
+from stagerunner.config.options.wording import did_you_mean, shortened
 from stagerunner.config.scalars import resolve
-from stagerunner.nodes import Mapping, Node, Scalar, Sequence
-from stagerunner.options.wording import did_you_mean, shortened
 from stagerunner.tuples import NamedTuple
 
 FORMS = "write ${vars.NAME}, ${env:NAME} or ${secret:NAME}, each with :-default; $$ is a dollar"

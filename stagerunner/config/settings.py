@@ -8,6 +8,8 @@ from msgspec.structs import replace
 
 from stagerunner.config.model import Retry, Settings
 from stagerunner.config.names import PATTERN
+from stagerunner.config.nodes import Mapping, Node, Scalar
+from stagerunner.config.options.wording import called
 from stagerunner.config.reading import (
     Place,
     Reader,
@@ -26,8 +28,6 @@ from stagerunner.config.reading import (
     unset,
     whole,
 )
-from stagerunner.nodes import Mapping, Node, Scalar
-from stagerunner.options.wording import called
 
 
 def name(node: Node, place: Place) -> str:

@@ -12,11 +12,11 @@ from collections.abc import Mapping as Environment
 from msgspec import Struct
 from msgspec.structs import replace
 
+from stagerunner.config.nodes import Mapping, Node, Scalar, Sequence
+from stagerunner.config.options.wording import shortened
 from stagerunner.config.references import FORMS, PIECE, NotFilled, Reference, measured, reference, typed
 from stagerunner.config.yaml12 import DEEPEST, MOST_NODES
 from stagerunner.errors import Mistake
-from stagerunner.nodes import Mapping, Node, Scalar, Sequence
-from stagerunner.options.wording import shortened
 
 MOST_CHARACTERS = 2**22
 """How much text all fillings may make together."""

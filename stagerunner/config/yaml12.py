@@ -12,12 +12,12 @@ from typing import Any, TypeAlias
 
 import yaml
 
+from stagerunner.config.hints import explain
+from stagerunner.config.nodes import Mapping, Node, Scalar, Sequence
+from stagerunner.config.options.wording import shortened
 from stagerunner.config.page import Page, Unreadable, open_page
-from stagerunner.config.riddles import explain
 from stagerunner.config.scalars import resolve
 from stagerunner.errors import Mark, Mistake
-from stagerunner.nodes import Mapping, Node, Scalar, Sequence
-from stagerunner.options.wording import shortened
 
 DEEPEST = 64
 MOST_NODES = 100_000

@@ -11,16 +11,16 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from stagerunner.config.masking import Mask
-from stagerunner.delivery.books import Books
 from stagerunner.delivery.deadletters import DeadLetters, letter
+from stagerunner.delivery.ledger import Books
 from stagerunner.delivery.pieces import Pieces
-from stagerunner.delivery.takers import Taker
+from stagerunner.delivery.writers import Taker
 from stagerunner.errors import Stopped
 from stagerunner.evaluate.returning import Entering
 from stagerunner.evaluate.wording import text_of
 from stagerunner.events import RecordFailed
+from stagerunner.failpoints import point
 from stagerunner.records import SOURCE, Failure, Origin
-from stagerunner.seams import point
 
 SHOWN = Mask(())
 """Nothing is hidden."""

@@ -16,22 +16,22 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from stagerunner.chain.describing import describe
-from stagerunner.chain.frames import Frame, Header
-from stagerunner.chain.groups import Group, groups_of, hires, slots_of
-from stagerunner.chain.hire import Hire
-from stagerunner.chain.lane import Lane
-from stagerunner.chain.meters import BLOCK, CODEC, OUT, SINCE, TAKEN, WAIT, WORK, Page, create
-from stagerunner.chain.processes import how_ended
-from stagerunner.chain.station import Station
-from stagerunner.chain.transport import Clock, Ready, Transport, Trouble
-from stagerunner.chain.verdicts import trouble_of
-from stagerunner.chain.worker import call_hooks
 from stagerunner.config.masking import printing_aside
+from stagerunner.engines.base import Clock, Ready, Transport, Trouble
+from stagerunner.engines.process.parent.fork_server import how_ended
+from stagerunner.engines.process.parent.root_cause import trouble_of
+from stagerunner.engines.process.worker.main import call_hooks
+from stagerunner.engines.process.worker.stage_runner import Station
+from stagerunner.engines.topology import Group, groups_of, hires, slots_of
+from stagerunner.evaluate.describing import describe
 from stagerunner.guard import is_ctrl_c
 from stagerunner.parts.files import know
 from stagerunner.plan import Plan
 from stagerunner.window.kinds import END
+from stagerunner.wire.arena import Lane
+from stagerunner.wire.frame import Frame, Header
+from stagerunner.wire.metrics import BLOCK, CODEC, OUT, SINCE, TAKEN, WAIT, WORK, Page, create
+from stagerunner.wire.spec import Hire
 
 
 class InlineTransport:

@@ -8,13 +8,13 @@ from typing import Any
 from stagerunner.catalog import Catalog, Unresolved
 from stagerunner.catalog.importing import import_target
 from stagerunner.config.model import Config
+from stagerunner.config.options import options_of, read_options
+from stagerunner.config.options.wording import did_you_mean, listed
 from stagerunner.errors import Mark, Mistake
 from stagerunner.hookspecs import EngineSpec
-from stagerunner.options import options_of, read_options
-from stagerunner.options.wording import did_you_mean, listed
 
 BUILT_IN = {
-    "process": EngineSpec("process", "stagerunner.engines.process:ProcessEngine", "one process for each worker"),
+    "process": EngineSpec("process", "stagerunner.engines.process.engine:ProcessEngine", "one process for each worker"),
     "inline": EngineSpec("inline", "stagerunner.engines.inline:InlineEngine", "everything in this process"),
 }
 

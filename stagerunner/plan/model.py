@@ -68,7 +68,7 @@ class Plan(Struct, frozen=True):
     sink: PlannedPart | None = None
     dead_letter: Path | None = None
     run: Run = field(default_factory=Run)
-    engine_target: str = "stagerunner.engines.process:ProcessEngine"
+    engine_target: str = "stagerunner.engines.process.engine:ProcessEngine"
     engine_options: dict[str, Any] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     own: tuple[Path, ...] = ()

@@ -10,10 +10,10 @@ from typing import Any
 
 from stagerunner.catalog.freshness import noted
 from stagerunner.config.model import Config
+from stagerunner.config.nodes import Scalar
+from stagerunner.config.options.paths import HOMELESS, is_homeless, standing
 from stagerunner.errors import Mark, Mistake, RunFailed
 from stagerunner.guard import guard, reason, wrong
-from stagerunner.nodes import Scalar
-from stagerunner.options.paths import HOMELESS, is_homeless, standing
 from stagerunner.parts import files
 from stagerunner.plan.ends import End
 from stagerunner.plan.model import Plan

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from stagerunner.config.model import PartConfig
+from stagerunner.config.options.wording import did_you_mean, listed
 from stagerunner.errors import Mark, Mistake
-from stagerunner.options.wording import did_you_mean, listed
 
 
 def selected(stages: tuple[PartConfig, ...], only: str | None) -> tuple[PartConfig, ...] | Mistake:

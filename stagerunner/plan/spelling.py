@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from stagerunner.catalog import Catalog
 from stagerunner.catalog.addresses import is_address
 from stagerunner.config.model import Config, PartConfig, Settings
+from stagerunner.config.nodes import Mapping, Scalar
 from stagerunner.errors import Mistake
-from stagerunner.nodes import Mapping, Scalar
 from stagerunner.plan.targets import COMPRESSED, foreign, unoffered
 
 EndKind = Literal["source", "sink"]

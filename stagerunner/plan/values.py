@@ -7,9 +7,9 @@ from pathlib import PurePath
 from typing import Any
 
 from stagerunner.config.model import Config, PartConfig
+from stagerunner.config.nodes import Mapping, Node, Scalar, Sequence
+from stagerunner.config.options import options_of, read_options
 from stagerunner.errors import Mark, Mistake
-from stagerunner.nodes import Mapping, Node, Scalar, Sequence
-from stagerunner.options import options_of, read_options
 from stagerunner.parts.base import Kind
 
 MASK = "***"

@@ -10,8 +10,8 @@ from typing import Any
 from msgspec import Struct, to_builtins
 
 from stagerunner.catalog import Resolved
+from stagerunner.config.options import Option, options_of
 from stagerunner.guard import shown
-from stagerunner.options import Option, options_of
 from stagerunner.parts.base import Kind
 from stagerunner.parts.forming import form_of
 from stagerunner.parts.sink import check_sink

@@ -9,9 +9,9 @@ from typing import Any, TypeAlias
 from msgspec import Struct
 
 from stagerunner.config.model import Config, PartConfig, Run, Settings
+from stagerunner.config.nodes import Mapping, Node, Scalar, Sequence
+from stagerunner.config.options import options_of
 from stagerunner.errors import Mark
-from stagerunner.nodes import Mapping, Node, Scalar, Sequence
-from stagerunner.options import options_of
 from stagerunner.plan import Plan, PlannedPart, PlannedStage
 from stagerunner.plan.values import MASK
 from stagerunner.views.quantities import written

@@ -7,8 +7,8 @@ from typing import Any
 
 from msgspec import to_builtins
 
-from stagerunner.engines.forecast import Forecast
-from stagerunner.engines.sample import Sample
+from stagerunner.runtime.forecast import Forecast
+from stagerunner.runtime.sample import Sample
 from stagerunner.views.console import Line
 from stagerunner.views.figures import count, digits, percent, plural
 from stagerunner.views.table import Column, table

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 from files import folder, made, order, text
 from measure import CORES, Row, Spread, clocked, kilo, present, spread
 
-from stagerunner.engines.forecast import as_written
-from stagerunner.engines.sample import sample
-from stagerunner.runner import Request, prepare
+from stagerunner.api import Request, prepare
+from stagerunner.runtime.forecast import as_written
+from stagerunner.runtime.sample import sample
 
 SAMPLED = 5000
 

@@ -7,8 +7,8 @@ from textwrap import dedent
 
 import pytest
 
+from stagerunner.config.nodes import Scalar
 from stagerunner.errors import Mark
-from stagerunner.nodes import Scalar
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from chaos_support.parallel import WIDTH, in_parallel, report
 from chaos_support.points import Death, Plan, die_and_resume
 from chaos_support.scenario import case_of, named
 
-from stagerunner.seams import POINTS
+from stagerunner.failpoints import POINTS
 
 AGAIN = ("accept", "deliver", "sink written", "commit", "barrier", "torn frame")
 """Points that are passed many times: also the third time is tried."""

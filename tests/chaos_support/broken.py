@@ -9,13 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 from stagerunner import __main__ as command
-from stagerunner.chain.crew import Crew
-from stagerunner.delivery.books import Books
 from stagerunner.delivery.deadletters import DeadLetters
 from stagerunner.delivery.delivery import Delivery
-from stagerunner.delivery.takers import SinkTaker
-from stagerunner.engines import resuming
+from stagerunner.delivery.ledger import Books
+from stagerunner.delivery.writers import SinkTaker
+from stagerunner.engines.process.parent.worker_pool import Crew
 from stagerunner.journal import frozen
+from stagerunner.runtime import resume
 from stagerunner.window.core import Window
 from stagerunner_parts.sinks import output
 
@@ -96,12 +96,12 @@ def end_of_file_is_the_end() -> None:
 
 def no_state() -> None:
     """A resume hands no snapshots back."""
-    row = resuming._row
+    row = resume._row
 
     def bare(*arguments: Any) -> Any:
         return {**row(*arguments), "snapshots": frozen({})}
 
-    resuming._row = bare
+    resume._row = bare
 
 
 BUGS: dict[str, Callable[[], None]] = {

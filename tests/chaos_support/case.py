@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from stagerunner.runner import Request, prepare
+from stagerunner.api import Request, prepare
 
 PARTS = Path(__file__).with_name("parts.py")
 

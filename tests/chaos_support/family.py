@@ -19,7 +19,9 @@ def family(token: str) -> set[int]:
 
 def keeper_of(parent: int) -> int | None:
     """The keeper of the run with this parent, while there is one."""
-    return next((pid for pid in children_of(parent) if b"stagerunner.chain.keeper" in _read(pid, "cmdline")), None)
+    return next(
+        (pid for pid in children_of(parent) if b"stagerunner.engines.process.forkserver" in _read(pid, "cmdline")), None
+    )
 
 
 def workers_of(keeper: int | None) -> list[int]:

@@ -25,7 +25,7 @@ def tell(what: str) -> None:
         os.close(log)
 
 
-if "stagerunner.runner" not in sys.modules:
+if "stagerunner.api" not in sys.modules:
     tell("born")
 
 

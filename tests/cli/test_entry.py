@@ -29,7 +29,7 @@ sys.exit(code)
 
 RUNS = (
     *("sqlite3", "multiprocessing", "subprocess", "socket", "rich", "asyncio", "importlib.metadata"),
-    *("stagerunner.runner", "stagerunner.engines", "stagerunner.chain", "stagerunner.journal", "stagerunner.delivery"),
+    *("stagerunner.api", "stagerunner.engines", "stagerunner.chain", "stagerunner.journal", "stagerunner.delivery"),
     *("hashlib", "difflib", "json", "traceback", "gzip", "lzma"),
 )
 """What finding no mistake in a chain needs nothing of."""

@@ -21,8 +21,8 @@ import pytest
 from support.project import Project, command
 
 from stagerunner import StagerunnerError, load
+from stagerunner.api import prepare
 from stagerunner.cli import entry
-from stagerunner.runner import prepare
 
 PARTS = """
 from stagerunner import Origin, Split

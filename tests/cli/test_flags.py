@@ -3,9 +3,9 @@ from __future__ import annotations
 import click
 from click.testing import CliRunner
 
+from stagerunner.api import Request
 from stagerunner.cli import flags
 from stagerunner.cli.streams import Streams
-from stagerunner.runner import Request
 
 
 @click.command(cls=flags.Command)

@@ -3,8 +3,8 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+from stagerunner.api import prepare
 from stagerunner.cli.planned import show_plan
-from stagerunner.runner import prepare
 from stagerunner.views.console import Console
 
 

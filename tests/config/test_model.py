@@ -3,8 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from stagerunner.config.model import Config
+from stagerunner.config.nodes import Mapping
 from stagerunner.errors import Mark
-from stagerunner.nodes import Mapping
 
 
 def test_a_mark_of_the_command_line_has_a_base_of_its_own():

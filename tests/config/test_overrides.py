@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stagerunner.nodes import plain
+from stagerunner.config.nodes import plain
 
 BASE = "version: 1\nvars: {day: mon, dir: x}\nsource: in.txt\nstages: [{use: parse, with: {day: '${vars.day}'}}]\n"
 

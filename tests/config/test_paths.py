@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from stagerunner.config.nodes import Scalar, plain
 from stagerunner.config.paths import NoSuchPlace, put
 from stagerunner.errors import Mark
-from stagerunner.nodes import Scalar, plain
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from types import MappingProxyType
 
 import pytest
 
+from stagerunner.config.nodes import plain
 from stagerunner.config.plain import read_mapping
 from stagerunner.config.read import read_config
-from stagerunner.nodes import plain
 
 
 class Word(enum.StrEnum):

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from stagerunner.config.nodes import Mapping
 from stagerunner.config.read import in_order, read_config
 from stagerunner.errors import Mark, Mistake
-from stagerunner.nodes import Mapping
 
 GOOD = "version: 1\nstages: [a]\n"
 

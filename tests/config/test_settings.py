@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from stagerunner.config.model import Retry, Run, Settings
+from stagerunner.config.options import RUNNER_SETTINGS
 from stagerunner.config.read import read_config
 from stagerunner.config.settings import STAGE_SETTINGS
-from stagerunner.options import RUNNER_SETTINGS
 
 
 @pytest.fixture

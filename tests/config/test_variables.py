@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from stagerunner.config.nodes import plain, unexpanded
 from stagerunner.config.variables import fill
-from stagerunner.nodes import plain, unexpanded
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import pytest
 import yaml
 
 from stagerunner.config import yaml12
+from stagerunner.config.nodes import plain
 from stagerunner.config.yaml12 import DEEPEST, MOST_NODES, read_yaml
-from stagerunner.nodes import plain
 
 
 @pytest.fixture(params=["C", "pure"], autouse=True)

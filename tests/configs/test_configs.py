@@ -17,7 +17,7 @@ from threading import Thread
 
 import pytest
 
-from stagerunner.runner import Request, prepare
+from stagerunner.api import Request, prepare
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "configs"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from stagerunner.delivery.books import Books
+from stagerunner.delivery.ledger import Books
 from stagerunner.delivery.pieces import Pieces
 from stagerunner.records import SOURCE, Counts, Failure, Spread
 

@@ -8,9 +8,9 @@ import signal
 
 import pytest
 
+from stagerunner.api import Request, prepare
 from stagerunner.errors import RunFailed, StageFailed, UsageError
 from stagerunner.journal import Journal
-from stagerunner.runner import Request, prepare
 
 SOURCE = {"use": "range", "with": {"stop": 1000}}
 PICKY = """

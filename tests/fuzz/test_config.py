@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from stagerunner.api import prepare
 from stagerunner.config.diagnostics import render
 from stagerunner.config.read import read_config
 from stagerunner.errors import ConfigError, Mistake
-from stagerunner.runner import prepare
 
 ROUNDS = 5000
 

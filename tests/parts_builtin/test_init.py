@@ -6,7 +6,7 @@ from importlib import import_module
 import pytest
 
 import stagerunner_parts
-from stagerunner.options import options_of
+from stagerunner.config.options import options_of
 from stagerunner.parts.base import first_sentence, part_of
 from stagerunner.parts.forming import form_of
 from stagerunner.parts.sink import check_sink

@@ -9,8 +9,8 @@ import pytest
 
 from stagerunner.catalog import Catalog, load_catalog
 from stagerunner.config.model import Config, PartConfig, Run, Settings
+from stagerunner.config.nodes import Mapping, Scalar, from_plain
 from stagerunner.errors import Mark
-from stagerunner.nodes import Mapping, Scalar, from_plain
 from stagerunner.plan import Plan, make_plan
 
 PARTS = """

@@ -4,8 +4,8 @@ import pytest
 
 from stagerunner.catalog import load_catalog
 from stagerunner.config.model import Run
+from stagerunner.config.nodes import from_plain
 from stagerunner.errors import ConfigError, Mark
-from stagerunner.nodes import from_plain
 from stagerunner.plan import make_plan
 
 MARK = Mark("chain.yaml", 6, 3)

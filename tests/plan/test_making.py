@@ -17,7 +17,7 @@ def test_a_plan_holds_what_an_engine_needs(planned, folder):
     assert plan.source.options == {"path": folder / "in.txt"}
     assert plan.sink.options == {"path": folder / "out.txt"}
     assert plan.dead_letter == folder / "failed.jsonl"
-    assert plan.engine_target == "stagerunner.engines.process:ProcessEngine"
+    assert plan.engine_target == "stagerunner.engines.process.engine:ProcessEngine"
     assert plan.limit == 5
     assert str(folder / "parts.py") in plan.files.values()
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from stagerunner.config.nodes import Mapping, Scalar, Sequence
 from stagerunner.errors import ConfigError, Mark
-from stagerunner.nodes import Mapping, Scalar, Sequence
 from stagerunner.plan import make_plan
 from stagerunner.plan.values import shown
 

@@ -17,13 +17,13 @@ from simulator.scenario import Dice, Scenario
 from simulator.stations import Station, Stations, framed
 from simulator.workers import Witness, Worker
 
-from stagerunner.chain.frames import BadFrame, Frame, Header
-from stagerunner.chain.groups import Group, grouped, pairs
-from stagerunner.chain.notes import Notes, pack_notes, unpack_payload
-from stagerunner.chain.returns import Returns
-from stagerunner.chain.transport import Clock, Ready, Trouble
+from stagerunner.engines.base import Clock, Ready, Trouble
+from stagerunner.engines.process.parent.returns import Returns
+from stagerunner.engines.topology import Group, grouped, pairs
 from stagerunner.plan import fusible
 from stagerunner.window.kinds import BARRIER, BLANK, END
+from stagerunner.wire.frame import BadFrame, Frame, Header
+from stagerunner.wire.metadata import Notes, pack_notes, unpack_payload
 
 QUIET = pack_notes(Notes())
 CHARGE = 1

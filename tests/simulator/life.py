@@ -11,16 +11,16 @@ from simulator.pipes import Watched
 from simulator.scenario import Dice, Scenario
 from simulator.workers import Witness
 
-from stagerunner.chain.loop import Loop
-from stagerunner.chain.supply import SourceSplits
 from stagerunner.delivery.delivery import Delivery
-from stagerunner.delivery.takers import SinkTaker
-from stagerunner.engines import resuming
-from stagerunner.engines.opening import Resume
-from stagerunner.engines.session import Session
+from stagerunner.delivery.writers import SinkTaker
 from stagerunner.parts.source import Want
 from stagerunner.records import Origin, Split
-from stagerunner.window.dealing import Dealing
+from stagerunner.runtime import resume as resuming
+from stagerunner.runtime.input import SourceSplits
+from stagerunner.runtime.loop import Loop
+from stagerunner.runtime.opening import Resume
+from stagerunner.runtime.session import Session
+from stagerunner.window.balancing import Dealing
 
 
 class SimSource:

@@ -11,19 +11,19 @@ from simulator.crew import Crew
 from simulator.disk import SimJournal, SimLetters, SimSink
 from simulator.stations import Station
 
-from stagerunner.chain.loop import Loop
-from stagerunner.chain.notes import unpack_payload
-from stagerunner.chain.regrouping import Regrouping
-from stagerunner.chain.returns import Returns
-from stagerunner.delivery.books import Books
 from stagerunner.delivery.delivery import Delivery
-from stagerunner.engines.session import Session
-from stagerunner.window import suspects
+from stagerunner.delivery.ledger import Books
+from stagerunner.engines.process.parent.returns import Returns
+from stagerunner.runtime.loop import Loop
+from stagerunner.runtime.regrouping import Regrouping
+from stagerunner.runtime.session import Session
+from stagerunner.window import isolation
 from stagerunner.window.core import Window
 from stagerunner.window.holding import Holding
+from stagerunner.window.isolation import Suspects
 from stagerunner.window.kinds import BARRIER, BLANK, END
 from stagerunner.window.splits import Verdict
-from stagerunner.window.suspects import Suspects
+from stagerunner.wire.metadata import unpack_payload
 
 Patch = pytest.MonkeyPatch
 Mutant = Callable[[Patch], None]
@@ -199,7 +199,7 @@ def convictions_are_lost(patch: Patch) -> None:
 
 @mutant("one strike")
 def one_strike_is_enough(patch: Patch) -> None:
-    patch.setattr(suspects, "STRIKES", 1)
+    patch.setattr(isolation, "STRIKES", 1)
 
 
 @mutant("strikes are laid to the source record")

@@ -7,8 +7,8 @@ from typing import Any
 
 from simulator.pipes import Parcel
 
-from stagerunner.chain.frames import Header
 from stagerunner.records import Counts, Failure
+from stagerunner.wire.frame import Header
 
 Pairs = list[tuple[int, int]]
 """(source record, value) of each record."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from stagerunner.chain.frames import BadFrame, Frame, Header
 from stagerunner.records import Conviction, Counts, Failure
+from stagerunner.wire.frame import BadFrame, Frame, Header
 
 
 class Parcel:

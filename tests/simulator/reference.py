@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from simulator.behaviour import CALLS, Died, Flaw, Memory, flush, form_of, kills_in_decoding
 from simulator.scenario import Scenario
 
-from stagerunner.delivery.books import Books
+from stagerunner.delivery.ledger import Books
 from stagerunner.records import SOURCE, Counts
 
 Letter = tuple[str, str, int, int | None, str]

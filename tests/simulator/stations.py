@@ -14,10 +14,10 @@ from simulator.passages import Passage, Piece, Slot, Stop
 from simulator.pipes import Parcel
 from simulator.scenario import Scenario
 
-from stagerunner.chain.frames import MORE, STOP, Frame, Header
-from stagerunner.chain.notes import Notes, pack_notes
 from stagerunner.records import SOURCE, WHOLE, Counts, Failure
 from stagerunner.window.kinds import BARRIER, DATA
+from stagerunner.wire.frame import MORE, STOP, Frame, Header
+from stagerunner.wire.metadata import Notes, pack_notes
 
 Judge = Callable[[int, int, int, int], None]
 """Told of a conviction that is carried out: split, stage, source record, ordinal."""

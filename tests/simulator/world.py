@@ -13,8 +13,8 @@ from simulator.workers import Worker
 
 from stagerunner.errors import StageFailed, StagerunnerError
 from stagerunner.records import WHOLE
+from stagerunner.window.isolation import STRIKES
 from stagerunner.window.kinds import BARRIER, BLANK
-from stagerunner.window.suspects import STRIKES
 
 MOST_MOVES = 400_000
 """Moves after which a run that still makes progress is said to make none."""

@@ -7,10 +7,10 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from stagerunner.chain.hire import Hire
 from stagerunner.evaluate.ends import End
 from stagerunner.evaluate.work import Work
 from stagerunner.parts.forming import form_of
+from stagerunner.wire.spec import Hire
 
 MODULE = "offered_by_the_chain_tests"
 

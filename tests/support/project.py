@@ -12,8 +12,8 @@ from textwrap import dedent
 from typing import Any
 
 from stagerunner import Chain, load
+from stagerunner.api import Request, Results, prepare
 from stagerunner.plan import Plan
-from stagerunner.runner import Request, Results, prepare
 
 PARTS = "parts.py"
 CONFIG = "chain.yaml"

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from stagerunner.config.model import Retry
-from stagerunner.options import quantities as readers
+from stagerunner.config.options import quantities as readers
 from stagerunner.views.quantities import size, written
 
 

@@ -5,7 +5,7 @@ from textwrap import dedent
 
 import pytest
 
-from stagerunner.runner import Request, prepare
+from stagerunner.api import Request, prepare
 from stagerunner.views.resolved import resolved
 from stagerunner.views.yaml import origins, plain
 

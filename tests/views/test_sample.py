@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from stagerunner.engines.forecast import Forecast, Group
-from stagerunner.engines.sample import Sample, StageCost
+from stagerunner.runtime.forecast import Forecast, Group
+from stagerunner.runtime.sample import Sample, StageCost
 from stagerunner.views.sample import changes, duration, sample_data, sample_lines
 
 WRITTEN = Forecast((Group(("strip",), 1, 2e-6), Group(("parse",), 1, 20e-6)), 50_000.0, "parse")

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from stagerunner.records import TO_THE_END, WHOLE
+from stagerunner.window.balancing import DEEP
 from stagerunner.window.core import Window
-from stagerunner.window.dealing import DEEP
+from stagerunner.window.isolation import Inspection
 from stagerunner.window.kinds import BARRIER, BLANK, DATA, FLUSH
 from stagerunner.window.splits import FLUSHES, ProtocolFault, Sent, Taken, Verdict
-from stagerunner.window.suspects import Inspection
 
 SPLIT = b"split"
 

@@ -1,0 +1,242 @@
+"""The story in a few lines: load → plan → engine → results."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, cast
+from weakref import finalize
+
+from msgspec import Struct, field
+
+from stagerunner.arguments import checked_records, checked_source, request_of
+from stagerunner.catalog import Catalog
+from stagerunner.config.masking import Mask
+from stagerunner.config.model import Config
+from stagerunner.config.read import Source
+from stagerunner.engines.process.parent.prestart import spare_keeper
+from stagerunner.errors import ReaderGone, StagerunnerError, UsageError
+from stagerunner.events import Summary
+from stagerunner.plan import Plan, make_plan, preparing
+from stagerunner.plan.preparing import AS_WRITTEN, Request, Secrets
+from stagerunner.runtime import opening
+from stagerunner.runtime.opening import Resume
+from stagerunner.runtime.signals import Signals
+
+if TYPE_CHECKING:
+    from stagerunner.delivery.writers import CallerTaker
+    from stagerunner.runtime.session import Session
+
+Listener = Callable[[Any], None]
+
+
+def prepare(file: Source, request: Request = AS_WRITTEN, secrets: Secrets | None = None) -> Chain:
+    """Read, check and plan; nothing is started. Raises ConfigError with every mistake, UsageError for a bad call.
+
+    secrets: told what is not to be shown, before a plugin is imported.
+    """
+    prepared = preparing.prepare(file, request, secrets)
+    return Chain(prepared.config, prepared.catalog, prepared.plan, request)
+
+
+def load(
+    source: Source,
+    vars: Mapping[str, Any] | None = None,
+    set: Mapping[str, Any] | Sequence[str] | None = None,
+    plugins: Sequence[Any] = (),
+    engine: str | None = None,
+    only: str | None = None,
+) -> Chain:
+    """A chain, checked and not started. `source`: a path, or the config itself: a text with a newline in it, or a
+    mapping, in which a part may be the function or class itself.
+
+    only: the stages "a..b" alone. Raises ConfigError with every mistake, each with its place; UsageError for a call
+    that makes no sense.
+    """
+    request = request_of(vars or {}, set or (), plugins, engine, only)
+    config, catalog = preparing.read(checked_source(source), request)
+    return Chain(config, catalog, _callers_plan(config, catalog, request), request)
+
+
+def run(
+    source: Source,
+    vars: Mapping[str, Any] | None = None,
+    set: Mapping[str, Any] | Sequence[str] | None = None,
+    plugins: Sequence[Any] = (),
+    listener: Listener | None = None,
+    engine: str | None = None,
+    only: str | None = None,
+) -> Summary:
+    """Run from source to sink, as the command does. Raises the error the run ends with; its `summary` has the books."""
+    request = request_of(vars or {}, set or (), plugins, engine, only)
+    with spare_keeper(wanted=engine in (None, "process")):
+        return prepare(checked_source(source), request).execute(listener)
+
+
+def _callers_plan(config: Config, catalog: Catalog, request: Request, *, records_given: bool = False) -> Plan:
+    """The plan of a run whose caller takes the results."""
+    with Mask(config.secrets).errors():
+        return make_plan(
+            config,
+            catalog,
+            take_results=True,
+            records_given=records_given or config.source is None,
+            limit=request.limit,
+            engine=request.engine,
+            only=request.only,
+        )
+
+
+class Chain(Struct, frozen=True):
+    """A plan that can be run, as often as you like."""
+
+    config: Config
+    catalog: Catalog
+    plan: Plan
+    request: Request = field(default_factory=Request)
+
+    def __repr__(self) -> str:
+        """Short: a notebook shows it, and options may hold secrets."""
+        return repr(self.plan).replace("Plan", "Chain", 1)
+
+    def run(self, records: Iterable[Any] | None = None) -> Results:
+        """Start, and give the results as they come. `records` replaces the source; the caller is the sink.
+
+        An iterator is read in a thread of its own, so it may wait for what becomes of the results: a queue will do.
+        """
+        if records is None and self.config.source is None:
+            raise UsageError("this chain has no `source:`: give `run` its records")
+        given = None if records is None else checked_records(records)
+        plan = _callers_plan(self.config, self.catalog, self.request, records_given=given is not None)
+        return Results(plan, self._teller(None), given, allow_dead_letters=self.request.allow_dead_letters)
+
+    def execute(
+        self, listener: Listener | None = None, *, signals: Signals | None = None, progress_every: float = 0.25
+    ) -> Summary:
+        """Run from source to sink. Raises the error the run ends with, its `summary` set.
+
+        signals: what can stop it, entered already. progress_every: seconds between Progress events.
+        """
+        tell, mask = self._teller(listener), Mask(self.plan.secrets)
+        with mask.errors(), self._session(tell) as session:
+            if signals is not None:
+                signals.stop(session)
+            try:
+                while not session.over and not (signals is not None and signals.time_is_up()):
+                    session.step(progress_every)
+                    session.progress(progress_every)
+                if signals is not None:
+                    signals.end()
+                session.finish()
+                summary = session.closing_summary(allow_dead_letters=self.request.allow_dead_letters)
+                session.progress(every=0)
+            except StagerunnerError as error:
+                error.summary = session.summary(error.exit_code)
+                tell(error.summary)
+                raise
+        tell(summary)
+        return cast("Summary", mask.data(summary))
+
+    def _session(self, tell: Listener) -> Session:
+        request = self.request
+        resume = Resume(request.resume or request.force_resume, request.force_resume, request.journal)
+        return opening.session(self.plan, tell, resume=resume)
+
+    def _teller(self, listener: Listener | None) -> Listener:
+        """Tells an event to observers and to the listener, secrets masked."""
+        mask = Mask(self.plan.secrets)
+
+        def tell(event: Any) -> None:
+            event = mask.data(event)
+            if listener is not None and not isinstance(event, Summary):
+                listener(event)
+            for notice in self.catalog.tell(event):
+                if listener is not None:
+                    listener(mask.data(notice))
+
+        return tell
+
+
+def _leave(session: Session, owner: int) -> None:
+    """End the run; but not in a fork of the process that began it, which has but copies of what it goes by."""
+    if os.getpid() == owner:
+        session.__exit__(None, None, None)
+
+
+class Results(Iterator[Any]):
+    """The results of a run, in order. Also a context manager; leaving early ends every process of the run."""
+
+    def __init__(
+        self, plan: Plan, tell: Listener, records: Iterable[Any] | None, *, allow_dead_letters: bool = False
+    ) -> None:
+        self._allow_dead_letters = allow_dead_letters
+        self._mask = Mask(plan.secrets)
+        self._closed = False
+        self.summary: Summary | None = None
+        """The ledger, once the run is over. Its exit code is the one the command would end with."""
+        with self._mask.errors():
+            self._session = opening.session(plan, tell, records)
+            self._session.__enter__()
+        # Not `__del__`: in a cycle with its own iterator it would be called in no certain order with those of the links
+        # and sockets it still needs. Whatever this holds is alive when it is called.
+        self._end = finalize(self, _leave, self._session, os.getpid())
+        self._end.atexit = False
+        self._taker = cast("CallerTaker", self._session.taker)
+        self._iterator = chain.from_iterable(self._lists())
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._iterator  # hands out records without a call of ours for each
+
+    def __next__(self) -> Any:
+        return next(self._iterator)
+
+    def _lists(self) -> Iterator[list[Any]]:
+        while not self._closed:
+            yield self._next_list()  # and nothing here keeps it, so that the next one is made in warm memory
+
+    def _next_list(self) -> list[Any]:
+        try:
+            return self._advance()
+        except BaseException as error:
+            self._failed(error)
+            raise
+
+    def _advance(self) -> list[Any]:
+        """Go on until there are results, or it is over; then there are none."""
+        session = self._session
+        while not self._taker.waiting and not session.over:
+            session.step()
+        if self._taker.waiting:
+            return self._taker.records()
+        session.finish()
+        self.summary = self._mask.data(session.closing_summary(allow_dead_letters=self._allow_dead_letters))
+        self.close()
+        return []
+
+    def _failed(self, error: BaseException) -> None:
+        self._sum_up(getattr(error, "exit_code", 1))
+        if isinstance(error, StagerunnerError):
+            error.summary = self.summary
+            self._mask.error(error)
+        self.close()
+
+    def _sum_up(self, exit_code: int) -> None:
+        self.summary = self._mask.data(self._session.summary(exit_code))
+
+    def close(self) -> None:
+        """End the run here, with every process of it. Also at the end of the iteration, and when it is collected."""
+        if not self._closed:
+            self._closed = True
+            if self.summary is None:
+                self._sum_up(ReaderGone.exit_code)
+            self._end()
+
+    def __enter__(self) -> Results:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()

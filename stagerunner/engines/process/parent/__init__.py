@@ -1,0 +1,1 @@
+"""The process engine's side of the parent: workers, their pipes, how they fare."""

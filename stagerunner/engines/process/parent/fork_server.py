@@ -1,0 +1,278 @@
+"""The parent's side of the keeper: start it, hire workers through it, hear how they ended, kill them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pickle
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from stagerunner.engines.process.beginning import DISCONNECTED, REFUSED
+from stagerunner.wire.messages import LENGTH, Closable, Outbox, tell
+
+if TYPE_CHECKING:
+    from stagerunner.wire.spec import Order
+
+MOST_ASKED = 32
+MOST_ON_WAY = 512
+"""Hires, and descriptors with them, that the keeper may not have answered yet. The system counts descriptors on their
+way against the limit on open ones; and answers that nobody has room for would have both sides wait for ever."""
+
+BEGIN = "import gc; gc.disable(); from stagerunner.engines.process.beginning import begin; begin({!r})"
+"""Modules live as long as their process, so nobody looks for garbage while they come (4 of 55 ms, against `-m`)."""
+
+
+ENDING = 1.0
+"""Seconds to wait for the status of a process that is ending."""
+
+
+class Ended(Struct, frozen=True):
+    """A worker that is no more. `status` is an exit status, or minus the signal that killed it."""
+
+    identity: int
+    pid: int
+    status: int
+
+    @property
+    def how(self) -> str:
+        return how_ended(self.status)
+
+
+def how_ended(status: int) -> str:
+    """ "SIGKILL" or "exit status 3"."""
+    if status == DISCONNECTED:
+        return "a stage that closed its descriptors"
+    if status >= 0:
+        return f"exit status {status}"
+    try:
+        return signal.Signals(-status).name
+    except ValueError:
+        return f"signal {-status}"
+
+
+class KeeperLink:
+    """A running keeper. `hash_seed` is the PYTHONHASHSEED every worker of the run shares."""
+
+    def __init__(self, hash_seed: str | None = None) -> None:
+        ours, theirs = socket.socketpair()
+        life, self._life = os.pipe()
+        self._sock = ours
+        self._heard = bytearray()
+        self._outbox = Outbox(ours)
+        self._waiting: deque[int] = deque()
+        self._asked: deque[int] = deque()
+        """How many descriptors go with each hire that waits to be sent, and with each that is not answered yet."""
+        self.stuffed = False
+        """The socket takes no more just now; once it does, `pump` is to be called."""
+        self.pids: dict[int, int] = {}
+        self.gone = False
+        self.answering = True
+        """Whether it has told the end of everybody it was asked to hire."""
+        self._refusal: OSError | None = None
+        self._idle = True
+        """Nobody was hired yet: there is nothing that the keeper would have to end."""
+        try:
+            self._process = run_module("stagerunner.engines.process.forkserver", (theirs.fileno(), life), 2, hash_seed)
+        except BaseException:
+            ours.close()
+            os.close(self._life)
+            raise
+        finally:
+            theirs.close()
+            os.close(life)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def fileno(self) -> int:
+        return self._sock.fileno()
+
+    def hire(
+        self,
+        identity: int,
+        order: Order,
+        inbound: Sequence[int],
+        outbound: Sequence[int],
+        others: Sequence[int],
+        owned: Sequence[Closable] = (),
+    ) -> None:
+        """Have a worker forked that gets these descriptors; `owned` are closed once it has them.
+
+        Never waits: what the keeper can't take yet is sent by `pump`. Raises OSError when the keeper is gone.
+        """
+        self._idle = False
+        descriptors = [*inbound, *outbound, *others]
+        self._waiting.append(len(descriptors))
+        self._outbox.put((identity, len(inbound), len(outbound), order), descriptors, owned)
+        self.pump()
+
+    def pump(self) -> None:
+        """Send hires as far as the keeper keeps up with them. Raises OSError when the keeper is gone."""
+        self.stuffed = False
+        while self._waiting and (not self._asked or (len(self._asked) < MOST_ASKED and sum(self._asked) < MOST_ON_WAY)):
+            if not self._outbox.send():
+                self.stuffed = True
+                return
+            self._asked.append(self._waiting.popleft())
+
+    def foretell(self, modules: list[str]) -> None:
+        """Name modules of ours that workers are going to need: the keeper imports them, once for all."""
+        self._say(modules)
+
+    def allow(self, descriptors: int) -> None:
+        """A worker is going to have so many: the keeper, who is handed them first, has to be allowed that too."""
+        self._say(descriptors)
+
+    def _say(self, said: list[str] | int) -> None:
+        with suppress(BrokenPipeError):  # whoever hires will hear of it
+            tell(self._sock, said)
+
+    def hear(self) -> Iterator[Ended]:
+        """What the keeper has said since; sets `gone` when it will say no more. Never waits."""
+        while True:
+            try:
+                data = self._sock.recv(65536, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                break
+            except OSError:
+                data = b""
+            if not data:
+                self.gone = True
+                break
+            self._heard += data
+        yield from self._messages()
+        if self._waiting and not self.gone:
+            with suppress(OSError):  # that it is gone is heard next time
+                self.pump()
+
+    def _messages(self) -> Iterator[Ended]:
+        while len(self._heard) >= 2 * LENGTH.size:
+            end = 2 * LENGTH.size + LENGTH.unpack_from(self._heard)[0]
+            if len(self._heard) < end:
+                return
+            message: tuple[Any, ...] = pickle.loads(self._heard[2 * LENGTH.size : end])
+            del self._heard[:end]
+            if message[0] == "started":
+                self._asked.popleft()
+                self.pids[message[1]] = message[2]
+            elif message[0] == "refused":
+                self._refusal = OSError(message[1], os.strerror(message[1]))
+            else:
+                self.pids.pop(message[1], None)
+                yield Ended(*message[1:])
+
+    def check(self) -> None:
+        """Raises OSError if the system refused it a worker, or ended it by refusing what it needed itself."""
+        if self._refusal is None and self.gone:
+            self._refusal = refusal_of(self._process)
+        if self._refusal is not None:
+            raise self._refusal
+
+    def kill_workers(self) -> None:
+        """SIGKILL to the process group of every worker that is not known to have ended."""
+        for pid in list(self.pids.values()):
+            with suppress(OSError):
+                os.killpg(pid, signal.SIGKILL)
+
+    def end_workers(self, patience: float) -> None:
+        """Kill all workers and wait, at most `patience` seconds, until they are gone."""
+        until = monotonic() + patience
+        self._forget()
+        for _ in self.hear():
+            pass
+        while (self.pids or self._asked) and not self.gone and (left := until - monotonic()) > 0:
+            self.kill_workers()
+            wait_for(self._sock.fileno(), left)
+            for _ in self.hear():
+                pass
+        self.answering = not (self.gone or self.pids or self._asked or self._outbox.torn)
+
+    def _forget(self) -> None:
+        """Hire nobody of those that wait to be."""
+        self._waiting.clear()
+        self._outbox.clear()
+        self.stuffed = False
+
+    def close(self) -> None:
+        """Kill everything, and wait for the keeper a moment; one that is stuck, or only just begins, is killed too."""
+        self.kill_workers()
+        if self._idle:
+            self._process.kill()
+        self._forget()
+        os.close(self._life)
+        self._hear_the_end(1)
+        self._sock.close()
+        try:
+            self._process.wait(1)
+        except subprocess.TimeoutExpired:
+            self.kill_workers()
+            self._process.kill()
+            self._process.wait()
+
+    def _hear_the_end(self, patience: float) -> None:
+        """Until the keeper's end of the socket is closed, which is when it ends: `wait` with a limit would sleep."""
+        with suppress(OSError):
+            self._sock.shutdown(socket.SHUT_WR)
+            self._sock.settimeout(patience)
+            while self._sock.recv(65536):
+                pass
+
+
+def wait_for(fd: int, seconds: float) -> None:
+    """Until it can be read. Not by `select`, which takes no number from 1024 on."""
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    poll.poll(seconds * 1000)
+
+
+def run_module(
+    module: str, descriptors: tuple[int, ...], output: int, hash_seed: str | None
+) -> subprocess.Popen[bytes]:
+    """A fresh interpreter that runs this module of ours and is given these descriptors.
+
+    It imports from where we import from. It has a process group of its own, since Ctrl-C is the parent's business;
+    but not a session of its own: the kernel then wakes it, if it is stopped when the parent ends and nobody of its
+    session takes it in. Linux is asked for more (`signal_at_parents_end`).
+    """
+    command = [sys.executable, "-P", "-c", BEGIN.format(module), *map(str, descriptors)]
+    environment = dict(os.environ)
+    if "PYTHONPATH" in environment:
+        command.append(environment["PYTHONPATH"])
+    environment["PYTHONPATH"] = os.pathsep.join(path or os.curdir for path in sys.path)
+    environment["PYTHONHASHSEED"] = hash_seed or environment.get("PYTHONHASHSEED") or new_hash_seed()
+    return subprocess.Popen(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        pass_fds=descriptors,
+        process_group=0,
+    )
+
+
+def refusal_of(process: subprocess.Popen[bytes]) -> OSError | None:
+    """What the system has refused a process of ours that has just closed its ends, if it has ended because of that."""
+    try:
+        status = process.wait(ENDING)
+    except subprocess.TimeoutExpired:
+        return None
+    return OSError(errno.ENOMEM, "a process of ours could not begin") if status == REFUSED else None
+
+
+def new_hash_seed() -> str:
+    """A PYTHONHASHSEED: sets of text then come in the same order in all workers of a run, and in its resumes."""
+    # Not `secrets`, which imports much for a number that is no secret.
+    return str(int.from_bytes(os.urandom(8), "big") % (2**32 - 1) + 1)

@@ -1,0 +1,199 @@
+"""The return links: frames come back on N links, and leave here in the order of their sequence."""
+
+from __future__ import annotations
+
+import pickle
+import selectors
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING
+
+from stagerunner.window.holding import CHARGE, Holding
+from stagerunner.window.kinds import END, READY
+from stagerunner.wire.frame import MORE, BadFrame, Frame
+from stagerunner.wire.pipe import Inbound
+
+if TYPE_CHECKING:
+    from stagerunner.engines.process.worker.main import ReadyLine
+
+READS = 8
+"""Reads of one link in a row, before the others get their turn; one does, unless a frame was not here whole."""
+
+
+class Returns:
+    """What comes back. Frames are held up to `limit` bytes; then only the link whose turn it is is read, and that only
+    until there is a frame of it.
+
+    charge: see `Holding`.
+    """
+
+    def __init__(
+        self, links: list[Inbound], selector: selectors.BaseSelector, limit: int, charge: int = CHARGE
+    ) -> None:
+        self._links = links
+        self._selector = selector
+        self.holding = Holding(limit, charge)
+        self._here: list[deque[Frame]] = [deque() for _ in links]
+        self._sequence = self._turn = 0
+        self._fault: BadFrame | None = None
+        self._ready = False
+        """READY has come on every link; only then are there turns."""
+        self._registered: set[int] = set()
+        self.ended = False
+        """END has come on every link, with nothing missing."""
+        self.broken = False
+        """A link ended, and nothing more is to be had in turn."""
+        self._watch()
+
+    def turn_is_here(self) -> bool:
+        return self._ready and bool(self._here[self._turn]) and not self.ended
+
+    def frames(self, epoch: int) -> Iterator[Frame]:
+        """The frames whose turn has come. Raises BadFrame."""
+        if not self._links:
+            return
+        while not self.ended and (here := self._here[self._turn]):
+            frame = here[0]
+            header = frame.header
+            if header.kind == END:
+                self._end(header.sequence)
+                return
+            if header.sequence != self._sequence or header.epoch != epoch:
+                raise BadFrame(f"frame {header.sequence} of epoch {header.epoch} where {self._sequence} was due")
+            here.popleft()
+            self.holding.taken(header.length)
+            if not header.flags & MORE:
+                self._sequence += 1
+                self._turn = self._sequence % len(self._links)
+            if len(self._registered) < len(self._links):
+                self._watch()  # there may be room again, or it is another's turn
+            yield frame
+        if self._fault is not None:
+            raise self._fault
+        self.broken = self._links[self._turn].ended
+
+    @property
+    def _ending(self) -> bool:
+        """The link whose turn it is has said END; it counts once all the others have, so all are read."""
+        here = self._here[self._turn]
+        return bool(here) and here[0].header.kind == END
+
+    def _end(self, frames: int) -> None:
+        if frames != self._sequence:
+            raise BadFrame(f"END after {frames} frames, but {self._sequence} came")
+        heads = [here[0].header.kind if here else None for here in self._here]
+        if all(kind == END for kind in heads):
+            self.ended = True
+        elif self._any_cut_off():
+            self.broken = True
+        else:
+            self._watch()
+
+    def ready_lines(self) -> list[ReadyLine] | None:
+        """The READY of all links, once all of it is here. Raises BadFrame."""
+        if self._fault is not None:
+            raise self._fault
+        if not all(self._said(number) for number in range(len(self._links))):
+            self.broken = self._any_cut_off()
+            return None
+        lines: dict[tuple[int, int], ReadyLine] = {}
+        for here in self._here:
+            for line in pickle.loads(self._ready_data(here)):
+                lines[line[0], line[1]] = line
+        self.begin_turns()
+        return sorted(lines.values())
+
+    def _any_cut_off(self) -> bool:
+        """Whether a link has ended without END. After a restart one can be through before another has said READY."""
+        ended = (here for link, here in zip(self._links, self._here, strict=True) if link.ended)
+        return any(not here or here[-1].header.kind != END for here in ended)
+
+    def begin_turns(self) -> None:
+        """READY has come on every link: what comes now comes in turn."""
+        self._ready = True
+        self._watch()
+
+    def _said(self, number: int) -> bool:
+        """Whether the whole of READY is here from this link; whatever else is here has come behind it."""
+        return any(not frame.header.more for frame in self._here[number])
+
+    def _ready_data(self, here: deque[Frame]) -> bytes:
+        """Take the pieces of READY off the front; after a restart, frames can be waiting behind them already."""
+        data, more = bytearray(), True
+        while more:
+            header, payload = here.popleft()
+            if header.kind != READY:
+                raise BadFrame("no READY at the beginning")
+            data += payload
+            more = header.more
+            self.holding.taken(header.length)
+        return bytes(data)
+
+    def _watch(self) -> None:
+        """Read the link whose turn it is, and the others while there is room for what they bring.
+
+        Before READY all are read that have not said it: after a restart frames can be behind it on some already.
+        """
+        for number, link in enumerate(self._links):
+            if self._ready:
+                due, here = number == self._turn or self._ending, bool(self._here[number])
+            else:
+                due, here = not self._said(number), False
+            wanted = not link.ended and self.holding.reads(due=due, here=here)
+            if wanted and link.fd not in self._registered:
+                self._selector.register(link.fd, selectors.EVENT_READ, partial(self._read, number))
+                self._registered.add(link.fd)
+            elif not wanted and link.fd in self._registered:
+                self._unwatch(link.fd)
+
+    def _unwatch(self, fd: int) -> None:
+        self._registered.discard(fd)
+        with suppress(KeyError, ValueError):
+            self._selector.unregister(fd)
+
+    def _read(self, number: int) -> None:
+        link = self._links[number]
+        if link.fd not in self._registered:
+            return  # a link that was read just now has filled the room there was
+        try:
+            if (frame := link.only()) is not None:
+                self._here[number].append(frame)
+                self.holding.came(frame.header.length)
+            else:
+                self._read_on(number, link)
+        except BlockingIOError:
+            pass
+        except ConnectionError:
+            link.ended = True
+        except BadFrame as fault:
+            self._fault = fault
+            link.ended = True
+        if link.ended or self.holding.full:
+            self._watch()
+
+    def _read_on(self, number: int, link: Inbound) -> None:
+        """What is here whole, and more of it while a frame is not."""
+        reads, before = READS, link.reserved
+        try:
+            while not self._take(number, link) and reads and not link.ended:
+                link.fill()
+                reads -= 1
+        finally:
+            self.holding.begun(link.reserved - before)
+        if link.ended:
+            link.check_empty()
+
+    def _take(self, number: int, link: Inbound) -> bool:
+        """The frames that are here whole; whether that is all there is."""
+        while (frame := link.take()) is not None:
+            self._here[number].append(frame)
+            self.holding.came(frame.header.length)
+            if link.spent:
+                return True
+        return False
+
+    def close(self) -> None:
+        for fd in list(self._registered):
+            self._unwatch(fd)

@@ -1,0 +1,162 @@
+"""Who is to blame: the root cause among several deaths, and who is over its time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from time import monotonic_ns
+
+from stagerunner.engines.base import Trouble
+from stagerunner.engines.process.parent.fork_server import Ended
+from stagerunner.engines.process.parent.memory import resident
+from stagerunner.records import SOURCE
+from stagerunner.window.isolation import Blame
+from stagerunner.wire.metrics import (
+    CLOSED,
+    DECODING,
+    ENCODING,
+    FIRST,
+    FLUSHING,
+    LAST,
+    LEFT,
+    ORDINAL,
+    ORIGIN,
+    READING,
+    RECORD,
+    SETTING_UP,
+    SINCE,
+    SNAPSHOT,
+    SPLIT,
+    STARTING,
+    STATE,
+    STATES,
+    WORKING,
+    WRITING,
+    Page,
+)
+from stagerunner.wire.spec import Hire
+
+HOLDING = (WORKING, DECODING, ENCODING, FLUSHING, READING, WRITING, CLOSED)
+"""States in which a worker has a frame in hand, and may be dying of it."""
+
+
+LINGERING = 0.5
+"""Seconds that an async call has to end in once it is cancelled, before its worker is killed."""
+
+
+def blame(deaths: list[Ended], hires: Mapping[int, Hire], page: Page, why: str) -> Trouble:
+    """The first death that isn't a consequence; ties go to the signalled one, then to the earlier stage."""
+    causes = [death for death in deaths if is_cause(death, hires[death.identity], page)]
+    causes = causes or [death for death in deaths if not _left(hires[death.identity], page)]
+    if not causes:
+        return Trouble("", 0, 0, why)
+    cause = min(causes, key=lambda death: (death.status >= 0, _index(hires[death.identity])))
+    return trouble_of(hires[cause.identity], page, cause.pid, cause.how)
+
+
+def is_cause(death: Ended, hire: Hire, page: Page) -> bool:
+    """Whether a death is none that another one brought about."""
+    return death.status != 0 and not _left(hire, page)
+
+
+def trouble_of(hire: Hire, page: Page, pid: int, how: str, *, overdue: bool = False) -> Trouble:
+    """What a worker's slots say about it: the record it was at, or at least the frame it had in hand."""
+    at = max(range(len(hire.slots)), key=lambda n: _telling(page.slot(hire.slots[n]).words))
+    words = page.slot(hire.slots[at]).words
+    # What the first group decodes is a whole split: no part of it could be sent alone.
+    holding = words[STATE] in HOLDING and not (words[STATE] == DECODING and hire.first)
+    # Who has closed its worker's descriptors has left the call by the time that shows.
+    closed = words[STATE] == CLOSED
+    inside = words[RECORD] > 0 or (closed and hire.watch and words[LAST] - words[FIRST] == 1)
+    return Trouble(
+        stage=hire.names[at] if hire.names else "copy",
+        worker=hire.number,
+        pid=pid,
+        how=how,
+        blamed={READING: SOURCE, WRITING: hire.ends}.get(words[STATE]),
+        index=hire.works[at].index if hire.works else 0,
+        split=words[SPLIT] if holding else -1,
+        origin=words[ORIGIN] if holding and inside else -1,
+        ordinal=words[ORDINAL] if holding and inside else -1,
+        first=words[FIRST],
+        last=words[LAST],
+        state=STATES.get(words[STATE], ""),
+        overdue=overdue,
+    )
+
+
+def _telling(words: memoryview) -> tuple[bool, bool, int]:
+    """How much a slot tells: inside a call before merely holding a frame before anything else; the latest wins."""
+    return words[RECORD] > 0, words[STATE] in HOLDING, words[SINCE]
+
+
+def overdue(hires: Mapping[int, Hire], page: Page, pids: Mapping[int, int], since: int) -> Trouble | None:
+    """The first worker over the `timeout` or `start_timeout` of its stage.
+
+    An async stage sees to its own timeout, unless a call blocks the loop, or goes on although it was cancelled.
+    since: nanoseconds of the monotonic clock before which no time counts (everybody may have been suspended).
+    """
+    now = monotonic_ns()
+    for identity, hire in hires.items():
+        for place, slot in enumerate(hire.slots):
+            words = page.slot(slot).words
+            limit = _limit(hire, place, words[STATE], words[RECORD])
+            began = max(words[SINCE], since)
+            if limit is not None and now - began > limit * 1e9:
+                how = f"its time limit of {limit - _grace(hire, place, words[STATE]):g} s"
+                return trouble_of(hire, page, pids.get(identity, 0), how, overdue=True)
+    return None
+
+
+def heavy(hires: Mapping[int, Hire], page: Page, pids: Mapping[int, int]) -> Trouble | None:
+    """The first worker over the `max_memory` of its stage."""
+    for identity, hire in hires.items():
+        if hire.max_memory is None or identity not in pids:
+            continue
+        held = resident(pids[identity])
+        if held is not None and held > hire.max_memory:
+            how = f"its max_memory of {hire.max_memory / 2**20:.0f} MiB ({held / 2**20:.0f} MiB held)"
+            return trouble_of(hire, page, pids[identity], how, overdue=True)
+    return None
+
+
+def _limit(hire: Hire, place: int, state: int, record: int) -> float | None:
+    if state in (STARTING, SETTING_UP):
+        return hire.start_timeout
+    if not hire.works:
+        return None
+    if hire.works[place].form.awaited:
+        within = hire.works[place].timeout if state == WORKING and record else None
+        return None if within is None else within + _grace(hire, place, state)
+    timed = state in (DECODING, ENCODING, FLUSHING, SNAPSHOT, READING, WRITING) or (state == WORKING and record)
+    return hire.works[place].timeout if timed else None
+
+
+def _grace(hire: Hire, place: int, state: int) -> float:
+    """Seconds beyond the limit that are given to a call which has been told to end."""
+    return LINGERING if state == WORKING and hire.works and hire.works[place].form.awaited else 0.0
+
+
+def _left(hire: Hire, page: Page) -> bool:
+    return any(page.slot(slot).words[LEFT] for slot in hire.slots)
+
+
+def _index(hire: Hire) -> int:
+    return hire.works[0].index if hire.works else 0
+
+
+def blame_of(trouble: Trouble) -> Blame:
+    """A trouble as the suspects see it."""
+    kind = "Killed" if not trouble.overdue else "Timeout" if "time" in trouble.how else "Memory"
+    killed = f"the worker died twice with this record alone ({trouble.how})"
+    message = f"over {trouble.how}" if trouble.overdue else killed
+    return Blame(
+        trouble.index if trouble.blamed is None else trouble.blamed,
+        trouble.split,
+        trouble.first,
+        trouble.last,
+        trouble.origin,
+        trouble.ordinal,
+        kind,
+        message,
+        tardy=kind == "Timeout" and trouble.split < 0,
+    )

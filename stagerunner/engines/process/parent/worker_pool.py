@@ -1,0 +1,311 @@
+"""The process engine's transport: a crew of workers, one epoch at a time.
+
+The parent writes to the first group, reads what the last group returns, and holds what comes out of turn up to the
+window's bytes; beyond that it reads only the link whose turn it is. It never waits: every link here is non-blocking.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from time import monotonic
+from typing import Any
+
+from stagerunner.engines.base import Clock, Ready, Trouble
+from stagerunner.engines.process.parent.closing import Closing
+from stagerunner.engines.process.parent.fork_server import Ended, KeeperLink
+from stagerunner.engines.process.parent.health import Watch
+from stagerunner.engines.process.parent.memory import cores
+from stagerunner.engines.process.parent.printed import Lines, Printed
+from stagerunner.engines.process.parent.returns import Returns
+from stagerunner.engines.process.parent.root_cause import blame, is_cause
+from stagerunner.engines.process.parent.wiring import Wiring, wire
+from stagerunner.engines.topology import Group, grouped, hires, slots_of
+from stagerunner.plan import Plan, fusible
+from stagerunner.window.kinds import END, READY
+from stagerunner.wire.arena import Lane
+from stagerunner.wire.arena import create as create_lane
+from stagerunner.wire.frame import BadFrame, Frame, Header
+from stagerunner.wire.messages import close_all
+from stagerunner.wire.metrics import Page, create
+from stagerunner.wire.pipe import Inbound, Outbound
+from stagerunner.wire.spec import Hire, Order
+
+PATIENCE = 0.5
+"""Seconds to wait, after a link broke, for the keeper to say who died of what."""
+
+TIES = 0.02
+"""Seconds to wait, once a cause is known, for others that may have come before it."""
+
+REAPING = 1.0
+"""Seconds to wait for killed workers to be gone. New pipes make a stuck one harmless."""
+
+
+class Crew:
+    """The workers of one run, seen from the parent."""
+
+    def __init__(self, plan: Plan, selector: selectors.BaseSelector, lines: Lines, hash_seed: str | None) -> None:
+        self._plan = plan
+        self._selector = selector
+        self._hash_seed = hash_seed
+        self.groups: tuple[Group, ...] = grouped(plan, fusible(plan))
+        self.cores = cores()
+        self._meters = create(slots_of(self.groups))
+        self._page = Page(self._meters, slots_of(self.groups))
+        self._watch = Watch(self._page)
+        self._keeper: KeeperLink | None = None
+        self._stuffed = False
+        self._hires: dict[int, Hire] = {}
+        self._deaths: list[Ended] = []
+        self._printed = Printed(selector, lines)
+        self._links: list[Connection] = []
+        self._heads: list[Outbound] = []
+        self._pumped: set[int] = set()
+        self._returns = Returns([], selector, 0)
+        self._epoch = 0
+        self._identity = 0
+        self._broken: tuple[float, str] | None = None
+        self._end_sent = False
+        self._closing = Closing(plan.run.grace)
+        self.lane: Lane | None = None
+        self.ready: Ready | None = None
+        self.trouble: Trouble | None = None
+
+    # An epoch begins
+
+    def prepare(self, keeper: KeeperLink) -> None:
+        """Take over a keeper that has begun."""
+        self._watch_over(keeper)
+
+    def start(self, epoch: int, snapshots: dict[int, Any], *, careful: bool = False) -> None:
+        self._drop_epoch()
+        self._new_lane()
+        self._epoch, self.ready, self.trouble, self._broken = epoch, None, None, None
+        self._end_sent = False
+        self._closing.begin()
+        self._deaths.clear()
+        self._page.clear()
+        self._watch.begin()
+        if self._keeper is None or not self._keeper.answering:
+            self._new_keeper()
+        owners = 0 if self.lane is None else self.lane.owners
+        self._hire_all(hires(self._plan, self.groups, epoch, snapshots, careful=careful, owners=owners))
+        for head in self._heads:
+            self._put(head, Header(READY, 0, epoch, 0))
+
+    def regroup(self, groups: tuple[Group, ...]) -> None:
+        if self.ended:
+            self._closing.keep(self._hires, self._deaths)
+        self.groups = groups
+
+    def _new_lane(self) -> None:
+        """Each epoch has its own: a worker that can't be reaped yet may still write to the old one."""
+        owners = len(self.groups) + 1
+        fd = create_lane(owners)
+        self.lane = None if fd is None else Lane(fd, owners)
+
+    def _new_keeper(self) -> None:
+        if self._keeper is not None:
+            self._selector.unregister(self._keeper)
+            self._keeper.close()
+        self._watch_over(KeeperLink(self._hash_seed))
+
+    def _watch_over(self, keeper: KeeperLink) -> None:
+        self._keeper, self._stuffed = keeper, False
+        self._selector.register(keeper, selectors.EVENT_READ, self._hear)
+
+    def _hire_all(self, orders: Iterator[Hire]) -> None:
+        """Make the pipes and have each worker handed its ends, which are closed here then: only our own are kept."""
+        wiring = wire([1, *(group.width for group in self.groups), 1])
+        self._open_ours(wiring)
+        self._hires = {}
+        for hire in orders:
+            place = hire.owner - 1
+            self._identity += 1
+            self._hires[self._identity] = hire
+            ins = [wiring.reading[place, u, hire.number] for u in hire.inbound]
+            outs = [wiring.writing[place, hire.number, d] for d in hire.outbound]
+            self._hire(hire, ins, outs)
+        self._attend()
+
+    def _hire(self, hire: Hire, ins: list[Connection], outs: list[Connection]) -> None:
+        keeper = self._keeper
+        assert keeper is not None
+        hearing, end = os.pipe()
+        printing = Connection(end, readable=False)
+        self._printed.watch(hearing, "+".join(hire.names) or "copy", hire.number)
+        lane = [] if self.lane is None else [self.lane.fd]
+        others = [*lane, self._meters, printing.fileno()]
+        reading, writing = ([end.fileno() for end in ends] for ends in (ins, outs))
+        try:
+            keeper.hire(self._identity, Order.of(hire), reading, writing, others, [*ins, *outs, printing])
+        except BrokenPipeError:
+            self._break("the keeper has ended", patience=0)
+
+    def _attend(self) -> None:
+        """Be told when the keeper says something, and when it can be told something, while there is something."""
+        if self._keeper is not None and self._keeper.stuffed != self._stuffed:
+            self._stuffed = self._keeper.stuffed
+            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._stuffed else 0)
+            self._selector.modify(self._keeper, events, self._hear)
+
+    def _open_ours(self, wiring: Wiring) -> None:
+        """Our ends: what we write to the first group, what the last group returns."""
+        self._links = [*wiring.heads, *wiring.returns]
+        for link in self._links:
+            os.set_blocking(link.fileno(), False)
+        self._heads = [Outbound(link.fileno()) for link in wiring.heads]
+        limit = 2 * self._plan.run.max_growth + 2**26
+        back = [Inbound(link.fileno(), limit) for link in wiring.returns]
+        self._returns = Returns(back, self._selector, self._plan.run.window)
+
+    # Frames
+
+    def send(self, header: Header, notes: bytes, body: bytes) -> None:
+        self._put(self._heads[header.sequence % len(self._heads)], header, notes, body)
+
+    def end(self, frames: int) -> None:
+        self._end_sent = True
+        for head in self._heads:
+            self._put(head, Header(END, 0, self._epoch, frames))
+
+    def _put(self, head: Outbound, header: Header, *payload: bytes) -> None:
+        try:
+            head.put(header, *payload)
+        except OSError as error:
+            self._break(f"a link broke: {error.strerror}")
+            return
+        if head.queued and head.fd not in self._pumped:
+            self._pumped.add(head.fd)
+            self._selector.register(head.fd, selectors.EVENT_WRITE, lambda: self._pump(head))
+
+    def _pump(self, head: Outbound) -> None:
+        try:
+            head.pump()
+        except OSError as error:
+            self._unpump(head.fd)
+            self._break(f"a link broke: {error.strerror}")
+            return
+        if not head.queued:
+            self._unpump(head.fd)
+
+    def _unpump(self, fd: int) -> None:
+        self._pumped.discard(fd)
+        self._selector.unregister(fd)
+
+    def arrivals(self) -> Iterator[Frame]:
+        returns = self._returns
+        try:
+            if self.ready is None:
+                self._hear_ready()
+            if self.ready is not None and not self.ready.errors:
+                yield from returns.frames(self._epoch)
+        except BadFrame as fault:
+            self._break(f"protocol fault: {fault}")
+        if returns.broken and not returns.ended:
+            self._break("a worker left without END")
+
+    @property
+    def ended(self) -> bool:
+        """Asked anew each time: who was the last to end is told by the keeper, whoever it was that heard it."""
+        return self._returns.ended and (len(self._deaths) >= len(self._hires) or self._keeper_gone)
+
+    @property
+    def _keeper_gone(self) -> bool:
+        return self._keeper is None or self._keeper.gone
+
+    def _hear_ready(self) -> None:
+        lines = self._returns.ready_lines()
+        if lines is not None:
+            pids = tuple((stage, worker, pid) for stage, worker, pid, _ in lines)
+            self.ready = Ready(pids, tuple(line for line in lines if line[3]))
+
+    # Deaths
+
+    def _hear(self) -> None:
+        assert self._keeper is not None
+        self._deaths += [death for death in self._keeper.hear() if death.identity in self._hires]
+        self._keeper.check()
+        self._attend()
+        if self._keeper.gone:
+            self._break("the keeper has ended", patience=0)
+        if any(not self._end_sent or self._is_cause(death) for death in self._deaths) and not self._returns.ended:
+            self._break("a worker has ended")
+            self._shorten()
+
+    def _break(self, why: str, patience: float = PATIENCE) -> None:
+        if self._broken is None:
+            self._broken = (monotonic() + patience, why)
+
+    def teardown_failures(self) -> list[str]:
+        return self._closing.failures(self._hires, self._deaths)
+
+    def _is_cause(self, death: Ended) -> bool:
+        return is_cause(death, self._hires[death.identity], self._page)
+
+    def _shorten(self) -> None:
+        """Once a cause is known, wait only for others that died at the same moment."""
+        if self._broken and any(map(self._is_cause, self._deaths)):
+            until, why = self._broken
+            self._broken = (min(until, monotonic() + TIES), why)
+
+    @property
+    def busy(self) -> bool:
+        return self._returns.turn_is_here()
+
+    def begun(self) -> list[int]:
+        return self._watch.begun(self._hires)
+
+    def deadline(self) -> float | None:
+        if self._broken is None:
+            return None
+        return max(0.0, self._broken[0] - monotonic())
+
+    def look(self) -> None:
+        if self.trouble is not None or self.ended:
+            return
+        if self._returns.ended or self._broken is not None:
+            self._hear()  # who has ended in time is not to be blamed for what our caller did meanwhile
+        if self._returns.ended:
+            if self._closing.overdue(self._hires, self._deaths) and self._keeper is not None:
+                self._keeper.kill_workers()
+            return
+        if self._broken is not None:
+            if len(self._deaths) >= len(self._hires) or monotonic() >= self._broken[0]:
+                self.trouble = self._watch.named(blame(self._deaths, self._hires, self._page, self._broken[1]))
+            return
+        assert self._keeper is not None
+        self.trouble = self._watch.look(self._hires, self._keeper.pids)
+
+    def clocks(self) -> list[Clock]:
+        return self._watch.clocks(self._hires)
+
+    # The end of an epoch, and of everything
+
+    def _drop_epoch(self) -> None:
+        if self._keeper is not None:
+            self._keeper.end_workers(REAPING)
+        self._returns.close()
+        for fd in list(self._pumped):
+            self._unpump(fd)
+        close_all(self._links)
+        self._printed.close()
+        self._links, self._heads, self._hires = [], [], {}
+        if self.lane is not None:
+            self.lane.close()
+            self.lane = None
+
+    def kill(self) -> None:
+        if (keeper := self._keeper) is not None:
+            keeper.kill_workers()
+
+    def close(self) -> None:
+        self._drop_epoch()
+        if self._keeper is not None:
+            self._selector.unregister(self._keeper)
+            self._keeper.close()
+            self._keeper = None
+        self._page.close()
+        os.close(self._meters)

@@ -1,0 +1,137 @@
+"""The feeder: the process in which a stream source runs, so that no source code can block or break the parent.
+
+Its arguments: the descriptors of its instructions, of the pipe its frames go to, and of the life pipe; PYTHONPATH as
+the keeper's. It sends DATA frames (pickled lists of records), then END, with the error as text if there was one. It
+belongs to no epoch: restarts pass it by.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import pickle
+import select
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+from stagerunner.chain.bounding import bounded
+from stagerunner.engines.process.worker.main import send_pieces
+from stagerunner.engines.process.worker.tuning import forward_logging
+from stagerunner.evaluate.describing import describe
+from stagerunner.evaluate.loading import load
+from stagerunner.evaluate.own import own
+from stagerunner.parts.files import know
+from stagerunner.window.kinds import DATA, END
+from stagerunner.wire.feed import Feed
+from stagerunner.wire.frame import Header
+from stagerunner.wire.pipe import send
+
+
+class Feeder:
+    """The main thread runs the source; another sends what has gathered, and notices when the parent is gone."""
+
+    def __init__(self, feed: Feed, out: int, life: int) -> None:
+        self._feed = feed
+        self._out = out
+        self._life = life
+        self._gathered: list[Any] = []
+        self._over = False
+        self._error = ""
+        self._change = threading.Condition()
+        self._sent = 0
+
+    def run(self) -> int:
+        sender = threading.Thread(target=self._send_all, daemon=True)
+        try:
+            sender.start()
+        except RuntimeError as error:  # "can't start new thread"
+            raise OSError(errno.EAGAIN, str(error)) from None
+        try:
+            for record in self._records():
+                self._gather(own(record))
+        except BaseException as error:
+            self._error = describe(error)
+        with self._change:
+            self._over = True
+            self._change.notify_all()
+        sender.join()
+        return 0
+
+    def _records(self) -> Iterator[Any]:
+        records = load(self._feed.target)(**self._feed.options)
+        forward_logging()
+        yield from records
+
+    def _gather(self, record: Any) -> None:
+        with self._change:
+            while len(self._gathered) >= self._feed.records:
+                self._change.wait()
+            self._gathered.append(record)
+            if len(self._gathered) in (1, self._feed.records):
+                self._change.notify_all()
+
+    def _send_all(self) -> None:
+        try:
+            while self._send_some():
+                pass
+            self._end()
+        except OSError:
+            leave()  # the parent is gone, and nothing more is wanted
+        except BaseException as error:
+            # What can't be pickled. The source may go on for ever, so it isn't waited for.
+            self._error = describe(error)
+            self._end()
+            os._exit(0)
+
+    def _send_some(self) -> bool:
+        with self._change:
+            while not self._gathered and not self._over:
+                self._change.wait(0.5)
+                self._look_for_parent()
+            if not self._gathered:
+                return False
+            if len(self._gathered) < self._feed.records and not self._over:
+                self._change.wait(self._feed.linger)
+            records, self._gathered = self._gathered, []
+            self._change.notify_all()
+        self._put(records)
+        return True
+
+    def _put(self, records: list[Any]) -> None:
+        data = pickle.dumps(records, 5)
+        if len(data) > self._feed.max_record:
+            data = pickle.dumps(bounded(records, self._feed.max_record), 5)
+        send(self._out, Header(DATA, 0, 0, self._sent, records=len(records)), data)
+        self._sent += 1
+
+    def _end(self) -> None:
+        send_pieces(self._out, Header(END, 0, 0, self._sent), self._error.encode(errors="backslashreplace"))
+
+    def _look_for_parent(self) -> None:
+        if select.select([self._life], [], [], 0)[0]:
+            leave()
+
+
+def leave() -> None:
+    """End at once, with everything the source has started."""
+    with suppress(OSError):
+        os.killpg(os.getpid(), signal.SIGKILL)
+    os._exit(0)
+
+
+def main() -> None:
+    """The feeder's life."""
+    spec, out, life = (int(number) for number in sys.argv[1:4])
+    os.environ.pop("PYTHONPATH", None)
+    if len(sys.argv) > 4:
+        os.environ["PYTHONPATH"] = sys.argv[4]
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    with open(spec, "rb") as file:
+        know(pickle.load(file))  # options can be of types that a plugin's file defines
+        feed: Feed = pickle.load(file)
+    os._exit(Feeder(feed, out, life).run())

@@ -1,0 +1,121 @@
+"""One frame on its way through a station: its books, its cut, and the slices its batch is worked on in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from stagerunner.evaluate.work import Work
+from stagerunner.records import WHOLE, Batch, Conviction, Counts, Failure, behind_cut
+from stagerunner.wire.frame import Header
+from stagerunner.wire.metadata import Notes, pack_spread
+
+
+class Passage:
+    """One frame on its way through a station, over all its pieces."""
+
+    def __init__(self, header: Header) -> None:
+        self.header = header
+        self.tally: list[Counts] = []
+        """The books of this station's stages, and what changes in those of the stages before."""
+        self.lines = b""
+        self.extras: list[tuple[int, dict[str, int]]] = []
+        self.spread: list[bytes] = []
+        """What tells how to divide those books, as far as no piece has told it yet."""
+        self.convicted: dict[tuple[int, int, int], tuple[str, str]] = {}
+        self.cut: int | None = None
+        """The place in the group up to which nothing more of this frame is worked on."""
+        self._cuts: set[tuple[int, int, int]] = set()
+        """The failures that have cut it: (stage, source record, ordinal)."""
+        self.stop = -1
+        self.stop_here = False
+        self.pieces = 0
+        self.reached = header.first
+        self.work = self.codec = self.slowest = self.widest = self.heavy = 0
+        self.place, self.room, self.used = -1, 0, 0
+        """In the memory lane: see chain.cargo.Berth."""
+        self.held: dict[tuple[int, int], tuple[int, ...]] = {}
+
+    def take(self, notes: Notes) -> None:
+        """What an inbound piece says about itself."""
+        self.lines += notes.lines
+        self.extras += notes.extras
+        self.spread += notes.spread
+        self.convicted = notes.convicted
+        self.stop = max(self.stop, notes.stop)
+        self.slowest, self.widest = max(self.slowest, notes.slowest), max(self.widest, notes.widest)
+        self.place, self.room, self.heavy = notes.place, notes.room, max(self.heavy, notes.heavy)
+        self.held |= notes.held
+
+    def harvest(self, place: int, index: int, piece: Batch) -> None:
+        """Take a piece's counts, and notice whether it was cut here."""
+        self.count(piece)
+        if piece.stop and self.stop < 0:
+            self.stop, self.stop_here, self.cut = index, True, place
+        elif piece.failures and self._fatal(piece.failures):
+            # The next piece has passed earlier stages already, and one of them may have cut the frame there.
+            self.cut = place if self.cut is None else max(place, self.cut)
+
+    def count(self, piece: Batch) -> None:
+        """Take a piece's counts."""
+        for counts in piece.counts:
+            self.tally.append(counts)
+            if counts.spread is not None:
+                self.spread.append(pack_spread(counts.stage, counts.spread))
+                counts.spread = None
+        piece.counts = []
+
+    def _fatal(self, failures: list[Failure]) -> bool:
+        """Whether any of these ends the run, and has not done so at an earlier place."""
+        fatal = {(failure.stage, failure.origin, failure.ordinal) for failure in failures if failure.policy == "fail"}
+        new = not fatal <= self._cuts
+        self._cuts |= fatal
+        return new
+
+    def behind(self, batch: Batch) -> None:
+        """The batch lies behind the cut: nobody is told of its failures."""
+        self.tally += behind_cut(batch.failures)
+
+
+def cut(batch: Batch, size: Callable[[], int]) -> Iterator[Batch]:
+    """The batch in slices of about `size()` records, asked for each slice, that end where a source record's do."""
+    start, count = 0, len(batch.records)
+    first = batch.first
+    while start < count:
+        stop = min(start + size(), count)
+        while stop < count and batch.origin(stop) == batch.origin(stop - 1):
+            stop += 1
+        last = batch.last if stop == count else batch.origin(stop - 1) + 1
+        failures = [f for f in batch.failures if first <= f.origin < last or (stop == count and f.origin >= last)]
+        origins = batch.origins and batch.origins[start:stop]
+        part = Batch(batch.records[start:stop], first, last, origins, failures)
+        part.original = batch.original and batch.original.behind(start, stop)
+        part.before = batch.before
+        yield part
+        start, first = stop, last
+
+
+def halved(batch: Batch) -> list[Batch]:
+    """The batch in about two slices; it has results of two source records at least."""
+    halves = list(cut(batch, lambda: len(batch.records) // 2))
+    return halves if len(halves) > 1 else list(cut(batch, lambda: 1))
+
+
+def sentence_on(convicted: Mapping[Conviction, tuple[str, str]], work: Work, first: int) -> tuple[str, str] | None:
+    """The conviction that keeps this frame from the stage, if there is one; it then stands for one source record."""
+    return convicted.get((work.index, first, WHOLE)) if convicted else None
+
+
+def condemn(batch: Batch, work: Work, kind: str, message: str) -> Counts:
+    """Turn each record of the batch, all of one source record, into a failure; the line for the books."""
+    count = len(batch.records)
+    text = "a record that kills outside any call"
+    batch.failures = [
+        *batch.failures,
+        *(Failure(work.index, batch.first, n, kind, message, work.on_error, text=text) for n in range(count)),
+    ]
+    batch.records, batch.origins = [], []
+    if work.on_error == "fail" and count:
+        batch.last = batch.first
+    counts = Counts(work.index, taken=count)
+    counts.fail(work.on_error, count)
+    return counts

@@ -1,0 +1,324 @@
+"""A worker: reads frames in sequence, lets its station work on them, writes what comes of it in sequence.
+
+Frame s goes to worker s mod N of every group, so a worker knows which link brings its next frame. It never waits for
+anything but that link and the link it writes to. It leaves with status 0 after END and in no other way: a link that
+ends without END means that a neighbour has died, and the worker leaves with status GONE.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from time import monotonic_ns as now
+from typing import TYPE_CHECKING
+
+from stagerunner.engines.process.beginning import DISCONNECTED
+from stagerunner.engines.process.worker.encode import Parts
+from stagerunner.engines.process.worker.express import SENT, express
+from stagerunner.engines.process.worker.in_flight import Overlap, overlaps
+from stagerunner.engines.process.worker.stage_runner import Station
+from stagerunner.engines.process.worker.tuning import forward_logging, settle_memory
+from stagerunner.evaluate import ambient
+from stagerunner.evaluate.describing import describe
+from stagerunner.evaluate.loading import load
+from stagerunner.window.kinds import DATA, END, READY
+from stagerunner.wire.arena import Lane
+from stagerunner.wire.frame import CONTROL, MORE, SIZE, BadFrame, Frame, Header, pack_header
+from stagerunner.wire.metrics import BLOCKED, CLOSED, LEFT, WAITING, Page, Slot
+from stagerunner.wire.pipe import Inbound, send, write_records
+from stagerunner.wire.spec import Hire
+
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+GONE = 70
+"""Exit status of a worker whose neighbour left without END, or sent what is no frame."""
+
+ReadyLine = tuple[int, int, int, str]
+"""(index of the group's first stage, or of the one that couldn't be set up; worker, pid, error text or "")."""
+
+
+class Left(Exception):
+    """A neighbour left without END."""
+
+
+class Worker:
+    """The loop of one worker over its links."""
+
+    def __init__(
+        self, hire: Hire, inbound: list[int], outbound: list[int], page: Page, lane: Lane | None = None
+    ) -> None:
+        self._hire = hire
+        self._page = page
+        self._station = Station(hire, page, lane)
+        self._slots = self._station.slots
+        self.ready = self.closing = False
+        self._ends = {fd: _known(fd) for fd in (*inbound, *outbound)}
+        if lane is not None:
+            ambient.memory = self._station.cargo.empty
+        self._in = {
+            number: Inbound(fd, hire.limit, passing=True) for number, fd in zip(hire.inbound, inbound, strict=True)
+        }
+        self._out = dict(zip(hire.outbound, outbound, strict=True))
+        self._sequence = hire.number
+
+    @property
+    def slots(self) -> list[Slot]:
+        return self._slots
+
+    @property
+    def connected(self) -> bool:
+        """Whether our descriptors are still what they were."""
+        return all(_known(fd) == known for fd, known in self._ends.items())
+
+    def run(self) -> None:
+        """From setup to END. Raises Left or BadFrame when the links don't end as they should."""
+        error = self._setup()
+        self._ready(error)
+        self.ready = True
+        if error:
+            self._stand_by()
+        end = self._work_ahead(Overlap(self._station)) if overlaps(self._hire) else self._work_in_turn()
+        self._end(end)
+        if not self.connected:
+            raise Left("what was sent went elsewhere")
+        self.closing = True
+        leave(self._page, self._hire)  # what happens from here on is no death of the chain's
+        self._station.close()
+        call_hooks(self._hire.stopping_hooks, self._hire)
+
+    def _setup(self) -> str:
+        """Set up; the error as text, or ""."""
+        try:
+            call_hooks(self._hire.started_hooks, self._hire)
+            self._station.setup()
+            forward_logging()
+            settle_memory()
+        except BaseException as error:
+            return describe(error)
+        return ""
+
+    def _ready(self, error: str) -> None:
+        """Collect READY from every inbound link, add our own line, send it on every outbound link."""
+        first = self._hire.works[0].index if self._hire.works else 0
+        if error and self._hire.works:
+            first = self._hire.works[min(len(self._station.evaluators), len(self._hire.works) - 1)].index
+        lines: dict[tuple[int, int], ReadyLine] = {}
+        for link in self._in.values():
+            for line in read_lines(link):
+                lines[line[0], line[1]] = line
+        lines[first, self._hire.number] = (first, self._hire.number, os.getpid(), error)
+        data = pickle.dumps(list(lines.values()), 5)
+        for fd in self._out.values():
+            send_pieces(fd, Header(READY, 0, self._hire.epoch, 0), data)
+
+    def _stand_by(self) -> NoReturn:
+        """Until the parent, who has been told, ends the chain. After a restart frames can be here already: not ours."""
+        for link in self._in.values():
+            while link.read() is not None:
+                pass
+        raise Left("never set up")
+
+    def _work_in_turn(self) -> Frame:
+        """Frame by frame, until END comes."""
+        way, slot, hire = express(self._station), self._slots[0], self._hire
+        while True:
+            began, sequence = now(), self._sequence
+            link = self._in[sequence % hire.upstream]
+            frame = link.only() or link.read()
+            slot.wait += now() - began
+            if frame is None or frame.header.sequence != sequence or frame.header.epoch != hire.epoch:
+                frame = self._checked(frame)
+            sent = None if way is None else way.feed(frame, self._out[sequence % hire.downstream])
+            if sent is None:
+                if frame.header.kind == END:
+                    return frame
+                self._work(frame)
+                continue
+            if sent is not SENT:
+                self._send(sent)
+            self._sequence += self._hire.width
+
+    def _send(self, sent: Iterable[Parts]) -> None:
+        """What became of one frame, to where its sequence says; then the slots say that we wait."""
+        for header, notes, body in sent:
+            self._write(self._fd, header, notes, body)
+        waiting = now()
+        for slot in self._slots:
+            slot.state(WAITING, waiting)
+            slot.store()
+
+    def _work_ahead(self, overlap: Overlap) -> Frame:
+        """The same for an async stage: frames are taken in while it has free places, and sent on in sequence."""
+        while True:
+            frame = self._link.take() if overlap.room() else None
+            if frame is None:
+                self._wait(overlap)
+                continue
+            if not (frame.header.piece and frame.header.kind == DATA):
+                self._checked(frame)
+            if frame.header.kind == DATA:
+                overlap.begin(frame)
+                self._sequence += 0 if frame.header.more else self._hire.width
+                continue
+            while overlap.under_way:
+                self._send_landed(overlap, None)
+            if frame.header.kind == END:
+                return frame
+            self._work(frame)
+
+    def _wait(self, overlap: Overlap) -> None:
+        """Until something has landed, or, with free places, until there is something to read."""
+        link, hungry = self._link, overlap.room()
+        self._send_landed(overlap, link.fd if hungry else None)
+        if hungry:  # only then is it known that no whole frame is here; places that have come free take that first
+            os.set_blocking(link.fd, False)
+            try:
+                if not link.fill():
+                    raise Left("a neighbour left without END")
+            except BlockingIOError:
+                pass
+            finally:
+                os.set_blocking(link.fd, True)
+
+    def _send_landed(self, overlap: Overlap, inbound: int | None) -> None:
+        for header, notes, body in overlap.landed(inbound):
+            self._write(self._out[header.sequence % self._hire.downstream], header, notes, body)
+
+    @property
+    def _link(self) -> Inbound:
+        """The link that brings the next frame."""
+        return self._in[self._sequence % self._hire.upstream]
+
+    @property
+    def _fd(self) -> int:
+        """The link that what becomes of it goes to."""
+        return self._out[self._sequence % self._hire.downstream]
+
+    def _checked(self, frame: Frame | None) -> Frame:
+        """The next frame in sequence, or the END that comes in its place."""
+        if frame is None:
+            raise Left("a neighbour left without END")
+        header = frame.header
+        if header.kind != END and header.sequence != self._sequence:
+            raise BadFrame(f"frame {header.sequence} where {self._sequence} was due")
+        if header.epoch != self._hire.epoch:
+            raise BadFrame(f"a frame of epoch {header.epoch} in epoch {self._hire.epoch}")
+        return frame
+
+    def _read(self, link: Inbound) -> Frame:
+        started = now()
+        frame = link.read()
+        self._slots[0].wait += now() - started
+        if frame is None:
+            raise Left("a neighbour left without END")
+        return frame
+
+    def _work(self, frame: Frame) -> None:
+        """One frame with all its pieces, to where its sequence says."""
+        link = self._link
+        self._send(self._station.feed(frame))
+        while frame.header.more:
+            frame = self._read(link)
+            self._send(self._station.feed(frame))
+        self._sequence += self._hire.width
+
+    def _write(self, fd: int, header: Header, notes: bytes, body: bytes) -> None:
+        if header.marked and not self.connected:  # somebody in here is suspected; it must not be the next one
+            raise Left("the stage has closed the link")
+        started = now()
+        for slot in self._slots:
+            slot.state(BLOCKED, started)
+        length = len(notes) + len(body)
+        write_records(fd, [pack_header(header, length), notes, body], SIZE + length)
+        slot.block += now() - started
+
+    def _end(self, frame: Frame) -> None:
+        """END on one link: nothing of ours may be missing, and every other link must say END too."""
+        if frame.header.sequence != 0 and self._sequence <= frame.header.sequence - 1:
+            raise BadFrame(f"END after frame {frame.header.sequence - 1}, but {self._sequence} never came")
+        came = self._link
+        for link in self._in.values():
+            if link is not came and self._read(link).header.kind != END:
+                raise BadFrame("a frame behind the last one")
+        for fd in self._out.values():
+            send(fd, Header(END, 0, self._hire.epoch, frame.header.sequence))
+
+
+def read_lines(link: Inbound) -> list[ReadyLine]:
+    """The READY of one link, put together from its pieces."""
+    data = bytearray()
+    while True:
+        frame = link.read()
+        if frame is None:
+            raise Left("a neighbour left before it was ready")
+        if frame.header.kind != READY:
+            raise BadFrame("no READY at the beginning")
+        data += frame.payload
+        if not frame.header.more:
+            return pickle.loads(data) if data else []
+
+
+def send_pieces(fd: int, header: Header, data: bytes) -> None:
+    """A control frame in as many pieces as it needs, each written at once or not at all."""
+    for number, start in enumerate(range(0, max(1, len(data)), CONTROL)):
+        more = MORE if start + CONTROL < len(data) else 0
+        send(fd, header._replace(piece=number, flags=more), data[start : start + CONTROL])
+
+
+def call_hooks(targets: tuple[str, ...], hire: Hire) -> None:
+    """The worker hooks of plugins: plain functions, called with as many arguments as they take."""
+    for target in targets:
+        function = load(target)
+        code = function.__code__
+        given = {"stage": "+".join(hire.names), "worker": hire.number}
+        function(**{name: value for name, value in given.items() if name in code.co_varnames[: code.co_argcount]})
+
+
+def main(hire: Hire, inbound: list[int], outbound: list[int], meters: int, lane: int | None) -> int:
+    """A worker's life, in the process the keeper has forked for it; its exit status."""
+    page = Page(meters, hire.slot_count)
+    if not any(work.rate for work in hire.works):  # else its stages' turns are taken by it
+        os.close(meters)
+    worker = Worker(hire, inbound, outbound, page, None if lane is None else Lane(lane, hire.owners))
+    try:
+        worker.run()
+    except (Left, BadFrame, OSError) as error:
+        return _ended_by(error, worker, page, hire)
+    finally:
+        with suppress(BaseException):  # a stage may have closed it, or put anything in its place
+            sys.stdout.flush()
+    return 0
+
+
+def _ended_by(error: Exception, worker: Worker, page: Page, hire: Hire) -> int:
+    """The exit status of a worker that can't go on."""
+    if not (worker.closing or worker.connected):
+        if worker.ready:
+            worker.slots[0].state(CLOSED)
+        return DISCONNECTED
+    if isinstance(error, Left | BrokenPipeError):
+        leave(page, hire)
+        return GONE
+    if isinstance(error, OSError):
+        raise error
+    os.write(2, f"protocol fault: {error}\n".encode())
+    return GONE + 1
+
+
+def _known(fd: int) -> tuple[int, int] | None:
+    """What a descriptor stands for; None where it is closed."""
+    try:
+        return os.fstat(fd)[1:3]
+    except OSError:
+        return None
+
+
+def leave(page: Page, hire: Hire) -> None:
+    """Mark our slots: we leave in good order, or because a neighbour left, so we are not the cause."""
+    for number in hire.slots:
+        page.slot(number).store()
+        page.slot(number).words[LEFT] = 1

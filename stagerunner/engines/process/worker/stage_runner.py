@@ -1,0 +1,250 @@
+"""A worker's stages without its pipes: a frame in, frames out. The inline engine runs the same.
+
+Of a frame that comes or leaves in pieces, the counts ride on the last piece; a frame that was cut (a failure under
+`on_error: fail`, or a stage that needs no more) ends where it was cut, whatever still follows on the link.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from time import monotonic_ns as now
+from typing import Any
+
+from stagerunner.engines.process.worker.decode import Decoder
+from stagerunner.engines.process.worker.encode import PIECE, Encoder, Parts
+from stagerunner.engines.process.worker.flushes import clipped
+from stagerunner.engines.process.worker.frame_context import Passage, condemn, cut, sentence_on
+from stagerunner.evaluate.ends import Given, Reading, Writing
+from stagerunner.evaluate.evaluator import Evaluator, make
+from stagerunner.evaluate.growth import within
+from stagerunner.evaluate.loading import load
+from stagerunner.evaluate.own import kept
+from stagerunner.failpoints import point
+from stagerunner.records import Batch, Counts
+from stagerunner.window.kinds import BARRIER, DATA, FLUSH
+from stagerunner.wire.arena import Lane
+from stagerunner.wire.frame import Frame, Header
+from stagerunner.wire.metadata import Notes, pack_notes, unpack_payload
+from stagerunner.wire.metrics import DECODING, FLUSHING, SETTING_UP, SNAPSHOT, WAITING, Page, Slot
+from stagerunner.wire.payload import Cargo
+from stagerunner.wire.spec import Hire
+
+SLOW = 10_000
+"""Nanoseconds per record from which on storing each record's index costs less than 1 %."""
+
+MOST = 2**32
+"""Records of a slice where nothing leaves."""
+
+NO_FRAME = Header(DATA, 0, 0, 0)
+
+
+class Station:
+    """The stages of one worker. Between `setup` and `close` it can be fed."""
+
+    def __init__(self, hire: Hire, page: Page, lane: Lane | None = None) -> None:
+        self._hire = hire
+        self._cargo = Cargo(lane, hire.owner)
+        self.page = page
+        self._slots: list[Slot] = [page.slot(number) for number in hire.slots]
+        self._evaluators: list[Evaluator] = []
+        self.timed = [hire.watch or work.timeout is not None for work in hire.works]
+        """Whether calls of a stage have a deadline."""
+        self._flushing: dict[int, Iterator[Batch]] = {}
+        self.passage = Passage(NO_FRAME)
+        """The frame that is, or was last, on its way through."""
+
+    @property
+    def cargo(self) -> Cargo:
+        return self._cargo
+
+    @property
+    def evaluators(self) -> list[Evaluator]:
+        return self._evaluators
+
+    @property
+    def slots(self) -> list[Slot]:
+        return self._slots
+
+    # Beginning and end
+
+    def setup(self) -> None:
+        """Import and construct everything; raises whatever the user's code raises."""
+        for slot in self._slots:
+            slot.state(SETTING_UP)
+        self.decoder = Decoder(self._hire, self.page, reading(self._hire), self._cargo)
+        self.encoder = Encoder(self._hire, self.page, writing(self._hire), self._cargo)
+        for work, slot, at in zip(self._hire.works, self._slots, self._hire.slots, strict=False):
+            evaluator = make(work, slot, partial(self.page.turn, at - self._hire.number))
+            evaluator.setup()
+            if work.index in self._hire.snapshots:
+                evaluator.restore(self._hire.snapshots[work.index])
+            self._evaluators.append(evaluator)
+        for slot in self._slots:
+            slot.state(WAITING)
+
+    def close(self) -> None:
+        for evaluator in self._evaluators:
+            evaluator.close()
+
+    # Frames
+
+    def feed(self, frame: Frame) -> Iterable[Parts]:
+        """What becomes of one frame (or piece): the frames to send, in order."""
+        kind = frame.header.kind
+        if kind == DATA:
+            batch = self.opened(frame)
+            return self.worked(self.passage, batch, more=frame.header.more)
+        if kind == FLUSH:
+            return self._flush(frame)
+        if kind == BARRIER:
+            return (self._barrier(frame),)
+        return ((frame.header, bytes(frame.payload), b""),)  # a blank is nobody's
+
+    def opened(self, frame: Frame) -> Batch:
+        """The batch of a DATA frame or piece, its passage begun or gone on with."""
+        header = frame.header
+        if header.piece == 0:
+            self.passage = Passage(header)
+        passage = self.passage
+        started = now()
+        self._slots[0].hold(DECODING, header.sequence, header.split, header.first, header.last)
+        notes, body = unpack_payload(frame.payload)
+        passage.take(notes)
+        self._cargo.berth = passage
+        batch = self.decoder.batch(header, notes, body, passage)
+        passage.codec += now() - started
+        return batch
+
+    def worked(self, passage: Passage, batch: Batch, *, more: bool) -> Iterator[Parts]:
+        """The frames for a batch, worked on as they are asked for. more: as for `emit`."""
+        return self.emit(passage, self._through(passage, self._slices(batch)), more)
+
+    def emit(self, passage: Passage, pieces: Iterable[Batch], more: bool) -> Iterator[Parts]:
+        """The frames for the pieces of a batch. more: further pieces of the same frame are still to come in."""
+        return self.encoder.frames(passage, pieces, more)
+
+    def _slices(self, batch: Batch) -> Iterable[Batch]:
+        """The batch whole, or cut so that what becomes of each slice should stay within a piece."""
+        count, ratio = len(batch.records), self.encoder.ratio
+        if ratio and self._evaluators:
+            self._evaluators[-1].piece_records = max(16, int(PIECE / ratio))
+        return (batch,) if count < 2 or count * ratio <= PIECE else cut(batch, self._slice)
+
+    def _slice(self) -> int:
+        """Records of the next slice, by what those before have become."""
+        ratio = self.encoder.ratio
+        return max(1, int(PIECE / ratio)) if ratio else MOST
+
+    def _through(self, passage: Passage, batches: Iterable[Batch]) -> Iterable[Batch]:
+        for place, evaluator in enumerate(self._evaluators):
+            batches = self._stage(passage, place, evaluator, batches)
+        return batches
+
+    def _stage(self, passage: Passage, place: int, evaluator: Evaluator, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """One stage over the pieces of a frame, its clock running only while it works."""
+        slot, index, header, form = self._slots[place], evaluator.work.index, passage.header, evaluator.work.form
+        evaluator.watched = header.marked or self.watched(place)
+        sentence = sentence_on(passage.convicted, evaluator.work, header.first) if place else None
+        safe = not place or (evaluator.work.on_error == "fail" and evaluator.work.attempts == 1 and not form.batch)
+        for batch in batches:
+            if not safe:  # neighbours that share a worker hand their records over as they are
+                batch.original = kept(batch.records)
+            if passage.cut is not None and passage.cut >= place:
+                passage.tally.append(Counts(index, taken=len(batch.records), not_processed=len(batch.records)))
+                passage.behind(batch)
+                continue
+            if sentence is not None:  # where the stages have workers of their own, it can't even decode these
+                passage.tally.append(condemn(batch, evaluator.work, *sentence))
+            slot.begin(header.sequence, header.split, batch)
+            taken, began = len(batch.records), now()
+            for piece in evaluator.pieces(batch, passage.convicted):
+                spent = now() - began
+                piece.before = batch
+                passage.harvest(place, index, piece)
+                slot.add(spent, taken, len(piece.records))
+                passage.work += spent
+                yield piece
+                slot.begin(header.sequence, header.split, batch)  # the slot has told of encoding and sending since
+                taken, began = 0, now()
+
+    def watched(self, place: int) -> bool:
+        """Whether each call is noted: it has a deadline, or is suspected, or takes so long that it costs nothing."""
+        slot = self._slots[place]
+        if self.timed[place] or slot.work > SLOW * slot.taken:
+            return not self._hire.works[place].form.awaited
+        return False
+
+    # Flush and barrier
+
+    def _flush(self, frame: Frame) -> Iterator[Parts]:
+        """The flush of one of our stages becomes DATA; anybody else's goes on untouched."""
+        header = frame.header
+        notes, body = unpack_payload(frame.payload)
+        stage: int = pickle.loads(body)
+        place = next((p for p, work in enumerate(self._hire.works) if work.index == stage), None)
+        if place is None:
+            yield header, bytes(frame.payload[: len(frame.payload) - len(body)]), body
+            return
+        self.passage = passage = Passage(header)
+        passage.take(notes)
+        point("flush")
+        self._slots[place].hold(FLUSHING, header.sequence, header.split, header.first, header.last)
+        flushed = self._flushed(passage, header, place)
+        batches: Iterable[Batch] = flushed
+        for later in range(place + 1, len(self._evaluators)):
+            batches = self._stage(passage, later, self._evaluators[later], batches)
+        yield from self.emit(passage, batches, more=False)
+
+    def _flushed(self, passage: Passage, header: Header, place: int) -> Iterator[Batch]:
+        """Records first ≤ i < last of the flush. A flush is begun once; a second frame of it goes on where it was."""
+        passage.reached = header.first
+        self._evaluators[place].flush_until = header.last
+        if header.split not in self._flushing:
+            self._evaluators[place].watched = header.marked or self.timed[place]
+            self._flushing = {header.split: self._evaluators[place].flush(passage.convicted)}
+        for batch in clipped(self._flushing, header.split, header.first, header.last):
+            passage.harvest(place, self._hire.works[place].index, batch)
+            yield batch
+            self._slots[place].hold(FLUSHING, header.sequence, header.split, header.first, header.last)
+
+    def _barrier(self, frame: Frame) -> Parts:
+        _, body = unpack_payload(frame.payload)
+        snapshots: dict[int, Any] = pickle.loads(body)
+        for work, evaluator in zip(self._hire.works, self._evaluators, strict=True):
+            if work.form.snapshots:
+                self._slots[0].state(SNAPSHOT)
+                snapshots[work.index] = evaluator.snapshot()
+        return frame.header, pack_notes(Notes()), pickle.dumps(snapshots, 5)
+
+
+def reading(hire: Hire) -> Reading | None:
+    """What reads splits, in the first worker; without a source of its own it hands on the records it is given."""
+    end = hire.source
+    if end is None or not hire.first:
+        return None
+    source = load(end.target)(**end.options) if end.target else Given()
+    source.max_record = end.max_record
+    return Reading(source, end.on_error)
+
+
+def writing(hire: Hire) -> Writing | None:
+    """The sink's encoding, in the last worker."""
+    if hire.sink is None:
+        return None
+    sink = load(hire.sink.target)(**hire.sink.options)
+    pure = getattr(sink, "pure", False) is True
+    begun = None
+    if hasattr(sink, "expect"):
+        if hire.ends in hire.snapshots:
+            sink.expect(hire.snapshots[hire.ends])
+        else:
+            begun = _by_the_first(sink)
+    encode = within(sink.encode, hire.growth)
+    return Writing(encode, hire.ends, hire.sink.on_error, books=True, changes=not pure, begun=begun)
+
+
+def _by_the_first(sink: Any) -> Callable[[Any], None]:
+    """An output that nobody has written to yet has the columns of its first record."""
+    return lambda record: sink.expect(sink.columns_of(record))

@@ -1,0 +1,1 @@
+"""One run in the parent, whatever the engine."""

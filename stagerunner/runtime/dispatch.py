@@ -1,0 +1,210 @@
+"""What goes into the chain: splits while the window has room, then a flush for each stage that gives one."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Sequence
+from time import monotonic
+from typing import Any
+
+from stagerunner.parts.source import Want
+from stagerunner.plan import Plan
+from stagerunner.records import Origin
+from stagerunner.runtime.input import Offer, SourceSplits, Supply
+from stagerunner.runtime.iterator_input import DrawnRecords
+from stagerunner.window.balancing import SLOW, WORTH
+from stagerunner.window.core import Window
+from stagerunner.window.limiting import Limit
+from stagerunner.window.sizing import Sizing
+from stagerunner.window.splits import FLUSHES, Kept, Sent
+from stagerunner.wire.metadata import Notes
+
+SPELL = 0.01
+"""Seconds to go on feeding before looking what has come back: records that are slow to be had don't hold up results."""
+
+
+class Feeding:
+    """Asks the supply, admits to the window, and learns how large the next split should be.
+
+    send: sends a frame. full: whether results wait that nobody has taken yet. begun: the latest sequence each worker
+    of the widest group has begun.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        supply: Supply,
+        window: Window,
+        send: Callable[[Sent], None],
+        full: Callable[[], bool],
+        begun: Callable[[], Sequence[int]],
+    ) -> None:
+        self._plan = plan
+        self._supply = supply
+        self._window = window
+        self._send = send
+        self._full = full
+        self._begun = begun
+        self.slow = SLOW
+        awaited = any(stage.work.form.awaited for stage in plan.stages)  # for a blank, all that is under way must land
+        self.deals = window.workers > 1 and not awaited
+        self._limit = Limit(plan.limit)
+        self._want = Want(exact=plan.run.frame is not None)
+        self._pending: Offer | None = None
+        self._offers: dict[int, Offer] = {}
+        self._flushed = -1
+        self.stopped: int | None = None
+        """The stage that needs no more, once one doesn't."""
+        self.sizing = Sizing(plan.run.frame)
+        self.done = False
+        """Every split and every flush is on its way."""
+        self.bytes_done = 0
+
+    def begin(self, taken: int, size: int, *, remember: bool) -> None:
+        """Before the first split. taken, size: records that earlier lives of the run took, and their bytes.
+
+        remember: for `rewind`.
+        """
+        self._limit.came(taken)
+        self.bytes_done = size
+        if remember and isinstance(self._supply, SourceSplits):
+            self._supply.remember()
+
+    @property
+    def _prompt(self) -> bool:
+        """Whether the supply can be asked at once, without waiting for any descriptor."""
+        return (
+            not self.done
+            and self._pending is None
+            and not self._supply.ended
+            and self._supply.prompt
+            and self._has_room()
+        )
+
+    def _has_room(self) -> bool:
+        return self._window.room(self.sizing.records, self._dealt() if self.deals else None) and not self._full()
+
+    def _dealt(self) -> Sequence[int] | None:
+        """What each worker has begun, where frames are slow enough to be dealt by load."""
+        return self._begun() if self.sizing.lasting >= self.slow else None
+
+    def due(self) -> float | None:
+        """Seconds until records that wait for others are to go all the same; None where none do, or none may go."""
+        if not isinstance(self._supply, DrawnRecords) or self.done or self._pending is not None or self._supply.ended:
+            return None
+        return self._supply.due() if self._has_room() else None
+
+    def feed(self) -> bool:
+        """Admit what fits; at the end of the source, the flushes. Whether it can be gone on with at once."""
+        until = monotonic() + SPELL
+        while (room := self._has_room()) and (offer := self._offer()) is not None:
+            last = self._limit.may_go(offer.most, alone=not self._window.on_way)
+            if last is None:
+                self._pending = offer
+                break
+            self._admit(offer, last)
+            if monotonic() >= until:
+                break
+        if self._exhausted():
+            self._flush_all()
+            self.done = True
+        return room and self._prompt
+
+    def _admit(self, offer: Offer, last: int) -> None:
+        self._limit.sent(offer.most)
+        if offer.base is not None and offer.most is not None:
+            last = min(last, offer.most)  # a counted offer: how many there are is known, not only at most
+        if self.deals and (begun := self._dealt()) is not None:
+            for blank in self._window.pass_over(begun, int(self.sizing.lasting / WORTH)):
+                self._send(blank)
+        for sent in self._window.admit(offer.payload, offer.size, offer.position, last):
+            assert sent.split is not None
+            self._offers[sent.split.number] = offer
+            self._send(sent)
+
+    def _offer(self) -> Offer | None:
+        if self._limit.reached or self._window.stopped:
+            return None
+        if self._pending is not None:
+            waited, self._pending = self._pending, None
+            return waited
+        self._want.records, self._want.size = self.sizing.records, self.sizing.size
+        offer = self._supply.next(self._want)
+        if offer is not None:
+            self.sizing.weighed((offer.most or 0) if offer.base is not None else 0, offer.size)
+        return offer
+
+    def _exhausted(self) -> bool:
+        """Whether no split of the source will be sent any more."""
+        if self._limit.reached or self._window.stopped:
+            self._pending = None
+            self._supply.close()
+            return True
+        return self._supply.ended and self._pending is None
+
+    def _flush_all(self) -> None:
+        """FLUSH, stage by stage, each stage with something to give; those before a stop have nothing to say."""
+        for stage in self._plan.stages:
+            index = stage.work.index
+            if stage.work.form.flushes and index > self._flushed:
+                self._flushed = index
+                for sent in self._window.flush(index, pickle.dumps(index, 5)):
+                    self._send(sent)
+
+    def stopped_by(self, stage: int) -> None:
+        """This stage needs no more: no stage up to it is flushed."""
+        self.stopped = stage
+        self._flushed = max(self._flushed, stage)
+
+    # What is learnt
+
+    def counted(self, taken: int, most: int, notes: Notes, kept: Kept) -> None:
+        """A frame's counts were taken: how many records the source gave for it, and the most that any stage gave."""
+        self._limit.came(taken)
+        if kept.flush < 0:
+            self.sizing.learn(taken, kept.size, notes.slowest, notes.widest, most)
+
+    def finished(self, kept: Kept) -> None:
+        """A split is wholly taken. Where its records stand can be asked as long as it may be sent again."""
+        offer = self._offers.get(kept.number)
+        if offer is not None:
+            self._limit.settled(offer.most)
+            self.bytes_done += offer.size
+        oldest = self._window.kept[0].number if self._window.kept else FLUSHES
+        while self._offers and (number := next(iter(self._offers))) < oldest:
+            del self._offers[number]
+
+    @property
+    def bytes_forgotten(self) -> int:
+        """Bytes of the source up to the window's position."""
+        waiting = (self._offers.get(kept.number) for kept in self._window.kept if kept.done)
+        return self.bytes_done - sum(offer.size for offer in waiting if offer is not None)
+
+    def locate(self, kept: Kept, record: int) -> Origin:
+        """Where a source record stands."""
+        if kept.flush >= 0:
+            return Origin(f"flush of {self._plan.stages[kept.flush].name}", None, record)
+        offer = self._offers.get(kept.number)
+        return self._supply.locate(kept.payload, offer.base if offer else None, record)
+
+    # After a death
+
+    def land(self, landed: Callable[[Any], Any]) -> None:
+        """What waits to be sent, and what may be sent again, must not lie in the lane of an epoch that is over."""
+        for kept in self._window.kept:
+            kept.payload = landed(kept.payload)
+        if self._pending is not None:
+            self._pending.payload = landed(self._pending.payload)
+
+    @property
+    def can_rewind(self) -> bool:
+        return isinstance(self._supply, SourceSplits)
+
+    def rewind(self) -> None:
+        """Begin again at the source's beginning; splits are cut as they were."""
+        assert isinstance(self._supply, SourceSplits)
+        self._supply.rewind()
+        self._limit = Limit(self._plan.limit)
+        self._pending, self._flushed, self.stopped, self.done = None, -1, None, False
+        self.bytes_done = 0
+        self._offers.clear()

@@ -1,0 +1,126 @@
+"""How fast a chain will be, and with which workers it would be faster, from what a sample says of its stages.
+
+A chain is as fast as its slowest group of stages, divided by its workers, or as all of its work together, divided by
+the cores. Times are seconds per source record, so that stages that drop or multiply records compare. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from stagerunner.plan import Plan, PlannedStage
+from stagerunner.plan.fusing import why_apart
+from stagerunner.runtime.sample import Sample
+
+HOP = 50e-6
+"""Seconds that a frame costs a worker besides its records, in and out; the inline engine has no pipes."""
+
+WORTH = 0.95
+"""Another worker has to bring the time down to this share of what it was, or the group does without it."""
+
+MOST = 64
+"""Workers of one group at most. A stage that would need more to wait is better off async."""
+
+
+class Group(Struct, frozen=True):
+    """Stages that share their workers. time: seconds that one worker is taken up by a source record."""
+
+    stages: tuple[str, ...]
+    workers: int
+    time: float
+    most: int = MOST
+
+
+class Forecast(Struct, frozen=True):
+    """rate: source records per second; 0 where nothing is known. limit: what holds it there."""
+
+    groups: tuple[Group, ...]
+    rate: float
+    limit: str
+
+    def busy(self, group: Group) -> float:
+        """The share of its workers' time that a group works."""
+        return min(1.0, group.time * self.rate / group.workers)
+
+
+def as_written(plan: Plan, sample: Sample, cores: int) -> Forecast:
+    """With the workers that the config gives."""
+    sizes = _fusible(plan) if plan.run.fuse == "auto" else (1,) * len(plan.stages)
+    return forecast(_groups(plan, sample, sizes), _cpu(plan, sample, sizes) / cores)
+
+
+def better(plan: Plan, sample: Sample, cores: int) -> Forecast:
+    """With as many workers as pay, and stages that share them where that pays."""
+    apart, shared = (_widened(plan, sample, sizes, cores) for sizes in ((1,) * len(plan.stages), _fusible(plan)))
+    return shared if shared.rate * WORTH > apart.rate else apart
+
+
+def forecast(groups: Sequence[Group], shared: float) -> Forecast:
+    """shared: seconds a source record takes if all cores are busy with it."""
+    times = {" + ".join(group.stages): group.time / group.workers for group in groups} | {"the cores": shared}
+    limit = max(times, key=lambda name: times[name])
+    return Forecast(tuple(groups), 1 / times[limit] if times[limit] else 0.0, limit)
+
+
+def _widened(plan: Plan, sample: Sample, sizes: Sequence[int], cores: int) -> Forecast:
+    """From one worker each, a worker more for the slowest group as long as it pays."""
+    shared = _cpu(plan, sample, sizes) / cores
+    found = forecast([replace(group, workers=1) for group in _groups(plan, sample, sizes)], shared)
+    while True:
+        wider = [
+            replace(group, workers=group.workers + 1)
+            if " + ".join(group.stages) == found.limit and group.workers < group.most
+            else group
+            for group in found.groups
+        ]
+        then = forecast(wider, shared)
+        if wider == list(found.groups) or then.rate * WORTH < found.rate:
+            return found
+        found = then
+
+
+def _groups(plan: Plan, sample: Sample, sizes: Sequence[int]) -> list[Group]:
+    groups, start = [], 0
+    for size in sizes:
+        stages, costs = plan.stages[start : start + size], sample.stages[start : start + size]
+        time = sum(cost.work for cost in costs) + max(cost.codec for cost in costs) + HOP / sample.frame
+        most = 1 if any(stage.work.form.state for stage in stages) else MOST
+        groups.append(Group(tuple(stage.name for stage in stages), stages[0].settings.workers, time, most))
+        start += size
+    return groups
+
+
+def _cpu(plan: Plan, sample: Sample, sizes: Sequence[int]) -> float:
+    """Seconds of processor time per source record: what was measured, with the hops there are."""
+    codec = sum(cost.codec for cost in sample.stages)
+    kept = sum(
+        max(cost.codec for cost in sample.stages[end - size : end])
+        for size, end in zip(sizes, _ends(sizes), strict=True)
+    )
+    return sample.cpu - codec + kept + len(sizes) * HOP / sample.frame
+
+
+def _ends(sizes: Sequence[int]) -> list[int]:
+    return [sum(sizes[: place + 1]) for place in range(len(sizes))]
+
+
+def _fusible(plan: Plan) -> tuple[int, ...]:
+    """How many neighbours could share workers, were it asked for and had they the same number of them."""
+    sizes: list[int] = []
+    for before, stage in pairwise((None, *plan.stages)):
+        assert stage is not None
+        if before is not None and _can_share(plan, before, stage):
+            sizes[-1] += 1
+        else:
+            sizes.append(1)
+    return tuple(sizes)
+
+
+def _can_share(plan: Plan, before: PlannedStage, stage: PlannedStage) -> bool:
+    asked = replace(plan, run=replace(plan.run, fuse="auto"))
+    one, two = (replace(part, settings=replace(part.settings, workers=1)) for part in (before, stage))
+    return why_apart(asked, one, two) is None

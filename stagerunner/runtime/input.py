@@ -1,0 +1,371 @@
+"""Where splits come from: a splittable source, records the caller gives, or standard input.
+
+A supply is asked for the next split when the window has room, and answers at once: a split, or None when there is
+none now or none any more.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import selectors
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from time import monotonic
+from typing import Any, Protocol, TypeGuard
+
+from msgspec import Struct
+
+from stagerunner.chain.bounding import bounded
+from stagerunner.errors import RunFailed, StagerunnerError, UsageError
+from stagerunner.evaluate.own import apart, own
+from stagerunner.guard import guard, is_ctrl_c, plain, wrong
+from stagerunner.parts.source import Want
+from stagerunner.records import Origin, Split
+from stagerunner.runtime.blocks import Loaded
+from stagerunner.wire.pickling import Strange, packing
+
+SOURCE = "the source"
+"""What a source is called when it has failed."""
+
+AHEAD = 4
+"""Splits of standard input that may wait before reading pauses."""
+
+
+class Offer(Struct):
+    """The next split: payload as a worker gets it, bytes, position, most records in it, number of its first record."""
+
+    payload: Any
+    size: int
+    position: Any = None
+    most: int | None = None
+    base: int | None = None
+
+
+class Supply(Protocol):
+    """Gives splits. `ended`: there will be no more; `error`: why there are no more, if it wasn't the end."""
+
+    error: BaseException | None
+
+    @property
+    def ended(self) -> bool: ...
+    @property
+    def prompt(self) -> bool:
+        """Whether asking at once, without waiting for any descriptor, may bring something."""
+
+    def next(self, want: Want) -> Offer | None: ...
+    def locate(self, payload: bytes, base: int | None, record: int) -> Origin: ...
+    def total(self) -> int | None:
+        """Bytes there are in all, if that is known."""
+
+    def close(self) -> None: ...
+
+
+class GivenRecords:
+    """Records an iterable gives, pickled as they are sent. It may take its time; the clock stands meanwhile.
+
+    What may have to wait for others is for `drawing`.
+    """
+
+    prompt = True
+
+    def __init__(self, records: Iterable[Any], linger: float = 0.05) -> None:
+        self._iterator = iter(records)
+        self._linger = linger
+        self.pack: Callable[[list[Any], bool], Any] = packing()
+        """Makes a payload of records, or raises Strange where only plain ones are asked for; whoever can do better than
+        bytes may set it."""
+        self.drop: Callable[[Any], None] = lambda payload: None
+        """Lets go of a payload that isn't sent."""
+        self.max_record = sys.maxsize
+        self._plain = True
+        """All records so far were plain."""
+        self._count = 0
+        self.elsewhere = False
+        """The records are for other processes."""
+        self.ended = False
+        self.error: BaseException | None = None
+
+    def next(self, want: Want) -> Offer | None:
+        if self.ended:
+            return None
+        records: list[Any] = []
+        try:
+            self.ended = self._gather(records, want.records)
+        except Exception as error:
+            self.error, self.ended = error, True
+        return self._offer(records) if records else None
+
+    def _gather(self, records: list[Any], wanted: int) -> bool:
+        """Take records until there are as many as wanted, or `linger` is over; whether there are no more."""
+        began, size = monotonic(), 1
+        while True:
+            goal = min(wanted, len(records) + size)
+            records.extend(islice(self._iterator, goal - len(records)))
+            if len(records) < goal:
+                return True
+            if goal == wanted or monotonic() - began >= self._linger:
+                return False
+            size *= 4
+
+    def _offer(self, records: list[Any]) -> Offer | None:
+        try:
+            if self.elsewhere and not self._count:
+                _refuse_of_main(records[0])
+            payload, size = self._bounded(records)
+        except Exception as error:
+            self.error, self.ended = error, True
+            return None
+        base = self._count
+        self._count += len(records)
+        return Offer(payload, size, None, len(records), base)
+
+    def _bounded(self, records: list[Any]) -> tuple[Any, int]:
+        """The payload of the records, those that are too large set aside; and its size."""
+        payload = self._payload(records)
+        size = payload.size if isinstance(payload, Loaded) else len(payload)
+        if size <= self.max_record or (fit := bounded(records, self.max_record)) is records:
+            return payload, size
+        self.drop(payload)
+        self._plain = False  # what stands for them is a type of ours
+        return self._bounded(fit)
+
+    def _payload(self, records: list[Any]) -> Any:
+        """The records pickled, none sharing a part with another; of plain ones the first worker sees to that, which has
+        time (`unshared`)."""
+        if self._plain:
+            try:
+                return self.pack(records, True)
+            except Strange:
+                self._plain = False
+        return self.pack(records if apart(records) else list(map(own, records)), False)
+
+    def locate(self, payload: bytes, base: int | None, record: int) -> Origin:
+        return Origin("", None, (base or 0) + record)
+
+    def total(self) -> int | None:
+        return None
+
+    def close(self) -> None:
+        self.ended = True
+
+
+def _refuse_of_main(record: Any) -> None:
+    """Raises UsageError. Pickle only has the name of a type, and a worker's `__main__` is another program."""
+    kind = type(record)
+    if kind.__module__ == "__main__":
+        message = f"a worker process can't read records of type {kind.__qualname__}, which is defined in __main__"
+        raise UsageError(f"{message}; move it to a module, or take engine='inline'")
+
+
+class SourceSplits:
+    """The splits of a splittable source, from `after` on."""
+
+    prompt = True
+
+    def __init__(self, source: Any, after: Any) -> None:
+        self._source = source
+        self._after = after
+        self._want = Want()
+        self._wants: list[tuple[int, int]] = []
+        self._again: Iterator[tuple[int, int]] = iter(())
+        self._remembers = False
+        self._total = self._size()
+        self._splits = self._ask(after)
+        self.ended = False
+        self.error: BaseException | None = None
+
+    def _ask(self, after: Any) -> Iterator[Split]:
+        with guard(SOURCE, "splits"):
+            code = getattr(self._source.splits, "__code__", None)
+            if code is not None and code.co_argcount < 3:
+                return iter(self._source.splits(after))
+            return iter(self._source.splits(after, self._want))
+
+    def rewind(self) -> None:
+        """Begin again, cutting as before."""
+        self._splits, self._again, self.ended = self._ask(self._after), iter(list(self._wants)), False
+
+    def remember(self) -> None:
+        """Keep how each split was wanted, so that `rewind` can cut the same."""
+        self._remembers = True
+
+    def next(self, want: Want) -> Offer | None:
+        if self.ended:
+            return None
+        before = next(self._again, None)
+        size, records = before or (want.size, want.records)
+        if before is None and self._remembers:
+            self._wants.append((size, records))
+        self._want.size, self._want.records, self._want.exact = size, records, want.exact
+        try:
+            with guard(SOURCE, "splits"):
+                split = next(self._splits, self)  # a None that it gives is no end
+                if split is not self:
+                    offer = _offer(split, "splits", again=True)
+                    # An empty one is for a source that is still looking for a record end, and is to be asked again.
+                    return None if offer.most == 0 else offer
+        except StagerunnerError as error:
+            self.error = error
+        self.ended = True
+        return None
+
+    def locate(self, payload: bytes, base: int | None, record: int) -> Origin:
+        return _located(self._source, payload, record)
+
+    def total(self) -> int | None:
+        return self._total
+
+    def _size(self) -> int | None:
+        """Asked before anything is begun, since it may fail."""
+        with guard(SOURCE, "size"):
+            size = self._source.size() if hasattr(self._source, "size") else None
+        if not isinstance(size, int | None):
+            raise wrong(SOURCE, "size", size, "a whole number")
+        return size
+
+    def close(self) -> None:
+        self.ended = True
+
+
+class StandardInput:
+    """Standard input, or another stream, read when something is there and cut by the source whose path it is.
+
+    own: whether the descriptor is ours to close.
+    """
+
+    def __init__(self, source: Any, selector: selectors.BaseSelector, fd: int = 0, *, own: bool = False) -> None:
+        self._source = source
+        self._selector = selector
+        self._fd = fd
+        self._own = own
+        self._waiting: deque[Split] = deque()
+        self._registered = False
+        self._over = False
+        self.error: BaseException | None = None
+        self._pollable = self._watch()
+
+    @property
+    def ended(self) -> bool:
+        return self._over and not self._waiting
+
+    @property
+    def prompt(self) -> bool:
+        return bool(self._waiting) or not self._pollable
+
+    def _watch(self) -> bool:
+        """Ask to be told when there is something. A plain file can't be polled; it never makes us wait either."""
+        if self._registered or self._over:
+            return True
+        try:
+            self._selector.register(self._fd, selectors.EVENT_READ, self._read)
+        except PermissionError:
+            return False
+        self._registered = True
+        return True
+
+    def _unwatch(self) -> None:
+        if self._registered:
+            self._selector.unregister(self._fd)
+            self._registered = False
+
+    def _read(self) -> None:
+        try:
+            data = os.read(self._fd, 262144)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.error = RunFailed(f"the source can't be read: {error.strerror}")
+            data = b""
+        with guard(SOURCE, "feed"):
+            if data:
+                self._waiting.extend(self._source.feed(data))
+            else:
+                self._over = True
+                self._waiting.extend(self._source.feed_end())
+        if self._over or len(self._waiting) > AHEAD:
+            self._unwatch()
+
+    def next(self, want: Want) -> Offer | None:
+        # Once, not until a record is complete: one that never ends must not keep the parent from anything else.
+        if not self._pollable and not self._over and not self._waiting:
+            self._read()
+        if not self._waiting:
+            return None
+        if want.exact:
+            self._cut(want)
+        split = self._waiting.popleft()
+        if len(self._waiting) <= AHEAD and self._pollable:
+            self._watch()
+        with guard(SOURCE, "feed"):
+            return _offer(split, "feed", again=False)
+
+    def _cut(self, want: Want) -> None:
+        """Have the next split hold no more records than are wanted. Nobody waits for as many to come."""
+        by_number = getattr(self._source, "by_number", None)
+        if by_number is not None:
+            with guard(SOURCE, "by_number"):
+                self._waiting.extendleft(reversed(list(by_number(iter([self._waiting.popleft()]), want))))
+
+    def locate(self, payload: bytes, base: int | None, record: int) -> Origin:
+        return _located(self._source, payload, record)
+
+    def total(self) -> int | None:
+        return None
+
+    def close(self) -> None:
+        self._unwatch()
+        self._over = True
+        self._waiting.clear()
+        if self._own:
+            os.close(self._fd)
+            self._own = False
+
+
+def stream_of(source: Any, selector: selectors.BaseSelector) -> StandardInput | None:
+    """The supply for a source whose path can only be read as it comes; None for any other. Raises UsageError."""
+    if not (getattr(source, "stream", False) or getattr(source, "stdin", False)):
+        return None
+    try:
+        fd = source.open_stream() if hasattr(source, "open_stream") else 0
+    except OSError as error:
+        raise UsageError(f"the source can't be opened: {error}") from error
+    if fd == 0 and sys.__stdin__ is None:  # what Python makes of a descriptor that was closed when it started
+        raise UsageError("standard input is closed; -i FILE reads a file")
+    return StandardInput(source, selector, fd, own=fd != 0)
+
+
+def _offer(split: Any, method: str, *, again: bool) -> Offer:
+    """A split that a source gave, as an offer. Raises RunFailed for what is no split, or holds what none may hold.
+
+    again: it can be read again, from the position that it says.
+    """
+    if not isinstance(split, Split):
+        raise wrong(SOURCE, method, split, "a Split")
+    if type(split.size) is not int or not isinstance(split.most, int | None):
+        odd = split.size if type(split.size) is not int else split.most
+        raise wrong(SOURCE, f"`size` or `most` of a split of {method}", odd, "a whole number")
+    position = plain(split.position, SOURCE, method) if again else None
+    return Offer(pickle.dumps(split.data, 5), split.size, position, split.most)
+
+
+def _located(source: Any, payload: bytes, record: int) -> Origin:
+    """Where a source record stands, as the source can tell; what it can't is told by the record's number."""
+    try:
+        found = source.locate(Split(pickle.loads(payload), 0), record) if hasattr(source, "locate") else None
+    except BaseException as error:
+        if is_ctrl_c(error):
+            raise
+        found = None
+    return found if _is_origin(found) else Origin("", None, record)
+
+
+def _is_origin(found: Any) -> TypeGuard[Origin]:
+    return (
+        isinstance(found, Origin)
+        and isinstance(found.name, str)
+        and isinstance(found.offset, int | None)
+        and isinstance(found.number, int | None)
+    )

@@ -1,0 +1,195 @@
+"""Records of an iterator of the caller's, which may wait as long as it likes, for the next result to be taken even.
+
+    iterator ─▶ a thread of its own ─▶ as many as are asked for ─▶ DrawnRecords ─▶ loop
+
+Only the iterator is the thread's. It draws no more than the loop has asked for, wakes the loop through a pipe, and is
+asleep otherwise. A thread that is waiting in the iterator when nobody wants more can't be ended: it is left, touches
+nothing of the run any more, and ends when the iterator comes back.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from itertools import count, islice
+from time import monotonic
+from types import GeneratorType
+from typing import Any
+
+from stagerunner.evaluate.own import own
+from stagerunner.parts.source import Want
+from stagerunner.runtime.input import GivenRecords, Offer
+
+PARTING = 0.1
+"""Seconds that the end of a run waits for the thread."""
+
+SLOW = 0.0001
+"""Seconds a record takes to be had, from which on nobody waits for the next one while nothing is under way."""
+
+FADING = 0.9
+"""What is left of a slow pace from one taking to the next."""
+
+_CONTAINERS: tuple[Any, ...] = ([], (), range(0), set(), frozenset(), {}, {}.values(), {}.items(), deque())
+PROMPT = {type(one) for one in _CONTAINERS} | {type(iter(one)) for one in _CONTAINERS} | {count}
+"""What never waits when it is asked for the next: no thread is needed."""
+
+
+def given(records: Iterable[Any], selector: selectors.BaseSelector, linger: float) -> GivenRecords:
+    """The supply for records that the caller gives. Raises what the iterable's `__iter__` does."""
+    if type(records) in PROMPT:
+        return GivenRecords(records, linger)
+    return DrawnRecords(iter(records), selector, linger)
+
+
+class Drawing:
+    """What thread and loop share. `drawn`: the records that wait. over: there will be no more; error: why."""
+
+    def __init__(self, iterator: Iterator[Any], wake: int) -> None:
+        self.drawn: deque[Any] = deque()
+        self.over = False
+        self.error: BaseException | None = None
+        self.watched = False
+        """Somebody wants to be woken by the next record."""
+        self._iterator = iterator
+        self._wake = wake
+        self._wanted = 0
+        self._stopped = False
+        self._change = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    # The loop
+
+    def ask(self, wanted: int) -> None:
+        """Have so many records waiting."""
+        with self._change:
+            self._wanted = wanted
+            self._change.notify()
+        if self._thread is None:
+            # A daemon: it may wait for ever, and whoever wants to end the program needn't.
+            self._thread = threading.Thread(target=self._run, name="stagerunner records", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Nothing more is wanted, and the pipe is to be closed."""
+        with self._change:
+            self._stopped = True
+            self._change.notify()
+        if self._thread is None:
+            self._close()
+        elif self._thread is not threading.current_thread():  # where it collects the garbage that the run was
+            self._thread.join(PARTING)
+
+    # The thread
+
+    def _run(self) -> None:
+        try:
+            while (room := self._room()) and self._draw(room):
+                self._tell()
+        except BaseException as error:
+            self.error = error
+        self.over = True
+        self._tell()
+        self._close()
+
+    def _room(self) -> int:
+        """How many more are wanted, once any are; 0 at the end."""
+        with self._change:
+            while not self._stopped and len(self.drawn) >= self._wanted:
+                self._change.wait()
+            return 0 if self._stopped else self._wanted - len(self.drawn)
+
+    def _draw(self, room: int) -> bool:
+        """Draw so many; whether there may be more."""
+        drawn = 0
+        for record in islice(self._iterator, room):
+            self.drawn.append(own(record))
+            drawn += 1
+            if self.watched:
+                self.watched = False
+                self._tell()
+            if self._stopped:
+                return False
+        return drawn == room
+
+    def _tell(self) -> None:
+        with self._change:
+            if not self._stopped:  # else the descriptor may be somebody else's by now
+                with suppress(BlockingIOError):
+                    os.write(self._wake, b"!")
+
+    def _close(self) -> None:
+        """A generator was begun for the run, and ends with it. What it raises now, Python tells of its thread."""
+        if isinstance(self._iterator, GeneratorType):
+            self._iterator.close()
+
+
+class DrawnRecords(GivenRecords):
+    """The loop's side. idle: whether nothing is under way, so that waiting for company would make a record late."""
+
+    def __init__(self, iterator: Iterator[Any], selector: selectors.BaseSelector, linger: float) -> None:
+        super().__init__((), linger)
+        self._selector = selector
+        self._hearing, self._saying = os.pipe()
+        for fd in (self._hearing, self._saying):
+            os.set_blocking(fd, False)
+        selector.register(self._hearing, selectors.EVENT_READ, self._hear)
+        self._drawing = Drawing(iterator, self._saying)
+        self._asked: float | None = None
+        self._pace = SLOW
+        self._wanted = 1
+        self.idle: Callable[[], bool] = lambda: True
+
+    def _hear(self) -> None:
+        os.read(self._hearing, 4096)
+
+    @property
+    def prompt(self) -> bool:  # type: ignore[override]
+        return bool(self._drawing.drawn or self._drawing.over) and self.due() == 0
+
+    def due(self) -> float | None:
+        """Seconds until the records that wait are to go; None while there are none."""
+        drawing = self._drawing
+        if drawing.over:
+            return 0
+        if not drawing.drawn or self._asked is None:
+            return None
+        if len(drawing.drawn) >= self._wanted or (self._pace >= SLOW and self.idle()):
+            return 0
+        return max(0.0, self._asked + self._linger - monotonic())
+
+    def next(self, want: Want) -> Offer | None:
+        drawing, self._wanted = self._drawing, want.records
+        if self.ended:
+            return None
+        if drawing.drawn and self.due() == 0:
+            return self._offer(self._taken(want.records))
+        if drawing.over and not drawing.drawn:
+            self.ended, self.error = True, drawing.error
+            return None
+        if self._asked is None:
+            self._asked = monotonic()
+        drawing.watched = not drawing.drawn
+        drawing.ask(want.records)
+        return None
+
+    def _taken(self, most: int) -> list[Any]:
+        drawn = self._drawing.drawn
+        records = [drawn.popleft() for _ in range(min(most, len(drawn)))]
+        if self._asked is not None:
+            self._pace = max((monotonic() - self._asked) / len(records), FADING * self._pace)
+            self._asked = None
+        return records
+
+    def close(self) -> None:
+        self.ended = True
+        if self._hearing < 0:
+            return
+        self._selector.unregister(self._hearing)
+        self._drawing.stop()
+        for fd in (self._hearing, self._saying):
+            os.close(fd)
+        self._hearing = -1

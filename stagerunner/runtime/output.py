@@ -1,0 +1,119 @@
+"""What goes out besides frames: lines that workers print, and our own standard output, written without ever waiting."""
+
+from __future__ import annotations
+
+import os
+import select
+import selectors
+from collections.abc import Callable
+
+from stagerunner.delivery.writers import StdoutTaker
+from stagerunner.errors import ReaderGone, RunFailed, StagerunnerError
+from stagerunner.evaluate.describing import OURS
+from stagerunner.events import Output
+from stagerunner.guard import guard, refused
+
+LONGEST_LINE = 16384
+"""Bytes of a printed line before it is told in parts."""
+
+NOT_THEIRS = tuple(f'  File "{place}'.encode() for place in (OURS, "<frozen"))
+"""In the stacks of a hung worker: frames that are not the user's."""
+
+
+class Lines:
+    """Cuts what workers print into lines and tells each as an Output event."""
+
+    def __init__(self, tell: Callable[[Output], None]) -> None:
+        self._tell = tell
+        self._rest: dict[tuple[str, int], bytes] = {}
+
+    def __call__(self, stage: str, worker: int, data: bytes) -> None:
+        rest = self._rest.pop((stage, worker), b"") + data
+        *lines, rest = rest.split(b"\n")
+        if rest and (not data or len(rest) > LONGEST_LINE):
+            lines, rest = [*lines, rest], b""
+        if rest:
+            self._rest[stage, worker] = rest
+        for line in lines:
+            if line.startswith(NOT_THEIRS):
+                continue
+            self._tell(Output(stage, worker, line.decode(errors="backslashreplace")))
+
+
+class StdoutWriter:
+    """Writes what the taker holds to standard output, or to a pipe or device: what is ready for it, and no more.
+
+    A descriptor that other processes share is never made non-blocking: a write of PIPE_BUF bytes to a pipe that says it
+    is ready doesn't wait. A named pipe is open only once somebody reads it; until then `connect` gives None.
+    """
+
+    def __init__(self, taker: StdoutTaker, selector: selectors.BaseSelector, connect: Callable[[], int | None]) -> None:
+        self._taker = taker
+        self._selector = selector
+        self._connect = connect
+        self._fd = -1
+        self._limit = select.PIPE_BUF
+        self._registered = False
+        self._plain = False
+
+    def watch(self) -> None:
+        """Be told when something can be written, while there is something to write."""
+        if self._fd < 0 and not self._connected():
+            return
+        if self._plain:
+            self._write_all()
+        elif self._taker.waiting and not self._registered:
+            try:
+                self._selector.register(self._fd, selectors.EVENT_WRITE, self._write)
+                self._registered = True
+            except PermissionError:
+                self._plain = True  # a plain file: it can't be polled and doesn't wait
+                self._write_all()
+        elif not self._taker.waiting and self._registered:
+            self.unwatch()
+
+    def _connected(self) -> bool:
+        with guard(self._taker.name, "connect", refused="can't be written"):
+            fd = self._connect()
+            if fd is None:
+                return False
+            if not os.get_blocking(fd):
+                self._limit = 2**20
+        self._fd = fd
+        return True
+
+    def unwatch(self) -> None:
+        if self._registered:
+            self._selector.unregister(self._fd)
+            self._registered = False
+
+    @property
+    def done(self) -> bool:
+        """All of it has been taken. Who waits for a named pipe to be opened is let go even if nothing comes."""
+        return self._fd >= 0 and not self._taker.waiting
+
+    def _write_all(self) -> None:
+        self._limit = 2**20
+        while self._taker.waiting:
+            self._write()
+
+    def _write(self) -> None:
+        head = self._taker.waiting[0]
+        try:
+            written = os.write(self._fd, head[: self._limit])
+        except BlockingIOError:
+            return
+        except BrokenPipeError:
+            raise self._left_alone() from None
+        except OSError as error:
+            raise refused(error, f"{self._taker.name} can't be written") from None
+        self._taker.queued -= written
+        if written == len(head):
+            self._taker.waiting.popleft()
+        else:
+            self._taker.waiting[0] = head[written:]
+
+    def _left_alone(self) -> StagerunnerError:
+        if self._taker.stdout:
+            return ReaderGone("the reader of standard output has left")
+        return RunFailed(f"the reader of {self._taker.name} left before everything was written")

@@ -1,0 +1,161 @@
+"""`replay`: dead letters as the source of their chain, from the stage that failed.
+
+    failed.jsonl ──▶ failed.jsonl.replaying ──▶ chain ──▶ output
+                                                  └─────▶ failed.jsonl: what fails again, or can't come back
+
+The letters are taken away under another name, which is removed when the replay is done: so none is replayed twice, and
+what was killed can be resumed.
+"""
+
+from __future__ import annotations
+
+from inspect import signature
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from stagerunner.catalog import Catalog
+from stagerunner.config.model import Config, Settings
+from stagerunner.delivery.deadletters import bring_back, outputs_in, take_away
+from stagerunner.errors import UsageError
+from stagerunner.evaluate.letters import begins_letter, read_letter
+from stagerunner.evaluate.returning import Letters
+from stagerunner.evaluate.wording import nearest
+from stagerunner.journal import Journal, journal_path
+from stagerunner.parts.base import Part, target_of
+from stagerunner.plan import Plan, PlannedPart, make_plan, why_no_resume
+from stagerunner.runtime.session import made
+
+UNDER_WAY = ".replaying"
+"""What the name of a file of letters ends in while they are replayed."""
+AGAIN = " (replay)"
+
+
+def taken(letters: Path) -> Path:
+    """Where the letters are while they are replayed."""
+    return letters.with_name(letters.name + UNDER_WAY)
+
+
+def replay_plan(
+    config: Config, catalog: Catalog, letters: Path, *, start: str | None, append: bool, engine: str | None
+) -> Plan:
+    """The chain with the letters as its source. Raises ConfigError, and UsageError where it can't be replayed so."""
+    plan = make_plan(config, catalog, records_given=True, engine=engine)
+    names = [stage.name for stage in plan.stages]
+    if start is not None and start not in (*names, "sink"):
+        near = nearest(start, names)
+        hint = f"did you mean {near!r}?" if near else f"there is {', '.join([*names, 'sink'])}"
+        raise UsageError(f"--from: no stage of this chain is named {start!r}; {hint}")
+    options = {"path": str(taken(letters)), "stages": names, "start": start}
+    part = Part("source", "letters", target_of(Letters), "Dead letters that come back", found=Letters)
+    source = PlannedPart("letters", "source", part, options, Settings(on_error="dead_letter"), {"from": start})
+    stages = tuple(replace(stage, work=stage.work._replace(stages=len(names))) for stage in plan.stages)
+    return replace(
+        plan,
+        source=source,
+        stages=stages,
+        sink=_written(plan.sink, append=append),
+        dead_letter=letters,
+        run=replace(plan.run, journal="auto"),
+        replay=True,
+    )
+
+
+def _written(sink: PlannedPart | None, *, append: bool) -> PlannedPart | None:
+    """The sink as a replay writes it: to a new file, or behind what is there, and never over it."""
+    if sink is None or getattr(made(sink), "stdout", False):
+        return sink
+    if "mode" not in signature(sink.part.found).parameters:
+        if append:
+            raise UsageError(f"--append can't be had: the sink {sink.part.name} has no `mode` to append with")
+        return sink
+    mode = "append" if append else "new"
+    return replace(sink, options={**sink.options, "mode": mode}, shown={**sink.shown, "mode": mode})
+
+
+def journal_of(plan: Plan) -> str | None:
+    """The journal of a replay, beside its output's own: that tells of the run, which has been done with."""
+    target = _target(plan)
+    return None if target is None else str(journal_path(target.with_name(f"{target.name}.replay")))
+
+
+def _target(plan: Plan) -> Path | None:
+    find = getattr(made(plan.sink), "target", None)
+    found: Path | None = find() if find is not None else None
+    return found
+
+
+def finished(letters: Path, journal: str | None) -> bool:
+    """Whether a replay into this output, whose journal that is, has come to its end: then no letters are under way."""
+    return journal is not None and not taken(letters).exists() and _state(Path(journal)) == "done"
+
+
+def _state(path: Path) -> str:
+    """What the journal says of its run; nothing where there is none."""
+    if not path.is_file():
+        return ""
+    journal = Journal(path)
+    try:
+        entry = journal.read()
+    finally:
+        journal.close()
+    return "" if entry is None else entry.state
+
+
+def check_places(plan: Plan, letters: Path, *, append: bool, resumed: bool) -> None:
+    """Raises UsageError for letters that are none, for an output that is there already or holds the letters, and where
+    it can't be resumed as it should be."""
+    target, away = _target(plan), taken(letters)
+    if resumed and (why := why_no_resume(plan)) is not None:
+        raise UsageError(f"--resume can't be had, since {why}; without it the replay starts over")
+    there = away if away.exists() else letters
+    if not there.is_file():
+        raise UsageError(f"there is no file {letters}")
+    with there.open("rb") as file:
+        first = file.readline()
+    if first and not begins_letter(first) and read_letter(first) is None:
+        raise UsageError(f"{there} holds something else than dead letters")
+    if target is None:
+        return
+    if target.resolve() in (letters.resolve(), away.resolve()):
+        raise UsageError(f"{target} holds the dead letters; write the results to another file")
+    if target.exists() and not append and not (resumed and away.exists()):
+        raise UsageError(f"{target} is there already; name another file, or --append to write behind what is in it")
+    if append and away.exists() and not resumed:
+        raise UsageError(f"an unfinished replay has written to {target}: go on with --resume")
+
+
+def take(letters: Path) -> bool:
+    """Take the letters away to be replayed, if an unfinished replay hasn't; whether there are any.
+
+    Raises UsageError for those of a run that may yet be resumed, and write the last of them once more.
+    """
+    if taken(letters).exists():
+        return True
+    if not letters.exists() or not letters.stat().st_size:
+        return False
+    for output in outputs_in(letters):
+        _refuse_unfinished(letters, output)
+    take_away(letters, taken(letters))
+    return True
+
+
+def _refuse_unfinished(letters: Path, output: str) -> None:
+    target = letters.parent / output.removesuffix(AGAIN)
+    name = f"{target.name}.replay" if output.endswith(AGAIN) else target.name
+    path = journal_path(target.with_name(name))
+    if _state(path) not in ("", "done"):
+        raise UsageError(
+            f"{letters} has dead letters of a run into {target} that has not come to its end; "
+            "finish it with --resume, or run it anew, before its letters are replayed"
+        )
+
+
+def put_back(letters: Path) -> bool:
+    """The replay was refused, and hasn't begun: the letters are what they were. Whether that could be had."""
+    return bring_back(taken(letters), letters)
+
+
+def put_away(letters: Path) -> None:
+    """The replay is done."""
+    taken(letters).unlink(missing_ok=True)

@@ -1,0 +1,260 @@
+"""Beginning anew or going on: the journal of an output, and whether it fits what is to be run.
+
+lock ─▶ fingerprint ─▶ what the sink itself says ─▶ truncate ─▶ seek
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from stagerunner.delivery.ledger import Books
+from stagerunner.delivery.writers import calling, named
+from stagerunner.errors import UsageError
+from stagerunner.events import Notice
+from stagerunner.guard import guard, head, plain, wrong
+from stagerunner.inherited import here
+from stagerunner.journal import HIDDEN, Entry, Journal, differences, journal_path, no_journal, thawed
+from stagerunner.parts.hooks import PROJECT
+from stagerunner.plan import Plan, PlannedPart, PlannedStage, why_no_resume
+from stagerunner.plan.outputs import used_by
+from stagerunner.runtime.opening import Resume
+from stagerunner.runtime.plugin_code import code_of
+
+FORMAT = 3
+"""Of what the journal holds: 2 since the ledger says what was not processed, 3 since it says whose an output is."""
+
+
+class Beginning(Struct, frozen=True):
+    """How a run begins. row: where the last one stood, or None to start anew. done: there is nothing left to do.
+
+    hash_seed: the one of the run that it goes on with. salt: random, of this run and all that go on with it.
+    """
+
+    journal: Journal | None = None
+    row: dict[str, Any] | None = None
+    hash_seed: str | None = None
+    done: bool = False
+    salt: str = ""
+
+
+def begin(plan: Plan, source: Any, sink: Any, resume: Resume, tell: Callable[[Any], None]) -> Beginning:
+    """Take the lock, read the journal and decide. `source`, `sink`: the parent's instances, None where there is none.
+
+    Raises OutputBusy, or UsageError when `--resume` is asked for and can't be had.
+    """
+    why = why_no_resume(plan, journal=resume.journal is not None)
+    if resume.wanted and why is not None:
+        raise UsageError(f"--resume can't be had, since {why}")
+    path = _path(plan, sink, resume)
+    if path is None:
+        return Beginning()
+    if used_by(plan, path):
+        raise UsageError(f"the journal would overwrite {path}, a file of the run's; name another file")
+    journal = Journal(path, power=plan.run.durability == "power")
+    try:
+        return _decide(plan, source, sink, resume, tell, journal)
+    except BaseException:
+        journal.close()
+        raise
+
+
+def _decide(
+    plan: Plan, source: Any, sink: Any, resume: Resume, tell: Callable[[Any], None], journal: Journal
+) -> Beginning:
+    entry = journal.read()
+    if not resume.wanted:
+        if entry is not None and entry.state != "done":
+            _tell_what_is_left(sink, entry)
+            tell(Notice("an unfinished run into this output is discarded; --resume would have gone on with it"))
+        return Beginning(journal, salt=_salt())
+    if entry is None or not _stands(entry, sink):
+        _refuse_existing(sink)
+        tell(Notice("there is nothing to resume from: starting anew"))
+        return Beginning(journal, salt=_salt())
+    _check_format(entry)
+    salt: str = entry.fingerprint["salt"]
+    now = fingerprint(plan, source, salt)
+    _check_fingerprint(entry, now, resume)
+    row = _readable(_row(entry, sink), journal.path)
+    if entry.state != "done" and row.get("finished"):
+        _tell_what_is_left(sink, entry)
+        with calling(sink, "finish"):
+            sink.finish()
+        journal.mark("done")
+    elif entry.state != "done":
+        if entry.fingerprint != now:  # by force: from here on this is the chain that is gone on with
+            journal.begin(now, entry.hash_seed, row)
+        return Beginning(journal, row, entry.hash_seed, salt=salt)
+    tell(Notice("the run was finished already; nothing to do"))
+    return Beginning(journal, row, entry.hash_seed, done=True)
+
+
+def _salt() -> str:
+    return os.urandom(16).hex()
+
+
+def _refuse_existing(sink: Any) -> None:
+    """What the plan asks a sink of a run that isn't to be resumed. Raises UsageError."""
+    try:
+        getattr(sink, "check_new", lambda: None)()
+    except OSError as error:
+        raise UsageError(f"there is nothing to resume from, and {error}") from None
+
+
+def _tell_what_is_left(sink: Any, entry: Entry) -> None:
+    """Where the run before was: the sink knows its unfinished output by that, and discards or finishes no other."""
+    left = getattr(sink, "left", None)
+    if left is not None:
+        left(entry.row.get("sink"))
+
+
+def _stands(entry: Entry, sink: Any) -> bool:
+    """Whether there is anything to go on from.
+
+    Without a row a run had only just begun (a sink's own row is an older run's then); and a finished run whose output
+    somebody has taken away is no reason not to run.
+    """
+    target = _target(sink)
+    return bool(entry.row) and (entry.state != "done" or target is None or target.exists())
+
+
+def _target(sink: Any) -> Path | None:
+    """The file that a sink owns. Raises RunFailed where what it says is no path."""
+    with guard(f"the sink {named(sink)}", "target"):
+        found = sink.target() if hasattr(sink, "target") else None
+    if not isinstance(found, Path | None):
+        raise wrong(f"the sink {named(sink)}", "target", found, "a Path")
+    return found
+
+
+def _readable(row: Any, path: Path) -> dict[str, Any]:
+    """The row, if it says all that a run needs to go on. Raises UsageError."""
+    try:
+        Books(len(row["order"]), sink=True).restore(row["books"])
+        thawed(row["snapshots"])
+        for stage, count in row["failures"].items():
+            int(stage) + count
+        checked: dict[str, Any] = {"position": row["position"], "sink": row["sink"], "stopped": row["stopped"]}
+    except Exception as error:
+        raise no_journal(path, f"its row has another shape: {head(error)}") from None
+    return {**row, **checked}
+
+
+def _row(entry: Entry, sink: Any) -> dict[str, Any]:
+    """A transaction sink is the authority for its row, if it is this run's; elsewhere the journal is."""
+    if sink.keeps != "transaction":
+        return entry.row
+    with calling(sink, "last_row"):
+        row: dict[str, Any] = sink.last_row() or entry.row
+    if row.get("run") != entry.fingerprint["salt"]:
+        raise UsageError(f"another run has written to {named(sink)} since: run without --resume to start anew")
+    return row
+
+
+def _path(plan: Plan, sink: Any, resume: Resume) -> Path | None:
+    """Where the journal stands; None when there is nothing to keep one for."""
+    if resume.journal is not None:
+        return here() / resume.journal
+    if plan.run.journal not in ("auto", "off"):
+        return (plan.run.journal_base or here()) / plan.run.journal
+    found = None if sink is None or plan.run.journal == "off" or getattr(sink, "stdout", False) else _target(sink)
+    return None if found is None else journal_path(found)
+
+
+def fingerprint(plan: Plan, source: Any, salt: str) -> dict[str, Any]:
+    """What must be unchanged to go on: the source's identity, every part and its options, what these and `env` were
+    filled with, the limits that change results, and the plugins' code.
+
+    salt: random, and this run's own: what is secret is known again by a digest that can't be looked up.
+    """
+    hidden = _Hidden(salt, plan.masked)
+    return {
+        "format": FORMAT,
+        "salt": salt,
+        "source": {} if source is None else {**_of(plan.source, hidden), "identity": hidden.inside(_identity(source))},
+        "stages": {stage.name: _of(stage, hidden) for stage in plan.stages},
+        "order": [stage.name for stage in plan.stages],
+        "sink": _of(plan.sink, hidden),
+        "dead_letter": "" if plan.dead_letter is None else hidden.text(os.path.realpath(plan.dead_letter)),
+        "limit": plan.limit,
+        "run": {"max_record": plan.run.max_record, "max_growth": plan.run.max_growth},
+    }
+
+
+def _identity(source: Any) -> Any:
+    with guard("the source", "identity"):
+        identity = source.identity()
+    return plain(identity, "the source", "identity")
+
+
+class _Hidden:
+    """What may be shown to nobody, as a salted digest. values: those that are to be hidden wherever they occur."""
+
+    def __init__(self, salt: str, values: Iterable[str]) -> None:
+        self._salt = salt
+        self._values = [value for value in values if value]
+
+    def text(self, text: str, *, secret: bool = False) -> str:
+        if not secret and not any(value in text for value in self._values):
+            return text
+        import hashlib  # it loads all of OpenSSL, and most chains have no secrets
+
+        held = text.encode("utf-8", "surrogatepass")
+        return HIDDEN + hashlib.blake2b(held, key=self._salt.encode(), digest_size=16).hexdigest()
+
+    def inside(self, value: Any) -> Any:
+        """Plain data, with each text in it as `text` gives it."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {key: self.inside(item) for key, item in value.items()}
+        return [self.inside(item) for item in value] if isinstance(value, list) else value
+
+
+def _of(part: PlannedPart | PlannedStage | None, hidden: _Hidden) -> dict[str, Any]:
+    if part is None:
+        return {}
+    retry = part.settings.retry
+    return {
+        "use": part.use,
+        "with": part.shown,
+        "filled": {path: hidden.text(text, secret=secret) for path, (text, secret) in part.filled.items()},
+        "env": {name: hidden.text(text) for name, text in part.settings.env},
+        "on_error": part.settings.on_error,
+        "retry": [retry.attempts, retry.delay, retry.factor, retry.max],
+        "code": _code(part),
+    }
+
+
+def _code(part: PlannedPart | PlannedStage) -> dict[str, str]:
+    if part.provider.startswith(f"{PROJECT} "):
+        return {PROJECT: part.provider.removeprefix(f"{PROJECT} ")}
+    return code_of(part.part.target)
+
+
+def _check_format(entry: Entry) -> None:
+    if entry.fingerprint.get("format") != FORMAT:
+        raise UsageError(
+            "the journal of what is to be resumed was kept by another version of stagerunner\n"
+            "resume with that version, or run without --resume to start anew"
+        )
+
+
+def _check_fingerprint(entry: Entry, now: dict[str, Any], resume: Resume) -> None:
+    changed = differences(entry.fingerprint, now)
+    moved = entry.fingerprint["order"] != now["order"]
+    if changed and (moved or not resume.forced):
+        listed = "\n  ".join(changed)
+        go_on = (
+            "; --force-resume can't go on either: state and counts belong to the stages as they were"
+            if moved
+            else ", or with --force-resume to go on all the same"
+        )
+        raise UsageError(
+            f"what is to be resumed has changed since:\n  {listed}\nrun without --resume to start anew{go_on}"
+        )

@@ -1,0 +1,158 @@
+"""`show --sample N`: the first N source records through the inline engine, and what its meters say of each stage.
+
+Nothing is written: no output, no dead letters, no journal. The records that warm up what is imported late or cached, a
+tenth of the sample at most, are left out of the figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from time import process_time
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from stagerunner.delivery.writers import NowhereTaker
+from stagerunner.events import RecordFailed, StageTotals
+from stagerunner.plan import Plan, PlannedStage
+from stagerunner.runtime.opening import opened
+from stagerunner.runtime.session import Session
+
+WARMING = 10
+"""One in so many records may be spent on warming up."""
+
+INLINE = "stagerunner.engines.inline:InlineEngine"
+
+
+class StageCost(Struct, frozen=True):
+    """One stage. taken, out, failed: records of the whole sample; failure: its first one, in words.
+
+    work, codec: seconds per source record that a worker spends on it, and on decoding and encoding around it. The
+    first stage decodes what the source gives, the last one encodes for the sink. each: work per record of its own.
+    """
+
+    name: str
+    taken: int
+    out: int
+    failed: int
+    failure: str
+    work: float
+    codec: float
+    each: float
+
+
+class Sample(Struct, frozen=True):
+    """What was seen. records: of the source. cpu: seconds of processor time for each, of the stages and the parent.
+
+    frame: source records a frame held. failures of the source and the sink stand under their names.
+    """
+
+    records: int
+    cpu: float
+    frame: float
+    stages: tuple[StageCost, ...]
+    failures: dict[str, int]
+
+
+class _Reading(Struct, frozen=True):
+    """The meters at one moment."""
+
+    cpu: float
+    taken: int
+    frames: int
+    stages: tuple[StageTotals, ...]
+
+
+def sample(plan: Plan, number: int, records: Iterable[Any] | None = None) -> Sample:
+    """Take the first `number` source records through the chain. records: for a plan without a source.
+
+    Failures are counted and end nothing. Raises what a run raises: SetupFailed, RunFailed.
+    """
+    failures: dict[str, list[str]] = {}
+
+    def listen(event: Any) -> None:
+        if isinstance(event, RecordFailed) and event.type == "KeyboardInterrupt":
+            raise KeyboardInterrupt  # somebody who waits in a stage presses Ctrl-C: that isn't the record's failure
+        if isinstance(event, RecordFailed):
+            failures.setdefault(event.stage, []).append(f"{event.type}: {event.message}")
+
+    return _measured(_quiet(plan, number), number, listen, failures, records)
+
+
+def _quiet(plan: Plan, number: int) -> Plan:
+    """The plan with every stage in this process, of which nothing stays and which no failure ends."""
+    return replace(
+        plan,
+        engine_target=INLINE,
+        limit=number if plan.limit is None else min(number, plan.limit),
+        dead_letter=None,
+        run=replace(plan.run, engine="inline", journal="off", fuse="off"),
+        source=_lenient(plan.source),
+        sink=_lenient(plan.sink),
+        stages=tuple(_lenient_stage(stage) for stage in plan.stages),
+    )
+
+
+def _lenient(part: Any) -> Any:
+    return part and replace(part, settings=replace(part.settings, on_error="skip"))
+
+
+def _lenient_stage(stage: PlannedStage) -> PlannedStage:
+    settings = replace(stage.settings, on_error="skip", max_errors=None)
+    return replace(stage, work=stage.work._replace(on_error="skip"), settings=settings)
+
+
+def _measured(
+    plan: Plan,
+    number: int,
+    listen: Callable[[Any], None],
+    failures: dict[str, list[str]],
+    records: Iterable[Any] | None,
+) -> Sample:
+    engine = opened(plan)
+    with Session(plan, listen, records, engine=engine, taker=NowhereTaker()) as session:
+        warm = _reading(session)
+        while not session.over:
+            session.step()
+            if session.delivery.books.taken <= number // WARMING:
+                warm = _reading(session)
+        session.finish()
+        end = _reading(session)
+    if end.taken == warm.taken:  # all of it came in one frame
+        warm = _Reading(0.0, 0, 0, ())
+    return _sample(plan, warm, end, failures)
+
+
+def _reading(session: Session) -> _Reading:
+    summary = session.summary(0)
+    return _Reading(process_time(), summary.records["in"], session.loop.window.last_sequence + 1, summary.stages)
+
+
+def _sample(plan: Plan, warm: _Reading, end: _Reading, failures: dict[str, list[str]]) -> Sample:
+    records = max(1, end.taken - warm.taken)
+    before = {stage.name: stage for stage in warm.stages}
+    named = {stage.name for stage in plan.stages}
+    return Sample(
+        end.taken,
+        (end.cpu - warm.cpu) / records,
+        records / max(1, end.frames - warm.frames),
+        tuple(_cost(stage, before.get(stage.name), records, failures.get(stage.name, [])) for stage in end.stages),
+        {name: len(messages) for name, messages in failures.items() if name not in named},
+    )
+
+
+def _cost(stage: StageTotals, before: StageTotals | None, records: int, failures: list[str]) -> StageCost:
+    warm = before or StageTotals(stage.name)
+    own = stage.taken - warm.taken
+    work, codec = stage.work - warm.work, stage.codec - warm.codec
+    return StageCost(
+        stage.name,
+        stage.taken,
+        stage.out,
+        len(failures),
+        failures[0] if failures else "",
+        work / records,
+        codec / records,
+        work / own if own else 0.0,
+    )

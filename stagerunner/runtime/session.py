@@ -1,0 +1,404 @@
+"""One run from its plan to its summary: who supplies, who moves, who takes; and what to do when it ends."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, nullcontext
+from time import monotonic
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TextIO
+
+from stagerunner.config.masking import Mask
+from stagerunner.delivery.deadletters import DeadLetters, label_of
+from stagerunner.delivery.delivery import Delivery
+from stagerunner.delivery.writers import CallerTaker, SinkTaker, StdoutTaker, Taker
+from stagerunner.engines.base import Transport
+from stagerunner.errors import InternalError, RunFailed, UsageError
+from stagerunner.evaluate.describing import describe
+from stagerunner.evaluate.loading import load
+from stagerunner.events import Checkpoint, Progress, RunStarted, Summary
+from stagerunner.failpoints import point
+from stagerunner.guard import guard, passes, refused
+from stagerunner.inherited import data_descriptor
+from stagerunner.journal import thawed
+from stagerunner.parts.held import is_held
+from stagerunner.parts.hooks import PROJECT
+from stagerunner.parts.source import is_stream
+from stagerunner.plan import Plan, PlannedPart, why_no_resume
+from stagerunner.runtime.input import SourceSplits, Supply, stream_of
+from stagerunner.runtime.iterator_input import given
+from stagerunner.runtime.opening import NO_RESUME, Opened, Resume, opened, refusals
+from stagerunner.runtime.output import Lines, StdoutWriter
+from stagerunner.runtime.resume import begin, fingerprint
+from stagerunner.runtime.stream_source import Stream
+from stagerunner.runtime.summary import failure_error, summary_of, trouble_error
+from stagerunner.window.kinds import FIRST
+from stagerunner.wire.feed import MOST, Feed
+
+if TYPE_CHECKING:
+    from stagerunner.runtime.loop import Loop
+
+LOOP = "stagerunner.runtime.loop:Loop"
+"""Imported while the workers come up, which takes them as long."""
+
+
+class Session:
+    """A run under way. Use it as a context manager: leaving it ends every process, whatever has happened."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        listener: Callable[[Any], None],
+        records: Iterable[Any] | None = None,
+        resume: Resume = NO_RESUME,
+        engine: Opened | None = None,
+        taker: Taker | None = None,
+    ) -> None:
+        """taker: takes the results instead of the plan's sink."""
+        self.plan = plan
+        self.tell = listener
+        self._records = records
+        self._resume = resume
+        self._opened = engine
+        self._taker = taker
+        self._open = ExitStack()
+        self._began = monotonic()
+        self._told = self._checked = self._began
+        self._committed = False
+        self._earlier = 0
+        """Records that earlier lives of the run took."""
+        self._bytes_earlier = 0
+        self._writer: StdoutWriter | None = None
+        foreign = not plan.engine_target.startswith(f"{PROJECT}.")
+        self._foreign = guard(f"the engine {plan.run.engine}", "its transport") if foreign else None
+
+    def __enter__(self) -> Session:
+        with self._open, refusals():
+            self._engine = self._opened or opened(self.plan, early=False)
+            self._open.callback(self._engine.close)
+            self._selector = self._open.enter_context(selectors.DefaultSelector())
+            self._build()
+            self._open = self._open.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+    def _build(self) -> None:
+        plan = self.plan
+        source, sink = made(plan.source), made(plan.sink)
+        if source is not None:
+            with guard("the source", "max_record"):
+                source.max_record = plan.run.max_record
+        letters = self._make_letters(sink)
+        if letters is not None and not self._resume.wanted:
+            letters.claim(None)
+        self._beginning = beginning = begin(plan, source, sink, self._resume, self.tell)
+        self._hash_seed = beginning.hash_seed or self._engine.hash_seed
+        if beginning.journal is not None:
+            self._open.callback(beginning.journal.close)
+        self.delivery = self._make_delivery(sink, letters)
+        if beginning.done:
+            return
+        if letters is not None and self._resume.wanted:
+            kept = None if beginning.row is None else beginning.row["letters"]
+            letters.claim(kept, forced=self._resume.forced)
+        self._open.callback(self._release)
+        self._discard(source)
+        self.delivery.open(beginning.row)
+        if beginning.row is not None:
+            self._note_place(beginning.row)
+            point("resume")
+        self.supply = self._make_supply(source)
+        self._open.callback(self.supply.close)
+        self.transport = self._make_transport()
+        self._open.callback(self.transport.close)
+        snapshots = self._hire()
+        self.loop: Loop = load(LOOP)(
+            plan, self.supply, self.delivery, self.transport, self._selector, self.tell, self._commit
+        )
+        self._start(snapshots)
+
+    def _make_transport(self) -> Transport:
+        with self._foreign or nullcontext():
+            made: Transport = self._engine.engine.transport(
+                self.plan, self._selector, Lines(self.tell), self._hash_seed
+            )
+        return made
+
+    def _note_place(self, row: dict[str, Any]) -> None:
+        """A sink that goes on may have made a file for it, which the next resume is to know as its own."""
+        journal, place = self._beginning.journal, self.taker.position()
+        if journal is not None and self.taker.keeps == "truncate" and place != row["sink"]:
+            journal.write(row | {"sink": place})
+
+    def _discard(self, source: Any) -> None:
+        """Have the journal forget the run before a fresh one, ahead of its output: a journal never leads its sink."""
+        journal = self._beginning.journal
+        if journal is not None and self._beginning.row is None:
+            journal.begin(fingerprint(self.plan, source, self._beginning.salt), self._hash_seed, {})
+
+    def _make_letters(self, sink: Any) -> DeadLetters | None:
+        """The file of dead letters, not yet opened.
+
+        Others may write to it, so it is claimed before anything is touched: for a fresh run at once, for a resumed one
+        when the journal has said that something is left to be done.
+        """
+        plan = self.plan
+        if plan.dead_letter is None:
+            return None
+        find = getattr(sink, "target", None)
+        journal = self._resume.journal
+        if journal is not None and os.path.realpath(journal) == os.path.realpath(plan.dead_letter):
+            raise UsageError(f"{journal} can't hold both the journal and the dead letters; name another file")
+        label = label_of(plan.dead_letter, None if find is None else find(), end_of(plan))
+        again = f"{label} (replay)"
+        letters = DeadLetters(
+            plan.dead_letter, Mask(plan.secrets), again if plan.replay else label, () if plan.replay else (again,)
+        )
+        self._open.callback(letters.close)
+        return letters
+
+    def _make_delivery(self, sink: Any, letters: DeadLetters | None) -> Delivery:
+        plan, mask = self.plan, Mask(self.plan.secrets)
+        self.taker = self._taker or self._make_taker(sink)
+        limits = {s.work.index: s.settings.max_errors for s in plan.stages if s.settings.max_errors is not None}
+        names = tuple(stage.name for stage in plan.stages)
+        delivery = Delivery(names, self.taker, letters, self.tell, limits, encoded=plan.sink is not None, mask=mask)
+        if self._beginning.row is not None:
+            delivery.books.restore(self._beginning.row["books"])
+        return delivery
+
+    def _make_taker(self, sink: Any) -> Taker:
+        if sink is None:
+            return CallerTaker()
+        if getattr(sink, "stdout", False):
+            _refuse_closed(sys.__stdout__, "standard output is closed; -o FILE writes a file")
+        if getattr(sink, "streams", False):
+            taker = StdoutTaker(sink)
+            self._writer = StdoutWriter(taker, self._selector, lambda: data_descriptor(sink.connect()))
+            return taker
+        return SinkTaker(sink)
+
+    def _make_supply(self, source: Any) -> Supply:
+        plan, row = self.plan, self._beginning.row
+        if plan.source is None:
+            supply = given(() if self._records is None else self._records, self._selector, plan.run.linger)
+            supply.elsewhere = plan.run.engine != "inline"
+            return supply
+        if source is None:
+            if is_held(plan.source.part.target):
+                return given(streamed(plan.source), self._selector, plan.run.linger)
+            feed = Feed(
+                plan.source.part.target,
+                plan.source.options,
+                plan.run.linger,
+                plan.files,
+                plan.run.frame or MOST,
+                plan.run.max_record,
+            )
+            return Stream(feed, self._selector, Lines(self.tell), self._hash_seed)
+        return stream_of(source, self._selector) or SourceSplits(source, None if row is None else row["position"])
+
+    def _hire(self) -> dict[int, Any]:
+        """Say that the run begins, and have the first workers come up; the snapshots they begin with."""
+        row = self._beginning.row
+        snapshots = {} if row is None else thawed(row["snapshots"])
+        self.tell(RunStarted(self.plan.name, tuple(stage.name for stage in self.plan.stages), self.plan.run.engine))
+        columns = self.taker.columns()
+        self.transport.start(FIRST, snapshots if columns is None else snapshots | {len(self.plan.stages): columns})
+        return snapshots
+
+    def _start(self, snapshots: dict[int, Any]) -> None:
+        """Write down where the run begins, and let it begin."""
+        row = self._beginning.row
+        if row is not None:
+            self._earlier = self.delivery.books.taken
+            self._bytes_earlier = row.get("bytes", 0)
+            self.loop.start(row["position"], snapshots, self._earlier, row["stopped"], self._bytes_earlier)
+            self.loop.done = self.delivery.too_many is not None
+            return
+        self.loop.window.position = None
+        self._commit()
+        self.loop.start()
+
+    # Going on
+
+    @property
+    def over(self) -> bool:
+        """Nothing is left to be stepped through."""
+        if self._beginning.done:
+            return True
+        return self.loop.done and (self._writer is None or self._writer.done)
+
+    def step(self, timeout: float | None = None) -> None:
+        """Do what can be done now. Raises the error the run ends with, everything before it delivered."""
+        if self._writer is not None:
+            self._writer.watch()
+        try:
+            self.loop.step(timeout)
+        except (OSError, MemoryError) as error:  # what `refusals` does; that would cost every step 2 µs
+            raise refused(error) from error
+        except BaseException as error:
+            if self._foreign is None or passes(error):
+                raise
+            raise self._foreign.failure(error) from error
+        if self.loop.trouble is not None:
+            raise trouble_error(self.loop.trouble)
+
+    def progress(self, every: float) -> None:
+        """Tell how far the run is, if it was not told within the last `every` seconds; ask for checkpoints in time."""
+        now = monotonic()
+        if self._beginning.done:
+            return
+        if now - self._checked >= self.plan.run.checkpoint and self._beginning.journal is not None:
+            self._checked = now
+            self.loop.checkpoint()
+        if now - self._told >= every:
+            self._told = now
+            stages, books = self.summary(0).stages, self.delivery.books
+            self.tell(
+                Progress(
+                    now - self._began,
+                    books.taken,
+                    books.out,
+                    books.failed,
+                    self.loop.feeding.bytes_done,
+                    self.supply.total(),
+                    stages,
+                    self._earlier,
+                    self._bytes_earlier,
+                    self.plan.limit,
+                )
+            )
+
+    # The end
+
+    def finish(self) -> None:
+        """The loop is done: commit, and end well or raise what went wrong."""
+        if self._beginning.done:
+            return
+        error = failure_error(self.delivery) or self.supply.error
+        if error is not None:
+            if self.loop.window.at_edge and not self.loop.window.stateful:
+                self._commit()
+            raise error
+        self._commit(finished=True)
+        journal = self._beginning.journal
+        if journal is not None:
+            journal.mark("finishing")
+        point("finishing")
+        self.delivery.finish()
+        self._committed = True
+        point("rename")
+        if journal is not None:
+            journal.mark("done")
+
+    def _commit(self, *, finished: bool = False) -> None:
+        """Everything accepted stays, and the journal says so.
+
+        finished: it is the last one. The row says so itself, for it stands behind the last barrier, and nothing may
+        be sent again from there.
+        """
+        power = self.plan.run.durability == "power"
+        row = self.loop.row() | {"finished": finished, "run": self._beginning.salt}
+        self.delivery.commit(row, self._beginning.journal, power=power)
+        self.tell(Checkpoint(self.delivery.books.out, self.loop.window.position))
+
+    @property
+    def done_before(self) -> bool:
+        """It was finished by an earlier run: there is nothing to do, and nothing to stop."""
+        return self._beginning.done
+
+    def drain(self) -> None:
+        """Take nothing more from the source. Safe to call from a signal handler."""
+        if not self.done_before:
+            self.loop.drain()
+
+    def interrupted(self) -> bool:
+        """Commit what was accepted, where the source can stand there; whether `--resume` can go on from it."""
+        self.loop.book()
+        if self.loop.window.at_edge and not self.loop.window.stateful:
+            self._commit()
+        return self.resumable
+
+    @property
+    def resumable(self) -> bool:
+        """Whether `--resume` can go on from what was committed."""
+        journal = self._beginning.journal is not None
+        return journal and why_no_resume(self.plan, journal=self._resume.journal is not None) is None
+
+    def kill(self) -> None:
+        """Kill every worker, and do nothing else: for a signal's handler, or another thread, that ends this process."""
+        if not self._beginning.done:
+            self.transport.kill()
+
+    def closing_summary(self, *, allow_dead_letters: bool) -> Summary:
+        """The summary of a run that came to its end. Raises InternalError if the books don't balance."""
+        books = self.delivery.books
+        failures = [] if self._beginning.done else self.transport.teardown_failures()
+        if not books.balanced:
+            raise InternalError(f"the books do not balance: {books.as_rows()}")
+        code = 1 if failures else 3 if books.dead and not allow_dead_letters else 0
+        return self.summary(code, tuple(f"closing failed in {failure}" for failure in failures))
+
+    def _release(self) -> None:
+        if self._writer is not None:
+            self._writer.unwatch()
+        if not self._committed:
+            self.delivery.abort(resumable=self._beginning.journal is not None)
+
+    def summary(self, exit_code: int, messages: tuple[str, ...] = ()) -> Summary:
+        """The books and clocks as they stand."""
+        seconds = monotonic() - self._began
+        if self._beginning.done:
+            return summary_of(self.plan, self.delivery.books, [], seconds, exit_code, messages, whole=True)
+        self.loop.book()
+        return summary_of(
+            self.plan,
+            self.delivery.told,
+            self.transport.clocks(),
+            seconds,
+            exit_code,
+            messages,
+            self.loop.restarts,
+            self.transport.groups,
+            self.loop.regrouping.fusions(),
+            self._earlier,
+            self._committed,
+        )
+
+
+def streamed(part: PlannedPart) -> Iterator[Any]:
+    """The records of a stream that only this process can run. Raises RunFailed where it raises anything."""
+    try:
+        yield from load(part.part.target)(**part.options)
+    except BaseException as error:
+        if isinstance(error, GeneratorExit):
+            raise
+        raise RunFailed(f"the source failed: {describe(error)}") from error
+
+
+def end_of(plan: Plan) -> str:
+    """What a chain without an output file of its own is called among those that share a file of dead letters."""
+    return f"{'the caller' if plan.sink is None else plan.sink.part.name} of {plan.name}"
+
+
+def _refuse_closed(stream: TextIO | None, message: str) -> None:
+    """Raises UsageError. Python has None for a descriptor that was closed when it started."""
+    if stream is None:
+        raise UsageError(message)
+
+
+def made(part: PlannedPart | None) -> Any:
+    """The parent's instance of a source or sink; None for a stream, which runs elsewhere."""
+    if part is None:
+        return None
+    with guard(f"the {part.part.kind} {part.part.name}", "its making"):
+        found = load(part.part.target)
+        return None if part.part.kind == "source" and is_stream(found) else found(**part.options)

@@ -1,0 +1,171 @@
+"""Being told to stop: the first signal drains and commits, the second one ends at once; grace is always kept.
+
+    a signal ──▶ handler: the loop drains ──▶ commit ──▶ Interrupted
+        └──────▶ watchdog: a second signal, or grace is over and we are still here ──▶ last words, exit
+
+The handler runs between two steps of our own code only. Code of somebody else's can stand in a call that doesn't come
+back: a sink that waits for a locked database, a line for a reader who reads nothing. So a thread is told as well, by
+the interpreter itself. It commits nothing: what isn't in the journal by then is left to `--resume`.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from time import monotonic
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any
+
+from stagerunner.errors import Interrupted
+from stagerunner.events import Notice
+
+if TYPE_CHECKING:
+    from stagerunner.runtime.session import Session
+
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+HINT = "; --resume goes on from there"
+HINT_NOW = "; --resume goes on from the last commit"
+
+SPARE = 0.5
+"""Seconds beyond grace in which a run that stands nowhere makes its last commit and tells of it."""
+
+
+class Signals:
+    """While it is entered, and in the main thread only, SIGINT, SIGTERM and SIGHUP stop the session in good order.
+
+    last_words: says on its way out why the process ends, without waiting for anybody. to_the_end: the process ends with
+    what this is entered for, so nobody is heard behind it: what has been said of the run is how it has ended.
+    """
+
+    def __init__(self, grace: float, last_words: Callable[[Interrupted], None], *, to_the_end: bool = False) -> None:
+        self._to_the_end = to_the_end
+        self._grace = grace
+        self._last_words = last_words
+        self._session: Session | None = None
+        self._before: dict[int, Any] = {}
+        self._deadline = 0.0
+        self._number: int | None = None
+        self._noticed = False
+        self._ending = threading.Lock()
+        self._watchdog: Watchdog | None = None
+
+    def __enter__(self) -> Signals:
+        if threading.current_thread() is not threading.main_thread():
+            return self
+        self._watchdog = Watchdog(self._grace + SPARE, self._end_now)
+        for number in STOPPING:
+            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup stays nohup
+                self._before[number] = signal.signal(number, self._told)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for number, before in self._before.items():
+            signal.signal(number, signal.SIG_IGN if self._to_the_end else before)
+        if self._watchdog is not None:
+            self._watchdog.close()
+
+    def stop(self, session: Session) -> None:
+        """From now on it is this session that is to be stopped."""
+        self._session = session
+        if self._number is not None:
+            session.drain()
+
+    def _told(self, number: int, frame: FrameType | None) -> None:
+        if self._number is not None:
+            self._end_now(number, again=True)
+            return
+        self._number = number
+        self._deadline = monotonic() + self._grace
+        if self._session is not None:
+            self._session.drain()
+
+    def time_is_up(self) -> bool:
+        """Whether the grace given to a stopping run is over. The first time that it is stopping, it is said."""
+        if self._number is None:
+            return False
+        if not self._noticed and self._session is not None and not self._session.done_before:
+            self._noticed = True  # not in the handler: it may have come in the middle of telling something else
+            in_flight = len(self._session.loop.window.on_way)
+            again = "; once more to stop now" if self._number == signal.SIGINT else ""
+            self._session.tell(Notice(f"stopping: finishing {in_flight} frames in flight{again}"))
+        return monotonic() > self._deadline
+
+    def end(self) -> None:
+        """Raises Interrupted if a signal has ended the run; everything accepted is committed first."""
+        if self._number is None or self._session is None or self._session.done_before:
+            return
+        hint = HINT if self._session.interrupted() else ""
+        out = self._session.delivery.books.out
+        raise Interrupted(f"stopped by {named(self._number)} after {out} records had been written{hint}", self._number)
+
+    def _end_now(self, number: int, *, again: bool) -> None:
+        """By whoever comes first: the handler of a second signal, or the watchdog."""
+        if not self._ending.acquire(blocking=False):
+            return
+        session = self._session
+        hint = ""
+        if session is not None:
+            session.kill()
+            hint = HINT_NOW if session.resumable else ""
+        why = "for the second time" if again else f"and not done {self._grace:g} s later"
+        with suppress(BaseException):  # nothing keeps us here
+            self._last_words(Interrupted(f"stopped by {named(number)} {why}; nothing more was committed{hint}", number))
+        os._exit(128 + number)
+
+
+def named(number: int) -> str:
+    return signal.Signals(number).name
+
+
+class Watchdog:
+    """A thread that hears of signals whatever the main thread is doing, as long as that lets go of the interpreter.
+
+    Made and closed in the main thread. end: called with the number of the signal, and whether it is the second one.
+    """
+
+    def __init__(self, patience: float, end: Callable[..., None]) -> None:
+        self._patience = patience
+        self._end = end
+        self._hearing, self._telling = os.pipe()
+        os.set_blocking(self._telling, False)
+        self._before = signal.set_wakeup_fd(self._telling, warn_on_full_buffer=False)
+        self._thread = threading.Thread(target=self._watch, name="stagerunner-watchdog", daemon=True)
+        with suppress(RuntimeError):  # no more threads: then there are only the handlers
+            self._thread.start()
+
+    def _watch(self) -> None:
+        with suppress(OSError):  # somebody has closed our pipe: then, too, there are only the handlers
+            self._wait()
+
+    def _wait(self) -> None:
+        first, deadline = 0, 0.0
+        poll = select.poll()
+        poll.register(self._hearing, select.POLLIN)
+        while True:
+            if not poll.poll(max(0.0, deadline - monotonic()) * 1000 if first else None):
+                self._end(first, again=False)
+                return
+            for number in os.read(self._hearing, 64) or (0,):
+                if not number:
+                    return
+                if first and number in STOPPING:
+                    self._end(number, again=True)
+                elif number in STOPPING:
+                    first, deadline = number, monotonic() + self._patience
+
+    def close(self) -> None:
+        """Hear no more."""
+        signal.set_wakeup_fd(self._before)
+        with suppress(OSError):
+            os.close(self._telling)
+        if self._thread.ident is not None:
+            self._thread.join()
+        with suppress(OSError):
+            os.close(self._hearing)

@@ -1,0 +1,130 @@
+"""The parent's side of a stream source: starts the feeder, and keeps its frames as opaque bytes."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import selectors
+import signal
+from collections import deque
+from contextlib import suppress
+
+from stagerunner.engines.process.parent.fork_server import refusal_of, run_module
+from stagerunner.engines.process.parent.printed import Lines, Printed
+from stagerunner.errors import RunFailed
+from stagerunner.guard import refused
+from stagerunner.parts.source import Want
+from stagerunner.records import Origin
+from stagerunner.runtime.input import AHEAD, Offer
+from stagerunner.window.kinds import END
+from stagerunner.wire.feed import Feed
+from stagerunner.wire.frame import BadFrame, Frame
+from stagerunner.wire.pipe import Inbound, widen
+
+LARGEST = 2**31
+"""Bytes of the largest frame a feeder may send."""
+
+
+class Stream:
+    """A supply whose splits come from a feeder. `lines` is told what the source prints."""
+
+    def __init__(self, feed: Feed, selector: selectors.BaseSelector, lines: Lines, hash_seed: str | None) -> None:
+        self._selector = selector
+        self._waiting: deque[Frame] = deque()
+        self._count = 0
+        self._over = False
+        self._told = bytearray()
+        self.error: BaseException | None = None
+        reading, out = os.pipe()
+        spec, spec_end = os.pipe()
+        life, self._life = os.pipe()
+        hearing, said = os.pipe()
+        self._printed = Printed(selector, lines)
+        self._printed.watch(hearing, "source")
+        widen(out)
+        self._link = Inbound(reading, LARGEST)
+        os.set_blocking(reading, False)
+        try:
+            self._process = run_module("stagerunner.engines.process.source_process", (spec, out, life), said, hash_seed)
+        finally:
+            for fd in (spec, out, life, said):
+                os.close(fd)
+        with open(spec_end, "wb") as file, suppress(BrokenPipeError):
+            pickle.dump(feed.files, file, 5)
+            pickle.dump(feed, file, 5)
+        self._registered = False
+        self._watch()
+
+    @property
+    def ended(self) -> bool:
+        return self._over and not self._waiting
+
+    @property
+    def prompt(self) -> bool:
+        return bool(self._waiting)
+
+    def _watch(self) -> None:
+        wanted = not self._over and len(self._waiting) <= AHEAD
+        if wanted and not self._registered:
+            self._selector.register(self._link.fd, selectors.EVENT_READ, self._read)
+        elif not wanted and self._registered:
+            self._selector.unregister(self._link.fd)
+        self._registered = wanted
+
+    def _read(self) -> None:
+        try:
+            if not self._link.fill():
+                self._died("it ended without a word")
+            while (frame := self._link.take()) is not None:
+                self._take(frame)
+        except BlockingIOError:
+            pass
+        except BadFrame as fault:
+            self._died(str(fault))
+        self._watch()
+
+    def _take(self, frame: Frame) -> None:
+        if frame.header.kind != END:
+            self._waiting.append(frame)
+            return
+        self._told += frame.payload
+        if not frame.header.more:
+            self._over = True
+            if self._told:
+                self.error = RunFailed(f"the source failed: {self._told.decode(errors='replace')}")
+
+    def _died(self, how: str) -> None:
+        if not self._over:
+            self._over = True
+            refusal = refusal_of(self._process)
+            self.error = RunFailed(f"the source's process failed: {how}") if refusal is None else refused(refusal)
+
+    def next(self, want: Want) -> Offer | None:
+        if not self._waiting:
+            return None
+        frame = self._waiting.popleft()
+        base = self._count
+        self._count += frame.header.records
+        self._watch()
+        return Offer(bytes(frame.payload), len(frame.payload), None, frame.header.records, base)
+
+    def locate(self, payload: bytes, base: int | None, record: int) -> Origin:
+        return Origin("", None, (base or 0) + record)
+
+    def total(self) -> int | None:
+        return None
+
+    def close(self) -> None:
+        """Nothing more is wanted: end the feeder with everything it has started."""
+        if self._life < 0:
+            return
+        self._over = True
+        self._waiting.clear()
+        self._watch()
+        os.close(self._life)
+        self._life = -1
+        with suppress(OSError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._printed.close()
+        os.close(self._link.fd)

@@ -1,0 +1,101 @@
+"""How a run is told at its end: its summary, and the one error that is its root cause."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stagerunner.delivery.delivery import Delivery, where
+from stagerunner.delivery.ledger import Books
+from stagerunner.engines.base import Clock, Trouble
+from stagerunner.engines.topology import Group
+from stagerunner.errors import RunFailed, StageFailed, StagerunnerError, WorkerDied
+from stagerunner.evaluate.wording import told
+from stagerunner.events import Fusion, StageTotals, Summary
+from stagerunner.guard import text_of
+from stagerunner.plan import Plan
+
+
+def summary_of(
+    plan: Plan,
+    books: Books,
+    clocks: list[Clock],
+    seconds: float,
+    exit_code: int,
+    messages: tuple[str, ...] = (),
+    restarts: int = 0,
+    groups: Sequence[Group] = (),
+    fusions: tuple[Fusion, ...] = (),
+    earlier: int = 0,
+    whole: bool = False,
+) -> Summary:
+    """What a run has come to. groups: as they are in the end; none where nothing was started. earlier: see Summary.
+
+    whole: the output is complete, and has its name.
+    """
+    return Summary(
+        name=plan.name,
+        ok=exit_code == 0,
+        exit_code=exit_code,
+        seconds=seconds,
+        records=books.records(),
+        stages=tuple(_totals(plan, books, clocks, index, groups) for index in range(len(plan.stages))),
+        restarts=restarts,
+        output=_output(plan) if whole else "",
+        dead_letter=str(plan.dead_letter or "") if books.dead else "",
+        messages=messages,
+        fusions=fusions,
+        earlier=earlier,
+    )
+
+
+def _output(plan: Plan) -> str:
+    return "" if plan.sink is None else text_of(plan.sink.options.get("path", plan.sink.name))
+
+
+def _totals(plan: Plan, books: Books, clocks: list[Clock], index: int, groups: Sequence[Group]) -> StageTotals:
+    entry = books.entries[index]
+    ours = [clock for clock in clocks if clock[0] == index]
+    work, codec, wait, block = (sum(clock[n] for clock in ours) / 1e9 for n in range(1, 5))
+    group = next((n for n, group in enumerate(groups, 1) if plan.stages[index] in group.stages), 0)
+    return StageTotals(
+        plan.stages[index].name,
+        plan.stages[index].settings.workers,
+        entry.taken,
+        entry.created,
+        entry.out,
+        entry.filtered,
+        entry.skipped,
+        entry.dead,
+        entry.not_processed,
+        work,
+        codec,
+        wait,
+        block,
+        dict(entry.extra),
+        group,
+        plan.stages[index].work.form.flushes or entry.created > 0,
+    )
+
+
+def trouble_error(trouble: Trouble) -> StagerunnerError:
+    """A death as the error the run ends with."""
+    if trouble.index < 0:
+        return RunFailed(trouble.how)
+    who = f"a worker of {trouble.stage} (worker {trouble.worker + 1}, pid {trouble.pid})"
+    held = f" with record {trouble.origin} of split {trouble.split} in hand" if trouble.origin >= 0 else ""
+    return WorkerDied(f"{who} ended by {trouble.how} while {trouble.state or 'at work'}{held}")
+
+
+def failure_error(delivery: Delivery) -> StagerunnerError | None:
+    """The failure that ends the run, or None."""
+    failure = delivery.fatal
+    if failure is not None:
+        name = delivery.stage_name(failure.stage)
+        place = where(delivery.fatal_origin)
+        more = [f"  record: {delivery.record_text(failure)}"] if failure.record is not None or failure.text else []
+        more += [f"  from: {place}"] if place else []
+        lines = told(failure.type, failure.message, failure.frames, failure.causes, more)
+        return StageFailed(f"{name} failed: " + "\n".join(lines), failure)
+    if delivery.too_many is not None:
+        return RunFailed(f"{delivery.stage_name(delivery.too_many)} had more failures than its max_errors allows")
+    return None

@@ -1,0 +1,1 @@
+"""What both ends of a pipe agree on."""

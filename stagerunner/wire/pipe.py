@@ -1,0 +1,228 @@
+"""Links: reading and writing frames on bare descriptors.
+
+Workers block; the parent never does. One reader and one writer per link, and no link outlives its epoch, so there are
+no locks, and what is torn is torn at the end of a dead epoch only.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
+
+from stagerunner import failpoints
+from stagerunner.wire.frame import SIZE, BadFrame, Frame, Header, pack_fields, pack_header, unpack_header
+
+ROOM = 2 * 65536
+"""Bytes asked for in one read: twice a frame of small records, so that one is nearly always here whole."""
+
+HUGE = 2**22
+"""Bytes of a frame from which on it gets memory of its own from the system, which has it back once the frame is gone.
+What the allocator is given back it keeps: the parent of frames of 6 MB would hold four times what it has."""
+
+CAPACITY = 2**20
+"""Bytes a pipe should hold, where the system lets us say so (Linux; refused beyond a user's quota)."""
+
+MOST_VECTORS = 64
+"""Buffers handed to one writev; below every system's IOV_MAX."""
+
+
+def widen(fd: int) -> None:
+    """Ask for a pipe of CAPACITY bytes: a writer then blocks less often. Where it is refused, 64 KiB do as well."""
+    with suppress(OSError):
+        fcntl.fcntl(fd, getattr(fcntl, "F_SETPIPE_SZ", 1031), CAPACITY)
+
+
+class Inbound:
+    """The reading end of a link. `limit`: bytes a frame's payload may have.
+
+    passing: whoever reads is done with a frame before asking for the next, so its payload may lie where it was read.
+    """
+
+    def __init__(self, fd: int, limit: int, *, passing: bool = False) -> None:
+        self.fd = fd
+        self._passing = passing
+        self.ended = False
+        self._limit = limit
+        self._buffer = bytearray(ROOM + SIZE)
+        self._view = memoryview(self._buffer)
+        self._whole = [self._view]
+        self._start = self._end = 0
+        self._header: Header | None = None
+        self._large: bytearray | mmap | None = None
+        self._filled = 0
+
+    def only(self) -> Frame | None:
+        """The next frame, if nothing was here and one read brings that frame and nothing else: as a rule it does.
+
+        Otherwise None, and `read` goes on. Waits for it, or raises BlockingIOError. Raises BadFrame.
+        """
+        if self._start != self._end or self._header is not None:
+            return None
+        came = os.readv(self.fd, self._whole)
+        if came >= SIZE:
+            header = unpack_header(self._view, self._limit)
+            if SIZE + header.length == came:
+                payload = self._view[SIZE:came] if self._passing else self._buffer[SIZE:came]
+                return tuple.__new__(Frame, (header, payload))
+        self._start, self._end, self.ended = 0, came, came == 0
+        return None
+
+    def read(self) -> Frame | None:
+        """The next frame, waiting for it; None at the end of the link. Raises BadFrame."""
+        frame = self.only()
+        while frame is None and not self.ended and (frame := self.take()) is None:
+            self.fill()
+        return frame
+
+    def fill(self) -> bool:
+        """One read into the room there is. False at the end of the link; raises BlockingIOError if it would wait."""
+        if self._large is not None:
+            count = os.readv(self.fd, [memoryview(self._large)[self._filled :]])
+            self._filled += count
+        elif self._start == self._end:
+            self._start, self._end = 0, (count := os.readv(self.fd, self._whole))
+        else:
+            self._compact()
+            count = os.readv(self.fd, [self._view[self._end :]])
+            self._end += count
+        self.ended = count == 0
+        return not self.ended
+
+    @property
+    def reserved(self) -> int:
+        """Bytes of memory taken for a frame that isn't here whole."""
+        return 0 if self._large is None else len(self._large)
+
+    @property
+    def spent(self) -> bool:
+        """Nothing is here but what has been taken: the link gave all it had."""
+        return self._start == self._end and self._header is None
+
+    def take(self) -> Frame | None:
+        """The next frame if it is here whole. Raises BadFrame when what is here can't become one."""
+        header = self._header
+        if header is None:
+            start = self._start
+            if self._end - start < SIZE:
+                return None
+            header = self._header = unpack_header(self._view, self._limit, start)
+            self._start = start + SIZE
+        payload: bytearray | memoryview
+        if self._large is not None:
+            if self._filled < header.length:
+                return None
+            payload, self._large = memoryview(self._large), None
+        else:
+            start, stop = self._start, self._start + header.length
+            if self._end < stop:
+                self._maybe_large(header.length)
+                return None
+            payload = self._view[start:stop] if self._passing else self._buffer[start:stop]
+            self._start = stop
+        self._header = None
+        return tuple.__new__(Frame, (header, payload))
+
+    def _maybe_large(self, length: int) -> None:
+        """A payload that doesn't fit the buffer gets memory of its own and is read straight into it."""
+        if length <= ROOM:
+            return
+        here = self._end - self._start
+        self._large = bytearray(length) if length < HUGE else mmap(-1, length, flags=MAP_PRIVATE | MAP_ANONYMOUS)
+        self._large[:here] = self._view[self._start : self._end]
+        self._filled, self._start, self._end = here, 0, 0
+
+    def _compact(self) -> None:
+        if self._start:
+            here = self._end - self._start
+            self._buffer[:here] = self._buffer[self._start : self._end]
+            self._start, self._end = 0, here
+
+    def check_empty(self) -> None:
+        """Raises BadFrame if the link ended inside a frame."""
+        if self._header is not None or self._start != self._end:
+            raise BadFrame("a link ended inside a frame")
+
+
+def write_all(fd: int, buffers: list[bytes | bytearray | memoryview], length: int) -> None:
+    """Write everything, `length` bytes, waiting as long as it takes."""
+    written = os.writev(fd, buffers)
+    if written != length:  # hardly ever: a pipe of CAPACITY bytes takes several frames
+        _write_rest(fd, buffers, written)
+
+
+def write_records(fd: int, buffers: list[bytes | bytearray | memoryview], length: int) -> None:
+    """`write_all` for a frame of records, its header first."""
+    if failpoints.asked and failpoints.reached("torn frame"):
+        os.write(fd, buffers[0][:20])
+        failpoints.die()
+    written = os.writev(fd, buffers)
+    if written != length:
+        _write_rest(fd, buffers, written)
+
+
+def _write_rest(fd: int, buffers: list[bytes | bytearray | memoryview], written: int) -> None:
+    views = [memoryview(buffer) for buffer in buffers if len(buffer)]
+    _advance(views, written)
+    while views:
+        _advance(views, os.writev(fd, views))
+
+
+def send(fd: int, header: Header, *payload: bytes | bytearray | memoryview) -> None:
+    """Write one frame, waiting as long as it takes."""
+    length = sum(map(len, payload))
+    write_all(fd, [pack_header(header, length), *payload], SIZE + length)
+
+
+class Outbound:
+    """The writing end of a link, for somebody who must not wait: what can't be written yet is queued."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self._views: deque[memoryview] = deque()
+        self.queued = 0
+
+    def put(self, header: Header, *payload: bytes | bytearray | memoryview) -> None:
+        """Queue one frame, and write what can be written now."""
+        length = sum(map(len, payload))
+        parts = [pack_fields(*header[:-1], length), *payload]
+        written = 0
+        if not self.queued:
+            with suppress(BlockingIOError):
+                written = os.writev(self.fd, parts)
+        if written == SIZE + length:
+            return  # nearly always
+        views = [memoryview(part) for part in parts if len(part)]
+        _advance(views, written)
+        self._views += views
+        self.queued += SIZE + length - written
+        self.pump()
+
+    def _try(self, parts: Sequence[bytes | bytearray | memoryview]) -> int:
+        """Bytes of this that could be written now."""
+        try:
+            return os.writev(self.fd, parts)
+        except BlockingIOError:
+            return 0
+
+    def pump(self) -> None:
+        """Write as much as goes without waiting. Raises BrokenPipeError when nobody reads any more."""
+        while self._views:
+            head = [self._views.popleft() for _ in range(min(len(self._views), MOST_VECTORS))]
+            written = self._try(head)
+            self.queued -= written
+            _advance(head, written)
+            self._views.extendleft(reversed(head))
+            if head:
+                return
+
+
+def _advance(views: list[memoryview], written: int) -> None:
+    """Take `written` bytes off the front."""
+    while views and written >= len(views[0]):
+        written -= len(views.pop(0))
+    if written:
+        views[0] = views[0][written:]

@@ -1,0 +1,212 @@
+"""The crew alone: an epoch begins, frames go round, and whoever dies is named."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import select
+import selectors
+import signal
+from time import monotonic
+
+import pytest
+from support.leaks import needs_proc
+from support.waiting import wait_until
+
+from stagerunner.engines.base import Ready
+from stagerunner.engines.process.parent.worker_pool import Crew
+from stagerunner.window.kinds import DATA
+from stagerunner.wire.frame import Header
+from stagerunner.wire.metadata import Notes, pack_notes, unpack_payload
+
+pytestmark = needs_proc
+EMPTY = pack_notes(Notes())
+
+
+class Turning:
+    """A crew and what turns its selector."""
+
+    def __init__(self, plan) -> None:
+        self.selector = selectors.DefaultSelector()
+        self.printed: list[tuple[str, int, bytes]] = []
+        self.crew = Crew(plan, self.selector, lambda *line: self.printed.append(line), "1")
+        self.frames: list = []
+
+    def turn(self) -> None:
+        for key, _ in self.selector.select(0.01):
+            key.data()
+        self.frames += self.crew.arrivals()
+        self.crew.look()
+
+    def until(self, found):
+        def turned():
+            self.turn()
+            return found()
+
+        return wait_until(turned)
+
+    def start(self, epoch: int = 1) -> None:
+        self.crew.start(epoch, {})
+        self.until(lambda: self.crew.ready)
+
+    def told(self, teller) -> None:
+        """Wait until there is something to be heard, and don't hear it."""
+        assert select.select([teller], [], [], 10)[0]
+
+    def send(self, sequence: int, records: list, epoch: int = 1) -> None:
+        self.crew.send(Header(DATA, 0, epoch, sequence, sequence, 0, len(records)), EMPTY, pickle.dumps(records))
+
+    def records(self) -> list:
+        return [pickle.loads(unpack_payload(frame.payload)[1]) for frame in self.frames]
+
+
+@pytest.fixture
+def turning(project):
+    made = []
+
+    def turning(*stages) -> Turning:
+        made.append(Turning(project.load(*stages).plan))
+        return made[-1]
+
+    yield turning
+    for one in made:
+        one.crew.close()
+        one.selector.close()
+
+
+def test_an_epoch_from_ready_to_end(turning):
+    turning = turning({"use": "double", "workers": 2}, {"use": "same", "workers": 3})
+    turning.start()
+    assert [(stage, worker) for stage, worker, _ in turning.crew.ready.pids] == [(0, 0), (0, 1), (1, 0), (1, 1), (1, 2)]
+
+    for sequence in range(20):
+        turning.send(sequence, [sequence])
+    turning.crew.end(20)
+    turning.until(lambda: turning.crew.ended)
+
+    assert turning.records() == [[2 * n] for n in range(20)]
+    assert turning.crew.teardown_failures() == []
+    assert turning.crew.trouble is None
+
+
+@pytest.mark.parametrize("victim", range(3))
+def test_the_one_who_died_first_is_named(turning, victim):
+    turning = turning("same", "double", "same")
+    turning.start()
+    _, _, pid = turning.crew.ready.pids[victim]
+
+    os.kill(pid, signal.SIGKILL)
+    trouble = turning.until(lambda: turning.crew.trouble)
+
+    assert (trouble.index, trouble.pid, trouble.how) == (victim, pid, "SIGKILL")
+
+
+def test_who_died_is_named_however_long_the_caller_was_away(turning):
+    turning = turning("same", "double")
+    turning.start()
+    crew, (_, _, pid) = turning.crew, turning.crew.ready.pids[0]
+
+    os.kill(pid, signal.SIGKILL)
+    turning.told(crew._keeper)
+    crew._broken = (monotonic() - 1, "a link broke")
+    crew.look()
+
+    assert (crew.trouble.pid, crew.trouble.how) == (pid, "SIGKILL")
+
+
+def test_who_closed_in_time_has_not_overstayed_however_long_the_caller_was_away(turning):
+    turning = turning("same")
+    turning.start()
+    crew = turning.crew
+
+    crew.end(0)
+    turning.until(lambda: crew._returns.ended)
+    if not crew.ended:
+        turning.told(crew._keeper)
+    crew._closing._since = monotonic() - 1000
+    crew.look()
+
+    assert crew.ended, "who waits to be told again waits for nothing"
+    assert crew.teardown_failures() == []
+
+
+def test_frames_of_workers_that_could_not_be_set_up_are_not_taken(turning):
+    turning = turning("same")
+    turning.start()
+    ready = turning.crew.ready
+    turning.crew.ready = Ready(ready.pids, ((0, 0, ready.pids[0][2], "no licence"),))
+
+    turning.send(0, [1])
+    turning.until(lambda: turning.crew.busy)
+
+    assert turning.frames == []
+
+
+def test_a_keeper_that_dies_is_trouble_without_a_culprit(turning):
+    turning = turning("same")
+    turning.start()
+
+    os.kill(turning.crew._keeper.pid, signal.SIGKILL)
+
+    assert turning.until(lambda: turning.crew.trouble).how in ("the keeper has ended", "SIGKILL")
+
+
+def test_a_new_epoch_has_new_workers_and_new_pipes(turning):
+    turning = turning("double")
+    turning.start()
+    before = turning.crew.ready.pids
+    turning.send(0, [1])
+    os.kill(before[0][2], signal.SIGKILL)
+    turning.until(lambda: turning.crew.trouble)
+    turning.frames.clear()
+
+    turning.start(epoch=2)
+    turning.send(0, [5], epoch=2)
+    turning.crew.end(1)
+    turning.until(lambda: turning.crew.ended)
+
+    assert turning.records() == [[10]]
+    assert turning.crew.ready.pids != before
+
+
+def test_more_than_the_pipes_hold_is_queued_and_sent_in_time(turning):
+    turning = turning("same")
+    turning.start()
+    for sequence in range(100):
+        turning.send(sequence, [bytes(100_000)])
+    turning.crew.end(100)
+
+    turning.until(lambda: turning.crew.ended)
+
+    assert len(turning.frames) == 100
+
+
+def test_clocks_are_kept_for_each_worker(turning):
+    turning = turning({"use": "same", "workers": 2}, "double")
+    turning.start()
+    turning.send(0, list(range(1000)))
+    turning.crew.end(1)
+    turning.until(lambda: turning.crew.ended)
+
+    clocks = turning.crew.clocks()
+
+    assert [index for index, *_ in clocks] == [0, 0, 1]
+    assert clocks[2][1] > 0
+
+
+def test_what_workers_print_is_handed_on(turning, project):
+    project.plugin("""
+        @stage
+        def chatty(record):
+            print("at", record)
+            return record
+    """)
+    turning = turning("chatty")
+    turning.start()
+    turning.send(0, [1])
+    turning.crew.end(1)
+    turning.until(lambda: turning.crew.ended)
+    turning.crew.close()
+
+    assert b"".join(data for _, _, data in turning.printed) == b"at 1\n"
+    turning.crew = Crew(project.load("same").plan, turning.selector, lambda *_: None, "1")

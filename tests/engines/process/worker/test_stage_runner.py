@@ -1,0 +1,356 @@
+from __future__ import annotations
+
+import os
+import pickle
+from itertools import count, permutations
+
+import pytest
+from support.hiring import hired, offered, work
+
+from stagerunner import enough, stage
+from stagerunner.delivery.pieces import Pieces
+from stagerunner.engines.process.worker.stage_runner import PIECE, Station
+from stagerunner.evaluate.ends import End
+from stagerunner.records import SOURCE, TO_THE_END, total
+from stagerunner.window.kinds import BARRIER, BLANK, DATA, FLUSH
+from stagerunner.wire.frame import MARKED, MORE, Frame, Header
+from stagerunner.wire.metadata import Notes, pack_notes, unpack_payload, unpack_spread
+from stagerunner.wire.metrics import ORDINAL, ORIGIN, Page, create
+
+
+def same(record):
+    return record
+
+
+def double(record):
+    return record * 2
+
+
+def small(record) -> int | None:
+    return record if record < 3 else None
+
+
+def repeat(record):
+    yield from [record] * record
+
+
+def no_five(record):
+    if record == 5:
+        raise ValueError("five")
+    return record
+
+
+def two_only(record):
+    if record == 2:
+        enough()
+    return record
+
+
+def grow(record):
+    for number in range(8):
+        yield bytes([number]) * (PIECE // 4)
+
+
+class Sum:
+    def __init__(self):
+        self.sum = 0
+
+    def process(self, record):
+        self.sum += record
+        return record
+
+    def flush(self):
+        yield from [self.sum] * 10
+
+    def snapshot(self):
+        return self.sum
+
+    def restore(self, data):
+        self.sum = data
+
+
+class At:
+    """A station, and the frames it is fed one after the other."""
+
+    def __init__(self, hire) -> None:
+        self.fd = create(hire.slot_count)
+        self.page = Page(self.fd, hire.slot_count)
+        self.station = Station(hire, self.page)
+        self.station.setup()
+        self.station.encoder.weigh(1, 1)  # as if records had passed before; until then each one is a slice
+        self.sequences = count()
+
+    def feed(self, body, kind=DATA, flags=0, first=0, last=TO_THE_END, notes=None, **more):
+        header = Header(kind, flags, 1, next(self.sequences), more.pop("split", 0), first, last, **more)
+        payload = pack_notes(notes or Notes()) + pickle.dumps(body)
+        return [
+            (head, *unpack_payload(note + bytes(body)))
+            for head, note, body in self.station.feed(Frame(header, payload))
+        ]
+
+    def records(self, body, **keys):
+        """What comes out, put together; the last piece's header and notes."""
+        parts = self.feed(body, **keys)
+        return [record for *_, data in parts for record in pickle.loads(data)], *parts[-1][:2]
+
+
+@pytest.fixture
+def at():
+    made = []
+
+    def at(*stages, **settings):
+        made.append(At(hired(*stages, **settings)))
+        return made[-1]
+
+    yield at
+    for one in made:
+        one.station.close()
+        one.page.close()
+        os.close(one.fd)
+
+
+def books(notes):
+    return {s: (c.taken, c.created, c.out, c.filtered, c.skipped, c.dead) for s, c in total(notes.counts).items()}
+
+
+def test_a_frame_passes_all_stages(at):
+    records, header, notes = at(double, small).records([0, 1, 2])
+
+    assert records == [0, 2]
+    assert (header.first, header.last, header.records, header.more) == (0, 3, 2, False)
+    assert notes.origins == [0, 1]
+    assert books(notes) == {SOURCE: (3, 0, 3, 0, 0, 0), 0: (3, 0, 3, 0, 0, 0), 1: (3, 0, 2, 1, 0, 0)}
+
+
+def test_until_it_is_known_what_a_record_becomes_few_are_worked_on_at_once(at):
+    station = at(grow)
+    station.station.encoder.ratio = PIECE
+
+    parts = station.feed(list(range(6)))
+
+    assert [head.last for head, *_ in parts][:2] == [1, 2]
+    assert max(head.records for head, *_ in parts) <= 16
+    assert sum(head.records for head, *_ in parts) == 48
+
+
+def test_small_records_of_the_first_batch_are_seen_to_be_small_and_go_on_together(at):
+    station = at(same)
+    station.station.encoder.ratio = PIECE
+
+    assert [head.records for head, *_ in station.feed(list(range(100)))] == [1, 1, 98]
+    assert [head.records for head, *_ in station.feed(list(range(100)))] == [100]
+
+
+def test_without_stages_a_frame_is_copied(at):
+    records, header, _ = at().records([1, 2])
+
+    assert (records, header.records) == ([1, 2], 2)
+
+
+def test_only_the_range_asked_for_is_read(at):
+    records, header, notes = at(same).records([10, 11, 12, 13], first=1, last=3)
+
+    assert (records, header.first, header.last) == ([11, 12], 1, 3)
+    assert books(notes)[SOURCE][0] == 2
+
+
+def test_a_later_station_takes_records_with_their_origins(at):
+    records, _, notes = at(repeat, first=False).records([2, 0, 1], notes=Notes(origins=[4, 6, 9]), first=3, last=12)
+
+    assert (records, notes.origins) == ([2, 2, 1], [4, 4, 9])
+
+
+def test_what_grows_leaves_in_pieces_that_end_with_a_source_record(at):
+    station = at(grow)
+    station.feed([0])
+    parts = station.feed(list(range(20)))
+
+    assert len(parts) > 1
+    assert [head.piece for head, *_ in parts] == list(range(len(parts)))
+    assert [head.more for head, *_ in parts] == [True] * (len(parts) - 1) + [False]
+    edges = [(head.first, head.last) for head, *_ in parts]
+    assert [first for first, _ in edges[1:]] == [last for _, last in edges[:-1]]
+    assert (edges[0][0], edges[-1][1]) == (0, 20)
+    assert sum(head.records for head, *_ in parts) == 160
+    assert [bool(notes.counts) for _, notes, _ in parts] == [False] * (len(parts) - 1) + [True]
+
+
+def test_a_frame_that_comes_in_pieces_has_its_counts_on_the_last(at):
+    station = at(same, first=False)
+    station.sequences = iter([0, 0])
+
+    (first,) = station.feed([1, 2], flags=MORE, first=0, last=2)
+    (second,) = station.feed([3], first=2, last=3, piece=1)
+
+    assert (first[0].more, first[1].counts) == (True, [])
+    assert (second[0].piece, books(second[1])) == (1, {0: (3, 0, 3, 0, 0, 0)})
+
+
+def pairs(record):
+    yield from [record] * 2
+
+
+@stage.batch
+def fewer(records):
+    return [record for record in records if record != 4]
+
+
+async def asked(record) -> int | None:
+    return record if record % 2 else None
+
+
+STAGES = (same, small, repeat, pairs, no_five, two_only, fewer, asked)
+
+
+def through(at, places, body, last=TO_THE_END):
+    """A frame through new workers, in each of which the first record goes by itself."""
+    frames = [(Header(DATA, 0, 1, 0, 0, 0, last), pack_notes(Notes()) + pickle.dumps(body))]
+    for index, place in enumerate(places):
+        one = at(work(place, index, on_error="dead_letter"), first=index == 0, slots=(0,), slot_count=1)
+        one.station.encoder.ratio = PIECE
+        frames = [
+            (head, note + bytes(body)) for frame in frames for head, note, body in one.station.feed(Frame(*frame))
+        ]
+    return [(head, unpack_payload(payload)[0]) for head, payload in frames]
+
+
+@pytest.mark.parametrize("places", list(permutations(STAGES, 2)) + list(permutations(STAGES[1:6], 3)))
+def test_the_books_of_pieces_taken_are_those_of_the_same_records_alone(at, places):
+    pieces = Pieces(len(places), sink=False)
+    parts = through(at, places, [3, 5, 1, 2, 4, 0, 7, 8])
+
+    for head, notes in parts:
+        pieces.took(0, -1, head.first, head.last, notes.failures, map(unpack_spread, notes.spread))
+        alone = through(at, places, [3, 5, 1, 2, 4, 0, 7, 8], head.last) if head.more else parts
+        books = total(alone[-1][1].counts)
+        for counts in books.values():
+            counts.extra = {}
+        if two_only not in places or head.more:  # what lies behind a stop is told at the end of its frame
+            assert {counts.stage: counts for counts in pieces.books()} == books
+
+
+def test_a_failure_is_booked_and_the_rest_goes_on(at):
+    records, _, notes = at(work(no_five, on_error="skip"), work(same, 1)).records([4, 5, 6])
+
+    assert records == [4, 6]
+    assert [(f.stage, f.origin, f.type) for f in notes.failures] == [(0, 1, "ValueError")]
+    assert books(notes)[0] == (3, 0, 2, 0, 1, 0)
+
+
+def test_under_fail_the_frame_ends_before_the_failure(at):
+    records, header, notes = at(no_five, same).records([4, 4, 5, 6, 7])
+
+    assert (records, header.last) == ([4, 4], 2)
+    assert [f.origin for f in notes.failures] == [2]
+    assert all(counts.balanced for counts in total(notes.counts).values())
+
+
+def test_a_result_that_can_not_be_sent_is_a_failure_of_its_stage(at):
+    def unsendable(record):
+        return (lambda: 1) if record == 1 else record
+
+    records, _, notes = at(work(unsendable, on_error="dead_letter")).records([0, 1, 2])
+
+    assert records == [0, 2]
+    assert [(f.stage, f.origin) for f in notes.failures] == [(0, 1)]
+    assert books(notes)[0] == (3, 0, 2, 0, 0, 1)
+
+
+def test_a_convicted_record_is_not_called(at):
+    convicted = {(0, 1, 0): ("Killed", "it died twice")}
+
+    records, _, notes = at(work(no_five, on_error="skip")).records([4, 5, 6], notes=Notes(convicted=convicted))
+
+    assert records == [4, 6]
+    assert [(f.type, f.message) for f in notes.failures] == [("Killed", "it died twice")]
+    assert notes.convicted == convicted
+
+
+def test_a_stage_that_needs_no_more_stops_the_frames_behind_it(at):
+    station = at(two_only, same)
+
+    records, header, notes = station.records([1, 2, 3, 4])
+    assert (records, header.stop, header.last, notes.stop) == ([1, 2], True, 2, 0)
+    assert (station.page.stop, station.page.stop_stage) == (0, 0)
+
+    records, _, notes = station.records([5, 6], split=1)
+    assert records == []
+    assert all(counts.balanced for counts in total(notes.counts).values())
+
+
+def test_the_sink_encodes_in_the_last_worker(at):
+    class Shout:
+        keeps = "nothing"
+
+        def encode(self, records):
+            return "".join(f"{record}!".upper() for record in records).encode()
+
+    (part,) = at(same, last=True, sink=End(offered(Shout))).feed(["a", "b"])
+
+    assert bytes(part[2]) == b"A!B!"
+    assert books(part[1])[1] == (2, 0, 2, 0, 0, 0)
+
+
+def test_a_flush_is_data_where_its_stage_is_and_passes_elsewhere(at):
+    station = at(work(Sum, 3), work(double, 4))
+    station.feed([1, 2, 3])
+
+    records, header, notes = station.records(3, kind=FLUSH, split=7)
+    assert (records, header.kind, header.first, header.last) == ([12] * 10, DATA, 0, 10)
+    assert books(notes)[3] == (0, 10, 10, 0, 0, 0)
+
+    (part,) = station.feed(9, kind=FLUSH, split=8)
+    assert (part[0].kind, pickle.loads(part[2])) == (FLUSH, 9)
+
+
+@pytest.mark.parametrize("ranges", [[(0, 4), (4, TO_THE_END)], [(0, 1), (1, 2), (2, 10)], [(3, 7)]])
+def test_a_flush_is_clipped_to_what_is_asked_for(at, ranges):
+    station = at(Sum)
+    station.feed([1])
+    got = [station.records(0, kind=FLUSH, split=7, first=first, last=last) for first, last in ranges]
+
+    for (records, header, notes), (first, last) in zip(got, ranges, strict=True):
+        assert (header.first, header.last) == (first, min(last, 10))
+        assert len(records) == header.last - header.first
+        assert all(counts.balanced for counts in total(notes.counts).values())
+
+
+def test_a_barrier_collects_snapshots(at):
+    station = at(work(Sum, 2), work(same, 3))
+    station.feed([1, 2, 3])
+
+    (part,) = station.feed({0: "earlier"}, kind=BARRIER)
+
+    assert (part[0].kind, pickle.loads(part[2])) == (BARRIER, {0: "earlier", 2: 6})
+
+
+def test_a_blank_goes_on_untouched(at):
+    station = at(work(Sum, 2), work(same, 3))
+    station.feed([1, 2, 3])
+    before = station.page.slot(0).words.tolist()
+
+    ((header, _, body),) = station.feed("whatever", kind=BLANK)
+
+    assert (header.kind, pickle.loads(body)) == (BLANK, "whatever")
+    assert station.page.slot(0).words.tolist() == before
+
+
+def test_a_snapshot_is_given_back_at_setup(at):
+    station = at(Sum, snapshots={0: 40})
+    station.feed([2])
+
+    assert station.records(0, kind=FLUSH, split=1)[0] == [42] * 10
+
+
+def test_a_marked_frame_says_which_record_it_is_at(at):
+    seen = []
+    station = None
+
+    def looking(record):
+        seen.append(list(station.page.slot(0).words[ORIGIN : ORDINAL + 1]))
+        return record
+
+    station = at(looking)
+    station.feed([7, 8], flags=MARKED, first=0, last=2)
+
+    assert [origin for origin, _ in seen] == [0, 1]

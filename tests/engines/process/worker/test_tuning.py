@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+SETTLED = """
+import gc
+from stagerunner.engines.process.worker.tuning import YOUNG, settle_memory
+settle_memory()
+print(gc.get_threshold()[0] == YOUNG, gc.get_freeze_count() > 0)
+"""
+
+LOGGED = """
+import logging
+from stagerunner.engines.process.worker.tuning import forward_logging
+forward_logging()
+logging.getLogger("mine").info("hello")
+"""
+
+
+def run(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+
+def test_the_collector_comes_seldom_and_never_to_what_setup_has_made():
+    assert run(SETTLED).stdout == "True True\n"
+
+
+def test_what_is_logged_comes_out_as_a_line():
+    assert run(LOGGED).stderr == "INFO mine: hello\n"

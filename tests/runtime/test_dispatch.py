@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import gzip
+
+import pytest
+
+from stagerunner.config.model import Run
+from stagerunner.plan import Plan
+from stagerunner.runtime.dispatch import Feeding
+from stagerunner.runtime.input import GivenRecords
+from stagerunner.window.balancing import SLOW
+from stagerunner.window.core import Window
+from stagerunner.window.kinds import BLANK, DATA
+from stagerunner.wire.metadata import Notes
+
+
+@pytest.fixture
+def sent() -> list:
+    return []
+
+
+@pytest.fixture
+def feeding(sent):
+    def make(records, limit: int | None = None, frame: int | None = 2, full: bool = False, workers: int = 1) -> Feeding:
+        plan = Plan("test", (), run=Run(frame=frame), limit=limit)
+        window = Window(2**20, least_frames=3, least_records=1, workers=workers)
+        return Feeding(plan, GivenRecords(records), window, sent.append, lambda: full, lambda: [-1, 9])
+
+    return make
+
+
+def test_splits_go_out_while_the_window_has_room(feeding, sent):
+    feeding(range(100)).feed()
+
+    assert [frame.sequence for frame in sent] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("lasting", "workers", "expected"),
+    [
+        pytest.param(2 * SLOW, 2, [DATA, DATA, DATA, DATA, BLANK, DATA], id="slow: to who has less"),
+        pytest.param(2 * SLOW, 1, [DATA] * 5, id="one worker: there is nobody else"),
+        pytest.param(SLOW / 2, 2, [DATA] * 5, id="quick: to each in turn"),
+    ],
+)
+def test_slow_frames_go_to_who_has_less_to_do(feeding, sent, lasting, workers, expected):
+    slow = feeding(range(100), workers=workers)
+    slow._window.least_frames = slow._window.most_frames = 5
+    slow.sizing.learn(2, 10, slowest=int(lasting), widest=1)
+
+    slow.feed()
+
+    assert [frame.kind for frame in sent] == expected
+
+
+def test_at_the_end_of_the_source_it_is_done(feeding, sent):
+    few = feeding(range(3))
+    few.feed()
+
+    assert few.done
+    assert [frame.last for frame in sent] == [2, 1]
+
+
+def test_nothing_goes_out_while_results_wait(feeding, sent):
+    feeding(range(100), full=True).feed()
+
+    assert sent == []
+
+
+def test_a_limit_is_kept_to_the_record(feeding, sent):
+    limited = feeding(range(100), limit=3)
+    limited.feed()
+    kept = sent[0].split
+    limited.counted(2, 0, Notes(), kept)
+    limited.finished(kept)
+    limited._window.took(0, 0, 0, 2, more=False)
+    limited.feed()
+
+    assert [frame.last for frame in sent] == [2, 1]
+
+
+LENGTHS = """
+@stage.batch
+def lengths(records):
+    return [len(records)] * len(records)
+
+@source
+def some():
+    yield from range(1000)
+"""
+
+
+@pytest.mark.parametrize("engine", ["inline", "process"])
+@pytest.mark.parametrize("source", ["in.txt", "in.csv", "in.txt.gz", {"use": "lines", "with": {"path": "-"}}, "some"])
+@pytest.mark.parametrize("frame", [1, 7, 100, 500])
+def test_a_number_of_records_for_frames_is_kept(project, engine, source, frame):
+    project.plugin(LENGTHS)
+    text = "".join(f"{n}\n" for n in range(1000))
+    project.write("in.txt", text)
+    project.write("in.csv", "n\n" + text)
+    (project / "in.txt.gz").write_bytes(gzip.compress(text.encode()))
+    project.config("lengths", source=source, sink="out.txt", run={"engine": engine, "frame": frame})
+
+    ran = project.cli("run", "chain.yaml", "-q", input=text.encode())
+
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    found = [int(line) for line in (project / "out.txt").read_text().split()]
+    assert len(found) == 1000
+    assert max(found) <= frame
+    whole = 1000 - 1000 % frame
+    if source != "some":  # a stream's records wait for others no longer than `linger`
+        assert set(found[frame:whole]) == {frame}  # of the first frame the first record goes by itself

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import pytest
+
+from stagerunner.api import prepare
+from stagerunner.runtime.forecast import HOP, Forecast, Group, as_written, better, forecast
+from stagerunner.runtime.sample import Sample, StageCost
+
+
+def sample_of(*costs: tuple[float, float], cpu: float, frame: float = 1e6) -> Sample:
+    """A sample of stages with these (work, codec) seconds per source record."""
+    stages = [StageCost(f"s{n}", 100, 100, 0, "", work, codec, work) for n, (work, codec) in enumerate(costs)]
+    return Sample(100, cpu, frame, tuple(stages), {})
+
+
+@pytest.fixture
+def plan(project):
+    def made(*workers: int, state: bool = False, **run):
+        project.plugin("""
+            @stage
+            class Total:
+                def __init__(self): self.n = 0
+                def process(self, record): return record
+                def snapshot(self): return self.n
+                def restore(self, n): self.n = n
+        """)
+        stages = [
+            {"use": "total" if state else "same", "name": f"s{n}", "workers": number}
+            for n, number in enumerate(workers)
+        ]
+        return prepare(project.config(*stages, source={"use": "range", "with": {"stop": 1}}, run=run)).plan
+
+    return made
+
+
+def layout(found: Forecast) -> list[tuple[int, int]]:
+    return [(len(group.stages), group.workers) for group in found.groups]
+
+
+def test_the_slowest_group_is_the_limit():
+    found = forecast([Group(("a",), 1, 1e-3), Group(("b",), 4, 2e-3)], 1e-4)
+
+    assert (found.rate, found.limit) == (1000.0, "a")
+    assert [round(found.busy(group), 2) for group in found.groups] == [1.0, 0.5]
+
+
+def test_all_cores_together_can_be_the_limit():
+    found = forecast([Group(("a",), 8, 1e-3)], 5e-4)
+
+    assert (found.rate, found.limit) == (2000.0, "the cores")
+
+
+def test_without_anything_measured_nothing_is_predicted():
+    assert forecast([], 0.0).rate == 0
+
+
+def test_as_it_is_written_each_stage_has_its_workers(plan):
+    found = as_written(plan(2, 1), sample_of((2e-3, 0), (3e-3, 0), cpu=1e-6), 2)
+
+    assert layout(found) == [(1, 2), (1, 1)]
+    assert found.limit == "s1"
+    assert found.rate == pytest.approx(1 / (3e-3 + HOP / 1e6))
+
+
+def test_a_stage_that_waits_gets_workers_beyond_the_cores(plan):
+    found = better(plan(1), sample_of((10e-3, 0), cpu=10e-6), 2)
+
+    assert found.groups[0].workers > 8
+
+
+def test_a_stage_that_computes_gets_as_many_workers_as_there_are_cores(plan):
+    found = better(plan(1), sample_of((1e-3, 1e-6), cpu=1.05e-3), 2)
+
+    assert layout(found) == [(1, 2)]
+
+
+def test_neighbours_that_spend_their_time_on_codec_share_workers(plan):
+    found = better(plan(1, 1, 1), sample_of(*[(1e-6, 10e-6)] * 3, cpu=40e-6), 2)
+
+    assert [len(group.stages) for group in found.groups] == [3]
+
+
+def test_a_stage_with_state_keeps_one_worker(plan):
+    found = better(plan(1, state=True), sample_of((10e-3, 0), cpu=10e-6), 2)
+
+    assert layout(found) == [(1, 1)]

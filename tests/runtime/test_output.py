@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import os
+import selectors
+
+import pytest
+
+from stagerunner.delivery.writers import StdoutTaker
+from stagerunner.errors import ReaderGone, RunFailed
+from stagerunner.events import Output
+from stagerunner.runtime.output import LONGEST_LINE, Lines, StdoutWriter
+
+
+@pytest.fixture
+def told():
+    return []
+
+
+@pytest.fixture
+def lines(told):
+    return Lines(told.append)
+
+
+def test_lines_are_told_whole_however_they_come(lines, told):
+    for data in (b"one\ntw", b"o\nth", b"ree\n"):
+        lines("parse", 1, data)
+
+    assert told == [Output("parse", 1, text) for text in ("one", "two", "three")]
+
+
+def test_the_workers_lines_are_kept_apart(lines, told):
+    lines("parse", 0, b"a")
+    lines("parse", 1, b"b\n")
+    lines("parse", 0, b"c\n")
+
+    assert [line.text for line in told] == ["b", "ac"]
+
+
+def test_what_is_left_is_told_at_the_end(lines, told):
+    lines("parse", 0, b"no newline")
+    lines("parse", 0, b"")
+
+    assert [line.text for line in told] == ["no newline"]
+
+
+def test_a_line_without_end_is_told_in_parts(lines, told):
+    lines("parse", 0, b"x" * (LONGEST_LINE + 1))
+
+    assert len(told[0].text) == LONGEST_LINE + 1
+
+
+def test_bytes_that_are_no_text_are_told_all_the_same(lines, told):
+    lines("parse", 0, b"\xff\n")
+
+    assert told[0].text == "\\xff"
+
+
+class Pipe:
+    """A taker, a writer that writes what it holds to a pipe, and the pipe's other end."""
+
+    def __init__(self) -> None:
+        self.selector = selectors.DefaultSelector()
+        self.reading, self.writing = os.pipe()
+        os.set_blocking(self.reading, False)
+        self.taker = StdoutTaker(object())
+        self.writer = StdoutWriter(self.taker, self.selector, lambda: self.writing)
+
+    def take(self, data: bytes) -> None:
+        self.taker.take(memoryview(data), 1)
+
+    def turn(self) -> bool:
+        """Look once whether something can be written; whether it could."""
+        self.writer.watch()
+        ready = self.selector.select(0)
+        for key, _ in ready:
+            key.data()
+        return bool(ready)
+
+
+@pytest.fixture
+def pipe():
+    pipe = Pipe()
+    yield pipe
+    pipe.selector.close()
+    for fd in (pipe.reading, pipe.writing):
+        try:
+            os.close(fd)
+        except OSError:
+            pass
+
+
+def test_everything_is_written_a_little_at_a_time(pipe):
+    data = bytes(range(256)) * 1000
+    pipe.take(data[:100_000])
+    pipe.take(data[100_000:])
+    got = b""
+    while not pipe.writer.done:
+        if not pipe.turn():
+            got += os.read(pipe.reading, 10**6)
+    got += os.read(pipe.reading, 10**6)
+
+    assert got == data
+    assert pipe.taker.queued == 0
+
+
+def test_a_full_pipe_is_never_waited_for(pipe):
+    pipe.take(bytes(10**6))
+
+    while pipe.turn():
+        pass
+
+    assert not pipe.writer.done
+    assert os.get_blocking(pipe.writing)
+
+
+def test_nothing_is_watched_while_there_is_nothing_to_write(pipe):
+    pipe.take(b"x")
+    pipe.turn()
+    pipe.turn()
+
+    assert not pipe.selector.get_map()
+
+
+@pytest.mark.parametrize(("stdout", "error"), [(True, ReaderGone), (False, RunFailed)])
+def test_a_reader_that_has_left_ends_the_run(pipe, stdout, error):
+    pipe.taker.stdout = stdout
+    os.close(pipe.reading)
+    pipe.take(b"x")
+
+    with pytest.raises(error, match="reader of"):
+        pipe.turn()
+
+
+def test_nothing_is_done_before_somebody_reads(pipe):
+    reader = []
+    pipe.writer = StdoutWriter(pipe.taker, pipe.selector, lambda: pipe.writing if reader else None)
+    assert not pipe.turn()
+    assert not pipe.writer.done
+    reader.append("here")
+    pipe.turn()
+    assert pipe.writer.done
+
+
+def test_a_file_is_written_at_once(tmp_path):
+    taker = StdoutTaker(object())
+    taker.take(memoryview(b"x" * 10**6), 1)
+    with selectors.DefaultSelector() as selector, open(tmp_path / "out", "wb") as file:
+        StdoutWriter(taker, selector, file.fileno).watch()
+
+    assert (tmp_path / "out").read_bytes() == b"x" * 10**6

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import pytest
+
+from stagerunner.delivery.pieces import Pieces
+from stagerunner.records import SOURCE, Counts, Failure
+from stagerunner.runtime.blocks import Places
+from stagerunner.runtime.receiving import Receiving
+from stagerunner.window.core import Window
+from stagerunner.window.isolation import MOST_RESTARTS, Blame, Suspects
+from stagerunner.window.kinds import DATA
+from stagerunner.window.splits import ProtocolFault
+from stagerunner.wire.frame import MORE, STOP, Header
+from stagerunner.wire.metadata import Notes
+
+
+class Heard:
+    """Delivery, taker and feeding: what they are told."""
+
+    def __init__(self) -> None:
+        self.told = []
+        self.taker = self
+        self.pieces = Pieces(1, sink=False)
+
+    def take(self, body, records, buffers):
+        self.told.append(("results", bytes(body), records))
+
+    def failures(self, failures, kept, locate):
+        self.told.append(("failures", len(failures)))
+
+    def counts(self, lines, extras):
+        self.told.append(("counts", [Counts(*line) for line in lines]))
+
+    def counted(self, taken, most, notes, kept):
+        self.told.append(("taken", taken))
+
+    def stopped_by(self, stage):
+        self.told.append(("stopped by", stage))
+
+    def finished(self, kept):
+        self.told.append(("finished", kept.number))
+
+    def locate(self, kept, record):
+        return None
+
+
+@pytest.fixture
+def heard():
+    return Heard()
+
+
+@pytest.fixture
+def window():
+    window = Window(1000)
+    window.admit(b"split", 5, last=4)
+    return window
+
+
+@pytest.fixture
+def receiving(window, heard):
+    return Receiving(window, heard, Places(), heard, Suspects(), again=False)
+
+
+def back(first, last, flags=0, **more):
+    return Header(DATA, flags, 1, more.pop("sequence", 0), 0, first, last, records=last - first)
+
+
+def booked(*counts):
+    notes = Notes()
+    notes.book(counts)
+    return notes
+
+
+def test_an_accepted_frame_is_delivered_booked_and_done_with(receiving, heard):
+    books = [Counts(SOURCE, taken=4, out=4), Counts(0, taken=4, out=4)]
+
+    receiving.receive(back(0, 4), booked(*books), memoryview(b"body"))
+    receiving.book()
+
+    assert heard.told == [("results", b"body", 4), ("counts", books), ("taken", 4), ("finished", 0)]
+
+
+def test_results_do_not_wait_until_they_are_booked(receiving, heard, window):
+    window.admit(b"next", 4, last=2)
+
+    receiving.receive(back(0, 4), booked(Counts(SOURCE, taken=4)), memoryview(b"body"))
+    assert heard.told == [("results", b"body", 4)]
+
+    receiving.receive(Header(DATA, 0, 1, 1, 1, 0, 2, records=2), Notes(), memoryview(b"more"))
+    assert [what for what, *_ in heard.told] == ["results", "counts", "taken", "finished", "results"]
+
+    receiving.book()
+    receiving.book()
+    assert [what for what, *_ in heard.told[5:]] == ["counts", "taken", "finished"]
+
+
+def test_of_a_piece_only_the_results_count(receiving, heard):
+    receiving.receive(back(0, 2, MORE), Notes(), memoryview(b"body"))
+    receiving.book()
+
+    assert heard.told == [("results", b"body", 2)]
+
+
+def test_failures_are_delivered_behind_the_results(receiving, heard):
+    failure = Failure(0, 1, 0, "ValueError", "no", "skip")
+
+    receiving.receive(back(0, 4), Notes(failures=[failure]), memoryview(b"body"))
+    receiving.book()
+
+    assert heard.told[:2] == [("results", b"body", 4), ("failures", 1)]
+
+
+def test_a_stop_is_told_before_anything_else(receiving, heard, window):
+    receiving.receive(back(0, 2, STOP), Notes(stop=1), memoryview(b"body"))
+    receiving.book()
+
+    assert heard.told[0] == ("stopped by", 1)
+    assert window.stopped
+
+
+def test_what_was_taken_before_is_only_counted_again(window, heard):
+    receiving = Receiving(window, heard, Places(), heard, Suspects(), again=False)
+    receiving.receive(back(0, 2, MORE), Notes(), memoryview(b"body"))
+    receiving.book()
+    window.restart()
+    heard.told.clear()
+
+    receiving.receive(back(0, 2), booked(Counts(SOURCE, taken=2, out=2)), memoryview(b"body"))
+    receiving.book()
+
+    assert heard.told == [("counts", [Counts(SOURCE, taken=2, out=2)]), ("taken", 2)]
+
+
+def test_a_frame_out_of_turn_is_a_protocol_fault(receiving):
+    with pytest.raises(ProtocolFault, match="out of turn"):
+        receiving.receive(back(0, 4, sequence=1), Notes(), memoryview(b""))
+
+
+@pytest.mark.parametrize(("last", "hopeless"), [(0, True), (2, False)])
+def test_only_a_piece_with_records_is_progress(window, heard, last, hopeless):
+    suspects = Suspects()
+    receiving = Receiving(window, heard, Places(), heard, suspects, again=False)
+    for _ in range(MOST_RESTARTS):
+        suspects.died(Blame())
+
+    receiving.receive(back(0, last, MORE), Notes(), memoryview(b""))
+    receiving.book()
+
+    assert suspects.hopeless is hopeless

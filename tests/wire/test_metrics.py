@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from stagerunner.records import Batch
+from stagerunner.wire.metrics import (
+    DECODING,
+    FIRST,
+    LAST,
+    LEFT,
+    ORDINAL,
+    ORIGIN,
+    OUT,
+    RECORD,
+    SPLIT,
+    STATE,
+    STATES,
+    TAKEN,
+    WORDS,
+    WORK,
+    WORKING,
+    Page,
+    create,
+)
+
+
+@pytest.fixture
+def fd():
+    fd = create(3)
+    yield fd
+    os.close(fd)
+
+
+@pytest.fixture
+def page(fd):
+    page = Page(fd, 3)
+    yield page
+    page.close()
+
+
+def test_two_views_see_one_page(fd, page):
+    other = Page(fd, 3)
+    other.slot(1).words[WORK] = 7
+
+    assert page.slot(1).words[WORK] == 7
+    assert (page.slot(0).words[WORK], page.slot(2).words[WORK]) == (0, 0)
+    other.close()
+
+
+def test_a_slot_has_a_name_for_each_of_its_words():
+    assert max(ORDINAL, LAST) == WORDS - 1
+    assert set(STATES) == set(range(len(STATES)))
+
+
+def test_no_stop_is_told_until_there_is_one(page):
+    assert page.stop == -1
+
+    page.stop_stage, page.stop = 2, 0
+
+    assert (page.stop, page.stop_stage) == (0, 2)
+
+
+def test_a_record_in_hand_is_told_with_its_origin(page):
+    slot = page.slot(0)
+    slot.begin(4, 9, Batch(list("abc"), 10, 14, origins=[10, 12, 12]))
+
+    slot.enter(2)
+
+    words = slot.words
+    assert [words[n] for n in (STATE, SPLIT, FIRST, LAST)] == [WORKING, 9, 10, 14]
+    assert [words[n] for n in (RECORD, ORIGIN, ORDINAL)] == [3, 12, 1]
+    slot.leave()
+    assert words[RECORD] == 0
+
+
+def test_during_a_flush_the_record_stands_for_itself(page):
+    slot = page.slot(0)
+    slot.begin(4, 9, Batch(["a"], 0, 1, origins=[0]))
+    slot.hold(DECODING, 5, 10, 0, 100)
+
+    slot.enter(70)
+
+    assert [slot.words[n] for n in (ORIGIN, ORDINAL)] == [70, 0]
+
+
+def test_clocks_and_counts_add_up(page):
+    slot = page.slot(2)
+    slot.add(1, 2, 3)
+    slot.codec += 4
+    slot.wait += 5
+    slot.block += 6
+    slot.add(10, 20, 30)
+
+    assert list(slot.words[WORK : OUT + 1]) == [11, 4, 5, 6, 22, 33]
+
+
+def test_who_opens_the_page_later_counts_on(page, fd):
+    page.slot(0).add(1, 2, 3)
+
+    later = Page(fd, 3).slot(0)
+    later.add(10, 20, 30)
+
+    assert list(later.words[WORK : OUT + 1]) == [11, 0, 0, 0, 22, 33]
+
+
+def test_a_new_epoch_keeps_clocks_and_forgets_the_rest(page):
+    slot = page.slot(0)
+    slot.begin(1, 1, Batch(["a"], 0, 1))
+    slot.enter(0)
+    slot.add(1, 5, 6)
+    slot.words[LEFT] = 1
+    page.stop = 5
+
+    page.clear()
+
+    assert page.stop == -1
+    assert [slot.words[n] for n in (STATE, RECORD, LEFT, WORK, TAKEN)] == [0, 0, 0, 1, 5]
+
+
+def test_a_page_can_be_closed_while_somebody_holds_a_slot(fd):
+    page = Page(fd, 3)
+    slot = page.slot(0)
+
+    page.close()
+
+    with pytest.raises(ValueError, match="released"):
+        slot.words[0]
+
+
+def test_turns_are_dealt_out_once_whoever_asks(fd, page):
+    other = Page(fd, 3)
+    first = page.turn(1, 0.5)
+
+    assert [other.turn(1, 0.5), page.turn(1, 0.5)] == pytest.approx([first + 0.5, first + 1.0])
+    assert page.turn(2, 0.5) < first + 0.5, "each stage has its own"
+
+
+def test_turns_go_on_in_a_new_epoch(page):
+    first = page.turn(0, 100)
+    page.clear()
+
+    assert page.turn(0, 100) == pytest.approx(first + 100)

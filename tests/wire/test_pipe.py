@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import os
+import threading
+
+import pytest
+
+from stagerunner.wire.frame import SIZE, BadFrame, Header
+from stagerunner.wire.pipe import ROOM, Inbound, Outbound, send, widen, write_all
+
+LIMIT = 10**8
+
+
+@pytest.fixture
+def pipe():
+    """A pipe's reading and writing end; closed afterwards, whoever closed one already."""
+    ends = os.pipe()
+    yield ends
+    for fd in ends:
+        try:
+            os.close(fd)
+        except OSError:
+            pass
+
+
+def frame(sequence: int) -> Header:
+    return Header(2, 0, 1, sequence)
+
+
+def in_background(function, *arguments):
+    thread = threading.Thread(target=function, args=arguments)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("size", [0, 1, ROOM - SIZE, ROOM, ROOM + 1, 5_000_000])
+def test_a_frame_of_any_size_arrives_whole(pipe, size):
+    reading, writing = pipe
+    sender = in_background(send, writing, frame(3), b"a" * (size // 2), b"b" * (size - size // 2))
+
+    header, payload = Inbound(reading, LIMIT).read()
+    sender.join()
+
+    assert (header.sequence, header.length) == (3, size)
+    assert bytes(payload) == b"a" * (size // 2) + b"b" * (size - size // 2)
+
+
+def test_frames_arrive_in_order_and_then_the_end(pipe):
+    reading, writing = pipe
+    for sequence in range(100):
+        send(writing, frame(sequence), b"x" * sequence)
+    os.close(writing)
+    link = Inbound(reading, LIMIT)
+
+    assert [link.read().header.sequence for _ in range(100)] == list(range(100))
+    assert link.read() is None
+    assert link.ended
+    link.check_empty()
+
+
+def test_an_end_inside_a_frame_is_no_end(pipe):
+    reading, writing = pipe
+    os.write(writing, b"SgRn")
+    os.close(writing)
+    link = Inbound(reading, LIMIT)
+
+    assert link.read() is None
+    with pytest.raises(BadFrame, match="inside a frame"):
+        link.check_empty()
+
+
+def test_reading_without_waiting_says_that_it_would_wait(pipe):
+    reading, writing = pipe
+    os.set_blocking(reading, False)
+    link = Inbound(reading, LIMIT)
+
+    with pytest.raises(BlockingIOError):
+        link.fill()
+
+    send(writing, frame(1))
+    assert link.fill()
+    assert link.take().header.sequence == 1
+    assert link.take() is None
+
+
+def test_what_can_not_be_written_yet_is_queued(pipe):
+    reading, writing = pipe
+    os.set_blocking(writing, False)
+    out, link = Outbound(writing), Inbound(reading, LIMIT)
+    for sequence in range(30):
+        out.put(frame(sequence), b"x" * 10_000, b"y" * 10_000)
+    assert out.queued > 0
+
+    for sequence in range(30):
+        while (got := link.take()) is None:
+            out.pump()
+            link.fill()
+        assert (got.header.sequence, len(got.payload)) == (sequence, 20_000)
+    assert out.queued == 0
+
+
+def test_many_small_frames_go_out_whatever_their_number(pipe):
+    reading, writing = pipe
+    os.set_blocking(writing, False)
+    out, link = Outbound(writing), Inbound(reading, LIMIT)
+    for sequence in range(5000):
+        out.put(frame(sequence), b"x")
+    while out.queued:
+        out.pump()
+        link.fill()
+        while link.take():
+            pass
+
+    assert out.queued == 0
+
+
+def test_writing_where_nobody_reads_is_a_broken_pipe(pipe):
+    reading, writing = pipe
+    os.close(reading)
+
+    with pytest.raises(BrokenPipeError):
+        Outbound(writing).put(frame(0), b"x")
+    with pytest.raises(BrokenPipeError):
+        write_all(writing, [b"x"], 1)
+
+
+def test_a_pipe_that_can_not_be_widened_stays_as_it_is(tmp_path):
+    with open(tmp_path / "file", "wb") as file:
+        widen(file.fileno())
