@@ -270,3 +270,19 @@ def total(counts: Iterable[Counts]) -> dict[int, Counts]:
     for entry in counts:
         sums.setdefault(entry.stage, Counts(entry.stage)).add(entry)
     return sums
+
+
+# Kinds of frames
+
+
+READY = 1
+DATA = 2
+FLUSH = 3
+BARRIER = 4
+END = 5
+BLANK = 6
+
+FIRST = 1
+"""The epoch a run begins with; each restart begins the next."""
+
+KINDS = {READY: "READY", DATA: "DATA", FLUSH: "FLUSH", BARRIER: "BARRIER", END: "END", BLANK: "BLANK"}

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 import stagerunner
 from stagerunner.api import Request, load, prepare
-from stagerunner.config import grammar, parts, settings
+from stagerunner.config import grammar, settings
 from stagerunner.config.model import Run, Settings
 from stagerunner.config.read import read_config
 from stagerunner.errors import UsageError
@@ -26,7 +26,7 @@ API = (ROOT / "docs" / "api.md").read_text()
 PROMISES = (ROOT / "docs" / "promises.md").read_text()
 TABLES = {
     "## Top level": grammar._TOP,
-    "## A part": parts._USE,
+    "## A part": grammar._USE,
     "## Settings of a stage": settings.STAGE_SETTINGS,
     "### `retry`": settings.RETRY,
     "## `run`": settings.RUN,

@@ -3,6 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stagerunner import records
 from stagerunner.records import Batch, Counts, Failure, behind_cut, total
 
 
@@ -59,3 +60,22 @@ def test_what_lies_behind_a_cut_is_not_processed_whatever_was_to_become_of_it():
     (entry,) = total([lost, *behind_cut(failures)]).values()
 
     assert entry == Counts(0, taken=3, not_processed=3)
+
+
+# Kinds of frames
+
+
+def test_every_kind_has_a_name_and_a_number_of_its_own() -> None:
+    assert sorted(records.KINDS) == [
+        records.READY,
+        records.DATA,
+        records.FLUSH,
+        records.BARRIER,
+        records.END,
+        records.BLANK,
+    ]
+    assert records.KINDS[records.BARRIER] == "BARRIER"
+
+
+def test_a_kind_fits_its_byte_in_the_header() -> None:
+    assert all(0 < kind < 256 for kind in records.KINDS)

@@ -23,11 +23,11 @@ from stagerunner.engines.process.parent.root_cause import trouble_of
 from stagerunner.engines.process.worker.main import call_hooks
 from stagerunner.engines.process.worker.stage_runner import Station
 from stagerunner.engines.topology import Group, groups_of, hires, slots_of
-from stagerunner.evaluate.describing import describe
+from stagerunner.evaluate.wording import describe
 from stagerunner.guard import is_ctrl_c
 from stagerunner.parts.files import know
 from stagerunner.plan import Plan
-from stagerunner.window.kinds import END
+from stagerunner.records import END
 from stagerunner.wire.arena import Lane
 from stagerunner.wire.frame import Frame, Header
 from stagerunner.wire.metrics import BLOCK, CODEC, OUT, SINCE, TAKEN, WAIT, WORK, Page, create

@@ -5,6 +5,7 @@ A worker tells of an exception while it has it; what travels is text. Nothing he
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import islice
@@ -15,6 +16,7 @@ from stagerunner.records import Cause, CodeFrame
 
 if TYPE_CHECKING:
     import ast
+
 
 LONGEST = 10_000
 """Characters of a message that are kept."""
@@ -242,3 +244,16 @@ def shown_frames(frames: tuple[CodeFrame, ...]) -> tuple[CodeFrame, ...]:
     theirs = [frame for frame in frames if frame[0].startswith(installed) or not frame[0].startswith(standard)]
     own = [frame for frame in theirs if not frame[0].startswith(installed)]
     return tuple((own or theirs or frames)[-SHOWN_FRAMES:])
+
+
+# Errors in words
+
+
+PACKAGE = __file__.removesuffix("wording.py").removesuffix(f"evaluate{os.sep}")
+"""The package's own folder: frames of ours are of no use to whoever reads a traceback."""
+
+
+def describe(error: BaseException) -> str:
+    """An error of the user's code as text: its type, message, the last lines of user code it came through, and its
+    causes."""
+    return "\n".join(told(type_of(error), message_of(error), frames_of(error.__traceback__), causes_of(error)))

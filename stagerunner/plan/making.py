@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable
+from typing import Any
 
 from msgspec.structs import replace
 
-from stagerunner.catalog import Catalog
+from stagerunner.catalog import Catalog, Unresolved
+from stagerunner.catalog.importing import import_target
 from stagerunner.config.masking import Mask
 from stagerunner.config.model import Config, PartConfig
-from stagerunner.errors import ConfigError, Mistake, UsageError
+from stagerunner.config.options import options_of, read_options
+from stagerunner.config.options.wording import did_you_mean, listed
+from stagerunner.errors import ConfigError, Mark, Mistake, UsageError
 from stagerunner.hookspecs import EngineSpec
 from stagerunner.parts import files
 from stagerunner.parts.held import is_held
 from stagerunner.plan import fusing
 from stagerunner.plan.ends import End, plan_end
-from stagerunner.plan.engine import BUILT_IN, chosen_engine, engine_options
 from stagerunner.plan.model import Plan, PlannedStage
 from stagerunner.plan.outputs import dead_letter_path, output_mistakes, own_files
 from stagerunner.plan.promise import notes
-from stagerunner.plan.selection import selected
 from stagerunner.plan.spelling import EndKind
 from stagerunner.plan.stages import plan_stage
 
@@ -134,3 +137,70 @@ def _masked(mistake: Mistake, mask: Mask) -> Mistake:
     """What a plugin says of a value may hold the secret that it was given. The line it stands in is masked when it is
     drawn: a caret stands below it."""
     return mistake._replace(message=mask(mistake.message), fix=mask(mistake.fix), path=mask(mistake.path))
+
+
+# A part of the chain
+
+
+def selected(stages: tuple[PartConfig, ...], only: str | None) -> tuple[PartConfig, ...] | Mistake:
+    """The stages from a to b, both included: "a..b", "a..", "..b", or "a" for one alone."""
+    if only is None:
+        return stages
+    first, dots, last = only.partition("..") if ".." in only else (only, "", only)
+    names = [stage.name for stage in stages]
+    for name, column in ((first, 1), (last, len(first + dots) + 1)):
+        if name not in names and (name or not dots):
+            mark = Mark("--only", 1, column, only, len(name))
+            fix = did_you_mean(name, names) or f"there is {listed(names)}"
+            return Mistake("unknown-stage", f"no stage of this chain is named '{name}'", mark, fix=fix)
+    start = names.index(first) if first else 0
+    stop = names.index(last) if last else len(names) - 1
+    if first and last and start > stop:
+        mark = Mark("--only", 1, 1, only, len(only))
+        return Mistake("only", f"'{first}' comes after '{last}'", mark, fix=f"write {last}..{first}")
+    return stages[start : stop + 1]
+
+
+# The engine
+
+
+BUILT_IN = {
+    "process": EngineSpec("process", "stagerunner.engines.process.engine:ProcessEngine", "one process for each worker"),
+    "inline": EngineSpec("inline", "stagerunner.engines.inline:InlineEngine", "everything in this process"),
+}
+
+
+def chosen_engine(config: Config, catalog: Catalog, name: str | None = None) -> EngineSpec | Mistake:
+    """The engine of that name, or else the one that the file names."""
+    engines = {**catalog.engines, **BUILT_IN}
+    wanted = name or config.run.engine
+    if wanted in engines:
+        return engines[wanted]
+    mark = Mark("--engine", 1, 1, wanted, len(wanted)) if name else _mark(config)
+    fix = did_you_mean(wanted, engines) or f"there is {listed(sorted(engines))}"
+    return Mistake("unknown-engine", f"no engine is called '{wanted}'", mark, "run.engine", fix)
+
+
+def engine_options(config: Config, engine: EngineSpec) -> tuple[dict[str, Any], list[Mistake]]:
+    """What stands under `with` of `run.engine`: the keyword-only arguments of the engine's class."""
+    node = config.run.engine_options
+    if node is None or engine.name != config.run.engine:
+        return {}, []
+    if engine.name in BUILT_IN:
+        return {}, [Mistake("option", f"the engine '{engine.name}' takes no options", node.mark, "run.engine.with")]
+    try:
+        found = import_target(engine.target)
+        taken = _keyword_only(found)
+        options = tuple(option for option in options_of(found) if option.name in taken)
+    except (Unresolved, TypeError) as why:
+        return {}, [Mistake("engine", f"the engine '{engine.name}' can't be used: {why}", _mark(config), "run.engine")]
+    return read_options(options, node, mark=node.mark, path="run.engine.with", base=config.base_of)
+
+
+def _keyword_only(found: Any) -> set[str]:
+    parameters = inspect.signature(found).parameters
+    return {name for name, parameter in parameters.items() if parameter.kind is parameter.KEYWORD_ONLY}
+
+
+def _mark(config: Config) -> Mark:
+    return config.run.engine_mark or config.root.mark

@@ -7,17 +7,19 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any
 
+from stagerunner.engines.base import Transport
 from stagerunner.parts.source import Want
 from stagerunner.plan import Plan
-from stagerunner.records import Origin
+from stagerunner.records import BARRIER, DATA, Origin
+from stagerunner.runtime.blocks import Places
 from stagerunner.runtime.input import Offer, SourceSplits, Supply
 from stagerunner.runtime.iterator_input import DrawnRecords
 from stagerunner.window.balancing import SLOW, WORTH
 from stagerunner.window.core import Window
-from stagerunner.window.limiting import Limit
 from stagerunner.window.sizing import Sizing
-from stagerunner.window.splits import FLUSHES, Kept, Sent
-from stagerunner.wire.metadata import Notes
+from stagerunner.window.splits import FLUSHES, Kept, Limit, Sent
+from stagerunner.wire.frame import MARKED, Header
+from stagerunner.wire.metadata import Notes, pack_notes
 
 SPELL = 0.01
 """Seconds to go on feeding before looking what has come back: records that are slow to be had don't hold up results."""
@@ -208,3 +210,39 @@ class Feeding:
         self._pending, self._flushed, self.stopped, self.done = None, -1, None, False
         self.bytes_done = 0
         self._offers.clear()
+
+
+# Onto the pipe
+
+
+NO_SNAPSHOTS = pickle.dumps({}, 5)
+
+EMPTY_NOTES = pack_notes(Notes())
+
+
+class Sending:
+    """What goes out, frame by frame, in the window's epoch."""
+
+    def __init__(self, window: Window, transport: Transport, places: Places) -> None:
+        self._window = window
+        self._transport = transport
+        self._places = places
+
+    def send(self, sent: Sent) -> None:
+        kept = sent.split
+        number = 0 if kept is None else kept.number
+        flags = MARKED if sent.marked else 0
+        header = Header(sent.kind, flags, self._window.epoch, sent.sequence, number, sent.first, sent.last)
+        if kept is None:
+            self._transport.send(header, EMPTY_NOTES, NO_SNAPSHOTS if sent.kind == BARRIER else b"")
+            return
+        if not kept.convicted and not self._places.wanted(kept.payload):
+            self._transport.send(header, EMPTY_NOTES, kept.payload)  # the usual frame: there is nothing to say
+            return
+        notes = Notes(convicted=kept.convicted)
+        body = self._places.outgoing(sent, kept.payload, notes) if sent.kind == DATA else kept.payload
+        self._transport.send(header, pack_notes(notes), body)
+
+    def end(self) -> None:
+        """END, behind everything sent so far in this epoch."""
+        self._transport.end(self._window.last_sequence + 1)

@@ -9,28 +9,28 @@ from __future__ import annotations
 
 import pickle
 import selectors
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from stagerunner.delivery.delivery import Delivery
-from stagerunner.engines.base import Transport, Trouble
+from stagerunner.engines.base import Ready, Transport, Trouble
 from stagerunner.engines.process.parent.root_cause import blame_of
-from stagerunner.events import WorkerFailed
+from stagerunner.engines.topology import Group
+from stagerunner.errors import SetupFailed
+from stagerunner.events import WorkerFailed, WorkerReady
 from stagerunner.failpoints import point
 from stagerunner.guard import guard
 from stagerunner.journal import freeze, frozen, thawed
 from stagerunner.plan import Plan
+from stagerunner.records import BARRIER, BLANK
 from stagerunner.runtime.blocks import Places
-from stagerunner.runtime.dispatch import Feeding
+from stagerunner.runtime.dispatch import Feeding, Sending
 from stagerunner.runtime.input import GivenRecords, Supply
 from stagerunner.runtime.iterator_input import DrawnRecords
-from stagerunner.runtime.readiness import announced
 from stagerunner.runtime.receiving import Receiving
 from stagerunner.runtime.regrouping import Regrouping
-from stagerunner.runtime.sending import Sending
 from stagerunner.window.core import Window
 from stagerunner.window.isolation import Suspects
-from stagerunner.window.kinds import BARRIER, BLANK
 from stagerunner.window.splits import ProtocolFault
 from stagerunner.wire.frame import BadFrame, Frame
 from stagerunner.wire.metadata import unpack_payload
@@ -344,3 +344,17 @@ class Loop:
     @property
     def restarts(self) -> int:
         return self._suspects.restarts
+
+
+# What observers are told
+
+
+def announced(ready: Ready, plan: Plan, groups: Sequence[Group], epoch: int) -> Iterator[WorkerReady]:
+    """An event for each worker. Raises SetupFailed if one could not be set up."""
+    if ready.errors:
+        stage, worker, _, text = ready.errors[0]
+        name = plan.stages[stage].name if plan.stages else "copy"
+        raise SetupFailed(f"{name} could not be set up (worker {worker + 1}): {text}")
+    labels = {group.stages[0].work.index if group.stages else 0: group.label for group in groups}
+    for stage, worker, pid in ready.pids:
+        yield WorkerReady(labels[stage], worker, pid, epoch)

@@ -9,14 +9,14 @@ from collections.abc import Callable
 
 from stagerunner.delivery.writers import StdoutTaker
 from stagerunner.errors import ReaderGone, RunFailed, StagerunnerError
-from stagerunner.evaluate.describing import OURS
+from stagerunner.evaluate.wording import PACKAGE
 from stagerunner.events import Output
 from stagerunner.guard import guard, refused
 
 LONGEST_LINE = 16384
 """Bytes of a printed line before it is told in parts."""
 
-NOT_THEIRS = tuple(f'  File "{place}'.encode() for place in (OURS, "<frozen"))
+NOT_THEIRS = tuple(f'  File "{place}'.encode() for place in (PACKAGE, "<frozen"))
 """In the stacks of a hung worker: frames that are not the user's."""
 
 

@@ -17,8 +17,8 @@ from stagerunner.delivery.delivery import Delivery
 from stagerunner.delivery.writers import CallerTaker, SinkTaker, StdoutTaker, Taker
 from stagerunner.engines.base import Transport
 from stagerunner.errors import InternalError, RunFailed, UsageError
-from stagerunner.evaluate.describing import describe
 from stagerunner.evaluate.loading import load
+from stagerunner.evaluate.wording import describe
 from stagerunner.events import Checkpoint, Progress, RunStarted, Summary
 from stagerunner.failpoints import point
 from stagerunner.guard import guard, passes, refused
@@ -28,6 +28,7 @@ from stagerunner.parts.held import is_held
 from stagerunner.parts.hooks import PROJECT
 from stagerunner.parts.source import is_stream
 from stagerunner.plan import Plan, PlannedPart, why_no_resume
+from stagerunner.records import FIRST
 from stagerunner.runtime.input import SourceSplits, Supply, stream_of
 from stagerunner.runtime.iterator_input import given
 from stagerunner.runtime.opening import NO_RESUME, Opened, Resume, opened, refusals
@@ -35,8 +36,7 @@ from stagerunner.runtime.output import Lines, StdoutWriter
 from stagerunner.runtime.resume import begin, fingerprint
 from stagerunner.runtime.stream_source import Stream
 from stagerunner.runtime.summary import failure_error, summary_of, trouble_error
-from stagerunner.window.kinds import FIRST
-from stagerunner.wire.feed import MOST, Feed
+from stagerunner.wire.spec import MOST, Feed
 
 if TYPE_CHECKING:
     from stagerunner.runtime.loop import Loop

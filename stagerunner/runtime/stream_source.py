@@ -14,12 +14,11 @@ from stagerunner.engines.process.parent.printed import Lines, Printed
 from stagerunner.errors import RunFailed
 from stagerunner.guard import refused
 from stagerunner.parts.source import Want
-from stagerunner.records import Origin
+from stagerunner.records import END, Origin
 from stagerunner.runtime.input import AHEAD, Offer
-from stagerunner.window.kinds import END
-from stagerunner.wire.feed import Feed
 from stagerunner.wire.frame import BadFrame, Frame
 from stagerunner.wire.pipe import Inbound, widen
+from stagerunner.wire.spec import Feed
 
 LARGEST = 2**31
 """Bytes of the largest frame a feeder may send."""

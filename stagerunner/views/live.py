@@ -2,17 +2,145 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from rich.console import Console as Screen
 from rich.live import Live as Drawing
 from rich.text import Text
 
-from stagerunner.events import Progress
+from stagerunner.events import Progress, StageTotals
 from stagerunner.plan import Plan
 from stagerunner.views.console import Console, Piece
-from stagerunner.views.dashboard import Dashboard
+from stagerunner.views.figures import clock, count, percent, size
+from stagerunner.views.limit import BUSY
 from stagerunner.views.plain import Silent
+from stagerunner.views.sharing import wholes
+from stagerunner.views.table import Column, table
+
+# The table
+
+
+RECENT = 2.0
+"""Seconds that rates and shares are taken over."""
+BAR = 10
+"""Characters of a bar."""
+
+_COLUMNS = (
+    Column("STAGE", left=True),
+    Column("WORKERS", drops=1),
+    Column("IN"),
+    Column("OUT"),
+    Column("RATE"),
+    Column("WORK", drops=2),
+    Column("CODEC", drops=4),
+    Column("WAIT", drops=4),
+    Column("BLOCK", drops=3),
+    Column("", left=True, drops=5),
+    Column("ERR"),
+    Column("", left=True, drops=6),
+)
+_SHADES = "█▓░▒"
+"""Work, codec, wait, block."""
+
+
+class Dashboard:
+    """Keeps the last seconds of a run and draws them."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._recent: deque[Progress] = deque()
+
+    def hear(self, event: Progress) -> None:
+        """Take in how far the run is."""
+        self._recent.append(event)
+        while len(self._recent) > 2 and event.seconds - self._recent[1].seconds >= RECENT:
+            self._recent.popleft()
+
+    def draw(self, width: int) -> list[str]:
+        """The lines, none wider than `width`."""
+        now, before = self._recent[-1], self._recent[0]
+        if now is before:
+            before = now.start
+        lines = [self._headline(now, before)[:width]]
+        return lines + table(_COLUMNS, _rows(now, before), width) if now.stages else lines
+
+    def _headline(self, now: Progress, before: Progress) -> str:
+        rate = _rate(now.taken - before.taken, now, before)
+        return " · ".join([self._name, clock(now.seconds), f"{count(now.taken)} in", f"{rate}/s", *_left(now)])
+
+
+def _left(now: Progress) -> list[str]:
+    """How much of the source is done and when the rest will be, where its size is known."""
+    if (done := now.share) is None:
+        return []
+    by_limit = now.limit and done == min(1.0, now.taken / now.limit)
+    whole = f"{count(now.limit)} records" if now.limit and by_limit else size(now.bytes_total or 0)
+    facts = [f"{percent(done)} of {whole}"]
+    gained = done - (now.start.share or 0.0)
+    # Before anything came back there is nothing to go by.
+    return [*facts, f"{clock(now.seconds / gained * (1 - done))} left"] if gained > 0 else facts
+
+
+def _rows(now: Progress, before: Progress) -> list[list[str]]:
+    earlier = {stage.name: stage for stage in before.stages}
+    spent = _spent(now.stages, earlier)
+    busy = [work + codec for work, codec, _, _ in spent]
+    together = wholes(now.stages, busy)
+    limit = max(range(len(busy)), key=lambda place: (together[place], busy[place])) if max(together) >= BUSY else -1
+    return [
+        [
+            stage.name,
+            str(stage.workers),
+            count(stage.taken),
+            count(stage.out),
+            _stage_rate(stage, earlier.get(stage.name), now, before),
+            *(percent(share) for share in shares),
+            bar(shares),
+            count(stage.skipped + stage.dead),
+            "◀ limit" if index == limit else "",
+        ]
+        for index, (stage, shares) in enumerate(zip(now.stages, spent, strict=True))
+    ]
+
+
+Clocks = tuple[float, float, float, float]
+
+
+def _spent(stages: Sequence[StageTotals], before: Mapping[str, StageTotals]) -> list[Clocks]:
+    """The shares of the four states since then in the time of each stage's workers; all wait while no clock has run."""
+    clocks = [_since(stage, before.get(stage.name, StageTotals(stage.name))) for stage in stages]
+    return [_shares(clock, whole) for clock, whole in zip(clocks, wholes(stages, list(map(sum, clocks))), strict=True)]
+
+
+def _since(stage: StageTotals, then: StageTotals) -> Clocks:
+    return stage.work - then.work, stage.codec - then.codec, stage.wait - then.wait, stage.block - then.block
+
+
+def _shares(clocks: Clocks, whole: float) -> Clocks:
+    if whole <= 0:
+        return 0.0, 0.0, 1.0, 0.0
+    work, codec, wait, block = (max(0.0, clock / whole) for clock in clocks)
+    return work, codec, wait, block
+
+
+def bar(shares: Sequence[float]) -> str:
+    """The four shares side by side, always BAR characters in all."""
+    ends = [round(sum(shares[: index + 1]) * BAR) for index in range(len(shares))]
+    drawn = "".join(shade * (end - start) for shade, start, end in zip(_SHADES, [0, *ends], ends, strict=False))
+    return drawn.ljust(BAR, _SHADES[-2])[:BAR]
+
+
+def _stage_rate(stage: StageTotals, then: StageTotals | None, now: Progress, before: Progress) -> str:
+    if then is None and now.earlier:  # what it had taken when the run was resumed isn't known
+        return "–"
+    return _rate(stage.taken - (0 if then is None else then.taken), now, before)
+
+
+def _rate(records: int, now: Progress, before: Progress) -> str:
+    passed = now.seconds - before.seconds
+    return count(records / passed) if passed > 0 else "–"
 
 
 class Live(Silent):

@@ -8,13 +8,12 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct
 
-from stagerunner.config.model import Config, PartConfig, Run, Settings
+from stagerunner.config.model import Config, PartConfig, Retry, Run, Settings
 from stagerunner.config.nodes import Mapping, Node, Scalar, Sequence
 from stagerunner.config.options import options_of
 from stagerunner.errors import Mark
 from stagerunner.plan import Plan, PlannedPart, PlannedStage
 from stagerunner.plan.values import MASK
-from stagerunner.views.quantities import written
 
 DEFAULT = "default"
 
@@ -149,3 +148,29 @@ def _at(root: Mapping, path: str) -> Node | None:
     if not bracket or not isinstance(node, Sequence):
         return node
     return node.items[int(index.rstrip("]"))]
+
+
+# Quantities
+
+
+_DURATIONS = frozenset(("timeout", "start_timeout", "linger", "grace", "checkpoint", "delay", "max"))
+_SIZES = frozenset(("window", "max_record", "max_growth", "max_memory"))
+
+
+def written(name: str, value: Any) -> Any:
+    """The value of the setting `name` as a config would say it."""
+    if isinstance(value, Retry):
+        return value.attempts
+    if name in _DURATIONS:
+        return f"{value:g}s" if value >= 1 or not value else f"{value * 1000:g}ms"
+    if name in _SIZES:
+        return size(value)
+    return value
+
+
+def size(value: int) -> str:
+    """Bytes in the largest unit that they are whole in."""
+    for power, unit in ((3, "GiB"), (2, "MiB"), (1, "KiB")):
+        if value and value % 1024**power == 0:
+            return f"{value // 1024**power}{unit}"
+    return f"{value}B"

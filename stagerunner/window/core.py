@@ -19,10 +19,9 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stagerunner.records import TO_THE_END, WHOLE, Conviction
+from stagerunner.records import BARRIER, BLANK, DATA, FIRST, FLUSH, TO_THE_END, WHOLE, Conviction
 from stagerunner.window.balancing import DEEP, Dealing
 from stagerunner.window.isolation import Inspection
-from stagerunner.window.kinds import BARRIER, BLANK, DATA, FIRST, FLUSH
 from stagerunner.window.splits import FLUSHES, Kept, ProtocolFault, Sent, Taken, Verdict
 
 

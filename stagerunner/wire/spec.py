@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import sys
 from typing import Any
 
 from stagerunner.evaluate.ends import End
@@ -90,3 +91,21 @@ class Hire(NamedTuple):
         """ "hide-people/2", or the stages' names joined by "+" for a fused group."""
         name = "+".join(self.names) or "copy"
         return f"{name}/{self.number + 1}" if self.width > 1 else name
+
+
+# The source process
+
+
+MOST = 1000
+"""Records in one frame at most."""
+
+
+class Feed(NamedTuple):
+    """Which source to run. linger: seconds a record may wait for others to share its frame."""
+
+    target: str
+    options: dict[str, Any]
+    linger: float
+    files: dict[str, str] = NOTHING
+    records: int = MOST
+    max_record: int = sys.maxsize

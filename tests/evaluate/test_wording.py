@@ -10,6 +10,7 @@ from stagerunner.evaluate.wording import (
     MOST_CAUSES,
     MOST_FRAMES,
     causes_of,
+    describe,
     frames_of,
     message_of,
     shown_frames,
@@ -267,3 +268,28 @@ def test_a_key_missing_elsewhere_is_no_field(looking):
     error = caught(looking, {"currency": "eus", "price": 1})
 
     assert message_of(error) == str(error)
+
+
+# Errors in words
+
+
+def test_an_error_is_described_with_the_users_lines_only():
+    def theirs():
+        raise ValueError("no")
+
+    try:
+        theirs()
+    except ValueError as error:
+        head, *frames = describe(error).split("\n")
+
+    assert head == "ValueError: no"
+    assert frames[-1].endswith("in theirs")
+    assert all("test_wording.py" in frame for frame in frames)
+
+
+def test_an_error_without_a_text_is_described():
+    class Mute(Exception):
+        def __str__(self):
+            raise SystemExit
+
+    assert describe(Mute()) == "Mute: <unprintable Mute>"

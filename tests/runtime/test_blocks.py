@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
+from stagerunner.records import DATA
 from stagerunner.runtime.blocks import BUDGET, PATIENCE, Loaded, Places
-from stagerunner.window.kinds import DATA
 from stagerunner.window.splits import Sent
 from stagerunner.wire.arena import FROM, PIPE, Lane, create
 from stagerunner.wire.metadata import Notes

@@ -3,12 +3,11 @@ from __future__ import annotations
 import pytest
 
 from stagerunner.delivery.pieces import Pieces
-from stagerunner.records import SOURCE, Counts, Failure
+from stagerunner.records import DATA, SOURCE, Counts, Failure
 from stagerunner.runtime.blocks import Places
 from stagerunner.runtime.receiving import Receiving
 from stagerunner.window.core import Window
 from stagerunner.window.isolation import MOST_RESTARTS, Blame, Suspects
-from stagerunner.window.kinds import DATA
 from stagerunner.window.splits import ProtocolFault
 from stagerunner.wire.frame import MORE, STOP, Header
 from stagerunner.wire.metadata import Notes

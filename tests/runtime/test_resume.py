@@ -14,7 +14,7 @@ from stagerunner.runtime.opening import Resume
 from stagerunner.runtime.resume import begin, fingerprint
 from stagerunner.runtime.session import made
 
-SOURCE = {"use": "range", "with": {"stop": 5}}
+NUMBERS = {"use": "range", "with": {"stop": 5}}
 ROW = {
     "order": ["same"],
     "position": 3,
@@ -37,7 +37,7 @@ def beginning(project, open_stack):
     """`begin` for a chain, its journal closed after the test."""
 
     def beginning(*stages, resume=Resume(), told=None, **keys):
-        plan = project.plan(*stages, **({"source": SOURCE, "sink": "out.jsonl"} | keys))
+        plan = project.plan(*stages, **({"source": NUMBERS, "sink": "out.jsonl"} | keys))
         told = [] if told is None else told
         found = begin(plan, made(plan.source), made(plan.sink), resume, told.append)
         if found.journal is not None:
@@ -149,7 +149,7 @@ def test_the_journal_stands_where_it_is_asked_for(beginning, project):
 
 def test_a_fingerprint_is_json_and_knows_what_matters(project):
     def of(*stages, **keys):
-        plan = project.plan(*stages, **({"source": SOURCE, "sink": "out.jsonl"} | keys))
+        plan = project.plan(*stages, **({"source": NUMBERS, "sink": "out.jsonl"} | keys))
         return json.dumps(fingerprint(plan, made(plan.source), "salt"), sort_keys=True)
 
     before = of("same")
@@ -215,7 +215,7 @@ def test_another_variable_is_shown_beside_the_old_one(beginning, project):
 
 def test_a_database_to_which_another_run_has_written_is_not_gone_on_with(project):
     project.plugin("@stage\ndef row(n):\n    if n == 3: raise ValueError('three')\n    return {'n': n}\n")
-    project.config("row", source=SOURCE, sink={"use": "sqlite", "with": {"path": "o.db", "table": "t"}})
+    project.config("row", source=NUMBERS, sink={"use": "sqlite", "with": {"path": "o.db", "table": "t"}})
     assert project.cli("run", "chain.yaml", "-q").returncode == 1
     assert project.cli("run", "chain.yaml", "-q", "--journal", "other").returncode == 1
     done = project.cli("run", "chain.yaml", "-q", "--resume")
@@ -225,7 +225,7 @@ def test_a_database_to_which_another_run_has_written_is_not_gone_on_with(project
 
 def test_a_finished_run_that_overwrites_nothing_can_be_asked_to_go_on(project):
     sink = {"use": "jsonl", "with": {"path": "out.jsonl", "mode": "new"}}
-    path = project.config("same", source=SOURCE, sink=sink)
+    path = project.config("same", source=NUMBERS, sink=sink)
     prepare(path).execute()
 
     told = []
@@ -239,7 +239,7 @@ def test_a_finished_run_that_overwrites_nothing_can_be_asked_to_go_on(project):
 
 def test_with_nothing_to_resume_from_a_run_that_overwrites_nothing_does_not_begin(project):
     sink = {"use": "jsonl", "with": {"path": "out.jsonl", "mode": "new"}}
-    path = project.config("same", source=SOURCE, sink=sink)
+    path = project.config("same", source=NUMBERS, sink=sink)
     project.write("out.jsonl", "somebody's")
 
     with pytest.raises(UsageError, match=r"nothing to resume from, and .* overwrites nothing"):
@@ -270,7 +270,7 @@ def stuck(n):
 
 def test_a_sink_that_names_no_file_is_resumed_by_a_journal_that_is_named(project):
     project.plugin(HOMELESS)
-    project.config("stuck", source=SOURCE, sink="kept", run={"frame": 1})
+    project.config("stuck", source=NUMBERS, sink="kept", run={"frame": 1})
     assert b"can't be resumed" in project.cli("check", "chain.yaml").stderr
     refused = project.cli("run", "chain.yaml", "-q", "--resume")
     assert (refused.returncode, b"doesn't say which file it owns" in refused.stderr) == (2, True)

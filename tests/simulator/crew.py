@@ -21,7 +21,7 @@ from stagerunner.engines.base import Clock, Ready, Trouble
 from stagerunner.engines.process.parent.returns import Returns
 from stagerunner.engines.topology import Group, grouped, pairs
 from stagerunner.plan import fusible
-from stagerunner.window.kinds import BARRIER, BLANK, END
+from stagerunner.records import BARRIER, BLANK, END
 from stagerunner.wire.frame import BadFrame, Frame, Header
 from stagerunner.wire.metadata import Notes, pack_notes, unpack_payload
 

@@ -14,6 +14,7 @@ from simulator.stations import Station
 from stagerunner.delivery.delivery import Delivery
 from stagerunner.delivery.ledger import Books
 from stagerunner.engines.process.parent.returns import Returns
+from stagerunner.records import BARRIER, BLANK, END
 from stagerunner.runtime.loop import Loop
 from stagerunner.runtime.regrouping import Regrouping
 from stagerunner.runtime.session import Session
@@ -21,7 +22,6 @@ from stagerunner.window import isolation
 from stagerunner.window.core import Window
 from stagerunner.window.holding import Holding
 from stagerunner.window.isolation import Suspects
-from stagerunner.window.kinds import BARRIER, BLANK, END
 from stagerunner.window.splits import Verdict
 from stagerunner.wire.metadata import unpack_payload
 

@@ -14,8 +14,7 @@ from simulator.passages import Passage, Piece, Slot, Stop
 from simulator.pipes import Parcel
 from simulator.scenario import Scenario
 
-from stagerunner.records import SOURCE, WHOLE, Counts, Failure
-from stagerunner.window.kinds import BARRIER, DATA
+from stagerunner.records import BARRIER, DATA, SOURCE, WHOLE, Counts, Failure
 from stagerunner.wire.frame import MORE, STOP, Frame, Header
 from stagerunner.wire.metadata import Notes, pack_notes
 

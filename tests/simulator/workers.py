@@ -12,7 +12,7 @@ from simulator.behaviour import Died
 from simulator.pipes import Parcel, Pipe
 from simulator.stations import Stations
 
-from stagerunner.window.kinds import END
+from stagerunner.records import END
 
 
 class Witness(Protocol):

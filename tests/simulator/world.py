@@ -12,9 +12,8 @@ from simulator.scenario import Dice, Scenario, draw
 from simulator.workers import Worker
 
 from stagerunner.errors import StageFailed, StagerunnerError
-from stagerunner.records import WHOLE
+from stagerunner.records import BARRIER, BLANK, WHOLE
 from stagerunner.window.isolation import STRIKES
-from stagerunner.window.kinds import BARRIER, BLANK
 
 MOST_MOVES = 400_000
 """Moves after which a run that still makes progress is said to make none."""

@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 
-from stagerunner.records import TO_THE_END, WHOLE
+from stagerunner.records import BARRIER, BLANK, DATA, FLUSH, TO_THE_END, WHOLE
 from stagerunner.window.balancing import DEEP
 from stagerunner.window.core import Window
 from stagerunner.window.isolation import Inspection
-from stagerunner.window.kinds import BARRIER, BLANK, DATA, FLUSH
 from stagerunner.window.splits import FLUSHES, ProtocolFault, Sent, Taken, Verdict
 
 SPLIT = b"split"

@@ -5,6 +5,8 @@ import pickle
 import pytest
 from support.hiring import hired
 
+from stagerunner.wire.spec import MOST, Feed
+
 
 @pytest.mark.parametrize(
     ("names", "width", "label"),
@@ -18,3 +20,13 @@ def test_a_hire_is_plain_data():
     hire = hired(len)
 
     assert pickle.loads(pickle.dumps(hire)) == hire
+
+
+# The source process
+
+
+def test_what_a_feeder_is_told_is_plain_data():
+    feed = Feed("pkg.module:name", {"stop": 3}, 0.05)
+
+    assert pickle.loads(pickle.dumps(feed, 5)) == feed
+    assert (feed.files, feed.records) == ({}, MOST)

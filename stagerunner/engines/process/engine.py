@@ -5,19 +5,25 @@ The crew is named and not imported: the keeper begins before it.
 
 from __future__ import annotations
 
+import itertools
 import selectors
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from math import lcm
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from stagerunner.engines.process.parent.fork_server import KeeperLink
 from stagerunner.engines.process.parent.prestart import keeper
-from stagerunner.engines.process.parent.room import make_room
+from stagerunner.errors import UsageError
 from stagerunner.evaluate.loading import load
 from stagerunner.plan import Plan
 
 if TYPE_CHECKING:
     from stagerunner.engines.base import Transport
     from stagerunner.engines.process.parent.worker_pool import Crew
+
 
 CREW = "stagerunner.engines.process.parent.worker_pool:Crew"
 
@@ -65,3 +71,59 @@ def _instructed(plan: Plan, hash_seed: str | None) -> KeeperLink:
     if many:
         begun.allow(many)
     return begun
+
+
+# Room for a run's descriptors
+
+
+OURS = 64
+"""Descriptors of a process besides: standard streams, source, sink, journal, and what plugins open."""
+
+LITTLE = 128
+"""What any process may have."""
+
+HELD = 5
+"""Descriptors of a worker besides its links: standard streams, meters, lane."""
+
+
+class Need(Struct, frozen=True):
+    """Descriptors, at most, of the parent and of one worker."""
+
+    parent: int
+    worker: int
+
+
+def need(widths: Sequence[int]) -> Need:
+    """For groups of so many workers."""
+    links = [lcm(*pair) for pair in itertools.pairwise([1, *widths, 1])]
+    around = zip(widths, itertools.pairwise(links), strict=True)
+    ends = [before // width + behind // width for width, (before, behind) in around]
+    return Need(2 * sum(links) + 2 * sum(widths) + OURS, max(ends) + HELD + OURS)
+
+
+def make_room(widths: Sequence[int]) -> int:
+    """See to it that this process may have the descriptors it needs; how many one of its workers needs, if those are
+    many. Raises UsageError when the system allows fewer."""
+    needed = need(widths)
+    if needed.parent <= LITTLE:
+        return 0
+    import resource  # few chains are as wide
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = needed.parent + _open()
+    if hard != resource.RLIM_INFINITY and wanted > hard:
+        raise UsageError(
+            f"this chain's {sum(widths):,} workers need about {wanted:,} open files (pipes between them), and this "
+            f"process may have {hard:,} at most; have fewer workers, or a higher limit (`ulimit -n`)"
+        )
+    if soft != resource.RLIM_INFINITY and wanted > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return needed.worker if needed.worker > LITTLE else 0
+
+
+def _open() -> int:
+    """Descriptors that are open already."""
+    try:
+        return sum(1 for _ in Path("/proc/self/fd").iterdir())
+    except OSError:
+        return OURS

@@ -26,7 +26,7 @@ from typing import Any
 
 from stagerunner.engines.process.beginning import signal_at_parents_end
 from stagerunner.engines.process.worker import main as worker
-from stagerunner.evaluate.describing import describe
+from stagerunner.evaluate.wording import describe
 from stagerunner.wire.messages import hear, tell
 
 USUAL = ("stagerunner.parts.sink", "stagerunner.parts.source", "stagerunner.parts.hooks", "glob", "pathlib")

@@ -8,9 +8,9 @@ import pytest
 from support.hiring import offered
 
 from stagerunner.engines.process.source_process import Feeder
-from stagerunner.window.kinds import DATA, END
-from stagerunner.wire.feed import Feed
+from stagerunner.records import DATA, END
 from stagerunner.wire.pipe import Inbound
+from stagerunner.wire.spec import Feed
 
 
 def numbers(*, stop):

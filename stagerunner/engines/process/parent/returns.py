@@ -10,8 +10,8 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
+from stagerunner.records import END, READY
 from stagerunner.window.holding import CHARGE, Holding
-from stagerunner.window.kinds import END, READY
 from stagerunner.wire.frame import MORE, BadFrame, Frame
 from stagerunner.wire.pipe import Inbound
 

@@ -6,31 +6,33 @@ window's bytes; beyond that it reads only the link whose turn it is. It never wa
 
 from __future__ import annotations
 
+import itertools
 import os
 import selectors
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from time import monotonic
 from typing import Any
 
+from msgspec import Struct, field
+
 from stagerunner.engines.base import Clock, Ready, Trouble
-from stagerunner.engines.process.parent.closing import Closing
 from stagerunner.engines.process.parent.fork_server import Ended, KeeperLink
 from stagerunner.engines.process.parent.health import Watch
 from stagerunner.engines.process.parent.memory import cores
 from stagerunner.engines.process.parent.printed import Lines, Printed
 from stagerunner.engines.process.parent.returns import Returns
 from stagerunner.engines.process.parent.root_cause import blame, is_cause
-from stagerunner.engines.process.parent.wiring import Wiring, wire
-from stagerunner.engines.topology import Group, grouped, hires, slots_of
+from stagerunner.engines.topology import Group, grouped, hires, pairs, slots_of
 from stagerunner.plan import Plan, fusible
-from stagerunner.window.kinds import END, READY
+from stagerunner.records import END, READY
 from stagerunner.wire.arena import Lane
 from stagerunner.wire.arena import create as create_lane
 from stagerunner.wire.frame import BadFrame, Frame, Header
 from stagerunner.wire.messages import close_all
 from stagerunner.wire.metrics import Page, create
-from stagerunner.wire.pipe import Inbound, Outbound
+from stagerunner.wire.pipe import Inbound, Outbound, widen
 from stagerunner.wire.spec import Hire, Order
 
 PATIENCE = 0.5
@@ -309,3 +311,80 @@ class Crew:
             self._keeper = None
         self._page.close()
         os.close(self._meters)
+
+
+# The end of an epoch's workers
+
+
+LEAST_GRACE = 1.0
+"""Seconds that workers have at least, however soon a run that is stopped is to end."""
+
+
+class Closing:
+    """Who closed badly, or not in time. hires: identity → hire, for all workers of the epoch; deaths: so far."""
+
+    def __init__(self, grace: float) -> None:
+        self.grace = grace
+        self._patience = max(LEAST_GRACE, grace)
+        self._since = 0.0
+        self._late: list[str] = []
+        self._before: list[str] = []
+
+    def begin(self) -> None:
+        """An epoch begins."""
+        self._since = 0.0
+
+    def overdue(self, hires: Mapping[int, Hire], deaths: Collection[Ended]) -> bool:
+        """Whether those that are left are to be killed now; the first time it is asked, their time begins."""
+        self._since = self._since or monotonic()
+        gone = {death.identity for death in deaths}
+        left = [hire.label for identity, hire in hires.items() if identity not in gone]
+        if not left or self._late or monotonic() - self._since <= self._patience:
+            return False
+        self._late = left
+        return True
+
+    def failures(self, hires: Mapping[int, Hire], deaths: Sequence[Ended]) -> list[str]:
+        """Workers that left with an error after END, for their `close` or a stopping hook raised; and the late ones."""
+        failed = [f"{hires[death.identity].label}: {death.how}" for death in deaths if death.status > 0]
+        return [*self._before, *failed, *(f"{label}: over its grace of {self.grace:g} s" for label in self._late)]
+
+    def keep(self, hires: Mapping[int, Hire], deaths: Sequence[Ended]) -> None:
+        """These workers are done with, and others go on: their failures are the run's."""
+        self._before, self._late = self.failures(hires, deaths), []
+
+
+# The pipes of an epoch
+
+
+Key = tuple[int, int, int]
+"""(group, worker written from, worker read by); for the writing end the group that writes, -1 for the parent."""
+
+
+class Wiring(Struct):
+    """All ends. reading, writing: by Key. heads, returns: the ends that stay ours. theirs: those that go to workers."""
+
+    reading: dict[Key, Connection] = field(default_factory=dict)
+    writing: dict[Key, Connection] = field(default_factory=dict)
+    heads: list[Connection] = field(default_factory=list)
+    returns: list[Connection] = field(default_factory=list)
+    theirs: list[Connection] = field(default_factory=list)
+
+
+def wire(widths: list[int]) -> Wiring:
+    """Links for groups of these widths, the parent (1) first and last."""
+    wiring = Wiring()
+    for place, (upstream, downstream) in enumerate(itertools.pairwise(widths)):
+        for up, down in pairs(upstream, downstream):
+            _link(wiring, (place, up, down), first=place == 0, last=place == len(widths) - 2)
+    return wiring
+
+
+def _link(wiring: Wiring, key: Key, *, first: bool, last: bool) -> None:
+    place, up, down = key
+    reader, writer = Pipe(duplex=last)
+    wiring.reading[key], wiring.writing[place - 1, up, down] = reader, writer
+    if not last:
+        widen(writer.fileno())
+    (wiring.returns if last else wiring.theirs).append(reader)
+    (wiring.heads if first else wiring.theirs).append(writer)

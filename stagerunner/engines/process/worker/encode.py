@@ -12,8 +12,7 @@ from typing import Any
 from stagerunner.engines.process.worker.frame_context import Passage, halved
 from stagerunner.evaluate.ends import Writing
 from stagerunner.evaluate.growth import TooLarge
-from stagerunner.records import NOTHING, Batch, Conviction, total
-from stagerunner.window.kinds import DATA
+from stagerunner.records import DATA, NOTHING, Batch, Conviction, total
 from stagerunner.wire.frame import HELD, MORE, STOP, Header
 from stagerunner.wire.metadata import Notes, pack_notes
 from stagerunner.wire.metrics import ENCODING, WRITING, Page, Slot

@@ -20,8 +20,7 @@ from stagerunner.engines.process.worker.frame_context import Passage
 from stagerunner.engines.process.worker.stage_runner import SLOW, Station
 from stagerunner.evaluate.calling import Evaluator
 from stagerunner.evaluate.own import Original, unshared
-from stagerunner.records import Batch, Counts, Split
-from stagerunner.window.kinds import DATA
+from stagerunner.records import DATA, Batch, Counts, Split
 from stagerunner.wire.frame import SIZE, Frame, Header, pack_fields
 from stagerunner.wire.metadata import HEAD, LINE, line, pack_notes, unpack_payload
 from stagerunner.wire.metrics import BLOCKED, DECODING, ENCODING, READING, STOP, WAITING, WORKING

@@ -22,9 +22,9 @@ from stagerunner.engines.process.worker.in_flight import Overlap, overlaps
 from stagerunner.engines.process.worker.stage_runner import Station
 from stagerunner.engines.process.worker.tuning import forward_logging, settle_memory
 from stagerunner.evaluate import ambient
-from stagerunner.evaluate.describing import describe
 from stagerunner.evaluate.loading import load
-from stagerunner.window.kinds import DATA, END, READY
+from stagerunner.evaluate.wording import describe
+from stagerunner.records import DATA, END, READY
 from stagerunner.wire.arena import Lane
 from stagerunner.wire.frame import CONTROL, MORE, SIZE, BadFrame, Frame, Header, pack_header
 from stagerunner.wire.metrics import BLOCKED, CLOSED, LEFT, WAITING, Page, Slot

@@ -7,28 +7,27 @@ Of a frame that comes or leaves in pieces, the counts ride on the last piece; a 
 from __future__ import annotations
 
 import pickle
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from time import monotonic_ns as now
 from typing import Any
 
-from stagerunner.engines.process.worker.decode import Decoder
 from stagerunner.engines.process.worker.encode import PIECE, Encoder, Parts
-from stagerunner.engines.process.worker.flushes import clipped
 from stagerunner.engines.process.worker.frame_context import Passage, condemn, cut, sentence_on
 from stagerunner.evaluate.ends import Given, Reading, Writing
 from stagerunner.evaluate.evaluator import Evaluator, make
 from stagerunner.evaluate.growth import within
 from stagerunner.evaluate.loading import load
-from stagerunner.evaluate.own import kept
+from stagerunner.evaluate.own import Original, kept
 from stagerunner.failpoints import point
-from stagerunner.records import Batch, Counts
-from stagerunner.window.kinds import BARRIER, DATA, FLUSH
+from stagerunner.records import BARRIER, DATA, FLUSH, Batch, Counts, Failure, Split
 from stagerunner.wire.arena import Lane
 from stagerunner.wire.frame import Frame, Header
 from stagerunner.wire.metadata import Notes, pack_notes, unpack_payload
-from stagerunner.wire.metrics import DECODING, FLUSHING, SETTING_UP, SNAPSHOT, WAITING, Page, Slot
+from stagerunner.wire.metrics import DECODING, FLUSHING, READING, SETTING_UP, SNAPSHOT, WAITING, Page, Slot
 from stagerunner.wire.payload import Cargo
+from stagerunner.wire.pipe import ROOM
 from stagerunner.wire.spec import Hire
 
 SLOW = 10_000
@@ -248,3 +247,109 @@ def writing(hire: Hire) -> Writing | None:
 def _by_the_first(sink: Any) -> Callable[[Any], None]:
     """An output that nobody has written to yet has the columns of its first record."""
     return lambda record: sink.expect(sink.columns_of(record))
+
+
+# What comes in
+
+
+class Decoder:
+    """The way into one worker. reading: what reads splits, in the first worker only."""
+
+    def __init__(self, hire: Hire, page: Page, reading: Reading | None, cargo: Cargo) -> None:
+        self._cargo = cargo
+        self._works = hire.works
+        self._overlaps = any(work.form.awaited for work in hire.works)
+        self._page = page
+        self._slot = page.slot(hire.slots[0])
+        self.reading = reading
+
+    def batch(self, header: Header, notes: Notes, body: memoryview, passage: Passage) -> Batch:
+        """The records of a frame, or none if nothing of it is wanted. Raises what unpickling raises."""
+        beyond = self._beyond_stop(header.sequence)
+        sentence = sentence_on(notes.convicted, self._works[0], header.first) if self._works else None
+        if self.reading is not None:
+            batch = self._read(self.reading, header, notes, body, beyond=beyond)
+            passage.tally += batch.counts
+            batch.counts = []
+        elif sentence is None:
+            decode = partial(self._cargo.records, notes.laden, notes.place, self._lasting(body))
+            batch = Batch(decode(), header.first, header.last, notes.origins, notes.failures)
+            batch.original = Original(decode)
+        else:
+            batch = Batch([None] * header.records, header.first, header.last, notes.origins, notes.failures)
+        if sentence is not None:
+            passage.tally.append(condemn(batch, self._works[0], *sentence))
+        if beyond:
+            passage.cut = 0
+            batch.records, batch.origins, batch.failures = [], [], []
+        return batch
+
+    def _read(self, reading: Reading, header: Header, notes: Notes, body: memoryview, *, beyond: bool) -> Batch:
+        """Records of a split: read by the source, or as they came."""
+        if beyond:
+            return Batch([], header.first, header.first)
+        decode = partial(self._cargo.records, notes.laden, notes.place, self._lasting(body))
+        split = Split(decode(), 0)
+        if not reading.given:
+            self._slot.state(READING)
+        watching = self._slot if header.marked else None
+        batch = reading.batch(split, header.first, header.last, watching, notes.convicted)
+        batch.original = Original(lambda: reading.again(Split(decode(), 0), header.first, header.last))
+        return batch
+
+    def _lasting(self, body: memoryview) -> memoryview:
+        """The body for as long as it may be decoded again: several frames may be under way in an async stage."""
+        return memoryview(bytes(body)) if self._overlaps and len(body) <= ROOM else body
+
+    def _beyond_stop(self, sequence: int) -> bool:
+        """Whether this frame lies behind the one in which a stage at or after ours said it needs no more."""
+        stop = self._page.stop
+        if stop < 0 or sequence <= stop:
+            return False
+        return not self._works or self._works[0].index <= self._page.stop_stage
+
+
+# What a flush gives
+
+
+def clipped(flushing: dict[int, Iterator[Batch]], split: int, first: int, last: int) -> Iterator[Batch]:
+    """The batches of a flush within first ≤ i < last; what lies behind is put back for the next frame of it."""
+    for batch in flushing[split]:
+        rest = None
+        if batch.last > last:
+            batch, rest = parted(batch, last)
+            flushing[split] = _chained(rest, flushing[split])
+        if batch.last > first:
+            yield batch if batch.first >= first else parted(batch, first)[1]
+        if batch.last >= last:
+            return
+
+
+def parted(batch: Batch, at: int) -> tuple[Batch, Batch]:
+    """A flush batch (one record or failure per number) in two, before and from number `at`, its books as well."""
+    origins = [batch.origin(index) for index in range(len(batch.records))]
+    here = bisect_left(origins, at)
+    stage = batch.counts[0].stage
+    return (
+        _flush_part(
+            stage, batch.records[:here], origins[:here], [f for f in batch.failures if f.origin < at], batch.first, at
+        ),
+        _flush_part(
+            stage, batch.records[here:], origins[here:], [f for f in batch.failures if f.origin >= at], at, batch.last
+        ),
+    )
+
+
+def _flush_part(
+    stage: int, records: list[Any], origins: list[int], failures: list[Failure], first: int, last: int
+) -> Batch:
+    told = [failure for failure in failures if failure.policy != "fail"]
+    counts = Counts(stage, created=len(records) + len(told), out=len(records))
+    for failure in told:
+        counts.fail(failure.policy)
+    return Batch(records, first, last, origins, failures, [counts])
+
+
+def _chained(head: Batch, rest: Iterator[Batch]) -> Iterator[Batch]:
+    yield head
+    yield from rest

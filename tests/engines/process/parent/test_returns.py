@@ -7,8 +7,8 @@ import selectors
 import pytest
 
 from stagerunner.engines.process.parent.returns import Returns
+from stagerunner.records import DATA, END, READY
 from stagerunner.window.holding import CHARGE
-from stagerunner.window.kinds import DATA, END, READY
 from stagerunner.wire.frame import BadFrame, Header, pack_header
 from stagerunner.wire.pipe import Inbound, send
 

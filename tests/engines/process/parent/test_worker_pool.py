@@ -7,15 +7,19 @@ import pickle
 import select
 import selectors
 import signal
+import stat
+from math import lcm
 from time import monotonic
 
 import pytest
+from support.hiring import hired
 from support.leaks import needs_proc
 from support.waiting import wait_until
 
 from stagerunner.engines.base import Ready
-from stagerunner.engines.process.parent.worker_pool import Crew
-from stagerunner.window.kinds import DATA
+from stagerunner.engines.process.parent.fork_server import Ended
+from stagerunner.engines.process.parent.worker_pool import LEAST_GRACE, Closing, Crew, wire
+from stagerunner.records import DATA
 from stagerunner.wire.frame import Header
 from stagerunner.wire.metadata import Notes, pack_notes, unpack_payload
 
@@ -210,3 +214,95 @@ def test_what_workers_print_is_handed_on(turning, project):
 
     assert b"".join(data for _, _, data in turning.printed) == b"at 1\n"
     turning.crew = Crew(project.load("same").plan, turning.selector, lambda *_: None, "1")
+
+
+# The end of an epoch's workers
+
+
+HIRES = {1: hired(names=("parse",)), 2: hired(names=("hide",))}
+
+
+def begun(ago: float, grace: float = 5.0) -> Closing:
+    """Workers that have been closing for so many seconds."""
+    made = Closing(grace)
+    made.begin()
+    assert not made.overdue(HIRES, [])
+    made._since = monotonic() - ago
+    return made
+
+
+def test_who_is_over_the_grace_is_to_be_killed_once_and_named():
+    late = begun(ago=6)
+
+    assert late.overdue(HIRES, [Ended(1, 11, 0)])
+    assert not late.overdue(HIRES, [Ended(1, 11, 0)])
+    assert late.failures(HIRES, [Ended(1, 11, 0), Ended(2, 12, -9)]) == ["hide: over its grace of 5 s"]
+
+
+def test_who_has_ended_is_not_late_whenever_that_is_asked():
+    both = [Ended(1, 11, 0), Ended(2, 12, 0)]
+    slow = begun(ago=1000)
+
+    assert not slow.overdue(HIRES, both)
+    assert slow.failures(HIRES, both) == []
+
+
+@pytest.mark.parametrize(("ago", "overdue"), [(LEAST_GRACE / 2, False), (LEAST_GRACE * 2, True)])
+def test_there_is_some_time_to_close_however_small_the_grace(ago, overdue):
+    assert begun(ago, grace=0).overdue(HIRES, []) is overdue
+
+
+def test_failures_of_workers_that_were_replaced_are_kept():
+    made = begun(ago=0)
+    made.keep(HIRES, [Ended(1, 11, 3), Ended(2, 12, 0)])
+    made.begin()
+
+    failures = made.failures({3: hired(names=("new",))}, [Ended(3, 13, 1)])
+    assert failures == ["parse: exit status 3", "new: exit status 1"]
+
+
+# The pipes of an epoch
+
+
+@pytest.fixture
+def wired():
+    made = []
+
+    def wired(*widths: int):
+        made.append(wire([1, *widths, 1]))
+        return made[-1]
+
+    yield wired
+    for wiring in made:
+        for connection in {*wiring.heads, *wiring.returns, *wiring.theirs}:
+            connection.close()
+
+
+def is_socket(connection) -> bool:
+    return stat.S_ISSOCK(os.fstat(connection.fileno()).st_mode)
+
+
+@pytest.mark.parametrize("widths", [(1,), (2,), (1, 1), (2, 3), (3, 2, 2), (4, 6)])
+def test_there_are_as_many_links_as_can_occur(wired, widths):
+    wiring = wired(*widths)
+    between = [lcm(up, down) for up, down in zip((1, *widths), (*widths, 1), strict=True)]
+
+    assert len(wiring.reading) == len(wiring.writing) == sum(between)
+    assert (len(wiring.heads), len(wiring.returns)) == (widths[0], widths[-1])
+    assert len(wiring.theirs) == 2 * sum(between) - len(wiring.heads) - len(wiring.returns)
+
+
+def test_links_are_one_way_and_only_the_return_links_are_duplex(wired):
+    wiring = wired(2, 3)
+
+    assert [is_socket(connection) for connection in wiring.heads] == [False] * 2
+    assert [is_socket(connection) for connection in wiring.returns] == [True] * 3
+    assert sum(is_socket(connection) for connection in wiring.theirs) == 3
+
+
+def test_what_is_written_at_one_end_is_read_at_the_other(wired):
+    wiring = wired(2, 3)
+    for (place, up, down), reader in wiring.reading.items():
+        os.write(wiring.writing[place - 1, up, down].fileno(), bytes([place, up, down]))
+
+        assert os.read(reader.fileno(), 10) == bytes([place, up, down])

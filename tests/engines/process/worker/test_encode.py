@@ -7,8 +7,7 @@ from support.hiring import hired
 from stagerunner.engines.process.worker.encode import Encoder
 from stagerunner.engines.process.worker.frame_context import Passage
 from stagerunner.evaluate.ends import Writing
-from stagerunner.records import Batch, Counts
-from stagerunner.window.kinds import DATA
+from stagerunner.records import DATA, Batch, Counts
 from stagerunner.wire.frame import Header
 from stagerunner.wire.metadata import unpack_payload
 from stagerunner.wire.metrics import CODEC

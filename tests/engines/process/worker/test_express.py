@@ -11,8 +11,7 @@ from stagerunner import count, enough
 from stagerunner.engines.process.worker.express import SENT, Express, express
 from stagerunner.engines.process.worker.stage_runner import PIECE, Station
 from stagerunner.evaluate.ends import End
-from stagerunner.records import SOURCE, TO_THE_END, Counts, Failure, total
-from stagerunner.window.kinds import BARRIER, DATA, END
+from stagerunner.records import BARRIER, DATA, END, SOURCE, TO_THE_END, Counts, Failure, total
 from stagerunner.wire.frame import MARKED, MORE, SIZE, BadFrame, Frame, Header
 from stagerunner.wire.metadata import Notes, pack_notes, unpack_payload
 from stagerunner.wire.metrics import FIRST, LAST, OUT, SEQUENCE, SPLIT, STATE, TAKEN, WAITING, Page, create

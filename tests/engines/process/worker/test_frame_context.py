@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stagerunner.engines.process.worker.frame_context import Passage, cut
-from stagerunner.records import Batch, Counts, Failure, total
-from stagerunner.window.kinds import DATA
+from stagerunner.records import DATA, Batch, Counts, Failure, total
 from stagerunner.wire.frame import Header
 from stagerunner.wire.metadata import Notes
 

@@ -9,7 +9,7 @@ from support.hiring import hired, work
 
 from stagerunner.engines.process.worker.in_flight import Overlap, overlaps
 from stagerunner.engines.process.worker.stage_runner import Station
-from stagerunner.window.kinds import DATA
+from stagerunner.records import DATA
 from stagerunner.wire.frame import Frame, Header
 from stagerunner.wire.metadata import Notes, pack_notes, unpack_payload
 from stagerunner.wire.metrics import Page, create

@@ -9,7 +9,7 @@ import pytest
 from support.hiring import hired, offered
 
 from stagerunner.engines.process.worker.main import Left, Worker, call_hooks, leave, read_lines, send_pieces
-from stagerunner.window.kinds import DATA, END, READY
+from stagerunner.records import DATA, END, READY
 from stagerunner.wire.frame import BadFrame, Frame, Header
 from stagerunner.wire.metadata import Notes, pack_notes, unpack_payload
 from stagerunner.wire.metrics import LEFT, Page, create

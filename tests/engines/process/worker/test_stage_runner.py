@@ -2,20 +2,24 @@ from __future__ import annotations
 
 import os
 import pickle
+from collections.abc import Iterator
 from itertools import count, permutations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.hiring import hired, offered, work
 
 from stagerunner import enough, stage
 from stagerunner.delivery.pieces import Pieces
-from stagerunner.engines.process.worker.stage_runner import PIECE, Station
-from stagerunner.evaluate.ends import End
-from stagerunner.records import SOURCE, TO_THE_END, total
-from stagerunner.window.kinds import BARRIER, BLANK, DATA, FLUSH
+from stagerunner.engines.process.worker.frame_context import Passage
+from stagerunner.engines.process.worker.stage_runner import PIECE, Decoder, Station, clipped
+from stagerunner.evaluate.ends import End, Given, Reading
+from stagerunner.records import BARRIER, BLANK, DATA, FLUSH, SOURCE, TO_THE_END, WHOLE, Batch, Counts, Failure, total
 from stagerunner.wire.frame import MARKED, MORE, Frame, Header
 from stagerunner.wire.metadata import Notes, pack_notes, unpack_payload, unpack_spread
 from stagerunner.wire.metrics import ORDINAL, ORIGIN, Page, create
+from stagerunner.wire.payload import Cargo
 
 
 def same(record):
@@ -354,3 +358,94 @@ def test_a_marked_frame_says_which_record_it_is_at(at):
     station.feed([7, 8], flags=MARKED, first=0, last=2)
 
     assert [origin for origin, _ in seen] == [0, 1]
+
+
+# What comes in
+
+
+def decoded(page, records, notes=None, reading=None, sequence=0, first=10):
+    header = Header(DATA, 0, 1, sequence, 0, first, first + len(records), 0, len(records))
+    passage = Passage(header)
+    decoder = Decoder(hired(same), page, reading, Cargo(None, 1))
+    return decoder.batch(header, notes or Notes(), memoryview(pickle.dumps(records)), passage), passage
+
+
+def test_a_frame_between_stages_is_a_batch_of_its_range(page):
+    batch, passage = decoded(page, ["a", "b"], Notes(origins=[10, 10]))
+
+    assert (batch.records, batch.first, batch.last, batch.origins) == (["a", "b"], 10, 12, [10, 10])
+    assert passage.tally == []
+
+
+def test_the_first_worker_reads_the_split_and_books_what_the_source_gave(page):
+    batch, passage = decoded(page, ["a", "b", "c"], reading=Reading(Given(), "fail"), first=1)
+
+    assert (batch.records, batch.first, batch.last) == (["b", "c"], 1, 3)
+    assert passage.tally == [Counts(SOURCE, taken=2, out=2)]
+
+
+def test_nothing_is_wanted_of_a_frame_beyond_a_stop(page):
+    page.stop_stage, page.stop = 0, 4
+
+    batch, passage = decoded(page, ["a"], sequence=5)
+
+    assert (batch.records, passage.cut) == ([], 0)
+
+
+def test_what_is_convicted_whole_is_not_even_unpickled(page):
+    notes = Notes(convicted={(0, 10, WHOLE): ("Killed", "twice")})
+    header = Header(DATA, 0, 1, 0, 0, 10, 11, 0, 2)
+
+    batch = Decoder(hired(same), page, None, Cargo(None, 1)).batch(
+        header, notes, memoryview(b"no pickle"), Passage(header)
+    )
+
+    assert batch.records == []
+    assert [(failure.type, failure.ordinal) for failure in batch.failures] == [("Killed", 0), ("Killed", 1)]
+
+
+# What a flush gives
+
+
+cuts = st.lists(st.integers(1, 5), min_size=1, max_size=6)
+
+
+def batches(sizes: list[int]) -> Iterator[Batch]:
+    """A flush of the numbers from 0, in batches of these sizes."""
+    first = 0
+    for size in sizes:
+        last = first + size
+        yield Batch(list(range(first, last)), first, last, counts=[Counts(3, created=size, out=size)])
+        first = last
+
+
+@given(cuts, cuts)
+def test_a_flush_can_be_cut_anywhere_and_goes_on_where_it_was(sizes, asked):
+    whole, flushing, got, first = sum(sizes), {7: batches(sizes)}, [], 0
+    for size in asked:
+        for batch in clipped(flushing, 7, first, first + size):
+            assert batch.first >= first
+            assert batch.last <= first + size
+            assert batch.counts[0].balanced
+            got += batch.records
+        first += size
+
+    assert got == list(range(min(first, whole)))
+
+
+@given(cuts, st.integers(0, 30), st.integers(1, 10))
+def test_a_fresh_flush_gives_just_what_is_asked_for(sizes, first, size):
+    found = [record for batch in clipped({0: batches(sizes)}, 0, first, first + size) for record in batch.records]
+
+    assert found == list(range(sum(sizes)))[first : first + size]
+
+
+def test_a_failure_stays_with_its_number():
+    failure = Failure(3, 1, 0, "ValueError", "no", "skip")
+    counts = [Counts(3, created=3, out=2, skipped=1)]
+    flushing = {0: iter([Batch(["a", "c"], 0, 3, origins=[0, 2], failures=[failure], counts=counts)])}
+
+    (first,), (second,) = [list(clipped(flushing, 0, *edges)) for edges in ((0, 2), (2, 3))]
+
+    assert (first.records, first.failures, second.records, second.failures) == (["a"], [failure], ["c"], [])
+    assert (first.counts[0].skipped, second.counts[0].skipped) == (1, 0)
