@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType
 
-from stagerunner.cli import ENTRY, SPARE, loaded
+from stagerunner.cli import ENTRY, PRESTARTED, loaded
 
 _OURS = os.getpid()
 
@@ -26,7 +26,7 @@ LIMITS = (errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN)
 """What is refused now and may not be later."""
 
 RESUMING = {"--resume", "--force-resume"}
-"""With these a keeper has to wait: the journal says which hash seed it gets."""
+"""With these a fork server has to wait: the journal says which hash seed it gets."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,7 +64,7 @@ def _stopped(number: int, frame: FrameType | None) -> None:
 
 def _begun(arguments: Sequence[str] | None) -> int:
     if arguments is None and sys.argv[1:2] == ["run"] and not RESUMING.intersection(sys.argv):
-        with loaded(SPARE)():
+        with loaded(PRESTARTED)():
             return _called(None)
     return _called(arguments)
 

@@ -15,7 +15,7 @@ from stagerunner.catalog import Catalog
 from stagerunner.config.masking import Mask
 from stagerunner.config.model import Config
 from stagerunner.config.read import Source
-from stagerunner.engines.process.parent.prestart import spare_keeper
+from stagerunner.engines.process.parent.prestart import prestarted_fork_server
 from stagerunner.errors import ReaderGone, StagerunnerError, UsageError
 from stagerunner.events import Summary
 from stagerunner.plan import Plan, make_plan, preparing
@@ -25,7 +25,7 @@ from stagerunner.runtime.opening import Resume
 from stagerunner.runtime.signals import Signals
 
 if TYPE_CHECKING:
-    from stagerunner.delivery.writers import CallerTaker
+    from stagerunner.delivery.writers import CallerWriter
     from stagerunner.runtime.session import Session
 
 
@@ -69,9 +69,10 @@ def run(
     engine: str | None = None,
     only: str | None = None,
 ) -> Summary:
-    """Run from source to sink, as the command does. Raises the error the run ends with; its `summary` has the books."""
+    """Run from source to sink, as the command does. Raises the error the run ends with; its `summary` has the
+    ledger."""
     request = request_of(vars or {}, set or (), plugins, engine, only)
-    with spare_keeper(wanted=engine in (None, "process")):
+    with prestarted_fork_server(wanted=engine in (None, "process")):
         return prepare(checked_source(source), request).execute(listener)
 
 
@@ -183,7 +184,7 @@ class Results(Iterator[Any]):
         # and sockets it still needs. Whatever this holds is alive when it is called.
         self._end = finalize(self, _leave, self._session, os.getpid())
         self._end.atexit = False
-        self._taker = cast("CallerTaker", self._session.taker)
+        self._writer = cast("CallerWriter", self._session.writer)
         self._iterator = chain.from_iterable(self._lists())
 
     def __iter__(self) -> Iterator[Any]:
@@ -206,10 +207,10 @@ class Results(Iterator[Any]):
     def _advance(self) -> list[Any]:
         """Go on until there are results, or it is over; then there are none."""
         session = self._session
-        while not self._taker.waiting and not session.over:
+        while not self._writer.waiting and not session.over:
             session.step()
-        if self._taker.waiting:
-            return self._taker.records()
+        if self._writer.waiting:
+            return self._writer.records()
         session.finish()
         self.summary = self._mask.data(session.closing_summary(allow_dead_letters=self._allow_dead_letters))
         self.close()

@@ -139,7 +139,7 @@ class Fusion(Struct, frozen=True):
 
 
 class Summary(Struct, frozen=True):
-    """What a run came to. `records` and `stages` hold the books of DESIGN's P8; `ok` means exit 0.
+    """What a run came to. `records` and `stages` hold the ledger of DESIGN's P8; `ok` means exit 0.
 
     records: in, created, out, filtered, skipped, dead, not_processed over the whole run. fusions: as they were decided.
     output: where the results are, once they are whole. dead_letter: the file of the dead letters, if there are any.

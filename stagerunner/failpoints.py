@@ -17,7 +17,7 @@ POINTS = (
     "commit",
     "barrier",
     "halving",
-    "conviction",
+    "quarantine",
     "finishing",
     "rename",
     "resume",

@@ -157,12 +157,12 @@ def frozen(snapshots: dict[int, Any]) -> str:
     return b64encode(msgspec.msgpack.encode(snapshots)).decode()
 
 
-def freeze(snapshots: dict[int, Any], names: list[str]) -> str:
+def encode_snapshots(snapshots: dict[int, Any], names: list[str]) -> str:
     """Snapshots as text. Raises RunFailed for one that is no plain data, naming its stage."""
     for stage, snapshot in snapshots.items():
         try:
             text = frozen({stage: snapshot})
-            same = len(text) >= LOOKED_INTO or thawed(text) == {stage: snapshot}
+            same = len(text) >= LOOKED_INTO or decode_snapshots(text) == {stage: snapshot}
         except BaseException as error:
             if is_ctrl_c(error):
                 raise
@@ -181,7 +181,7 @@ def _odd(data: Any) -> str:
     return "" if type(data) in PLAIN else type(data).__name__
 
 
-def thawed(text: str) -> dict[int, Any]:
+def decode_snapshots(text: str) -> dict[int, Any]:
     return msgspec.msgpack.decode(b64decode(text), type=dict[int, Any])
 
 

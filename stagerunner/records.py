@@ -19,11 +19,11 @@ SOURCE = -1
 NOTHING: dict[Any, Any] = {}
 """The default of named tuples' dictionaries; nobody writes to those."""
 
-Conviction: TypeAlias = tuple[int, int, int]
+QuarantineKey: TypeAlias = tuple[int, int, int]
 """(stage, source record, ordinal of that record there): a record that is not to be tried again."""
 
 WHOLE = -1
-"""As the ordinal of a conviction: all that has become of the source record."""
+"""As the ordinal of a quarantine: all that has become of the source record."""
 
 
 class Split(NamedTuple):
@@ -280,9 +280,9 @@ DATA = 2
 FLUSH = 3
 BARRIER = 4
 END = 5
-BLANK = 6
+SKIP = 6
 
 FIRST = 1
 """The epoch a run begins with; each restart begins the next."""
 
-KINDS = {READY: "READY", DATA: "DATA", FLUSH: "FLUSH", BARRIER: "BARRIER", END: "END", BLANK: "BLANK"}
+KINDS = {READY: "READY", DATA: "DATA", FLUSH: "FLUSH", BARRIER: "BARRIER", END: "END", SKIP: "SKIP"}

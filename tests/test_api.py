@@ -66,7 +66,7 @@ def test_records_replace_the_source(project):
 
 
 @pytest.mark.parametrize(("engine", "begun"), [(None, 1), ("inline", 0)])
-def test_a_run_begins_its_keeper_before_it_reads_its_config(project, monkeypatch, engine, begun):
+def test_a_run_begins_its_fork_server_before_it_reads_its_config(project, monkeypatch, engine, begun):
     path = project.config("same", source={"use": "range", "with": {"stop": 3}}, sink="null")
     seen = []
     read = preparing.read

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stagerunner.errors import OutputBusy, Stopped, UsageError
-from stagerunner.journal import Entry, Journal, differences, frozen, journal_path, thawed
+from stagerunner.journal import Entry, Journal, decode_snapshots, differences, frozen, journal_path
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_reading_a_journal_runs_no_code(path):
 def test_snapshots_are_plain_data():
     snapshots = {0: [1, 2.5, "three", None, True], 2: {"deep": {"bytes": b"\x00\xff"}}}
 
-    assert thawed(frozen(snapshots)) == snapshots
+    assert decode_snapshots(frozen(snapshots)) == snapshots
     with pytest.raises(TypeError):
         frozen({0: object()})
 

@@ -20,7 +20,7 @@ def test_an_ordinal_counts_the_records_of_one_origin():
     assert [batch.ordinal(index) for index in range(6)] == [0, 1, 2, 0, 0, 1]
 
 
-def test_books_balance_when_everything_that_came_went_somewhere():
+def test_the_ledger_balances_when_everything_that_came_went_somewhere():
     assert Counts(0, taken=6, created=2, out=3, filtered=1, skipped=1, dead=2, not_processed=1).balanced
     assert not Counts(0, taken=5, out=4).balanced
 
@@ -72,7 +72,7 @@ def test_every_kind_has_a_name_and_a_number_of_its_own() -> None:
         records.FLUSH,
         records.BARRIER,
         records.END,
-        records.BLANK,
+        records.SKIP,
     ]
     assert records.KINDS[records.BARRIER] == "BARRIER"
 

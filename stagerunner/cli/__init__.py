@@ -38,7 +38,7 @@ VERBS = {
 }
 ENTRY = "stagerunner.cli.entry:main"
 """The whole of the command line; click comes with it."""
-SPARE = "stagerunner.engines.process.parent.prestart:spare_keeper"
+PRESTARTED = "stagerunner.engines.process.parent.prestart:prestarted_fork_server"
 """What `run` begins before all else."""
 OFFERED = "stagerunner.cli.offered:offered_command"
 """Where to ask for a command that is not in the table: a plugin may offer it."""

@@ -1,4 +1,5 @@
-"""Delivery: accepted results go to the taker, failures to the dead letters, counts into the books, in this order.
+"""Delivery: accepted results go to the result writer, failures to the dead letters, counts into the ledger, in this
+order.
 
 Commit order: dead-letter bytes, sink bytes, journal. The journal may lag the sink, it never leads it.
 """
@@ -12,9 +13,9 @@ from typing import Any, Protocol
 
 from stagerunner.config.masking import Mask
 from stagerunner.delivery.deadletters import DeadLetters, letter
-from stagerunner.delivery.ledger import Books
+from stagerunner.delivery.ledger import Ledger
 from stagerunner.delivery.pieces import Pieces
-from stagerunner.delivery.writers import Taker
+from stagerunner.delivery.writers import ResultWriter
 from stagerunner.errors import Stopped
 from stagerunner.evaluate.returning import Entering
 from stagerunner.evaluate.wording import text_of
@@ -39,14 +40,14 @@ class Delivery:
     """Everything that happens to results, once, in order.
 
     names: of the stages. limits: stage → most failures before the run ends (`max_errors`). encoded: the last worker
-    encodes for a sink, and books it. mask: for what stages say, in failures and in the names of counters; whatever is
-    made of it here, in the journal too, then says no secret.
+    encodes for a sink, and the ledger it. mask: for what stages say, in failures and in the names of counters; whatever
+    is made of it here, in the journal too, then says no secret.
     """
 
     def __init__(
         self,
         names: tuple[str, ...],
-        taker: Taker,
+        writer: ResultWriter,
         letters: DeadLetters | None,
         listener: Callable[[Any], None],
         limits: dict[int, int],
@@ -60,8 +61,8 @@ class Delivery:
         self._limits = limits
         self._mask = mask
         self._failures: dict[int, int] = {}
-        self.taker = taker
-        self.books = Books(len(names), sink=encoded)
+        self.writer = writer
+        self.ledger = Ledger(len(names), sink=encoded)
         self.pieces = Pieces(len(names), sink=encoded)
         self.fatal: Failure | None = None
         """The failure that ends the run."""
@@ -109,17 +110,17 @@ class Delivery:
         )
 
     def counts(self, lines: Iterable[tuple[int, ...]], extras: Iterable[tuple[int, dict[str, int]]] = ()) -> None:
-        """What a frame says for the books. One that the run fails with comes again when the run is resumed."""
+        """What a frame says for the ledger. One that the run fails with comes again when the run is resumed."""
         if self.fatal is not None:
-            self.books.keep_no_more()
+            self.ledger.keep_no_more()
         if self._mask:
             extras = [(stage, self._named(counters)) for stage, counters in extras]
-        self.books.add_lines(lines, extras)
+        self.ledger.add_lines(lines, extras)
 
     @property
-    def told(self) -> Books:
+    def told(self) -> Ledger:
         """The books with all that was delivered, whether or not its frame has come to its end."""
-        return self.books.with_more(self.pieces.books())
+        return self.ledger.with_more(self.pieces.ledger())
 
     def _named(self, counters: dict[str, int]) -> dict[str, int]:
         """Counters whose names say no secret; those that now share one are added up."""
@@ -132,11 +133,11 @@ class Delivery:
     def open(self, row: dict[str, Any] | None) -> None:
         """Start anew, or go on from a journal's row."""
         if row is not None:
-            self.books.restore(row["books"])
+            self.ledger.restore(row["ledger"])
             self._failures = {int(stage): count for stage, count in row["failures"].items()}
             over = (stage for stage, count in self._failures.items() if count > self._limits.get(stage, count))
             self.too_many = next(over, None)
-        self.taker.open(None if row is None else row["sink"])
+        self.writer.open(None if row is None else row["sink"])
         if self._letters is not None:
             self._letters.open(None if row is None else row["letters"])
 
@@ -147,28 +148,28 @@ class Delivery:
             if power:
                 self._letters.sync()
             row["letters"] = self._letters.position
-        row |= {"books": self.books.as_rows(), "failures": {str(k): v for k, v in self._failures.items()}}
-        if self.taker.keeps == "transaction":
-            row["sink"] = self.taker.position()  # the row goes into the transaction that it describes
-        self.taker.commit(row)
+        row |= {"ledger": self.ledger.as_rows(), "failures": {str(k): v for k, v in self._failures.items()}}
+        if self.writer.keeps == "transaction":
+            row["sink"] = self.writer.position()  # the row goes into the transaction that it describes
+        self.writer.commit(row)
         if power:
-            self.taker.sync()
-        row["sink"] = self.taker.position()
+            self.writer.sync()
+        row["sink"] = self.writer.position()
         point("sink written")
         if journal is not None:
             journal.write(row)
         point("commit")
 
     def finish(self) -> None:
-        self.taker.finish()
+        self.writer.finish()
         if self._letters is not None:
             self._letters.close()
 
     def abort(self, *, resumable: bool = True) -> None:
         """Close, and leave what `--resume` needs."""
         if not resumable:
-            self.taker.discard()
-        self.taker.abort()
+            self.writer.discard()
+        self.writer.abort()
         if self._letters is not None:
             with suppress(Stopped):
                 self._letters.push()

@@ -13,7 +13,7 @@ MANY = 1024
 """Lines after which they are added up, if nobody has asked."""
 
 
-class Books:
+class Ledger:
     """Counts of a run with this many stages; the source is booked under SOURCE, the sink under `stages`."""
 
     def __init__(self, stages: int, *, sink: bool) -> None:
@@ -22,7 +22,7 @@ class Books:
         self._entries = {index: Counts(index) for index in range(SOURCE, stages + 1)}
         self._lines: list[tuple[int, ...]] = []
         self._kept: list[list[object]] | None = None
-        """The rows as the journal is to have them, once there is more in the books than stays."""
+        """The rows as the journal is to have them, once there is more in the ledger than stays."""
 
     @property
     def entries(self) -> dict[int, Counts]:
@@ -34,11 +34,11 @@ class Books:
         for entry in counts:
             self.entries[entry.stage].add(entry)
 
-    def with_more(self, counts: Sequence[Counts]) -> Books:
+    def with_more(self, counts: Sequence[Counts]) -> Ledger:
         """These books, and what else was counted; they themselves stay as they are."""
         if not counts:
             return self
-        more = Books(self._stages, sink=self._sink)
+        more = Ledger(self._stages, sink=self._sink)
         more.add(self.entries.values())
         more.add(counts)
         return more
@@ -97,7 +97,7 @@ class Books:
 
     @property
     def balanced(self) -> bool:
-        """Whether each stage's books balance, each stage took in what the one before gave, and nothing is missing end
+        """Whether each stage's ledger balances, each stage took in what the one before gave, and nothing is missing end
         to end."""
         total = self.records()
         gone = sum(total[fate] for fate in FATES)

@@ -13,7 +13,7 @@ from stagerunner.records import SOURCE, Counts, Failure, Spread
 
 
 class Pieces:
-    """What was taken of a frame that is not yet in the books. stages: of the chain. sink: it has a line of its own."""
+    """What was taken of a frame that is not yet in the ledger. stages: of the chain. sink: it has a line of its own."""
 
     def __init__(self, stages: int, *, sink: bool) -> None:
         self._last = stages if sink else stages - 1
@@ -39,7 +39,7 @@ class Pieces:
         self._spreads += spreads
 
     def booked(self, split: int, until: int) -> None:
-        """The source records of this split before that one are in the books."""
+        """The source records of this split before that one are in the ledger."""
         if split == self._split:
             self._start = max(self._start, until)
             if self._start >= self._end:
@@ -49,17 +49,17 @@ class Pieces:
         self._split, self._flush, self._start, self._end = split, flush, start, start
         self._spreads, self._failed = [], []
 
-    def books(self) -> list[Counts]:
-        """What is to be added to the books."""
+    def ledger(self) -> list[Counts]:
+        """What is to be added to the ledger."""
         number = self._end - self._start
         if not number:
             return []
         begun = SOURCE if self._flush < 0 else self._flush
-        books = []
+        ledger = []
         for stage in range(begun, self._last + 1):
-            books.append(self._of(stage, number, flushed=stage == self._flush >= 0))
-            number = books[-1].out
-        return books
+            ledger.append(self._of(stage, number, flushed=stage == self._flush >= 0))
+            number = ledger[-1].out
+        return ledger
 
     def _of(self, stage: int, number: int, *, flushed: bool) -> Counts:
         """One stage's, which took so many records, or gave them in its flush."""
@@ -80,5 +80,5 @@ class Pieces:
         return counts
 
     def _within(self, origins: Sequence[int], values: Sequence[int]) -> Sequence[int]:
-        """Those of the values whose source records, at the same place, were taken and are not in the books."""
+        """Those of the values whose source records, at the same place, were taken and are not in the ledger."""
         return values[bisect_left(origins, self._start) : bisect_left(origins, self._end)]

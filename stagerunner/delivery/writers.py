@@ -14,7 +14,7 @@ from stagerunner.parts.sink import Sink
 from stagerunner.window.holding import CHARGE, PATIENT
 
 
-class Taker(Protocol):
+class ResultWriter(Protocol):
     """Takes the bodies of accepted frames, in order."""
 
     keeps: str
@@ -60,7 +60,7 @@ def named(sink: Any) -> str:
 
 
 class _Columned:
-    """What a taker asks a sink with columns."""
+    """What a result writer asks a sink with columns."""
 
     _sink: Any
 
@@ -80,7 +80,7 @@ class _Columned:
             return bool(fits(body))
 
 
-class SinkTaker(_Columned):
+class SinkWriter(_Columned):
     """A sink: what `encode` gave goes to `write`."""
 
     def __init__(self, sink: Sink) -> None:
@@ -145,7 +145,7 @@ class SinkTaker(_Columned):
 
 
 class _Keepless:
-    """What a taker without a memory has in common."""
+    """What a result writer without a memory has in common."""
 
     keeps = "nothing"
 
@@ -180,7 +180,7 @@ class _Keepless:
         pass
 
 
-class NowhereTaker(_Keepless):
+class NullWriter(_Keepless):
     """Results nobody wants: a sample is about what they cost."""
 
     def take(self, body: memoryview, records: int, buffers: Sequence[memoryview] = ()) -> None:
@@ -190,7 +190,7 @@ class NowhereTaker(_Keepless):
         return False
 
 
-class CallerTaker(_Keepless):
+class CallerWriter(_Keepless):
     """The caller of the Python API: frames wait here, pickled, until their records are asked for.
 
     Unpickled only then, since records are cheapest to go through while they are new: 1,600 small ones fill a cache.
@@ -228,7 +228,7 @@ def _size(body: memoryview, buffers: Sequence[memoryview]) -> int:
     return CHARGE + body.nbytes + sum(buffer.nbytes for buffer in buffers)
 
 
-class StdoutTaker(_Columned, _Keepless):
+class StdoutWriter(_Columned, _Keepless):
     """Standard output, a pipe or a device: bytes wait here until the loop may write without waiting.
 
     A sink whose `encode` gives something else than the bytes of the file says with `rendered` what they are.

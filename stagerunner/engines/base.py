@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from stagerunner.engines.topology import Group
 from stagerunner.tuples import NamedTuple
-from stagerunner.wire.arena import Lane
+from stagerunner.wire.arena import Arena
 from stagerunner.wire.frame import Frame, Header
 
 
@@ -45,7 +45,7 @@ class Ready(Struct, frozen=True):
 
 
 class Clock(NamedTuple):
-    """The meters of one stage in one worker: nanoseconds, and the records it has taken and given."""
+    """The metrics of one stage in one worker: nanoseconds, and the records it has taken and given."""
 
     stage: int
     work: int
@@ -59,8 +59,8 @@ class Clock(NamedTuple):
 class Transport(Protocol):
     """An engine at work. One epoch at a time: `start` begins one, killing what is left of the one before."""
 
-    lane: Lane | None
-    """This epoch's memory lane, where there is one."""
+    arena: Arena | None
+    """This epoch's arena, where there is one."""
     groups: tuple[Group, ...]
     """Which stages share their workers."""
     cores: int
@@ -76,7 +76,7 @@ class Transport(Protocol):
     def regroup(self, groups: tuple[Group, ...]) -> None:
         """From the next epoch on the stages share their workers like this."""
 
-    def send(self, header: Header, notes: bytes, body: bytes) -> None:
+    def send(self, header: Header, metadata: bytes, body: bytes) -> None:
         """Send a frame on its way; never waits."""
 
     def end(self, frames: int) -> None:
@@ -103,7 +103,7 @@ class Transport(Protocol):
         """Look at clocks and deadlines; may set `trouble`."""
 
     def clocks(self) -> list[Clock]:
-        """What the meters of this epoch's workers say, those of earlier epochs included."""
+        """What the metrics of this epoch's workers say, those of earlier epochs included."""
 
     def teardown_failures(self) -> list[str]:
         """Workers that failed while closing, after everything had been delivered."""

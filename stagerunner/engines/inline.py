@@ -1,7 +1,7 @@
 """`run.engine: inline`: all stages in this process, one after the other, so that `breakpoint()` works.
 
-Every frame passes the same stations and the same codec as between processes, so it fails where they would fail, and
-gives the same records, failures and books. Timeouts are not watched: nobody is there to watch them.
+Every frame passes the same stage runners and the same codec as between processes, so it fails where they would fail,
+and gives the same records, failures and the ledger. Timeouts are not watched: nobody is there to watch them.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from stagerunner.engines.base import Clock, Ready, Transport, Trouble
 from stagerunner.engines.process.parent.fork_server import how_ended
 from stagerunner.engines.process.parent.root_cause import trouble_of
 from stagerunner.engines.process.worker.main import call_hooks
-from stagerunner.engines.process.worker.stage_runner import Station
-from stagerunner.engines.topology import Group, groups_of, hires, slots_of
+from stagerunner.engines.process.worker.stage_runner import StageRunner
+from stagerunner.engines.topology import Group, groups_of, slots_of, specs
 from stagerunner.evaluate.wording import describe
 from stagerunner.guard import is_ctrl_c
 from stagerunner.parts.files import know
 from stagerunner.plan import Plan
 from stagerunner.records import END
-from stagerunner.wire.arena import Lane
+from stagerunner.wire.arena import Arena
 from stagerunner.wire.frame import Frame, Header
-from stagerunner.wire.metrics import BLOCK, CODEC, OUT, SINCE, TAKEN, WAIT, WORK, Page, create
-from stagerunner.wire.spec import Hire
+from stagerunner.wire.metrics import BLOCK, CODEC, OUT, SINCE, TAKEN, WAIT, WORK, MetricsPage, create
+from stagerunner.wire.spec import WorkerSpec
 
 
 class InlineTransport:
@@ -41,18 +41,18 @@ class InlineTransport:
         self._plan = plan
         self.groups = tuple(replace(group, width=1) for group in groups_of(plan))
         self.cores = 1
-        self._meters = create(slots_of(self.groups))
-        self._page = Page(self._meters, slots_of(self.groups))
-        self._stations: list[Station] = []
+        self._metrics = create(slots_of(self.groups))
+        self._page = MetricsPage(self._metrics, slots_of(self.groups))
+        self._runners: list[StageRunner] = []
         self._queue: deque[Frame] = deque()
         self._under_way: Iterator[Frame] | None = None
         """What is still to come of the frame that was worked on last."""
-        self._hires: list[Hire] = []
+        self._specs: list[WorkerSpec] = []
         self._teardown: list[str] = []
         self._open = ExitStack()
         self._open.enter_context(printing_aside(plan.secrets))
         self._open.callback(_restore_environment, dict(os.environ))
-        self.lane: Lane | None = None
+        self.arena: Arena | None = None
         self.ready: Ready | None = None
         self.ended = False
         self.trouble: Trouble | None = None
@@ -63,30 +63,30 @@ class InlineTransport:
         self._abandon()
         self.ended, self.trouble = False, None
         errors = []
-        self._hires = list(hires(self._plan, self.groups, epoch, snapshots, careful=careful))
-        for hire in self._hires:
-            os.environ.update(dict(hire.env))
-            station = Station(hire, self._page)
-            self._stations.append(station)
+        self._specs = list(specs(self._plan, self.groups, epoch, snapshots, careful=careful))
+        for spec in self._specs:
+            os.environ.update(dict(spec.env))
+            runner = StageRunner(spec, self._page)
+            self._runners.append(runner)
             try:
                 with outside_loops():
-                    call_hooks(hire.started_hooks, hire)
-                    station.setup()
+                    call_hooks(spec.started_hooks, spec)
+                    runner.setup()
             except BaseException as error:
                 if is_ctrl_c(error):
                     raise
-                errors.append((hire.works[0].index if hire.works else 0, 0, os.getpid(), describe(error)))
-        pids = tuple((index, 0, os.getpid()) for index in range(len(self._stations)))
+                errors.append((spec.works[0].index if spec.works else 0, 0, os.getpid(), describe(error)))
+        pids = tuple((index, 0, os.getpid()) for index in range(len(self._runners)))
         self.ready = Ready(pids, tuple(errors))
 
     def begun(self) -> list[int]:
         return [0]
 
     def regroup(self, groups: tuple[Group, ...]) -> None:
-        raise NotImplementedError("each stage has a station of its own, and every frame is encoded in between")
+        raise NotImplementedError("each stage has a stage runner of its own, and every frame is encoded in between")
 
-    def send(self, header: Header, notes: bytes, body: bytes) -> None:
-        self._queue.append(Frame(header, notes + body))
+    def send(self, header: Header, metadata: bytes, body: bytes) -> None:
+        self._queue.append(Frame(header, metadata + body))
 
     def end(self, frames: int) -> None:
         self._queue.append(Frame(Header(END, 0, 0, frames), b""))
@@ -117,32 +117,34 @@ class InlineTransport:
         self._under_way = None
 
     def _end(self) -> None:
-        for station, hire in zip(self._stations, self._hires, strict=True):
-            self._close(station, hire)
+        for runner, spec in zip(self._runners, self._specs, strict=True):
+            self._close(runner, spec)
         self.ended = True
 
-    def _close(self, station: Station, hire: Hire) -> None:
+    def _close(self, runner: StageRunner, spec: WorkerSpec) -> None:
         try:
             with outside_loops():
-                station.close()
-                call_hooks(hire.stopping_hooks, hire)
+                runner.close()
+                call_hooks(spec.stopping_hooks, spec)
         except BaseException as error:
             if is_ctrl_c(error):
                 raise
-            self._teardown.append(f"{hire.label}: {describe(error)}")
+            self._teardown.append(f"{spec.label}: {describe(error)}")
 
     def _trouble(self, error: BaseException) -> Trouble:
         """What would have ended a worker: a record that can't be decoded."""
         print(describe(error), file=sys.stderr)
-        at = max(range(len(self._hires)), key=lambda place: self._page.slot(self._hires[place].slots[0]).words[SINCE])
-        return trouble_of(self._hires[at], self._page, os.getpid(), how_ended(1))
+        at = max(
+            range(len(self._specs)), key=lambda position: self._page.slot(self._specs[position].slots[0]).words[SINCE]
+        )
+        return trouble_of(self._specs[at], self._page, os.getpid(), how_ended(1))
 
-    def _through(self, frame: Frame, place: int) -> Iterator[Frame]:
-        if place == len(self._stations):
+    def _through(self, frame: Frame, position: int) -> Iterator[Frame]:
+        if position == len(self._runners):
             yield frame
             return
-        for header, notes, body in self._stations[place].feed(frame):
-            yield from self._through(Frame(header, b"".join((notes, body))), place + 1)
+        for header, metadata, body in self._runners[position].feed(frame):
+            yield from self._through(Frame(header, b"".join((metadata, body))), position + 1)
 
     @property
     def busy(self) -> bool:
@@ -155,18 +157,18 @@ class InlineTransport:
         pass
 
     def clocks(self) -> list[Clock]:
-        words = [self._page.slot(hire.slots[0]).words for hire in self._hires]
+        words = [self._page.slot(spec.slots[0]).words for spec in self._specs]
         return [Clock(n, w[WORK], w[CODEC], w[WAIT], w[BLOCK], w[TAKEN], w[OUT]) for n, w in enumerate(words)]
 
     def teardown_failures(self) -> list[str]:
         return self._teardown
 
     def _abandon(self) -> None:
-        """Let go of stations that have not come to their end; what they raise now interests nobody."""
-        for station in () if self.ended else self._stations:
+        """Let go of stage runners that have not come to their end; what they raise now interests nobody."""
+        for runner in () if self.ended else self._runners:
             with suppress(BaseException), outside_loops():
-                station.close()
-        self._stations.clear()
+                runner.close()
+        self._runners.clear()
         self._queue.clear()
         self._under_way = None
 
@@ -177,7 +179,7 @@ class InlineTransport:
         self._abandon()
         self._open.close()
         self._page.close()
-        os.close(self._meters)
+        os.close(self._metrics)
 
 
 @contextmanager

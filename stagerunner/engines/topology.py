@@ -1,4 +1,4 @@
-"""How a plan becomes groups of workers, and which links there are between them."""
+"""How a plan becomes groups of workers, and which pipes there are between them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stagerunner.evaluate.ends import End
 from stagerunner.evaluate.loading import load
 from stagerunner.parts.source import is_stream
 from stagerunner.plan import Plan, PlannedStage
-from stagerunner.wire.spec import Hire
+from stagerunner.wire.spec import WorkerSpec
 
 
 class Group(Struct, frozen=True):
@@ -41,7 +41,7 @@ def grouped(plan: Plan, sizes: Sequence[int]) -> tuple[Group, ...]:
 
 
 def pairs(upstream: int, downstream: int) -> list[tuple[int, int]]:
-    """The links that can occur when frame s goes from worker s mod N to worker s mod M: lcm(N, M) of them."""
+    """The pipes that can occur when frame s goes from worker s mod N to worker s mod M: lcm(N, M) of them."""
     return [(s % upstream, s % downstream) for s in range(lcm(upstream, downstream))]
 
 
@@ -53,7 +53,7 @@ def linked(width: int, others: int) -> list[list[int]]:
     return found
 
 
-def hires(
+def specs(
     plan: Plan,
     groups: tuple[Group, ...],
     epoch: int,
@@ -61,17 +61,17 @@ def hires(
     *,
     careful: bool = False,
     owners: int = 0,
-) -> Iterator[Hire]:
-    """What each worker is told, group by group. owners: of slots in the memory lane, 0 where there is none."""
+) -> Iterator[WorkerSpec]:
+    """What each worker is told, group by group. owners: of slots in the arena, 0 where there is none."""
     widths = [1, *(group.width for group in groups), 1]
     slot = 0
     slot_count = slots_of(groups)
-    for place, group in enumerate(groups):
-        upstream, width, downstream = widths[place : place + 3]
+    for position, group in enumerate(groups):
+        upstream, width, downstream = widths[position : position + 3]
         before, behind = linked(width, upstream), linked(width, downstream)
         for number in range(width):
             count = max(1, len(group.stages))
-            yield Hire(
+            yield WorkerSpec(
                 epoch=epoch,
                 number=number,
                 width=width,
@@ -84,17 +84,17 @@ def hires(
                 slots=tuple(slot + number + at * width for at in range(count)),
                 slot_count=slot_count,
                 ends=len(plan.stages),
-                owner=place + 1,
+                owner=position + 1,
                 owners=owners,
-                first=place == 0,
-                last=place == len(groups) - 1,
-                source=_source_end(plan) if place == 0 else None,
-                sink=_sink_end(plan) if place == len(groups) - 1 else None,
+                first=position == 0,
+                last=position == len(groups) - 1,
+                source=_source_end(plan) if position == 0 else None,
+                sink=_sink_end(plan) if position == len(groups) - 1 else None,
                 env=tuple(pair for stage in group.stages for pair in stage.settings.env),
                 files=plan.files,
                 started_hooks=plan.started_hooks,
                 stopping_hooks=plan.stopping_hooks,
-                snapshots=_theirs(snapshots, group, len(plan.stages) if place == len(groups) - 1 else None),
+                snapshots=_theirs(snapshots, group, len(plan.stages) if position == len(groups) - 1 else None),
                 watch=careful,
                 max_memory=min((s.settings.max_memory for s in group.stages if s.settings.max_memory), default=None),
                 start_timeout=sum(stage.settings.start_timeout for stage in group.stages) or 60.0,

@@ -14,8 +14,8 @@ from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Protocol
 
 from stagerunner.evaluate import ambient
-from stagerunner.evaluate.calling import NO_SLOT, NOBODY, Convicted, Evaluator
-from stagerunner.evaluate.cursor import verdicts_in
+from stagerunner.evaluate.calling import NO_SLOT, NOBODY, Evaluator, Quarantined
+from stagerunner.evaluate.cursor import refusals_in
 from stagerunner.evaluate.flights import Flight, Outcome
 from stagerunner.evaluate.forms import as_list
 from stagerunner.evaluate.growth import Pile
@@ -73,10 +73,10 @@ class AwaitingEvaluator(Evaluator):
         waiting = sum(len(flight.waiting) for flight in self._flights)
         return max(0, self._places - len(self._tasks) - waiting)
 
-    def begin(self, batch: Batch, convicted: Convicted = NOBODY) -> None:
+    def begin(self, batch: Batch, quarantined: Quarantined = NOBODY) -> None:
         """Start on a batch. It moves only while `poll` runs."""
-        verdicts = verdicts_in(batch, self.work.index, convicted) if convicted else {}
-        self._flights.append(Flight(self.work, batch, verdicts))
+        refusals = refusals_in(batch, self.work.index, quarantined) if quarantined else {}
+        self._flights.append(Flight(self.work, batch, refusals))
         self._fill()
 
     def poll(self, timeout: float | None = None, inbound: int | None = None) -> list[Batch]:
@@ -92,15 +92,15 @@ class AwaitingEvaluator(Evaluator):
             self._wait(timeout, inbound)
         return list(self._landed())
 
-    def apply(self, batch: Batch, convicted: Convicted = NOBODY) -> Batch:
+    def apply(self, batch: Batch, quarantined: Quarantined = NOBODY) -> Batch:
         """One batch in, one batch out. Raises RuntimeError with others under way, whose turn would be first."""
         if self._flights:
             raise RuntimeError("apply was called with batches under way")
-        self.begin(batch, convicted)
+        self.begin(batch, quarantined)
         return self.poll()[0]
 
-    def pieces(self, batch: Batch, convicted: Convicted = NOBODY) -> Iterator[Batch]:
-        yield self.apply(batch, convicted)
+    def pieces(self, batch: Batch, quarantined: Quarantined = NOBODY) -> Iterator[Batch]:
+        yield self.apply(batch, quarantined)
 
     def close(self) -> None:
         """Cancel what is under way, let the stage put its things away, close the loop."""
@@ -222,8 +222,8 @@ class AwaitingEvaluator(Evaluator):
         return Outcome(start, end, found, voice.extra, voice.said_enough)
 
     async def _found(self, flight: Flight, start: int, end: int, retried: bool, fresh: bool) -> Any:
-        if start in flight.verdicts:
-            return trouble_of(Refusal(*flight.verdicts[start]))
+        if start in flight.refusals:
+            return trouble_of(Refusal(*flight.refusals[start]))
         records, again = flight.batch.records, partial(self._argument, flight.batch, start, end)
         argument = again() if fresh else records[start:end] if self.work.form.batch else records[start]
         clock = Attempt(self, flight.batch, start) if self._noting else None

@@ -1,4 +1,4 @@
-"""What has become of a batch so far: results and where they come from, failures, the books, and where it is cut."""
+"""What has become of a batch so far: results and where they come from, failures, the ledger, and where it is cut."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stagerunner.evaluate.work import Work
 from stagerunner.records import Batch, Counts, Failure, Spread, behind_cut, total
 
 
-class Passage:
+class BatchOutcome:
     """The way of one batch through one stage. It is also what hears the transform's `count` and `enough`.
 
     Forms add to `results` and say through the methods what else happened; `piece` makes a batch of what there is
@@ -197,7 +197,7 @@ class Passage:
             last,
             None if origins is None or _one_each(origins, self._first, last) else origins,
             self._failures_before(last, over),
-            self._books(index, over),
+            self._ledger(index, over),
             over and (self._satisfied or self.batch.stop),
         )
         self.finished = over
@@ -211,8 +211,8 @@ class Passage:
         batch, counts = self.batch, self.counts
         counts.taken = counts.out = len(self.results)
         self.finished = True
-        books = [*batch.counts, counts]
-        return Batch(self.results, batch.first, batch.last, batch.origins, self._arrived, books, batch.stop)
+        ledger = [*batch.counts, counts]
+        return Batch(self.results, batch.first, batch.last, batch.origins, self._arrived, ledger, batch.stop)
 
     def _last(self, index: int, over: bool) -> int:
         if self._cut is not None:
@@ -250,7 +250,7 @@ class Passage:
         self._arrived = [] if whole else [failure for failure in self._arrived if failure.origin >= last]
         return now + self._failures
 
-    def _books(self, index: int, over: bool) -> list[Counts]:
+    def _ledger(self, index: int, over: bool) -> list[Counts]:
         """Our own counts; with the last piece those of the stages before, which tell of the whole batch."""
         end = len(self.batch.records) if over else index + 1
         self.counts.taken = end - self._begun

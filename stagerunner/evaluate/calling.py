@@ -9,8 +9,8 @@ from functools import partial
 from typing import Any
 
 from stagerunner.evaluate import ambient, forms
-from stagerunner.evaluate.batches import Passage
-from stagerunner.evaluate.cursor import Cursor, Verdicts, grouping, verdicts_in
+from stagerunner.evaluate.batches import BatchOutcome
+from stagerunner.evaluate.cursor import Cursor, Refusals, grouping, refusals_in
 from stagerunner.evaluate.flushing import flushed
 from stagerunner.evaluate.growth import Pile
 from stagerunner.evaluate.loading import build
@@ -18,12 +18,12 @@ from stagerunner.evaluate.own import giving, itself, keeps, own
 from stagerunner.evaluate.pace import Turn, pace_of
 from stagerunner.evaluate.policy import trouble_of
 from stagerunner.evaluate.work import NoSlot, Slot, Work
-from stagerunner.records import Batch, Conviction
+from stagerunner.records import Batch, QuarantineKey
 
-Convicted = Mapping[Conviction, tuple[str, str]]
+Quarantined = Mapping[QuarantineKey, tuple[str, str]]
 """Records not to be called again → (type, message) of the failure to write instead."""
 
-NOBODY: Convicted = {}
+NOBODY: Quarantined = {}
 NO_SLOT = NoSlot()
 PIECE_RECORDS = 4096
 
@@ -59,20 +59,20 @@ class Evaluator:
         self._tell("setup")
         self._call = giving(self._bare) if self.single and self._own is own else self._bare
 
-    def apply(self, batch: Batch, convicted: Convicted = NOBODY) -> Batch:
+    def apply(self, batch: Batch, quarantined: Quarantined = NOBODY) -> Batch:
         """One batch in, one batch out: the same range of source records, unless it is cut.
 
         It is cut before the source record of a failure whose policy is `fail`, and behind the one whose call said
         `enough`; the batch then has `stop`. Batches after that are the caller's to hold back.
         """
-        return next(self._passing(batch, convicted, sys.maxsize))
+        return next(self._passing(batch, quarantined, sys.maxsize))
 
-    def pieces(self, batch: Batch, convicted: Convicted = NOBODY) -> Iterator[Batch]:
+    def pieces(self, batch: Batch, quarantined: Quarantined = NOBODY) -> Iterator[Batch]:
         """The same in pieces, at least one. Each ends where a source record's results end; its `last` says which.
 
         The counts of the stages before come with the last piece.
         """
-        return self._passing(batch, convicted, self.piece_records)
+        return self._passing(batch, quarantined, self.piece_records)
 
     @property
     def single(self) -> bool:
@@ -81,20 +81,20 @@ class Evaluator:
         return not (form.batch or form.many or form.awaited)
 
     def whole(self, batch: Batch) -> list[Any] | Batch:
-        """`apply` for a `single` stage, with nobody convicted: the results alone, where each record gave one and
+        """`apply` for a `single` stage, with nobody quarantined: the results alone, where each record gave one and
         nothing else was said."""
         if self.work.form.drops:
-            passage = Passage(self.work, batch)
-            ambient.heard_by(passage, self._way(passage, {}, sys.maxsize))
-            return passage.piece()
+            batch_outcome = BatchOutcome(self.work, batch)
+            ambient.heard_by(batch_outcome, self._way(batch_outcome, {}, sys.maxsize))
+            return batch_outcome.piece()
         listener = Undisturbed(self.work, batch)
         guarded = self.watched or self._pace is not None
         return one_each(self._guarded(self._call, listener.cursor, {}) if guarded else self._call, listener)
 
-    def flush(self, convicted: Convicted = NOBODY) -> Iterator[Batch]:
+    def flush(self, quarantined: Quarantined = NOBODY) -> Iterator[Batch]:
         """What the stage gives after the last record, at least one batch. The origins are 0, 1, 2, …"""
         slot = self.slot if self.watched else NO_SLOT
-        refused = {origin: why for (stage, origin, _), why in convicted.items() if stage == self.work.index}
+        refused = {origin: why for (stage, origin, _), why in quarantined.items() if stage == self.work.index}
         return flushed(self.work, self._flush_results, self._own, refused, self._flush_room, slot)
 
     def _flush_room(self, given: int) -> int:
@@ -146,36 +146,40 @@ class Evaluator:
             return entered(called, self.work)
         return called
 
-    def _passing(self, batch: Batch, convicted: Convicted, most: int) -> Iterator[Batch]:
-        passage = Passage(self.work, batch, counted=self.work.form.many or self.work.form.batch)
-        verdicts = verdicts_in(batch, self.work.index, convicted) if convicted else {}
-        proceed = self._way(passage, verdicts, most)
-        while not passage.finished:
-            ambient.heard_by(passage, proceed)
-            yield passage.piece()
+    def _passing(self, batch: Batch, quarantined: Quarantined, most: int) -> Iterator[Batch]:
+        batch_outcome = BatchOutcome(self.work, batch, counted=self.work.form.many or self.work.form.batch)
+        refusals = refusals_in(batch, self.work.index, quarantined) if quarantined else {}
+        proceed = self._way(batch_outcome, refusals, most)
+        while not batch_outcome.finished:
+            ambient.heard_by(batch_outcome, proceed)
+            yield batch_outcome.piece()
 
-    def _way(self, passage: Passage, verdicts: Verdicts, most: int) -> Callable[[], None]:
+    def _way(self, batch_outcome: BatchOutcome, refusals: Refusals, most: int) -> Callable[[], None]:
         """What goes on through the batch, as far as a piece may go."""
         form, call = self.work.form, self._call
         if form.batch:
-            checked = self._guarded(forms.listing(call, self.work.growth, self._own), passage.cursor, verdicts)
-            return partial(forms.in_lists, checked, passage, grouping(self.work, passage.batch, verdicts), most)
+            checked = self._guarded(forms.listing(call, self.work.growth, self._own), batch_outcome.cursor, refusals)
+            return partial(
+                forms.in_lists, checked, batch_outcome, grouping(self.work, batch_outcome.batch, refusals), most
+            )
         if form.many:
-            return lambda: self._draw(call, passage, verdicts, most)
+            return lambda: self._draw(call, batch_outcome, refusals, most)
         loop = forms.one_or_none if form.drops else forms.one_each
-        return partial(loop, self._guarded(call, passage.cursor, verdicts), passage)
+        return partial(loop, self._guarded(call, batch_outcome.cursor, refusals), batch_outcome)
 
-    def _draw(self, call: forms.Call, passage: Passage, verdicts: Verdicts, most: int) -> None:
+    def _draw(self, call: forms.Call, batch_outcome: BatchOutcome, refusals: Refusals, most: int) -> None:
         pile = Pile(self.work.growth, self._own)
-        forms.many_each(self._guarded(forms.drawing(call, pile), passage.cursor, verdicts), passage, pile, most)
+        forms.many_each(
+            self._guarded(forms.drawing(call, pile), batch_outcome.cursor, refusals), batch_outcome, pile, most
+        )
 
-    def _guarded(self, call: forms.Call, cursor: Cursor, verdicts: Verdicts) -> forms.Call:
+    def _guarded(self, call: forms.Call, cursor: Cursor, refusals: Refusals) -> forms.Call:
         """The call with what is asked of it around it: nothing, as a rule."""
         if self.watched and not isinstance(self.slot, NoSlot):
             call = forms.watched(call, cursor, self.slot, lists=self.work.form.batch)
         if self._pace is not None:  # outside: who waits for a turn isn't late
             call = forms.paced(call, self._pace)
-        return forms.judged(call, cursor, verdicts) if verdicts else call
+        return forms.judged(call, cursor, refusals) if refusals else call
 
 
 # The usual call
@@ -191,7 +195,7 @@ class Undisturbed:
     results, rest: what there is of the results, and an iterator of the records still to come.
     """
 
-    __slots__ = ("_batch", "_cursor", "_work", "passage", "rest", "results")
+    __slots__ = ("_batch", "_cursor", "_work", "batch_outcome", "rest", "results")
 
     def __init__(self, work: Work, batch: Batch) -> None:
         self._work = work
@@ -199,7 +203,7 @@ class Undisturbed:
         self._cursor: Cursor | None = None
         self.rest = iter(batch.records)
         self.results: list[Any] = []
-        self.passage: Passage | None = None
+        self.batch_outcome: BatchOutcome | None = None
 
     @property
     def cursor(self) -> Cursor:
@@ -208,14 +212,14 @@ class Undisturbed:
             self._cursor = Cursor(self._batch.records, self.rest)
         return self._cursor
 
-    def disturbed(self) -> Passage:
+    def disturbed(self) -> BatchOutcome:
         """The passage, with the results there are and the cursor where it is."""
         with _making:
-            if self.passage is None:
-                passage = Passage(self._work, self._batch)
-                passage.results, passage.cursor = self.results, self.cursor
-                self.passage = passage
-        return self.passage
+            if self.batch_outcome is None:
+                batch_outcome = BatchOutcome(self._work, self._batch)
+                batch_outcome.results, batch_outcome.cursor = self.results, self.cursor
+                self.batch_outcome = batch_outcome
+        return self.batch_outcome
 
     @property
     def extra(self) -> dict[str, int]:
@@ -241,4 +245,4 @@ def one_each(call: forms.Call, listener: Undisturbed) -> list[Any] | Batch:
                 results.append(result)
     finally:
         ambient.current.reset(token)
-    return results if listener.passage is None else listener.passage.piece()
+    return results if listener.batch_outcome is None else listener.batch_outcome.piece()

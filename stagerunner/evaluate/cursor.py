@@ -10,9 +10,9 @@ from operator import length_hint
 from typing import Any
 
 from stagerunner.evaluate.work import Work
-from stagerunner.records import Batch, Conviction
+from stagerunner.records import Batch, QuarantineKey
 
-Verdicts = Mapping[int, tuple[str, str]]
+Refusals = Mapping[int, tuple[str, str]]
 """Index of a record → (type, message) of the failure it is to become without a call."""
 
 
@@ -58,14 +58,14 @@ class Grouping:
     """Which records make the next list for a batch transform.
 
     A list ends where a source record ends if it can, so that results of a whole list are never those of half a
-    source record; a convicted record is a list of its own.
+    source record; a quarantined record is a list of its own.
     """
 
-    def __init__(self, most: int | None, batch: Batch, verdicts: Verdicts) -> None:
+    def __init__(self, most: int | None, batch: Batch, refusals: Refusals) -> None:
         self._size = len(batch.records)
         self._most = most or max(1, self._size)
         self._origins = batch.origins
-        self._verdicts = sorted(verdicts)
+        self._refusals = sorted(refusals)
         self._alone = 0
 
     def one_by_one(self, end: int) -> None:
@@ -74,9 +74,9 @@ class Grouping:
 
     def end(self, start: int) -> int:
         """The end of the list that begins at `start`."""
-        if start < self._alone or start in self._verdicts:
+        if start < self._alone or start in self._refusals:
             return start + 1
-        end = min([start + self._most, self._size, *(index for index in self._verdicts if index > start)])
+        end = min([start + self._most, self._size, *(index for index in self._refusals if index > start)])
         return end if self._origins is None else self._at_border(self._origins, start, end)
 
     def _at_border(self, origins: list[int], start: int, end: int) -> int:
@@ -87,15 +87,15 @@ class Grouping:
         return border if border > start else end
 
 
-def grouping(work: Work, batch: Batch, verdicts: Verdicts) -> Grouping:
+def grouping(work: Work, batch: Batch, refusals: Refusals) -> Grouping:
     """Lists as long as `work` allows; of one record for a transform that takes one."""
-    return Grouping(work.batch if work.form.batch else 1, batch, verdicts)
+    return Grouping(work.batch if work.form.batch else 1, batch, refusals)
 
 
-def verdicts_in(batch: Batch, stage: int, convicted: Mapping[Conviction, tuple[str, str]]) -> Verdicts:
-    """The convictions that records of this batch have at this stage."""
+def refusals_in(batch: Batch, stage: int, quarantined: Mapping[QuarantineKey, tuple[str, str]]) -> Refusals:
+    """The quarantines that records of this batch have at this stage."""
     found = {
-        _index(batch, origin, ordinal): why for (where, origin, ordinal), why in convicted.items() if where == stage
+        _index(batch, origin, ordinal): why for (where, origin, ordinal), why in quarantined.items() if where == stage
     }
     found.pop(-1, None)
     return found

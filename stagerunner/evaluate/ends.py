@@ -13,10 +13,21 @@ from stagerunner.evaluate.own import as_it_came, itself, keeps, kept, own, unsha
 from stagerunner.evaluate.policy import Refusal, trouble_of
 from stagerunner.evaluate.wording import bounded, sendable, text_of
 from stagerunner.evaluate.work import Slot
-from stagerunner.records import NOTHING, SOURCE, WHOLE, Batch, Conviction, Counts, Failure, Malformed, Split, behind_cut
+from stagerunner.records import (
+    NOTHING,
+    SOURCE,
+    WHOLE,
+    Batch,
+    Counts,
+    Failure,
+    Malformed,
+    QuarantineKey,
+    Split,
+    behind_cut,
+)
 from stagerunner.tuples import NamedTuple
 
-Convicted = Mapping[Conviction, tuple[str, str]]
+Quarantined = Mapping[QuarantineKey, tuple[str, str]]
 
 UNREADABLE = frozenset((Malformed, type(None)))
 """Types of what a source gives in the place of a record."""
@@ -25,7 +36,7 @@ UNREADABLE = frozenset((Malformed, type(None)))
 class End(NamedTuple):
     """A source or sink as a worker is told: what to import, its options, what a failure of its own means.
 
-    target: "" for a source whose records come as they are, from a feeder or from the caller.
+    target: "" for a source whose records come as they are, from a source process or from the caller.
     """
 
     target: str = ""
@@ -55,28 +66,28 @@ class Reading:
         """A split is the list of its records; `told` is all there is to do."""
 
     def batch(
-        self, split: Split, first: int, last: int, slot: Slot | None = None, convicted: Convicted = NOTHING
+        self, split: Split, first: int, last: int, slot: Slot | None = None, quarantined: Quarantined = NOTHING
     ) -> Batch:
         """Source records first ≤ i < last of the split; the batch's `last` is where they really end.
 
-        slot: told which record is being read, for one is suspected. convicted: those that nobody is to read again; what
-        stands behind them in the split can't be read either.
+        slot: told which record is being read, for one is suspected. quarantined: those that nobody is to read again;
+        what stands behind them in the split can't be read either.
         """
-        end = min((record for stage, record, _ in convicted if stage == SOURCE), default=last)
+        end = min((record for stage, record, _ in quarantined if stage == SOURCE), default=last)
         if end < last:
-            return self._up_to(split, first, end, convicted)
+            return self._up_to(split, first, end, quarantined)
         return self._read(split, first, last, slot)
 
-    def _up_to(self, split: Split, first: int, end: int, convicted: Convicted) -> Batch:
+    def _up_to(self, split: Split, first: int, end: int, quarantined: Quarantined) -> Batch:
         """The records before the one that isn't to be read, and its failure."""
         if first > end:
             return Batch([], first, first)
         batch = self._read(split, first, end, None)
         if batch.last == end and all(failure.policy != "fail" for failure in batch.failures):
-            self._condemn(batch, *next(why for place, why in convicted.items() if place[:2] == (SOURCE, end)))
+            self._refuse(batch, *next(why for place, why in quarantined.items() if place[:2] == (SOURCE, end)))
         return batch
 
-    def _condemn(self, batch: Batch, kind: str, message: str) -> None:
+    def _refuse(self, batch: Batch, kind: str, message: str) -> None:
         why = f"{message}; what stands behind it in its split can't be read either"
         batch.failures = [*batch.failures, Failure(SOURCE, batch.last, 0, kind, why, self._on_error)]
         counts = Counts(SOURCE, taken=1)
@@ -179,7 +190,7 @@ class Writing:
         stage: int,
         on_error: str,
         *,
-        books: bool,
+        counted: bool,
         changes: bool = False,
         begun: Callable[[Any], None] | None = None,
     ) -> None:
@@ -187,17 +198,17 @@ class Writing:
         self._encode = encode
         self._stage = stage
         self._on_error = on_error
-        self._books = books
+        self._counted = counted
         self._changes = changes
 
-    def body(self, batch: Batch, slot: Slot | None = None, convicted: Convicted = NOTHING) -> Any:
+    def body(self, batch: Batch, slot: Slot | None = None, quarantined: Quarantined = NOTHING) -> Any:
         """The batch's records encoded. Those that can't be are taken out of the batch and booked.
 
-        slot: told which record is being encoded, each alone first, for one is suspected. convicted: those that are not
-        to be encoded. Raises TooLarge for more than can be sent at once of more than one source record.
+        slot: told which record is being encoded, each alone first, for one is suspected. quarantined: those that are
+        not to be encoded. Raises TooLarge for more than can be sent at once of more than one source record.
         """
-        if slot is not None or convicted:
-            self._look_through(batch, slot, convicted)
+        if slot is not None or quarantined:
+            self._look_through(batch, slot, quarantined)
         number = len(batch.records)
         batch.original = kept(batch.records) if self._changes else None
         error: BaseException | None = None
@@ -220,9 +231,9 @@ class Writing:
         self._take_out(batch, self._errors(batch) if error is None else dict.fromkeys(range(number), error))
         return self._rest(batch)
 
-    def _look_through(self, batch: Batch, slot: Slot | None, convicted: Convicted) -> None:
-        """Take out what is convicted, and what can't be encoded alone."""
-        refused = {place[1:]: Refusal(*why) for place, why in convicted.items() if place[0] == self._stage}
+    def _look_through(self, batch: Batch, slot: Slot | None, quarantined: Quarantined) -> None:
+        """Take out what is quarantined, and what can't be encoded alone."""
+        refused = {place[1:]: Refusal(*why) for place, why in quarantined.items() if place[0] == self._stage}
         bad: dict[int, BaseException] = {}
         batch.original = kept(batch.records) if self._changes else None
         for index, record in enumerate(_fresh(batch)):
@@ -236,7 +247,7 @@ class Writing:
                 bad[index] = error
         batch.records = _fresh(batch)
         if bad:
-            if self._books:
+            if self._counted:
                 batch.counts.append(Counts(self._stage, taken=len(bad), out=len(bad)))
             self._take_out(batch, bad)
 
@@ -253,11 +264,11 @@ class Writing:
     def behind(self, batch: Batch) -> list[Counts]:
         """How a batch is booked that lies behind one which a failure has cut here."""
         number = len(batch.records)
-        taken, out = (number, 0) if self._books else (0, -number)
+        taken, out = (number, 0) if self._counted else (0, -number)
         return [Counts(self._stage, taken, out=out, not_processed=number), *behind_cut(batch.failures)]
 
     def _book(self, batch: Batch) -> None:
-        if self._books:
+        if self._counted:
             batch.counts.append(Counts(self._stage, taken=len(batch.records), out=len(batch.records)))
 
     def _begin(self, records: list[Any]) -> None:
@@ -294,9 +305,9 @@ class Writing:
 
     def _failure(self, batch: Batch, index: int, error: BaseException) -> Failure:
         trouble = trouble_of(error)
-        if not self._books and not isinstance(error, TooLarge):
+        if not self._counted and not isinstance(error, TooLarge):
             trouble = trouble._replace(message=f"its result can't be sent on: {trouble.message}")
-        if not self._books:
+        if not self._counted:
             batch, index = _made_from(batch, index)
         record = as_it_came(batch, index)
         place = (self._stage, batch.origin(index), batch.ordinal(index))

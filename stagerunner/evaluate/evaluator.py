@@ -11,11 +11,11 @@ The evaluator of an `async def` stage can also have several batches under way: s
 from __future__ import annotations
 
 from stagerunner.evaluate.awaiting import AwaitingEvaluator
-from stagerunner.evaluate.calling import NO_SLOT, NOBODY, Convicted, Evaluator
+from stagerunner.evaluate.calling import NO_SLOT, NOBODY, Evaluator, Quarantined
 from stagerunner.evaluate.pace import Turn
 from stagerunner.evaluate.work import Slot, Work
 
-__all__ = ["NOBODY", "AwaitingEvaluator", "Convicted", "Evaluator", "make"]
+__all__ = ["NOBODY", "AwaitingEvaluator", "Evaluator", "Quarantined", "make"]
 
 
 def make(work: Work, slot: Slot = NO_SLOT, turn: Turn | None = None) -> Evaluator:

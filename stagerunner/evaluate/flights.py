@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from stagerunner.evaluate.batches import Passage
-from stagerunner.evaluate.cursor import Verdicts, grouping
+from stagerunner.evaluate.batches import BatchOutcome
+from stagerunner.evaluate.cursor import Refusals, grouping
 from stagerunner.evaluate.forms import lose
 from stagerunner.evaluate.policy import Trouble
 from stagerunner.evaluate.work import Work
@@ -37,17 +37,17 @@ class Flight:
     waiting: the calls not yet begun, as (start, end). under_way: those that have, by their first index.
     """
 
-    def __init__(self, work: Work, batch: Batch, verdicts: Verdicts) -> None:
+    def __init__(self, work: Work, batch: Batch, refusals: Refusals) -> None:
         self.work = work
         self.batch = batch
-        self.verdicts = verdicts
+        self.refusals = refusals
         self.waiting = deque(self._calls())
         self.under_way: dict[int, asyncio.Task[list[Outcome]]] = {}
         self._outcomes: list[Outcome] = []
         self._wanted = len(batch.records)
 
     def _calls(self) -> Iterator[tuple[int, int]]:
-        groups, start = grouping(self.work, self.batch, self.verdicts), 0
+        groups, start = grouping(self.work, self.batch, self.refusals), 0
         while start < len(self.batch.records):
             end = groups.end(start)
             yield start, end
@@ -85,28 +85,28 @@ class Flight:
 
     def result(self) -> Batch:
         """The outgoing batch of a flight that has landed."""
-        passage = Passage(self.work, self.batch, counted=True)
+        batch_outcome = BatchOutcome(self.work, self.batch, counted=True)
         for outcome in sorted(self._outcomes, key=lambda outcome: outcome.start):
-            passage.cursor.take(outcome.end - outcome.start)
-            self._add(passage, outcome)
-            if passage.halted:
+            batch_outcome.cursor.take(outcome.end - outcome.start)
+            self._add(batch_outcome, outcome)
+            if batch_outcome.halted:
                 break
-        return passage.piece()
+        return batch_outcome.piece()
 
-    def _add(self, passage: Passage, outcome: Outcome) -> None:
+    def _add(self, batch_outcome: BatchOutcome, outcome: Outcome) -> None:
         for name, number in outcome.extra.items():
-            passage.extra[name] = passage.extra.get(name, 0) + number
-        self._give(passage, outcome.start, outcome.end, outcome.found)
+            batch_outcome.extra[name] = batch_outcome.extra.get(name, 0) + number
+        self._give(batch_outcome, outcome.start, outcome.end, outcome.found)
         if outcome.enough:
-            passage.enough()
+            batch_outcome.enough()
 
-    def _give(self, passage: Passage, start: int, end: int, found: Any) -> None:
+    def _give(self, batch_outcome: BatchOutcome, start: int, end: int, found: Any) -> None:
         if isinstance(found, Trouble):
-            lose(passage, start, end, found)
+            lose(batch_outcome, start, end, found)
         elif found is None:
-            passage.nothing()
+            batch_outcome.nothing()
         elif self.work.form.many:
-            passage.results += found
-            passage.gave([len(found)], [self.batch.origin(start)])
+            batch_outcome.results += found
+            batch_outcome.gave([len(found)], [self.batch.origin(start)])
         else:
-            passage.gave_list(start, end, found if self.work.form.batch else [found])
+            batch_outcome.gave_list(start, end, found if self.work.form.batch else [found])

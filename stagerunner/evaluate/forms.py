@@ -11,8 +11,8 @@ from functools import partial
 from time import sleep
 from typing import Any
 
-from stagerunner.evaluate.batches import Passage
-from stagerunner.evaluate.cursor import Cursor, Grouping, Verdicts
+from stagerunner.evaluate.batches import BatchOutcome
+from stagerunner.evaluate.cursor import Cursor, Grouping, Refusals
 from stagerunner.evaluate.growth import Pile
 from stagerunner.evaluate.own import own
 from stagerunner.evaluate.pace import Pace
@@ -22,33 +22,33 @@ from stagerunner.evaluate.work import Slot
 Call = Callable[[Any], Any]
 
 
-def one_each(call: Call, passage: Passage) -> None:
+def one_each(call: Call, batch_outcome: BatchOutcome) -> None:
     """A record in, a record out; None is a failure."""
-    results = passage.results
-    for record in passage.cursor.rest:
+    results = batch_outcome.results
+    for record in batch_outcome.cursor.rest:
         try:
             result = call(record)
         except BaseException as error:
-            result = passage.again(call, trouble_of(error))
+            result = batch_outcome.again(call, trouble_of(error))
         if result is None:
-            passage.nothing()
+            batch_outcome.nothing()
         else:
             # As a method of a local, not as a bound method kept: the interpreter then calls nothing at all (−8 ns).
             results.append(result)
 
 
-def one_or_none(call: Call, passage: Passage) -> None:
+def one_or_none(call: Call, batch_outcome: BatchOutcome) -> None:
     """A record in, a record or None out, where None drops the record: it is looked for once, at the end.
 
     A filter may drop nearly all; a word with the passage about each would be most of the work.
     """
-    results = passage.results
-    for record in passage.cursor.rest:
+    results = batch_outcome.results
+    for record in batch_outcome.cursor.rest:
         try:
             results.append(call(record))
         except BaseException as error:
-            results.append(passage.again(call, trouble_of(error)))
-    passage.sift()
+            results.append(batch_outcome.again(call, trouble_of(error)))
+    batch_outcome.sift()
 
 
 def drawing(call: Call, pile: Pile) -> Call:
@@ -56,61 +56,63 @@ def drawing(call: Call, pile: Pile) -> Call:
     return lambda record: pile.add(call(record))
 
 
-def many_each(call: Call, passage: Passage, pile: Pile, most: int) -> None:
+def many_each(call: Call, batch_outcome: BatchOutcome, pile: Pile, most: int) -> None:
     """A record in, any number out: `call` puts them on the pile. Returns once a piece of `most` results can end."""
-    passage.results = pile.results
-    start, sizes = passage.cursor.index + 1, list[int | None]()
-    for record, origin in zip(passage.cursor.rest, passage.sources, strict=False):
+    batch_outcome.results = pile.results
+    start, sizes = batch_outcome.cursor.index + 1, list[int | None]()
+    for record, origin in zip(batch_outcome.cursor.rest, batch_outcome.sources, strict=False):
         pile.begin(origin)
         try:
             number = call(record)
         except BaseException as error:
-            number = passage.again(call, trouble_of(error))
+            number = batch_outcome.again(call, trouble_of(error))
         sizes.append(number)
-        if len(pile.results) >= most and passage.at_border:
+        if len(pile.results) >= most and batch_outcome.at_border:
             break
-    passage.gave(sizes, passage.span(start, start + len(sizes)))
+    batch_outcome.gave(sizes, batch_outcome.span(start, start + len(sizes)))
 
 
-def in_lists(call: Call, passage: Passage, groups: Grouping, most: int) -> None:
+def in_lists(call: Call, batch_outcome: BatchOutcome, groups: Grouping, most: int) -> None:
     """A list in, a list out. Returns once a piece of `most` results can end."""
-    cursor = passage.cursor
+    cursor = batch_outcome.cursor
     while not cursor.over:
         start = cursor.index + 1
         group = cursor.take(groups.end(start) - start)
         end = start + len(group)
-        said = passage.said()
-        found = _tried(call, group, passage, start, end)
+        said = batch_outcome.said()
+        found = _tried(call, group, batch_outcome, start, end)
         if found is None:
-            passage.unsay(said, start, end)
+            batch_outcome.unsay(said, start, end)
             groups.one_by_one(end)
         elif isinstance(found, Trouble):
-            lose(passage, start, end, found)
+            lose(batch_outcome, start, end, found)
         else:
-            passage.gave_list(start, end, found)
-        if len(passage.results) >= most and passage.at_border:
+            batch_outcome.gave_list(start, end, found)
+        if len(batch_outcome.results) >= most and batch_outcome.at_border:
             return
 
 
-def _tried(call: Call, group: list[Any], passage: Passage, start: int, end: int) -> list[Any] | Trouble | None:
+def _tried(
+    call: Call, group: list[Any], batch_outcome: BatchOutcome, start: int, end: int
+) -> list[Any] | Trouble | None:
     """What a list gives, the trouble it is lost by, or None: its records are to be tried one by one."""
     try:
         found: list[Any] = call(group)
         return found
     except BaseException as error:
         trouble = trouble_of(error)
-    if end - start > 1 and not passage.work.form.state:
+    if end - start > 1 and not batch_outcome.work.form.state:
         return None
-    fresh = partial(passage.group, start, end)
-    outcome: list[Any] | Trouble = again(call, fresh, trouble, passage.work)
+    fresh = partial(batch_outcome.group, start, end)
+    outcome: list[Any] | Trouble = again(call, fresh, trouble, batch_outcome.work)
     return outcome
 
 
-def lose(passage: Passage, start: int, end: int, trouble: Trouble) -> None:
+def lose(batch_outcome: BatchOutcome, start: int, end: int, trouble: Trouble) -> None:
     """All records of a list are lost; where a failure ends the run, the first is and the others don't count."""
     for index in range(start, end):
-        passage.lost(index, trouble)
-        if passage.halted:
+        batch_outcome.lost(index, trouble)
+        if batch_outcome.halted:
             return
 
 
@@ -133,13 +135,13 @@ def as_list(found: Any, limit: int, own: Call = own) -> list[Any]:
     return list(map(own, found))
 
 
-def judged(call: Call, cursor: Cursor, verdicts: Verdicts) -> Call:
-    """A call that refuses the convicted records, each of which comes alone."""
+def judged(call: Call, cursor: Cursor, refusals: Refusals) -> Call:
+    """A call that refuses the quarantined records, each of which comes alone."""
 
     def refuse_or_call(argument: Any) -> Any:
-        verdict = verdicts.get(cursor.index)
-        if verdict is not None:
-            raise Refusal(*verdict)
+        refusal = refusals.get(cursor.index)
+        if refusal is not None:
+            raise Refusal(*refusal)
         return call(argument)
 
     return refuse_or_call

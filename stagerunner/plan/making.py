@@ -52,9 +52,9 @@ def make_plan(
     planned = planning.stages(spec, only)
     source = None if records_given else planning.end("source", spec)
     sink = None if take_results else planning.end("sink", spec, resumed=resumed)
-    planning.blame(output_mistakes(config, source, sink))
+    planning.report(output_mistakes(config, source, sink))
     options, wrong = engine_options(config, spec)
-    planning.blame(wrong)
+    planning.report(wrong)
     planning.judge()
     plan = Plan(
         name=config.name,
@@ -84,7 +84,7 @@ class _Planning:
         self._catalog = catalog
         self._mistakes = [*config.mistakes, *catalog.mistakes]
 
-    def blame(self, mistakes: Iterable[Mistake]) -> None:
+    def report(self, mistakes: Iterable[Mistake]) -> None:
         self._mistakes += mistakes
 
     def judge(self) -> None:
@@ -96,31 +96,31 @@ class _Planning:
     def engine(self, name: str | None) -> EngineSpec:
         found = chosen_engine(self._config, self._catalog, name)
         if isinstance(found, Mistake):
-            self.blame([found])
+            self.report([found])
             return BUILT_IN["process"]
         return found
 
     def stages(self, engine: EngineSpec, only: str | None) -> tuple[PlannedStage, ...]:
         chosen = selected(self._config.stages, only)
         if isinstance(chosen, Mistake):
-            self.blame([chosen])
+            self.report([chosen])
             return ()
         planned = []
         for index, stage in enumerate(chosen):
             outcome = plan_stage(self._config, self._catalog, engine, index, stage)
             if isinstance(outcome, list):
-                self.blame(outcome)
+                self.report(outcome)
             else:
-                self.blame(_out_of_workers_reach(stage, outcome.part.target, engine))
+                self.report(_out_of_workers_reach(stage, outcome.part.target, engine))
                 planned.append(outcome)
         return tuple(planned)
 
     def end(self, kind: EndKind, engine: EngineSpec, *, resumed: bool = False) -> End | None:
         outcome = plan_end(self._config, self._catalog, kind, resumed=resumed)
         if isinstance(outcome, list):
-            self.blame(outcome)
+            self.report(outcome)
             return None
-        self.blame(_out_of_workers_reach(outcome.written, outcome.planned.part.target, engine))
+        self.report(_out_of_workers_reach(outcome.written, outcome.planned.part.target, engine))
         return outcome
 
 

@@ -1,6 +1,6 @@
-"""The parent's part of the memory lane: it alone gives places away, and knows when they are free again.
+"""The parent's part of the arena: it alone gives blocks away, and knows when they are free again.
 
-split ──▶ a place, if frames are heavy and one is free ──▶ workers ──▶ accepted ──▶ free, once nobody holds a buffer
+split ──▶ a block, if frames are heavy and one is free ──▶ workers ──▶ accepted ──▶ free, once nobody holds a buffer
 """
 
 from __future__ import annotations
@@ -9,54 +9,54 @@ from typing import Any
 
 from stagerunner.tuples import NamedTuple
 from stagerunner.window.splits import Sent
-from stagerunner.wire.arena import FROM, PIPE, PLACES, SPAN, Lane, Ref
-from stagerunner.wire.metadata import Notes
-from stagerunner.wire.payload import Cargo, Refs
+from stagerunner.wire.arena import BLOCKS, FROM, PIPE, SPAN, Arena, Ref
+from stagerunner.wire.metadata import Metadata
+from stagerunner.wire.payload import PayloadCodec, Refs
 
 BUDGET = 32 * 2**20
 """Bytes of one owner's slots in use: with more, arrays leave the cache before the next stage looks at them."""
 
 FEWEST = 2
 PATIENCE = 64
-"""Light frames in a row after which no places are given any more."""
+"""Light frames in a row after which no blocks are given any more."""
 
 
 class Loaded(NamedTuple):
     """Records of a split, pickled: the part that goes by the pipe, and where the rest lies."""
 
     body: bytes
-    laden: Refs
-    place: int
+    buffer_refs: Refs
+    block: int
     room: int
 
     @property
     def size(self) -> int:
-        return sum(ref.length for ref in self.laden)
+        return sum(ref.length for ref in self.buffer_refs)
 
 
 class Space:
-    """A place while it is being loaded (chain.cargo.Berth)."""
+    """A block while it is being loaded (chain.payload codec.Berth)."""
 
-    def __init__(self, place: int, room: int) -> None:
-        self.place, self.room, self.used = place, room, 0
+    def __init__(self, block: int, room: int) -> None:
+        self.block, self.room, self.used = block, room, 0
 
 
 NOWHERE = Space(-1, 0)
-"""No place: nothing is ever used of it, so one will do."""
+"""No block: nothing is ever used of it, so one will do."""
 
 
-class Places:
-    """Who has which place in this epoch."""
+class Blocks:
+    """Who has which block in this epoch."""
 
     def __init__(self) -> None:
         self._room = self._light = 0
         self.begin(None)
 
-    def begin(self, lane: Lane | None) -> None:
-        """A new epoch, and with it a new lane, or none. What was in the one before has been landed."""
-        self._lane = lane
-        self._cargo = Cargo(lane, 0)
-        self._idle = list(range(PLACES))[::-1]
+    def begin(self, arena: Arena | None) -> None:
+        """A new epoch, and with it a new arena, or none. What was in the one before has been landed."""
+        self._arena = arena
+        self._codec = PayloadCodec(arena, 0)
+        self._idle = list(range(BLOCKS))[::-1]
         self._on_way: dict[int, int] = {}
         self._held: dict[tuple[int, int], tuple[int, ...]] = {}
 
@@ -64,87 +64,87 @@ class Places:
 
     @property
     def crowded(self) -> bool:
-        """Frames are heavy, and the next place comes free when a frame on its way is back: better wait for that."""
+        """Frames are heavy, and the next block comes free when a frame on its way is back: better wait for that."""
         return bool(self._room and self._on_way) and self._free() is None
 
     def load(self, records: list[Any], plain: bool = False) -> bytes | Loaded:
-        """Pickle records of the caller's, into a place if they are heavy. Raises what pickling raises.
+        """Pickle records of the caller's, into a block if they are heavy. Raises what pickling raises.
 
         plain: raises Strange for others than plain ones.
         """
         known = bool(self._room)
         loaded = self._load(records, plain)
-        if known or self._cargo.heavy:
-            self.learn(self._cargo.heavy)
+        if known or self._codec.heavy:
+            self.learn(self._codec.heavy)
         if self._room and not known:
             loaded = self._load(records, plain)  # the first heavy ones; now it is known how much room they take
         return loaded
 
     def _load(self, records: list[Any], plain: bool) -> bytes | Loaded:
-        space = self._cargo.berth = self._space() if self._room else NOWHERE
+        space = self._codec.segment = self._space() if self._room else NOWHERE
         try:
-            body = self._cargo(records, plain)
+            body = self._codec(records, plain)
         except BaseException:
-            self._give_back(space.place)
+            self._give_back(space.block)
             raise
-        if self._cargo.laden is None:
-            self._give_back(space.place)
+        if self._codec.buffer_refs is None:
+            self._give_back(space.block)
             return body
-        self._cargo.keep()
-        return Loaded(body, self._cargo.laden, space.place, space.room)
+        self._codec.keep()
+        return Loaded(body, self._codec.buffer_refs, space.block, space.room)
 
     def unload(self, payload: Any) -> None:
         """Records that were loaded are not sent."""
         if isinstance(payload, Loaded):
-            self._give_back(payload.place)
+            self._give_back(payload.block)
 
     def wanted(self, payload: Any) -> bool:
-        """Whether a frame with this payload might be given a place, or has one."""
+        """Whether a frame with this payload might be given a block, or has one."""
         return bool(self._room) or isinstance(payload, Loaded)
 
-    def outgoing(self, sent: Sent, payload: Any, notes: Notes) -> bytes:
-        """The body of a frame to send; where it lies, and where its workers may put theirs, goes into the notes."""
+    def outgoing(self, sent: Sent, payload: Any, metadata: Metadata) -> bytes:
+        """The body of a frame to send; where it lies, and where its workers may put theirs, goes into the metadata."""
         if isinstance(payload, Loaded):
-            notes.place, notes.room, notes.laden = payload.place, payload.room, payload.laden
+            metadata.block, metadata.room, metadata.buffer_refs = payload.block, payload.room, payload.buffer_refs
             body = payload.body
         else:
             space = self._space() if self._room and not sent.marked else NOWHERE
-            notes.place, notes.room = space.place, space.room
+            metadata.block, metadata.room = space.block, space.room
             body = payload
-        if notes.place >= 0:
-            self._on_way[sent.sequence] = notes.place
+        if metadata.block >= 0:
+            self._on_way[sent.sequence] = metadata.block
         return body
 
     def _space(self) -> Space:
-        place = self._free()
-        if place is None:
+        block = self._free()
+        if block is None:
             return NOWHERE
-        self._idle.remove(place)
-        return Space(place, self._room)
+        self._idle.remove(block)
+        return Space(block, self._room)
 
     def _free(self) -> int | None:
-        """A place that is in nobody's hands, the one used last if it can be."""
-        if self._lane is None or PLACES - len(self._idle) >= max(FEWEST, min(PLACES, BUDGET // self._room)):
+        """A block that is in nobody's hands, the one used last if it can be."""
+        if self._arena is None or BLOCKS - len(self._idle) >= max(FEWEST, min(BLOCKS, BUDGET // self._room)):
             return None
-        kept = {place for places in self._held.values() for place in places}
-        return next((p for p in reversed(self._idle) if p not in kept and not self._lane.held((p,))), None)
+        kept = {block for blocks in self._held.values() for block in blocks}
+        return next((p for p in reversed(self._idle) if p not in kept and not self._arena.held((p,))), None)
 
-    def _give_back(self, place: int) -> None:
-        if place >= 0:
-            self._idle.append(place)
+    def _give_back(self, block: int) -> None:
+        if block >= 0:
+            self._idle.append(block)
 
     # Back
 
-    def opened(self, notes: Notes, body: memoryview) -> tuple[memoryview, list[memoryview]]:
-        """What came back: bytes, or a pickle and its buffers. Whoever keeps a buffer keeps the place."""
-        return self._cargo.opened(notes.laden, notes.place, body)
+    def opened(self, metadata: Metadata, body: memoryview) -> tuple[memoryview, list[memoryview]]:
+        """What came back: bytes, or a pickle and its buffers. Whoever keeps a buffer keeps the block."""
+        return self._codec.opened(metadata.buffer_refs, metadata.block, body)
 
-    def back(self, sequence: int, notes: Notes) -> None:
+    def back(self, sequence: int, metadata: Metadata) -> None:
         """The last piece of a frame has come back."""
         self._give_back(self._on_way.pop(sequence, -1))
-        if notes.held:
-            self._held |= notes.held
-        self.learn(notes.heavy)
+        if metadata.held:
+            self._held |= metadata.held
+        self.learn(metadata.heavy)
 
     def learn(self, heavy: int) -> None:
         """A frame wanted so many bytes of a slot."""
@@ -157,10 +157,10 @@ class Places:
                 self._room = 0
 
     def landed(self, payload: Any) -> Any:
-        """A split's payload without a place: what lies in the lane is copied, so that the place is free for others."""
-        if not isinstance(payload, Loaded) or payload.place < 0:
+        """A split's payload without a block: what lies in the arena is copied, so that the block is free for others."""
+        if not isinstance(payload, Loaded) or payload.block < 0:
             return payload
-        views = self._cargo.opened(payload.laden, payload.place, memoryview(payload.body))
+        views = self._codec.opened(payload.buffer_refs, payload.block, memoryview(payload.body))
         parts, refs, at = [views[0], *views[1]], [], 0
         for part in parts:
             refs.append(Ref(PIPE, at, part.nbytes))

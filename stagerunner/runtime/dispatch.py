@@ -11,22 +11,22 @@ from stagerunner.engines.base import Transport
 from stagerunner.parts.source import Want
 from stagerunner.plan import Plan
 from stagerunner.records import BARRIER, DATA, Origin
-from stagerunner.runtime.blocks import Places
-from stagerunner.runtime.input import Offer, SourceSplits, Supply
+from stagerunner.runtime.blocks import Blocks
+from stagerunner.runtime.input import PendingSplit, SourceSplits, SplitSource
 from stagerunner.runtime.iterator_input import DrawnRecords
 from stagerunner.window.balancing import SLOW, WORTH
 from stagerunner.window.core import Window
 from stagerunner.window.sizing import Sizing
 from stagerunner.window.splits import FLUSHES, Kept, Limit, Sent
 from stagerunner.wire.frame import MARKED, Header
-from stagerunner.wire.metadata import Notes, pack_notes
+from stagerunner.wire.metadata import Metadata, pack_metadata
 
 SPELL = 0.01
 """Seconds to go on feeding before looking what has come back: records that are slow to be had don't hold up results."""
 
 
-class Feeding:
-    """Asks the supply, admits to the window, and learns how large the next split should be.
+class Dispatch:
+    """Asks the split source, admits to the window, and learns how large the next split should be.
 
     send: sends a frame. full: whether results wait that nobody has taken yet. begun: the latest sequence each worker
     of the widest group has begun.
@@ -35,25 +35,27 @@ class Feeding:
     def __init__(
         self,
         plan: Plan,
-        supply: Supply,
+        split_source: SplitSource,
         window: Window,
         send: Callable[[Sent], None],
         full: Callable[[], bool],
         begun: Callable[[], Sequence[int]],
     ) -> None:
         self._plan = plan
-        self._supply = supply
+        self._split_source = split_source
         self._window = window
         self._send = send
         self._full = full
         self._begun = begun
         self.slow = SLOW
-        awaited = any(stage.work.form.awaited for stage in plan.stages)  # for a blank, all that is under way must land
+        awaited = any(
+            stage.work.form.awaited for stage in plan.stages
+        )  # for a skip frame, all that is under way must land
         self.deals = window.workers > 1 and not awaited
         self._limit = Limit(plan.limit)
         self._want = Want(exact=plan.run.frame is not None)
-        self._pending: Offer | None = None
-        self._offers: dict[int, Offer] = {}
+        self._pending: PendingSplit | None = None
+        self._pending_splits: dict[int, PendingSplit] = {}
         self._flushed = -1
         self.stopped: int | None = None
         """The stage that needs no more, once one doesn't."""
@@ -69,17 +71,17 @@ class Feeding:
         """
         self._limit.came(taken)
         self.bytes_done = size
-        if remember and isinstance(self._supply, SourceSplits):
-            self._supply.remember()
+        if remember and isinstance(self._split_source, SourceSplits):
+            self._split_source.remember()
 
     @property
     def _prompt(self) -> bool:
-        """Whether the supply can be asked at once, without waiting for any descriptor."""
+        """Whether the split source can be asked at once, without waiting for any descriptor."""
         return (
             not self.done
             and self._pending is None
-            and not self._supply.ended
-            and self._supply.prompt
+            and not self._split_source.ended
+            and self._split_source.prompt
             and self._has_room()
         )
 
@@ -92,19 +94,24 @@ class Feeding:
 
     def due(self) -> float | None:
         """Seconds until records that wait for others are to go all the same; None where none do, or none may go."""
-        if not isinstance(self._supply, DrawnRecords) or self.done or self._pending is not None or self._supply.ended:
+        if (
+            not isinstance(self._split_source, DrawnRecords)
+            or self.done
+            or self._pending is not None
+            or self._split_source.ended
+        ):
             return None
-        return self._supply.due() if self._has_room() else None
+        return self._split_source.due() if self._has_room() else None
 
     def feed(self) -> bool:
         """Admit what fits; at the end of the source, the flushes. Whether it can be gone on with at once."""
         until = monotonic() + SPELL
-        while (room := self._has_room()) and (offer := self._offer()) is not None:
-            last = self._limit.may_go(offer.most, alone=not self._window.on_way)
+        while (room := self._has_room()) and (pending := self._next_split()) is not None:
+            last = self._limit.may_go(pending.most, alone=not self._window.on_way)
             if last is None:
-                self._pending = offer
+                self._pending = pending
                 break
-            self._admit(offer, last)
+            self._admit(pending, last)
             if monotonic() >= until:
                 break
         if self._exhausted():
@@ -112,37 +119,37 @@ class Feeding:
             self.done = True
         return room and self._prompt
 
-    def _admit(self, offer: Offer, last: int) -> None:
-        self._limit.sent(offer.most)
-        if offer.base is not None and offer.most is not None:
-            last = min(last, offer.most)  # a counted offer: how many there are is known, not only at most
+    def _admit(self, pending: PendingSplit, last: int) -> None:
+        self._limit.sent(pending.most)
+        if pending.base is not None and pending.most is not None:
+            last = min(last, pending.most)  # a counted offer: how many there are is known, not only at most
         if self.deals and (begun := self._dealt()) is not None:
-            for blank in self._window.pass_over(begun, int(self.sizing.lasting / WORTH)):
-                self._send(blank)
-        for sent in self._window.admit(offer.payload, offer.size, offer.position, last):
+            for skip in self._window.pass_over(begun, int(self.sizing.lasting / WORTH)):
+                self._send(skip)
+        for sent in self._window.admit(pending.payload, pending.size, pending.position, last):
             assert sent.split is not None
-            self._offers[sent.split.number] = offer
+            self._pending_splits[sent.split.number] = pending
             self._send(sent)
 
-    def _offer(self) -> Offer | None:
+    def _next_split(self) -> PendingSplit | None:
         if self._limit.reached or self._window.stopped:
             return None
         if self._pending is not None:
             waited, self._pending = self._pending, None
             return waited
         self._want.records, self._want.size = self.sizing.records, self.sizing.size
-        offer = self._supply.next(self._want)
-        if offer is not None:
-            self.sizing.weighed((offer.most or 0) if offer.base is not None else 0, offer.size)
-        return offer
+        pending = self._split_source.next(self._want)
+        if pending is not None:
+            self.sizing.weighed((pending.most or 0) if pending.base is not None else 0, pending.size)
+        return pending
 
     def _exhausted(self) -> bool:
         """Whether no split of the source will be sent any more."""
         if self._limit.reached or self._window.stopped:
             self._pending = None
-            self._supply.close()
+            self._split_source.close()
             return True
-        return self._supply.ended and self._pending is None
+        return self._split_source.ended and self._pending is None
 
     def _flush_all(self) -> None:
         """FLUSH, stage by stage, each stage with something to give; those before a stop have nothing to say."""
@@ -160,39 +167,39 @@ class Feeding:
 
     # What is learnt
 
-    def counted(self, taken: int, most: int, notes: Notes, kept: Kept) -> None:
+    def counted(self, taken: int, most: int, metadata: Metadata, kept: Kept) -> None:
         """A frame's counts were taken: how many records the source gave for it, and the most that any stage gave."""
         self._limit.came(taken)
         if kept.flush < 0:
-            self.sizing.learn(taken, kept.size, notes.slowest, notes.widest, most)
+            self.sizing.learn(taken, kept.size, metadata.slowest, metadata.widest, most)
 
     def finished(self, kept: Kept) -> None:
         """A split is wholly taken. Where its records stand can be asked as long as it may be sent again."""
-        offer = self._offers.get(kept.number)
-        if offer is not None:
-            self._limit.settled(offer.most)
-            self.bytes_done += offer.size
+        pending = self._pending_splits.get(kept.number)
+        if pending is not None:
+            self._limit.settled(pending.most)
+            self.bytes_done += pending.size
         oldest = self._window.kept[0].number if self._window.kept else FLUSHES
-        while self._offers and (number := next(iter(self._offers))) < oldest:
-            del self._offers[number]
+        while self._pending_splits and (number := next(iter(self._pending_splits))) < oldest:
+            del self._pending_splits[number]
 
     @property
     def bytes_forgotten(self) -> int:
         """Bytes of the source up to the window's position."""
-        waiting = (self._offers.get(kept.number) for kept in self._window.kept if kept.done)
-        return self.bytes_done - sum(offer.size for offer in waiting if offer is not None)
+        waiting = (self._pending_splits.get(kept.number) for kept in self._window.kept if kept.done)
+        return self.bytes_done - sum(pending.size for pending in waiting if pending is not None)
 
     def locate(self, kept: Kept, record: int) -> Origin:
         """Where a source record stands."""
         if kept.flush >= 0:
             return Origin(f"flush of {self._plan.stages[kept.flush].name}", None, record)
-        offer = self._offers.get(kept.number)
-        return self._supply.locate(kept.payload, offer.base if offer else None, record)
+        pending = self._pending_splits.get(kept.number)
+        return self._split_source.locate(kept.payload, pending.base if pending else None, record)
 
     # After a death
 
     def land(self, landed: Callable[[Any], Any]) -> None:
-        """What waits to be sent, and what may be sent again, must not lie in the lane of an epoch that is over."""
+        """What waits to be sent, and what may be sent again, must not lie in the arena of an epoch that is over."""
         for kept in self._window.kept:
             kept.payload = landed(kept.payload)
         if self._pending is not None:
@@ -200,16 +207,16 @@ class Feeding:
 
     @property
     def can_rewind(self) -> bool:
-        return isinstance(self._supply, SourceSplits)
+        return isinstance(self._split_source, SourceSplits)
 
     def rewind(self) -> None:
         """Begin again at the source's beginning; splits are cut as they were."""
-        assert isinstance(self._supply, SourceSplits)
-        self._supply.rewind()
+        assert isinstance(self._split_source, SourceSplits)
+        self._split_source.rewind()
         self._limit = Limit(self._plan.limit)
         self._pending, self._flushed, self.stopped, self.done = None, -1, None, False
         self.bytes_done = 0
-        self._offers.clear()
+        self._pending_splits.clear()
 
 
 # Onto the pipe
@@ -217,16 +224,16 @@ class Feeding:
 
 NO_SNAPSHOTS = pickle.dumps({}, 5)
 
-EMPTY_NOTES = pack_notes(Notes())
+EMPTY_METADATA = pack_metadata(Metadata())
 
 
 class Sending:
     """What goes out, frame by frame, in the window's epoch."""
 
-    def __init__(self, window: Window, transport: Transport, places: Places) -> None:
+    def __init__(self, window: Window, transport: Transport, blocks: Blocks) -> None:
         self._window = window
         self._transport = transport
-        self._places = places
+        self._blocks = blocks
 
     def send(self, sent: Sent) -> None:
         kept = sent.split
@@ -234,14 +241,14 @@ class Sending:
         flags = MARKED if sent.marked else 0
         header = Header(sent.kind, flags, self._window.epoch, sent.sequence, number, sent.first, sent.last)
         if kept is None:
-            self._transport.send(header, EMPTY_NOTES, NO_SNAPSHOTS if sent.kind == BARRIER else b"")
+            self._transport.send(header, EMPTY_METADATA, NO_SNAPSHOTS if sent.kind == BARRIER else b"")
             return
-        if not kept.convicted and not self._places.wanted(kept.payload):
-            self._transport.send(header, EMPTY_NOTES, kept.payload)  # the usual frame: there is nothing to say
+        if not kept.quarantined and not self._blocks.wanted(kept.payload):
+            self._transport.send(header, EMPTY_METADATA, kept.payload)  # the usual frame: there is nothing to say
             return
-        notes = Notes(convicted=kept.convicted)
-        body = self._places.outgoing(sent, kept.payload, notes) if sent.kind == DATA else kept.payload
-        self._transport.send(header, pack_notes(notes), body)
+        metadata = Metadata(quarantined=kept.quarantined)
+        body = self._blocks.outgoing(sent, kept.payload, metadata) if sent.kind == DATA else kept.payload
+        self._transport.send(header, pack_metadata(metadata), body)
 
     def end(self) -> None:
         """END, behind everything sent so far in this epoch."""

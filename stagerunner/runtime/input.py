@@ -1,6 +1,6 @@
 """Where splits come from: a splittable source, records the caller gives, or standard input.
 
-A supply is asked for the next split when the window has room, and answers at once: a split, or None when there is
+A split source is asked for the next split when the window has room, and answers at once: a split, or None when there is
 none now or none any more.
 """
 
@@ -34,7 +34,7 @@ AHEAD = 4
 """Splits of standard input that may wait before reading pauses."""
 
 
-class Offer(Struct):
+class PendingSplit(Struct):
     """The next split: payload as a worker gets it, bytes, position, most records in it, number of its first record."""
 
     payload: Any
@@ -44,7 +44,7 @@ class Offer(Struct):
     base: int | None = None
 
 
-class Supply(Protocol):
+class SplitSource(Protocol):
     """Gives splits. `ended`: there will be no more; `error`: why there are no more, if it wasn't the end."""
 
     error: BaseException | None
@@ -55,7 +55,7 @@ class Supply(Protocol):
     def prompt(self) -> bool:
         """Whether asking at once, without waiting for any descriptor, may bring something."""
 
-    def next(self, want: Want) -> Offer | None: ...
+    def next(self, want: Want) -> PendingSplit | None: ...
     def locate(self, payload: bytes, base: int | None, record: int) -> Origin: ...
     def total(self) -> int | None:
         """Bytes there are in all, if that is known."""
@@ -88,7 +88,7 @@ class GivenRecords:
         self.ended = False
         self.error: BaseException | None = None
 
-    def next(self, want: Want) -> Offer | None:
+    def next(self, want: Want) -> PendingSplit | None:
         if self.ended:
             return None
         records: list[Any] = []
@@ -96,7 +96,7 @@ class GivenRecords:
             self.ended = self._gather(records, want.records)
         except Exception as error:
             self.error, self.ended = error, True
-        return self._offer(records) if records else None
+        return self._pending_split(records) if records else None
 
     def _gather(self, records: list[Any], wanted: int) -> bool:
         """Take records until there are as many as wanted, or `linger` is over; whether there are no more."""
@@ -110,7 +110,7 @@ class GivenRecords:
                 return False
             size *= 4
 
-    def _offer(self, records: list[Any]) -> Offer | None:
+    def _pending_split(self, records: list[Any]) -> PendingSplit | None:
         try:
             if self.elsewhere and not self._count:
                 _refuse_of_main(records[0])
@@ -120,7 +120,7 @@ class GivenRecords:
             return None
         base = self._count
         self._count += len(records)
-        return Offer(payload, size, None, len(records), base)
+        return PendingSplit(payload, size, None, len(records), base)
 
     def _bounded(self, records: list[Any]) -> tuple[Any, int]:
         """The payload of the records, those that are too large set aside; and its size."""
@@ -192,7 +192,7 @@ class SourceSplits:
         """Keep how each split was wanted, so that `rewind` can cut the same."""
         self._remembers = True
 
-    def next(self, want: Want) -> Offer | None:
+    def next(self, want: Want) -> PendingSplit | None:
         if self.ended:
             return None
         before = next(self._again, None)
@@ -204,9 +204,9 @@ class SourceSplits:
             with guard(SOURCE, "splits"):
                 split = next(self._splits, self)  # a None that it gives is no end
                 if split is not self:
-                    offer = _offer(split, "splits", again=True)
+                    pending = _pending_split(split, "splits", again=True)
                     # An empty one is for a source that is still looking for a record end, and is to be asked again.
-                    return None if offer.most == 0 else offer
+                    return None if pending.most == 0 else pending
         except StagerunnerError as error:
             self.error = error
         self.ended = True
@@ -288,7 +288,7 @@ class StandardInput:
         if self._over or len(self._waiting) > AHEAD:
             self._unwatch()
 
-    def next(self, want: Want) -> Offer | None:
+    def next(self, want: Want) -> PendingSplit | None:
         # Once, not until a record is complete: one that never ends must not keep the parent from anything else.
         if not self._pollable and not self._over and not self._waiting:
             self._read()
@@ -300,7 +300,7 @@ class StandardInput:
         if len(self._waiting) <= AHEAD and self._pollable:
             self._watch()
         with guard(SOURCE, "feed"):
-            return _offer(split, "feed", again=False)
+            return _pending_split(split, "feed", again=False)
 
     def _cut(self, want: Want) -> None:
         """Have the next split hold no more records than are wanted. Nobody waits for as many to come."""
@@ -325,7 +325,7 @@ class StandardInput:
 
 
 def stream_of(source: Any, selector: selectors.BaseSelector) -> StandardInput | None:
-    """The supply for a source whose path can only be read as it comes; None for any other. Raises UsageError."""
+    """The split source for a source whose path can only be read as it comes; None for any other. Raises UsageError."""
     if not (getattr(source, "stream", False) or getattr(source, "stdin", False)):
         return None
     try:
@@ -337,7 +337,7 @@ def stream_of(source: Any, selector: selectors.BaseSelector) -> StandardInput | 
     return StandardInput(source, selector, fd, own=fd != 0)
 
 
-def _offer(split: Any, method: str, *, again: bool) -> Offer:
+def _pending_split(split: Any, method: str, *, again: bool) -> PendingSplit:
     """A split that a source gave, as an offer. Raises RunFailed for what is no split, or holds what none may hold.
 
     again: it can be read again, from the position that it says.
@@ -348,7 +348,7 @@ def _offer(split: Any, method: str, *, again: bool) -> Offer:
         odd = split.size if type(split.size) is not int else split.most
         raise wrong(SOURCE, f"`size` or `most` of a split of {method}", odd, "a whole number")
     position = plain(split.position, SOURCE, method) if again else None
-    return Offer(pickle.dumps(split.data, 5), split.size, position, split.most)
+    return PendingSplit(pickle.dumps(split.data, 5), split.size, position, split.most)
 
 
 def _located(source: Any, payload: bytes, record: int) -> Origin:

@@ -22,7 +22,7 @@ from typing import Any
 
 from stagerunner.evaluate.own import own
 from stagerunner.parts.source import Want
-from stagerunner.runtime.input import GivenRecords, Offer
+from stagerunner.runtime.input import GivenRecords, PendingSplit
 
 PARTING = 0.1
 """Seconds that the end of a run waits for the thread."""
@@ -39,7 +39,7 @@ PROMPT = {type(one) for one in _CONTAINERS} | {type(iter(one)) for one in _CONTA
 
 
 def given(records: Iterable[Any], selector: selectors.BaseSelector, linger: float) -> GivenRecords:
-    """The supply for records that the caller gives. Raises what the iterable's `__iter__` does."""
+    """The split source for records that the caller gives. Raises what the iterable's `__iter__` does."""
     if type(records) in PROMPT:
         return GivenRecords(records, linger)
     return DrawnRecords(iter(records), selector, linger)
@@ -161,12 +161,12 @@ class DrawnRecords(GivenRecords):
             return 0
         return max(0.0, self._asked + self._linger - monotonic())
 
-    def next(self, want: Want) -> Offer | None:
+    def next(self, want: Want) -> PendingSplit | None:
         drawing, self._wanted = self._drawing, want.records
         if self.ended:
             return None
         if drawing.drawn and self.due() == 0:
-            return self._offer(self._taken(want.records))
+            return self._pending_split(self._taken(want.records))
         if drawing.over and not drawing.drawn:
             self.ended, self.error = True, drawing.error
             return None

@@ -1,6 +1,7 @@
 """The parent's loop: room in the window → a split goes out; a frame comes back → it is taken, delivered, booked.
 
-    supply ──▶ window ──▶ transport ══ workers ══▶ transport ──▶ window ──▶ delivery ──▶ taker, dead letters, books
+    split source ──▶ window ──▶ transport ══ workers ══▶ transport ──▶ window ──▶ delivery ──▶ result writer, dead
+    letters, ledger
 
 One selector, no threads. Nothing here waits for anything but the selector; nothing is done per record.
 """
@@ -14,23 +15,23 @@ from typing import Any
 
 from stagerunner.delivery.delivery import Delivery
 from stagerunner.engines.base import Ready, Transport, Trouble
-from stagerunner.engines.process.parent.root_cause import blame_of
+from stagerunner.engines.process.parent.root_cause import culprit_of
 from stagerunner.engines.topology import Group
 from stagerunner.errors import SetupFailed
 from stagerunner.events import WorkerFailed, WorkerReady
 from stagerunner.failpoints import point
 from stagerunner.guard import guard
-from stagerunner.journal import freeze, frozen, thawed
+from stagerunner.journal import decode_snapshots, encode_snapshots, frozen
 from stagerunner.plan import Plan
-from stagerunner.records import BARRIER, BLANK
-from stagerunner.runtime.blocks import Places
-from stagerunner.runtime.dispatch import Feeding, Sending
-from stagerunner.runtime.input import GivenRecords, Supply
+from stagerunner.records import BARRIER, SKIP
+from stagerunner.runtime.blocks import Blocks
+from stagerunner.runtime.dispatch import Dispatch, Sending
+from stagerunner.runtime.input import GivenRecords, SplitSource
 from stagerunner.runtime.iterator_input import DrawnRecords
 from stagerunner.runtime.receiving import Receiving
 from stagerunner.runtime.regrouping import Regrouping
 from stagerunner.window.core import Window
-from stagerunner.window.isolation import Suspects
+from stagerunner.window.isolation import PoisonIsolation
 from stagerunner.window.splits import ProtocolFault
 from stagerunner.wire.frame import BadFrame, Frame
 from stagerunner.wire.metadata import unpack_payload
@@ -49,7 +50,7 @@ class Loop:
     def __init__(
         self,
         plan: Plan,
-        supply: Supply,
+        split_source: SplitSource,
         delivery: Delivery,
         transport: Transport,
         selector: selectors.BaseSelector,
@@ -74,17 +75,21 @@ class Loop:
             workers=widest,
             least_records=max(128, *(4 * stage.places for stage in plan.stages), 0),
         )
-        self._places = Places()
-        if isinstance(supply, GivenRecords):
-            supply.pack, supply.drop, supply.max_record = self._places.load, self._places.unload, plan.run.max_record
-        if isinstance(supply, DrawnRecords):
-            supply.idle = lambda: not self.window.on_way
-        self._sending = Sending(self.window, transport, self._places)
-        self.feeding = Feeding(plan, supply, self.window, self._sending.send, self._is_full, transport.begun)
-        self.regrouping = Regrouping(plan, transport, delivery.books)
-        self._suspects = Suspects()
+        self._blocks = Blocks()
+        if isinstance(split_source, GivenRecords):
+            split_source.pack, split_source.drop, split_source.max_record = (
+                self._blocks.load,
+                self._blocks.unload,
+                plan.run.max_record,
+            )
+        if isinstance(split_source, DrawnRecords):
+            split_source.idle = lambda: not self.window.on_way
+        self._sending = Sending(self.window, transport, self._blocks)
+        self.dispatch = Dispatch(plan, split_source, self.window, self._sending.send, self._is_full, transport.begun)
+        self.regrouping = Regrouping(plan, transport, delivery.ledger)
+        self._isolation = PoisonIsolation()
         self._receiving = Receiving(
-            self.window, delivery, self._places, self.feeding, self._suspects, again=self._unsaved
+            self.window, delivery, self._blocks, self.dispatch, self._isolation, again=self._unsaved
         )
         self._columned = plan.sink is not None and hasattr(plan.sink.part.found, "fits")
         self._told = False
@@ -114,19 +119,19 @@ class Loop:
         self.window.position, self.snapshots = position, snapshots or {}
         if stopped is not None:
             self.window.stopped = True
-            self.feeding.stopped_by(stopped)
-        self.feeding.begin(taken, size, remember=self._unsaved)
-        self._places.begin(self._transport.lane)
+            self.dispatch.stopped_by(stopped)
+        self.dispatch.begin(taken, size, remember=self._unsaved)
+        self._blocks.begin(self._transport.arena)
 
     def _begin(self, snapshots: dict[int, Any], *, careful: bool = False) -> None:
-        columns = self._delivery.taker.columns()
+        columns = self._delivery.writer.columns()
         self._told = columns is not None
         told = snapshots | {len(self._names): columns} if self._told else snapshots
         self._transport.start(self.window.epoch, told, careful=careful)
-        self._places.begin(self._transport.lane)
+        self._blocks.begin(self._transport.arena)
 
     def _is_full(self) -> bool:
-        return self._delivery.taker.full() or self._places.crowded
+        return self._delivery.writer.full() or self._blocks.crowded
 
     def drain(self) -> None:
         """Take nothing more from the source, and be done when everything on its way has come back."""
@@ -153,7 +158,7 @@ class Loop:
 
     def _take(self) -> None:
         """What has come back, as far as there is room for it."""
-        replete = self._delivery.taker.replete
+        replete = self._delivery.writer.replete
         try:
             if replete():
                 return
@@ -167,7 +172,7 @@ class Loop:
             self._restart(Trouble("", 0, 0, f"protocol fault: {fault}"))
 
     def book(self) -> None:
-        """Have everything taken in the books; a frame's results are handed over before they are booked."""
+        """Have everything taken in the ledger; a frame's results are handed over before they are booked."""
         self._receiving.book()
 
     def _deal(self) -> None:
@@ -193,10 +198,10 @@ class Loop:
         return bool(self.window.on_way)
 
     def _patience(self, timeout: float | None) -> float:
-        if self._transport.busy and not self._delivery.taker.replete():
+        if self._transport.busy and not self._delivery.writer.replete():
             return 0
         wait = TICK if timeout is None else min(timeout, TICK)
-        for deadline in (self._transport.deadline(), None if self._shut else self.feeding.due()):
+        for deadline in (self._transport.deadline(), None if self._shut else self.dispatch.due()):
             if deadline is not None:
                 wait = min(wait, deadline)
         return max(0.0, wait)
@@ -212,8 +217,8 @@ class Loop:
         """Whether there is more to be had at once."""
         if self._shut:
             return False
-        hungry = self.feeding.feed()
-        if self.feeding.done:
+        hungry = self.dispatch.feed()
+        if self.dispatch.done:
             self._end_sent = True
             self._sending.end()
         return hungry
@@ -221,15 +226,15 @@ class Loop:
     # Back
 
     def _arrived(self, frame: Frame) -> None:
-        notes, body = unpack_payload(frame.payload)
-        if frame.header.kind in (BARRIER, BLANK):
+        metadata, body = unpack_payload(frame.payload)
+        if frame.header.kind in (BARRIER, SKIP):
             self.window.passed(frame.header.sequence)
             if frame.header.kind == BARRIER:
                 self._cut(body)
             return
-        if self._columned and not self._receiving.fits(frame.header, notes, body):
+        if self._columned and not self._receiving.fits(frame.header, metadata, body):
             raise _Misfit
-        self._receiving.receive(frame.header, notes, body)
+        self._receiving.receive(frame.header, metadata, body)
         if self._delivery.fatal is not None or self._delivery.too_many is not None:
             if not frame.header.more:  # the last piece has the counts of what was delivered before it
                 self.book()
@@ -244,8 +249,8 @@ class Loop:
         """A barrier is back: the snapshots stand for everything accepted so far."""
         with guard("a stage's snapshot", "its reading"):
             snapshots = pickle.loads(body)
-        frozen = freeze(snapshots, self._names)
-        self.snapshots = thawed(frozen)
+        frozen = encode_snapshots(snapshots, self._names)
+        self.snapshots = decode_snapshots(frozen)
         point("barrier")
         self._commit()
 
@@ -259,8 +264,8 @@ class Loop:
     def row(self) -> dict[str, Any]:
         """What a journal's row says of the source and of the stages with state, and which stages its numbers mean."""
         self.book()
-        stages = {"order": self._names, "snapshots": frozen(self.snapshots), "stopped": self.feeding.stopped}
-        return {"position": self.window.position, "bytes": self.feeding.bytes_forgotten} | stages
+        stages = {"order": self._names, "snapshots": frozen(self.snapshots), "stopped": self.dispatch.stopped}
+        return {"position": self.window.position, "bytes": self.dispatch.bytes_forgotten} | stages
 
     # Other groups
 
@@ -272,7 +277,7 @@ class Loop:
     @property
     def _regroupable(self) -> bool:
         """Whether groups may be chosen: that is still open, there is more to come, and nobody is suspected."""
-        return self.regrouping.open and not self._shut and not self._suspects.inspections
+        return self.regrouping.open and not self._shut and not self._isolation.inspections
 
     def _regroup(self) -> None:
         """Let what is on its way come back, and the workers end; then begin again. No death, and nobody to blame."""
@@ -299,12 +304,12 @@ class Loop:
         """Kill, and begin the next epoch from what is accepted; or see that it is no use."""
         self.book()
         self._tell(WorkerFailed(trouble.stage or "chain", trouble.worker, trouble.pid, trouble.how, self.window.epoch))
-        convicted = self._suspects.died(blame_of(trouble))
-        point("halving" if self._suspects.inspections else "restart")
-        if convicted is not None:
-            point("conviction")
-            self.window.convict(convicted.split, convicted.record, (convicted.type, convicted.message))
-        if self._suspects.hopeless or (self._unsaved and not self.feeding.can_rewind):
+        quarantined = self._isolation.died(culprit_of(trouble))
+        point("halving" if self._isolation.inspections else "restart")
+        if quarantined is not None:
+            point("quarantine")
+            self.window.quarantine(quarantined.split, quarantined.record, (quarantined.type, quarantined.message))
+        if self._isolation.hopeless or (self._unsaved and not self.dispatch.can_rewind):
             self.trouble = trouble
             return
         self._go_on(careful=trouble.split >= 0)
@@ -315,7 +320,7 @@ class Loop:
         Nobody is to blame, and it happens once: from here on each finds for itself what doesn't fit.
         """
         self.book()
-        if self._told or (self._unsaved and not self.feeding.can_rewind):
+        if self._told or (self._unsaved and not self.dispatch.can_rewind):
             how = "records with other columns came before the first had been written; say which there are with `fields`"
             self.trouble = Trouble("", 0, 0, how)
             return
@@ -323,8 +328,8 @@ class Loop:
 
     def _go_on(self, *, careful: bool) -> None:
         if self._unsaved:
-            self.window.rewind(self._suspects.inspections)
-            self.feeding.rewind()
+            self.window.rewind(self._isolation.inspections)
+            self.dispatch.rewind()
             self._end_sent = False
             self._begin({}, careful=careful)
             return
@@ -332,9 +337,9 @@ class Loop:
 
     def _begin_again(self, *, careful: bool) -> None:
         """The next epoch, with the latest snapshots and all that is not yet done with."""
-        self.feeding.land(self._places.landed)
+        self.dispatch.land(self._blocks.landed)
         self.regrouping.take_effect()
-        frames = self.window.restart(self._suspects.inspections)
+        frames = self.window.restart(self._isolation.inspections)
         self._begin(self.snapshots, careful=careful)
         for sent in frames:
             self._sending.send(sent)
@@ -343,7 +348,7 @@ class Loop:
 
     @property
     def restarts(self) -> int:
-        return self._suspects.restarts
+        return self._isolation.restarts
 
 
 # What observers are told

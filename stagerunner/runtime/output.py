@@ -7,7 +7,7 @@ import select
 import selectors
 from collections.abc import Callable
 
-from stagerunner.delivery.writers import StdoutTaker
+from stagerunner.delivery.writers import StdoutWriter
 from stagerunner.errors import ReaderGone, RunFailed, StagerunnerError
 from stagerunner.evaluate.wording import PACKAGE
 from stagerunner.events import Output
@@ -40,15 +40,18 @@ class Lines:
             self._tell(Output(stage, worker, line.decode(errors="backslashreplace")))
 
 
-class StdoutWriter:
-    """Writes what the taker holds to standard output, or to a pipe or device: what is ready for it, and no more.
+class StdoutDrain:
+    """Writes what the result writer holds to standard output, or to a pipe or device: what is ready for it, and no
+    more.
 
     A descriptor that other processes share is never made non-blocking: a write of PIPE_BUF bytes to a pipe that says it
     is ready doesn't wait. A named pipe is open only once somebody reads it; until then `connect` gives None.
     """
 
-    def __init__(self, taker: StdoutTaker, selector: selectors.BaseSelector, connect: Callable[[], int | None]) -> None:
-        self._taker = taker
+    def __init__(
+        self, writer: StdoutWriter, selector: selectors.BaseSelector, connect: Callable[[], int | None]
+    ) -> None:
+        self._writer = writer
         self._selector = selector
         self._connect = connect
         self._fd = -1
@@ -62,18 +65,18 @@ class StdoutWriter:
             return
         if self._plain:
             self._write_all()
-        elif self._taker.waiting and not self._registered:
+        elif self._writer.waiting and not self._registered:
             try:
                 self._selector.register(self._fd, selectors.EVENT_WRITE, self._write)
                 self._registered = True
             except PermissionError:
                 self._plain = True  # a plain file: it can't be polled and doesn't wait
                 self._write_all()
-        elif not self._taker.waiting and self._registered:
+        elif not self._writer.waiting and self._registered:
             self.unwatch()
 
     def _connected(self) -> bool:
-        with guard(self._taker.name, "connect", refused="can't be written"):
+        with guard(self._writer.name, "connect", refused="can't be written"):
             fd = self._connect()
             if fd is None:
                 return False
@@ -90,15 +93,15 @@ class StdoutWriter:
     @property
     def done(self) -> bool:
         """All of it has been taken. Who waits for a named pipe to be opened is let go even if nothing comes."""
-        return self._fd >= 0 and not self._taker.waiting
+        return self._fd >= 0 and not self._writer.waiting
 
     def _write_all(self) -> None:
         self._limit = 2**20
-        while self._taker.waiting:
+        while self._writer.waiting:
             self._write()
 
     def _write(self) -> None:
-        head = self._taker.waiting[0]
+        head = self._writer.waiting[0]
         try:
             written = os.write(self._fd, head[: self._limit])
         except BlockingIOError:
@@ -106,14 +109,14 @@ class StdoutWriter:
         except BrokenPipeError:
             raise self._left_alone() from None
         except OSError as error:
-            raise refused(error, f"{self._taker.name} can't be written") from None
-        self._taker.queued -= written
+            raise refused(error, f"{self._writer.name} can't be written") from None
+        self._writer.queued -= written
         if written == len(head):
-            self._taker.waiting.popleft()
+            self._writer.waiting.popleft()
         else:
-            self._taker.waiting[0] = head[written:]
+            self._writer.waiting[0] = head[written:]
 
     def _left_alone(self) -> StagerunnerError:
-        if self._taker.stdout:
+        if self._writer.stdout:
             return ReaderGone("the reader of standard output has left")
-        return RunFailed(f"the reader of {self._taker.name} left before everything was written")
+        return RunFailed(f"the reader of {self._writer.name} left before everything was written")

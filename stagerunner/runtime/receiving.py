@@ -8,13 +8,13 @@ from __future__ import annotations
 from stagerunner.delivery.delivery import Delivery
 from stagerunner.failpoints import point
 from stagerunner.records import SOURCE, Failure
-from stagerunner.runtime.blocks import Places
-from stagerunner.runtime.dispatch import Feeding
+from stagerunner.runtime.blocks import Blocks
+from stagerunner.runtime.dispatch import Dispatch
 from stagerunner.window.core import Window
-from stagerunner.window.isolation import Suspects
-from stagerunner.window.splits import Kept, Taken, Verdict
+from stagerunner.window.isolation import PoisonIsolation
+from stagerunner.window.splits import Disposition, Kept, Taken
 from stagerunner.wire.frame import MORE, STOP, Header
-from stagerunner.wire.metadata import Notes, unpack_spread
+from stagerunner.wire.metadata import Metadata, unpack_spread
 
 
 class Receiving:
@@ -24,33 +24,33 @@ class Receiving:
         self,
         window: Window,
         delivery: Delivery,
-        places: Places,
-        feeding: Feeding,
-        suspects: Suspects,
+        blocks: Blocks,
+        dispatch: Dispatch,
+        isolation: PoisonIsolation,
         *,
         again: bool,
     ) -> None:
         self._window = window
         self._delivery = delivery
-        self._places = places
-        self._feeding = feeding
-        self._suspects = suspects
+        self._blocks = blocks
+        self._dispatch = dispatch
+        self._isolation = isolation
         self._again = again
-        self._unbooked: tuple[Header, Notes, Taken] | None = None
+        self._unbooked: tuple[Header, Metadata, Taken] | None = None
 
-    def fits(self, header: Header, notes: Notes, body: memoryview) -> bool:
+    def fits(self, header: Header, metadata: Metadata, body: memoryview) -> bool:
         """Whether the frame was encoded for the columns that the output has."""
         if not header.records:
             return True
-        content = body if notes.laden is None else self._places.opened(notes, body)[0]
-        return self._delivery.taker.fits(content)
+        content = body if metadata.buffer_refs is None else self._blocks.opened(metadata, body)[0]
+        return self._delivery.writer.fits(content)
 
-    def receive(self, header: Header, notes: Notes, body: memoryview) -> None:
+    def receive(self, header: Header, metadata: Metadata, body: memoryview) -> None:
         """Take a frame or piece. Raises ProtocolFault when it can't be its turn."""
         if self._unbooked is not None:
             self.book()
         if header.flags & STOP and not self._window.stopped:
-            self._feeding.stopped_by(notes.stop)
+            self._dispatch.stopped_by(metadata.stop)
         taken = self._window.took(
             header.sequence,
             header.split,
@@ -58,55 +58,55 @@ class Receiving:
             header.last,
             more=bool(header.flags & MORE),
             stop=bool(header.flags & STOP),
-            stop_stage=notes.stop,
-            fails=bool(notes.failures) and any(failure.policy == "fail" for failure in notes.failures),
+            stop_stage=metadata.stop,
+            fails=bool(metadata.failures) and any(failure.policy == "fail" for failure in metadata.failures),
         )
-        if taken.verdict is Verdict.ACCEPT:
-            self._accept(header, notes, body, taken.sent.split)
+        if taken.disposition is Disposition.ACCEPT:
+            self._accept(header, metadata, body, taken.sent.split)
         elif taken.fatal:
-            self._failed([failure for failure in notes.failures if failure.policy == "fail"], taken.sent.split)
-        self._unbooked = header, notes, taken
+            self._failed([failure for failure in metadata.failures if failure.policy == "fail"], taken.sent.split)
+        self._unbooked = header, metadata, taken
 
     def book(self) -> None:
         """All that is left to be done about the frame that was taken last."""
         if self._unbooked is None:
             return
-        (header, notes, taken), self._unbooked = self._unbooked, None
+        (header, metadata, taken), self._unbooked = self._unbooked, None
         kept = taken.sent.split
         assert kept is not None
         if taken.final:
-            self._places.back(header.sequence, notes)
+            self._blocks.back(header.sequence, metadata)
             if self._window.stateful:
-                kept.payload = self._places.landed(kept.payload)  # only kept for a resend from here on
-            self._count(notes, kept, booked=taken.verdict is not Verdict.DROP)
-            if taken.verdict is not Verdict.DROP:
+                kept.payload = self._blocks.landed(kept.payload)  # only kept for a resend from here on
+            self._count(metadata, kept, booked=taken.disposition is not Disposition.DROP)
+            if taken.disposition is not Disposition.DROP:
                 self._delivery.pieces.booked(kept.number, taken.sent.reached)
-        elif taken.verdict is Verdict.ACCEPT:
-            spreads = map(unpack_spread, notes.spread)
-            self._delivery.pieces.took(kept.number, kept.flush, header.first, header.last, notes.failures, spreads)
-        further = taken.verdict is Verdict.ACCEPT and (taken.finished or header.last > header.first)
-        if further and self._suspects.accepted(kept.number, finished=taken.finished):
-            self._feeding.sizing.cap(max(1, (header.last - header.first) // 2))
+        elif taken.disposition is Disposition.ACCEPT:
+            spreads = map(unpack_spread, metadata.spread)
+            self._delivery.pieces.took(kept.number, kept.flush, header.first, header.last, metadata.failures, spreads)
+        further = taken.disposition is Disposition.ACCEPT and (taken.finished or header.last > header.first)
+        if further and self._isolation.accepted(kept.number, finished=taken.finished):
+            self._dispatch.sizing.cap(max(1, (header.last - header.first) // 2))
         if taken.finished:
-            self._feeding.finished(kept)
+            self._dispatch.finished(kept)
 
-    def _accept(self, header: Header, notes: Notes, body: memoryview, kept: Kept | None) -> None:
+    def _accept(self, header: Header, metadata: Metadata, body: memoryview, kept: Kept | None) -> None:
         point("accept")
-        content, buffers = (body, ()) if notes.laden is None else self._places.opened(notes, body)
-        self._delivery.taker.take(content, header.records, buffers)
+        content, buffers = (body, ()) if metadata.buffer_refs is None else self._blocks.opened(metadata, body)
+        self._delivery.writer.take(content, header.records, buffers)
         point("deliver")
-        if notes.failures:
-            self._failed(notes.failures, kept)
+        if metadata.failures:
+            self._failed(metadata.failures, kept)
 
     def _failed(self, failures: list[Failure], kept: Kept | None) -> None:
-        self._delivery.failures(failures, kept, self._feeding.locate)
+        self._delivery.failures(failures, kept, self._dispatch.locate)
 
-    def _count(self, notes: Notes, kept: Kept, *, booked: bool) -> None:
-        """A frame's books, on its last piece. booked: they are new, and not of a part that is only worked on again."""
-        lines = notes.booked
+    def _count(self, metadata: Metadata, kept: Kept, *, booked: bool) -> None:
+        """A frame's ledger, on its last piece. booked: they are new, and not of a part that is only worked on again."""
+        lines = metadata.booked
         if booked:
-            self._delivery.counts(lines, notes.extras)
+            self._delivery.counts(lines, metadata.extras)
         if booked or self._again:
             taken = sum([line[1] for line in lines if line[0] == SOURCE])
             most = max([line[3] for line in lines], default=0)
-            self._feeding.counted(taken, most, notes, kept)
+            self._dispatch.counted(taken, most, metadata, kept)

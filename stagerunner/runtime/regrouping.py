@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from stagerunner.delivery.ledger import Books
+from stagerunner.delivery.ledger import Ledger
 from stagerunner.engines.base import Clock, Transport
 from stagerunner.engines.topology import Group, grouped
 from stagerunner.events import Fusion
@@ -27,10 +27,10 @@ CHEAPEST = 500.0
 class Regrouping:
     """Chooses groups once; nothing at all in a chain in which no stages share workers."""
 
-    def __init__(self, plan: Plan, transport: Transport, books: Books) -> None:
+    def __init__(self, plan: Plan, transport: Transport, ledger: Ledger) -> None:
         self._plan = plan
         self._transport = transport
-        self._books = books
+        self._ledger = ledger
         self._fused = tuple(group for group in transport.groups if len(group.stages) > 1)
         self._decided: tuple[Fusion, ...] | None = None
         self._next: tuple[Group, ...] = ()
@@ -49,9 +49,9 @@ class Regrouping:
         if not self.open:
             return False
         totals = totalled(self._transport.clocks(), len(self._plan.stages))
-        if not self._books.taken or max(_worked(group, totals) for group in self._fused) < LEAST:
+        if not self._ledger.taken or max(_worked(group, totals) for group in self._fused) < LEAST:
             return False
-        groups, flow = self._transport.groups, self._books.entries
+        groups, flow = self._transport.groups, self._ledger.entries
         sizes = choose([figure for group in groups for figure in measured(group, totals, flow)], self._transport.cores)
         self._next = grouped(self._plan, sizes)
         self._decided = self._told(self._next, totals)
@@ -59,7 +59,7 @@ class Regrouping:
         return self.emptying
 
     def take_effect(self) -> None:
-        """The next epoch has the new groups; it begins when its workers are hired."""
+        """The next epoch has the new groups; it begins when its workers are started."""
         if self.emptying:
             self.emptying = self.end_sent = False
             self._transport.regroup(self._next)
@@ -84,9 +84,9 @@ def totalled(clocks: Sequence[Clock], stages: int) -> list[Clock]:
 
 
 def measured(group: Group, totals: Sequence[Clock], flow: Mapping[int, Counts]) -> list[Measured]:
-    """A group's stages as `choose` wants them: over the records that have come back, which the books know (`flow`).
+    """A group's stages as `choose` wants them: over the records that have come back, which the ledger know (`flow`).
 
-    (The meters know how long a record takes, but not how many there are: of the frame that is just being worked on
+    (The metrics know how long a record takes, but not how many there are: of the frame that is just being worked on
     the first stage may have had all and the last one none.) A hop between the stages isn't measured while they are
     one; what the group's own ends cost for a record, decoding the source and encoding for the sink included, stands
     for it.

@@ -12,13 +12,13 @@ from typing import Any
 
 from msgspec import Struct
 
-from stagerunner.delivery.ledger import Books
+from stagerunner.delivery.ledger import Ledger
 from stagerunner.delivery.writers import calling, named
 from stagerunner.errors import UsageError
 from stagerunner.events import Notice
 from stagerunner.guard import guard, head, plain, wrong
 from stagerunner.inherited import here
-from stagerunner.journal import HIDDEN, Entry, Journal, differences, journal_path, no_journal, thawed
+from stagerunner.journal import HIDDEN, Entry, Journal, decode_snapshots, differences, journal_path, no_journal
 from stagerunner.parts.hooks import PROJECT
 from stagerunner.plan import Plan, PlannedPart, PlannedStage, why_no_resume
 from stagerunner.plan.outputs import used_by
@@ -135,8 +135,8 @@ def _target(sink: Any) -> Path | None:
 def _readable(row: Any, path: Path) -> dict[str, Any]:
     """The row, if it says all that a run needs to go on. Raises UsageError."""
     try:
-        Books(len(row["order"]), sink=True).restore(row["books"])
-        thawed(row["snapshots"])
+        Ledger(len(row["order"]), sink=True).restore(row["ledger"])
+        decode_snapshots(row["snapshots"])
         for stage, count in row["failures"].items():
             int(stage) + count
         checked: dict[str, Any] = {"position": row["position"], "sink": row["sink"], "stopped": row["stopped"]}

@@ -1,4 +1,4 @@
-"""`show --sample N`: the first N source records through the inline engine, and what its meters say of each stage.
+"""`show --sample N`: the first N source records through the inline engine, and what its metrics say of each stage.
 
 Nothing is written: no output, no dead letters, no journal. The records that warm up what is imported late or cached, a
 tenth of the sample at most, are left out of the figures.
@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from stagerunner.delivery.writers import NowhereTaker
+from stagerunner.delivery.writers import NullWriter
 from stagerunner.events import RecordFailed, StageTotals
 from stagerunner.plan import Plan, PlannedStage
 from stagerunner.runtime.opening import opened
@@ -56,7 +56,7 @@ class Sample(Struct, frozen=True):
 
 
 class _Reading(Struct, frozen=True):
-    """The meters at one moment."""
+    """The metrics at one moment."""
 
     cpu: float
     taken: int
@@ -111,11 +111,11 @@ def _measured(
     records: Iterable[Any] | None,
 ) -> Sample:
     engine = opened(plan)
-    with Session(plan, listen, records, engine=engine, taker=NowhereTaker()) as session:
+    with Session(plan, listen, records, engine=engine, writer=NullWriter()) as session:
         warm = _reading(session)
         while not session.over:
             session.step()
-            if session.delivery.books.taken <= number // WARMING:
+            if session.delivery.ledger.taken <= number // WARMING:
                 warm = _reading(session)
         session.finish()
         end = _reading(session)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from stagerunner.config.masking import Mask
 from stagerunner.delivery.deadletters import DeadLetters, label_of
 from stagerunner.delivery.delivery import Delivery
-from stagerunner.delivery.writers import CallerTaker, SinkTaker, StdoutTaker, Taker
+from stagerunner.delivery.writers import CallerWriter, ResultWriter, SinkWriter, StdoutWriter
 from stagerunner.engines.base import Transport
 from stagerunner.errors import InternalError, RunFailed, UsageError
 from stagerunner.evaluate.loading import load
@@ -23,20 +23,20 @@ from stagerunner.events import Checkpoint, Progress, RunStarted, Summary
 from stagerunner.failpoints import point
 from stagerunner.guard import guard, passes, refused
 from stagerunner.inherited import data_descriptor
-from stagerunner.journal import thawed
+from stagerunner.journal import decode_snapshots
 from stagerunner.parts.held import is_held
 from stagerunner.parts.hooks import PROJECT
 from stagerunner.parts.source import is_stream
 from stagerunner.plan import Plan, PlannedPart, why_no_resume
 from stagerunner.records import FIRST
-from stagerunner.runtime.input import SourceSplits, Supply, stream_of
+from stagerunner.runtime.input import SourceSplits, SplitSource, stream_of
 from stagerunner.runtime.iterator_input import given
 from stagerunner.runtime.opening import NO_RESUME, Opened, Resume, opened, refusals
-from stagerunner.runtime.output import Lines, StdoutWriter
+from stagerunner.runtime.output import Lines, StdoutDrain
 from stagerunner.runtime.resume import begin, fingerprint
 from stagerunner.runtime.stream_source import Stream
 from stagerunner.runtime.summary import failure_error, summary_of, trouble_error
-from stagerunner.wire.spec import MOST, Feed
+from stagerunner.wire.spec import MOST, SourceSpec
 
 if TYPE_CHECKING:
     from stagerunner.runtime.loop import Loop
@@ -55,15 +55,15 @@ class Session:
         records: Iterable[Any] | None = None,
         resume: Resume = NO_RESUME,
         engine: Opened | None = None,
-        taker: Taker | None = None,
+        writer: ResultWriter | None = None,
     ) -> None:
-        """taker: takes the results instead of the plan's sink."""
+        """result writer: takes the results instead of the plan's sink."""
         self.plan = plan
         self.tell = listener
         self._records = records
         self._resume = resume
         self._opened = engine
-        self._taker = taker
+        self._writer = writer
         self._open = ExitStack()
         self._began = monotonic()
         self._told = self._checked = self._began
@@ -71,7 +71,7 @@ class Session:
         self._earlier = 0
         """Records that earlier lives of the run took."""
         self._bytes_earlier = 0
-        self._writer: StdoutWriter | None = None
+        self._drain: StdoutDrain | None = None
         foreign = not plan.engine_target.startswith(f"{PROJECT}.")
         self._foreign = guard(f"the engine {plan.run.engine}", "its transport") if foreign else None
 
@@ -114,13 +114,13 @@ class Session:
         if beginning.row is not None:
             self._note_place(beginning.row)
             point("resume")
-        self.supply = self._make_supply(source)
-        self._open.callback(self.supply.close)
+        self.split_source = self._make_split_source(source)
+        self._open.callback(self.split_source.close)
         self.transport = self._make_transport()
         self._open.callback(self.transport.close)
-        snapshots = self._hire()
+        snapshots = self._start_workers()
         self.loop: Loop = load(LOOP)(
-            plan, self.supply, self.delivery, self.transport, self._selector, self.tell, self._commit
+            plan, self.split_source, self.delivery, self.transport, self._selector, self.tell, self._commit
         )
         self._start(snapshots)
 
@@ -133,8 +133,8 @@ class Session:
 
     def _note_place(self, row: dict[str, Any]) -> None:
         """A sink that goes on may have made a file for it, which the next resume is to know as its own."""
-        journal, place = self._beginning.journal, self.taker.position()
-        if journal is not None and self.taker.keeps == "truncate" and place != row["sink"]:
+        journal, place = self._beginning.journal, self.writer.position()
+        if journal is not None and self.writer.keeps == "truncate" and place != row["sink"]:
             journal.write(row | {"sink": place})
 
     def _discard(self, source: Any) -> None:
@@ -166,35 +166,35 @@ class Session:
 
     def _make_delivery(self, sink: Any, letters: DeadLetters | None) -> Delivery:
         plan, mask = self.plan, Mask(self.plan.secrets)
-        self.taker = self._taker or self._make_taker(sink)
+        self.writer = self._writer or self._make_writer(sink)
         limits = {s.work.index: s.settings.max_errors for s in plan.stages if s.settings.max_errors is not None}
         names = tuple(stage.name for stage in plan.stages)
-        delivery = Delivery(names, self.taker, letters, self.tell, limits, encoded=plan.sink is not None, mask=mask)
+        delivery = Delivery(names, self.writer, letters, self.tell, limits, encoded=plan.sink is not None, mask=mask)
         if self._beginning.row is not None:
-            delivery.books.restore(self._beginning.row["books"])
+            delivery.ledger.restore(self._beginning.row["ledger"])
         return delivery
 
-    def _make_taker(self, sink: Any) -> Taker:
+    def _make_writer(self, sink: Any) -> ResultWriter:
         if sink is None:
-            return CallerTaker()
+            return CallerWriter()
         if getattr(sink, "stdout", False):
             _refuse_closed(sys.__stdout__, "standard output is closed; -o FILE writes a file")
         if getattr(sink, "streams", False):
-            taker = StdoutTaker(sink)
-            self._writer = StdoutWriter(taker, self._selector, lambda: data_descriptor(sink.connect()))
-            return taker
-        return SinkTaker(sink)
+            writer = StdoutWriter(sink)
+            self._drain = StdoutDrain(writer, self._selector, lambda: data_descriptor(sink.connect()))
+            return writer
+        return SinkWriter(sink)
 
-    def _make_supply(self, source: Any) -> Supply:
+    def _make_split_source(self, source: Any) -> SplitSource:
         plan, row = self.plan, self._beginning.row
         if plan.source is None:
-            supply = given(() if self._records is None else self._records, self._selector, plan.run.linger)
-            supply.elsewhere = plan.run.engine != "inline"
-            return supply
+            split_source = given(() if self._records is None else self._records, self._selector, plan.run.linger)
+            split_source.elsewhere = plan.run.engine != "inline"
+            return split_source
         if source is None:
             if is_held(plan.source.part.target):
                 return given(streamed(plan.source), self._selector, plan.run.linger)
-            feed = Feed(
+            feed = SourceSpec(
                 plan.source.part.target,
                 plan.source.options,
                 plan.run.linger,
@@ -205,12 +205,12 @@ class Session:
             return Stream(feed, self._selector, Lines(self.tell), self._hash_seed)
         return stream_of(source, self._selector) or SourceSplits(source, None if row is None else row["position"])
 
-    def _hire(self) -> dict[int, Any]:
+    def _start_workers(self) -> dict[int, Any]:
         """Say that the run begins, and have the first workers come up; the snapshots they begin with."""
         row = self._beginning.row
-        snapshots = {} if row is None else thawed(row["snapshots"])
+        snapshots = {} if row is None else decode_snapshots(row["snapshots"])
         self.tell(RunStarted(self.plan.name, tuple(stage.name for stage in self.plan.stages), self.plan.run.engine))
-        columns = self.taker.columns()
+        columns = self.writer.columns()
         self.transport.start(FIRST, snapshots if columns is None else snapshots | {len(self.plan.stages): columns})
         return snapshots
 
@@ -218,7 +218,7 @@ class Session:
         """Write down where the run begins, and let it begin."""
         row = self._beginning.row
         if row is not None:
-            self._earlier = self.delivery.books.taken
+            self._earlier = self.delivery.ledger.taken
             self._bytes_earlier = row.get("bytes", 0)
             self.loop.start(row["position"], snapshots, self._earlier, row["stopped"], self._bytes_earlier)
             self.loop.done = self.delivery.too_many is not None
@@ -234,12 +234,12 @@ class Session:
         """Nothing is left to be stepped through."""
         if self._beginning.done:
             return True
-        return self.loop.done and (self._writer is None or self._writer.done)
+        return self.loop.done and (self._drain is None or self._drain.done)
 
     def step(self, timeout: float | None = None) -> None:
         """Do what can be done now. Raises the error the run ends with, everything before it delivered."""
-        if self._writer is not None:
-            self._writer.watch()
+        if self._drain is not None:
+            self._drain.watch()
         try:
             self.loop.step(timeout)
         except (OSError, MemoryError) as error:  # what `refusals` does; that would cost every step 2 µs
@@ -261,15 +261,15 @@ class Session:
             self.loop.checkpoint()
         if now - self._told >= every:
             self._told = now
-            stages, books = self.summary(0).stages, self.delivery.books
+            stages, ledger = self.summary(0).stages, self.delivery.ledger
             self.tell(
                 Progress(
                     now - self._began,
-                    books.taken,
-                    books.out,
-                    books.failed,
-                    self.loop.feeding.bytes_done,
-                    self.supply.total(),
+                    ledger.taken,
+                    ledger.out,
+                    ledger.failed,
+                    self.loop.dispatch.bytes_done,
+                    self.split_source.total(),
                     stages,
                     self._earlier,
                     self._bytes_earlier,
@@ -283,7 +283,7 @@ class Session:
         """The loop is done: commit, and end well or raise what went wrong."""
         if self._beginning.done:
             return
-        error = failure_error(self.delivery) or self.supply.error
+        error = failure_error(self.delivery) or self.split_source.error
         if error is not None:
             if self.loop.window.at_edge and not self.loop.window.stateful:
                 self._commit()
@@ -308,7 +308,7 @@ class Session:
         power = self.plan.run.durability == "power"
         row = self.loop.row() | {"finished": finished, "run": self._beginning.salt}
         self.delivery.commit(row, self._beginning.journal, power=power)
-        self.tell(Checkpoint(self.delivery.books.out, self.loop.window.position))
+        self.tell(Checkpoint(self.delivery.ledger.out, self.loop.window.position))
 
     @property
     def done_before(self) -> bool:
@@ -339,25 +339,25 @@ class Session:
             self.transport.kill()
 
     def closing_summary(self, *, allow_dead_letters: bool) -> Summary:
-        """The summary of a run that came to its end. Raises InternalError if the books don't balance."""
-        books = self.delivery.books
+        """The summary of a run that came to its end. Raises InternalError if the ledger don't balance."""
+        ledger = self.delivery.ledger
         failures = [] if self._beginning.done else self.transport.teardown_failures()
-        if not books.balanced:
-            raise InternalError(f"the books do not balance: {books.as_rows()}")
-        code = 1 if failures else 3 if books.dead and not allow_dead_letters else 0
+        if not ledger.balanced:
+            raise InternalError(f"the ledger do not balance: {ledger.as_rows()}")
+        code = 1 if failures else 3 if ledger.dead and not allow_dead_letters else 0
         return self.summary(code, tuple(f"closing failed in {failure}" for failure in failures))
 
     def _release(self) -> None:
-        if self._writer is not None:
-            self._writer.unwatch()
+        if self._drain is not None:
+            self._drain.unwatch()
         if not self._committed:
             self.delivery.abort(resumable=self._beginning.journal is not None)
 
     def summary(self, exit_code: int, messages: tuple[str, ...] = ()) -> Summary:
-        """The books and clocks as they stand."""
+        """The ledger and clocks as they stand."""
         seconds = monotonic() - self._began
         if self._beginning.done:
-            return summary_of(self.plan, self.delivery.books, [], seconds, exit_code, messages, whole=True)
+            return summary_of(self.plan, self.delivery.ledger, [], seconds, exit_code, messages, whole=True)
         self.loop.book()
         return summary_of(
             self.plan,

@@ -31,7 +31,7 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 HINT = "; --resume goes on from there"
 HINT_NOW = "; --resume goes on from the last commit"
 
-SPARE = 0.5
+PRESTARTED = 0.5
 """Seconds beyond grace in which a run that stands nowhere makes its last commit and tells of it."""
 
 
@@ -57,7 +57,7 @@ class Signals:
     def __enter__(self) -> Signals:
         if threading.current_thread() is not threading.main_thread():
             return self
-        self._watchdog = Watchdog(self._grace + SPARE, self._end_now)
+        self._watchdog = Watchdog(self._grace + PRESTARTED, self._end_now)
         for number in STOPPING:
             if signal.getsignal(number) is not signal.SIG_IGN:  # nohup stays nohup
                 self._before[number] = signal.signal(number, self._told)
@@ -102,7 +102,7 @@ class Signals:
         if self._number is None or self._session is None or self._session.done_before:
             return
         hint = HINT if self._session.interrupted() else ""
-        out = self._session.delivery.books.out
+        out = self._session.delivery.ledger.out
         raise Interrupted(f"stopped by {named(self._number)} after {out} records had been written{hint}", self._number)
 
     def _end_now(self, number: int, *, again: bool) -> None:

@@ -1,4 +1,4 @@
-"""The parent's side of a stream source: starts the feeder, and keeps its frames as opaque bytes."""
+"""The parent's side of a stream source: starts the source process, and keeps its frames as opaque bytes."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from stagerunner.errors import RunFailed
 from stagerunner.guard import refused
 from stagerunner.parts.source import Want
 from stagerunner.records import END, Origin
-from stagerunner.runtime.input import AHEAD, Offer
+from stagerunner.runtime.input import AHEAD, PendingSplit
 from stagerunner.wire.frame import BadFrame, Frame
 from stagerunner.wire.pipe import Inbound, widen
-from stagerunner.wire.spec import Feed
+from stagerunner.wire.spec import SourceSpec
 
 LARGEST = 2**31
-"""Bytes of the largest frame a feeder may send."""
+"""Bytes of the largest frame a source process may send."""
 
 
 class Stream:
-    """A supply whose splits come from a feeder. `lines` is told what the source prints."""
+    """A split source whose splits come from a source process. `lines` is told what the source prints."""
 
-    def __init__(self, feed: Feed, selector: selectors.BaseSelector, lines: Lines, hash_seed: str | None) -> None:
+    def __init__(self, feed: SourceSpec, selector: selectors.BaseSelector, lines: Lines, hash_seed: str | None) -> None:
         self._selector = selector
         self._waiting: deque[Frame] = deque()
         self._count = 0
@@ -41,7 +41,7 @@ class Stream:
         self._printed = Printed(selector, lines)
         self._printed.watch(hearing, "source")
         widen(out)
-        self._link = Inbound(reading, LARGEST)
+        self._pipe = Inbound(reading, LARGEST)
         os.set_blocking(reading, False)
         try:
             self._process = run_module("stagerunner.engines.process.source_process", (spec, out, life), said, hash_seed)
@@ -65,16 +65,16 @@ class Stream:
     def _watch(self) -> None:
         wanted = not self._over and len(self._waiting) <= AHEAD
         if wanted and not self._registered:
-            self._selector.register(self._link.fd, selectors.EVENT_READ, self._read)
+            self._selector.register(self._pipe.fd, selectors.EVENT_READ, self._read)
         elif not wanted and self._registered:
-            self._selector.unregister(self._link.fd)
+            self._selector.unregister(self._pipe.fd)
         self._registered = wanted
 
     def _read(self) -> None:
         try:
-            if not self._link.fill():
+            if not self._pipe.fill():
                 self._died("it ended without a word")
-            while (frame := self._link.take()) is not None:
+            while (frame := self._pipe.take()) is not None:
                 self._take(frame)
         except BlockingIOError:
             pass
@@ -98,14 +98,14 @@ class Stream:
             refusal = refusal_of(self._process)
             self.error = RunFailed(f"the source's process failed: {how}") if refusal is None else refused(refusal)
 
-    def next(self, want: Want) -> Offer | None:
+    def next(self, want: Want) -> PendingSplit | None:
         if not self._waiting:
             return None
         frame = self._waiting.popleft()
         base = self._count
         self._count += frame.header.records
         self._watch()
-        return Offer(bytes(frame.payload), len(frame.payload), None, frame.header.records, base)
+        return PendingSplit(bytes(frame.payload), len(frame.payload), None, frame.header.records, base)
 
     def locate(self, payload: bytes, base: int | None, record: int) -> Origin:
         return Origin("", None, (base or 0) + record)
@@ -114,7 +114,7 @@ class Stream:
         return None
 
     def close(self) -> None:
-        """Nothing more is wanted: end the feeder with everything it has started."""
+        """Nothing more is wanted: end the source process with everything it has started."""
         if self._life < 0:
             return
         self._over = True
@@ -126,4 +126,4 @@ class Stream:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._printed.close()
-        os.close(self._link.fd)
+        os.close(self._pipe.fd)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stagerunner.delivery.delivery import Delivery, where
-from stagerunner.delivery.ledger import Books
+from stagerunner.delivery.ledger import Ledger
 from stagerunner.engines.base import Clock, Trouble
 from stagerunner.engines.topology import Group
 from stagerunner.errors import RunFailed, StageFailed, StagerunnerError, WorkerDied
@@ -17,7 +17,7 @@ from stagerunner.plan import Plan
 
 def summary_of(
     plan: Plan,
-    books: Books,
+    ledger: Ledger,
     clocks: list[Clock],
     seconds: float,
     exit_code: int,
@@ -37,11 +37,11 @@ def summary_of(
         ok=exit_code == 0,
         exit_code=exit_code,
         seconds=seconds,
-        records=books.records(),
-        stages=tuple(_totals(plan, books, clocks, index, groups) for index in range(len(plan.stages))),
+        records=ledger.records(),
+        stages=tuple(_totals(plan, ledger, clocks, index, groups) for index in range(len(plan.stages))),
         restarts=restarts,
         output=_output(plan) if whole else "",
-        dead_letter=str(plan.dead_letter or "") if books.dead else "",
+        dead_letter=str(plan.dead_letter or "") if ledger.dead else "",
         messages=messages,
         fusions=fusions,
         earlier=earlier,
@@ -52,8 +52,8 @@ def _output(plan: Plan) -> str:
     return "" if plan.sink is None else text_of(plan.sink.options.get("path", plan.sink.name))
 
 
-def _totals(plan: Plan, books: Books, clocks: list[Clock], index: int, groups: Sequence[Group]) -> StageTotals:
-    entry = books.entries[index]
+def _totals(plan: Plan, ledger: Ledger, clocks: list[Clock], index: int, groups: Sequence[Group]) -> StageTotals:
+    entry = ledger.entries[index]
     ours = [clock for clock in clocks if clock[0] == index]
     work, codec, wait, block = (sum(clock[n] for clock in ours) / 1e9 for n in range(1, 5))
     group = next((n for n, group in enumerate(groups, 1) if plan.stages[index] in group.stages), 0)

@@ -27,7 +27,7 @@ _COLUMNS = (
     Column("wait", drops=2),
     Column("block", drops=2),
 )
-_BOOKS = (4, 5, 6, 7, 8)
+_LEDGER = (4, 5, 6, 7, 8)
 """Columns that are left out where there is nothing in them."""
 
 
@@ -68,7 +68,7 @@ def stages_table(stages: Sequence[StageTotals], width: int | None) -> list[str]:
     spent = wholes(stages, [stage.work + stage.codec + stage.wait + stage.block for stage in stages])
     rows = [_row(stage, whole) for stage, whole in zip(stages, spent, strict=True)]
     said = set(filled(_COLUMNS, rows))
-    kept = [index for index in range(len(_COLUMNS)) if index not in _BOOKS or index in said]
+    kept = [index for index in range(len(_COLUMNS)) if index not in _LEDGER or index in said]
     return table([_COLUMNS[index] for index in kept], [[row[index] for index in kept] for row in rows], width)
 
 

@@ -1,8 +1,8 @@
 """Whom the next frame goes to. Frame s is dealt to worker s mod N, and that is never left: who has enough to do is sent
-a blank in its turn, so that the frame behind it goes to a neighbour who has less.
+a skip frame in its turn, so that the frame behind it goes to a neighbour who has less.
 
 So order needs no memory in workers and nobody has to be asked, yet a worker that got the long records, or half a core,
-keeps nobody waiting. A blank costs every worker it passes some 30 µs, so only slow frames are dealt this way.
+keeps nobody waiting. A skip frame costs every worker it passes some 30 µs, so only slow frames are dealt this way.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DEEP = 24
 frame of the one that is late has come back."""
 
 
-class Dealing:
+class Balancing:
     """The frames each worker of the widest group has in hand, from the sequences sent and those begun."""
 
     def __init__(self, workers: int) -> None:
@@ -52,12 +52,12 @@ class Dealing:
         """Whether somebody has few frames waiting."""
         return min(self._waiting(begun)) < FEW
 
-    def blanks(self, sequence: int, begun: Sequence[int], most: int) -> int:
-        """How many sequences from this one on should be blanks; none if it would have to be more than `most`."""
+    def skips(self, sequence: int, begun: Sequence[int], most: int) -> int:
+        """How many sequences from this one on should be skip frames; none if it would have to be more than `most`."""
         waiting = self._waiting(begun)
         enough = min(waiting) + AHEAD
-        turns = (waiting[(sequence + blanks) % len(waiting)] for blanks in range(most + 1))
-        return next((blanks for blanks, frames in enumerate(turns) if frames < enough), 0)
+        turns = (waiting[(sequence + skips) % len(waiting)] for skips in range(most + 1))
+        return next((skips for skips, frames in enumerate(turns) if frames < enough), 0)
 
     def _waiting(self, begun: Sequence[int]) -> list[int]:
         """How many frames each worker has still to begin."""

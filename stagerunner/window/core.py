@@ -19,10 +19,10 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stagerunner.records import BARRIER, BLANK, DATA, FIRST, FLUSH, TO_THE_END, WHOLE, Conviction
-from stagerunner.window.balancing import DEEP, Dealing
+from stagerunner.records import BARRIER, DATA, FIRST, FLUSH, SKIP, TO_THE_END, WHOLE, QuarantineKey
+from stagerunner.window.balancing import DEEP, Balancing
 from stagerunner.window.isolation import Inspection
-from stagerunner.window.splits import FLUSHES, Kept, ProtocolFault, Sent, Taken, Verdict
+from stagerunner.window.splits import FLUSHES, Disposition, Kept, ProtocolFault, Sent, Taken
 
 
 class Window:
@@ -51,14 +51,14 @@ class Window:
         self.on_way: deque[Sent] = deque()
         self.stopped = False
         """A stage needs no more: no split of the source is admitted any longer."""
-        self.dealing = Dealing(workers)
+        self.balancing = Balancing(workers)
         self._sequence = 0
         self._numbers = self._flushed = 0
-        self._bytes = self._unforgotten = self._blanks = 0
+        self._bytes = self._unforgotten = self._skips = 0
         self._redo = (-1, 0, 0)
         """Taken before the source was read anew: splits below a number, and of that one (counted, accepted) records."""
         self._inspections: Mapping[int, Inspection] = {}
-        self._convictions: dict[int, dict[Conviction, tuple[str, str]]] = {}
+        self._quarantines: dict[int, dict[QuarantineKey, tuple[str, str]]] = {}
 
     # What goes out
 
@@ -87,8 +87,8 @@ class Window:
         if self.stopped or not self.on_way:
             return not self.stopped
         frames = max(self.least_frames, -(-self.least_records // max(1, records_per_frame)))
-        on_way = len(self.on_way) - self._blanks
-        more = begun is not None and on_way < self.most_frames and self.dealing.idle_soon(begun)
+        on_way = len(self.on_way) - self._skips
+        more = begun is not None and on_way < self.most_frames and self.balancing.idle_soon(begun)
         return (more or on_way < frames) and self.bytes_kept < self.limit
 
     def wants_barrier(self) -> bool:
@@ -104,10 +104,10 @@ class Window:
         return any(sent.kind == BARRIER for sent in self.on_way)
 
     def pass_over(self, begun: Sequence[int], most: int) -> list[Sent]:
-        """The blanks to send before what is admitted next, if any. begun: the latest sequence of each worker."""
-        blanks = self.dealing.blanks(self._sequence, begun, most)
-        self._blanks += blanks
-        return [self._send(BLANK, None) for _ in range(blanks)]
+        """The skip frames to send before what is admitted next, if any. begun: the latest sequence of each worker."""
+        skips = self.balancing.skips(self._sequence, begun, most)
+        self._skips += skips
+        return [self._send(SKIP, None) for _ in range(skips)]
 
     def admit(self, payload: Any, size: int, position: Any = None, last: int = TO_THE_END) -> list[Sent]:
         """Take in a split of the source and say what to send. `last`: no more source records than that."""
@@ -129,12 +129,12 @@ class Window:
         """The frames to send for a new split: one, unless this is a second reading of the source."""
         self.kept.append(kept)
         self._bytes += kept.size
-        if self._convictions:
-            kept.convicted = self._convictions.get(kept.number, {})
+        if self._quarantines:
+            kept.quarantined = self._quarantines.get(kept.number, {})
         done, counted, accepted = self._redo
         if kept.number == done:
             kept.counted, kept.accepted = counted, accepted
-        if not self._inspections and not kept.convicted and kept.number > done:
+        if not self._inspections and not kept.quarantined and kept.number > done:
             return [self._send(DATA if kept.flush < 0 else FLUSH, kept, 0, kept.end)]  # the usual split: one frame
         before = len(self.on_way)
         self._resend(kept, self._inspections.get(kept.number))
@@ -146,12 +146,12 @@ class Window:
         split: Kept | None,
         first: int = 0,
         last: int = TO_THE_END,
-        verdict: Verdict = Verdict.ACCEPT,
+        disposition: Disposition = Disposition.ACCEPT,
         marked: bool = False,
     ) -> Sent:
-        sent = Sent(self._sequence, kind, split, first, last, verdict, marked, reached=first)
+        sent = Sent(self._sequence, kind, split, first, last, disposition, marked, reached=first)
         if kind == DATA:
-            self.dealing.sent(self._sequence)
+            self.balancing.sent(self._sequence)
         self._sequence += 1
         self.on_way.append(sent)
         return sent
@@ -180,14 +180,14 @@ class Window:
             raise ProtocolFault(f"frame {sequence}: records {first} to {last} of split {split} were not asked for")
         sent.reached = last
         if kept.beyond:
-            return Taken(Verdict.DROP, sent, not more, finished=not more and self._arrived(sent, kept))
-        if sent.verdict is Verdict.ACCEPT:
+            return Taken(Disposition.DROP, sent, not more, finished=not more and self._arrived(sent, kept))
+        if sent.disposition is Disposition.ACCEPT:
             kept.accepted = last
         if stop and not more and not self.stopped:
             self._stop(sent, kept, stop_stage)
-        sent.fatal |= fails and not (self.stopped and sent.verdict is Verdict.DROP)
+        sent.fatal |= fails and not (self.stopped and sent.disposition is Disposition.DROP)
         finished = not more and not sent.fatal and self._arrived(sent, kept)
-        return Taken(sent.verdict, sent, not more, finished, sent.fatal)
+        return Taken(sent.disposition, sent, not more, finished, sent.fatal)
 
     def _stop(self, sent: Sent, kept: Kept, stage: int) -> None:
         """Nothing behind this frame is wanted but what stages behind `stage` flush: let go of the rest."""
@@ -195,7 +195,7 @@ class Window:
         sent.last = kept.end = sent.reached
         for later in self.on_way:
             if later is not sent and later.split is kept:
-                later.verdict = Verdict.DROP
+                later.disposition = Disposition.DROP
         behind = list(itertools.takewhile(lambda other: other is not kept, reversed(self.kept)))
         for other in behind:
             if other.flush <= stage:
@@ -207,7 +207,7 @@ class Window:
 
     def _arrived(self, sent: Sent, kept: Kept) -> bool:
         self.on_way.popleft()
-        self.dealing.back(sent.sequence)
+        self.balancing.back(sent.sequence)
         kept.counted = max(kept.counted, sent.reached)
         if kept.done or sent.last < kept.end:
             return False
@@ -219,12 +219,12 @@ class Window:
         return True
 
     def passed(self, sequence: int) -> None:
-        """A blank came back, or a barrier: everything sent before it is taken, and its snapshots stand for it."""
+        """A skip frame came back, or a barrier: everything sent before it is taken, and its snapshots stand for it."""
         sent = self._expected(sequence)
-        if sent.kind not in (BARRIER, BLANK):
+        if sent.kind not in (BARRIER, SKIP):
             raise ProtocolFault(f"frame {sequence} is neither barrier nor blank")
         self.on_way.popleft()
-        self._blanks -= sent.kind == BLANK
+        self._skips -= sent.kind == SKIP
         if sent.kind == BARRIER:
             self._forget()
 
@@ -242,11 +242,11 @@ class Window:
 
     # After a death
 
-    def convict(self, split: int, record: Conviction, failure: tuple[str, str]) -> None:
+    def quarantine(self, split: int, record: QuarantineKey, failure: tuple[str, str]) -> None:
         """This record of a split is not to be tried again, not even when the split is read anew after it was let go."""
         kept = next((kept for kept in self.kept if kept.number == split), None)
-        convicted = self._convictions.setdefault(split, {}) if kept is None else kept.convicted
-        convicted[record] = failure
+        quarantined = self._quarantines.setdefault(split, {}) if kept is None else kept.quarantined
+        quarantined[record] = failure
 
     def restart(self, inspections: Mapping[int, Inspection] | None = None) -> list[Sent]:
         """Begin the next epoch: the frames to send again, in order. Splits under inspection are cut and marked."""
@@ -257,30 +257,32 @@ class Window:
 
     def _begin_epoch(self) -> None:
         self.epoch += 1
-        self._sequence = self._blanks = 0
-        self.dealing.begin()
+        self._sequence = self._skips = 0
+        self.balancing.begin()
         self.on_way.clear()
 
     def _resend(self, kept: Kept, inspection: Inspection | None) -> None:
         """The part taken already (for its counts, or for the state it leaves), then what is still to be taken."""
-        edges = {edge for _, record, ordinal in kept.convicted if ordinal == WHOLE for edge in (record, record + 1)}
+        edges = {edge for _, record, ordinal in kept.quarantined if ordinal == WHOLE for edge in (record, record + 1)}
         cuts = sorted(edges | (inspection.cuts if inspection is not None else set()))
         marked = inspection is not None
         if kept.done or kept.number < self._redo[0]:
-            self._send_cut(kept, 0, kept.end, cuts, Verdict.DROP, marked)
+            self._send_cut(kept, 0, kept.end, cuts, Disposition.DROP, marked)
             return
         if kept.counted and (self.stateful or kept.number == self._redo[0]):
-            self._send_cut(kept, 0, kept.counted, cuts, Verdict.DROP, marked)
+            self._send_cut(kept, 0, kept.counted, cuts, Disposition.DROP, marked)
         if kept.accepted > kept.counted:
-            self._send_cut(kept, kept.counted, kept.accepted, cuts, Verdict.COUNTS, marked)
+            self._send_cut(kept, kept.counted, kept.accepted, cuts, Disposition.COUNTS, marked)
         if kept.accepted < kept.end:
-            self._send_cut(kept, kept.accepted, kept.end, cuts, Verdict.ACCEPT, marked)
+            self._send_cut(kept, kept.accepted, kept.end, cuts, Disposition.ACCEPT, marked)
 
-    def _send_cut(self, kept: Kept, first: int, last: int, cuts: list[int], verdict: Verdict, marked: bool) -> None:
+    def _send_cut(
+        self, kept: Kept, first: int, last: int, cuts: list[int], disposition: Disposition, marked: bool
+    ) -> None:
         kind = DATA if kept.flush < 0 else FLUSH
         edges = [first, *(cut for cut in cuts if first < cut < last), last]
         for start, stop in itertools.pairwise(edges):
-            self._send(kind, kept, start, stop, verdict, marked)
+            self._send(kind, kept, start, stop, disposition, marked)
 
     def rewind(self, inspections: Mapping[int, Inspection]) -> None:
         """Begin the next epoch from the source's beginning: what is admitted next has been taken, as far as it was.
@@ -291,7 +293,7 @@ class Window:
         partial = next((kept for kept in self.kept if not kept.done), None)
         done = partial.number if partial is not None else max(self._numbers, self._flushed)
         self._redo = max(self._redo, (done, partial.counted, partial.accepted) if partial else (done, 0, 0))
-        self._convictions |= {kept.number: kept.convicted for kept in self.kept if kept.convicted}
+        self._quarantines |= {kept.number: kept.quarantined for kept in self.kept if kept.quarantined}
         self._inspections = inspections
         self.stopped = False
         self.kept.clear()

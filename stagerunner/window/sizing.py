@@ -20,7 +20,7 @@ frame that happened to have one says little of the next."""
 
 WIDEST = 57344
 """Bytes a frame of the smallest records should have between workers. Pickle makes one piece of less than 64 KiB, and
-such a frame needs no place in the memory lane."""
+such a frame needs no place in the arena."""
 
 FEWEST = 600
 """Records a wider frame should hold, as long as it stays below RANGE: what a frame costs is then little for each."""

@@ -7,13 +7,13 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from stagerunner.records import TO_THE_END, Conviction
+from stagerunner.records import TO_THE_END, QuarantineKey
 
 FLUSHES = 2**48
 """Number of the first stage's flush, as a split: the same in every reading of the source, and behind all of it."""
 
 
-class Verdict(Enum):
+class Disposition(Enum):
     """What becomes of something that came back."""
 
     ACCEPT = "accept"
@@ -35,7 +35,7 @@ class Kept(Struct):
     flush: the stage whose flush this is, or -1. end: the number of its source records, once known.
     accepted: source records taken so far. counted: those whose counts were taken too. done: all are.
     beyond: it lies behind the stop; nobody wants it.
-    convicted: records not to be tried again, and why.
+    quarantined: records not to be tried again, and why.
     """
 
     number: int
@@ -48,7 +48,7 @@ class Kept(Struct):
     counted: int = 0
     done: bool = False
     beyond: bool = False
-    convicted: dict[Conviction, tuple[str, str]] = field(default_factory=dict)
+    quarantined: dict[QuarantineKey, tuple[str, str]] = field(default_factory=dict)
 
 
 class Sent(Struct):
@@ -62,7 +62,7 @@ class Sent(Struct):
     split: Kept | None
     first: int = 0
     last: int = TO_THE_END
-    verdict: Verdict = Verdict.ACCEPT
+    disposition: Disposition = Disposition.ACCEPT
     marked: bool = False
     reached: int = 0
     fatal: bool = False
@@ -72,7 +72,7 @@ class Taken(Struct, frozen=True):
     """What the window says of a piece that came back. `finished`: the split it belongs to is now done. `fatal`: a
     failure in it ends the run, even if its records were taken before: a stage has changed its mind about one."""
 
-    verdict: Verdict
+    disposition: Disposition
     sent: Sent
     final: bool
     finished: bool

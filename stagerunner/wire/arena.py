@@ -1,8 +1,8 @@
-"""The memory lane: large buffers lie in shared memory, and links carry only where.
+"""The arena: large buffers lie in shared memory, and pipes carry only where.
 
-A nameless file has a slot for each place and owner (the parent, and each group of workers). The parent gives a frame a
-place when it sends it; each worker writes to its own slot of that place only, and hands on what lies in any slot of it.
-The place is free when the frame has come back and nobody holds a buffer of it. So there is no lock and no message to
+A nameless file has a slot for each block and owner (the parent, and each group of workers). The parent gives a frame a
+block when it sends it; each worker writes to its own slot of that block only, and hands on what lies in any slot of it.
+The block is free when the frame has come back and nobody holds a buffer of it. So there is no lock and no message to
 release anything, and nothing a killed worker could hold; a new epoch begins with a new file.
 
 The file is sparse: a slot costs address space until it is used, and then the pages that were used. Slots are few and
@@ -20,12 +20,12 @@ from typing import Any
 from stagerunner.evaluate import ambient
 from stagerunner.tuples import NamedTuple
 
-PLACES = 16
+BLOCKS = 16
 SPAN = 2**30
 """Bytes of address space for each slot; what is larger goes by the pipe."""
 
 FROM = 65536
-"""Bytes from which on a buffer goes into the lane: below, the pipe is as quick."""
+"""Bytes from which on a buffer goes into the arena: below, the pipe is as quick."""
 
 ALIGN = 64
 
@@ -34,7 +34,7 @@ OURS = 2
 
 
 class Ref(NamedTuple):
-    """Where bytes of a frame lie: in a slot of its place, or (owner PIPE) in its body."""
+    """Where bytes of a frame lie: in a slot of its block, or (owner PIPE) in its body."""
 
     owner: int
     offset: int
@@ -59,11 +59,11 @@ def address_of(view: memoryview) -> int:
 
 
 def create(owners: int) -> int | None:
-    """A lane's file for so many owners: its descriptor, or None where the system gives none."""
+    """A arena's file for so many owners: its descriptor, or None where the system gives none."""
     if not hasattr(os, "memfd_create"):
         return None
-    fd = os.memfd_create("stagerunner-lane", os.MFD_CLOEXEC)
-    size = PLACES * owners * SPAN
+    fd = os.memfd_create("stagerunner-arena", os.MFD_CLOEXEC)
+    size = BLOCKS * owners * SPAN
     try:
         os.ftruncate(fd, size)
         mmap.mmap(fd, size).close()  # what we can't map, no worker can: they have the same limits
@@ -73,50 +73,50 @@ def create(owners: int) -> int | None:
     return fd
 
 
-class Lane:
-    """One epoch's lane, as one process sees it. Mapped when it is first used; takes over the descriptor."""
+class Arena:
+    """One epoch's arena, as one process sees it. Mapped when it is first used; takes over the descriptor."""
 
     def __init__(self, fd: int, owners: int) -> None:
         self.fd = fd
         self.owners = owners
         self._map: mmap.mmap | None = None
         self._start = 0
-        self._slots: dict[tuple[int, int], Any] = {}
+        self._segments: dict[tuple[int, int], Any] = {}
 
-    def view(self, place: int, ref: Ref) -> memoryview:
-        """The bytes at `ref`, in the slot that its owner has of a place. Whoever holds the view, holds the slot."""
-        view = memoryview(self._slot(place, ref.owner)).cast("B")
+    def view(self, block: int, ref: Ref) -> memoryview:
+        """The bytes at `ref`, in the slot that its owner has of a block. Whoever holds the view, holds the slot."""
+        view = memoryview(self._segment(block, ref.owner)).cast("B")
         return view[ref.offset : ref.offset + ref.length]
 
-    def find(self, place: int, view: memoryview) -> Ref | None:
-        """Where in this place a buffer lies, if it does."""
+    def find(self, block: int, view: memoryview) -> Ref | None:
+        """Where in this block a buffer lies, if it does."""
         if self._map is None:
             return None
         number, offset = divmod(address_of(view) - self._start, SPAN)
         where, owner = divmod(number, self.owners)
-        return Ref(owner, offset, view.nbytes) if where == place else None
+        return Ref(owner, offset, view.nbytes) if where == block else None
 
-    def held(self, places: Iterable[int]) -> tuple[int, ...]:
-        """Those of these places of which somebody in this process still holds a buffer."""
-        busy = {key[0] for key in self._slots if sys.getrefcount(self._slots[key]) > OURS}
-        return tuple(place for place in places if place in busy)
+    def held(self, blocks: Iterable[int]) -> tuple[int, ...]:
+        """Those of these blocks of which somebody in this process still holds a buffer."""
+        busy = {key[0] for key in self._segments if sys.getrefcount(self._segments[key]) > OURS}
+        return tuple(block for block in blocks if block in busy)
 
-    def _slot(self, place: int, owner: int) -> Any:
-        slot = self._slots.get((place, owner))
-        return self._new_slot(place, owner) if slot is None else slot
+    def _segment(self, block: int, owner: int) -> Any:
+        segment = self._segments.get((block, owner))
+        return self._new_segment(block, owner) if segment is None else segment
 
-    def _new_slot(self, place: int, owner: int) -> Any:
+    def _new_segment(self, block: int, owner: int) -> Any:
         import ctypes
 
         kind = ambient.holder = ctypes.c_char * SPAN
         if self._map is None:
-            self._map = mmap.mmap(self.fd, PLACES * self.owners * SPAN)
+            self._map = mmap.mmap(self.fd, BLOCKS * self.owners * SPAN)
             self._start = ctypes.addressof(kind.from_buffer(self._map))
-        slot = self._slots[place, owner] = kind.from_buffer(self._map, (place * self.owners + owner) * SPAN)
-        return slot
+        segment = self._segments[block, owner] = kind.from_buffer(self._map, (block * self.owners + owner) * SPAN)
+        return segment
 
     def close(self) -> None:
         """Let go of the file. What somebody holds a buffer of stays until that is gone too."""
-        self._slots.clear()
+        self._segments.clear()
         self._map = None
         os.close(self.fd)

@@ -1,8 +1,8 @@
-"""Frames: what travels on a link, byte by byte.
+"""Frames: what travels on a pipe, byte by byte.
 
     header, 56 bytes:  magic 4 · version 1 · kind 1 · flags 2 · epoch 4 · sequence 8 · split 8 · first 4 · last 4
                        · piece 4 · records 4 · length 8 · crc 4 (of the 52 bytes before it)
-    payload:           notes (chain.notes) · body
+    payload:           metadata (chain.metadata) · body
 
 The body of a DATA frame is a pickled list of records, or what a source's `read` needs, or what a sink's `encode`
 gave. `first` and `last` are the source records of the split the frame stands for, first ≤ i < last. A frame is
@@ -38,7 +38,7 @@ CONTROL = 512 - SIZE
 
 
 class BadFrame(Exception):
-    """What came over a link is no frame of ours."""
+    """What came over a pipe is no frame of ours."""
 
 
 class Header(NamedTuple):

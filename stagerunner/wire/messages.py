@@ -1,6 +1,6 @@
-"""What the parent and its keeper tell each other over their socket: plain data, and descriptors.
+"""What the parent and its fork server tell each other over their socket: plain data, and descriptors.
 
-A module of its own, so that the parent needn't import what the keeper forks.
+A module of its own, so that the parent needn't import what the fork server forks.
 """
 
 from __future__ import annotations

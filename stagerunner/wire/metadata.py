@@ -1,11 +1,11 @@
-"""Notes: what a frame says about its records, in front of them.
+"""Metadata: what a frame says about its records, in front of them.
 
-    stop 4 · place 4 · room 8 · slowest 8 · widest 8 · heavy 8 · length of the lines 4 · length of the rest 4
+    stop 4 · block 4 · room 8 · slowest 8 · widest 8 · heavy 8 · length of the lines 4 · length of the rest 4
     lines: the ledger, 60 bytes for each stage passed · rest (pickle), left out while there is nothing to say
     body
 
-Most frames have nothing to say but their books, and only the parent reads those: a worker hands on the lines of the
-stages before as bytes and puts its own behind them. (Pickled notes cost 8 µs more on each of the four hops.)
+Most frames have nothing to say but their ledger, and only the parent reads those: a worker hands on the lines of the
+stages before as bytes and puts its own behind them. (Pickled metadata cost 8 µs more on each of the four hops.)
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from stagerunner.evaluate.wording import text_of
-from stagerunner.records import Conviction, Counts, Failure, Plain, Spread
+from stagerunner.records import Counts, Failure, Plain, QuarantineKey, Spread
 from stagerunner.wire.arena import Ref
 from stagerunner.wire.frame import BadFrame
 
@@ -24,29 +24,29 @@ HEAD = struct.Struct("<iiQQQQII")
 LINE = struct.Struct("<i7q")
 
 
-class Notes(Plain):
+class Metadata(Plain):
     """What is said about the records of a frame.
 
-    origins, failures: as in a Batch. convicted: records not to be tried. stop: the stage that needs no more, or -1.
+    origins, failures: as in a Batch. quarantined: records not to be tried. stop: the stage that needs no more, or -1.
     slowest: nanoseconds of the slowest worker so far. widest: bytes of the largest frame between workers so far.
-    lines, extras: the books of all stages passed, on the last piece of a frame only; see `book` and `counts`.
-    place, room: where in the memory lane the frame may put large buffers (-1: nowhere), and bytes it has there in each
-    slot. laden: where this piece's buffers are (chain.cargo). heavy: the most bytes that any slot got, or should have.
-    held: (group, worker) → places of which that worker's stages still hold buffers, if it has news of that.
-    spread: how to divide the books by source record, as far as it isn't clear: (stage, Spread), each pickled, for only
-    the parent may ever ask. On any piece: it may tell of records of those that follow.
+    lines, extras: the ledger of all stages passed, on the last piece of a frame only; see `book` and `counts`.
+    block, room: where in the arena the frame may put large buffers (-1: nowhere), and bytes it has there in each
+    slot. laden: where this piece's buffers are (chain.payload codec). heavy: the most bytes that any slot got, or
+    should have. held: (group, worker) → blocks of which that worker's stages still hold buffers, if it has news of
+    that. spread: how to divide the ledger by source record, as far as it isn't clear: (stage, Spread), each pickled,
+    for only the parent may ever ask. On any piece: it may tell of records of those that follow.
     """
 
     __slots__ = (
-        "convicted",
+        "block",
+        "buffer_refs",
         "extras",
         "failures",
         "heavy",
         "held",
-        "laden",
         "lines",
         "origins",
-        "place",
+        "quarantined",
         "room",
         "slowest",
         "spread",
@@ -58,25 +58,25 @@ class Notes(Plain):
         self,
         origins: list[int] | None = None,
         failures: list[Failure] | None = None,
-        convicted: dict[Conviction, tuple[str, str]] | None = None,
+        quarantined: dict[QuarantineKey, tuple[str, str]] | None = None,
         stop: int = -1,
         slowest: int = 0,
         widest: int = 0,
         *,
-        place: int = -1,
+        block: int = -1,
         room: int = 0,
-        laden: list[Ref] | None = None,
+        buffer_refs: list[Ref] | None = None,
         heavy: int = 0,
         held: dict[tuple[int, int], tuple[int, ...]] | None = None,
     ) -> None:
         self.origins = origins
         self.failures: list[Failure] = [] if failures is None else failures
-        self.convicted: dict[Conviction, tuple[str, str]] = {} if convicted is None else convicted
+        self.quarantined: dict[QuarantineKey, tuple[str, str]] = {} if quarantined is None else quarantined
         self.stop, self.slowest, self.widest = stop, slowest, widest
         self.lines = b""
         self.extras: list[tuple[int, dict[str, int]]] = []
         self.spread: list[bytes] = []
-        self.place, self.room, self.laden, self.heavy = place, room, laden, heavy
+        self.block, self.room, self.buffer_refs, self.heavy = block, room, buffer_refs, heavy
         self.held: dict[tuple[int, int], tuple[int, ...]] = {} if held is None else held
 
     def book(self, counts: Iterable[Counts]) -> None:
@@ -90,7 +90,7 @@ class Notes(Plain):
 
     @property
     def booked(self) -> list[tuple[int, ...]]:
-        """The books, line by line: (stage, taken, created, out, filtered, skipped, dead, not processed).
+        """The ledger, line by line: (stage, taken, created, out, filtered, skipped, dead, not processed).
 
         A stage may have several.
         """
@@ -105,7 +105,7 @@ class Notes(Plain):
 
 
 def line(c: Counts) -> bytes:
-    """A stage's line in the books, its own counters left out."""
+    """A stage's line in the ledger, its own counters left out."""
     return LINE.pack(c.stage, c.taken, c.created, c.out, c.filtered, c.skipped, c.dead, c.not_processed)
 
 
@@ -118,42 +118,58 @@ def unpack_spread(data: bytes) -> tuple[int, Spread]:
     return stage, Spread(*spread)
 
 
-def pack_notes(notes: Notes) -> bytes:
-    """The notes as they stand before a frame's body."""
+def pack_metadata(metadata: Metadata) -> bytes:
+    """The metadata as they stand before a frame's body."""
     rest = b""
-    n = notes
-    if n.origins is not None or n.failures or n.convicted or n.extras or n.laden is not None or n.held or n.spread:
-        laden = None if n.laden is None else [tuple(ref) for ref in n.laden]
-        said = (n.origins, [_flat(f) for f in n.failures], n.convicted, n.extras, laden, n.held, n.spread)
+    n = metadata
+    if (
+        n.origins is not None
+        or n.failures
+        or n.quarantined
+        or n.extras
+        or n.buffer_refs is not None
+        or n.held
+        or n.spread
+    ):
+        buffer_refs = None if n.buffer_refs is None else [tuple(ref) for ref in n.buffer_refs]
+        said = (n.origins, [_flat(f) for f in n.failures], n.quarantined, n.extras, buffer_refs, n.held, n.spread)
         rest = pickle.dumps(said, 5)
     lines = n.lines
-    return HEAD.pack(n.stop, n.place, n.room, n.slowest, n.widest, n.heavy, len(lines), len(rest)) + lines + rest
+    return HEAD.pack(n.stop, n.block, n.room, n.slowest, n.widest, n.heavy, len(lines), len(rest)) + lines + rest
 
 
-def unpack_payload(payload: Any) -> tuple[Notes, memoryview]:
-    """A payload's notes and body. Raises BadFrame for anything that is none."""
+def unpack_payload(payload: Any) -> tuple[Metadata, memoryview]:
+    """A payload's metadata and body. Raises BadFrame for anything that is none."""
     view = memoryview(payload)
     if len(view) < HEAD.size:
-        raise BadFrame("a payload without notes")
-    stop, place, room, slowest, widest, heavy, books, more = HEAD.unpack_from(view)
-    start = HEAD.size + books
+        raise BadFrame("a payload without metadata")
+    stop, block, room, slowest, widest, heavy, ledger, more = HEAD.unpack_from(view)
+    start = HEAD.size + ledger
     end = start + more
-    if end > len(view) or books % LINE.size:
-        raise BadFrame("notes longer than their payload")
-    notes = Notes(None, None, None, stop, slowest, widest, place=place, room=room, heavy=heavy)
-    notes.lines = bytes(view[HEAD.size : start])
+    if end > len(view) or ledger % LINE.size:
+        raise BadFrame("metadata longer than their payload")
+    metadata = Metadata(None, None, None, stop, slowest, widest, block=block, room=room, heavy=heavy)
+    metadata.lines = bytes(view[HEAD.size : start])
     if more:
-        _read_rest(notes, view[start:end])
-    return notes, view[end:]
+        _read_rest(metadata, view[start:end])
+    return metadata, view[end:]
 
 
-def _read_rest(notes: Notes, data: memoryview) -> None:
+def _read_rest(metadata: Metadata, data: memoryview) -> None:
     try:
-        notes.origins, failures, notes.convicted, notes.extras, laden, notes.held, notes.spread = pickle.loads(data)
-        notes.failures = [Failure(*failure) for failure in failures]
-        notes.laden = None if laden is None else [Ref(*ref) for ref in laden]
+        (
+            metadata.origins,
+            failures,
+            metadata.quarantined,
+            metadata.extras,
+            buffer_refs,
+            metadata.held,
+            metadata.spread,
+        ) = pickle.loads(data)
+        metadata.failures = [Failure(*failure) for failure in failures]
+        metadata.buffer_refs = None if buffer_refs is None else [Ref(*ref) for ref in buffer_refs]
     except BaseException as error:  # a record's own methods run here
-        raise BadFrame(f"notes that can't be read ({type(error).__name__}: {error})") from None
+        raise BadFrame(f"metadata that can't be read ({type(error).__name__}: {error})") from None
 
 
 def _flat(failure: Failure) -> tuple[Any, ...]:

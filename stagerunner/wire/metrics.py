@@ -1,4 +1,4 @@
-"""The meters page: one shared mapping, a slot per worker and stage, one writer per word.
+"""The metrics page: one shared mapping, a slot per worker and stage, one writer per word.
 
 Words are aligned 64-bit integers. The parent reads them for the views, for deadlines and after a death; the page
 survives SIGKILL. Clocks are nanoseconds; `since` is of the monotonic clock, which all processes of a machine share.
@@ -52,7 +52,7 @@ def create(slots: int) -> int:
     """A nameless shared file with room for the head and this many slots: its descriptor."""
     size = (slots + 1) * WORDS * 8
     if hasattr(os, "memfd_create"):
-        fd = os.memfd_create("stagerunner-meters", os.MFD_CLOEXEC)
+        fd = os.memfd_create("stagerunner-metrics", os.MFD_CLOEXEC)
     else:
         import tempfile  # where there is no memfd, and only there
 
@@ -62,7 +62,7 @@ def create(slots: int) -> int:
     return fd
 
 
-class Page:
+class MetricsPage:
     """The whole page, as the parent or a worker sees it."""
 
     def __init__(self, fd: int, slots: int) -> None:

@@ -1,6 +1,6 @@
-"""Links: reading and writing frames on bare descriptors.
+"""Pipes: reading and writing frames on bare descriptors.
 
-Workers block; the parent never does. One reader and one writer per link, and no link outlives its epoch, so there are
+Workers block; the parent never does. One reader and one writer per pipe, and no pipe outlives its epoch, so there are
 no locks, and what is torn is torn at the end of a dead epoch only.
 """
 
@@ -37,7 +37,7 @@ def widen(fd: int) -> None:
 
 
 class Inbound:
-    """The reading end of a link. `limit`: bytes a frame's payload may have.
+    """The reading end of a pipe. `limit`: bytes a frame's payload may have.
 
     passing: whoever reads is done with a frame before asking for the next, so its payload may lie where it was read.
     """
@@ -72,14 +72,14 @@ class Inbound:
         return None
 
     def read(self) -> Frame | None:
-        """The next frame, waiting for it; None at the end of the link. Raises BadFrame."""
+        """The next frame, waiting for it; None at the end of the pipe. Raises BadFrame."""
         frame = self.only()
         while frame is None and not self.ended and (frame := self.take()) is None:
             self.fill()
         return frame
 
     def fill(self) -> bool:
-        """One read into the room there is. False at the end of the link; raises BlockingIOError if it would wait."""
+        """One read into the room there is. False at the end of the pipe; raises BlockingIOError if it would wait."""
         if self._large is not None:
             count = os.readv(self.fd, [memoryview(self._large)[self._filled :]])
             self._filled += count
@@ -99,7 +99,7 @@ class Inbound:
 
     @property
     def spent(self) -> bool:
-        """Nothing is here but what has been taken: the link gave all it had."""
+        """Nothing is here but what has been taken: the pipe gave all it had."""
         return self._start == self._end and self._header is None
 
     def take(self) -> Frame | None:
@@ -142,9 +142,9 @@ class Inbound:
             self._start, self._end = 0, here
 
     def check_empty(self) -> None:
-        """Raises BadFrame if the link ended inside a frame."""
+        """Raises BadFrame if the pipe ended inside a frame."""
         if self._header is not None or self._start != self._end:
-            raise BadFrame("a link ended inside a frame")
+            raise BadFrame("a pipe ended inside a frame")
 
 
 def write_all(fd: int, buffers: list[bytes | bytearray | memoryview], length: int) -> None:
@@ -178,7 +178,7 @@ def send(fd: int, header: Header, *payload: bytes | bytearray | memoryview) -> N
 
 
 class Outbound:
-    """The writing end of a link, for somebody who must not wait: what can't be written yet is queued."""
+    """The writing end of a pipe, for somebody who must not wait: what can't be written yet is queued."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd

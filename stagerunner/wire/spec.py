@@ -1,4 +1,4 @@
-"""What a worker is told when it is hired: plain data, sent by the parent through the keeper."""
+"""What a worker is told when it is started: plain data, sent by the parent through the fork server."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from stagerunner.records import NOTHING
 from stagerunner.tuples import NamedTuple
 
 
-class Order(NamedTuple):
-    """A hire on its way through the keeper. Options can be of types that a plugin's file defines; only the worker may
-    import those, and only once it has its environment and knows which names stand for which files.
+class SealedSpec(NamedTuple):
+    """A spec on its way through the fork server. Options can be of types that a plugin's file defines; only the worker
+    may import those, and only once it has its environment and knows which names stand for which files.
     """
 
     env: tuple[tuple[str, str], ...]
@@ -24,19 +24,19 @@ class Order(NamedTuple):
     sealed: bytes
 
     @classmethod
-    def of(cls, hire: Hire) -> Order:
-        return cls(hire.env, hire.files, pickle.dumps(hire, 5))
+    def of(cls, spec: WorkerSpec) -> SealedSpec:
+        return cls(spec.env, spec.files, pickle.dumps(spec, 5))
 
-    def opened(self) -> Hire:
+    def opened(self) -> WorkerSpec:
         """In the worker. Raises what importing a plugin raises."""
         if self.env:  # else it would touch a page for nothing
             os.environ.update(dict(self.env))
         know(self.files)
-        hire: Hire = pickle.loads(self.sealed)
-        return hire
+        spec: WorkerSpec = pickle.loads(self.sealed)
+        return spec
 
 
-class Hire(NamedTuple):
+class WorkerSpec(NamedTuple):
     """One worker's whole instructions.
 
     number, width: which worker of its group it is, and how many there are; names: what it is called in messages.
@@ -44,8 +44,8 @@ class Hire(NamedTuple):
     the order of the descriptors handed over with this. upstream, downstream: how many workers there are on each side.
     source: what to read splits with (first group only). sink: what to encode with
     (last group only; None: records go back as they are). ends: the number of stages, the sink's index.
-    owner: whose slots of the memory lane it writes to: the number of its group, from 1. owners: how many there are, the
-    parent with them; 0 where there is no lane.
+    owner: whose slots of the arena it writes to: the number of its group, from 1. owners: how many there are, the
+    parent with them; 0 where there is no arena.
     slots: the numbers of its meter slots, one per stage, at least one. slot_count: how many the page has.
     snapshots: stage → what `restore` is given; under `ends`, the columns that the sink is to expect.
     limit: bytes of the largest frame. start_timeout: seconds for setup.
@@ -100,7 +100,7 @@ MOST = 1000
 """Records in one frame at most."""
 
 
-class Feed(NamedTuple):
+class SourceSpec(NamedTuple):
     """Which source to run. linger: seconds a record may wait for others to share its frame."""
 
     target: str

@@ -104,13 +104,13 @@ def test_within_a_second_of_the_parents_death_everything_is_gone(tmp_path):
     _resumed(case)
 
 
-@pytest.mark.parametrize("victim", ["parent", "keeper", "worker"])
-def test_who_is_stopped_and_goes_on_convicts_nobody(tmp_path, victim):
+@pytest.mark.parametrize("victim", ["parent", "fork_server", "worker"])
+def test_who_is_stopped_and_goes_on_quarantines_nobody(tmp_path, victim):
     case = _case(tmp_path, timeout="1s")
     expected = case.expected()
     with Run(case) as run:
         _under_way(run)
-        pid = {"parent": run.pid, "keeper": run.keeper, "worker": run.workers[-1]}[victim]
+        pid = {"parent": run.pid, "fork_server": run.fork_server, "worker": run.workers[-1]}[victim]
         send(pid, signal.SIGSTOP)
         with suppress(subprocess.TimeoutExpired):  # a worker in its place may have done all of it
             run.process.wait(2.5)  # longer than the timeout of the stage, and than the gap taken for a suspension

@@ -31,7 +31,7 @@ SINK = ("accept", "sink written", "commit", "finishing", "rename", "resume")
 RESUMES = ("resume",)
 """Points that only a life behind another one passes."""
 
-SECOND = tuple(point for point in POINTS if point not in ("conviction", "halving", "restart", "torn frame", "flush"))
+SECOND = tuple(point for point in POINTS if point not in ("quarantine", "halving", "restart", "torn frame", "flush"))
 """Points of the parent at which it dies once more while it recovers."""
 
 CONFIGS: dict[str, dict[str, Any]] = {

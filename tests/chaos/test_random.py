@@ -17,7 +17,7 @@ AGAIN = "CHAOS_SEEDS={item} pytest tests/chaos/test_random.py"
 
 SOMETIMES = (
     "killed: worker",
-    "killed: keeper",
+    "killed: fork server",
     "killed: parent",
     "killed inside a record",
     "killed during recovery",
@@ -26,7 +26,7 @@ SOMETIMES = (
     "resumed",
     "lives: 3 or more",
     "dead letters",
-    "convicted",
+    "quarantined",
     "timed out",
     "with a state that can't be told, restarted",
     *(f"sink: {sink}" for sink in ("lines", "jsonl", "csv", "gz", "append", "sqlite")),
@@ -34,11 +34,11 @@ SOMETIMES = (
 """What all seeds together must have met: chaos that hits nothing proves nothing."""
 
 FIGURES = {
-    "kills": ("killed: worker", "killed: keeper", "killed: parent", "killed during recovery"),
-    "stops": ("stopped: worker", "stopped: keeper", "stopped: parent"),
+    "kills": ("killed: worker", "killed: fork server", "killed: parent", "killed during recovery"),
+    "stops": ("stopped: worker", "stopped: fork server", "stopped: parent"),
     "restarts": ("restarts",),
     "resumes": ("resumed",),
-    "convictions": ("convicted",),
+    "quarantines": ("quarantined",),
     "timeouts": ("timed out",),
 }
 """What the table says of all seeds together."""

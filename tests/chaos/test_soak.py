@@ -30,7 +30,7 @@ WINDOW = 8 * 2**20
 GROWTH = 24 * 2**20 + 2 * WINDOW
 """Bytes a process may grow after it was first looked at; a leak of what passes through it would be far more."""
 
-VICTIMS = ((0.2, "worker"), (0.4, "keeper"), (0.6, "parent"), (0.8, "worker"))
+VICTIMS = ((0.2, "worker"), (0.4, "fork_server"), (0.6, "parent"), (0.8, "worker"))
 
 pytestmark = [needs_proc, pytest.mark.reliability("soak"), pytest.mark.timeout(300)]
 
@@ -43,12 +43,12 @@ class Expected(NamedTuple):
 
 
 def _input(folder: Path, files: int) -> Expected:
-    """Files of lines, links to the first of them; what is to come out: every sixteenth line, number and checksum."""
+    """Files of lines, pipes to the first of them; what is to come out: every sixteenth line, number and checksum."""
     lines = [b"%08d %s\n" % (number, b"x" * (LINE - 10)) for number in range(LINES)]
     folder.mkdir(parents=True)
     (folder / "0.txt").write_bytes(b"".join(lines))
     for number in range(1, files):
-        os.link(folder / "0.txt", folder / f"{number}.txt")
+        os.pipe(folder / "0.txt", folder / f"{number}.txt")
     whole, passed = b"".join(lines).replace(b"\n", b"").upper(), b"".join(lines[15::16]).upper()
     digest, total = hashlib.sha256(), 0
     for _ in range(files):
@@ -91,7 +91,7 @@ class Watch:
                 self._look_at(pid)
 
     def kill(self, victim: str) -> None:
-        pid = {"worker": self.run.workers[0], "keeper": self.run.keeper, "parent": self.run.pid}[victim]
+        pid = {"worker": self.run.workers[0], "fork_server": self.run.fork_server, "parent": self.run.pid}[victim]
         assert pid is not None
         assert send(pid, SIGKILL)
 

@@ -11,9 +11,9 @@ from typing import Any
 from stagerunner import __main__ as command
 from stagerunner.delivery.deadletters import DeadLetters
 from stagerunner.delivery.delivery import Delivery
-from stagerunner.delivery.ledger import Books
-from stagerunner.delivery.writers import SinkTaker
-from stagerunner.engines.process.parent.worker_pool import Crew
+from stagerunner.delivery.ledger import Ledger
+from stagerunner.delivery.writers import SinkWriter
+from stagerunner.engines.process.parent.worker_pool import WorkerPool
 from stagerunner.journal import frozen
 from stagerunner.runtime import resume
 from stagerunner.window.core import Window
@@ -45,7 +45,7 @@ def letters_not_truncated() -> None:
 
 def journal_before_sink() -> None:
     """The journal says that a frame is delivered when the one before it is."""
-    take = SinkTaker.take
+    take = SinkWriter.take
     held = deque[tuple[bytes, int]]()
 
     def late(self: Any, body: Any, records: int, buffers: Any = ()) -> None:
@@ -53,14 +53,14 @@ def journal_before_sink() -> None:
         if len(held) > 1:
             take(self, *held.popleft())
 
-    finish = SinkTaker.finish
+    finish = SinkWriter.finish
 
     def finished(self: Any) -> None:
         while held:
             take(self, *held.popleft())
         finish(self)
 
-    SinkTaker.take, SinkTaker.finish = late, finished
+    SinkWriter.take, SinkWriter.finish = late, finished
 
 
 def lost_head() -> None:
@@ -88,10 +88,10 @@ def resent_from_the_split() -> None:
 
 
 def end_of_file_is_the_end() -> None:
-    """A link that ends is taken for the end of the data."""
+    """A pipe that ends is taken for the end of the data."""
 
-    ended = Crew.ended.fget
-    Crew.ended = property(lambda self: ended(self) or self._broken is not None)
+    ended = WorkerPool.ended.fget
+    WorkerPool.ended = property(lambda self: ended(self) or self._broken is not None)
 
 
 def no_state() -> None:
@@ -131,7 +131,7 @@ def failing_frame_unbooked() -> None:
 
 def ledger_begins_anew() -> None:
     """A resumed run counts what it has done itself."""
-    Books.restore = lambda self, rows: None
+    Ledger.restore = lambda self, rows: None
 
 
 LIES: dict[str, Callable[[], None]] = {lie.__name__: lie for lie in (failing_frame_unbooked, ledger_begins_anew)}

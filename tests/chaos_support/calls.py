@@ -44,7 +44,7 @@ class Point:
 def traced(strace: str, case: Case) -> dict[str, range]:
     """Which numbers of each call lie behind the first look at the output: what is before has only read.
 
-    And the birth of the keeper, which comes up while the parent reads on.
+    And the birth of the fork server, which comes up while the parent reads on.
     """
     log = case.folder / "trace"
     run = Run(case, wrapper=(strace, "-o", str(log), "-e", f"trace={_names(*CALLS)}", "-s", "300"))

@@ -17,15 +17,15 @@ def family(token: str) -> set[int]:
     return {pid for pid in found if alive(pid)}
 
 
-def keeper_of(parent: int) -> int | None:
-    """The keeper of the run with this parent, while there is one."""
+def fork_server_of(parent: int) -> int | None:
+    """The fork server of the run with this parent, while there is one."""
     return next(
         (pid for pid in children_of(parent) if b"stagerunner.engines.process.forkserver" in _read(pid, "cmdline")), None
     )
 
 
-def workers_of(keeper: int | None) -> list[int]:
-    return [] if keeper is None else sorted(children_of(keeper))
+def workers_of(fork_server: int | None) -> list[int]:
+    return [] if fork_server is None else sorted(children_of(fork_server))
 
 
 def children_of(parent: int) -> set[int]:

@@ -15,7 +15,7 @@ CRASHING, TRAPPED, TOUCHY = (
 )
 
 FAULTS = ("raise", "SystemExit", "os._exit(0)", "os._exit(1)", "SIGSEGV", "SIGKILL", "SIGSTOP", "loop")
-PLACES = ("import", "setup", "unpickle", "transform", "pickle", "flush", "snapshot", "close")
+BLOCKS = ("import", "setup", "unpickle", "transform", "pickle", "flush", "snapshot", "close")
 POSITIONS = ("first", "middle", "last")
 WORKERS = (1, 3)
 TIMES = ("once", "always")
@@ -39,7 +39,7 @@ class Cell:
         return ", ".join(map(str, astuple(self)))
 
 
-ALL = [Cell(*values) for values in product(FAULTS, PLACES, POSITIONS, WORKERS, TIMES)]
+ALL = [Cell(*values) for values in product(FAULTS, BLOCKS, POSITIONS, WORKERS, TIMES)]
 
 
 def pairwise(cells: Iterable[Cell], least: int) -> list[Cell]:

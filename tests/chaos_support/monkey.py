@@ -23,7 +23,7 @@ PAUSE = 0.15
 
 MOST_LIVES = 6
 
-VICTIMS = ("worker", "worker", "keeper", "parent", "parent")
+VICTIMS = ("worker", "worker", "fork_server", "parent", "parent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +114,8 @@ class Chaos:
     def _victim(self, run: Run, harm: Harm) -> int | None:
         if harm.victim == "parent":
             return run.pid
-        if harm.victim == "keeper":
-            return run.keeper
+        if harm.victim == "fork_server":
+            return run.fork_server
         workers = run.workers
         return workers[int(harm.choice * len(workers))] if workers else None
 
@@ -135,7 +135,7 @@ class Chaos:
         self.hit["runs"] += self._lives
         self.hit["restarts"] += run.summary.get("restarts", 0)
         self.hit["dead letters"] += len(self.case.got().letters)
-        self.hit["convicted"] += "Killed" in self.case.letters.read_text()
+        self.hit["quarantined"] += "Killed" in self.case.letters.read_text()
         self.hit["timed out"] += '"Timeout"' in self.case.letters.read_text()
         self.hit["lives: 3 or more"] += self._lives >= 3
         self.hit["with a state that can't be told, restarted"] += (

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from chaos_support.case import Case, environment
-from chaos_support.family import family, keeper_of, kill_family, workers_of
+from chaos_support.family import family, fork_server_of, kill_family, workers_of
 from support.waiting import wait_until
 
 LIMIT = 90.0
@@ -62,12 +62,12 @@ class Run:
         return self.process.poll() is not None
 
     @property
-    def keeper(self) -> int | None:
-        return keeper_of(self.pid)
+    def fork_server(self) -> int | None:
+        return fork_server_of(self.pid)
 
     @property
     def workers(self) -> list[int]:
-        return workers_of(self.keeper)
+        return workers_of(self.fork_server)
 
     @property
     def said(self) -> str:

@@ -34,7 +34,7 @@ def called(monkeypatch):
     return call
 
 
-def test_a_run_begins_a_keeper_before_all_else_and_ends_it(called):
+def test_a_run_begins_a_fork_server_before_all_else_and_ends_it(called):
     assert called("run", "chain.yaml") == (2, 1)
 
 

@@ -9,7 +9,7 @@ from stagerunner.delivery.delivery import Delivery, failure_text, where
 from stagerunner.records import SOURCE, Failure, Origin
 
 
-class Taker:
+class ResultWriter:
     """Takes and writes down."""
 
     def __init__(self, order: list, keeps: str = "truncate") -> None:
@@ -58,7 +58,7 @@ def told():
 @pytest.fixture
 def delivery(tmp_path, order, told):
     letters = DeadLetters(tmp_path / "failed.jsonl")
-    made = Delivery(("parse", "hide"), Taker(order), letters, told.append, {1: 2}, encoded=True)
+    made = Delivery(("parse", "hide"), ResultWriter(order), letters, told.append, {1: 2}, encoded=True)
     made.open(None)
     yield made
     letters.close()
@@ -113,7 +113,7 @@ def test_more_failures_than_allowed_end_the_run(delivery):
 
 
 def test_a_commit_is_letters_then_sink_then_journal(delivery, order):
-    delivery.taker.take(memoryview(b"12345"), 1, ())
+    delivery.writer.take(memoryview(b"12345"), 1, ())
     delivery.counts([(SOURCE, 1, 0, 1, 0, 0, 0)])
     delivery.failures([failure(0, 1)], None, locate)
 
@@ -123,20 +123,20 @@ def test_a_commit_is_letters_then_sink_then_journal(delivery, order):
     row = order[-1][1]
     assert (row["position"], row["sink"], row["failures"]) == (9, 5, {"0": 1})
     assert row["letters"] == 1
-    assert row["books"][0][:2] == [SOURCE, 1]
+    assert row["ledger"][0][:2] == [SOURCE, 1]
 
 
 def test_the_row_of_a_transaction_says_where_the_sink_is(tmp_path, order, told):
-    delivery = Delivery(("parse",), Taker(order, "transaction"), None, told.append, {}, encoded=True)
+    delivery = Delivery(("parse",), ResultWriter(order, "transaction"), None, told.append, {}, encoded=True)
     delivery.open(None)
-    delivery.taker.take(memoryview(b"123"), 1, ())
+    delivery.writer.take(memoryview(b"123"), 1, ())
 
     delivery.commit({}, None)
 
     assert order[0][1]["sink"] == 3
 
 
-def test_a_resumed_run_goes_on_with_books_failures_and_places(delivery, order):
+def test_a_resumed_run_goes_on_with_the_ledger_failures_and_places(delivery, order):
     delivery.counts([(0, 5, 0, 5, 0, 0, 0)])
     delivery.failures([failure(1, 1), failure(1, 2)], None, locate)
     delivery.commit({}, Journal(order))
@@ -146,7 +146,7 @@ def test_a_resumed_run_goes_on_with_books_failures_and_places(delivery, order):
     delivery.open(row)
     delivery.failures([failure(1, 3)], None, locate)
 
-    assert delivery.books.entries[0].taken == 5
+    assert delivery.ledger.entries[0].taken == 5
     assert delivery.too_many == 1
 
 

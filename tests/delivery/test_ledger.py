@@ -4,16 +4,16 @@ import json
 
 import pytest
 
-from stagerunner.delivery.ledger import MANY, Books
+from stagerunner.delivery.ledger import MANY, Ledger
 from stagerunner.records import SOURCE, Counts
 
 
-def kept() -> Books:
+def kept() -> Ledger:
     """Two stages and a sink: ten in, one too many made, one filtered, one skipped, two dead."""
-    books = Books(2, sink=True)
-    books.add([Counts(SOURCE, taken=10, out=9, dead=1), Counts(0, taken=9, created=1, out=9, filtered=1)])
-    books.add([Counts(1, taken=9, out=8, skipped=1, extra={"hits": 4}), Counts(2, taken=8, out=7, dead=1)])
-    return books
+    ledger = Ledger(2, sink=True)
+    ledger.add([Counts(SOURCE, taken=10, out=9, dead=1), Counts(0, taken=9, created=1, out=9, filtered=1)])
+    ledger.add([Counts(1, taken=9, out=8, skipped=1, extra={"hits": 4}), Counts(2, taken=8, out=7, dead=1)])
+    return ledger
 
 
 def lines_of(counts: Counts) -> tuple[int, ...]:
@@ -23,7 +23,7 @@ def lines_of(counts: Counts) -> tuple[int, ...]:
 
 @pytest.mark.parametrize("frames", [1, MANY])
 def test_lines_of_many_frames_add_up_as_their_counts_do(frames):
-    one, other = Books(2, sink=True), Books(2, sink=True)
+    one, other = Ledger(2, sink=True), Ledger(2, sink=True)
     counts = [Counts(SOURCE, 7, 0, 6, 0, 0, 1), Counts(0, 6, 3, 5, 1, 2, 1), Counts(1, 5, 0, 4, 1, extra={"hits": 2})]
 
     for _ in range(frames):
@@ -41,7 +41,7 @@ def test_end_to_end():
     assert (kept().taken, kept().out, kept().failed, kept().dead) == (10, 7, 3, 2)
 
 
-def test_books_balance_when_each_stage_does_and_hands_on_all_it_gave():
+def test_the_ledger_balances_when_each_stage_does_and_hands_on_all_it_gave():
     assert kept().balanced
 
     lost, odd = kept(), kept()
@@ -53,32 +53,32 @@ def test_books_balance_when_each_stage_does_and_hands_on_all_it_gave():
 
 
 def test_without_a_sink_the_last_stage_counts():
-    books = Books(1, sink=False)
-    books.add([Counts(SOURCE, taken=2, out=2), Counts(0, taken=2, out=2)])
+    ledger = Ledger(1, sink=False)
+    ledger.add([Counts(SOURCE, taken=2, out=2), Counts(0, taken=2, out=2)])
 
-    assert books.out == 2
-    assert books.balanced
+    assert ledger.out == 2
+    assert ledger.balanced
 
 
 def test_without_stages_the_source_counts():
-    books = Books(0, sink=False)
-    books.add([Counts(SOURCE, taken=2, out=2)])
+    ledger = Ledger(0, sink=False)
+    ledger.add([Counts(SOURCE, taken=2, out=2)])
 
-    assert books.out == 2
+    assert ledger.out == 2
 
 
-def test_books_go_through_the_journal():
-    back = Books(2, sink=True)
+def test_the_ledger_go_through_the_journal():
+    back = Ledger(2, sink=True)
     back.restore(json.loads(json.dumps(kept().as_rows())))
 
     assert back.entries == kept().entries
 
 
 def test_what_a_run_fails_with_is_told_but_not_kept():
-    books = kept()
-    before = json.dumps(books.as_rows())
-    books.keep_no_more()
-    books.add([Counts(SOURCE, taken=4, out=4), Counts(0, taken=4, not_processed=4, extra={"seen": 1})])
+    ledger = kept()
+    before = json.dumps(ledger.as_rows())
+    ledger.keep_no_more()
+    ledger.add([Counts(SOURCE, taken=4, out=4), Counts(0, taken=4, not_processed=4, extra={"seen": 1})])
 
-    assert books.taken == kept().taken + 4
-    assert json.dumps(books.as_rows()) == before
+    assert ledger.taken == kept().taken + 4
+    assert json.dumps(ledger.as_rows()) == before

@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from stagerunner.delivery.writers import CallerTaker, SinkTaker, StdoutTaker
+from stagerunner.delivery.writers import CallerWriter, SinkWriter, StdoutWriter
 from stagerunner.errors import OutputBusy, RunFailed
 from stagerunner.window.holding import CHARGE, PATIENT
 
@@ -23,81 +23,81 @@ class Noting:
 
 def test_a_sink_is_told_everything_in_order():
     sink = Noting()
-    taker = SinkTaker(sink)
-    taker.open(5)
-    taker.take(memoryview(b"data"), 1)
-    taker.commit({"row": 1})
-    taker.sync()
-    taker.finish()
+    writer = SinkWriter(sink)
+    writer.open(5)
+    writer.take(memoryview(b"data"), 1)
+    writer.commit({"row": 1})
+    writer.sync()
+    writer.finish()
 
     assert sink.told == [("open", 5), ("write", b"data"), ("commit", {"row": 1}), ("sync",), ("finish",)]
-    assert taker.keeps == "truncate"
-    assert not taker.full()
+    assert writer.keeps == "truncate"
+    assert not writer.full()
 
 
 def test_a_sink_is_not_bothered_with_nothing():
     sink = Noting()
-    SinkTaker(sink).take(memoryview(b""), 0)
+    SinkWriter(sink).take(memoryview(b""), 0)
 
     assert sink.told == []
 
 
 def test_a_sink_that_was_never_opened_is_not_aborted():
     sink = Noting()
-    SinkTaker(sink).abort()
+    SinkWriter(sink).abort()
 
     assert sink.told == []
 
 
 def test_the_caller_gets_records_and_is_full_at_two_lists():
-    taker = CallerTaker()
-    taker.take(memoryview(pickle.dumps([1, 2])), 2)
-    assert not taker.full()
-    taker.take(memoryview(pickle.dumps([3])), 1)
+    writer = CallerWriter()
+    writer.take(memoryview(pickle.dumps([1, 2])), 2)
+    assert not writer.full()
+    writer.take(memoryview(pickle.dumps([3])), 1)
 
-    assert taker.full()
-    assert [taker.records(), taker.records()] == [[1, 2], [3]]
+    assert writer.full()
+    assert [writer.records(), writer.records()] == [[1, 2], [3]]
 
 
 def test_a_result_that_can_not_be_read_here_ends_the_run():
-    taker = CallerTaker()
-    taker.take(memoryview(b"no pickle"), 1)
+    writer = CallerWriter()
+    writer.take(memoryview(b"no pickle"), 1)
 
     with pytest.raises(RunFailed, match="can't be unpickled here"):
-        taker.records()
+        writer.records()
 
 
 def test_standard_output_is_full_beyond_a_mebibyte():
-    taker = StdoutTaker(object())
-    taker.take(memoryview(bytes(PATIENT - CHARGE)), 1)
-    assert not taker.full()
-    taker.take(memoryview(b"x"), 1)
+    writer = StdoutWriter(object())
+    writer.take(memoryview(bytes(PATIENT - CHARGE)), 1)
+    assert not writer.full()
+    writer.take(memoryview(b"x"), 1)
 
-    assert taker.full()
-    assert taker.queued == PATIENT - CHARGE + 1
+    assert writer.full()
+    assert writer.queued == PATIENT - CHARGE + 1
 
 
 def test_many_tiny_frames_for_standard_output_are_charged_for_what_they_take_here():
-    taker = StdoutTaker(object())
+    writer = StdoutWriter(object())
     for _ in range(1 + PATIENT // (CHARGE + 2)):
-        assert not taker.replete()
-        taker.take(memoryview(b"1\n"), 1)
+        assert not writer.replete()
+        writer.take(memoryview(b"1\n"), 1)
 
-    assert taker.replete()
+    assert writer.replete()
 
 
 def test_a_caller_is_given_no_more_than_a_mebibyte_ahead():
-    taker = CallerTaker()
+    writer = CallerWriter()
     body = memoryview(pickle.dumps([bytes(PATIENT // 2)]))
-    taker.take(body, 1)
-    taker.take(memoryview(pickle.dumps([1])), 1)
-    assert not taker.replete()
-    taker.take(body, 1)
-    assert taker.replete()
+    writer.take(body, 1)
+    writer.take(memoryview(pickle.dumps([1])), 1)
+    assert not writer.replete()
+    writer.take(body, 1)
+    assert writer.replete()
 
-    taker.records()
+    writer.records()
 
-    assert not taker.replete()
+    assert not writer.replete()
 
 
 def test_a_sink_says_how_its_records_look_on_standard_output():
@@ -105,10 +105,10 @@ def test_a_sink_says_how_its_records_look_on_standard_output():
         def rendered(self, data):
             return bytes(data).upper()
 
-    taker = StdoutTaker(Shouting())
-    taker.take(memoryview(b"abc"), 1)
+    writer = StdoutWriter(Shouting())
+    writer.take(memoryview(b"abc"), 1)
 
-    assert list(taker.waiting) == [b"ABC"]
+    assert list(writer.waiting) == [b"ABC"]
 
 
 def test_what_a_sink_raises_when_asked_where_it_stands_is_its_failure():
@@ -117,7 +117,7 @@ def test_what_a_sink_raises_when_asked_where_it_stands_is_its_failure():
             raise ValueError("who knows")
 
     with pytest.raises(RunFailed, match=r"the sink .* failed: ValueError: who knows"):
-        SinkTaker(Lost()).position()
+        SinkWriter(Lost()).position()
 
 
 def test_an_output_that_another_run_has_is_busy():
@@ -126,4 +126,4 @@ def test_an_output_that_another_run_has_is_busy():
             raise BlockingIOError
 
     with pytest.raises(OutputBusy, match="another run owns this output"):
-        SinkTaker(Locked()).open(None)
+        SinkWriter(Locked()).open(None)

@@ -167,7 +167,7 @@ def test_a_stage_that_has_enough_leaves_the_rest_unprocessed(project):
 def test_a_journal_of_another_format_is_not_gone_on_with(project, forced):
     path = project.config("same", source=SOURCE, sink="out.jsonl")
     journal = Journal(project / ".out.jsonl.stagerunner")
-    journal.begin({"format": 1}, "0", {"books": [[-1, 5, 0, 5, 0, 0, 0, {}]]})
+    journal.begin({"format": 1}, "0", {"ledger": [[-1, 5, 0, 5, 0, 0, 0, {}]]})
     journal.close()
 
     with pytest.raises(UsageError, match="another version of stagerunner"):

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stagerunner.engines.topology import grouped, groups_of, hires, pairs, slots_of
+from stagerunner.engines.topology import grouped, groups_of, pairs, slots_of, specs
 
 widths = st.integers(1, 12)
 
 
 @given(widths, widths)
-def test_only_the_links_that_can_occur_are_made(upstream, downstream):
+def test_only_the_pipes_that_can_occur_are_made(upstream, downstream):
     made = pairs(upstream, downstream)
 
     assert len(made) == len(set(made)) == lcm(upstream, downstream)
@@ -21,7 +21,7 @@ def test_only_the_links_that_can_occur_are_made(upstream, downstream):
 
 
 @given(widths, widths)
-def test_links_are_shared_out_evenly(upstream, downstream):
+def test_pipes_are_shared_out_evenly(upstream, downstream):
     made = pairs(upstream, downstream)
 
     assert set(Counter(u for u, _ in made).values()) == {len(made) // upstream}
@@ -44,24 +44,24 @@ def test_there_is_a_group_for_each_stage(plan):
 def test_no_stage_is_one_worker_that_copies(project):
     plan = project.plan(source={"use": "range", "with": {"stop": 5}}, sink="out.jsonl")
     (group,) = groups_of(plan)
-    (hire,) = hires(plan, (group,), 1, {})
+    (spec,) = specs(plan, (group,), 1, {})
 
-    assert (group.label, hire.label, hire.slots, hire.works) == ("copy", "copy", (0,), ())
-    assert hire.first
-    assert hire.last
-
-
-def test_each_worker_has_its_own_slots_and_links(plan):
-    told = list(hires(plan, groups_of(plan), 4, {}))
-
-    assert [hire.label for hire in told] == ["same/1", "same/2", "double/1", "double/2", "double/3"]
-    assert [hire.slots for hire in told] == [(0,), (1,), (2,), (3,), (4,)]
-    assert [hire.inbound for hire in told] == [(0,), (0,), (0, 1), (1, 0), (0, 1)]
-    assert [sorted(hire.outbound) for hire in told] == [[0, 1, 2], [0, 1, 2], [0], [0], [0]]
-    assert {hire.epoch for hire in told} == {4}
+    assert (group.label, spec.label, spec.slots, spec.works) == ("copy", "copy", (0,), ())
+    assert spec.first
+    assert spec.last
 
 
-def test_a_meter_keeps_its_slot_however_stages_are_grouped(project):
+def test_each_worker_has_its_own_slots_and_pipes(plan):
+    told = list(specs(plan, groups_of(plan), 4, {}))
+
+    assert [spec.label for spec in told] == ["same/1", "same/2", "double/1", "double/2", "double/3"]
+    assert [spec.slots for spec in told] == [(0,), (1,), (2,), (3,), (4,)]
+    assert [spec.inbound for spec in told] == [(0,), (0,), (0, 1), (1, 0), (0, 1)]
+    assert [sorted(spec.outbound) for spec in told] == [[0, 1, 2], [0, 1, 2], [0], [0], [0]]
+    assert {spec.epoch for spec in told} == {4}
+
+
+def test_a_metric_keeps_its_slot_however_stages_are_grouped(project):
     plan = project.plan(
         *({"use": "same", "name": name, "workers": 2} for name in "abc"),
         source={"use": "range", "with": {"stop": 5}},
@@ -69,9 +69,9 @@ def test_a_meter_keeps_its_slot_however_stages_are_grouped(project):
     )
 
     def slots(*sizes):
-        told = hires(plan, grouped(plan, sizes), 1, {})
+        told = specs(plan, grouped(plan, sizes), 1, {})
         return {
-            (work.name, hire.number): slot for hire in told for work, slot in zip(hire.works, hire.slots, strict=True)
+            (work.name, spec.number): slot for spec in told for work, slot in zip(spec.works, spec.slots, strict=True)
         }
 
     assert sorted(slots(1, 1, 1).values()) == list(range(6))
@@ -82,7 +82,7 @@ def test_a_group_is_told_of_all_its_stages(project):
     plan = project.plan(
         "same", "double", {"use": "same", "name": "c"}, source={"use": "range", "with": {"stop": 5}}, sink="b.txt"
     )
-    first, last = hires(plan, grouped(plan, [2, 1]), 1, {0: "state", 2: "other"})
+    first, last = specs(plan, grouped(plan, [2, 1]), 1, {0: "state", 2: "other"})
 
     assert (first.label, last.label) == ("same+double", "c")
     assert (first.snapshots, last.snapshots) == ({0: "state"}, {2: "other"})
@@ -90,14 +90,14 @@ def test_a_group_is_told_of_all_its_stages(project):
 
 
 def test_only_the_ends_are_told_of_source_and_sink(plan):
-    told = list(hires(plan, groups_of(plan), 1, {}))
+    told = list(specs(plan, groups_of(plan), 1, {}))
 
-    assert [hire.source is not None for hire in told] == [True, True, False, False, False]
-    assert [hire.sink is not None for hire in told] == [False, False, True, True, True]
-    assert [hire.env for hire in told] == [()] * 2 + [(("A", "1"),)] * 3
+    assert [spec.source is not None for spec in told] == [True, True, False, False, False]
+    assert [spec.sink is not None for spec in told] == [False, False, True, True, True]
+    assert [spec.env for spec in told] == [()] * 2 + [(("A", "1"),)] * 3
 
 
 def test_a_stage_gets_its_own_snapshot_only(plan):
-    told = list(hires(plan, groups_of(plan), 1, {1: "state"}))
+    told = list(specs(plan, groups_of(plan), 1, {1: "state"}))
 
-    assert [hire.snapshots for hire in told] == [{}, {}] + [{1: "state"}] * 3
+    assert [spec.snapshots for spec in told] == [{}, {}] + [{1: "state"}] * 3

@@ -13,7 +13,7 @@ from stagerunner.parts.forming import form_of
 from stagerunner.records import Batch
 
 
-class Notes:
+class Metadata:
     """A slot that writes down what it is told."""
 
     def __init__(self) -> None:
@@ -27,8 +27,8 @@ class Notes:
 
 
 @pytest.fixture
-def notes() -> Notes:
-    return Notes()
+def notes() -> Metadata:
+    return Metadata()
 
 
 @pytest.fixture

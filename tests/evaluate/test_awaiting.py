@@ -278,7 +278,7 @@ def test_a_list_that_failed_goes_no_further_than_the_run(stage_of, batch_of):
     assert (seen(batch), lists) == ((["a"], None, [(1, "ValueError")]), ["axc", "a", "x"])
 
 
-def test_the_convicted_are_not_called(stage_of, batch_of):
+def test_the_quarantined_are_not_called(stage_of, batch_of):
     batch = stage_of(same, on_error="skip").apply(batch_of(*"abc"), {(0, 1, 0): ("Killed", "SIGSEGV")})
     assert seen(batch) == (["a", "c"], [0, 2], [(1, "Killed")])
 

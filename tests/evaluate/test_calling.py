@@ -7,7 +7,7 @@ import pytest
 
 from stagerunner.evaluate import calling
 from stagerunner.evaluate.ambient import count, current, enough
-from stagerunner.evaluate.batches import Passage
+from stagerunner.evaluate.batches import BatchOutcome
 from stagerunner.records import Batch
 
 
@@ -200,24 +200,24 @@ def test_the_slot_names_the_first_of_a_list(stage_of, batch_of, notes):
     assert notes.told == [0, "left", 2, "left"]
 
 
-def test_the_convicted_are_not_called(stage_of, batch_of, notes):
+def test_the_quarantined_are_not_called(stage_of, batch_of, notes):
     stage = stage_of(same, slot=notes, index=4, on_error="dead_letter")
     stage.watched = True
-    convicted = {(4, 6, 1): ("Killed", "SIGKILL"), (3, 5, 0): ("Timeout", "elsewhere")}
-    batch = stage.apply(batch_of(*"abc", origins=[5, 6, 6], first=5), convicted)
+    quarantined = {(4, 6, 1): ("Killed", "SIGKILL"), (3, 5, 0): ("Timeout", "elsewhere")}
+    batch = stage.apply(batch_of(*"abc", origins=[5, 6, 6], first=5), quarantined)
     (failure,) = batch.failures
     assert (batch.records, notes.told) == (["a", "b"], [0, "left", 1, "left"])
     assert (failure.type, failure.message, failure.record) == ("Killed", "SIGKILL", "c")
     assert (failure.origin, failure.ordinal, failure.attempts, failure.frames) == (6, 1, 1, ())
 
 
-def test_a_conviction_is_not_tried_again(stage_of, batch_of):
+def test_a_quarantine_is_not_tried_again(stage_of, batch_of):
     stage = stage_of(same, attempts=3, on_error="skip", delay=1000.0)
     assert stage.apply(batch_of("a"), {(0, 0, 0): ("Killed", "SIGKILL")}).failures[0].attempts == 1
 
 
 @pytest.mark.parametrize("state", [False, True])
-def test_a_convicted_record_is_left_out_of_its_list(stage_of, batch_of, state):
+def test_a_quarantined_record_is_left_out_of_its_list(stage_of, batch_of, state):
     lists = []
 
     class Lists:
@@ -373,7 +373,7 @@ def test_a_passage_is_made_once_whoever_asks_for_it(work_of, monkeypatch):
     class Overtaken:
         """The lock of somebody before whom another thread has got it."""
 
-        others: ClassVar[list[Passage]] = []
+        others: ClassVar[list[BatchOutcome]] = []
 
         def __enter__(self):
             monkeypatch.undo()
@@ -383,9 +383,9 @@ def test_a_passage_is_made_once_whoever_asks_for_it(work_of, monkeypatch):
             pass
 
     monkeypatch.setattr(calling, "_making", Overtaken())
-    passage = listener.disturbed()
+    batch_outcome = listener.disturbed()
 
-    assert [other is passage for other in Overtaken.others] == [True]
+    assert [other is batch_outcome for other in Overtaken.others] == [True]
 
 
 def test_what_is_raised_between_two_calls_is_no_failure_of_a_record(stage_of):

@@ -2,15 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from stagerunner.evaluate.cursor import Cursor, Grouping, grouping, verdicts_in
+from stagerunner.evaluate.cursor import Cursor, Grouping, grouping, refusals_in
 from stagerunner.evaluate.work import Work
 from stagerunner.parts.stage import Form
 
 WHY = ("Killed", "SIGKILL")
 
 
-def groups(batch, most, verdicts=()):
-    grouping = Grouping(most, batch, dict.fromkeys(verdicts, WHY))
+def groups(batch, most, refusals=()):
+    grouping = Grouping(most, batch, dict.fromkeys(refusals, WHY))
     cut, start = [], 0
     while start < len(batch.records):
         end = grouping.end(start)
@@ -56,9 +56,9 @@ def test_a_source_record_longer_than_a_list_is_cut(batch_of):
     assert groups(batch_of(*"abcd", origins=[0, 0, 0, 1]), 2) == [["a", "b"], ["c"], ["d"]]
 
 
-def test_the_convicted_come_alone(batch_of):
-    assert groups(batch_of(*"abcde"), None, verdicts=[2]) == [["a", "b"], ["c"], ["d", "e"]]
-    assert groups(batch_of(*"abcd", origins=[0, 1, 1, 1]), None, verdicts=[2]) == [["a"], ["b"], ["c"], ["d"]]
+def test_the_quarantined_come_alone(batch_of):
+    assert groups(batch_of(*"abcde"), None, refusals=[2]) == [["a", "b"], ["c"], ["d", "e"]]
+    assert groups(batch_of(*"abcd", origins=[0, 1, 1, 1]), None, refusals=[2]) == [["a"], ["b"], ["c"], ["d"]]
 
 
 def test_one_by_one_as_far_as_told(batch_of):
@@ -73,23 +73,23 @@ def test_only_a_batch_transform_gets_lists(batch_of):
 
 
 @pytest.mark.parametrize(
-    ("origins", "convicted", "index"),
+    ("origins", "quarantined", "index"),
     [
         (None, (0, 11, 0), 1),
         ([10, 10, 11, 11], (0, 11, 1), 3),
         ([10, 12, 12, 12], (0, 12, 2), 3),
     ],
 )
-def test_a_conviction_finds_its_record(batch_of, origins, convicted, index):
+def test_a_quarantine_finds_its_record(batch_of, origins, quarantined, index):
     batch = batch_of(*"abcd", first=10, origins=origins)
-    assert verdicts_in(batch, 0, {convicted: WHY}) == {index: WHY}
+    assert refusals_in(batch, 0, {quarantined: WHY}) == {index: WHY}
 
 
 @pytest.mark.parametrize(
-    "convicted", [(1, 11, 0), (0, 9, 0), (0, 9, 1), (0, 11, 2), (0, 14, 0), (0, 13, 0), (0, 10, 2)]
+    "quarantined", [(1, 11, 0), (0, 9, 0), (0, 9, 1), (0, 11, 2), (0, 14, 0), (0, 13, 0), (0, 10, 2)]
 )
 @pytest.mark.parametrize("origins", [None, [10, 10, 11, 11]])
-def test_a_conviction_of_another_record_finds_none(batch_of, origins, convicted):
+def test_a_quarantine_of_another_record_finds_none(batch_of, origins, quarantined):
     batch = batch_of(*"abcd", first=10, origins=origins, last=20)
-    expected = {3: WHY} if convicted == (0, 13, 0) and origins is None else {}
-    assert verdicts_in(batch, 0, {convicted: WHY}) == expected
+    expected = {3: WHY} if quarantined == (0, 13, 0) and origins is None else {}
+    assert refusals_in(batch, 0, {quarantined: WHY}) == expected

@@ -122,14 +122,14 @@ def visible(done):
     """All there is to see of the outgoing batches, wherever they were cut; what wasn't looked at isn't seen."""
     results = [(batch.origin(index), record) for batch in done for index, record in enumerate(batch.records)]
     failures = [failure for batch in done for failure in batch.failures]
-    (books,) = total(entry for batch in done for entry in batch.counts).values()
+    (ledger,) = total(entry for batch in done for entry in batch.counts).values()
     seen = (
-        books.taken - books.filtered - books.not_processed,
-        books.out,
-        books.created,
-        books.skipped,
-        books.dead,
-        books.extra,
+        ledger.taken - ledger.filtered - ledger.not_processed,
+        ledger.out,
+        ledger.created,
+        ledger.skipped,
+        ledger.dead,
+        ledger.extra,
     )
     return results, failures, done[-1].last, done[-1].stop, seen
 
@@ -177,7 +177,7 @@ def results_only(results):
 
 
 @pytest.mark.parametrize("forms", [(many, plain), (many, many), (plain, lists), (many, awaited)])
-def test_the_books_of_a_chain_balance_wherever_it_ends(stage_of, forms):
+def test_the_ledger_of_a_chain_balance_wherever_it_ends(stage_of, forms):
     policies = ("fail", "skip", "dead_letter")
     stages = {
         (place, policy): stage_of(form, index=place, on_error=policy, batch=3)
@@ -191,14 +191,14 @@ def test_the_books_of_a_chain_balance_wherever_it_ends(stage_of, forms):
         first, second = (stages[place, policy] for place, policy in enumerate(policies))
         first.piece_records = second.piece_records = most
         done = chained(first, second, made_of(records, repeats))
-        books = total(entry for batch in done for entry in batch.counts)
-        assert all(entry.balanced for entry in books.values())
-        assert books[0].out == books[1].taken
-        assert books[1].out == sum(len(batch.records) for batch in done)
+        ledger = total(entry for batch in done for entry in batch.counts)
+        assert all(entry.balanced for entry in ledger.values())
+        assert ledger[0].out == ledger[1].taken
+        assert ledger[1].out == sum(len(batch.records) for batch in done)
         for place in (0, 1):
             lost = [failure for batch in done for failure in batch.failures if failure.stage == place]
             kept = [failure for failure in lost if failure.policy != "fail"]
-            assert books[place].dead + books[place].skipped == len(kept)
+            assert ledger[place].dead + ledger[place].skipped == len(kept)
 
     holds()
 

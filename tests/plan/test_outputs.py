@@ -75,10 +75,10 @@ def test_what_a_run_reads_or_writes_is_known(planned, folder, path, used):
 # The dead letters' own place
 
 
-PLACES = ["/dev/stderr", "/dev/stdout", "/dev/fd/2", "/proc/self/fd/2", "pipe", ".out.txt.stagerunner"]
+BLOCKS = ["/dev/stderr", "/dev/stdout", "/dev/fd/2", "/proc/self/fd/2", "pipe", ".out.txt.stagerunner"]
 
 
-@pytest.mark.parametrize("name", PLACES)
+@pytest.mark.parametrize("name", BLOCKS)
 def test_dead_letters_need_a_file_of_their_own(tmp_path, name):
     (tmp_path / "in.txt").write_text("a\n")
     os.mkfifo(tmp_path / "pipe")

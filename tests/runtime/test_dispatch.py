@@ -7,13 +7,13 @@ import pytest
 
 from stagerunner.config.model import Run
 from stagerunner.plan import Plan
-from stagerunner.records import BARRIER, BLANK, DATA, FLUSH
-from stagerunner.runtime.blocks import Places
-from stagerunner.runtime.dispatch import Feeding, Sending
+from stagerunner.records import BARRIER, DATA, FLUSH, SKIP
+from stagerunner.runtime.blocks import Blocks
+from stagerunner.runtime.dispatch import Dispatch, Sending
 from stagerunner.runtime.input import GivenRecords
 from stagerunner.window.balancing import SLOW
 from stagerunner.window.core import Window
-from stagerunner.wire.metadata import Notes, unpack_payload
+from stagerunner.wire.metadata import Metadata, unpack_payload
 
 
 @pytest.fixture
@@ -22,17 +22,19 @@ def sent() -> list:
 
 
 @pytest.fixture
-def feeding(sent):
-    def make(records, limit: int | None = None, frame: int | None = 2, full: bool = False, workers: int = 1) -> Feeding:
+def dispatch(sent):
+    def make(
+        records, limit: int | None = None, frame: int | None = 2, full: bool = False, workers: int = 1
+    ) -> Dispatch:
         plan = Plan("test", (), run=Run(frame=frame), limit=limit)
         window = Window(2**20, least_frames=3, least_records=1, workers=workers)
-        return Feeding(plan, GivenRecords(records), window, sent.append, lambda: full, lambda: [-1, 9])
+        return Dispatch(plan, GivenRecords(records), window, sent.append, lambda: full, lambda: [-1, 9])
 
     return make
 
 
-def test_splits_go_out_while_the_window_has_room(feeding, sent):
-    feeding(range(100)).feed()
+def test_splits_go_out_while_the_window_has_room(dispatch, sent):
+    dispatch(range(100)).feed()
 
     assert [frame.sequence for frame in sent] == [0, 1, 2]
 
@@ -40,13 +42,13 @@ def test_splits_go_out_while_the_window_has_room(feeding, sent):
 @pytest.mark.parametrize(
     ("lasting", "workers", "expected"),
     [
-        pytest.param(2 * SLOW, 2, [DATA, DATA, DATA, DATA, BLANK, DATA], id="slow: to who has less"),
+        pytest.param(2 * SLOW, 2, [DATA, DATA, DATA, DATA, SKIP, DATA], id="slow: to who has less"),
         pytest.param(2 * SLOW, 1, [DATA] * 5, id="one worker: there is nobody else"),
         pytest.param(SLOW / 2, 2, [DATA] * 5, id="quick: to each in turn"),
     ],
 )
-def test_slow_frames_go_to_who_has_less_to_do(feeding, sent, lasting, workers, expected):
-    slow = feeding(range(100), workers=workers)
+def test_slow_frames_go_to_who_has_less_to_do(dispatch, sent, lasting, workers, expected):
+    slow = dispatch(range(100), workers=workers)
     slow._window.least_frames = slow._window.most_frames = 5
     slow.sizing.learn(2, 10, slowest=int(lasting), widest=1)
 
@@ -55,25 +57,25 @@ def test_slow_frames_go_to_who_has_less_to_do(feeding, sent, lasting, workers, e
     assert [frame.kind for frame in sent] == expected
 
 
-def test_at_the_end_of_the_source_it_is_done(feeding, sent):
-    few = feeding(range(3))
+def test_at_the_end_of_the_source_it_is_done(dispatch, sent):
+    few = dispatch(range(3))
     few.feed()
 
     assert few.done
     assert [frame.last for frame in sent] == [2, 1]
 
 
-def test_nothing_goes_out_while_results_wait(feeding, sent):
-    feeding(range(100), full=True).feed()
+def test_nothing_goes_out_while_results_wait(dispatch, sent):
+    dispatch(range(100), full=True).feed()
 
     assert sent == []
 
 
-def test_a_limit_is_kept_to_the_record(feeding, sent):
-    limited = feeding(range(100), limit=3)
+def test_a_limit_is_kept_to_the_record(dispatch, sent):
+    limited = dispatch(range(100), limit=3)
     limited.feed()
     kept = sent[0].split
-    limited.counted(2, 0, Notes(), kept)
+    limited.counted(2, 0, Metadata(), kept)
     limited.finished(kept)
     limited._window.took(0, 0, 0, 2, more=False)
     limited.feed()
@@ -124,8 +126,8 @@ class Wire:
         self.sent = []
         self.ended = None
 
-    def send(self, header, notes, body):
-        self.sent.append((header, *unpack_payload(notes + body)))
+    def send(self, header, metadata, body):
+        self.sent.append((header, *unpack_payload(metadata + body)))
 
     def end(self, frames):
         self.ended = frames
@@ -143,7 +145,7 @@ def window():
 
 @pytest.fixture
 def sending(window, wire):
-    return Sending(window, wire, Places())
+    return Sending(window, wire, Blocks())
 
 
 def test_a_split_goes_out_as_data_of_its_range(sending, window, wire):
@@ -151,20 +153,20 @@ def test_a_split_goes_out_as_data_of_its_range(sending, window, wire):
 
     sending.send(sent)
 
-    ((header, notes, body),) = wire.sent
+    ((header, metadata, body),) = wire.sent
     assert (header.kind, header.epoch, header.sequence, header.first, header.last) == (DATA, 1, 0, 0, 5)
-    assert (bytes(body), notes.place, notes.convicted, header.marked) == (b"payload", -1, {}, False)
+    assert (bytes(body), metadata.block, metadata.quarantined, header.marked) == (b"payload", -1, {}, False)
 
 
-def test_convictions_travel_with_their_split(sending, window, wire):
+def test_quarantines_travel_with_their_split(sending, window, wire):
     window.admit(b"payload", 7, last=5)
-    window.convict(0, (1, 3, 0), ("Killed", "twice"))
+    window.quarantine(0, (1, 3, 0), ("Killed", "twice"))
 
     for sent in window.restart():
         sending.send(sent)
 
-    ((header, notes, _),) = wire.sent
-    assert (header.epoch, notes.convicted) == (2, {(1, 3, 0): ("Killed", "twice")})
+    ((header, metadata, _),) = wire.sent
+    assert (header.epoch, metadata.quarantined) == (2, {(1, 3, 0): ("Killed", "twice")})
 
 
 def test_a_barrier_begins_with_no_snapshots_and_a_flush_says_its_stage(sending, window, wire):
@@ -176,16 +178,16 @@ def test_a_barrier_begins_with_no_snapshots_and_a_flush_says_its_stage(sending, 
     assert kinds == [(BARRIER, {}), (FLUSH, 2)]
 
 
-def test_a_blank_holds_nothing(wire):
+def test_a_skip_holds_nothing(wire):
     window = Window(1000, workers=2)
-    sending = Sending(window, wire, Places())
+    sending = Sending(window, wire, Blocks())
     for _ in range(4):
         window.admit(b"payload", 7)
     for sent in window.pass_over([-1, 3], 9):
         sending.send(sent)
 
     ((header, _, body),) = wire.sent
-    assert (header.kind, header.sequence, bytes(body)) == (BLANK, 4, b"")
+    assert (header.kind, header.sequence, bytes(body)) == (SKIP, 4, b"")
 
 
 def test_end_counts_what_was_sent(sending, window, wire):

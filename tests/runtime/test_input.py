@@ -13,11 +13,11 @@ from stagerunner.records import Origin, Split
 from stagerunner.runtime.input import AHEAD, GivenRecords, SourceSplits, StandardInput, stream_of
 
 
-def drained(supply, want: Want) -> list:
+def drained(split_source, want: Want) -> list:
     """The payloads of all splits that can be had now."""
     found = []
-    while (offer := supply.next(want)) is not None:
-        found.append(pickle.loads(offer.payload))
+    while (pending := split_source.next(want)) is not None:
+        found.append(pickle.loads(pending.payload))
     return found
 
 
@@ -25,20 +25,20 @@ def drained(supply, want: Want) -> list:
 
 
 def test_given_records_come_as_many_at_a_time_as_wanted():
-    supply = GivenRecords(range(7))
+    split_source = GivenRecords(range(7))
 
-    first = supply.next(Want(records=3))
+    first = split_source.next(Want(records=3))
 
     assert (pickle.loads(first.payload), first.most, first.base) == ([0, 1, 2], 3, 0)
-    assert drained(supply, Want(records=2)) == [[3, 4], [5, 6]]
-    assert supply.ended
+    assert drained(split_source, Want(records=2)) == [[3, 4], [5, 6]]
+    assert split_source.ended
 
 
 def test_given_records_are_drawn_only_when_asked_for():
     drawn = []
-    supply = GivenRecords(drawn.append(n) or n for n in range(100))
+    split_source = GivenRecords(drawn.append(n) or n for n in range(100))
 
-    supply.next(Want(records=5))
+    split_source.next(Want(records=5))
 
     assert len(drawn) == 5
 
@@ -48,19 +48,19 @@ def test_an_iterable_that_raises_gives_what_came_before():
         yield 1
         raise ValueError("no more")
 
-    supply = GivenRecords(records())
+    split_source = GivenRecords(records())
 
-    assert drained(supply, Want(records=10)) == [[1]]
-    assert supply.ended
-    assert isinstance(supply.error, ValueError)
+    assert drained(split_source, Want(records=10)) == [[1]]
+    assert split_source.ended
+    assert isinstance(split_source.error, ValueError)
 
 
 def test_given_records_that_can_not_be_pickled_end_the_run():
-    supply = GivenRecords([1, lambda: 2])
+    split_source = GivenRecords([1, lambda: 2])
 
-    assert supply.next(Want(records=10)) is None
-    assert supply.ended
-    assert supply.error is not None
+    assert split_source.next(Want(records=10)) is None
+    assert split_source.ended
+    assert split_source.error is not None
 
 
 def test_a_given_record_is_found_by_its_number():
@@ -85,27 +85,27 @@ class Numbers:
 
 
 def test_splits_follow_what_is_wanted():
-    supply = SourceSplits(Numbers(), None)
+    split_source = SourceSplits(Numbers(), None)
 
-    assert pickle.loads(supply.next(Want(records=30)).payload) == [0, 30]
-    assert drained(supply, Want(records=50)) == [[30, 80], [80, 100]]
-    assert supply.ended
+    assert pickle.loads(split_source.next(Want(records=30)).payload) == [0, 30]
+    assert drained(split_source, Want(records=50)) == [[30, 80], [80, 100]]
+    assert split_source.ended
 
 
 def test_splits_go_on_after_a_position():
-    supply = SourceSplits(Numbers(), 90)
+    split_source = SourceSplits(Numbers(), 90)
 
-    assert drained(supply, Want(records=50)) == [[90, 100]]
+    assert drained(split_source, Want(records=50)) == [[90, 100]]
 
 
 def test_a_rewound_source_is_cut_as_it_was():
-    supply = SourceSplits(Numbers(), None)
-    supply.remember()
-    before = [pickle.loads(supply.next(Want(records=size)).payload) for size in (10, 40)]
+    split_source = SourceSplits(Numbers(), None)
+    split_source.remember()
+    before = [pickle.loads(split_source.next(Want(records=size)).payload) for size in (10, 40)]
 
-    supply.rewind()
+    split_source.rewind()
 
-    assert drained(supply, Want(records=25)) == [*before, [50, 75], [75, 100]]
+    assert drained(split_source, Want(records=25)) == [*before, [50, 75], [75, 100]]
 
 
 def test_a_source_that_asks_for_no_want_gets_none():
@@ -125,19 +125,19 @@ def test_a_source_that_fails_ends_the_run_with_its_own_lines(data):
                 raise ValueError("the disk is gone")
             yield Split(data, 1)
 
-    supply = SourceSplits(Failing(), None)
+    split_source = SourceSplits(Failing(), None)
 
-    assert drained(supply, Want()) == [1]
-    assert supply.ended
-    assert isinstance(supply.error, RunFailed)
-    assert data or "ValueError: the disk is gone" in str(supply.error)
+    assert drained(split_source, Want()) == [1]
+    assert split_source.ended
+    assert isinstance(split_source.error, RunFailed)
+    assert data or "ValueError: the disk is gone" in str(split_source.error)
 
 
 def test_a_source_record_is_found_by_the_source():
-    supply = SourceSplits(Numbers(), None)
-    payload = supply.next(Want(records=30)).payload
+    split_source = SourceSplits(Numbers(), None)
+    payload = split_source.next(Want(records=30)).payload
 
-    assert supply.locate(payload, None, 7) == Origin("numbers", None, 7)
+    assert split_source.locate(payload, None, 7) == Origin("numbers", None, 7)
 
 
 def test_a_source_that_can_not_tell_is_not_asked_twice():
@@ -154,19 +154,19 @@ def test_a_source_that_is_still_looking_is_asked_again():
             yield Split(None, 0, None, 0)
             yield Split("found", 1)
 
-    supply = SourceSplits(Looking(), None)
+    split_source = SourceSplits(Looking(), None)
 
-    assert supply.next(Want()) is None
-    assert not supply.ended
-    assert supply.prompt
-    assert drained(supply, Want()) == ["found"]
-    assert supply.ended
+    assert split_source.next(Want()) is None
+    assert not split_source.ended
+    assert split_source.prompt
+    assert drained(split_source, Want()) == ["found"]
+    assert split_source.ended
 
 
 # Standard input
 
 
-class Feeding:
+class Dispatch:
     """Gives every piece of input as a split of its own."""
 
     def feed(self, data):
@@ -190,44 +190,44 @@ def turn(selector):
 def test_standard_input_is_read_when_something_is_there(selector):
     reading, writing = os.pipe()
     with closing(os.fdopen(reading)), closing(os.fdopen(writing, "wb", 0)) as pipe:
-        supply = StandardInput(Feeding(), selector, reading)
+        split_source = StandardInput(Dispatch(), selector, reading)
         turn(selector)
-        assert supply.next(Want()) is None
-        assert not supply.ended
+        assert split_source.next(Want()) is None
+        assert not split_source.ended
 
         pipe.write(b"hello")
         turn(selector)
-        assert drained(supply, Want()) == [b"hello"]
+        assert drained(split_source, Want()) == [b"hello"]
 
         pipe.close()
         turn(selector)
-        assert drained(supply, Want()) == [b"END"]
-        assert supply.ended
+        assert drained(split_source, Want()) == [b"END"]
+        assert split_source.ended
 
 
 def test_reading_pauses_while_enough_is_waiting(selector):
     reading, writing = os.pipe()
     with closing(os.fdopen(reading)), closing(os.fdopen(writing, "wb", 0)) as pipe:
-        supply = StandardInput(Feeding(), selector, reading)
+        split_source = StandardInput(Dispatch(), selector, reading)
         for _ in range(AHEAD + 1):
             pipe.write(b"x")
             turn(selector)
         assert not selector.get_map()
 
-        supply.next(Want())
+        split_source.next(Want())
 
         assert len(selector.get_map()) == 1
-        supply.close()
+        split_source.close()
         assert not selector.get_map()
 
 
 def test_a_file_as_standard_input_is_read_without_being_polled(selector, tmp_path):
     (tmp_path / "in").write_bytes(b"all of it")
     with open(tmp_path / "in") as file:
-        supply = StandardInput(Feeding(), selector, file.fileno())
+        split_source = StandardInput(Dispatch(), selector, file.fileno())
 
-        assert drained(supply, Want()) == [b"all of it", b"END"]
-        assert supply.ended
+        assert drained(split_source, Want()) == [b"all of it", b"END"]
+        assert split_source.ended
 
 
 def test_one_piece_at_a_time_is_read_of_a_line_that_never_ends(selector):
@@ -242,19 +242,19 @@ def test_one_piece_at_a_time_is_read_of_a_line_that_never_ends(selector):
 
     source = Endless()
     with open("/dev/zero", "rb") as zeros:
-        supply = StandardInput(source, selector, zeros.fileno())
+        split_source = StandardInput(source, selector, zeros.fileno())
 
-        assert supply.next(Want()) is None
-        assert (source.fed, supply.prompt, supply.ended) == (1, True, False)
+        assert split_source.next(Want()) is None
+        assert (source.fed, split_source.prompt, split_source.ended) == (1, True, False)
 
 
 def test_what_cannot_be_read_is_an_error_of_the_source(selector, tmp_path):
     folder = os.open(tmp_path, os.O_RDONLY)
-    supply = StandardInput(Feeding(), selector, folder, own=True)
+    split_source = StandardInput(Dispatch(), selector, folder, own=True)
 
-    assert drained(supply, Want()) == [b"END"]
-    assert "can't be read" in str(supply.error)
-    supply.close()
+    assert drained(split_source, Want()) == [b"END"]
+    assert "can't be read" in str(split_source.error)
+    split_source.close()
     with pytest.raises(OSError):
         os.fstat(folder)
 

@@ -4,31 +4,31 @@ import pytest
 
 from stagerunner.api import Request, prepare
 from stagerunner.engines.base import Ready, Trouble
-from stagerunner.engines.process.parent.root_cause import blame_of
+from stagerunner.engines.process.parent.root_cause import culprit_of
 from stagerunner.engines.topology import groups_of
 from stagerunner.errors import RunFailed, SetupFailed
 from stagerunner.events import Checkpoint, WorkerReady
-from stagerunner.journal import freeze, thawed
+from stagerunner.journal import decode_snapshots, encode_snapshots
 from stagerunner.runtime.loop import announced
 
 
 def test_snapshots_are_frozen_as_plain_data():
-    assert thawed(freeze({0: [1, "two"]}, ["sum"])) == {0: [1, "two"]}
+    assert decode_snapshots(encode_snapshots({0: [1, "two"]}, ["sum"])) == {0: [1, "two"]}
 
 
 def test_a_snapshot_that_is_no_plain_data_names_its_stage():
     with pytest.raises(RunFailed, match="what odd gives as its snapshot is no plain data"):
-        freeze({0: 1, 1: object()}, ["sum", "odd"])
+        encode_snapshots({0: 1, 1: object()}, ["sum", "odd"])
 
 
 @pytest.mark.parametrize("odd", [set(), [1, {"seen": {3}}], {"when": frozenset()}])
 def test_a_snapshot_that_would_come_back_as_something_else_is_no_plain_data(odd):
     with pytest.raises(RunFailed, match=r"what odd gives as its snapshot is no plain data: a (frozen)?set would not"):
-        freeze({0: (1, float("nan")), 1: odd}, ["sum", "odd"])
+        encode_snapshots({0: (1, float("nan")), 1: odd}, ["sum", "odd"])
 
 
 def test_a_death_in_a_record_blames_the_record():
-    blame = blame_of(Trouble("parse", 0, 1, "SIGKILL", 2, 7, 21, 1, 20, 22, "working on a record", blamed=2))
+    blame = culprit_of(Trouble("parse", 0, 1, "SIGKILL", 2, 7, 21, 1, 20, 22, "working on a record", blamed=2))
 
     assert (blame.stage, blame.split, blame.first, blame.last, blame.origin, blame.ordinal) == (2, 7, 20, 22, 21, 1)
     assert blame.type == "Killed"
@@ -36,7 +36,7 @@ def test_a_death_in_a_record_blames_the_record():
 
 
 def test_a_missed_deadline_is_a_timeout():
-    assert blame_of(Trouble("parse", 0, 1, "its time limit of 5 s", overdue=True)).type == "Timeout"
+    assert culprit_of(Trouble("parse", 0, 1, "its time limit of 5 s", overdue=True)).type == "Timeout"
 
 
 def test_a_commit_stands_where_the_source_can_go_on(project):
@@ -70,7 +70,7 @@ def test_every_worker_is_told_once_an_epoch(project):
 def test_frames_are_dealt_by_load_where_several_workers_take_them_one_by_one(project, stage, expected):
     project.write("later.py", "async def later(record: int) -> int:\n    return record\n")
     with project.results(stage, "double", records=[]) as results:
-        assert results._session.loop.feeding.deals == expected
+        assert results._session.loop.dispatch.deals == expected
 
 
 @pytest.mark.parametrize("limit", [0, 1, 15, 16, 17, 1000, 5000])

@@ -8,8 +8,8 @@ import pytest
 from support.processes import children
 
 from stagerunner.api import prepare
-from stagerunner.engines.process.parent.fork_server import KeeperLink
-from stagerunner.engines.process.parent.prestart import spare_keeper
+from stagerunner.engines.process.parent.fork_server import ForkServerClient
+from stagerunner.engines.process.parent.prestart import prestarted_fork_server
 from stagerunner.errors import OutputBusy, Stopped
 from stagerunner.journal import Journal
 from stagerunner.runtime import opening
@@ -31,7 +31,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def test_the_keeper_begins_before_what_a_run_needs_is_imported(project):
+def test_the_fork_server_begins_before_what_a_run_needs_is_imported(project):
     path = project.config("same", source=SOURCE, sink="out.jsonl")
     ended = subprocess.run(
         [sys.executable, "-c", PROBE, "run", "-q", str(path)], text=True, capture_output=True, timeout=60
@@ -40,13 +40,13 @@ def test_the_keeper_begins_before_what_a_run_needs_is_imported(project):
     assert (ended.returncode, ended.stdout) == (0, "[]\n")
 
 
-def test_a_keeper_has_begun_when_a_session_is_there(project):
+def test_a_fork_server_has_begun_when_a_session_is_there(project):
     session = opening.session(project.plan("same", source=SOURCE, sink="out.jsonl"), project.events.append)
-    keepers = children(os.getpid())
+    fork_servers = children(os.getpid())
     with session:
-        assert children(os.getpid()) == keepers
+        assert children(os.getpid()) == fork_servers
 
-    assert len(keepers) == 1
+    assert len(fork_servers) == 1
 
 
 def test_a_resume_starts_nothing_before_the_journal_was_read(project):
@@ -59,27 +59,27 @@ def test_a_resume_starts_nothing_before_the_journal_was_read(project):
 
 
 @pytest.mark.parametrize("known", [False, True], ids=["no journal yet", "its journal has another hash seed"])
-def test_a_resumed_run_has_one_keeper(project, known):
+def test_a_resumed_run_has_one_fork_server(project, known):
     plan = project.plan("same", source=SOURCE, sink="out.jsonl")
     if known:
         with opening.session(plan, project.events.append) as session:
             session.step()
-    with spare_keeper():
-        spare = children(os.getpid())
+    with prestarted_fork_server():
+        prestarted = children(os.getpid())
         with opening.session(plan, project.events.append, resume=Resume(wanted=True)):
-            (keeper,) = children(os.getpid())
+            (fork_server,) = children(os.getpid())
 
-    assert ({keeper} == spare) == (not known)
+    assert ({fork_server} == prestarted) == (not known)
 
 
-def test_what_goes_wrong_before_the_session_ends_the_keeper(project, monkeypatch):
+def test_what_goes_wrong_before_the_session_ends_the_fork_server(project, monkeypatch):
     monkeypatch.setattr(opening, "SESSION", "stagerunner.runtime.session:Nobody")
 
     with pytest.raises(AttributeError):
         opening.session(project.plan("same", source=SOURCE, sink="out.jsonl"), project.events.append)
 
 
-def test_an_output_that_is_busy_ends_the_keeper(project):
+def test_an_output_that_is_busy_ends_the_fork_server(project):
     journal = Journal(project / ".out.jsonl.stagerunner")
     with pytest.raises(OutputBusy):
         prepare(project.config("same", source=SOURCE, sink="out.jsonl")).execute()
@@ -87,7 +87,7 @@ def test_an_output_that_is_busy_ends_the_keeper(project):
     journal.close()
 
 
-def test_a_keeper_that_the_system_refuses_stops_the_run(project, monkeypatch):
+def test_a_fork_server_that_the_system_refuses_stops_the_run(project, monkeypatch):
     def refused(*given, **named):
         raise OSError(24, "Too many open files")
 
@@ -96,7 +96,7 @@ def test_a_keeper_that_the_system_refuses_stops_the_run(project, monkeypatch):
         opening.session(project.plan("same", source=SOURCE, sink="out.jsonl"), project.events.append)
 
 
-def test_a_keeper_that_no_transport_took_over_is_ended(project):
+def test_a_fork_server_that_no_transport_took_over_is_ended(project):
     found = opened(project.plan("same", source=SOURCE, sink="out.jsonl"))
     found.close()
     found.close()
@@ -109,16 +109,16 @@ def test_an_engine_need_not_begin_or_close(project):
     found.close()
 
 
-def test_the_keeper_shares_the_hash_seed_of_the_run(project):
+def test_the_fork_server_shares_the_hash_seed_of_the_run(project):
     begun = []
 
-    class Noting(KeeperLink):
+    class Noting(ForkServerClient):
         def __init__(self, hash_seed=None):
             begun.append(hash_seed)
             super().__init__(hash_seed)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("stagerunner.engines.process.parent.prestart.KeeperLink", Noting)
+        patched.setattr("stagerunner.engines.process.parent.prestart.ForkServerClient", Noting)
         session = opening.session(project.plan("same", source=SOURCE, sink="out.jsonl"), project.events.append)
     with session:
         pass

@@ -5,10 +5,10 @@ import selectors
 
 import pytest
 
-from stagerunner.delivery.writers import StdoutTaker
+from stagerunner.delivery.writers import StdoutWriter
 from stagerunner.errors import ReaderGone, RunFailed
 from stagerunner.events import Output
-from stagerunner.runtime.output import LONGEST_LINE, Lines, StdoutWriter
+from stagerunner.runtime.output import LONGEST_LINE, Lines, StdoutDrain
 
 
 @pytest.fixture
@@ -56,21 +56,21 @@ def test_bytes_that_are_no_text_are_told_all_the_same(lines, told):
 
 
 class Pipe:
-    """A taker, a writer that writes what it holds to a pipe, and the pipe's other end."""
+    """A result writer, a drain that writes what it holds to a pipe, and the pipe's other end."""
 
     def __init__(self) -> None:
         self.selector = selectors.DefaultSelector()
         self.reading, self.writing = os.pipe()
         os.set_blocking(self.reading, False)
-        self.taker = StdoutTaker(object())
-        self.writer = StdoutWriter(self.taker, self.selector, lambda: self.writing)
+        self.writer = StdoutWriter(object())
+        self.drain = StdoutDrain(self.writer, self.selector, lambda: self.writing)
 
     def take(self, data: bytes) -> None:
-        self.taker.take(memoryview(data), 1)
+        self.writer.take(memoryview(data), 1)
 
     def turn(self) -> bool:
         """Look once whether something can be written; whether it could."""
-        self.writer.watch()
+        self.drain.watch()
         ready = self.selector.select(0)
         for key, _ in ready:
             key.data()
@@ -94,13 +94,13 @@ def test_everything_is_written_a_little_at_a_time(pipe):
     pipe.take(data[:100_000])
     pipe.take(data[100_000:])
     got = b""
-    while not pipe.writer.done:
+    while not pipe.drain.done:
         if not pipe.turn():
             got += os.read(pipe.reading, 10**6)
     got += os.read(pipe.reading, 10**6)
 
     assert got == data
-    assert pipe.taker.queued == 0
+    assert pipe.writer.queued == 0
 
 
 def test_a_full_pipe_is_never_waited_for(pipe):
@@ -109,7 +109,7 @@ def test_a_full_pipe_is_never_waited_for(pipe):
     while pipe.turn():
         pass
 
-    assert not pipe.writer.done
+    assert not pipe.drain.done
     assert os.get_blocking(pipe.writing)
 
 
@@ -123,7 +123,7 @@ def test_nothing_is_watched_while_there_is_nothing_to_write(pipe):
 
 @pytest.mark.parametrize(("stdout", "error"), [(True, ReaderGone), (False, RunFailed)])
 def test_a_reader_that_has_left_ends_the_run(pipe, stdout, error):
-    pipe.taker.stdout = stdout
+    pipe.writer.stdout = stdout
     os.close(pipe.reading)
     pipe.take(b"x")
 
@@ -133,18 +133,18 @@ def test_a_reader_that_has_left_ends_the_run(pipe, stdout, error):
 
 def test_nothing_is_done_before_somebody_reads(pipe):
     reader = []
-    pipe.writer = StdoutWriter(pipe.taker, pipe.selector, lambda: pipe.writing if reader else None)
+    pipe.drain = StdoutDrain(pipe.writer, pipe.selector, lambda: pipe.writing if reader else None)
     assert not pipe.turn()
-    assert not pipe.writer.done
+    assert not pipe.drain.done
     reader.append("here")
     pipe.turn()
-    assert pipe.writer.done
+    assert pipe.drain.done
 
 
 def test_a_file_is_written_at_once(tmp_path):
-    taker = StdoutTaker(object())
-    taker.take(memoryview(b"x" * 10**6), 1)
+    writer = StdoutWriter(object())
+    writer.take(memoryview(b"x" * 10**6), 1)
     with selectors.DefaultSelector() as selector, open(tmp_path / "out", "wb") as file:
-        StdoutWriter(taker, selector, file.fileno).watch()
+        StdoutDrain(writer, selector, file.fileno).watch()
 
     assert (tmp_path / "out").read_bytes() == b"x" * 10**6

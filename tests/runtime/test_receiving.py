@@ -4,21 +4,21 @@ import pytest
 
 from stagerunner.delivery.pieces import Pieces
 from stagerunner.records import DATA, SOURCE, Counts, Failure
-from stagerunner.runtime.blocks import Places
+from stagerunner.runtime.blocks import Blocks
 from stagerunner.runtime.receiving import Receiving
 from stagerunner.window.core import Window
-from stagerunner.window.isolation import MOST_RESTARTS, Blame, Suspects
+from stagerunner.window.isolation import MOST_RESTARTS, Culprit, PoisonIsolation
 from stagerunner.window.splits import ProtocolFault
 from stagerunner.wire.frame import MORE, STOP, Header
-from stagerunner.wire.metadata import Notes
+from stagerunner.wire.metadata import Metadata
 
 
 class Heard:
-    """Delivery, taker and feeding: what they are told."""
+    """Delivery, result writer and feeding: what they are told."""
 
     def __init__(self) -> None:
         self.told = []
-        self.taker = self
+        self.writer = self
         self.pieces = Pieces(1, sink=False)
 
     def take(self, body, records, buffers):
@@ -30,7 +30,7 @@ class Heard:
     def counts(self, lines, extras):
         self.told.append(("counts", [Counts(*line) for line in lines]))
 
-    def counted(self, taken, most, notes, kept):
+    def counted(self, taken, most, metadata, kept):
         self.told.append(("taken", taken))
 
     def stopped_by(self, stage):
@@ -57,7 +57,7 @@ def window():
 
 @pytest.fixture
 def receiving(window, heard):
-    return Receiving(window, heard, Places(), heard, Suspects(), again=False)
+    return Receiving(window, heard, Blocks(), heard, PoisonIsolation(), again=False)
 
 
 def back(first, last, flags=0, **more):
@@ -65,18 +65,18 @@ def back(first, last, flags=0, **more):
 
 
 def booked(*counts):
-    notes = Notes()
-    notes.book(counts)
-    return notes
+    metadata = Metadata()
+    metadata.book(counts)
+    return metadata
 
 
 def test_an_accepted_frame_is_delivered_booked_and_done_with(receiving, heard):
-    books = [Counts(SOURCE, taken=4, out=4), Counts(0, taken=4, out=4)]
+    ledger = [Counts(SOURCE, taken=4, out=4), Counts(0, taken=4, out=4)]
 
-    receiving.receive(back(0, 4), booked(*books), memoryview(b"body"))
+    receiving.receive(back(0, 4), booked(*ledger), memoryview(b"body"))
     receiving.book()
 
-    assert heard.told == [("results", b"body", 4), ("counts", books), ("taken", 4), ("finished", 0)]
+    assert heard.told == [("results", b"body", 4), ("counts", ledger), ("taken", 4), ("finished", 0)]
 
 
 def test_results_do_not_wait_until_they_are_booked(receiving, heard, window):
@@ -85,7 +85,7 @@ def test_results_do_not_wait_until_they_are_booked(receiving, heard, window):
     receiving.receive(back(0, 4), booked(Counts(SOURCE, taken=4)), memoryview(b"body"))
     assert heard.told == [("results", b"body", 4)]
 
-    receiving.receive(Header(DATA, 0, 1, 1, 1, 0, 2, records=2), Notes(), memoryview(b"more"))
+    receiving.receive(Header(DATA, 0, 1, 1, 1, 0, 2, records=2), Metadata(), memoryview(b"more"))
     assert [what for what, *_ in heard.told] == ["results", "counts", "taken", "finished", "results"]
 
     receiving.book()
@@ -94,7 +94,7 @@ def test_results_do_not_wait_until_they_are_booked(receiving, heard, window):
 
 
 def test_of_a_piece_only_the_results_count(receiving, heard):
-    receiving.receive(back(0, 2, MORE), Notes(), memoryview(b"body"))
+    receiving.receive(back(0, 2, MORE), Metadata(), memoryview(b"body"))
     receiving.book()
 
     assert heard.told == [("results", b"body", 2)]
@@ -103,14 +103,14 @@ def test_of_a_piece_only_the_results_count(receiving, heard):
 def test_failures_are_delivered_behind_the_results(receiving, heard):
     failure = Failure(0, 1, 0, "ValueError", "no", "skip")
 
-    receiving.receive(back(0, 4), Notes(failures=[failure]), memoryview(b"body"))
+    receiving.receive(back(0, 4), Metadata(failures=[failure]), memoryview(b"body"))
     receiving.book()
 
     assert heard.told[:2] == [("results", b"body", 4), ("failures", 1)]
 
 
 def test_a_stop_is_told_before_anything_else(receiving, heard, window):
-    receiving.receive(back(0, 2, STOP), Notes(stop=1), memoryview(b"body"))
+    receiving.receive(back(0, 2, STOP), Metadata(stop=1), memoryview(b"body"))
     receiving.book()
 
     assert heard.told[0] == ("stopped by", 1)
@@ -118,8 +118,8 @@ def test_a_stop_is_told_before_anything_else(receiving, heard, window):
 
 
 def test_what_was_taken_before_is_only_counted_again(window, heard):
-    receiving = Receiving(window, heard, Places(), heard, Suspects(), again=False)
-    receiving.receive(back(0, 2, MORE), Notes(), memoryview(b"body"))
+    receiving = Receiving(window, heard, Blocks(), heard, PoisonIsolation(), again=False)
+    receiving.receive(back(0, 2, MORE), Metadata(), memoryview(b"body"))
     receiving.book()
     window.restart()
     heard.told.clear()
@@ -132,17 +132,17 @@ def test_what_was_taken_before_is_only_counted_again(window, heard):
 
 def test_a_frame_out_of_turn_is_a_protocol_fault(receiving):
     with pytest.raises(ProtocolFault, match="out of turn"):
-        receiving.receive(back(0, 4, sequence=1), Notes(), memoryview(b""))
+        receiving.receive(back(0, 4, sequence=1), Metadata(), memoryview(b""))
 
 
 @pytest.mark.parametrize(("last", "hopeless"), [(0, True), (2, False)])
 def test_only_a_piece_with_records_is_progress(window, heard, last, hopeless):
-    suspects = Suspects()
-    receiving = Receiving(window, heard, Places(), heard, suspects, again=False)
+    isolation = PoisonIsolation()
+    receiving = Receiving(window, heard, Blocks(), heard, isolation, again=False)
     for _ in range(MOST_RESTARTS):
-        suspects.died(Blame())
+        isolation.died(Culprit())
 
-    receiving.receive(back(0, last, MORE), Notes(), memoryview(b""))
+    receiving.receive(back(0, last, MORE), Metadata(), memoryview(b""))
     receiving.book()
 
-    assert suspects.hopeless is hopeless
+    assert isolation.hopeless is hopeless

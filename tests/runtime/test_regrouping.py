@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from stagerunner.delivery.ledger import Books
+from stagerunner.delivery.ledger import Ledger
 from stagerunner.engines.base import Clock
 from stagerunner.engines.topology import grouped
 from stagerunner.records import SOURCE, Counts
@@ -38,11 +38,11 @@ def plan(project) -> Any:
 
 
 @pytest.fixture
-def books() -> Books:
+def ledger() -> Ledger:
     """A thousand records have come back."""
-    books = Books(3, sink=False)
-    books.add([Counts(stage, taken=1000, out=1000) for stage in (SOURCE, 0, 1, 2)])
-    return books
+    ledger = Ledger(3, sink=False)
+    ledger.add([Counts(stage, taken=1000, out=1000) for stage in (SOURCE, 0, 1, 2)])
+    return ledger
 
 
 def worked(*milliseconds: int, codec: int = 1, records: int = 1000) -> list[Clock]:
@@ -97,25 +97,25 @@ def test_a_frame_that_is_only_half_way_through_is_not_taken_for_the_whole(plan):
 
 def test_nothing_is_decided_before_anything_has_come_back(plan):
     workers = Workers(plan, 3)
-    regrouping = Regrouping(plan, workers, Books(3, sink=False))
+    regrouping = Regrouping(plan, workers, Ledger(3, sink=False))
     workers.told = worked(1000, 1000, 0)
 
     assert not regrouping.due()
     assert regrouping.open
 
 
-def test_nothing_is_decided_before_enough_has_been_measured(plan, books):
+def test_nothing_is_decided_before_enough_has_been_measured(plan, ledger):
     workers = Workers(plan, 3)
-    regrouping = Regrouping(plan, workers, books)
+    regrouping = Regrouping(plan, workers, ledger)
     workers.told = worked(100, 50, 49)
 
     assert not regrouping.due()
     assert regrouping.open
 
 
-def test_heavy_stages_are_parted_once_the_epoch_has_ended(plan, books):
+def test_heavy_stages_are_parted_once_the_epoch_has_ended(plan, ledger):
     workers = Workers(plan, 3)
-    regrouping = Regrouping(plan, workers, books)
+    regrouping = Regrouping(plan, workers, ledger)
     workers.told = worked(100, 100, 1)
 
     assert regrouping.due()
@@ -125,9 +125,9 @@ def test_heavy_stages_are_parted_once_the_epoch_has_ended(plan, books):
     assert (regrouping.emptying, workers.labels) == (False, ["same", "double+last"])
 
 
-def test_cheap_stages_go_on_as_they_are(plan, books):
+def test_cheap_stages_go_on_as_they_are(plan, ledger):
     workers = Workers(plan, 3)
-    regrouping = Regrouping(plan, workers, books)
+    regrouping = Regrouping(plan, workers, ledger)
     workers.told = worked(70, 70, 70, codec=900)
 
     assert not regrouping.due()
@@ -136,9 +136,9 @@ def test_cheap_stages_go_on_as_they_are(plan, books):
     assert (regrouping.emptying, workers.labels) == (False, ["same+double+last"])
 
 
-def test_it_is_decided_once(plan, books):
+def test_it_is_decided_once(plan, ledger):
     workers = Workers(plan, 3)
-    regrouping = Regrouping(plan, workers, books)
+    regrouping = Regrouping(plan, workers, ledger)
     workers.told = worked(70, 70, 70, codec=900)
     regrouping.due()
     workers.told = worked(7000, 7000, 7000)
@@ -147,19 +147,19 @@ def test_it_is_decided_once(plan, books):
     assert not regrouping.due()
 
 
-def test_a_chain_in_which_nobody_shares_has_nothing_to_decide(plan, books):
+def test_a_chain_in_which_nobody_shares_has_nothing_to_decide(plan, ledger):
     workers = Workers(plan, 1, 1, 1)
     workers.told = worked(7000, 7000, 7000)
-    regrouping = Regrouping(plan, workers, books)
+    regrouping = Regrouping(plan, workers, ledger)
 
     assert not regrouping.open
     assert not regrouping.due()
     assert regrouping.fusions() == ()
 
 
-def test_only_what_could_be_together_is_told_of_and_in_seconds_a_record(plan, books):
+def test_only_what_could_be_together_is_told_of_and_in_seconds_a_record(plan, ledger):
     workers = Workers(plan, 1, 2)
-    regrouping = Regrouping(plan, workers, books)
+    regrouping = Regrouping(plan, workers, ledger)
     workers.told = worked(9000, 100, 150, codec=3)
     regrouping.due()
     workers.told = worked(1, 1, 1)
@@ -171,9 +171,9 @@ def test_only_what_could_be_together_is_told_of_and_in_seconds_a_record(plan, bo
     assert fusion.hop == pytest.approx(3e-6)
 
 
-def test_a_run_too_short_to_decide_tells_how_it_stands(plan, books):
+def test_a_run_too_short_to_decide_tells_how_it_stands(plan, ledger):
     workers = Workers(plan, 3)
-    regrouping = Regrouping(plan, workers, books)
+    regrouping = Regrouping(plan, workers, ledger)
 
     assert regrouping.fusions()[0].work == ((0.0, 0.0, 0.0),)
     workers.told = worked(1, 2, 3)

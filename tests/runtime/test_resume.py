@@ -20,7 +20,7 @@ ROW = {
     "position": 3,
     "sink": 10,
     "snapshots": frozen({}),
-    "books": [],
+    "ledger": [],
     "failures": {},
     "stopped": None,
 }

@@ -10,7 +10,7 @@ from stagerunner.events import Checkpoint, Progress, RunStarted
 from stagerunner.runtime.session import Session
 
 SOURCE = {"use": "range", "with": {"stop": 100}}
-BOOKS = dict.fromkeys(("in", "created", "out", "filtered", "skipped", "dead", "not_processed"), 0)
+LEDGER = dict.fromkeys(("in", "created", "out", "filtered", "skipped", "dead", "not_processed"), 0)
 
 
 def finished(session: Session) -> None:
@@ -57,8 +57,8 @@ def test_a_resumed_run_says_what_was_taken_before(project):
         prepare(path).execute()
     summary = prepare(path, Request(resume=True)).execute()
 
-    assert failed.value.summary.records == BOOKS | {"in": 60, "out": 50, "not_processed": 10}
-    assert (summary.earlier, summary.records, summary.exit_code) == (50, BOOKS | {"in": 100, "out": 100}, 0)
+    assert failed.value.summary.records == LEDGER | {"in": 60, "out": 50, "not_processed": 10}
+    assert (summary.earlier, summary.records, summary.exit_code) == (50, LEDGER | {"in": 100, "out": 100}, 0)
 
 
 def test_dead_letters_make_it_exit_3_unless_they_are_allowed(project):

@@ -67,7 +67,7 @@ def test_a_signal_that_is_ignored_stays_ignored():
 def test_a_signal_drains_and_then_says_what_stopped_it(session, project, number):
     with signals() as caught:
         caught.stop(session)
-        while not session.delivery.books.out:
+        while not session.delivery.ledger.out:
             session.step(0.1)
         os.kill(os.getpid(), number)
         while not session.over and not caught.time_is_up():

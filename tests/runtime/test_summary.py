@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from stagerunner.delivery.delivery import Delivery
-from stagerunner.delivery.ledger import Books
-from stagerunner.delivery.writers import CallerTaker
+from stagerunner.delivery.ledger import Ledger
+from stagerunner.delivery.writers import CallerWriter
 from stagerunner.engines.base import Trouble
 from stagerunner.errors import RunFailed, StageFailed, WorkerDied
 from stagerunner.records import SOURCE, CodeFrame, Counts, Failure, Origin
@@ -13,7 +13,7 @@ from stagerunner.runtime.summary import failure_error, summary_of, trouble_error
 
 @pytest.fixture
 def delivery():
-    return Delivery(("parse", "hide"), CallerTaker(), None, lambda event: None, {0: 1}, encoded=False)
+    return Delivery(("parse", "hide"), CallerWriter(), None, lambda event: None, {0: 1}, encoded=False)
 
 
 def test_a_run_without_failures_has_no_error(delivery):
@@ -57,18 +57,18 @@ def test_a_death_is_told_with_who_how_and_when():
 
 
 def test_trouble_without_a_culprit_is_told_as_it_is():
-    assert str(trouble_error(Trouble("", 0, 0, "the keeper has ended"))) == "the keeper has ended"
+    assert str(trouble_error(Trouble("", 0, 0, "the fork server has ended"))) == "the fork server has ended"
 
 
 def test_a_summary_adds_up_the_clocks_of_a_stages_workers(project):
     plan = project.plan({"use": "same", "workers": 2}, "double", source="parts.py", sink="out.jsonl")
-    books = Books(2, sink=True)
-    books.add(
+    ledger = Ledger(2, sink=True)
+    ledger.add(
         [Counts(SOURCE, 5, out=5), Counts(0, 5, out=5, extra={"hits": 2}), Counts(1, 5, out=5), Counts(2, 5, out=5)]
     )
     clocks = [(0, 10**9, 0, 0, 0, 1), (0, 10**9, 0, 10**9, 0, 1), (1, 0, 0, 0, 5 * 10**8, 1)]
 
-    summary = summary_of(plan, books, clocks, 2.0, 0, ("mind this",), 3, whole=True)
+    summary = summary_of(plan, ledger, clocks, 2.0, 0, ("mind this",), 3, whole=True)
 
     assert summary.balanced
     assert [(s.name, s.workers, s.work, s.wait, s.block) for s in summary.stages] == [
@@ -83,7 +83,7 @@ def test_a_summary_adds_up_the_clocks_of_a_stages_workers(project):
 def test_a_summary_names_no_file_that_does_not_hold_what_it_says(project):
     letter = {"use": "same", "on_error": "dead_letter"}
     plan = project.plan(letter, source="parts.py", sink="out.jsonl", dead_letter="failed.jsonl")
-    without, dead = Books(1, sink=True), Books(1, sink=True)
+    without, dead = Ledger(1, sink=True), Ledger(1, sink=True)
     dead.add([Counts(SOURCE, 1, out=1), Counts(0, 1, dead=1)])
 
     early = summary_of(plan, without, [], 1.0, 1)

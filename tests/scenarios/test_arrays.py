@@ -7,12 +7,12 @@ import sys
 import pytest
 from support.leaks import needs_proc
 
-from stagerunner.runtime.blocks import Places
-from stagerunner.wire.arena import Lane
+from stagerunner.runtime.blocks import Blocks
+from stagerunner.wire.arena import Arena
 
 numpy = pytest.importorskip("numpy")
 
-needs_lane = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="there is no lane elsewhere")
+needs_arena = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="there is no arena elsewhere")
 pytestmark = needs_proc
 
 SIZE = 300_000
@@ -159,12 +159,12 @@ def test_arrays_of_any_size_go_together(project):
     assert [one.size for one in project.results("same", "plus_one", records=records)] == sizes
 
 
-@needs_lane
-def test_heavy_frames_travel_in_the_lane(project, monkeypatch):
+@needs_arena
+def test_heavy_frames_travel_in_the_arena(project, monkeypatch):
     bodies = []
-    opened = Places.opened
+    opened = Blocks.opened
     monkeypatch.setattr(
-        Places, "opened", lambda self, notes, body: bodies.append(len(body)) or opened(self, notes, body)
+        Blocks, "opened", lambda self, metadata, body: bodies.append(len(body)) or opened(self, metadata, body)
     )
 
     assert firsts(project.results("plus_one", "same", records=arrays(60))) == list(range(1, 61))
@@ -172,10 +172,10 @@ def test_heavy_frames_travel_in_the_lane(project, monkeypatch):
     assert sum(size < 1000 for size in bodies) > 0.9 * len(bodies)
 
 
-@needs_lane
+@needs_arena
 def test_places_that_are_given_away_while_held_would_be_noticed(project, monkeypatch):
     """The planted bug: nobody asks whether the caller still holds what lies in a place."""
-    monkeypatch.setattr(Lane, "held", lambda self, places: ())
+    monkeypatch.setattr(Arena, "held", lambda self, places: ())
 
     kept = list(project.results("plus_one", "same", records=arrays(40)))
 

@@ -32,14 +32,14 @@ DEATHS = {
     "exit status 3": "os._exit(3)",
 }
 
-PLACES = {"first": ["deadly", "same", "same"], "middle": ["same", "deadly", "same"], "last": ["same", "same", "deadly"]}
+BLOCKS = {"first": ["deadly", "same", "same"], "middle": ["same", "deadly", "same"], "last": ["same", "same", "deadly"]}
 
 
 @pytest.mark.parametrize("death", DEATHS)
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", BLOCKS)
 def test_a_death_in_a_record_costs_nothing(project, death, place):
     project.plugin(DEADLY.format(deed=DEATHS[death]))
-    stages = [{"use": name, "workers": 2} for name in PLACES[place]]
+    stages = [{"use": name, "workers": 2} for name in BLOCKS[place]]
 
     assert list(project.results(*stages, records=range(300))) == list(range(300))
 
@@ -100,19 +100,19 @@ def test_a_worker_that_begins_late_after_a_death_is_waited_for(project):
     assert [failed.stage for failed in project.told(WorkerFailed)] == ["deadly"]
 
 
-def test_a_keeper_that_dies_takes_its_workers_with_it_and_costs_nothing(project):
+def test_a_fork_server_that_dies_takes_its_workers_with_it_and_costs_nothing(project):
     results = project.results("same", "same", records=range(5000), run={"frame": 10})
     got = [next(results)]
-    (keeper,) = children()
-    workers = children(keeper)
+    (fork_server,) = children()
+    workers = children(fork_server)
 
-    os.kill(keeper, signal.SIGKILL)
+    os.kill(fork_server, signal.SIGKILL)
 
     assert got + list(results) == list(range(5000))
     assert not any(alive(pid) for pid in workers)
 
 
-def test_a_record_that_kills_every_time_is_convicted_alone(project):
+def test_a_record_that_kills_every_time_is_quarantined_alone(project):
     project.plugin("""
         @stage
         def deadly(record):
@@ -130,7 +130,7 @@ def test_a_record_that_kills_every_time_is_convicted_alone(project):
     assert results.summary.balanced
 
 
-def test_a_record_that_hangs_is_convicted_alone(project):
+def test_a_record_that_hangs_is_quarantined_alone(project):
     project.plugin("""
         @stage
         def stuck(record):

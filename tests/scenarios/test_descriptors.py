@@ -1,4 +1,4 @@
-"""Besides 0 to 2 and the mappings, a worker holds exactly its ends of its links, and nothing keeps a link open."""
+"""Besides 0 to 2 and the mappings, a worker holds exactly its ends of its pipes, and nothing keeps a pipe open."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stagerunner.events import WorkerReady
 pytestmark = needs_proc
 
 
-def links(pid: int) -> list[str]:
+def pipes(pid: int) -> list[str]:
     """What a worker holds besides the standard three and the mappings, by kind."""
     held = [what for fd, what in descriptors(pid).items() if fd > 2 and "memfd:stagerunner-" not in what]
     return sorted(what.partition(":")[0] for what in held)
@@ -27,7 +27,7 @@ def test_a_worker_holds_exactly_its_links(project, before, width, after):
     with project.results(*stages, records=range(100_000)) as results:
         next(results)
         pids = [ready.pid for ready in project.told(WorkerReady)]
-        held = [links(pid) for pid in pids]
+        held = [pipes(pid) for pid in pids]
 
     firsts, middles, lasts = held[:before], held[before : before + width], held[before + width :]
     assert firsts == [["pipe"] * (1 + lcm(before, width) // before)] * before
@@ -35,22 +35,22 @@ def test_a_worker_holds_exactly_its_links(project, before, width, after):
     assert lasts == [["pipe"] * (lcm(width, after) // after) + ["socket"]] * after
 
 
-def test_a_worker_maps_the_meters_and_reads_nothing_from_outside(project):
+def test_a_worker_maps_the_metrics_and_reads_nothing_from_outside(project):
     with project.results("same", records=range(100_000)) as results:
         next(results)
         (ready,) = project.told(WorkerReady)
         held = descriptors(ready.pid)
 
-    assert sum("stagerunner-meters" in what for what in held.values()) == 1
+    assert sum("stagerunner-metrics" in what for what in held.values()) == 1
     assert held[0] == os.devnull
     assert held[1] == held[2]
 
 
-def test_the_keeper_holds_no_link(project):
+def test_the_fork_server_holds_no_link(project):
     with project.results("same", "same", records=range(100_000)) as results:
         next(results)
-        (keeper,) = children()
-        held = {what for fd, what in descriptors(keeper).items() if fd > 2}
+        (fork_server,) = children()
+        held = {what for fd, what in descriptors(fork_server).items() if fd > 2}
         of_workers = set()
         for ready in project.told(WorkerReady):
             of_workers |= {what for fd, what in descriptors(ready.pid).items() if fd > 2}
@@ -61,9 +61,9 @@ def test_the_keeper_holds_no_link(project):
 def test_only_the_parent_holds_the_writing_end_of_the_life_pipe(project):
     with project.results("same", records=range(100_000)) as results:
         next(results)
-        (keeper,) = children()
+        (fork_server,) = children()
         pids = [ready.pid for ready in project.told(WorkerReady)]
-        life = {what for what in descriptors(keeper).values() if what in descriptors().values() and "pipe" in what}
+        life = {what for what in descriptors(fork_server).values() if what in descriptors().values() and "pipe" in what}
         of_workers = {what for pid in pids for what in descriptors(pid).values()}
 
     assert len(life - of_workers) == 1

@@ -1,4 +1,4 @@
-"""Inline or with processes, with any number of workers, however frames are cut: the same records, letters, books."""
+"""Inline or with processes, with any number of workers, however frames are cut: the same records, letters, ledger."""
 
 from __future__ import annotations
 
@@ -102,12 +102,12 @@ def outcome(project, stages, engine: str, frame: int | str, **keys: Any) -> Any:
     run = {"engine": engine, "frame": frame}
     results = project.results(*stages, run=run, dead_letter=str(letters), **keys)
     records = list(results)
-    books = [
+    ledger = [
         (s.name, s.taken, s.created, s.out, s.filtered, s.skipped, s.dead, s.counters) for s in results.summary.stages
     ]
     assert results.summary.balanced
     stopped = any(stage["use"] == "take" for stage in stages)
-    return records, None if stopped else (letters.read_bytes(), books, results.summary.records)
+    return records, None if stopped else (letters.read_bytes(), ledger, results.summary.records)
 
 
 AGREE = settings(

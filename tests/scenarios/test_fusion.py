@@ -47,7 +47,7 @@ def fewer(records):
     return [record for record in records if record % 5]
 
 def parent():
-    "The run's own process: the keeper's parent."
+    "The run's own process: the fork server's parent."
     return int(Path(f"/proc/{os.getppid()}/stat").read_text().rpartition(") ")[2].split()[1])
 
 @stage
@@ -112,8 +112,8 @@ def outcome(project, *stages, length: int = COUNT, **run):
     records = list(results)
     summary = results.summary
     assert summary.balanced
-    books = [(s.name, s.taken, s.created, s.out, s.filtered, s.skipped, s.dead, s.counters) for s in summary.stages]
-    return (records, books, letters.read_bytes()), summary
+    ledger = [(s.name, s.taken, s.created, s.out, s.filtered, s.skipped, s.dead, s.counters) for s in summary.stages]
+    return (records, ledger, letters.read_bytes()), summary
 
 
 # Together
@@ -212,7 +212,7 @@ def test_what_can_not_be_pickled_passes_between_fused_stages(project):
 
 @needs_proc
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_a_record_that_kills_is_convicted_in_its_own_stage(project, place):
+def test_a_record_that_kills_is_quarantined_in_its_own_stage(project, place):
     project.plugin("""
         @stage
         def deadly(record):
@@ -234,7 +234,7 @@ def test_a_record_that_kills_is_convicted_in_its_own_stage(project, place):
 
 @needs_proc
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_what_kills_outside_any_call_is_convicted_whole(project, place):
+def test_what_kills_outside_any_call_is_quarantined_whole(project, place):
     """The last of the fused stages gives what kills whoever encodes it."""
     project.plugin("""
         class Bomb:
@@ -258,7 +258,7 @@ def test_what_kills_outside_any_call_is_convicted_whole(project, place):
 def test_heavy_neighbours_are_parted(project, monkeypatch):
     monkeypatch.setattr(worker_pool, "cores", lambda: 8)
 
-    (records, books, _), summary = outcome(project, *HEAVY, length=600, fuse="auto")
+    (records, ledger, _), summary = outcome(project, *HEAVY, length=600, fuse="auto")
 
     assert records == list(range(600))
     assert [(ready.stage, ready.epoch) for ready in project.told(WorkerReady)] == [
@@ -269,7 +269,7 @@ def test_heavy_neighbours_are_parted(project, monkeypatch):
     assert groups(summary) == [1, 2]
     assert (summary.restarts, project.told(WorkerFailed)) == (0, [])
     assert summary.fusions[0].parts == (("slow",), ("slower",))
-    assert books == [("slow", 600, 0, 600, 0, 0, 0, {}), ("slower", 600, 0, 600, 0, 0, 0, {})]
+    assert ledger == [("slow", 600, 0, 600, 0, 0, 0, {}), ("slower", 600, 0, 600, 0, 0, 0, {})]
     assert all(stage.work > 0.9 * 600 * 0.001 for stage in summary.stages)
 
 
@@ -398,7 +398,7 @@ def test_a_death_before_anything_is_known_changes_nothing_about_it(project):
 
 @needs_proc
 @pytest.mark.usefixtures("parted")
-def test_a_keeper_that_dies_while_groups_change_costs_nothing(project):
+def test_a_fork_server_that_dies_while_groups_change_costs_nothing(project):
     project.plugin("""
         @stage
         class Patricide:

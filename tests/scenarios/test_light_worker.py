@@ -47,7 +47,7 @@ def test_a_worker_imports_our_side_of_the_package_only(project):
     assert "stagerunner_parts" not in modules
 
 
-def test_the_keeper_and_the_feeder_are_as_light(project):
+def test_the_fork_server_and_the_source_process_are_as_light(project):
     project.plugin("""
         @source
         def modules():
@@ -59,7 +59,7 @@ def test_the_keeper_and_the_feeder_are_as_light(project):
     assert HEAVY & set(modules) == set()
 
 
-def test_what_a_keeper_imports_ahead_is_as_light_and_starts_no_thread():
+def test_what_a_fork_server_imports_ahead_is_as_light_and_starts_no_thread():
     code = (
         "import sys, threading\n"
         "from importlib import import_module\n"

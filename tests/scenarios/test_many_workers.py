@@ -12,7 +12,7 @@ def limit(soft: int, hard: int | None = None) -> None:
 
 
 def test_many_workers_start_where_few_files_may_be_open(project):
-    """More of them than fit the socket to the keeper and back, and more links than the soft limit allows."""
+    """More of them than fit the socket to the fork server and back, and more pipes than the soft limit allows."""
     project.config(
         *[{"use": "same", "workers": 60}] * 6, source={"use": "range", "with": {"stop": 400}}, sink="out.txt"
     )

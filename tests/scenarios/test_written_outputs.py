@@ -54,13 +54,13 @@ def test_a_reader_that_leaves_is_noticed(project):
 
 @pytest.mark.parametrize("name", ["/dev/stdout", "/proc/self/fd/1"])
 def test_a_link_to_standard_output_leads_where_that_goes(project, name):
-    (project / "link").symlink_to(name)
+    (project / "pipe").symlink_to(name)
     project.config(source=SOURCE)
     with open(project / "captured", "wb") as captured:
-        with project.start("run", "chain.yaml", "-o", "link", "-q", stdout=captured) as process:
+        with project.start("run", "chain.yaml", "-o", "pipe", "-q", stdout=captured) as process:
             assert process.wait(20) == 0
     assert (project / "captured").read_bytes() == b"0\n1\n2\n3\n4\n"
-    assert (project / "link").is_symlink()
+    assert (project / "pipe").is_symlink()
 
 
 def test_a_full_device_stops_the_run(project):

@@ -1,18 +1,18 @@
-"""One life of the parent: the real Session, Loop, Window, Suspects, Limit, Delivery and Books over simulated ends."""
+"""One life of the parent: the real Session, Loop, Window, Suspects, Limit, Delivery and Ledger over simulated ends."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from simulator.crew import Crew
 from simulator.disk import Disk, SimJournal, SimLetters, SimSink, Wrong
 from simulator.pipes import Watched
+from simulator.pool import SimPool
 from simulator.scenario import Dice, Scenario
 from simulator.workers import Witness
 
 from stagerunner.delivery.delivery import Delivery
-from stagerunner.delivery.writers import SinkTaker
+from stagerunner.delivery.writers import SinkWriter
 from stagerunner.parts.source import Want
 from stagerunner.records import Origin, Split
 from stagerunner.runtime import resume as resuming
@@ -20,7 +20,7 @@ from stagerunner.runtime.input import SourceSplits
 from stagerunner.runtime.loop import Loop
 from stagerunner.runtime.opening import Resume
 from stagerunner.runtime.session import Session
-from stagerunner.window.balancing import Dealing
+from stagerunner.window.balancing import Balancing
 
 
 class SimSource:
@@ -47,7 +47,7 @@ class SimSource:
             place = stop
 
     def read(self, split: Split) -> Any:
-        raise NotImplementedError("the stations read")
+        raise NotImplementedError("the stage runners read")
 
     def identity(self) -> Any:
         return self._scenario.seed
@@ -56,8 +56,8 @@ class SimSource:
         return Origin("", None, split.data[0] + number)
 
 
-class Whimsical(Dealing):
-    """Passes workers over as the dice fall: blanks may come at any time, and any number of them."""
+class Whimsical(Balancing):
+    """Passes workers over as the dice fall: skip frames may come at any time, and any number of them."""
 
     def __init__(self, dice: Dice) -> None:
         super().__init__(1)
@@ -66,11 +66,11 @@ class Whimsical(Dealing):
     def idle_soon(self, begun: Sequence[int]) -> bool:
         return self._dice.hits(0.5)
 
-    def blanks(self, sequence: int, begun: Sequence[int], most: int) -> int:
+    def skips(self, sequence: int, begun: Sequence[int], most: int) -> int:
         return 1 + self._dice.upto(3) if self._dice.hits(0.3) else 0
 
 
-class SlowTaker(SinkTaker):
+class SlowWriter(SinkWriter):
     """Has what is taken written at once, and yet no room for more until it is let go: a reader who takes his time."""
 
     PATIENT = 40
@@ -122,21 +122,21 @@ class Life(Session):
         self._hash_seed = beginning.hash_seed or "1"
         names = tuple(stage.name for stage in plan.stages)
         letters: Any = SimLetters(disk)
-        self.taker = self.slow = SlowTaker(sink, slow=scenario.slow)
-        self.delivery = Delivery(names, self.taker, letters, self.tell, {}, encoded=True)
+        self.writer = self.slow = SlowWriter(sink, slow=scenario.slow)
+        self.delivery = Delivery(names, self.writer, letters, self.tell, {}, encoded=True)
         if beginning.row is not None:
-            self.delivery.books.restore(beginning.row["books"])
+            self.delivery.ledger.restore(beginning.row["ledger"])
         if beginning.done:
             return
         self._discard(source)
         self.delivery.open(beginning.row)
-        self.supply = SourceSplits(source, None if beginning.row is None else beginning.row["position"])
+        self.split_source = SourceSplits(source, None if beginning.row is None else beginning.row["position"])
         selector: Any = Watched()
-        self.crew = self.transport = Crew(scenario, disk.dice, selector, self._witness)
-        snapshots = self._hire()
-        self.loop = Loop(plan, self.supply, self.delivery, self.transport, selector, self.tell, self._commit)
+        self.pool = self.transport = SimPool(scenario, disk.dice, selector, self._witness)
+        snapshots = self._start_workers()
+        self.loop = Loop(plan, self.split_source, self.delivery, self.transport, selector, self.tell, self._commit)
         if scenario.least is not None:
             self.loop.window.least_frames, self.loop.window.least_records = scenario.least
         if scenario.deals:
-            self.loop.feeding.slow, self.loop.window.dealing = 0, Whimsical(disk.dice)
+            self.loop.dispatch.slow, self.loop.window.balancing = 0, Whimsical(disk.dice)
         self._start(snapshots)

@@ -7,22 +7,22 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from simulator.crew import Crew
 from simulator.disk import SimJournal, SimLetters, SimSink
-from simulator.stations import Station
+from simulator.pool import SimPool
+from simulator.runners import SimRunner
 
 from stagerunner.delivery.delivery import Delivery
-from stagerunner.delivery.ledger import Books
+from stagerunner.delivery.ledger import Ledger
 from stagerunner.engines.process.parent.returns import Returns
-from stagerunner.records import BARRIER, BLANK, END
+from stagerunner.records import BARRIER, END, SKIP
 from stagerunner.runtime.loop import Loop
 from stagerunner.runtime.regrouping import Regrouping
 from stagerunner.runtime.session import Session
 from stagerunner.window import isolation
 from stagerunner.window.core import Window
 from stagerunner.window.holding import Holding
-from stagerunner.window.isolation import Suspects
-from stagerunner.window.splits import Verdict
+from stagerunner.window.isolation import PoisonIsolation
+from stagerunner.window.splits import Disposition
 from stagerunner.wire.metadata import unpack_payload
 
 Patch = pytest.MonkeyPatch
@@ -43,7 +43,7 @@ def mutant(name: str) -> Callable[[Mutant], Mutant]:
 
 @mutant("EOF as END")
 def eof_is_taken_for_end(patch: Patch) -> None:
-    patch.setattr(Crew, "at_eof", lambda self: setattr(self, "ended", True))
+    patch.setattr(SimPool, "at_eof", lambda self: setattr(self, "ended", True))
 
 
 @mutant("no finishing state")
@@ -72,7 +72,7 @@ def the_journal_is_written_before_the_sink(patch: Patch) -> None:
     commit = Delivery.commit
 
     def journal_first(self: Delivery, row: dict[str, Any], journal: Any, *, power: bool = False) -> None:
-        journal.write(row | {"sink": self.taker.position(), "books": self.books.as_rows(), "failures": {}})
+        journal.write(row | {"sink": self.writer.position(), "ledger": self.ledger.as_rows(), "failures": {}})
         commit(self, row, journal, power=power)
 
     patch.setattr(Delivery, "commit", journal_first)
@@ -89,8 +89,8 @@ def dead_letters_are_not_cut_back(patch: Patch) -> None:
 
 
 @mutant("books are forgotten on resume")
-def books_are_forgotten(patch: Patch) -> None:
-    patch.setattr(Books, "restore", lambda self, rows: None)
+def the_ledger_is_forgotten(patch: Patch) -> None:
+    patch.setattr(Ledger, "restore", lambda self, rows: None)
 
 
 @mutant("an early stop is forgotten on resume")
@@ -104,10 +104,10 @@ def dead_letters_are_written_as_they_come(patch: Patch) -> None:
     arrived = Loop._arrived
 
     def at_once(self: Loop, frame: Any) -> None:
-        notes = unpack_payload(frame.payload)[0]
+        metadata = unpack_payload(frame.payload)[0]
         split = self.window.on_way[0].split
-        if notes.failures and split is not None:
-            self._delivery.failures(notes.failures, split, self.feeding.locate)
+        if metadata.failures and split is not None:
+            self._delivery.failures(metadata.failures, split, self.dispatch.locate)
         arrived(self, frame)
 
     patch.setattr(Loop, "_arrived", at_once)
@@ -134,26 +134,26 @@ def only_what_is_not_accepted_is_sent_again(patch: Patch) -> None:
 
     def the_rest(self: Window, kept: Any, inspection: Any) -> None:
         if not kept.done:
-            self._send_cut(kept, kept.accepted, kept.end, [], Verdict.ACCEPT, inspection is not None)
+            self._send_cut(kept, kept.accepted, kept.end, [], Disposition.ACCEPT, inspection is not None)
 
     patch.setattr(Window, "_resend", the_rest)
 
 
 @mutant("stale out-buffer")
 def a_frame_of_the_old_epoch_arrives_in_the_new_one(patch: Patch) -> None:
-    start = Crew.start
+    start = SimPool.start
 
-    def with_leftovers(self: Crew, epoch: int, snapshots: Any, *, careful: bool = False) -> None:
-        left = [link.pipe.here() for link in self._links]
+    def with_leftovers(self: SimPool, epoch: int, snapshots: Any, *, careful: bool = False) -> None:
+        left = [pipe.pipe.here() for pipe in self._pipes]
         start(self, epoch, snapshots, careful=careful)
-        for link, parcels in zip(self._links, left, strict=False):
+        for pipe, parcels in zip(self._pipes, left, strict=False):
             for parcel in parcels:
                 assert parcel.frame is not None
                 parcel.frame = parcel.frame._replace(header=parcel.frame.header._replace(epoch=epoch))
-                link.pipe.put(parcel)
-            link.pipe.pump()
+                pipe.pipe.put(parcel)
+            pipe.pipe.pump()
 
-    patch.setattr(Crew, "start", with_leftovers)
+    patch.setattr(SimPool, "start", with_leftovers)
 
 
 @mutant("piece counted twice")
@@ -173,7 +173,7 @@ def results_are_taken_twice(patch: Patch) -> None:
     took = Window.took
 
     def greedy(self: Window, *arguments: Any, **more: Any) -> Any:
-        self.on_way[0].verdict = Verdict.ACCEPT
+        self.on_way[0].disposition = Disposition.ACCEPT
         return took(self, *arguments, **more)
 
     patch.setattr(Window, "took", greedy)
@@ -181,20 +181,20 @@ def results_are_taken_twice(patch: Patch) -> None:
 
 @mutant("state is lost in a restart")
 def state_is_lost(patch: Patch) -> None:
-    start = Crew.start
+    start = SimPool.start
 
-    def blank(self: Crew, epoch: int, snapshots: Any, *, careful: bool = False) -> None:
+    def skip(self: SimPool, epoch: int, snapshots: Any, *, careful: bool = False) -> None:
         start(self, epoch, snapshots if epoch == 1 else {}, careful=careful)
 
-    patch.setattr(Crew, "start", blank)
+    patch.setattr(SimPool, "start", skip)
 
 
 # Suspects
 
 
-@mutant("convictions are lost in a restart")
-def convictions_are_lost(patch: Patch) -> None:
-    patch.setattr(Window, "convict", lambda self, split, record, failure: None)
+@mutant("quarantines are lost in a restart")
+def quarantines_are_lost(patch: Patch) -> None:
+    patch.setattr(Window, "quarantine", lambda self, split, record, failure: None)
 
 
 @mutant("one strike")
@@ -204,7 +204,7 @@ def one_strike_is_enough(patch: Patch) -> None:
 
 @mutant("strikes are laid to the source record")
 def strikes_are_laid_to_the_source_record(patch: Patch) -> None:
-    died = Suspects._died_alone
+    died = PoisonIsolation._died_alone
 
     class Coarse(dict[Any, int]):
         def __setitem__(self, key: Any, strikes: int) -> None:
@@ -213,22 +213,22 @@ def strikes_are_laid_to_the_source_record(patch: Patch) -> None:
         def get(self, key: Any, default: Any = None) -> Any:
             return super().get((key[0], -1, key[2], -1), default)
 
-    def coarse(self: Suspects, blame: Any) -> Any:
+    def coarse(self: PoisonIsolation, blame: Any) -> Any:
         self._strikes = Coarse(self._strikes)
         return died(self, blame)
 
-    patch.setattr(Suspects, "_died_alone", coarse)
+    patch.setattr(PoisonIsolation, "_died_alone", coarse)
 
 
-@mutant("convictions are lost in a flush")
-def convictions_are_lost_in_a_flush(patch: Patch) -> None:
-    flush = Station._flush
+@mutant("quarantines are lost in a flush")
+def quarantines_are_lost_in_a_flush(patch: Patch) -> None:
+    flush = SimRunner._flush
 
-    def pardoned(self: Station, parcel: Any) -> Any:
-        parcel.convicted = {}
+    def pardoned(self: SimRunner, parcel: Any) -> Any:
+        parcel.quarantined = {}
         return flush(self, parcel)
 
-    patch.setattr(Station, "_flush", pardoned)
+    patch.setattr(SimRunner, "_flush", pardoned)
 
 
 # Other groups
@@ -238,11 +238,11 @@ def convictions_are_lost_in_a_flush(patch: Patch) -> None:
 def state_is_lost_in_a_regrouping(patch: Patch) -> None:
     regroup = Loop._regroup
 
-    def blank(self: Loop) -> None:
+    def skip(self: Loop) -> None:
         self.snapshots = {}
         regroup(self)
 
-    patch.setattr(Loop, "_regroup", blank)
+    patch.setattr(Loop, "_regroup", skip)
 
 
 @mutant("the end of the first groups is taken for the end of the run")
@@ -286,7 +286,7 @@ def what_is_here_is_taken_though_nobody_has_room(patch: Patch) -> None:
 
     def greedy(self: Loop) -> None:
         with pytest.MonkeyPatch.context() as within:
-            within.setattr(type(self._delivery.taker), "replete", lambda taker: False)
+            within.setattr(type(self._delivery.writer), "replete", lambda writer: False)
             take(self)
 
     patch.setattr(Loop, "_take", greedy)
@@ -313,22 +313,22 @@ def frames_are_taken_as_they_come(patch: Patch) -> None:
 
 
 @mutant("who is passed over gets no blank")
-def who_is_passed_over_gets_no_blank(patch: Patch) -> None:
+def who_is_passed_over_gets_no_skip(patch: Patch) -> None:
     """The next frame takes the number of a neighbour's turn, and nothing takes the turn before it."""
 
     def silent(self: Window, begun: Any, most: int) -> Any:
-        self._sequence += self.dealing.blanks(self._sequence, begun, most) > 0
+        self._sequence += self.balancing.skips(self._sequence, begun, most) > 0
         return []
 
     patch.setattr(Window, "pass_over", silent)
 
 
-@mutant("a blank lets go of what a barrier would")
-def a_blank_is_taken_for_a_barrier(patch: Patch) -> None:
+@mutant("a skip frame lets go of what a barrier would")
+def a_skip_is_taken_for_a_barrier(patch: Patch) -> None:
     passed = Window.passed
 
     def hasty(self: Window, sequence: int) -> None:
-        if self._expected(sequence).kind == BLANK:
+        if self._expected(sequence).kind == SKIP:
             self._forget()
         passed(self, sequence)
 
@@ -340,10 +340,10 @@ def what_follows_the_stop_in_its_split_is_taken(patch: Patch) -> None:
     stop = Window._stop
 
     def half_a_stop(self: Window, sent: Any, kept: Any, stage: int) -> None:
-        verdicts = [(other, other.verdict) for other in self.on_way]
+        refusals = [(other, other.disposition) for other in self.on_way]
         stop(self, sent, kept, stage)
-        for other, verdict in verdicts:
-            other.verdict = verdict
+        for other, disposition in refusals:
+            other.disposition = disposition
 
     patch.setattr(Window, "_stop", half_a_stop)
 

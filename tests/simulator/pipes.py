@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from stagerunner.records import Conviction, Counts, Failure
+from stagerunner.records import Counts, Failure, QuarantineKey
 from stagerunner.wire.frame import BadFrame, Frame, Header
 
 
@@ -15,7 +15,7 @@ class Parcel:
     content: (origin, value) pairs, or the body of a control frame. frame: the real frame, on return links only.
     """
 
-    __slots__ = ("content", "convicted", "counts", "failures", "frame", "header", "size", "stop")
+    __slots__ = ("content", "counts", "failures", "frame", "header", "quarantined", "size", "stop")
 
     def __init__(self, header: Header, content: Any, size: int) -> None:
         self.header = header
@@ -23,12 +23,12 @@ class Parcel:
         self.size = size
         self.failures: list[Failure] = []
         self.counts: list[Counts] = []
-        self.convicted: dict[Conviction, tuple[str, str]] = {}
+        self.quarantined: dict[QuarantineKey, tuple[str, str]] = {}
         self.stop = -1
         self.frame: Frame | None = None
 
 
-class Pipe:
+class SimPipe:
     """One writer, one reader, `capacity` bytes in between. What is put waits at the writer until it is written."""
 
     __slots__ = ("_capacity", "_put", "_queue", "_read", "_written", "fills", "reader_gone", "writer_gone")
@@ -85,12 +85,12 @@ class Pipe:
         return [parcel for end, parcel in self._queue if end <= self._written]
 
 
-class ReturnLink:
+class SimReturnPipe:
     """A pipe as the parent's real `Returns` sees it: the face of `chain.links.Inbound`."""
 
     reserved = 0
 
-    def __init__(self, fd: int, pipe: Pipe) -> None:
+    def __init__(self, fd: int, pipe: SimPipe) -> None:
         self.fd = fd
         self.pipe = pipe
         self.ended = False

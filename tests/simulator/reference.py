@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from simulator.behaviour import CALLS, Died, Flaw, Memory, flush, form_of, kills_in_decoding
 from simulator.scenario import Scenario
 
-from stagerunner.delivery.ledger import Books
+from stagerunner.delivery.ledger import Ledger
 from stagerunner.records import SOURCE, Counts
 
 Letter = tuple[str, str, int, int | None, str]
@@ -18,11 +18,11 @@ Letter = tuple[str, str, int, int | None, str]
 
 @dataclass(slots=True)
 class Expected:
-    """The output, the dead letters, the books; `fatal`: the run fails. `stopped`: a stage needed no more."""
+    """The output, the dead letters, the ledger; `fatal`: the run fails. `stopped`: a stage needed no more."""
 
     output: list[int] = field(default_factory=list)
     letters: Counter[Letter] = field(default_factory=Counter)
-    books: Books = field(default_factory=lambda: Books(0, sink=True))
+    ledger: Ledger = field(default_factory=lambda: Ledger(0, sink=True))
     fatal: bool = False
     stopped: bool = False
 
@@ -41,7 +41,7 @@ class Reference:
         self._stop = -1
         self._counts: list[Counts] = []
         self._letters: list[tuple[int, int | None, str]] = []
-        self.found = Expected(books=Books(len(self._stages), sink=True))
+        self.found = Expected(ledger=Ledger(len(self._stages), sink=True))
 
     def evaluate(self) -> Expected:
         try:
@@ -67,7 +67,7 @@ class Reference:
         if policy == "fail":
             raise _Fatal
         skipped = int(policy == "skip")
-        self.found.books.add([Counts(SOURCE, taken=1, skipped=skipped, dead=1 - skipped)])
+        self.found.ledger.add([Counts(SOURCE, taken=1, skipped=skipped, dead=1 - skipped)])
         if not skipped:
             self.found.letters["source", "", number, value, "Malformed"] += 1
 
@@ -88,7 +88,7 @@ class Reference:
             values = self._pass(index, values)
         self.found.output += values
         self._counts.append(Counts(len(self._stages), taken=len(values), out=len(values)))
-        self.found.books.add(self._counts)
+        self.found.ledger.add(self._counts)
         for index, value, kind in self._letters:
             self.found.letters[f"{self._stages[index].kind}-{index}", origin, number, value, kind] += 1
 

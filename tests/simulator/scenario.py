@@ -25,7 +25,7 @@ class Scenario:
 
     values: the source's records. lengths: records per split. hint: whether splits say how many records they hold
     ("exact", "over", "none"). malformed: every so many-th value can't be read, 0: none.
-    deals: now and then somebody is passed over, with a blank in his turn.
+    deals: now and then somebody is passed over, with a skip frame in his turn.
     frame, window, least: the window's settings; least None: the real ones. capacity: bytes of a pipe;
     an END fits, as it does in every real pipe.
     kills: most deaths by outsiders, and how likely one is at a move. crashes: for each life of the parent that

@@ -1,4 +1,5 @@
-"""A simulated worker process: it reads its links in turn, has its station work, writes in turn, and dies when told.
+"""A simulated worker process: it reads its links in turn, has its stage runner work, writes in turn, and dies when
+told.
 
 It is a generator: it runs until it has to wait, or until it is somebody else's turn.
 """
@@ -9,35 +10,35 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Protocol
 
 from simulator.behaviour import Died
-from simulator.pipes import Parcel, Pipe
-from simulator.stations import Stations
+from simulator.pipes import Parcel, SimPipe
+from simulator.runners import SimStages
 
 from stagerunner.records import END
 
 
 class Witness(Protocol):
-    """Sees who dies, and sees to it that nobody is convicted without having killed."""
+    """Sees who dies, and sees to it that nobody is quarantined without having killed."""
 
-    def died(self, worker: Worker) -> None: ...
-    def convicted(self, split: int, stage: int, origin: int, ordinal: int) -> None: ...
+    def died(self, worker: SimWorker) -> None: ...
+    def quarantined(self, split: int, stage: int, origin: int, ordinal: int) -> None: ...
 
 
 class Left(Exception):
     """A neighbour left without END."""
 
 
-class Worker:
+class SimWorker:
     """One simulated process."""
 
     def __init__(
-        self, station: Stations, number: int, widths: tuple[int, ...], ended: Callable[[Worker], None]
+        self, runner: SimStages, number: int, widths: tuple[int, ...], ended: Callable[[SimWorker], None]
     ) -> None:
-        self.station = station
+        self.runner = runner
         self.number = number
         self._upstream, self._width, self._downstream = widths
         self._sequence = number
-        self.inbound: dict[int, Pipe] = {}
-        self.outbound: dict[int, Pipe] = {}
+        self.inbound: dict[int, SimPipe] = {}
+        self.outbound: dict[int, SimPipe] = {}
         self.state = "alive"
         self._ended = ended
         self._life: Generator[bool, None, None] = self._live()
@@ -63,39 +64,39 @@ class Worker:
 
     def _live(self) -> Generator[bool, None, None]:
         while True:
-            link = self.inbound[self._sequence % self._upstream]
-            parcel = yield from self._received(link)
+            pipe = self.inbound[self._sequence % self._upstream]
+            parcel = yield from self._received(pipe)
             if parcel.header.kind == END:
-                yield from self._end(link, parcel)
+                yield from self._end(pipe, parcel)
                 return
             outbound = self.outbound[self._sequence % self._downstream]
             while True:
-                for made in self.station.feed(parcel):
+                for made in self.runner.feed(parcel):
                     if made is not None:
                         yield from self._write(outbound, made)
                     yield True
                 if not parcel.header.more:
                     break
-                parcel = yield from self._received(link)
-            self.station.rest()
+                parcel = yield from self._received(pipe)
+            self.runner.rest()
             self._sequence += self._width
 
-    def _received(self, link: Pipe) -> Generator[bool, None, Parcel]:
+    def _received(self, pipe: SimPipe) -> Generator[bool, None, Parcel]:
         """The next parcel of a link, as the value of the generator."""
-        while (parcel := link.take()) is None:
-            if link.fill():
+        while (parcel := pipe.take()) is None:
+            if pipe.fill():
                 yield True
-            elif link.writer_gone:
-                self.at_eof(link)
+            elif pipe.writer_gone:
+                self.at_eof(pipe)
             else:
                 yield False
         return parcel
 
-    def at_eof(self, link: Pipe) -> None:
+    def at_eof(self, pipe: SimPipe) -> None:
         raise Left
 
-    def _write(self, pipe: Pipe, parcel: Parcel) -> Iterator[bool]:
-        slot = self.station.slot
+    def _write(self, pipe: SimPipe, parcel: Parcel) -> Iterator[bool]:
+        slot = self.runner.slot
         slot.holding, held = False, slot.holding
         pipe.put(parcel)
         while not pipe.flushed:
@@ -104,10 +105,10 @@ class Worker:
             yield pipe.pump()
         slot.holding = held
 
-    def _end(self, came: Pipe, parcel: Parcel) -> Iterator[bool]:
+    def _end(self, came: SimPipe, parcel: Parcel) -> Iterator[bool]:
         """END from every link, END on every link."""
-        for link in self.inbound.values():
-            if link is not came:
-                yield from self._received(link)
+        for pipe in self.inbound.values():
+            if pipe is not came:
+                yield from self._received(pipe)
         for pipe in self.outbound.values():
             yield from self._write(pipe, parcel)

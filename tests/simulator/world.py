@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 
-from simulator.crew import Crew
 from simulator.disk import Disk, ParentKilled, Wrong
 from simulator.life import Life
+from simulator.pool import SimPool
 from simulator.reference import Expected, Reference
 from simulator.scenario import Dice, Scenario, draw
-from simulator.workers import Worker
+from simulator.workers import SimWorker
 
 from stagerunner.errors import StageFailed, StagerunnerError
-from stagerunner.records import BARRIER, BLANK, WHOLE
+from stagerunner.records import BARRIER, SKIP, WHOLE
 from stagerunner.window.isolation import STRIKES
 
 MOST_MOVES = 400_000
@@ -42,7 +42,7 @@ class World:
         self.deaths = 0
         self.restarts = 0
         self.regrouped = False
-        self.blanks = 0
+        self.skips = 0
         self.outcome = ""
         self.lives = 0
         self._idle = False
@@ -73,15 +73,15 @@ class World:
         drains = self.scenario.drains == self.lives
         try:
             while not life.over:
-                moved = self._let_others_move(life.crew)
+                moved = self._let_others_move(life.pool)
                 steps -= 1
                 if steps == 0:
                     raise ParentKilled
-                if self._asked(life, drains) or life.crew.news or not self._idle:
+                if self._asked(life, drains) or life.pool.news or not self._idle:
                     self._step(life)
                 elif self._reader_moves(life, moved=moved):
-                    life.crew.news = True
-                elif not moved and not self._anybody_moves(life.crew):
+                    life.pool.news = True
+                elif not moved and not self._anybody_moves(life.pool):
                     raise Wrong("nobody can move")
             if drains and not life.finished_before and life.loop._draining:
                 life.interrupted()
@@ -94,9 +94,9 @@ class World:
             life.delivery.abort()
             if not isinstance(error, StageFailed):
                 return "trouble"
-            self._check_early_books(life)
+            self._check_early_ledger(life)
             return "failed"
-        self._check_books(life)
+        self._check_ledger(life)
         return "complete"
 
     def _reader_moves(self, life: Life, *, moved: bool) -> bool:
@@ -115,22 +115,22 @@ class World:
         return asked
 
     def _step(self, life: Life) -> None:
-        before = life.crew.activity, life.asked
+        before = life.pool.activity, life.asked
         life.step(0)
-        self._idle = (life.crew.activity, life.asked) == before
+        self._idle = (life.pool.activity, life.asked) == before
         if not self._idle:
             self._check_window(life)
         self.restarts = life.loop.restarts
-        self.regrouped |= life.crew.regrouped
-        self.blanks += sum(sent.kind == BLANK for sent in life.loop.window.on_way)
+        self.regrouped |= life.pool.regrouped
+        self.skips += sum(sent.kind == SKIP for sent in life.loop.window.on_way)
         if self.restarts > MOST_RESTARTS:
             raise Wrong("restarts without end")
 
     # Who moves
 
-    def _let_others_move(self, crew: Crew) -> bool:
+    def _let_others_move(self, pool: SimPool) -> bool:
         """Some moves of workers and links, and perhaps a death; whether anything came of it."""
-        random, choices, burst, moved = self.dice.random, crew.choices, self.scenario.burst, False
+        random, choices, burst, moved = self.dice.random, pool.choices, self.scenario.burst, False
         misses = len(choices)
         for _ in range(1 + int(random() * self.scenario.patience)):
             move = choices[int(random() * len(choices))]
@@ -148,18 +148,18 @@ class World:
             raise Wrong("no end to it")
         most, chance = self.scenario.kills
         if self.kills < most and self.dice.hits(chance):
-            self._kill(self.dice.one_of(crew.workers))
+            self._kill(self.dice.one_of(pool.workers))
             if self.dice.hits(0.2):
-                self._kill(self.dice.one_of(crew.workers))
+                self._kill(self.dice.one_of(pool.workers))
         return moved
 
-    def _anybody_moves(self, crew: Crew) -> bool:
+    def _anybody_moves(self, pool: SimPool) -> bool:
         """Ask everyone once."""
-        return sum([move() for move in crew.choices]) > 0
+        return sum([move() for move in pool.choices]) > 0
 
-    def _kill(self, worker: Worker) -> None:
+    def _kill(self, worker: SimWorker) -> None:
         """An outsider's SIGKILL, but for a second one that would hit the same innocent record alone."""
-        slot = worker.station.slot
+        slot = worker.runner.slot
         if worker.state != "alive":
             return
         if slot.holding and slot.marked and slot.last - slot.first == 1:
@@ -171,18 +171,18 @@ class World:
 
     # What the oracle sees on the way
 
-    def died(self, worker: Worker) -> None:
+    def died(self, worker: SimWorker) -> None:
         """A worker has died, of itself or not."""
         self.deaths += 1
-        slot = worker.station.slot
+        slot = worker.runner.slot
         if slot.holding and slot.marked and slot.last - slot.first == 1:
             ordinal = slot.ordinal if slot.origin >= 0 else WHOLE
-            self._struck[slot.split, worker.station.index, slot.first, ordinal] += 1
+            self._struck[slot.split, worker.runner.index, slot.first, ordinal] += 1
 
-    def convicted(self, split: int, stage: int, origin: int, ordinal: int) -> None:
+    def quarantined(self, split: int, stage: int, origin: int, ordinal: int) -> None:
         """A worker was told not to touch this record."""
         if self._struck[split, stage, origin, ordinal] < STRIKES:
-            raise Wrong(f"record {origin} of split {split} was convicted innocently")
+            raise Wrong(f"record {origin} of split {split} was quarantined innocently")
 
     def _check_window(self, life: Life) -> None:
         window = life.loop.window
@@ -197,23 +197,23 @@ class World:
         if sum(sent.kind == BARRIER for sent in window.on_way) > 1:
             raise Wrong("two barriers are on their way")
 
-    def _check_books(self, life: Life) -> None:
-        books, expected = life.delivery.books, self.expected
-        if not books.balanced:
-            raise Wrong(f"the books do not balance: {books.as_rows()}")
-        if not expected.stopped and books.as_rows() != expected.books.as_rows():
-            raise Wrong(f"the books say {books.as_rows()}, not {expected.books.as_rows()}")
+    def _check_ledger(self, life: Life) -> None:
+        ledger, expected = life.delivery.ledger, self.expected
+        if not ledger.balanced:
+            raise Wrong(f"the ledger do not balance: {ledger.as_rows()}")
+        if not expected.stopped and ledger.as_rows() != expected.ledger.as_rows():
+            raise Wrong(f"the ledger say {ledger.as_rows()}, not {expected.ledger.as_rows()}")
 
-    def _check_early_books(self, life: Life) -> None:
+    def _check_early_ledger(self, life: Life) -> None:
         """Of a run that failed: out is what was written, dead are the dead letters."""
-        books = life.delivery.books
-        if not books.balanced:
-            raise Wrong(f"the books of a failed run do not balance: {books.as_rows()}")
+        ledger = life.delivery.ledger
+        if not ledger.balanced:
+            raise Wrong(f"the ledger of a failed run do not balance: {ledger.as_rows()}")
         written = bytes(self.disk.output).count(b"\n")
-        if self.scenario.keeps == "truncate" and books.out != written:
-            raise Wrong(f"{written} records were written, and {books.out} are out")
-        if books.dead != len(self.disk.letters):
-            raise Wrong(f"there are {len(self.disk.letters)} dead letters, and {books.dead} are booked")
+        if self.scenario.keeps == "truncate" and ledger.out != written:
+            raise Wrong(f"{written} records were written, and {ledger.out} are out")
+        if ledger.dead != len(self.disk.letters):
+            raise Wrong(f"there are {len(self.disk.letters)} dead letters, and {ledger.dead} are booked")
 
     # What it says at the end
 

@@ -42,9 +42,9 @@ def descendants(parent: int) -> set[int]:
 def descriptors(pid: int | str = "self") -> dict[int, str]:
     """Number → what it is, as the system names it ("pipe:[4711]")."""
     found = {}
-    for link in Path(f"/proc/{pid}/fd").iterdir():
+    for pipe in Path(f"/proc/{pid}/fd").iterdir():
         try:
-            found[int(link.name)] = os.readlink(link)
+            found[int(pipe.name)] = os.readlink(pipe)
         except FileNotFoundError:
             continue  # the descriptor of this very listing
     return found

@@ -148,7 +148,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture
 def proved(request: pytest.FixtureRequest) -> Callable[..., None]:
-    """State what this proof ran: `proved(seeds=100)`. An underscore in a name is a blank in the table."""
+    """State what this proof ran: `proved(seeds=100)`. An underscore in a name is a skip frame in the table."""
 
     def state(**figures: int) -> None:
         named = {what.replace("_", " "): number for what, number in figures.items()}

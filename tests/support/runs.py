@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support.leaks import nothing_left
 from support.project import Project
 
-from stagerunner.wire.metrics import Page, create
+from stagerunner.wire.metrics import MetricsPage, create
 
 EXAMPLES = 2_000
 FULL = 75_000
@@ -33,10 +33,10 @@ def clean() -> Iterator[None]:
 
 
 @pytest.fixture
-def page() -> Iterator[Page]:
-    """Meters with five slots."""
+def page() -> Iterator[MetricsPage]:
+    """Metrics with five slots."""
     fd = create(5)
-    page = Page(fd, 5)
+    page = MetricsPage(fd, 5)
     yield page
     page.close()
     os.close(fd)

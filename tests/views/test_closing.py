@@ -25,8 +25,8 @@ def test_every_fate_that_occurred_is_counted(summary):
 
 
 def test_the_exit_code_decides_how_it_ended(summary):
-    verdicts = [next(closing(summary(exit_code=code)))[0][1] for code in (0, 3, 1, 75, 130)]
-    assert verdicts == ["done in", "done in", "failed after", "stopped after", "stopped after"]
+    refusals = [next(closing(summary(exit_code=code)))[0][1] for code in (0, 3, 1, 75, 130)]
+    assert refusals == ["done in", "done in", "failed after", "stopped after", "stopped after"]
 
 
 @pytest.mark.parametrize("code", [1, 75, 130])
@@ -91,7 +91,7 @@ def test_what_was_fused_is_told_with_its_reason(summary):
     )
 
 
-def test_books_that_do_not_balance_are_told_loudly(summary):
+def test_the_ledger_that_do_not_balance_are_told_loudly(summary):
     lines = written(closing(summary(records={"out": 9})))
     assert lines[-1].startswith("THE BOOKS DO NOT BALANCE: 10 in + 0 created is not 9 out")
 

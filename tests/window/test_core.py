@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from stagerunner.records import BARRIER, BLANK, DATA, FLUSH, TO_THE_END, WHOLE
+from stagerunner.records import BARRIER, DATA, FLUSH, SKIP, TO_THE_END, WHOLE
 from stagerunner.window.balancing import DEEP
 from stagerunner.window.core import Window
 from stagerunner.window.isolation import Inspection
-from stagerunner.window.splits import FLUSHES, ProtocolFault, Sent, Taken, Verdict
+from stagerunner.window.splits import FLUSHES, Disposition, ProtocolFault, Sent, Taken
 
 SPLIT = b"split"
 
@@ -28,7 +28,7 @@ def came(window: Window, first: int, last: int, *, more: bool = False, **what: A
 
 
 def ranges(sent: list[Sent]) -> list[tuple[int, int, str]]:
-    return [(frame.first, frame.last, frame.verdict.value) for frame in sent]
+    return [(frame.first, frame.last, frame.disposition.value) for frame in sent]
 
 
 # Admitting
@@ -63,17 +63,17 @@ def test_there_is_room_for_so_many_frames_or_so_many_records() -> None:
 
 
 def passed_over() -> Window:
-    """A window of two workers, of whom the first has all of its frames still to do, and a blank behind them."""
+    """A window of two workers, of whom the first has all of its frames still to do, and a skip frame behind them."""
     window = Window(100, workers=2, least_frames=5, least_records=1)
     admitted(window, 4)
-    (blank,) = window.pass_over([-1, 3], 9)
-    assert (blank.sequence, blank.kind, blank.split) == (4, BLANK, None)
+    (skip,) = window.pass_over([-1, 3], 9)
+    assert (skip.sequence, skip.kind, skip.split) == (4, SKIP, None)
     admitted(window, 1)
     return window
 
 
-def test_who_has_enough_to_do_gets_a_blank_in_his_turn() -> None:
-    assert [(sent.sequence, sent.kind) for sent in passed_over().on_way][3:] == [(3, DATA), (4, BLANK), (5, DATA)]
+def test_who_has_enough_to_do_gets_a_skip_in_his_turn() -> None:
+    assert [(sent.sequence, sent.kind) for sent in passed_over().on_way][3:] == [(3, DATA), (4, SKIP), (5, DATA)]
 
 
 def test_there_is_room_for_more_while_somebody_may_soon_have_nothing_to_do() -> None:
@@ -87,14 +87,14 @@ def test_there_is_room_for_more_while_somebody_may_soon_have_nothing_to_do() -> 
     assert sum(sent.kind == DATA for sent in window.on_way) == 2 * DEEP
 
 
-def test_a_blank_takes_up_no_room() -> None:
+def test_a_skip_takes_up_no_room() -> None:
     window = passed_over()
     assert not window.room()
     came(window, 0, 3)
     assert window.room()
 
 
-def test_a_blank_that_came_back_is_gone() -> None:
+def test_a_skip_that_came_back_is_gone() -> None:
     window = passed_over()
     for _ in range(4):
         came(window, 0, 3)
@@ -105,7 +105,7 @@ def test_a_blank_that_came_back_is_gone() -> None:
     assert not window.room()
 
 
-def test_a_blank_lets_go_of_nothing_that_waits_for_a_barrier() -> None:
+def test_a_skip_lets_go_of_nothing_that_waits_for_a_barrier() -> None:
     window = Window(100, stateful=True, workers=2)
     admitted(window, 4)
     window.pass_over([-1, 3], 9)
@@ -115,7 +115,7 @@ def test_a_blank_lets_go_of_nothing_that_waits_for_a_barrier() -> None:
     assert len(window.kept) == 4
 
 
-def test_a_restart_sends_no_blank_again() -> None:
+def test_a_restart_sends_no_skip_again() -> None:
     window = passed_over()
     again = window.restart()
     assert [(sent.sequence, sent.kind) for sent in again] == [(number, DATA) for number in range(5)]
@@ -148,7 +148,7 @@ def test_a_split_is_done_when_its_frame_came_back_whole() -> None:
     window = Window(100)
     admitted(window, 1)
     taken = came(window, 0, 4)
-    assert taken.verdict is Verdict.ACCEPT
+    assert taken.disposition is Disposition.ACCEPT
     assert taken.final
     assert taken.finished
     assert window.position == 1
@@ -282,7 +282,7 @@ def test_suspected_splits_are_cut_and_marked() -> None:
 def test_a_record_that_can_not_be_decoded_is_always_sent_alone() -> None:
     window = Window(100)
     admitted(window, 1)
-    window.convict(0, (1, 2, WHOLE), ("Killed", ""))
+    window.quarantine(0, (1, 2, WHOLE), ("Killed", ""))
     assert ranges(window.restart()) == [(0, 2, "accept"), (2, 3, "accept"), (3, TO_THE_END, "accept")]
 
 
@@ -313,14 +313,14 @@ def test_a_flush_has_the_same_number_in_every_reading() -> None:
     assert window.kept[1].number == FLUSHES + 2
 
 
-def test_convictions_and_cuts_hold_in_every_reading() -> None:
+def test_quarantines_and_cuts_hold_in_every_reading() -> None:
     window = Window(100)
     admitted(window, 1)
     came(window, 0, 4)
-    window.convict(0, (1, 2, 0), ("Killed", "twice"))
+    window.quarantine(0, (1, 2, 0), ("Killed", "twice"))
     window.rewind({0: Inspection({2, 3})})
     assert ranges(window.admit(SPLIT, 10)) == [(0, 2, "drop"), (2, 3, "drop"), (3, TO_THE_END, "drop")]
-    assert window.kept[0].convicted == {(1, 2, 0): ("Killed", "twice")}
+    assert window.kept[0].quarantined == {(1, 2, 0): ("Killed", "twice")}
 
 
 # Early stop
@@ -333,7 +333,7 @@ def test_behind_a_stop_nothing_is_wanted() -> None:
     assert window.stopped
     assert not window.room()
     assert window.bytes_kept == 0
-    assert came(window, 0, 4).verdict is Verdict.DROP
+    assert came(window, 0, 4).disposition is Disposition.DROP
 
 
 def test_what_follows_the_stop_in_its_own_split_is_dropped() -> None:
@@ -341,7 +341,7 @@ def test_what_follows_the_stop_in_its_own_split_is_dropped() -> None:
     admitted(window, 1)
     window.restart({0: Inspection({2})})
     came(window, 0, 1, stop=True, stop_stage=0)
-    assert came(window, 2, 5).verdict is Verdict.DROP
+    assert came(window, 2, 5).disposition is Disposition.DROP
 
 
 def test_flushes_of_the_stages_behind_the_stop_stay_wanted() -> None:
@@ -350,8 +350,8 @@ def test_flushes_of_the_stages_behind_the_stop_stay_wanted() -> None:
     window.flush(0, b"")
     window.flush(2, b"")
     came(window, 0, 2, stop=True, stop_stage=1)
-    assert came(window, 0, 1).verdict is Verdict.DROP
-    assert came(window, 0, 1).verdict is Verdict.ACCEPT
+    assert came(window, 0, 1).disposition is Disposition.DROP
+    assert came(window, 0, 1).disposition is Disposition.ACCEPT
 
 
 def test_frames_have_the_kind_of_what_they_carry() -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from stagerunner.records import DATA, TO_THE_END
-from stagerunner.window.splits import Kept, Limit, Sent, Verdict
+from stagerunner.window.splits import Disposition, Kept, Limit, Sent
 
 
 def test_a_split_is_kept_whole_and_with_nothing_taken():
@@ -13,7 +13,7 @@ def test_a_split_is_kept_whole_and_with_nothing_taken():
 def test_a_frame_stands_for_its_split_to_the_end_unless_it_is_cut():
     sent = Sent(0, DATA, Kept(0, b"", 10))
 
-    assert (sent.first, sent.last, sent.verdict) == (0, TO_THE_END, Verdict.ACCEPT)
+    assert (sent.first, sent.last, sent.disposition) == (0, TO_THE_END, Disposition.ACCEPT)
 
 
 # A limit

@@ -35,8 +35,8 @@ lengths = st.integers(0, 200) | st.integers(LIMIT - 2, LIMIT + 2) | st.integers(
 frames = st.lists(st.tuples(headers, payloads), max_size=3)
 
 
-class Feed(Inbound):
-    """A link that brings these bytes, so many at a time."""
+class SourceSpec(Inbound):
+    """A pipe that brings these bytes, so many at a time."""
 
     def __init__(self, data: bytes, sizes: list[int]) -> None:
         super().__init__(-1, LIMIT)
@@ -51,13 +51,13 @@ class Feed(Inbound):
 
 def read_all(data: bytes, sizes: list[int], monkeypatch: pytest.MonkeyPatch) -> list:
     """Every frame of these bytes until their end."""
-    link = Feed(data, sizes)
+    pipe = SourceSpec(data, sizes)
     with monkeypatch.context() as patch:
-        patch.setattr(os, "readv", lambda fd, buffers: link.read_into(buffers[0]))
+        patch.setattr(os, "readv", lambda fd, buffers: pipe.read_into(buffers[0]))
         found = []
-        while (frame := link.read()) is not None:
+        while (frame := pipe.read()) is not None:
             found.append(frame)
-    link.check_empty()
+    pipe.check_empty()
     return found
 
 
@@ -150,11 +150,11 @@ def test_no_memory_is_taken_for_a_forged_length(length):
     reading, writing = os.pipe()
     with closing(os.fdopen(reading)), closing(os.fdopen(writing, "wb", 0)) as pipe:
         pipe.write(pack_header(Header(2, 0, 1, 0, length=length)) + b"short")
-        link = Inbound(reading, LIMIT)
+        pipe = Inbound(reading, LIMIT)
         tracemalloc.start()
         try:
             with pytest.raises(BadFrame, match="over the limit"):
-                link.read()
+                pipe.read()
             assert tracemalloc.get_traced_memory()[1] < 100_000
         finally:
             tracemalloc.stop()

@@ -5,18 +5,18 @@ from hypothesis import strategies as st
 
 from stagerunner.records import CodeFrame, Counts, Failure
 from stagerunner.wire.frame import CONTROL, BadFrame
-from stagerunner.wire.metadata import HEAD, LINE, Notes, pack_notes, unpack_payload
+from stagerunner.wire.metadata import HEAD, LINE, Metadata, pack_metadata, unpack_payload
 
 FAILURE = Failure(1, 5, 0, "ValueError", "no", "skip", (CodeFrame("a.py", 3, "f"),), 2, record={"a": 1})
 
 
-def test_notes_and_body_come_back():
-    notes = Notes([3, 3, 7], [FAILURE], {(0, 5, 0): ("Killed", "x")}, 2, 9, 8)
-    notes.book([Counts(0, 5, 1, 2, extra={"hits": 3})])
+def test_metadata_and_body_come_back():
+    metadata = Metadata([3, 3, 7], [FAILURE], {(0, 5, 0): ("Killed", "x")}, 2, 9, 8)
+    metadata.book([Counts(0, 5, 1, 2, extra={"hits": 3})])
 
-    back, body = unpack_payload(pack_notes(notes) + b"body")
+    back, body = unpack_payload(pack_metadata(metadata) + b"body")
 
-    assert (back, bytes(body)) == (notes, b"body")
+    assert (back, bytes(body)) == (metadata, b"body")
 
 
 class Rooted:
@@ -36,20 +36,20 @@ class Stubborn(Exception):
 def test_a_failed_record_that_can_not_travel_goes_as_its_text(record, text):
     failure = Failure(0, 0, 0, "ValueError", "no", "skip", record=record)
 
-    (back,) = unpack_payload(pack_notes(Notes(failures=[failure])))[0].failures
+    (back,) = unpack_payload(pack_metadata(Metadata(failures=[failure])))[0].failures
 
     assert back.record is None
     assert back.text.startswith(text)
 
 
-def test_notes_that_say_nothing_take_no_more_than_their_head():
-    assert len(pack_notes(Notes())) == HEAD.size < CONTROL
+def test_metadata_that_say_nothing_take_no_more_than_their_head():
+    assert len(pack_metadata(Metadata())) == HEAD.size < CONTROL
 
 
 def test_a_stage_puts_its_line_behind_those_of_the_stages_before():
-    first = Notes()
+    first = Metadata()
     first.book([Counts(0, 5, 1, 6)])
-    second = unpack_payload(pack_notes(first))[0]
+    second = unpack_payload(pack_metadata(first))[0]
 
     second.book([Counts(1, 6, 0, 4, 2), Counts(0, out=-1)])
 
@@ -58,7 +58,7 @@ def test_a_stage_puts_its_line_behind_those_of_the_stages_before():
 
 
 def test_a_payload_whose_lengths_do_not_fit_is_a_bad_frame():
-    with pytest.raises(BadFrame, match="without notes"):
+    with pytest.raises(BadFrame, match="without metadata"):
         unpack_payload(b"abc")
     with pytest.raises(BadFrame, match="longer than their payload"):
         unpack_payload(HEAD.pack(-1, -1, 0, 0, 0, 0, 0, 9))
@@ -67,19 +67,19 @@ def test_a_payload_whose_lengths_do_not_fit_is_a_bad_frame():
 
 
 def test_a_rest_of_another_shape_is_a_bad_frame():
-    data = b"no notes"
+    data = b"no metadata"
 
     with pytest.raises(BadFrame, match="can't be read"):
         unpack_payload(HEAD.pack(-1, -1, 0, 0, 0, 0, 0, len(data)) + data)
 
 
 @pytest.mark.reliability("frames")
-def test_any_bytes_as_a_payload_are_notes_or_a_bad_frame(prove):
+def test_any_bytes_as_a_payload_are_metadata_or_a_bad_frame(prove):
     def check(data):
         try:
-            notes, body = unpack_payload(data)
+            metadata, body = unpack_payload(data)
         except BadFrame:
             return
-        assert len(pack_notes(notes)) + len(body) <= len(data)
+        assert len(pack_metadata(metadata)) + len(body) <= len(data)
 
     prove(check, st.binary(max_size=200))

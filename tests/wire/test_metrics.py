@@ -21,7 +21,7 @@ from stagerunner.wire.metrics import (
     WORDS,
     WORK,
     WORKING,
-    Page,
+    MetricsPage,
     create,
 )
 
@@ -35,13 +35,13 @@ def fd():
 
 @pytest.fixture
 def page(fd):
-    page = Page(fd, 3)
+    page = MetricsPage(fd, 3)
     yield page
     page.close()
 
 
 def test_two_views_see_one_page(fd, page):
-    other = Page(fd, 3)
+    other = MetricsPage(fd, 3)
     other.slot(1).words[WORK] = 7
 
     assert page.slot(1).words[WORK] == 7
@@ -99,7 +99,7 @@ def test_clocks_and_counts_add_up(page):
 def test_who_opens_the_page_later_counts_on(page, fd):
     page.slot(0).add(1, 2, 3)
 
-    later = Page(fd, 3).slot(0)
+    later = MetricsPage(fd, 3).slot(0)
     later.add(10, 20, 30)
 
     assert list(later.words[WORK : OUT + 1]) == [11, 0, 0, 0, 22, 33]
@@ -120,7 +120,7 @@ def test_a_new_epoch_keeps_clocks_and_forgets_the_rest(page):
 
 
 def test_a_page_can_be_closed_while_somebody_holds_a_slot(fd):
-    page = Page(fd, 3)
+    page = MetricsPage(fd, 3)
     slot = page.slot(0)
 
     page.close()
@@ -130,7 +130,7 @@ def test_a_page_can_be_closed_while_somebody_holds_a_slot(fd):
 
 
 def test_turns_are_dealt_out_once_whoever_asks(fd, page):
-    other = Page(fd, 3)
+    other = MetricsPage(fd, 3)
     first = page.turn(1, 0.5)
 
     assert [other.turn(1, 0.5), page.turn(1, 0.5)] == pytest.approx([first + 0.5, first + 1.0])

@@ -50,51 +50,51 @@ def test_frames_arrive_in_order_and_then_the_end(pipe):
     for sequence in range(100):
         send(writing, frame(sequence), b"x" * sequence)
     os.close(writing)
-    link = Inbound(reading, LIMIT)
+    pipe = Inbound(reading, LIMIT)
 
-    assert [link.read().header.sequence for _ in range(100)] == list(range(100))
-    assert link.read() is None
-    assert link.ended
-    link.check_empty()
+    assert [pipe.read().header.sequence for _ in range(100)] == list(range(100))
+    assert pipe.read() is None
+    assert pipe.ended
+    pipe.check_empty()
 
 
 def test_an_end_inside_a_frame_is_no_end(pipe):
     reading, writing = pipe
     os.write(writing, b"SgRn")
     os.close(writing)
-    link = Inbound(reading, LIMIT)
+    pipe = Inbound(reading, LIMIT)
 
-    assert link.read() is None
+    assert pipe.read() is None
     with pytest.raises(BadFrame, match="inside a frame"):
-        link.check_empty()
+        pipe.check_empty()
 
 
 def test_reading_without_waiting_says_that_it_would_wait(pipe):
     reading, writing = pipe
     os.set_blocking(reading, False)
-    link = Inbound(reading, LIMIT)
+    pipe = Inbound(reading, LIMIT)
 
     with pytest.raises(BlockingIOError):
-        link.fill()
+        pipe.fill()
 
     send(writing, frame(1))
-    assert link.fill()
-    assert link.take().header.sequence == 1
-    assert link.take() is None
+    assert pipe.fill()
+    assert pipe.take().header.sequence == 1
+    assert pipe.take() is None
 
 
 def test_what_can_not_be_written_yet_is_queued(pipe):
     reading, writing = pipe
     os.set_blocking(writing, False)
-    out, link = Outbound(writing), Inbound(reading, LIMIT)
+    out, pipe = Outbound(writing), Inbound(reading, LIMIT)
     for sequence in range(30):
         out.put(frame(sequence), b"x" * 10_000, b"y" * 10_000)
     assert out.queued > 0
 
     for sequence in range(30):
-        while (got := link.take()) is None:
+        while (got := pipe.take()) is None:
             out.pump()
-            link.fill()
+            pipe.fill()
         assert (got.header.sequence, len(got.payload)) == (sequence, 20_000)
     assert out.queued == 0
 
@@ -102,13 +102,13 @@ def test_what_can_not_be_written_yet_is_queued(pipe):
 def test_many_small_frames_go_out_whatever_their_number(pipe):
     reading, writing = pipe
     os.set_blocking(writing, False)
-    out, link = Outbound(writing), Inbound(reading, LIMIT)
+    out, pipe = Outbound(writing), Inbound(reading, LIMIT)
     for sequence in range(5000):
         out.put(frame(sequence), b"x")
     while out.queued:
         out.pump()
-        link.fill()
-        while link.take():
+        pipe.fill()
+        while pipe.take():
             pass
 
     assert out.queued == 0

@@ -60,8 +60,8 @@ def tell(kind: type[BaseException], error: BaseException, traceback: TracebackTy
     refused = is_refusal(error)
     why = f"the system refused a process of stagerunner: {str(error) or kind.__name__}"
     if not refused:
-        place = _last(traceback)
-        why = f"a process of stagerunner failed: {kind.__name__}: {error} ({place})"
+        position = _last(traceback)
+        why = f"a process of stagerunner failed: {kind.__name__}: {error} ({position})"
     os.write(2, f"{why}\n".encode(errors="backslashreplace"))
     os._exit(REFUSED if refused else FAILED)
 

@@ -1,6 +1,6 @@
-"""`run.engine: process`: a process for each worker, forked by the keeper.
+"""`run.engine: process`: a process for each worker, forked by the fork server.
 
-The crew is named and not imported: the keeper begins before it.
+The worker pool is named and not imported: the fork server begins before it.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from stagerunner.engines.process.parent.fork_server import KeeperLink
-from stagerunner.engines.process.parent.prestart import keeper
+from stagerunner.engines.process.parent.fork_server import ForkServerClient
+from stagerunner.engines.process.parent.prestart import fork_server
 from stagerunner.errors import UsageError
 from stagerunner.evaluate.loading import load
 from stagerunner.plan import Plan
 
 if TYPE_CHECKING:
     from stagerunner.engines.base import Transport
-    from stagerunner.engines.process.parent.worker_pool import Crew
+    from stagerunner.engines.process.parent.worker_pool import WorkerPool
 
 
-CREW = "stagerunner.engines.process.parent.worker_pool:Crew"
+WORKER_POOL = "stagerunner.engines.process.parent.worker_pool:WorkerPool"
 
 
 class ProcessEngine:
@@ -34,11 +34,11 @@ class ProcessEngine:
     name = "process"
 
     def __init__(self) -> None:
-        self._keeper: KeeperLink | None = None
+        self._fork_server: ForkServerClient | None = None
 
     def begin(self, plan: Plan, hash_seed: str) -> None:
-        """Have the keeper begin, if it hasn't; it takes its time, which the parent can use for other things."""
-        self._keeper = _instructed(plan, hash_seed)
+        """Have the fork server begin, if it hasn't; it takes its time, which the parent can use for other things."""
+        self._fork_server = _instructed(plan, hash_seed)
 
     def transport(
         self,
@@ -47,26 +47,27 @@ class ProcessEngine:
         lines: Callable[[str, int, bytes], None],
         hash_seed: str | None,
     ) -> Transport:
-        crew: Crew = load(CREW)(plan, selector, lines, hash_seed)
-        begun, self._keeper = self._keeper, None
+        pool: WorkerPool = load(WORKER_POOL)(plan, selector, lines, hash_seed)
+        begun, self._fork_server = self._fork_server, None
         try:
-            crew.prepare(begun or _instructed(plan, hash_seed))
+            pool.prepare(begun or _instructed(plan, hash_seed))
         except BaseException:
-            crew.close()
+            pool.close()
             raise
-        return crew
+        return pool
 
     def close(self) -> None:
-        """End the keeper, if no transport has taken it over."""
-        if self._keeper is not None:
-            self._keeper.close()
-            self._keeper = None
+        """End the fork server, if no transport has taken it over."""
+        if self._fork_server is not None:
+            self._fork_server.close()
+            self._fork_server = None
 
 
-def _instructed(plan: Plan, hash_seed: str | None) -> KeeperLink:
-    """A keeper that knows what its workers will need of ours. Raises UsageError for more of them than there can be."""
+def _instructed(plan: Plan, hash_seed: str | None) -> ForkServerClient:
+    """A fork server that knows what its workers will need of ours. Raises UsageError for more of them than there can
+    be."""
     many = make_room([stage.settings.workers for stage in plan.stages] or [1])
-    begun = keeper(hash_seed)
+    begun = fork_server(hash_seed)
     begun.foretell(plan.our_modules)
     if many:
         begun.allow(many)
@@ -83,7 +84,7 @@ LITTLE = 128
 """What any process may have."""
 
 HELD = 5
-"""Descriptors of a worker besides its links: standard streams, meters, lane."""
+"""Descriptors of a worker besides its pipes: standard streams, metrics, arena."""
 
 
 class Need(Struct, frozen=True):
@@ -95,10 +96,10 @@ class Need(Struct, frozen=True):
 
 def need(widths: Sequence[int]) -> Need:
     """For groups of so many workers."""
-    links = [lcm(*pair) for pair in itertools.pairwise([1, *widths, 1])]
-    around = zip(widths, itertools.pairwise(links), strict=True)
+    pipes = [lcm(*pair) for pair in itertools.pairwise([1, *widths, 1])]
+    around = zip(widths, itertools.pairwise(pipes), strict=True)
     ends = [before // width + behind // width for width, (before, behind) in around]
-    return Need(2 * sum(links) + 2 * sum(widths) + OURS, max(ends) + HELD + OURS)
+    return Need(2 * sum(pipes) + 2 * sum(widths) + OURS, max(ends) + HELD + OURS)
 
 
 def make_room(widths: Sequence[int]) -> int:

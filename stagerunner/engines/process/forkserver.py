@@ -1,10 +1,10 @@
-"""The keeper: a light, single-threaded process that forks workers and outlives the parent by an instant.
+"""The fork server: a light, single-threaded process that forks workers and outlives the parent by an instant.
 
-Over its socket the parent sends one message per worker: its Order and its descriptors. The keeper answers with
+Over its socket the parent sends one message per worker: its Order and its descriptors. The fork server answers with
 ("started", id, pid), and with ("ended", id, pid, status) when one has ended. A list instead names modules of ours that
-the workers will need: the keeper imports them at once, one for all. A number says how many descriptors one of them is
-going to have. On the life pipe nothing is ever written; its end means that the parent is gone: the keeper kills every
-process group and leaves.
+the workers will need: the fork server imports them at once, one for all. A number says how many descriptors one of them
+is going to have. On the life pipe nothing is ever written; its end means that the parent is gone: the fork server kills
+every process group and leaves.
 
 It forks from a small image in which nothing of the user's has been imported, so a worker is ready in milliseconds and
 no thread or lock of anybody's is copied. What all workers need is made before the fork: each page of memory that a
@@ -33,11 +33,12 @@ USUAL = ("stagerunner.parts.sink", "stagerunner.parts.source", "stagerunner.part
 """What parts are mostly written with, ours or the standard library's, so that it can be known to start no thread."""
 
 QUIET = 0.1
-"""Seconds without a word, once anybody was hired, before more is imported ahead: workers that begin need the cores."""
+"""Seconds without a word, once anybody was started, before more is imported ahead: workers that begin need the
+cores."""
 
 
-class Keeper:
-    """What the keeper knows: its socket, the life pipe, and the workers that live."""
+class ForkServer:
+    """What the fork server knows: its socket, the life pipe, and the workers that live."""
 
     def __init__(self, sock: socket.socket, life: int) -> None:
         self._sock = sock
@@ -105,10 +106,10 @@ class Keeper:
                 with suppress(Exception):  # a worker will say it better
                     import_module(module)
             return True
-        return self._hire(message, descriptors)
+        return self._fork(message, descriptors)
 
-    def _hire(self, message: Any, descriptors: list[int]) -> bool:
-        identity, inbound, outbound, order = message
+    def _fork(self, message: Any, descriptors: list[int]) -> bool:
+        identity, inbound, outbound, sealed = message
         self._patience = QUIET
         gc.freeze()
         try:
@@ -116,7 +117,7 @@ class Keeper:
         except OSError as error:
             return self._refuse(error)
         if pid == 0:
-            os._exit(self._become(order, inbound, outbound, descriptors))
+            os._exit(self._become(sealed, inbound, outbound, descriptors))
         self._alive[pid] = identity
         with suppress(OSError):  # the child was faster, or is gone already
             os.setpgid(pid, pid)
@@ -155,7 +156,7 @@ class Keeper:
 
     # In the child
 
-    def _become(self, order: Any, inbound: int, outbound: int, descriptors: list[int]) -> int:
+    def _become(self, sealed: Any, inbound: int, outbound: int, descriptors: list[int]) -> int:
         """Turn this fork into a worker; its exit status."""
         try:
             os.setpgid(0, 0)
@@ -164,25 +165,25 @@ class Keeper:
             sys.excepthook = sys.__excepthook__
             for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, signal.SIG_DFL)
-            *rest, meters, output = descriptors
+            *rest, metrics, output = descriptors
             self._print_to(output)
             for descriptor in (self._sock.detach(), self._life, self._wake, self._woken):
                 os.close(descriptor)
-            hire = order.opened()
-            links, lane = (rest[:-1], rest[-1]) if hire.owners else (rest, None)
-            return worker.main(hire, links[:inbound], links[inbound:], meters, lane)
+            spec = sealed.opened()
+            pipes, arena = (rest[:-1], rest[-1]) if spec.owners else (rest, None)
+            return worker.main(spec, pipes[:inbound], pipes[inbound:], metrics, arena)
         except BaseException as error:
             os.write(2, f"{describe(error)}\n".encode(errors="backslashreplace"))
             return 1
 
     def _die_with_us(self) -> None:
-        """Be killed when the keeper dies; it may have done so already."""
+        """Be killed when the fork server dies; it may have done so already."""
         signal_at_parents_end(signal.SIGKILL)
         if os.getppid() != self._pid:
             os._exit(1)
 
     def _print_to(self, output: int) -> None:
-        """What is printed goes to the parent, who labels it. Standard input is empty, as the keeper's is."""
+        """What is printed goes to the parent, who labels it. Standard input is empty, as the fork server's is."""
         os.dup2(output, 1)
         os.dup2(output, 2)
         os.close(output)
@@ -209,5 +210,5 @@ def main() -> None:
     if len(sys.argv) > 3:
         os.environ["PYTHONPATH"] = sys.argv[3]
     sock = socket.socket(fileno=int(sys.argv[1]))
-    Keeper(sock, int(sys.argv[2])).run()
+    ForkServer(sock, int(sys.argv[2])).run()
     os._exit(0)  # there is nothing to tidy up, and the parent waits for our end

@@ -1,8 +1,8 @@
-"""The feeder: the process in which a stream source runs, so that no source code can block or break the parent.
+"""The source process: the process in which a stream source runs, so that no source code can block or break the parent.
 
 Its arguments: the descriptors of its instructions, of the pipe its frames go to, and of the life pipe; PYTHONPATH as
-the keeper's. It sends DATA frames (pickled lists of records), then END, with the error as text if there was one. It
-belongs to no epoch: restarts pass it by.
+the fork server's. It sends DATA frames (pickled lists of records), then END, with the error as text if there was one.
+It belongs to no epoch: restarts pass it by.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from stagerunner.parts.files import know
 from stagerunner.records import DATA, END
 from stagerunner.wire.frame import Header
 from stagerunner.wire.pipe import send
-from stagerunner.wire.spec import Feed
+from stagerunner.wire.spec import SourceSpec
 
 
-class Feeder:
+class SourceProcess:
     """The main thread runs the source; another sends what has gathered, and notices when the parent is gone."""
 
-    def __init__(self, feed: Feed, out: int, life: int) -> None:
+    def __init__(self, feed: SourceSpec, out: int, life: int) -> None:
         self._feed = feed
         self._out = out
         self._life = life
@@ -124,7 +124,7 @@ def leave() -> None:
 
 
 def main() -> None:
-    """The feeder's life."""
+    """The source process's life."""
     spec, out, life = (int(number) for number in sys.argv[1:4])
     os.environ.pop("PYTHONPATH", None)
     if len(sys.argv) > 4:
@@ -133,5 +133,5 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     with open(spec, "rb") as file:
         know(pickle.load(file))  # options can be of types that a plugin's file defines
-        feed: Feed = pickle.load(file)
-    os._exit(Feeder(feed, out, life).run())
+        feed: SourceSpec = pickle.load(file)
+    os._exit(SourceProcess(feed, out, life).run())

@@ -7,15 +7,15 @@ import selectors
 import pytest
 
 from stagerunner.engines.process.engine import HELD, OURS, ProcessEngine, make_room, need
-from stagerunner.engines.process.parent.worker_pool import Crew, wire
+from stagerunner.engines.process.parent.worker_pool import WorkerPool, wire
 from stagerunner.errors import UsageError
 
 
-def test_the_process_engine_moves_frames_with_a_crew(project):
+def test_the_process_engine_moves_frames_with_a_pool(project):
     with selectors.DefaultSelector() as selector:
         transport = ProcessEngine().transport(project.load("same").plan, selector, lambda *line: None, "1")
 
-        assert isinstance(transport, Crew)
+        assert isinstance(transport, WorkerPool)
         transport.close()
 
 
@@ -53,7 +53,7 @@ def test_what_is_needed_is_what_is_opened(widths):
             end.close()
 
 
-def test_a_worker_between_many_has_a_link_to_each():
+def test_a_worker_between_many_has_a_pipe_to_each():
     assert need([1, 300]).worker == 1 + 300 + HELD + OURS
 
 

@@ -1,4 +1,4 @@
-"""What the keeper does with workers is in test_processes; here is how it begins and ends."""
+"""What the fork server does with workers is in test_processes; here is how it begins and ends."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from stagerunner.engines.process import forkserver
-from stagerunner.engines.process.forkserver import USUAL, Keeper
+from stagerunner.engines.process.forkserver import USUAL, ForkServer
 from stagerunner.engines.process.parent.fork_server import run_module
 from stagerunner.wire.messages import tell
 
@@ -17,26 +17,26 @@ from stagerunner.wire.messages import tell
 def test_it_leaves_in_good_order_when_either_tie_to_the_parent_is_cut(gone):
     ours, theirs = socket.socketpair()
     life, ours_of_life = os.pipe()
-    keeper = run_module("stagerunner.engines.process.forkserver", (theirs.fileno(), life), 2, "7")
+    fork_server = run_module("stagerunner.engines.process.forkserver", (theirs.fileno(), life), 2, "7")
     theirs.close()
     os.close(life)
     ties = {"socket": ours.close, "life": lambda: os.close(ours_of_life)}
     ties.pop(gone)()
-    assert keeper.wait(30) == 0
+    assert fork_server.wait(30) == 0
     for cut in ties.values():
         cut()
 
 
 class Here:
-    """A keeper in this process, our ends of its ties, and what it imports."""
+    """A fork server in this process, our ends of its ties, and what it imports."""
 
     def __init__(self) -> None:
         self.ours, theirs = socket.socketpair()
         life, self.life = os.pipe()
-        self.keeper = Keeper(theirs, life)
+        self.fork_server = ForkServer(theirs, life)
         self.imported: list[str] = []
-        self._fds = [theirs.detach(), life, self.keeper._wake, self.keeper._woken]
-        self.keeper._sock = socket.socket(fileno=os.dup(self._fds[0]))
+        self._fds = [theirs.detach(), life, self.fork_server._wake, self.fork_server._woken]
+        self.fork_server._sock = socket.socket(fileno=os.dup(self._fds[0]))
 
     def import_module(self, name: str) -> None:
         self.imported.append(name)
@@ -45,7 +45,7 @@ class Here:
 
     def close(self) -> None:
         self.ours.close()
-        self.keeper._sock.close()
+        self.fork_server._sock.close()
         os.close(self.life)
         for fd in self._fds:
             os.close(fd)
@@ -60,20 +60,20 @@ def here(monkeypatch):
 
 
 def test_it_imports_ahead_only_while_nobody_asks_for_anything(here):
-    assert [here.keeper._turn() for _ in USUAL] == [True] * len(USUAL)
+    assert [here.fork_server._turn() for _ in USUAL] == [True] * len(USUAL)
     assert sorted(here.imported) == sorted(USUAL)
 
-    here.keeper._ahead = ["more"]
+    here.fork_server._ahead = ["more"]
     here.ours.shutdown(socket.SHUT_RDWR)
 
-    assert not here.keeper._turn()
+    assert not here.fork_server._turn()
     assert "more" not in here.imported
 
 
 def test_what_it_is_told_of_is_imported_at_once_and_what_fails_is_left_to_a_worker(here):
     tell(here.ours, ["one", "broken", "two"])
 
-    assert here.keeper._turn()
+    assert here.fork_server._turn()
     assert here.imported == ["one", "broken", "two"]
 
 

@@ -5,12 +5,12 @@ import pickle
 import threading
 
 import pytest
-from support.hiring import offered
+from support.specs import offered
 
-from stagerunner.engines.process.source_process import Feeder
+from stagerunner.engines.process.source_process import SourceProcess
 from stagerunner.records import DATA, END
 from stagerunner.wire.pipe import Inbound
-from stagerunner.wire.spec import Feed
+from stagerunner.wire.spec import SourceSpec
 
 
 def numbers(*, stop):
@@ -24,18 +24,18 @@ def broken(*, stop):
 
 @pytest.fixture
 def fed():
-    """Everything that a feeder sends: the lists of records, and the text at the end."""
+    """Everything that a source process sends: the lists of records, and the text at the end."""
 
     def fed(found, records: int = 1000, **options):
         reading, out = os.pipe()
         life, alive = os.pipe()
-        feeder = Feeder(Feed(offered(found), options, 0.0, records=records), out, life)
-        running = threading.Thread(target=feeder.run)
+        source_process = SourceProcess(SourceSpec(offered(found), options, 0.0, records=records), out, life)
+        running = threading.Thread(target=source_process.run)
         running.start()
-        lists, text, link = [], b"", Inbound(reading, 10**7)
+        lists, text, pipe = [], b"", Inbound(reading, 10**7)
         more = True
         while more:
-            header, payload = link.read()
+            header, payload = pipe.read()
             if header.kind == DATA:
                 lists.append(pickle.loads(payload))
                 assert header.records == len(lists[-1])

@@ -1,4 +1,4 @@
-"""The parent's side of the keeper: start it, hire workers through it, hear how they ended, kill them."""
+"""The parent's side of the fork server: start it, spec workers through it, hear how they ended, kill them."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from stagerunner.engines.process.beginning import DISCONNECTED, REFUSED
 from stagerunner.wire.messages import LENGTH, Closable, Outbox, tell
 
 if TYPE_CHECKING:
-    from stagerunner.wire.spec import Order
+    from stagerunner.wire.spec import SealedSpec
 
 MOST_ASKED = 32
 MOST_ON_WAY = 512
-"""Hires, and descriptors with them, that the keeper may not have answered yet. The system counts descriptors on their
-way against the limit on open ones; and answers that nobody has room for would have both sides wait for ever."""
+"""Hires, and descriptors with them, that the fork server may not have answered yet. The system counts descriptors on
+their way against the limit on open ones; and answers that nobody has room for would have both sides wait for ever."""
 
 BEGIN = "import gc; gc.disable(); from stagerunner.engines.process.beginning import begin; begin({!r})"
 """Modules live as long as their process, so nobody looks for garbage while they come (4 of 55 ms, against `-m`)."""
@@ -61,8 +61,8 @@ def how_ended(status: int) -> str:
         return f"signal {-status}"
 
 
-class KeeperLink:
-    """A running keeper. `hash_seed` is the PYTHONHASHSEED every worker of the run shares."""
+class ForkServerClient:
+    """A running fork server. `hash_seed` is the PYTHONHASHSEED every worker of the run shares."""
 
     def __init__(self, hash_seed: str | None = None) -> None:
         ours, theirs = socket.socketpair()
@@ -72,16 +72,16 @@ class KeeperLink:
         self._outbox = Outbox(ours)
         self._waiting: deque[int] = deque()
         self._asked: deque[int] = deque()
-        """How many descriptors go with each hire that waits to be sent, and with each that is not answered yet."""
+        """How many descriptors go with each spec that waits to be sent, and with each that is not answered yet."""
         self.stuffed = False
         """The socket takes no more just now; once it does, `pump` is to be called."""
         self.pids: dict[int, int] = {}
         self.gone = False
         self.answering = True
-        """Whether it has told the end of everybody it was asked to hire."""
+        """Whether it has told the end of everybody it was asked to spec."""
         self._refusal: OSError | None = None
         self._idle = True
-        """Nobody was hired yet: there is nothing that the keeper would have to end."""
+        """Nobody was started yet: there is nothing that the fork server would have to end."""
         try:
             self._process = run_module("stagerunner.engines.process.forkserver", (theirs.fileno(), life), 2, hash_seed)
         except BaseException:
@@ -99,10 +99,10 @@ class KeeperLink:
     def fileno(self) -> int:
         return self._sock.fileno()
 
-    def hire(
+    def fork(
         self,
         identity: int,
-        order: Order,
+        sealed: SealedSpec,
         inbound: Sequence[int],
         outbound: Sequence[int],
         others: Sequence[int],
@@ -110,16 +110,16 @@ class KeeperLink:
     ) -> None:
         """Have a worker forked that gets these descriptors; `owned` are closed once it has them.
 
-        Never waits: what the keeper can't take yet is sent by `pump`. Raises OSError when the keeper is gone.
+        Never waits: what the fork server can't take yet is sent by `pump`. Raises OSError when the fork server is gone.
         """
         self._idle = False
         descriptors = [*inbound, *outbound, *others]
         self._waiting.append(len(descriptors))
-        self._outbox.put((identity, len(inbound), len(outbound), order), descriptors, owned)
+        self._outbox.put((identity, len(inbound), len(outbound), sealed), descriptors, owned)
         self.pump()
 
     def pump(self) -> None:
-        """Send hires as far as the keeper keeps up with them. Raises OSError when the keeper is gone."""
+        """Send specs as far as the fork server keeps up with them. Raises OSError when the fork server is gone."""
         self.stuffed = False
         while self._waiting and (not self._asked or (len(self._asked) < MOST_ASKED and sum(self._asked) < MOST_ON_WAY)):
             if not self._outbox.send():
@@ -128,19 +128,19 @@ class KeeperLink:
             self._asked.append(self._waiting.popleft())
 
     def foretell(self, modules: list[str]) -> None:
-        """Name modules of ours that workers are going to need: the keeper imports them, once for all."""
+        """Name modules of ours that workers are going to need: the fork server imports them, once for all."""
         self._say(modules)
 
     def allow(self, descriptors: int) -> None:
-        """A worker is going to have so many: the keeper, who is handed them first, has to be allowed that too."""
+        """A worker is going to have so many: the fork server, who is handed them first, has to be allowed that too."""
         self._say(descriptors)
 
     def _say(self, said: list[str] | int) -> None:
-        with suppress(BrokenPipeError):  # whoever hires will hear of it
+        with suppress(BrokenPipeError):  # whoever specs will hear of it
             tell(self._sock, said)
 
     def hear(self) -> Iterator[Ended]:
-        """What the keeper has said since; sets `gone` when it will say no more. Never waits."""
+        """What the fork server has said since; sets `gone` when it will say no more. Never waits."""
         while True:
             try:
                 data = self._sock.recv(65536, socket.MSG_DONTWAIT)
@@ -206,7 +206,8 @@ class KeeperLink:
         self.stuffed = False
 
     def close(self) -> None:
-        """Kill everything, and wait for the keeper a moment; one that is stuck, or only just begins, is killed too."""
+        """Kill everything, and wait for the fork server a moment; one that is stuck, or only just begins, is killed
+        too."""
         self.kill_workers()
         if self._idle:
             self._process.kill()
@@ -222,7 +223,8 @@ class KeeperLink:
             self._process.wait()
 
     def _hear_the_end(self, patience: float) -> None:
-        """Until the keeper's end of the socket is closed, which is when it ends: `wait` with a limit would sleep."""
+        """Until the fork server's end of the socket is closed, which is when it ends: `wait` with a limit would
+        sleep."""
         with suppress(OSError):
             self._sock.shutdown(socket.SHUT_WR)
             self._sock.settimeout(patience)

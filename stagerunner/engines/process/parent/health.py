@@ -1,4 +1,4 @@
-"""What the parent sees of its workers through the meters: clocks, deadlines, memory."""
+"""What the parent sees of its workers through the metrics: clocks, deadlines, memory."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from msgspec.structs import replace
 from stagerunner.engines.base import Clock, Trouble
 from stagerunner.engines.process.parent.memory import oom_kills
 from stagerunner.engines.process.parent.root_cause import heavy, overdue
-from stagerunner.wire.metrics import BLOCK, CODEC, OUT, SEQUENCE, TAKEN, WAIT, WORK, Page
-from stagerunner.wire.spec import Hire
+from stagerunner.wire.metrics import BLOCK, CODEC, OUT, SEQUENCE, TAKEN, WAIT, WORK, MetricsPage
+from stagerunner.wire.spec import WorkerSpec
 
 GLANCE = 0.05
 """Seconds between two looks at the deadlines: with a look at every frame, one would cost a sixth of the other."""
@@ -27,10 +27,10 @@ STACKS = 0.2
 """Seconds a hung worker gets to print its stacks."""
 
 
-class Watch:
+class Health:
     """One run's workers, epoch by epoch."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: MetricsPage) -> None:
         self._page = page
         self._stacks_shown = False
         self.begin()
@@ -42,14 +42,14 @@ class Watch:
         self._looked = self._counted = 0
         self._oom_kills = oom_kills()
 
-    def look(self, hires: Mapping[int, Hire], pids: Mapping[int, int]) -> Trouble | None:
+    def look(self, specs: Mapping[int, WorkerSpec], pids: Mapping[int, int]) -> Trouble | None:
         """Who is over a deadline or its memory, once it has had the time to say where it hangs. Looks now and then."""
         if monotonic() < self._glance:
             return None
         self._glance = monotonic() + GLANCE
         if self._late is not None:
             return self._late if monotonic() > self._asked + STACKS else None
-        self._late = overdue(hires, self._page, pids, self._since()) or heavy(hires, self._page, pids)
+        self._late = overdue(specs, self._page, pids, self._since()) or heavy(specs, self._page, pids)
         if self._late is not None:
             self._ask_for_stacks(self._late.pid)
         return None
@@ -76,21 +76,21 @@ class Watch:
             return trouble
         return replace(trouble, how="SIGKILL, by the kernel: out of memory")
 
-    def begun(self, hires: Mapping[int, Hire]) -> list[int]:
+    def begun(self, specs: Mapping[int, WorkerSpec]) -> list[int]:
         """How far each worker of the widest group is; where several are as wide, the last of those with its frames."""
-        widest = max(hire.width for hire in hires.values())
+        widest = max(spec.width for spec in specs.values())
         latest = [sys.maxsize] * widest
-        for hire in hires.values():
-            if hire.width == widest:
-                sequence = self._page.slot(hire.slots[0]).words[SEQUENCE]
-                latest[hire.number] = min(latest[hire.number], sequence)
+        for spec in specs.values():
+            if spec.width == widest:
+                sequence = self._page.slot(spec.slots[0]).words[SEQUENCE]
+                latest[spec.number] = min(latest[spec.number], sequence)
         return latest
 
-    def clocks(self, hires: Mapping[int, Hire]) -> list[Clock]:
+    def clocks(self, specs: Mapping[int, WorkerSpec]) -> list[Clock]:
         """The clocks of each worker and stage."""
-        return [self._clock(hire, place) for hire in hires.values() for place in range(len(hire.slots))]
+        return [self._clock(spec, position) for spec in specs.values() for position in range(len(spec.slots))]
 
-    def _clock(self, hire: Hire, place: int) -> Clock:
-        words = self._page.slot(hire.slots[place]).words
-        index = hire.works[place].index if hire.works else 0
+    def _clock(self, spec: WorkerSpec, position: int) -> Clock:
+        words = self._page.slot(spec.slots[position]).words
+        index = spec.works[position].index if spec.works else 0
         return Clock(index, words[WORK], words[CODEC], words[WAIT], words[BLOCK], words[TAKEN], words[OUT])

@@ -1,7 +1,7 @@
-"""A keeper that begins before it is known what for: it takes as long to come up as a plan takes to be made.
+"""A fork server that begins before it is known what for: it takes as long to come up as a plan takes to be made.
 
-It is used if the run turns out to need one, and if what a keeper inherits is still as it was; else it has never been
-told anything, and is killed.
+It is used if the run turns out to need one, and if what a fork server inherits is still as it was; else it has never
+been told anything, and is killed.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from contextlib import contextmanager, suppress
 
 from msgspec import Struct
 
-from stagerunner.engines.process.parent.fork_server import KeeperLink, new_hash_seed
+from stagerunner.engines.process.parent.fork_server import ForkServerClient, new_hash_seed
 from stagerunner.inherited import fill_standard, working_folder
 
 
-class Spare(Struct, frozen=True, eq=False):
-    """A keeper nobody has asked anything. inherited: see `_inherited`."""
+class Prestarted(Struct, frozen=True, eq=False):
+    """A fork server nobody has asked anything. inherited: see `_inherited`."""
 
-    keeper: KeeperLink
+    fork_server: ForkServerClient
     hash_seed: str
     inherited: tuple[object, ...]
 
@@ -29,52 +29,52 @@ class Spare(Struct, frozen=True, eq=False):
         return self.inherited == _inherited()
 
 
-_spare: list[Spare] = []
+_prestarted: list[Prestarted] = []
 """At most one, while `spare_keeper` is entered: the run that is to have it is opened by whatever command there is.
 
 Runs may be begun by several threads, so whoever takes it out of here takes it by one call."""
 
 
 @contextmanager
-def spare_keeper(*, wanted: bool = True) -> Iterator[None]:
-    """Have a keeper begin, if it is wanted and none is spare; whoever of this process wants one meanwhile gets it.
+def prestarted_fork_server(*, wanted: bool = True) -> Iterator[None]:
+    """Have a fork server begin, if it is wanted and none is spare; whoever of this process wants one meanwhile gets it.
 
     If nobody does, it ends with this.
     """
     fill_standard()
-    begun: list[Spare] = []
-    if wanted and not _spare:
+    begun: list[Prestarted] = []
+    if wanted and not _prestarted:
         with suppress(OSError):  # whoever needs one will be refused too, and say so
             seed = new_hash_seed()
-            begun.append(Spare(KeeperLink(seed), seed, _inherited()))
-    _spare.extend(begun)
+            begun.append(Prestarted(ForkServerClient(seed), seed, _inherited()))
+    _prestarted.extend(begun)
     try:
         yield
     finally:
-        for spare in begun:
-            if _take(spare):
-                spare.keeper.close()
+        for prestarted in begun:
+            if _take(prestarted):
+                prestarted.fork_server.close()
 
 
 def next_hash_seed() -> str:
     """The PYTHONHASHSEED of a run that begins anew."""
-    return next((spare.hash_seed for spare in _spare), "") or new_hash_seed()
+    return next((prestarted.hash_seed for prestarted in _prestarted), "") or new_hash_seed()
 
 
-def keeper(hash_seed: str | None) -> KeeperLink:
-    """The spare keeper if it will do, else one that begins now; a spare one that will not do ends."""
-    for spare in list(_spare):
-        if _take(spare):
-            if spare.hash_seed == hash_seed and spare.fits:
-                return spare.keeper
-            spare.keeper.close()
-    return KeeperLink(hash_seed)
+def fork_server(hash_seed: str | None) -> ForkServerClient:
+    """The prestarted fork server if it will do, else one that begins now; a spare one that will not do ends."""
+    for prestarted in list(_prestarted):
+        if _take(prestarted):
+            if prestarted.hash_seed == hash_seed and prestarted.fits:
+                return prestarted.fork_server
+            prestarted.fork_server.close()
+    return ForkServerClient(hash_seed)
 
 
-def _take(spare: Spare) -> bool:
+def _take(prestarted: Prestarted) -> bool:
     """Whether it was still there, and is ours now."""
     try:
-        _spare.remove(spare)
+        _prestarted.remove(prestarted)
     except ValueError:
         return False
     return True

@@ -12,7 +12,7 @@ Lines = Callable[[str, int, bytes], None]
 
 
 class Printed:
-    """The reading ends of what workers, or a feeder, print to."""
+    """The reading ends of what workers, or a source process, print to."""
 
     def __init__(self, selector: selectors.BaseSelector, lines: Lines) -> None:
         self._selector = selector

@@ -1,4 +1,4 @@
-"""The return links: frames come back on N links, and leave here in the order of their sequence."""
+"""The return pipes: frames come back on N pipes, and leave here in the order of their sequence."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ if TYPE_CHECKING:
     from stagerunner.engines.process.worker.main import ReadyLine
 
 READS = 8
-"""Reads of one link in a row, before the others get their turn; one does, unless a frame was not here whole."""
+"""Reads of one pipe in a row, before the others get their turn; one does, unless a frame was not here whole."""
 
 
 class Returns:
-    """What comes back. Frames are held up to `limit` bytes; then only the link whose turn it is is read, and that only
+    """What comes back. Frames are held up to `limit` bytes; then only the pipe whose turn it is is read, and that only
     until there is a frame of it.
 
     charge: see `Holding`.
     """
 
     def __init__(
-        self, links: list[Inbound], selector: selectors.BaseSelector, limit: int, charge: int = CHARGE
+        self, pipes: list[Inbound], selector: selectors.BaseSelector, limit: int, charge: int = CHARGE
     ) -> None:
-        self._links = links
+        self._pipes = pipes
         self._selector = selector
         self.holding = Holding(limit, charge)
-        self._here: list[deque[Frame]] = [deque() for _ in links]
+        self._here: list[deque[Frame]] = [deque() for _ in pipes]
         self._sequence = self._turn = 0
         self._fault: BadFrame | None = None
         self._ready = False
-        """READY has come on every link; only then are there turns."""
+        """READY has come on every pipe; only then are there turns."""
         self._registered: set[int] = set()
         self.ended = False
-        """END has come on every link, with nothing missing."""
+        """END has come on every pipe, with nothing missing."""
         self.broken = False
-        """A link ended, and nothing more is to be had in turn."""
+        """A pipe ended, and nothing more is to be had in turn."""
         self._watch()
 
     def turn_is_here(self) -> bool:
@@ -52,7 +52,7 @@ class Returns:
 
     def frames(self, epoch: int) -> Iterator[Frame]:
         """The frames whose turn has come. Raises BadFrame."""
-        if not self._links:
+        if not self._pipes:
             return
         while not self.ended and (here := self._here[self._turn]):
             frame = here[0]
@@ -66,17 +66,17 @@ class Returns:
             self.holding.taken(header.length)
             if not header.flags & MORE:
                 self._sequence += 1
-                self._turn = self._sequence % len(self._links)
-            if len(self._registered) < len(self._links):
+                self._turn = self._sequence % len(self._pipes)
+            if len(self._registered) < len(self._pipes):
                 self._watch()  # there may be room again, or it is another's turn
             yield frame
         if self._fault is not None:
             raise self._fault
-        self.broken = self._links[self._turn].ended
+        self.broken = self._pipes[self._turn].ended
 
     @property
     def _ending(self) -> bool:
-        """The link whose turn it is has said END; it counts once all the others have, so all are read."""
+        """The pipe whose turn it is has said END; it counts once all the others have, so all are read."""
         here = self._here[self._turn]
         return bool(here) and here[0].header.kind == END
 
@@ -92,10 +92,10 @@ class Returns:
             self._watch()
 
     def ready_lines(self) -> list[ReadyLine] | None:
-        """The READY of all links, once all of it is here. Raises BadFrame."""
+        """The READY of all pipes, once all of it is here. Raises BadFrame."""
         if self._fault is not None:
             raise self._fault
-        if not all(self._said(number) for number in range(len(self._links))):
+        if not all(self._said(number) for number in range(len(self._pipes))):
             self.broken = self._any_cut_off()
             return None
         lines: dict[tuple[int, int], ReadyLine] = {}
@@ -106,17 +106,17 @@ class Returns:
         return sorted(lines.values())
 
     def _any_cut_off(self) -> bool:
-        """Whether a link has ended without END. After a restart one can be through before another has said READY."""
-        ended = (here for link, here in zip(self._links, self._here, strict=True) if link.ended)
+        """Whether a pipe has ended without END. After a restart one can be through before another has said READY."""
+        ended = (here for pipe, here in zip(self._pipes, self._here, strict=True) if pipe.ended)
         return any(not here or here[-1].header.kind != END for here in ended)
 
     def begin_turns(self) -> None:
-        """READY has come on every link: what comes now comes in turn."""
+        """READY has come on every pipe: what comes now comes in turn."""
         self._ready = True
         self._watch()
 
     def _said(self, number: int) -> bool:
-        """Whether the whole of READY is here from this link; whatever else is here has come behind it."""
+        """Whether the whole of READY is here from this pipe; whatever else is here has come behind it."""
         return any(not frame.header.more for frame in self._here[number])
 
     def _ready_data(self, here: deque[Frame]) -> bytes:
@@ -132,21 +132,21 @@ class Returns:
         return bytes(data)
 
     def _watch(self) -> None:
-        """Read the link whose turn it is, and the others while there is room for what they bring.
+        """Read the pipe whose turn it is, and the others while there is room for what they bring.
 
         Before READY all are read that have not said it: after a restart frames can be behind it on some already.
         """
-        for number, link in enumerate(self._links):
+        for number, pipe in enumerate(self._pipes):
             if self._ready:
                 due, here = number == self._turn or self._ending, bool(self._here[number])
             else:
                 due, here = not self._said(number), False
-            wanted = not link.ended and self.holding.reads(due=due, here=here)
-            if wanted and link.fd not in self._registered:
-                self._selector.register(link.fd, selectors.EVENT_READ, partial(self._read, number))
-                self._registered.add(link.fd)
-            elif not wanted and link.fd in self._registered:
-                self._unwatch(link.fd)
+            wanted = not pipe.ended and self.holding.reads(due=due, here=here)
+            if wanted and pipe.fd not in self._registered:
+                self._selector.register(pipe.fd, selectors.EVENT_READ, partial(self._read, number))
+                self._registered.add(pipe.fd)
+            elif not wanted and pipe.fd in self._registered:
+                self._unwatch(pipe.fd)
 
     def _unwatch(self, fd: int) -> None:
         self._registered.discard(fd)
@@ -154,43 +154,43 @@ class Returns:
             self._selector.unregister(fd)
 
     def _read(self, number: int) -> None:
-        link = self._links[number]
-        if link.fd not in self._registered:
-            return  # a link that was read just now has filled the room there was
+        pipe = self._pipes[number]
+        if pipe.fd not in self._registered:
+            return  # a pipe that was read just now has filled the room there was
         try:
-            if (frame := link.only()) is not None:
+            if (frame := pipe.only()) is not None:
                 self._here[number].append(frame)
                 self.holding.came(frame.header.length)
             else:
-                self._read_on(number, link)
+                self._read_on(number, pipe)
         except BlockingIOError:
             pass
         except ConnectionError:
-            link.ended = True
+            pipe.ended = True
         except BadFrame as fault:
             self._fault = fault
-            link.ended = True
-        if link.ended or self.holding.full:
+            pipe.ended = True
+        if pipe.ended or self.holding.full:
             self._watch()
 
-    def _read_on(self, number: int, link: Inbound) -> None:
+    def _read_on(self, number: int, pipe: Inbound) -> None:
         """What is here whole, and more of it while a frame is not."""
-        reads, before = READS, link.reserved
+        reads, before = READS, pipe.reserved
         try:
-            while not self._take(number, link) and reads and not link.ended:
-                link.fill()
+            while not self._take(number, pipe) and reads and not pipe.ended:
+                pipe.fill()
                 reads -= 1
         finally:
-            self.holding.begun(link.reserved - before)
-        if link.ended:
-            link.check_empty()
+            self.holding.begun(pipe.reserved - before)
+        if pipe.ended:
+            pipe.check_empty()
 
-    def _take(self, number: int, link: Inbound) -> bool:
+    def _take(self, number: int, pipe: Inbound) -> bool:
         """The frames that are here whole; whether that is all there is."""
-        while (frame := link.take()) is not None:
+        while (frame := pipe.take()) is not None:
             self._here[number].append(frame)
             self.holding.came(frame.header.length)
-            if link.spent:
+            if pipe.spent:
                 return True
         return False
 

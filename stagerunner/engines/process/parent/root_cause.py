@@ -9,7 +9,7 @@ from stagerunner.engines.base import Trouble
 from stagerunner.engines.process.parent.fork_server import Ended
 from stagerunner.engines.process.parent.memory import resident
 from stagerunner.records import SOURCE
-from stagerunner.window.isolation import Blame
+from stagerunner.window.isolation import Culprit
 from stagerunner.wire.metrics import (
     CLOSED,
     DECODING,
@@ -31,9 +31,9 @@ from stagerunner.wire.metrics import (
     STATES,
     WORKING,
     WRITING,
-    Page,
+    MetricsPage,
 )
-from stagerunner.wire.spec import Hire
+from stagerunner.wire.spec import WorkerSpec
 
 HOLDING = (WORKING, DECODING, ENCODING, FLUSHING, READING, WRITING, CLOSED)
 """States in which a worker has a frame in hand, and may be dying of it."""
@@ -43,37 +43,37 @@ LINGERING = 0.5
 """Seconds that an async call has to end in once it is cancelled, before its worker is killed."""
 
 
-def blame(deaths: list[Ended], hires: Mapping[int, Hire], page: Page, why: str) -> Trouble:
+def root_cause(deaths: list[Ended], specs: Mapping[int, WorkerSpec], page: MetricsPage, why: str) -> Trouble:
     """The first death that isn't a consequence; ties go to the signalled one, then to the earlier stage."""
-    causes = [death for death in deaths if is_cause(death, hires[death.identity], page)]
-    causes = causes or [death for death in deaths if not _left(hires[death.identity], page)]
+    causes = [death for death in deaths if is_cause(death, specs[death.identity], page)]
+    causes = causes or [death for death in deaths if not _left(specs[death.identity], page)]
     if not causes:
         return Trouble("", 0, 0, why)
-    cause = min(causes, key=lambda death: (death.status >= 0, _index(hires[death.identity])))
-    return trouble_of(hires[cause.identity], page, cause.pid, cause.how)
+    cause = min(causes, key=lambda death: (death.status >= 0, _index(specs[death.identity])))
+    return trouble_of(specs[cause.identity], page, cause.pid, cause.how)
 
 
-def is_cause(death: Ended, hire: Hire, page: Page) -> bool:
+def is_cause(death: Ended, spec: WorkerSpec, page: MetricsPage) -> bool:
     """Whether a death is none that another one brought about."""
-    return death.status != 0 and not _left(hire, page)
+    return death.status != 0 and not _left(spec, page)
 
 
-def trouble_of(hire: Hire, page: Page, pid: int, how: str, *, overdue: bool = False) -> Trouble:
+def trouble_of(spec: WorkerSpec, page: MetricsPage, pid: int, how: str, *, overdue: bool = False) -> Trouble:
     """What a worker's slots say about it: the record it was at, or at least the frame it had in hand."""
-    at = max(range(len(hire.slots)), key=lambda n: _telling(page.slot(hire.slots[n]).words))
-    words = page.slot(hire.slots[at]).words
+    at = max(range(len(spec.slots)), key=lambda n: _telling(page.slot(spec.slots[n]).words))
+    words = page.slot(spec.slots[at]).words
     # What the first group decodes is a whole split: no part of it could be sent alone.
-    holding = words[STATE] in HOLDING and not (words[STATE] == DECODING and hire.first)
+    holding = words[STATE] in HOLDING and not (words[STATE] == DECODING and spec.first)
     # Who has closed its worker's descriptors has left the call by the time that shows.
     closed = words[STATE] == CLOSED
-    inside = words[RECORD] > 0 or (closed and hire.watch and words[LAST] - words[FIRST] == 1)
+    inside = words[RECORD] > 0 or (closed and spec.watch and words[LAST] - words[FIRST] == 1)
     return Trouble(
-        stage=hire.names[at] if hire.names else "copy",
-        worker=hire.number,
+        stage=spec.names[at] if spec.names else "copy",
+        worker=spec.number,
         pid=pid,
         how=how,
-        blamed={READING: SOURCE, WRITING: hire.ends}.get(words[STATE]),
-        index=hire.works[at].index if hire.works else 0,
+        blamed={READING: SOURCE, WRITING: spec.ends}.get(words[STATE]),
+        index=spec.works[at].index if spec.works else 0,
         split=words[SPLIT] if holding else -1,
         origin=words[ORIGIN] if holding and inside else -1,
         ordinal=words[ORDINAL] if holding and inside else -1,
@@ -89,67 +89,67 @@ def _telling(words: memoryview) -> tuple[bool, bool, int]:
     return words[RECORD] > 0, words[STATE] in HOLDING, words[SINCE]
 
 
-def overdue(hires: Mapping[int, Hire], page: Page, pids: Mapping[int, int], since: int) -> Trouble | None:
+def overdue(specs: Mapping[int, WorkerSpec], page: MetricsPage, pids: Mapping[int, int], since: int) -> Trouble | None:
     """The first worker over the `timeout` or `start_timeout` of its stage.
 
     An async stage sees to its own timeout, unless a call blocks the loop, or goes on although it was cancelled.
     since: nanoseconds of the monotonic clock before which no time counts (everybody may have been suspended).
     """
     now = monotonic_ns()
-    for identity, hire in hires.items():
-        for place, slot in enumerate(hire.slots):
+    for identity, spec in specs.items():
+        for position, slot in enumerate(spec.slots):
             words = page.slot(slot).words
-            limit = _limit(hire, place, words[STATE], words[RECORD])
+            limit = _limit(spec, position, words[STATE], words[RECORD])
             began = max(words[SINCE], since)
             if limit is not None and now - began > limit * 1e9:
-                how = f"its time limit of {limit - _grace(hire, place, words[STATE]):g} s"
-                return trouble_of(hire, page, pids.get(identity, 0), how, overdue=True)
+                how = f"its time limit of {limit - _grace(spec, position, words[STATE]):g} s"
+                return trouble_of(spec, page, pids.get(identity, 0), how, overdue=True)
     return None
 
 
-def heavy(hires: Mapping[int, Hire], page: Page, pids: Mapping[int, int]) -> Trouble | None:
+def heavy(specs: Mapping[int, WorkerSpec], page: MetricsPage, pids: Mapping[int, int]) -> Trouble | None:
     """The first worker over the `max_memory` of its stage."""
-    for identity, hire in hires.items():
-        if hire.max_memory is None or identity not in pids:
+    for identity, spec in specs.items():
+        if spec.max_memory is None or identity not in pids:
             continue
         held = resident(pids[identity])
-        if held is not None and held > hire.max_memory:
-            how = f"its max_memory of {hire.max_memory / 2**20:.0f} MiB ({held / 2**20:.0f} MiB held)"
-            return trouble_of(hire, page, pids[identity], how, overdue=True)
+        if held is not None and held > spec.max_memory:
+            how = f"its max_memory of {spec.max_memory / 2**20:.0f} MiB ({held / 2**20:.0f} MiB held)"
+            return trouble_of(spec, page, pids[identity], how, overdue=True)
     return None
 
 
-def _limit(hire: Hire, place: int, state: int, record: int) -> float | None:
+def _limit(spec: WorkerSpec, position: int, state: int, record: int) -> float | None:
     if state in (STARTING, SETTING_UP):
-        return hire.start_timeout
-    if not hire.works:
+        return spec.start_timeout
+    if not spec.works:
         return None
-    if hire.works[place].form.awaited:
-        within = hire.works[place].timeout if state == WORKING and record else None
-        return None if within is None else within + _grace(hire, place, state)
+    if spec.works[position].form.awaited:
+        within = spec.works[position].timeout if state == WORKING and record else None
+        return None if within is None else within + _grace(spec, position, state)
     timed = state in (DECODING, ENCODING, FLUSHING, SNAPSHOT, READING, WRITING) or (state == WORKING and record)
-    return hire.works[place].timeout if timed else None
+    return spec.works[position].timeout if timed else None
 
 
-def _grace(hire: Hire, place: int, state: int) -> float:
+def _grace(spec: WorkerSpec, position: int, state: int) -> float:
     """Seconds beyond the limit that are given to a call which has been told to end."""
-    return LINGERING if state == WORKING and hire.works and hire.works[place].form.awaited else 0.0
+    return LINGERING if state == WORKING and spec.works and spec.works[position].form.awaited else 0.0
 
 
-def _left(hire: Hire, page: Page) -> bool:
-    return any(page.slot(slot).words[LEFT] for slot in hire.slots)
+def _left(spec: WorkerSpec, page: MetricsPage) -> bool:
+    return any(page.slot(slot).words[LEFT] for slot in spec.slots)
 
 
-def _index(hire: Hire) -> int:
-    return hire.works[0].index if hire.works else 0
+def _index(spec: WorkerSpec) -> int:
+    return spec.works[0].index if spec.works else 0
 
 
-def blame_of(trouble: Trouble) -> Blame:
+def culprit_of(trouble: Trouble) -> Culprit:
     """A trouble as the suspects see it."""
     kind = "Killed" if not trouble.overdue else "Timeout" if "time" in trouble.how else "Memory"
     killed = f"the worker died twice with this record alone ({trouble.how})"
     message = f"over {trouble.how}" if trouble.overdue else killed
-    return Blame(
+    return Culprit(
         trouble.index if trouble.blamed is None else trouble.blamed,
         trouble.split,
         trouble.first,

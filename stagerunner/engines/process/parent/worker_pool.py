@@ -1,7 +1,7 @@
-"""The process engine's transport: a crew of workers, one epoch at a time.
+"""The process engine's transport: a worker pool of workers, one epoch at a time.
 
 The parent writes to the first group, reads what the last group returns, and holds what comes out of turn up to the
-window's bytes; beyond that it reads only the link whose turn it is. It never waits: every link here is non-blocking.
+window's bytes; beyond that it reads only the pipe whose turn it is. It never waits: every pipe here is non-blocking.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from typing import Any
 from msgspec import Struct, field
 
 from stagerunner.engines.base import Clock, Ready, Trouble
-from stagerunner.engines.process.parent.fork_server import Ended, KeeperLink
-from stagerunner.engines.process.parent.health import Watch
+from stagerunner.engines.process.parent.fork_server import Ended, ForkServerClient
+from stagerunner.engines.process.parent.health import Health
 from stagerunner.engines.process.parent.memory import cores
 from stagerunner.engines.process.parent.printed import Lines, Printed
 from stagerunner.engines.process.parent.returns import Returns
-from stagerunner.engines.process.parent.root_cause import blame, is_cause
-from stagerunner.engines.topology import Group, grouped, hires, pairs, slots_of
+from stagerunner.engines.process.parent.root_cause import is_cause, root_cause
+from stagerunner.engines.topology import Group, grouped, pairs, slots_of, specs
 from stagerunner.plan import Plan, fusible
 from stagerunner.records import END, READY
-from stagerunner.wire.arena import Lane
-from stagerunner.wire.arena import create as create_lane
+from stagerunner.wire.arena import Arena
+from stagerunner.wire.arena import create as create_arena
 from stagerunner.wire.frame import BadFrame, Frame, Header
 from stagerunner.wire.messages import close_all
-from stagerunner.wire.metrics import Page, create
+from stagerunner.wire.metrics import MetricsPage, create
 from stagerunner.wire.pipe import Inbound, Outbound, widen
-from stagerunner.wire.spec import Hire, Order
+from stagerunner.wire.spec import SealedSpec, WorkerSpec
 
 PATIENCE = 0.5
-"""Seconds to wait, after a link broke, for the keeper to say who died of what."""
+"""Seconds to wait, after a pipe broke, for the fork server to say who died of what."""
 
 TIES = 0.02
 """Seconds to wait, once a cause is known, for others that may have come before it."""
@@ -45,7 +45,7 @@ REAPING = 1.0
 """Seconds to wait for killed workers to be gone. New pipes make a stuck one harmless."""
 
 
-class Crew:
+class WorkerPool:
     """The workers of one run, seen from the parent."""
 
     def __init__(self, plan: Plan, selector: selectors.BaseSelector, lines: Lines, hash_seed: str | None) -> None:
@@ -54,15 +54,15 @@ class Crew:
         self._hash_seed = hash_seed
         self.groups: tuple[Group, ...] = grouped(plan, fusible(plan))
         self.cores = cores()
-        self._meters = create(slots_of(self.groups))
-        self._page = Page(self._meters, slots_of(self.groups))
-        self._watch = Watch(self._page)
-        self._keeper: KeeperLink | None = None
+        self._metrics = create(slots_of(self.groups))
+        self._page = MetricsPage(self._metrics, slots_of(self.groups))
+        self._health = Health(self._page)
+        self._fork_server: ForkServerClient | None = None
         self._stuffed = False
-        self._hires: dict[int, Hire] = {}
+        self._specs: dict[int, WorkerSpec] = {}
         self._deaths: list[Ended] = []
         self._printed = Printed(selector, lines)
-        self._links: list[Connection] = []
+        self._pipes: list[Connection] = []
         self._heads: list[Outbound] = []
         self._pumped: set[int] = set()
         self._returns = Returns([], selector, 0)
@@ -71,102 +71,102 @@ class Crew:
         self._broken: tuple[float, str] | None = None
         self._end_sent = False
         self._closing = Closing(plan.run.grace)
-        self.lane: Lane | None = None
+        self.arena: Arena | None = None
         self.ready: Ready | None = None
         self.trouble: Trouble | None = None
 
     # An epoch begins
 
-    def prepare(self, keeper: KeeperLink) -> None:
-        """Take over a keeper that has begun."""
-        self._watch_over(keeper)
+    def prepare(self, fork_server: ForkServerClient) -> None:
+        """Take over a fork server that has begun."""
+        self._watch_over(fork_server)
 
     def start(self, epoch: int, snapshots: dict[int, Any], *, careful: bool = False) -> None:
         self._drop_epoch()
-        self._new_lane()
+        self._new_arena()
         self._epoch, self.ready, self.trouble, self._broken = epoch, None, None, None
         self._end_sent = False
         self._closing.begin()
         self._deaths.clear()
         self._page.clear()
-        self._watch.begin()
-        if self._keeper is None or not self._keeper.answering:
-            self._new_keeper()
-        owners = 0 if self.lane is None else self.lane.owners
-        self._hire_all(hires(self._plan, self.groups, epoch, snapshots, careful=careful, owners=owners))
+        self._health.begin()
+        if self._fork_server is None or not self._fork_server.answering:
+            self._new_fork_server()
+        owners = 0 if self.arena is None else self.arena.owners
+        self._start_all(specs(self._plan, self.groups, epoch, snapshots, careful=careful, owners=owners))
         for head in self._heads:
             self._put(head, Header(READY, 0, epoch, 0))
 
     def regroup(self, groups: tuple[Group, ...]) -> None:
         if self.ended:
-            self._closing.keep(self._hires, self._deaths)
+            self._closing.keep(self._specs, self._deaths)
         self.groups = groups
 
-    def _new_lane(self) -> None:
+    def _new_arena(self) -> None:
         """Each epoch has its own: a worker that can't be reaped yet may still write to the old one."""
         owners = len(self.groups) + 1
-        fd = create_lane(owners)
-        self.lane = None if fd is None else Lane(fd, owners)
+        fd = create_arena(owners)
+        self.arena = None if fd is None else Arena(fd, owners)
 
-    def _new_keeper(self) -> None:
-        if self._keeper is not None:
-            self._selector.unregister(self._keeper)
-            self._keeper.close()
-        self._watch_over(KeeperLink(self._hash_seed))
+    def _new_fork_server(self) -> None:
+        if self._fork_server is not None:
+            self._selector.unregister(self._fork_server)
+            self._fork_server.close()
+        self._watch_over(ForkServerClient(self._hash_seed))
 
-    def _watch_over(self, keeper: KeeperLink) -> None:
-        self._keeper, self._stuffed = keeper, False
-        self._selector.register(keeper, selectors.EVENT_READ, self._hear)
+    def _watch_over(self, fork_server: ForkServerClient) -> None:
+        self._fork_server, self._stuffed = fork_server, False
+        self._selector.register(fork_server, selectors.EVENT_READ, self._hear)
 
-    def _hire_all(self, orders: Iterator[Hire]) -> None:
+    def _start_all(self, specs: Iterator[WorkerSpec]) -> None:
         """Make the pipes and have each worker handed its ends, which are closed here then: only our own are kept."""
         wiring = wire([1, *(group.width for group in self.groups), 1])
         self._open_ours(wiring)
-        self._hires = {}
-        for hire in orders:
-            place = hire.owner - 1
+        self._specs = {}
+        for spec in specs:
+            position = spec.owner - 1
             self._identity += 1
-            self._hires[self._identity] = hire
-            ins = [wiring.reading[place, u, hire.number] for u in hire.inbound]
-            outs = [wiring.writing[place, hire.number, d] for d in hire.outbound]
-            self._hire(hire, ins, outs)
+            self._specs[self._identity] = spec
+            ins = [wiring.reading[position, u, spec.number] for u in spec.inbound]
+            outs = [wiring.writing[position, spec.number, d] for d in spec.outbound]
+            self._start_worker(spec, ins, outs)
         self._attend()
 
-    def _hire(self, hire: Hire, ins: list[Connection], outs: list[Connection]) -> None:
-        keeper = self._keeper
-        assert keeper is not None
+    def _start_worker(self, spec: WorkerSpec, ins: list[Connection], outs: list[Connection]) -> None:
+        fork_server = self._fork_server
+        assert fork_server is not None
         hearing, end = os.pipe()
         printing = Connection(end, readable=False)
-        self._printed.watch(hearing, "+".join(hire.names) or "copy", hire.number)
-        lane = [] if self.lane is None else [self.lane.fd]
-        others = [*lane, self._meters, printing.fileno()]
+        self._printed.watch(hearing, "+".join(spec.names) or "copy", spec.number)
+        arena = [] if self.arena is None else [self.arena.fd]
+        others = [*arena, self._metrics, printing.fileno()]
         reading, writing = ([end.fileno() for end in ends] for ends in (ins, outs))
         try:
-            keeper.hire(self._identity, Order.of(hire), reading, writing, others, [*ins, *outs, printing])
+            fork_server.fork(self._identity, SealedSpec.of(spec), reading, writing, others, [*ins, *outs, printing])
         except BrokenPipeError:
-            self._break("the keeper has ended", patience=0)
+            self._break("the fork server has ended", patience=0)
 
     def _attend(self) -> None:
-        """Be told when the keeper says something, and when it can be told something, while there is something."""
-        if self._keeper is not None and self._keeper.stuffed != self._stuffed:
-            self._stuffed = self._keeper.stuffed
+        """Be told when the fork server says something, and when it can be told something, while there is something."""
+        if self._fork_server is not None and self._fork_server.stuffed != self._stuffed:
+            self._stuffed = self._fork_server.stuffed
             events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._stuffed else 0)
-            self._selector.modify(self._keeper, events, self._hear)
+            self._selector.modify(self._fork_server, events, self._hear)
 
     def _open_ours(self, wiring: Wiring) -> None:
         """Our ends: what we write to the first group, what the last group returns."""
-        self._links = [*wiring.heads, *wiring.returns]
-        for link in self._links:
-            os.set_blocking(link.fileno(), False)
-        self._heads = [Outbound(link.fileno()) for link in wiring.heads]
+        self._pipes = [*wiring.heads, *wiring.returns]
+        for pipe in self._pipes:
+            os.set_blocking(pipe.fileno(), False)
+        self._heads = [Outbound(pipe.fileno()) for pipe in wiring.heads]
         limit = 2 * self._plan.run.max_growth + 2**26
-        back = [Inbound(link.fileno(), limit) for link in wiring.returns]
+        back = [Inbound(pipe.fileno(), limit) for pipe in wiring.returns]
         self._returns = Returns(back, self._selector, self._plan.run.window)
 
     # Frames
 
-    def send(self, header: Header, notes: bytes, body: bytes) -> None:
-        self._put(self._heads[header.sequence % len(self._heads)], header, notes, body)
+    def send(self, header: Header, metadata: bytes, body: bytes) -> None:
+        self._put(self._heads[header.sequence % len(self._heads)], header, metadata, body)
 
     def end(self, frames: int) -> None:
         self._end_sent = True
@@ -177,7 +177,7 @@ class Crew:
         try:
             head.put(header, *payload)
         except OSError as error:
-            self._break(f"a link broke: {error.strerror}")
+            self._break(f"a pipe broke: {error.strerror}")
             return
         if head.queued and head.fd not in self._pumped:
             self._pumped.add(head.fd)
@@ -188,7 +188,7 @@ class Crew:
             head.pump()
         except OSError as error:
             self._unpump(head.fd)
-            self._break(f"a link broke: {error.strerror}")
+            self._break(f"a pipe broke: {error.strerror}")
             return
         if not head.queued:
             self._unpump(head.fd)
@@ -211,12 +211,12 @@ class Crew:
 
     @property
     def ended(self) -> bool:
-        """Asked anew each time: who was the last to end is told by the keeper, whoever it was that heard it."""
-        return self._returns.ended and (len(self._deaths) >= len(self._hires) or self._keeper_gone)
+        """Asked anew each time: who was the last to end is told by the fork server, whoever it was that heard it."""
+        return self._returns.ended and (len(self._deaths) >= len(self._specs) or self._fork_server_gone)
 
     @property
-    def _keeper_gone(self) -> bool:
-        return self._keeper is None or self._keeper.gone
+    def _fork_server_gone(self) -> bool:
+        return self._fork_server is None or self._fork_server.gone
 
     def _hear_ready(self) -> None:
         lines = self._returns.ready_lines()
@@ -227,12 +227,12 @@ class Crew:
     # Deaths
 
     def _hear(self) -> None:
-        assert self._keeper is not None
-        self._deaths += [death for death in self._keeper.hear() if death.identity in self._hires]
-        self._keeper.check()
+        assert self._fork_server is not None
+        self._deaths += [death for death in self._fork_server.hear() if death.identity in self._specs]
+        self._fork_server.check()
         self._attend()
-        if self._keeper.gone:
-            self._break("the keeper has ended", patience=0)
+        if self._fork_server.gone:
+            self._break("the fork server has ended", patience=0)
         if any(not self._end_sent or self._is_cause(death) for death in self._deaths) and not self._returns.ended:
             self._break("a worker has ended")
             self._shorten()
@@ -242,10 +242,10 @@ class Crew:
             self._broken = (monotonic() + patience, why)
 
     def teardown_failures(self) -> list[str]:
-        return self._closing.failures(self._hires, self._deaths)
+        return self._closing.failures(self._specs, self._deaths)
 
     def _is_cause(self, death: Ended) -> bool:
-        return is_cause(death, self._hires[death.identity], self._page)
+        return is_cause(death, self._specs[death.identity], self._page)
 
     def _shorten(self) -> None:
         """Once a cause is known, wait only for others that died at the same moment."""
@@ -258,7 +258,7 @@ class Crew:
         return self._returns.turn_is_here()
 
     def begun(self) -> list[int]:
-        return self._watch.begun(self._hires)
+        return self._health.begun(self._specs)
 
     def deadline(self) -> float | None:
         if self._broken is None:
@@ -271,46 +271,46 @@ class Crew:
         if self._returns.ended or self._broken is not None:
             self._hear()  # who has ended in time is not to be blamed for what our caller did meanwhile
         if self._returns.ended:
-            if self._closing.overdue(self._hires, self._deaths) and self._keeper is not None:
-                self._keeper.kill_workers()
+            if self._closing.overdue(self._specs, self._deaths) and self._fork_server is not None:
+                self._fork_server.kill_workers()
             return
         if self._broken is not None:
-            if len(self._deaths) >= len(self._hires) or monotonic() >= self._broken[0]:
-                self.trouble = self._watch.named(blame(self._deaths, self._hires, self._page, self._broken[1]))
+            if len(self._deaths) >= len(self._specs) or monotonic() >= self._broken[0]:
+                self.trouble = self._health.named(root_cause(self._deaths, self._specs, self._page, self._broken[1]))
             return
-        assert self._keeper is not None
-        self.trouble = self._watch.look(self._hires, self._keeper.pids)
+        assert self._fork_server is not None
+        self.trouble = self._health.look(self._specs, self._fork_server.pids)
 
     def clocks(self) -> list[Clock]:
-        return self._watch.clocks(self._hires)
+        return self._health.clocks(self._specs)
 
     # The end of an epoch, and of everything
 
     def _drop_epoch(self) -> None:
-        if self._keeper is not None:
-            self._keeper.end_workers(REAPING)
+        if self._fork_server is not None:
+            self._fork_server.end_workers(REAPING)
         self._returns.close()
         for fd in list(self._pumped):
             self._unpump(fd)
-        close_all(self._links)
+        close_all(self._pipes)
         self._printed.close()
-        self._links, self._heads, self._hires = [], [], {}
-        if self.lane is not None:
-            self.lane.close()
-            self.lane = None
+        self._pipes, self._heads, self._specs = [], [], {}
+        if self.arena is not None:
+            self.arena.close()
+            self.arena = None
 
     def kill(self) -> None:
-        if (keeper := self._keeper) is not None:
-            keeper.kill_workers()
+        if (fork_server := self._fork_server) is not None:
+            fork_server.kill_workers()
 
     def close(self) -> None:
         self._drop_epoch()
-        if self._keeper is not None:
-            self._selector.unregister(self._keeper)
-            self._keeper.close()
-            self._keeper = None
+        if self._fork_server is not None:
+            self._selector.unregister(self._fork_server)
+            self._fork_server.close()
+            self._fork_server = None
         self._page.close()
-        os.close(self._meters)
+        os.close(self._metrics)
 
 
 # The end of an epoch's workers
@@ -321,7 +321,7 @@ LEAST_GRACE = 1.0
 
 
 class Closing:
-    """Who closed badly, or not in time. hires: identity → hire, for all workers of the epoch; deaths: so far."""
+    """Who closed badly, or not in time. specs: identity → spec, for all workers of the epoch; deaths: so far."""
 
     def __init__(self, grace: float) -> None:
         self.grace = grace
@@ -334,24 +334,24 @@ class Closing:
         """An epoch begins."""
         self._since = 0.0
 
-    def overdue(self, hires: Mapping[int, Hire], deaths: Collection[Ended]) -> bool:
+    def overdue(self, specs: Mapping[int, WorkerSpec], deaths: Collection[Ended]) -> bool:
         """Whether those that are left are to be killed now; the first time it is asked, their time begins."""
         self._since = self._since or monotonic()
         gone = {death.identity for death in deaths}
-        left = [hire.label for identity, hire in hires.items() if identity not in gone]
+        left = [spec.label for identity, spec in specs.items() if identity not in gone]
         if not left or self._late or monotonic() - self._since <= self._patience:
             return False
         self._late = left
         return True
 
-    def failures(self, hires: Mapping[int, Hire], deaths: Sequence[Ended]) -> list[str]:
+    def failures(self, specs: Mapping[int, WorkerSpec], deaths: Sequence[Ended]) -> list[str]:
         """Workers that left with an error after END, for their `close` or a stopping hook raised; and the late ones."""
-        failed = [f"{hires[death.identity].label}: {death.how}" for death in deaths if death.status > 0]
+        failed = [f"{specs[death.identity].label}: {death.how}" for death in deaths if death.status > 0]
         return [*self._before, *failed, *(f"{label}: over its grace of {self.grace:g} s" for label in self._late)]
 
-    def keep(self, hires: Mapping[int, Hire], deaths: Sequence[Ended]) -> None:
+    def keep(self, specs: Mapping[int, WorkerSpec], deaths: Sequence[Ended]) -> None:
         """These workers are done with, and others go on: their failures are the run's."""
-        self._before, self._late = self.failures(hires, deaths), []
+        self._before, self._late = self.failures(specs, deaths), []
 
 
 # The pipes of an epoch
@@ -372,18 +372,18 @@ class Wiring(Struct):
 
 
 def wire(widths: list[int]) -> Wiring:
-    """Links for groups of these widths, the parent (1) first and last."""
+    """Pipes for groups of these widths, the parent (1) first and last."""
     wiring = Wiring()
-    for place, (upstream, downstream) in enumerate(itertools.pairwise(widths)):
+    for position, (upstream, downstream) in enumerate(itertools.pairwise(widths)):
         for up, down in pairs(upstream, downstream):
-            _link(wiring, (place, up, down), first=place == 0, last=place == len(widths) - 2)
+            _pipe(wiring, (position, up, down), first=position == 0, last=position == len(widths) - 2)
     return wiring
 
 
-def _link(wiring: Wiring, key: Key, *, first: bool, last: bool) -> None:
-    place, up, down = key
+def _pipe(wiring: Wiring, key: Key, *, first: bool, last: bool) -> None:
+    position, up, down = key
     reader, writer = Pipe(duplex=last)
-    wiring.reading[key], wiring.writing[place - 1, up, down] = reader, writer
+    wiring.reading[key], wiring.writing[position - 1, up, down] = reader, writer
     if not last:
         widen(writer.fileno())
     (wiring.returns if last else wiring.theirs).append(reader)

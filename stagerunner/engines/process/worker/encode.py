@@ -1,4 +1,4 @@
-"""What leaves a station: a batch becomes a frame, with the books of its passage on the last piece.
+"""What leaves a stage runner: a batch becomes a frame, with the ledger of its way on the last piece.
 
 What tells how to divide them goes with whichever piece is next: the parent may have to, if the last one never comes.
 """
@@ -9,15 +9,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from time import monotonic_ns as now
 from typing import Any
 
-from stagerunner.engines.process.worker.frame_context import Passage, halved
+from stagerunner.engines.process.worker.frame_context import FrameContext, halved
 from stagerunner.evaluate.ends import Writing
 from stagerunner.evaluate.growth import TooLarge
-from stagerunner.records import DATA, NOTHING, Batch, Conviction, total
+from stagerunner.records import DATA, NOTHING, Batch, QuarantineKey, total
 from stagerunner.wire.frame import HELD, MORE, STOP, Header
-from stagerunner.wire.metadata import Notes, pack_notes
-from stagerunner.wire.metrics import ENCODING, WRITING, Page, Slot
-from stagerunner.wire.payload import Cargo
-from stagerunner.wire.spec import Hire
+from stagerunner.wire.metadata import Metadata, pack_metadata
+from stagerunner.wire.metrics import ENCODING, WRITING, MetricsPage, Slot
+from stagerunner.wire.payload import PayloadCodec
+from stagerunner.wire.spec import WorkerSpec
 
 PIECE = 2**20
 """Bytes a frame should not outgrow on its way: more is sent in pieces."""
@@ -26,24 +26,24 @@ NOTICEABLE = 4096
 """Bytes from which on the size of a frame says what its records take."""
 
 Parts = tuple[Header, bytes, Any]
-"""A frame to send: its header (length not yet filled in), its notes, its body."""
+"""A frame to send: its header (length not yet filled in), its metadata, its body."""
 
 
 class Encoder:
     """The way out of one worker: the sink's encoding in the last one, pickle in all others."""
 
-    def __init__(self, hire: Hire, page: Page, writing: Writing | None, cargo: Cargo) -> None:
+    def __init__(self, spec: WorkerSpec, page: MetricsPage, writing: Writing | None, codec: PayloadCodec) -> None:
         self._page = page
-        self._slots = [page.slot(number) for number in hire.slots]
+        self._slots = [page.slot(number) for number in spec.slots]
         self._slot = self._slots[-1]
-        self._cargo = cargo
-        cargo.most = hire.growth
+        self._codec = codec
+        codec.most = spec.growth
         self.sink = writing is not None
-        self._last = hire.last
-        self._writing = writing or _pickling(hire, cargo)
-        self._place = len(hire.works)
-        self._ends = hire.ends
-        self.holding = Holding(hire)
+        self._last = spec.last
+        self._writing = writing or _pickling(spec, codec)
+        self._position = len(spec.works)
+        self._ends = spec.ends
+        self.holding = Holding(spec)
         self.ratio = float(PIECE)
         """Bytes that leave for each record; a piece's, while that isn't known: what the first becomes is seen first."""
 
@@ -52,133 +52,137 @@ class Encoder:
         if records and (size > NOTICEABLE or self.ratio == PIECE):
             self.ratio = size / records
 
-    def frames(self, passage: Passage, pieces: Iterable[Batch], more: bool) -> Iterator[Parts]:
+    def frames(self, context: FrameContext, pieces: Iterable[Batch], more: bool) -> Iterator[Parts]:
         """Encode the pieces; the newest is held back, since only the last of a frame carries the counts."""
         held: Batch | None = None
         for piece in pieces:
             if held is not None:
-                yield from self._sent(passage, held, more=True)
+                yield from self._sent(context, held, more=True)
             held = piece
         if held is None:
             if more:
                 return
-            held = Batch([], passage.reached, passage.reached)
-        yield from self._sent(passage, held, more=more)
+            held = Batch([], context.reached, context.reached)
+        yield from self._sent(context, held, more=more)
 
-    def _sent(self, passage: Passage, piece: Batch, *, more: bool) -> Iterator[Parts]:
+    def _sent(self, context: FrameContext, piece: Batch, *, more: bool) -> Iterator[Parts]:
         """A piece in one frame, or in as many as it takes; in none behind a record that can't be encoded."""
-        if passage.cut == self._place:
-            passage.tally += self._writing.behind(piece)
+        if context.cut == self._position:
+            context.tally += self._writing.behind(piece)
             if more:
                 return
-            piece = Batch([], passage.reached, passage.reached)
+            piece = Batch([], context.reached, context.reached)
         try:
-            frame = self._frame(passage, piece, more=more)
+            frame = self._frame(context, piece, more=more)
         except TooLarge:
-            passage.count(piece)  # what cuts the frame comes with the half that it is in
+            context.count(piece)  # what cuts the frame comes with the half that it is in
             *others, last = halved(piece)
             for other in others:
-                yield from self._sent(passage, other, more=True)
-            yield from self._sent(passage, last, more=more)
+                yield from self._sent(context, other, more=True)
+            yield from self._sent(context, last, more=more)
             return
         yield frame
 
-    def _frame(self, passage: Passage, piece: Batch, *, more: bool) -> Parts:
+    def _frame(self, context: FrameContext, piece: Batch, *, more: bool) -> Parts:
         started = now()
-        before, first, last = passage.header, piece.first, piece.last
+        before, first, last = context.header, piece.first, piece.last
         self._slot.hold(WRITING if self.sink else ENCODING, before.sequence, before.split, first, last)
-        body = self._encoded(passage, piece)
-        last = passage.reached = piece.last  # a failure may have cut it
-        notes = self._said(passage, piece)
+        body = self._encoded(context, piece)
+        last = context.reached = piece.last  # a failure may have cut it
+        metadata = self._said(context, piece)
         if more or not self._last:
-            notes.spread, passage.spread = passage.spread, []
+            metadata.spread, context.spread = context.spread, []
         records = len(piece.records)
         piece.records, piece.original, piece.before = [], None, None
-        # From here on only the stages themselves can hold what is in the lane.
-        passage.codec += now() - started
-        flags = before.flags & ~(MORE | STOP | HELD) | (MORE if more else self._close(passage, notes))
-        number, passage.pieces = passage.pieces, passage.pieces + 1
+        # From here on only the stages themselves can hold what is in the arena.
+        context.codec += now() - started
+        flags = before.flags & ~(MORE | STOP | HELD) | (MORE if more else self._close(context, metadata))
+        number, context.pieces = context.pieces, context.pieces + 1
         header = Header(DATA, flags, before.epoch, before.sequence, before.split, first, last, number, records)
-        return header, pack_notes(notes), body
+        return header, pack_metadata(metadata), body
 
-    def _encoded(self, passage: Passage, piece: Batch) -> Any:
+    def _encoded(self, context: FrameContext, piece: Batch) -> Any:
         """The body. What can't be encoded is taken out of the piece, and booked."""
-        cargo, taken = self._cargo, len(piece.records)
-        cargo.berth = passage
-        body = self._writing.body(piece, *self._suspected(passage, piece))
+        codec, taken = self._codec, len(piece.records)
+        codec.segment = context
+        body = self._writing.body(piece, *self._suspected(context, piece))
         if self.sink:
-            body = cargo.body(body)
-        elif cargo.size > passage.widest:
-            passage.widest = cargo.size
-        cargo.keep()
-        passage.harvest(self._place, self._ends, piece)
-        passage.heavy = max(passage.heavy, cargo.heavy)
-        self.weigh(taken, cargo.size)
+            body = codec.body(body)
+        elif codec.size > context.widest:
+            context.widest = codec.size
+        codec.keep()
+        context.harvest(self._position, self._ends, piece)
+        context.heavy = max(context.heavy, codec.heavy)
+        self.weigh(taken, codec.size)
         return body
 
-    def _suspected(self, passage: Passage, piece: Batch) -> tuple[Slot | None, Mapping[Conviction, tuple[str, str]]]:
+    def _suspected(
+        self, context: FrameContext, piece: Batch
+    ) -> tuple[Slot | None, Mapping[QuarantineKey, tuple[str, str]]]:
         """For the sink: where to say which record is being encoded, if one is suspected, and those that were found."""
         if not self.sink:
             return None, NOTHING
         self._slot.batch = piece
-        return self._slot if passage.header.marked else None, passage.convicted
+        return self._slot if context.header.marked else None, context.quarantined
 
-    def _said(self, passage: Passage, piece: Batch) -> Notes:
-        return Notes(
+    def _said(self, context: FrameContext, piece: Batch) -> Metadata:
+        return Metadata(
             piece.origins,
             piece.failures,
-            passage.convicted,
-            passage.stop,
-            widest=passage.widest,
-            place=passage.place,
-            room=passage.room,
-            laden=self._cargo.laden,
-            heavy=passage.heavy,
+            context.quarantined,
+            context.stop,
+            widest=context.widest,
+            block=context.block,
+            room=context.room,
+            buffer_refs=self._codec.buffer_refs,
+            heavy=context.heavy,
         )
 
-    def _close(self, passage: Passage, notes: Notes) -> int:
-        """The last piece: the books ride on it, and what stops the run is told. The flags for it."""
-        notes.lines, notes.extras = passage.lines, passage.extras
-        notes.held = self.holding.news(passage, self._cargo, self._slots)
-        notes.book(total(passage.tally).values() if len(passage.tally) > 1 else passage.tally)
-        notes.slowest = max(passage.slowest, passage.work + passage.codec)
-        self._slot.codec += passage.codec
+    def _close(self, context: FrameContext, metadata: Metadata) -> int:
+        """The last piece: the ledger ride on it, and what stops the run is told. The flags for it."""
+        metadata.lines, metadata.extras = context.lines, context.extras
+        metadata.held = self.holding.news(context, self._codec, self._slots)
+        metadata.book(total(context.tally).values() if len(context.tally) > 1 else context.tally)
+        metadata.slowest = max(context.slowest, context.work + context.codec)
+        self._slot.codec += context.codec
         self._slot.store()
-        held = HELD if notes.held else 0
-        if passage.stop < 0:
+        held = HELD if metadata.held else 0
+        if context.stop < 0:
             return held
-        if self._page.stop < 0 and passage.stop_here:
-            self._page.stop_stage = passage.stop
-            self._page.stop = passage.header.sequence
+        if self._page.stop < 0 and context.stop_here:
+            self._page.stop_stage = context.stop
+            self._page.stop = context.header.sequence
         return STOP | held
 
 
 class Holding:
     """What one worker has told of places whose buffers its stages keep beyond a frame."""
 
-    def __init__(self, hire: Hire) -> None:
-        self._who = (hire.owner, hire.number)
-        self._places: set[int] = set()
+    def __init__(self, spec: WorkerSpec) -> None:
+        self._who = (spec.owner, spec.number)
+        self._blocks: set[int] = set()
         self.told: tuple[int, ...] = ()
         """Places of which a buffer was said to be held here: a frame may bring the news that none is."""
 
-    def news(self, passage: Passage, cargo: Cargo, slots: list[Slot]) -> dict[tuple[int, int], tuple[int, ...]]:
+    def news(
+        self, context: FrameContext, codec: PayloadCodec, slots: list[Slot]
+    ) -> dict[tuple[int, int], tuple[int, ...]]:
         """What is to be told with a frame whose records have been let go of; mostly what others told before us."""
-        if passage.place >= 0:
-            self._places.add(passage.place)
+        if context.block >= 0:
+            self._blocks.add(context.block)
         elif not self.told:
-            return passage.held
+            return context.held
         for slot in slots:
             slot.batch = None
-        held = cargo.held(self._places)
+        held = codec.held(self._blocks)
         if not held and not self.told:
-            return passage.held
+            return context.held
         self.told = held
-        return {**passage.held, self._who: held}
+        return {**context.held, self._who: held}
 
 
-def _pickling(hire: Hire, cargo: Cargo) -> Writing:
-    if not hire.works:
-        return Writing(cargo, -1, "fail", books=False)
-    work = hire.works[-1]
-    return Writing(cargo, work.index, work.on_error, books=False)
+def _pickling(spec: WorkerSpec, codec: PayloadCodec) -> Writing:
+    if not spec.works:
+        return Writing(codec, -1, "fail", counted=False)
+    work = spec.works[-1]
+    return Writing(codec, work.index, work.on_error, counted=False)

@@ -1,27 +1,27 @@
-"""One frame on its way through a station: its books, its cut, and the slices its batch is worked on in."""
+"""One frame on its way through a stage runner: its ledger, its cut, and the slices its batch is worked on in."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
 from stagerunner.evaluate.work import Work
-from stagerunner.records import WHOLE, Batch, Conviction, Counts, Failure, behind_cut
+from stagerunner.records import WHOLE, Batch, Counts, Failure, QuarantineKey, behind_cut
 from stagerunner.wire.frame import Header
-from stagerunner.wire.metadata import Notes, pack_spread
+from stagerunner.wire.metadata import Metadata, pack_spread
 
 
-class Passage:
-    """One frame on its way through a station, over all its pieces."""
+class FrameContext:
+    """One frame on its way through a stage runner, over all its pieces."""
 
     def __init__(self, header: Header) -> None:
         self.header = header
         self.tally: list[Counts] = []
-        """The books of this station's stages, and what changes in those of the stages before."""
+        """The ledger of this stage runner's stages, and what changes in those of the stages before."""
         self.lines = b""
         self.extras: list[tuple[int, dict[str, int]]] = []
         self.spread: list[bytes] = []
-        """What tells how to divide those books, as far as no piece has told it yet."""
-        self.convicted: dict[tuple[int, int, int], tuple[str, str]] = {}
+        """What tells how to divide those ledger, as far as no piece has told it yet."""
+        self.quarantined: dict[tuple[int, int, int], tuple[str, str]] = {}
         self.cut: int | None = None
         """The place in the group up to which nothing more of this frame is worked on."""
         self._cuts: set[tuple[int, int, int]] = set()
@@ -31,29 +31,29 @@ class Passage:
         self.pieces = 0
         self.reached = header.first
         self.work = self.codec = self.slowest = self.widest = self.heavy = 0
-        self.place, self.room, self.used = -1, 0, 0
-        """In the memory lane: see chain.cargo.Berth."""
+        self.block, self.room, self.used = -1, 0, 0
+        """In the arena: see chain.payload codec.Berth."""
         self.held: dict[tuple[int, int], tuple[int, ...]] = {}
 
-    def take(self, notes: Notes) -> None:
+    def take(self, metadata: Metadata) -> None:
         """What an inbound piece says about itself."""
-        self.lines += notes.lines
-        self.extras += notes.extras
-        self.spread += notes.spread
-        self.convicted = notes.convicted
-        self.stop = max(self.stop, notes.stop)
-        self.slowest, self.widest = max(self.slowest, notes.slowest), max(self.widest, notes.widest)
-        self.place, self.room, self.heavy = notes.place, notes.room, max(self.heavy, notes.heavy)
-        self.held |= notes.held
+        self.lines += metadata.lines
+        self.extras += metadata.extras
+        self.spread += metadata.spread
+        self.quarantined = metadata.quarantined
+        self.stop = max(self.stop, metadata.stop)
+        self.slowest, self.widest = max(self.slowest, metadata.slowest), max(self.widest, metadata.widest)
+        self.block, self.room, self.heavy = metadata.block, metadata.room, max(self.heavy, metadata.heavy)
+        self.held |= metadata.held
 
-    def harvest(self, place: int, index: int, piece: Batch) -> None:
+    def harvest(self, position: int, index: int, piece: Batch) -> None:
         """Take a piece's counts, and notice whether it was cut here."""
         self.count(piece)
         if piece.stop and self.stop < 0:
-            self.stop, self.stop_here, self.cut = index, True, place
+            self.stop, self.stop_here, self.cut = index, True, position
         elif piece.failures and self._fatal(piece.failures):
             # The next piece has passed earlier stages already, and one of them may have cut the frame there.
-            self.cut = place if self.cut is None else max(place, self.cut)
+            self.cut = position if self.cut is None else max(position, self.cut)
 
     def count(self, piece: Batch) -> None:
         """Take a piece's counts."""
@@ -100,13 +100,15 @@ def halved(batch: Batch) -> list[Batch]:
     return halves if len(halves) > 1 else list(cut(batch, lambda: 1))
 
 
-def sentence_on(convicted: Mapping[Conviction, tuple[str, str]], work: Work, first: int) -> tuple[str, str] | None:
-    """The conviction that keeps this frame from the stage, if there is one; it then stands for one source record."""
-    return convicted.get((work.index, first, WHOLE)) if convicted else None
+def quarantine_of(
+    quarantined: Mapping[QuarantineKey, tuple[str, str]], work: Work, first: int
+) -> tuple[str, str] | None:
+    """The quarantine that keeps this frame from the stage, if there is one; it then stands for one source record."""
+    return quarantined.get((work.index, first, WHOLE)) if quarantined else None
 
 
-def condemn(batch: Batch, work: Work, kind: str, message: str) -> Counts:
-    """Turn each record of the batch, all of one source record, into a failure; the line for the books."""
+def refuse_whole(batch: Batch, work: Work, kind: str, message: str) -> Counts:
+    """Turn each record of the batch, all of one source record, into a failure; the line for the ledger."""
     count = len(batch.records)
     text = "a record that kills outside any call"
     batch.failures = [

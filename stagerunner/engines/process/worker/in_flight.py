@@ -7,29 +7,29 @@ from collections.abc import Iterator
 from time import monotonic_ns as now
 
 from stagerunner.engines.process.worker.encode import Parts
-from stagerunner.engines.process.worker.frame_context import Passage
-from stagerunner.engines.process.worker.stage_runner import Station
+from stagerunner.engines.process.worker.frame_context import FrameContext
+from stagerunner.engines.process.worker.stage_runner import StageRunner
 from stagerunner.evaluate.evaluator import AwaitingEvaluator
 from stagerunner.records import Batch, Counts
 from stagerunner.wire.frame import Frame
-from stagerunner.wire.spec import Hire
+from stagerunner.wire.spec import WorkerSpec
 
 
-def overlaps(hire: Hire) -> bool:
+def overlaps(spec: WorkerSpec) -> bool:
     """Whether frames may be begun while earlier ones are under way: one async stage, and nobody under suspicion."""
-    forms = [work.form for work in hire.works]
-    return len(forms) == 1 and forms[0].awaited and not forms[0].state and not hire.watch
+    forms = [work.form for work in spec.works]
+    return len(forms) == 1 and forms[0].awaited and not forms[0].state and not spec.watch
 
 
 class Overlap:
-    """The frames under way in a station whose only stage is async. Made when the station is set up."""
+    """The frames under way in a stage runner whose only stage is async. Made when the stage runner is set up."""
 
-    def __init__(self, station: Station) -> None:
-        (evaluator,) = station.evaluators
+    def __init__(self, runner: StageRunner) -> None:
+        (evaluator,) = runner.evaluators
         assert isinstance(evaluator, AwaitingEvaluator)
-        self._station = station
+        self._runner = runner
         self._evaluator = evaluator
-        self._begun: deque[tuple[Passage, bool, int, int]] = deque()
+        self._begun: deque[tuple[FrameContext, bool, int, int]] = deque()
         self._landed = 0
 
     @property
@@ -43,32 +43,32 @@ class Overlap:
     def begin(self, frame: Frame) -> None:
         """Take a DATA frame (or piece) in; its results come out of `landed`."""
         header = frame.header
-        batch = self._station.opened(frame)
-        passage = self._station.passage
+        batch = self._runner.opened(frame)
+        context = self._runner.context
         batch.frame = header.sequence, header.split
-        self._station.slots[0].begin(header.sequence, header.split, batch)
-        self._begun.append((passage, header.more, len(batch.records), now()))
+        self._runner.slots[0].begin(header.sequence, header.split, batch)
+        self._begun.append((context, header.more, len(batch.records), now()))
         self._evaluator.watched = False
-        self._evaluator.begin(batch, passage.convicted)
+        self._evaluator.begin(batch, context.quarantined)
 
     def landed(self, inbound: int | None) -> Iterator[Parts]:
         """The frames to send for what has ended; waits for that, or until the descriptor `inbound` can be read."""
         for piece in self._evaluator.poll(None, inbound):
-            passage, more, taken, began = self._begun.popleft()
+            context, more, taken, began = self._begun.popleft()
             # Frames share the places: what one costs is the time since the one before it landed.
             spent = now() - max(began, self._landed)
             self._landed = now()
-            passage.work += spent
-            self._station.slots[0].add(spent, taken, len(piece.records))
-            yield from self._station.emit(passage, self._wanted(passage, piece), more)
+            context.work += spent
+            self._runner.slots[0].add(spent, taken, len(piece.records))
+            yield from self._runner.emit(context, self._wanted(context, piece), more)
 
-    def _wanted(self, passage: Passage, piece: Batch) -> list[Batch]:
-        """The piece; or nothing, and a line in the books, if its frame was cut before it."""
+    def _wanted(self, context: FrameContext, piece: Batch) -> list[Batch]:
+        """The piece; or nothing, and a line in the ledger, if its frame was cut before it."""
         stage = self._evaluator.work.index
-        if passage.cut is None:
-            passage.harvest(0, stage, piece)
+        if context.cut is None:
+            context.harvest(0, stage, piece)
             return [piece]
         gone = len(piece.records)
-        passage.tally += [*piece.counts, Counts(stage, out=-gone, not_processed=gone)]
-        passage.behind(piece)
+        context.tally += [*piece.counts, Counts(stage, out=-gone, not_processed=gone)]
+        context.behind(piece)
         return []

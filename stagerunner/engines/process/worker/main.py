@@ -1,7 +1,7 @@
-"""A worker: reads frames in sequence, lets its station work on them, writes what comes of it in sequence.
+"""A worker: reads frames in sequence, lets its stage runner work on them, writes what comes of it in sequence.
 
-Frame s goes to worker s mod N of every group, so a worker knows which link brings its next frame. It never waits for
-anything but that link and the link it writes to. It leaves with status 0 after END and in no other way: a link that
+Frame s goes to worker s mod N of every group, so a worker knows which pipe brings its next frame. It never waits for
+anything but that pipe and the pipe it writes to. It leaves with status 0 after END and in no other way: a pipe that
 ends without END means that a neighbour has died, and the worker leaves with status GONE.
 """
 
@@ -19,17 +19,17 @@ from stagerunner.engines.process.beginning import DISCONNECTED
 from stagerunner.engines.process.worker.encode import Parts
 from stagerunner.engines.process.worker.express import SENT, express
 from stagerunner.engines.process.worker.in_flight import Overlap, overlaps
-from stagerunner.engines.process.worker.stage_runner import Station
-from stagerunner.engines.process.worker.tuning import forward_logging, settle_memory
+from stagerunner.engines.process.worker.stage_runner import StageRunner
+from stagerunner.engines.process.worker.tuning import forward_logging, tune_memory
 from stagerunner.evaluate import ambient
 from stagerunner.evaluate.loading import load
 from stagerunner.evaluate.wording import describe
 from stagerunner.records import DATA, END, READY
-from stagerunner.wire.arena import Lane
+from stagerunner.wire.arena import Arena
 from stagerunner.wire.frame import CONTROL, MORE, SIZE, BadFrame, Frame, Header, pack_header
-from stagerunner.wire.metrics import BLOCKED, CLOSED, LEFT, WAITING, Page, Slot
+from stagerunner.wire.metrics import BLOCKED, CLOSED, LEFT, WAITING, MetricsPage, Slot
 from stagerunner.wire.pipe import Inbound, send, write_records
-from stagerunner.wire.spec import Hire
+from stagerunner.wire.spec import WorkerSpec
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -46,24 +46,24 @@ class Left(Exception):
 
 
 class Worker:
-    """The loop of one worker over its links."""
+    """The loop of one worker over its pipes."""
 
     def __init__(
-        self, hire: Hire, inbound: list[int], outbound: list[int], page: Page, lane: Lane | None = None
+        self, spec: WorkerSpec, inbound: list[int], outbound: list[int], page: MetricsPage, arena: Arena | None = None
     ) -> None:
-        self._hire = hire
+        self._spec = spec
         self._page = page
-        self._station = Station(hire, page, lane)
-        self._slots = self._station.slots
+        self._runner = StageRunner(spec, page, arena)
+        self._slots = self._runner.slots
         self.ready = self.closing = False
         self._ends = {fd: _known(fd) for fd in (*inbound, *outbound)}
-        if lane is not None:
-            ambient.memory = self._station.cargo.empty
+        if arena is not None:
+            ambient.memory = self._runner.codec.empty
         self._in = {
-            number: Inbound(fd, hire.limit, passing=True) for number, fd in zip(hire.inbound, inbound, strict=True)
+            number: Inbound(fd, spec.limit, passing=True) for number, fd in zip(spec.inbound, inbound, strict=True)
         }
-        self._out = dict(zip(hire.outbound, outbound, strict=True))
-        self._sequence = hire.number
+        self._out = dict(zip(spec.outbound, outbound, strict=True))
+        self._sequence = spec.number
 
     @property
     def slots(self) -> list[Slot]:
@@ -75,64 +75,64 @@ class Worker:
         return all(_known(fd) == known for fd, known in self._ends.items())
 
     def run(self) -> None:
-        """From setup to END. Raises Left or BadFrame when the links don't end as they should."""
+        """From setup to END. Raises Left or BadFrame when the pipes don't end as they should."""
         error = self._setup()
         self._ready(error)
         self.ready = True
         if error:
             self._stand_by()
-        end = self._work_ahead(Overlap(self._station)) if overlaps(self._hire) else self._work_in_turn()
+        end = self._work_ahead(Overlap(self._runner)) if overlaps(self._spec) else self._work_in_turn()
         self._end(end)
         if not self.connected:
             raise Left("what was sent went elsewhere")
         self.closing = True
-        leave(self._page, self._hire)  # what happens from here on is no death of the chain's
-        self._station.close()
-        call_hooks(self._hire.stopping_hooks, self._hire)
+        leave(self._page, self._spec)  # what happens from here on is no death of the chain's
+        self._runner.close()
+        call_hooks(self._spec.stopping_hooks, self._spec)
 
     def _setup(self) -> str:
         """Set up; the error as text, or ""."""
         try:
-            call_hooks(self._hire.started_hooks, self._hire)
-            self._station.setup()
+            call_hooks(self._spec.started_hooks, self._spec)
+            self._runner.setup()
             forward_logging()
-            settle_memory()
+            tune_memory()
         except BaseException as error:
             return describe(error)
         return ""
 
     def _ready(self, error: str) -> None:
-        """Collect READY from every inbound link, add our own line, send it on every outbound link."""
-        first = self._hire.works[0].index if self._hire.works else 0
-        if error and self._hire.works:
-            first = self._hire.works[min(len(self._station.evaluators), len(self._hire.works) - 1)].index
+        """Collect READY from every inbound pipe, add our own line, send it on every outbound pipe."""
+        first = self._spec.works[0].index if self._spec.works else 0
+        if error and self._spec.works:
+            first = self._spec.works[min(len(self._runner.evaluators), len(self._spec.works) - 1)].index
         lines: dict[tuple[int, int], ReadyLine] = {}
-        for link in self._in.values():
-            for line in read_lines(link):
+        for pipe in self._in.values():
+            for line in read_lines(pipe):
                 lines[line[0], line[1]] = line
-        lines[first, self._hire.number] = (first, self._hire.number, os.getpid(), error)
+        lines[first, self._spec.number] = (first, self._spec.number, os.getpid(), error)
         data = pickle.dumps(list(lines.values()), 5)
         for fd in self._out.values():
-            send_pieces(fd, Header(READY, 0, self._hire.epoch, 0), data)
+            send_pieces(fd, Header(READY, 0, self._spec.epoch, 0), data)
 
     def _stand_by(self) -> NoReturn:
         """Until the parent, who has been told, ends the chain. After a restart frames can be here already: not ours."""
-        for link in self._in.values():
-            while link.read() is not None:
+        for pipe in self._in.values():
+            while pipe.read() is not None:
                 pass
         raise Left("never set up")
 
     def _work_in_turn(self) -> Frame:
         """Frame by frame, until END comes."""
-        way, slot, hire = express(self._station), self._slots[0], self._hire
+        way, slot, spec = express(self._runner), self._slots[0], self._spec
         while True:
             began, sequence = now(), self._sequence
-            link = self._in[sequence % hire.upstream]
-            frame = link.only() or link.read()
+            pipe = self._in[sequence % spec.upstream]
+            frame = pipe.only() or pipe.read()
             slot.wait += now() - began
-            if frame is None or frame.header.sequence != sequence or frame.header.epoch != hire.epoch:
+            if frame is None or frame.header.sequence != sequence or frame.header.epoch != spec.epoch:
                 frame = self._checked(frame)
-            sent = None if way is None else way.feed(frame, self._out[sequence % hire.downstream])
+            sent = None if way is None else way.feed(frame, self._out[sequence % spec.downstream])
             if sent is None:
                 if frame.header.kind == END:
                     return frame
@@ -140,12 +140,12 @@ class Worker:
                 continue
             if sent is not SENT:
                 self._send(sent)
-            self._sequence += self._hire.width
+            self._sequence += self._spec.width
 
     def _send(self, sent: Iterable[Parts]) -> None:
         """What became of one frame, to where its sequence says; then the slots say that we wait."""
-        for header, notes, body in sent:
-            self._write(self._fd, header, notes, body)
+        for header, metadata, body in sent:
+            self._write(self._fd, header, metadata, body)
         waiting = now()
         for slot in self._slots:
             slot.state(WAITING, waiting)
@@ -154,7 +154,7 @@ class Worker:
     def _work_ahead(self, overlap: Overlap) -> Frame:
         """The same for an async stage: frames are taken in while it has free places, and sent on in sequence."""
         while True:
-            frame = self._link.take() if overlap.room() else None
+            frame = self._pipe.take() if overlap.room() else None
             if frame is None:
                 self._wait(overlap)
                 continue
@@ -162,7 +162,7 @@ class Worker:
                 self._checked(frame)
             if frame.header.kind == DATA:
                 overlap.begin(frame)
-                self._sequence += 0 if frame.header.more else self._hire.width
+                self._sequence += 0 if frame.header.more else self._spec.width
                 continue
             while overlap.under_way:
                 self._send_landed(overlap, None)
@@ -172,31 +172,31 @@ class Worker:
 
     def _wait(self, overlap: Overlap) -> None:
         """Until something has landed, or, with free places, until there is something to read."""
-        link, hungry = self._link, overlap.room()
-        self._send_landed(overlap, link.fd if hungry else None)
+        pipe, hungry = self._pipe, overlap.room()
+        self._send_landed(overlap, pipe.fd if hungry else None)
         if hungry:  # only then is it known that no whole frame is here; places that have come free take that first
-            os.set_blocking(link.fd, False)
+            os.set_blocking(pipe.fd, False)
             try:
-                if not link.fill():
+                if not pipe.fill():
                     raise Left("a neighbour left without END")
             except BlockingIOError:
                 pass
             finally:
-                os.set_blocking(link.fd, True)
+                os.set_blocking(pipe.fd, True)
 
     def _send_landed(self, overlap: Overlap, inbound: int | None) -> None:
-        for header, notes, body in overlap.landed(inbound):
-            self._write(self._out[header.sequence % self._hire.downstream], header, notes, body)
+        for header, metadata, body in overlap.landed(inbound):
+            self._write(self._out[header.sequence % self._spec.downstream], header, metadata, body)
 
     @property
-    def _link(self) -> Inbound:
-        """The link that brings the next frame."""
-        return self._in[self._sequence % self._hire.upstream]
+    def _pipe(self) -> Inbound:
+        """The pipe that brings the next frame."""
+        return self._in[self._sequence % self._spec.upstream]
 
     @property
     def _fd(self) -> int:
-        """The link that what becomes of it goes to."""
-        return self._out[self._sequence % self._hire.downstream]
+        """The pipe that what becomes of it goes to."""
+        return self._out[self._sequence % self._spec.downstream]
 
     def _checked(self, frame: Frame | None) -> Frame:
         """The next frame in sequence, or the END that comes in its place."""
@@ -205,13 +205,13 @@ class Worker:
         header = frame.header
         if header.kind != END and header.sequence != self._sequence:
             raise BadFrame(f"frame {header.sequence} where {self._sequence} was due")
-        if header.epoch != self._hire.epoch:
-            raise BadFrame(f"a frame of epoch {header.epoch} in epoch {self._hire.epoch}")
+        if header.epoch != self._spec.epoch:
+            raise BadFrame(f"a frame of epoch {header.epoch} in epoch {self._spec.epoch}")
         return frame
 
-    def _read(self, link: Inbound) -> Frame:
+    def _read(self, pipe: Inbound) -> Frame:
         started = now()
-        frame = link.read()
+        frame = pipe.read()
         self._slots[0].wait += now() - started
         if frame is None:
             raise Left("a neighbour left without END")
@@ -219,40 +219,40 @@ class Worker:
 
     def _work(self, frame: Frame) -> None:
         """One frame with all its pieces, to where its sequence says."""
-        link = self._link
-        self._send(self._station.feed(frame))
+        pipe = self._pipe
+        self._send(self._runner.feed(frame))
         while frame.header.more:
-            frame = self._read(link)
-            self._send(self._station.feed(frame))
-        self._sequence += self._hire.width
+            frame = self._read(pipe)
+            self._send(self._runner.feed(frame))
+        self._sequence += self._spec.width
 
-    def _write(self, fd: int, header: Header, notes: bytes, body: bytes) -> None:
+    def _write(self, fd: int, header: Header, metadata: bytes, body: bytes) -> None:
         if header.marked and not self.connected:  # somebody in here is suspected; it must not be the next one
-            raise Left("the stage has closed the link")
+            raise Left("the stage has closed the pipe")
         started = now()
         for slot in self._slots:
             slot.state(BLOCKED, started)
-        length = len(notes) + len(body)
-        write_records(fd, [pack_header(header, length), notes, body], SIZE + length)
+        length = len(metadata) + len(body)
+        write_records(fd, [pack_header(header, length), metadata, body], SIZE + length)
         slot.block += now() - started
 
     def _end(self, frame: Frame) -> None:
-        """END on one link: nothing of ours may be missing, and every other link must say END too."""
+        """END on one pipe: nothing of ours may be missing, and every other pipe must say END too."""
         if frame.header.sequence != 0 and self._sequence <= frame.header.sequence - 1:
             raise BadFrame(f"END after frame {frame.header.sequence - 1}, but {self._sequence} never came")
-        came = self._link
-        for link in self._in.values():
-            if link is not came and self._read(link).header.kind != END:
+        came = self._pipe
+        for pipe in self._in.values():
+            if pipe is not came and self._read(pipe).header.kind != END:
                 raise BadFrame("a frame behind the last one")
         for fd in self._out.values():
-            send(fd, Header(END, 0, self._hire.epoch, frame.header.sequence))
+            send(fd, Header(END, 0, self._spec.epoch, frame.header.sequence))
 
 
-def read_lines(link: Inbound) -> list[ReadyLine]:
-    """The READY of one link, put together from its pieces."""
+def read_lines(pipe: Inbound) -> list[ReadyLine]:
+    """The READY of one pipe, put together from its pieces."""
     data = bytearray()
     while True:
-        frame = link.read()
+        frame = pipe.read()
         if frame is None:
             raise Left("a neighbour left before it was ready")
         if frame.header.kind != READY:
@@ -269,39 +269,39 @@ def send_pieces(fd: int, header: Header, data: bytes) -> None:
         send(fd, header._replace(piece=number, flags=more), data[start : start + CONTROL])
 
 
-def call_hooks(targets: tuple[str, ...], hire: Hire) -> None:
+def call_hooks(targets: tuple[str, ...], spec: WorkerSpec) -> None:
     """The worker hooks of plugins: plain functions, called with as many arguments as they take."""
     for target in targets:
         function = load(target)
         code = function.__code__
-        given = {"stage": "+".join(hire.names), "worker": hire.number}
+        given = {"stage": "+".join(spec.names), "worker": spec.number}
         function(**{name: value for name, value in given.items() if name in code.co_varnames[: code.co_argcount]})
 
 
-def main(hire: Hire, inbound: list[int], outbound: list[int], meters: int, lane: int | None) -> int:
-    """A worker's life, in the process the keeper has forked for it; its exit status."""
-    page = Page(meters, hire.slot_count)
-    if not any(work.rate for work in hire.works):  # else its stages' turns are taken by it
-        os.close(meters)
-    worker = Worker(hire, inbound, outbound, page, None if lane is None else Lane(lane, hire.owners))
+def main(spec: WorkerSpec, inbound: list[int], outbound: list[int], metrics: int, arena: int | None) -> int:
+    """A worker's life, in the process the fork server has forked for it; its exit status."""
+    page = MetricsPage(metrics, spec.slot_count)
+    if not any(work.rate for work in spec.works):  # else its stages' turns are taken by it
+        os.close(metrics)
+    worker = Worker(spec, inbound, outbound, page, None if arena is None else Arena(arena, spec.owners))
     try:
         worker.run()
     except (Left, BadFrame, OSError) as error:
-        return _ended_by(error, worker, page, hire)
+        return _ended_by(error, worker, page, spec)
     finally:
         with suppress(BaseException):  # a stage may have closed it, or put anything in its place
             sys.stdout.flush()
     return 0
 
 
-def _ended_by(error: Exception, worker: Worker, page: Page, hire: Hire) -> int:
+def _ended_by(error: Exception, worker: Worker, page: MetricsPage, spec: WorkerSpec) -> int:
     """The exit status of a worker that can't go on."""
     if not (worker.closing or worker.connected):
         if worker.ready:
             worker.slots[0].state(CLOSED)
         return DISCONNECTED
     if isinstance(error, Left | BrokenPipeError):
-        leave(page, hire)
+        leave(page, spec)
         return GONE
     if isinstance(error, OSError):
         raise error
@@ -317,8 +317,8 @@ def _known(fd: int) -> tuple[int, int] | None:
         return None
 
 
-def leave(page: Page, hire: Hire) -> None:
+def leave(page: MetricsPage, spec: WorkerSpec) -> None:
     """Mark our slots: we leave in good order, or because a neighbour left, so we are not the cause."""
-    for number in hire.slots:
+    for number in spec.slots:
         page.slot(number).store()
         page.slot(number).words[LEFT] = 1

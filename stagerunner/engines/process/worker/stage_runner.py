@@ -1,7 +1,7 @@
 """A worker's stages without its pipes: a frame in, frames out. The inline engine runs the same.
 
 Of a frame that comes or leaves in pieces, the counts ride on the last piece; a frame that was cut (a failure under
-`on_error: fail`, or a stage that needs no more) ends where it was cut, whatever still follows on the link.
+`on_error: fail`, or a stage that needs no more) ends where it was cut, whatever still follows on the pipe.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from time import monotonic_ns as now
 from typing import Any
 
 from stagerunner.engines.process.worker.encode import PIECE, Encoder, Parts
-from stagerunner.engines.process.worker.frame_context import Passage, condemn, cut, sentence_on
+from stagerunner.engines.process.worker.frame_context import FrameContext, cut, quarantine_of, refuse_whole
 from stagerunner.evaluate.ends import Given, Reading, Writing
 from stagerunner.evaluate.evaluator import Evaluator, make
 from stagerunner.evaluate.growth import within
@@ -22,13 +22,13 @@ from stagerunner.evaluate.loading import load
 from stagerunner.evaluate.own import Original, kept
 from stagerunner.failpoints import point
 from stagerunner.records import BARRIER, DATA, FLUSH, Batch, Counts, Failure, Split
-from stagerunner.wire.arena import Lane
+from stagerunner.wire.arena import Arena
 from stagerunner.wire.frame import Frame, Header
-from stagerunner.wire.metadata import Notes, pack_notes, unpack_payload
-from stagerunner.wire.metrics import DECODING, FLUSHING, READING, SETTING_UP, SNAPSHOT, WAITING, Page, Slot
-from stagerunner.wire.payload import Cargo
+from stagerunner.wire.metadata import Metadata, pack_metadata, unpack_payload
+from stagerunner.wire.metrics import DECODING, FLUSHING, READING, SETTING_UP, SNAPSHOT, WAITING, MetricsPage, Slot
+from stagerunner.wire.payload import PayloadCodec
 from stagerunner.wire.pipe import ROOM
-from stagerunner.wire.spec import Hire
+from stagerunner.wire.spec import WorkerSpec
 
 SLOW = 10_000
 """Nanoseconds per record from which on storing each record's index costs less than 1 %."""
@@ -39,24 +39,24 @@ MOST = 2**32
 NO_FRAME = Header(DATA, 0, 0, 0)
 
 
-class Station:
+class StageRunner:
     """The stages of one worker. Between `setup` and `close` it can be fed."""
 
-    def __init__(self, hire: Hire, page: Page, lane: Lane | None = None) -> None:
-        self._hire = hire
-        self._cargo = Cargo(lane, hire.owner)
+    def __init__(self, spec: WorkerSpec, page: MetricsPage, arena: Arena | None = None) -> None:
+        self._spec = spec
+        self._codec = PayloadCodec(arena, spec.owner)
         self.page = page
-        self._slots: list[Slot] = [page.slot(number) for number in hire.slots]
+        self._slots: list[Slot] = [page.slot(number) for number in spec.slots]
         self._evaluators: list[Evaluator] = []
-        self.timed = [hire.watch or work.timeout is not None for work in hire.works]
+        self.timed = [spec.watch or work.timeout is not None for work in spec.works]
         """Whether calls of a stage have a deadline."""
         self._flushing: dict[int, Iterator[Batch]] = {}
-        self.passage = Passage(NO_FRAME)
+        self.context = FrameContext(NO_FRAME)
         """The frame that is, or was last, on its way through."""
 
     @property
-    def cargo(self) -> Cargo:
-        return self._cargo
+    def codec(self) -> PayloadCodec:
+        return self._codec
 
     @property
     def evaluators(self) -> list[Evaluator]:
@@ -72,13 +72,13 @@ class Station:
         """Import and construct everything; raises whatever the user's code raises."""
         for slot in self._slots:
             slot.state(SETTING_UP)
-        self.decoder = Decoder(self._hire, self.page, reading(self._hire), self._cargo)
-        self.encoder = Encoder(self._hire, self.page, writing(self._hire), self._cargo)
-        for work, slot, at in zip(self._hire.works, self._slots, self._hire.slots, strict=False):
-            evaluator = make(work, slot, partial(self.page.turn, at - self._hire.number))
+        self.decoder = Decoder(self._spec, self.page, reading(self._spec), self._codec)
+        self.encoder = Encoder(self._spec, self.page, writing(self._spec), self._codec)
+        for work, slot, at in zip(self._spec.works, self._slots, self._spec.slots, strict=False):
+            evaluator = make(work, slot, partial(self.page.turn, at - self._spec.number))
             evaluator.setup()
-            if work.index in self._hire.snapshots:
-                evaluator.restore(self._hire.snapshots[work.index])
+            if work.index in self._spec.snapshots:
+                evaluator.restore(self._spec.snapshots[work.index])
             self._evaluators.append(evaluator)
         for slot in self._slots:
             slot.state(WAITING)
@@ -94,35 +94,35 @@ class Station:
         kind = frame.header.kind
         if kind == DATA:
             batch = self.opened(frame)
-            return self.worked(self.passage, batch, more=frame.header.more)
+            return self.worked(self.context, batch, more=frame.header.more)
         if kind == FLUSH:
             return self._flush(frame)
         if kind == BARRIER:
             return (self._barrier(frame),)
-        return ((frame.header, bytes(frame.payload), b""),)  # a blank is nobody's
+        return ((frame.header, bytes(frame.payload), b""),)  # a skip frame is nobody's
 
     def opened(self, frame: Frame) -> Batch:
-        """The batch of a DATA frame or piece, its passage begun or gone on with."""
+        """The batch of a DATA frame or piece, its way begun or gone on with."""
         header = frame.header
         if header.piece == 0:
-            self.passage = Passage(header)
-        passage = self.passage
+            self.context = FrameContext(header)
+        context = self.context
         started = now()
         self._slots[0].hold(DECODING, header.sequence, header.split, header.first, header.last)
-        notes, body = unpack_payload(frame.payload)
-        passage.take(notes)
-        self._cargo.berth = passage
-        batch = self.decoder.batch(header, notes, body, passage)
-        passage.codec += now() - started
+        metadata, body = unpack_payload(frame.payload)
+        context.take(metadata)
+        self._codec.segment = context
+        batch = self.decoder.batch(header, metadata, body, context)
+        context.codec += now() - started
         return batch
 
-    def worked(self, passage: Passage, batch: Batch, *, more: bool) -> Iterator[Parts]:
+    def worked(self, context: FrameContext, batch: Batch, *, more: bool) -> Iterator[Parts]:
         """The frames for a batch, worked on as they are asked for. more: as for `emit`."""
-        return self.emit(passage, self._through(passage, self._slices(batch)), more)
+        return self.emit(context, self._through(context, self._slices(batch)), more)
 
-    def emit(self, passage: Passage, pieces: Iterable[Batch], more: bool) -> Iterator[Parts]:
+    def emit(self, context: FrameContext, pieces: Iterable[Batch], more: bool) -> Iterator[Parts]:
         """The frames for the pieces of a batch. more: further pieces of the same frame are still to come in."""
-        return self.encoder.frames(passage, pieces, more)
+        return self.encoder.frames(context, pieces, more)
 
     def _slices(self, batch: Batch) -> Iterable[Batch]:
         """The batch whole, or cut so that what becomes of each slice should stay within a piece."""
@@ -136,43 +136,45 @@ class Station:
         ratio = self.encoder.ratio
         return max(1, int(PIECE / ratio)) if ratio else MOST
 
-    def _through(self, passage: Passage, batches: Iterable[Batch]) -> Iterable[Batch]:
-        for place, evaluator in enumerate(self._evaluators):
-            batches = self._stage(passage, place, evaluator, batches)
+    def _through(self, context: FrameContext, batches: Iterable[Batch]) -> Iterable[Batch]:
+        for position, evaluator in enumerate(self._evaluators):
+            batches = self._stage(context, position, evaluator, batches)
         return batches
 
-    def _stage(self, passage: Passage, place: int, evaluator: Evaluator, batches: Iterable[Batch]) -> Iterator[Batch]:
+    def _stage(
+        self, context: FrameContext, position: int, evaluator: Evaluator, batches: Iterable[Batch]
+    ) -> Iterator[Batch]:
         """One stage over the pieces of a frame, its clock running only while it works."""
-        slot, index, header, form = self._slots[place], evaluator.work.index, passage.header, evaluator.work.form
-        evaluator.watched = header.marked or self.watched(place)
-        sentence = sentence_on(passage.convicted, evaluator.work, header.first) if place else None
-        safe = not place or (evaluator.work.on_error == "fail" and evaluator.work.attempts == 1 and not form.batch)
+        slot, index, header, form = self._slots[position], evaluator.work.index, context.header, evaluator.work.form
+        evaluator.watched = header.marked or self.watched(position)
+        refusal = quarantine_of(context.quarantined, evaluator.work, header.first) if position else None
+        safe = not position or (evaluator.work.on_error == "fail" and evaluator.work.attempts == 1 and not form.batch)
         for batch in batches:
             if not safe:  # neighbours that share a worker hand their records over as they are
                 batch.original = kept(batch.records)
-            if passage.cut is not None and passage.cut >= place:
-                passage.tally.append(Counts(index, taken=len(batch.records), not_processed=len(batch.records)))
-                passage.behind(batch)
+            if context.cut is not None and context.cut >= position:
+                context.tally.append(Counts(index, taken=len(batch.records), not_processed=len(batch.records)))
+                context.behind(batch)
                 continue
-            if sentence is not None:  # where the stages have workers of their own, it can't even decode these
-                passage.tally.append(condemn(batch, evaluator.work, *sentence))
+            if refusal is not None:  # where the stages have workers of their own, it can't even decode these
+                context.tally.append(refuse_whole(batch, evaluator.work, *refusal))
             slot.begin(header.sequence, header.split, batch)
             taken, began = len(batch.records), now()
-            for piece in evaluator.pieces(batch, passage.convicted):
+            for piece in evaluator.pieces(batch, context.quarantined):
                 spent = now() - began
                 piece.before = batch
-                passage.harvest(place, index, piece)
+                context.harvest(position, index, piece)
                 slot.add(spent, taken, len(piece.records))
-                passage.work += spent
+                context.work += spent
                 yield piece
                 slot.begin(header.sequence, header.split, batch)  # the slot has told of encoding and sending since
                 taken, began = 0, now()
 
-    def watched(self, place: int) -> bool:
+    def watched(self, position: int) -> bool:
         """Whether each call is noted: it has a deadline, or is suspected, or takes so long that it costs nothing."""
-        slot = self._slots[place]
-        if self.timed[place] or slot.work > SLOW * slot.taken:
-            return not self._hire.works[place].form.awaited
+        slot = self._slots[position]
+        if self.timed[position] or slot.work > SLOW * slot.taken:
+            return not self._spec.works[position].form.awaited
         return False
 
     # Flush and barrier
@@ -180,68 +182,68 @@ class Station:
     def _flush(self, frame: Frame) -> Iterator[Parts]:
         """The flush of one of our stages becomes DATA; anybody else's goes on untouched."""
         header = frame.header
-        notes, body = unpack_payload(frame.payload)
+        metadata, body = unpack_payload(frame.payload)
         stage: int = pickle.loads(body)
-        place = next((p for p, work in enumerate(self._hire.works) if work.index == stage), None)
-        if place is None:
+        position = next((p for p, work in enumerate(self._spec.works) if work.index == stage), None)
+        if position is None:
             yield header, bytes(frame.payload[: len(frame.payload) - len(body)]), body
             return
-        self.passage = passage = Passage(header)
-        passage.take(notes)
+        self.context = context = FrameContext(header)
+        context.take(metadata)
         point("flush")
-        self._slots[place].hold(FLUSHING, header.sequence, header.split, header.first, header.last)
-        flushed = self._flushed(passage, header, place)
+        self._slots[position].hold(FLUSHING, header.sequence, header.split, header.first, header.last)
+        flushed = self._flushed(context, header, position)
         batches: Iterable[Batch] = flushed
-        for later in range(place + 1, len(self._evaluators)):
-            batches = self._stage(passage, later, self._evaluators[later], batches)
-        yield from self.emit(passage, batches, more=False)
+        for later in range(position + 1, len(self._evaluators)):
+            batches = self._stage(context, later, self._evaluators[later], batches)
+        yield from self.emit(context, batches, more=False)
 
-    def _flushed(self, passage: Passage, header: Header, place: int) -> Iterator[Batch]:
+    def _flushed(self, context: FrameContext, header: Header, position: int) -> Iterator[Batch]:
         """Records first ≤ i < last of the flush. A flush is begun once; a second frame of it goes on where it was."""
-        passage.reached = header.first
-        self._evaluators[place].flush_until = header.last
+        context.reached = header.first
+        self._evaluators[position].flush_until = header.last
         if header.split not in self._flushing:
-            self._evaluators[place].watched = header.marked or self.timed[place]
-            self._flushing = {header.split: self._evaluators[place].flush(passage.convicted)}
+            self._evaluators[position].watched = header.marked or self.timed[position]
+            self._flushing = {header.split: self._evaluators[position].flush(context.quarantined)}
         for batch in clipped(self._flushing, header.split, header.first, header.last):
-            passage.harvest(place, self._hire.works[place].index, batch)
+            context.harvest(position, self._spec.works[position].index, batch)
             yield batch
-            self._slots[place].hold(FLUSHING, header.sequence, header.split, header.first, header.last)
+            self._slots[position].hold(FLUSHING, header.sequence, header.split, header.first, header.last)
 
     def _barrier(self, frame: Frame) -> Parts:
         _, body = unpack_payload(frame.payload)
         snapshots: dict[int, Any] = pickle.loads(body)
-        for work, evaluator in zip(self._hire.works, self._evaluators, strict=True):
+        for work, evaluator in zip(self._spec.works, self._evaluators, strict=True):
             if work.form.snapshots:
                 self._slots[0].state(SNAPSHOT)
                 snapshots[work.index] = evaluator.snapshot()
-        return frame.header, pack_notes(Notes()), pickle.dumps(snapshots, 5)
+        return frame.header, pack_metadata(Metadata()), pickle.dumps(snapshots, 5)
 
 
-def reading(hire: Hire) -> Reading | None:
+def reading(spec: WorkerSpec) -> Reading | None:
     """What reads splits, in the first worker; without a source of its own it hands on the records it is given."""
-    end = hire.source
-    if end is None or not hire.first:
+    end = spec.source
+    if end is None or not spec.first:
         return None
     source = load(end.target)(**end.options) if end.target else Given()
     source.max_record = end.max_record
     return Reading(source, end.on_error)
 
 
-def writing(hire: Hire) -> Writing | None:
+def writing(spec: WorkerSpec) -> Writing | None:
     """The sink's encoding, in the last worker."""
-    if hire.sink is None:
+    if spec.sink is None:
         return None
-    sink = load(hire.sink.target)(**hire.sink.options)
+    sink = load(spec.sink.target)(**spec.sink.options)
     pure = getattr(sink, "pure", False) is True
     begun = None
     if hasattr(sink, "expect"):
-        if hire.ends in hire.snapshots:
-            sink.expect(hire.snapshots[hire.ends])
+        if spec.ends in spec.snapshots:
+            sink.expect(spec.snapshots[spec.ends])
         else:
             begun = _by_the_first(sink)
-    encode = within(sink.encode, hire.growth)
-    return Writing(encode, hire.ends, hire.sink.on_error, books=True, changes=not pure, begun=begun)
+    encode = within(sink.encode, spec.growth)
+    return Writing(encode, spec.ends, spec.sink.on_error, counted=True, changes=not pure, begun=begun)
 
 
 def _by_the_first(sink: Any) -> Callable[[Any], None]:
@@ -255,45 +257,45 @@ def _by_the_first(sink: Any) -> Callable[[Any], None]:
 class Decoder:
     """The way into one worker. reading: what reads splits, in the first worker only."""
 
-    def __init__(self, hire: Hire, page: Page, reading: Reading | None, cargo: Cargo) -> None:
-        self._cargo = cargo
-        self._works = hire.works
-        self._overlaps = any(work.form.awaited for work in hire.works)
+    def __init__(self, spec: WorkerSpec, page: MetricsPage, reading: Reading | None, codec: PayloadCodec) -> None:
+        self._codec = codec
+        self._works = spec.works
+        self._overlaps = any(work.form.awaited for work in spec.works)
         self._page = page
-        self._slot = page.slot(hire.slots[0])
+        self._slot = page.slot(spec.slots[0])
         self.reading = reading
 
-    def batch(self, header: Header, notes: Notes, body: memoryview, passage: Passage) -> Batch:
+    def batch(self, header: Header, metadata: Metadata, body: memoryview, context: FrameContext) -> Batch:
         """The records of a frame, or none if nothing of it is wanted. Raises what unpickling raises."""
         beyond = self._beyond_stop(header.sequence)
-        sentence = sentence_on(notes.convicted, self._works[0], header.first) if self._works else None
+        refusal = quarantine_of(metadata.quarantined, self._works[0], header.first) if self._works else None
         if self.reading is not None:
-            batch = self._read(self.reading, header, notes, body, beyond=beyond)
-            passage.tally += batch.counts
+            batch = self._read(self.reading, header, metadata, body, beyond=beyond)
+            context.tally += batch.counts
             batch.counts = []
-        elif sentence is None:
-            decode = partial(self._cargo.records, notes.laden, notes.place, self._lasting(body))
-            batch = Batch(decode(), header.first, header.last, notes.origins, notes.failures)
+        elif refusal is None:
+            decode = partial(self._codec.records, metadata.buffer_refs, metadata.block, self._lasting(body))
+            batch = Batch(decode(), header.first, header.last, metadata.origins, metadata.failures)
             batch.original = Original(decode)
         else:
-            batch = Batch([None] * header.records, header.first, header.last, notes.origins, notes.failures)
-        if sentence is not None:
-            passage.tally.append(condemn(batch, self._works[0], *sentence))
+            batch = Batch([None] * header.records, header.first, header.last, metadata.origins, metadata.failures)
+        if refusal is not None:
+            context.tally.append(refuse_whole(batch, self._works[0], *refusal))
         if beyond:
-            passage.cut = 0
+            context.cut = 0
             batch.records, batch.origins, batch.failures = [], [], []
         return batch
 
-    def _read(self, reading: Reading, header: Header, notes: Notes, body: memoryview, *, beyond: bool) -> Batch:
+    def _read(self, reading: Reading, header: Header, metadata: Metadata, body: memoryview, *, beyond: bool) -> Batch:
         """Records of a split: read by the source, or as they came."""
         if beyond:
             return Batch([], header.first, header.first)
-        decode = partial(self._cargo.records, notes.laden, notes.place, self._lasting(body))
+        decode = partial(self._codec.records, metadata.buffer_refs, metadata.block, self._lasting(body))
         split = Split(decode(), 0)
         if not reading.given:
             self._slot.state(READING)
         watching = self._slot if header.marked else None
-        batch = reading.batch(split, header.first, header.last, watching, notes.convicted)
+        batch = reading.batch(split, header.first, header.last, watching, metadata.quarantined)
         batch.original = Original(lambda: reading.again(Split(decode(), 0), header.first, header.last))
         return batch
 
@@ -326,7 +328,7 @@ def clipped(flushing: dict[int, Iterator[Batch]], split: int, first: int, last: 
 
 
 def parted(batch: Batch, at: int) -> tuple[Batch, Batch]:
-    """A flush batch (one record or failure per number) in two, before and from number `at`, its books as well."""
+    """A flush batch (one record or failure per number) in two, before and from number `at`, its ledger as well."""
     origins = [batch.origin(index) for index in range(len(batch.records))]
     here = bisect_left(origins, at)
     stage = batch.counts[0].stage

@@ -19,7 +19,7 @@ def forward_logging() -> None:
         logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
 
 
-def settle_memory() -> None:
+def tune_memory() -> None:
     """Make the memory of a worker fit for frames: much of it taken and let go of, again and again.
 
     The collector comes by once in YOUNG objects, and never to what setup has made: a frame is some thousand objects

@@ -1,4 +1,4 @@
-"""The keeper as a process: it forks workers, tells how they ended, and outlives nobody."""
+"""The fork server as a process: it forks workers, tells how they ended, and outlives nobody."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import signal
 import sys
 
 import pytest
-from support.hiring import hired
 from support.leaks import needs_proc
 from support.processes import alive
+from support.specs import spec_for
 from support.waiting import wait_until
 
-from stagerunner.engines.process.parent.fork_server import Ended, KeeperLink, how_ended, new_hash_seed
-from stagerunner.wire.metrics import Page, create
-from stagerunner.wire.spec import Order
+from stagerunner.engines.process.parent.fork_server import Ended, ForkServerClient, how_ended, new_hash_seed
+from stagerunner.wire.metrics import MetricsPage, create
+from stagerunner.wire.spec import SealedSpec
 
 pytestmark = needs_proc
 
@@ -36,43 +36,45 @@ def test_a_hash_seed_is_one_that_python_takes():
     assert all(0 < seed < 2**32 for seed in seeds)
 
 
-def test_a_keeper_that_hired_nobody_is_killed_and_not_waited_for():
-    keeper = KeeperLink("7")
-    keeper.close()
+def test_a_fork_server_that_started_nobody_is_killed_and_not_waited_for():
+    fork_server = ForkServerClient("7")
+    fork_server.close()
 
-    assert keeper._process.returncode == -signal.SIGKILL
+    assert fork_server._process.returncode == -signal.SIGKILL
 
 
 class Kept:
-    """A keeper, the links of the one worker it is asked to hire, and the meters."""
+    """A fork server, the pipes of the one worker it is asked to spec, and the metrics."""
 
     def __init__(self) -> None:
-        self.keeper = KeeperLink("7")
-        self.meters = create(1)
-        self.page = Page(self.meters, 1)
+        self.fork_server = ForkServerClient("7")
+        self.metrics = create(1)
+        self.page = MetricsPage(self.metrics, 1)
         self.reading, self.outbound = os.pipe()
         self.inbound, self.writing = os.pipe()
         self.printed, self.output = os.pipe()
 
-    def hire(self) -> None:
-        self.keeper.hire(1, Order.of(hired()), [self.inbound], [self.outbound], [self.meters, self.output])
+    def fork(self) -> None:
+        self.fork_server.fork(
+            1, SealedSpec.of(spec_for()), [self.inbound], [self.outbound], [self.metrics, self.output]
+        )
 
     def started(self) -> int:
         """The pid of the worker."""
 
         def heard() -> int | None:
-            list(self.keeper.hear())
-            return self.keeper.pids.get(1)
+            list(self.fork_server.hear())
+            return self.fork_server.pids.get(1)
 
         return wait_until(heard, what="the start of the worker")
 
     def ended(self) -> Ended:
-        return wait_until(lambda: next(iter(self.keeper.hear()), None), what="the end of the worker")
+        return wait_until(lambda: next(iter(self.fork_server.hear()), None), what="the end of the worker")
 
     def close(self) -> None:
-        self.keeper.close()
+        self.fork_server.close()
         self.page.close()
-        for fd in (self.meters, self.reading, self.outbound, self.inbound, self.writing, self.printed, self.output):
+        for fd in (self.metrics, self.reading, self.outbound, self.inbound, self.writing, self.printed, self.output):
             os.close(fd)
 
 
@@ -84,7 +86,7 @@ def kept():
 
 
 def test_a_worker_is_forked_in_a_process_group_of_its_own(kept):
-    kept.hire()
+    kept.fork()
     pid = kept.started()
 
     wait_until(lambda: os.getpgid(pid) == pid)
@@ -92,57 +94,57 @@ def test_a_worker_is_forked_in_a_process_group_of_its_own(kept):
 
 
 def test_the_end_of_a_worker_is_told(kept):
-    kept.hire()
+    kept.fork()
     pid = kept.started()
     os.kill(pid, signal.SIGKILL)
 
     assert kept.ended() == Ended(1, pid, -9)
-    assert kept.keeper.pids == {}
+    assert kept.fork_server.pids == {}
 
 
 def test_all_workers_are_ended_on_demand(kept):
-    kept.hire()
+    kept.fork()
     pid = kept.started()
 
-    kept.keeper.end_workers(5)
+    kept.fork_server.end_workers(5)
 
     assert not alive(pid)
-    assert kept.keeper.answering
+    assert kept.fork_server.answering
 
 
-def test_a_keeper_that_is_gone_is_noticed_and_its_worker_with_it(kept):
-    kept.hire()
+def test_a_fork_server_that_is_gone_is_noticed_and_its_worker_with_it(kept):
+    kept.fork()
     pid = kept.started()
-    os.kill(kept.keeper.pid, signal.SIGKILL)
+    os.kill(kept.fork_server.pid, signal.SIGKILL)
 
-    wait_until(lambda: list(kept.keeper.hear()) == [] and kept.keeper.gone)
+    wait_until(lambda: list(kept.fork_server.hear()) == [] and kept.fork_server.gone)
     wait_until(lambda: not alive(pid), 1, "the end of the worker")
-    kept.keeper.end_workers(0.1)
-    assert not kept.keeper.answering
+    kept.fork_server.end_workers(0.1)
+    assert not kept.fork_server.answering
 
 
-def test_a_stuck_keeper_is_not_waited_for(kept):
-    kept.hire()
+def test_a_stuck_fork_server_is_not_waited_for(kept):
+    kept.fork()
     kept.started()
-    os.kill(kept.keeper.pid, signal.SIGSTOP)
+    os.kill(kept.fork_server.pid, signal.SIGSTOP)
 
-    kept.keeper.end_workers(0.2)
+    kept.fork_server.end_workers(0.2)
 
-    assert not kept.keeper.answering
+    assert not kept.fork_server.answering
 
 
-def test_a_keeper_ignores_what_is_the_parents_business(kept):
-    kept.hire()
+def test_a_fork_server_ignores_what_is_the_parents_business(kept):
+    kept.fork()
     kept.started()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        os.kill(kept.keeper.pid, number)
+        os.kill(kept.fork_server.pid, number)
 
-    kept.keeper.end_workers(5)
+    kept.fork_server.end_workers(5)
 
-    assert kept.keeper.answering
+    assert kept.fork_server.answering
 
 
-def test_the_keeper_imports_from_where_we_import_and_restores_the_variable(project, monkeypatch):
+def test_the_fork_server_imports_from_where_we_import_and_restores_the_variable(project, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "/somewhere")
     project.plugin("""
         @stage
@@ -159,27 +161,27 @@ def test_the_keeper_imports_from_where_we_import_and_restores_the_variable(proje
 
 
 def test_what_a_worker_prints_before_it_can_work_is_heard(kept):
-    kept.keeper.hire(1, "no hire at all", [kept.inbound], [kept.outbound], [kept.meters, kept.output])
+    kept.fork_server.fork(1, "no spec at all", [kept.inbound], [kept.outbound], [kept.metrics, kept.output])
 
     assert kept.ended().status == 1
     assert select.select([kept.printed], [], [], 5)[0]
     assert b"AttributeError" in os.read(kept.printed, 65536)
 
 
-def test_nobody_waits_for_a_keeper_that_is_stopped(kept):
-    os.kill(kept.keeper.pid, signal.SIGSTOP)
+def test_nobody_waits_for_a_fork_server_that_is_stopped(kept):
+    os.kill(kept.fork_server.pid, signal.SIGSTOP)
     for _ in range(1000):
-        kept.hire()
-    assert not kept.keeper.pids
+        kept.fork()
+    assert not kept.fork_server.pids
 
-    kept.keeper.end_workers(0)
-    assert not kept.keeper.answering
-    os.kill(kept.keeper.pid, signal.SIGCONT)
+    kept.fork_server.end_workers(0)
+    assert not kept.fork_server.answering
+    os.kill(kept.fork_server.pid, signal.SIGCONT)
 
 
-def test_a_keeper_can_be_allowed_more_open_files(kept):
-    kept.keeper.allow(1500)
-    kept.hire()
+def test_a_fork_server_can_be_allowed_more_open_files(kept):
+    kept.fork_server.allow(1500)
+    kept.fork()
     pid = kept.started()
 
     soft, _ = resource.prlimit(pid, resource.RLIMIT_NOFILE)

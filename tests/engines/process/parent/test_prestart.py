@@ -10,52 +10,52 @@ import pytest
 from support.processes import children
 
 from stagerunner.engines.process.parent import prestart
-from stagerunner.engines.process.parent.prestart import keeper, next_hash_seed, spare_keeper
+from stagerunner.engines.process.parent.prestart import fork_server, next_hash_seed, prestarted_fork_server
 
 
-def test_who_wants_a_keeper_gets_the_one_that_has_begun():
-    with spare_keeper():
+def test_who_wants_a_fork_server_gets_the_one_that_has_begun():
+    with prestarted_fork_server():
         begun = children(os.getpid())
-        link = keeper(next_hash_seed())
-        assert {link.pid} == begun
-        link.close()
+        pipe = fork_server(next_hash_seed())
+        assert {pipe.pid} == begun
+        pipe.close()
 
 
 def test_there_is_one_only():
-    with spare_keeper():
-        first, second = keeper(next_hash_seed()), keeper(next_hash_seed())
+    with prestarted_fork_server():
+        first, second = fork_server(next_hash_seed()), fork_server(next_hash_seed())
         assert first.pid != second.pid
         first.close()
         second.close()
 
 
 def test_where_one_is_spare_no_other_begins():
-    with spare_keeper():
+    with prestarted_fork_server():
         begun = children(os.getpid())
-        with spare_keeper():
+        with prestarted_fork_server():
             assert children(os.getpid()) == begun
         assert children(os.getpid()) == begun
 
 
 def test_where_none_is_wanted_none_begins():
-    with spare_keeper(wanted=False):
+    with prestarted_fork_server(wanted=False):
         assert children(os.getpid()) == set()
 
 
 def test_of_several_threads_one_gets_it():
-    with spare_keeper():
+    with prestarted_fork_server():
         (begun,) = children(os.getpid())
         seed = next_hash_seed()
         with ThreadPoolExecutor(4) as threads:
-            links = list(threads.map(keeper, [seed] * 4))
-        assert len({link.pid for link in links}) == 4
-        assert begun in {link.pid for link in links}
-        for link in links:
-            link.close()
+            pipes = list(threads.map(fork_server, [seed] * 4))
+        assert len({pipe.pid for pipe in pipes}) == 4
+        assert begun in {pipe.pid for pipe in pipes}
+        for pipe in pipes:
+            pipe.close()
 
 
 def test_if_nobody_wants_it_it_ends():
-    with spare_keeper():
+    with prestarted_fork_server():
         (pid,) = children(os.getpid())
 
     assert children(os.getpid()) == set()
@@ -77,21 +77,21 @@ def with_a_path(monkeypatch):
 
 @pytest.mark.parametrize("change", [elsewhere, with_a_variable, with_a_path])
 def test_what_a_plugin_changes_for_its_workers_is_not_missed(monkeypatch, change):
-    with spare_keeper():
+    with prestarted_fork_server():
         begun = children(os.getpid())
         seed = next_hash_seed()
         change(monkeypatch)
-        link = keeper(seed)
-        assert {link.pid} == children(os.getpid()) != begun
-        link.close()
+        pipe = fork_server(seed)
+        assert {pipe.pid} == children(os.getpid()) != begun
+        pipe.close()
 
 
 def test_a_run_that_is_resumed_has_the_hash_seed_of_its_journal():
-    with spare_keeper():
+    with prestarted_fork_server():
         begun = children(os.getpid())
-        link = keeper("7")
-        assert {link.pid} == children(os.getpid()) != begun
-        link.close()
+        pipe = fork_server("7")
+        assert {pipe.pid} == children(os.getpid()) != begun
+        pipe.close()
 
 
 def test_every_run_has_a_hash_seed_of_its_own():
@@ -102,8 +102,8 @@ def test_what_the_system_refuses_is_for_the_run_to_say(monkeypatch):
     def refused(seed):
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr(prestart, "KeeperLink", refused)
-    with spare_keeper():
+    monkeypatch.setattr(prestart, "ForkServerClient", refused)
+    with prestarted_fork_server():
         assert children(os.getpid()) == set()
 
 
@@ -129,7 +129,7 @@ sys.exit(main())
         pytest.param("version: 1\nsource: in.txt\nstages: []\nsink: out.txt\nrun: {engine: inline}\n", 0, id="inline"),
     ],
 )
-def test_a_command_begins_one_keeper_before_anything_is_imported(tmp_path, written, code):
+def test_a_command_begins_one_fork_server_before_anything_is_imported(tmp_path, written, code):
     (tmp_path / "chain.yaml").write_text(written)
     (tmp_path / "in.txt").write_text("hello\n")
     ended = subprocess.run(

@@ -3,10 +3,10 @@ from __future__ import annotations
 from time import monotonic_ns
 
 import pytest
-from support.hiring import hired, work
+from support.specs import spec_for, work
 
 from stagerunner.engines.process.parent.fork_server import Ended
-from stagerunner.engines.process.parent.root_cause import blame, blame_of, overdue
+from stagerunner.engines.process.parent.root_cause import culprit_of, overdue, root_cause
 from stagerunner.records import Batch
 from stagerunner.wire.metrics import LEFT, ORDINAL, ORIGIN, SETTING_UP, SINCE, WORKING
 
@@ -16,70 +16,70 @@ def same(record):
 
 
 @pytest.fixture
-def hires():
+def specs():
     """Three stages with a worker each, by identity."""
     works = [work(same, index)._replace(name=f"s{index}", timeout=1.0) for index in range(3)]
-    return {n: hired(works[n], slots=(n,), names=(f"s{n}",), slot_count=3, start_timeout=5.0) for n in range(3)}
+    return {n: spec_for(works[n], slots=(n,), names=(f"s{n}",), slot_count=3, start_timeout=5.0) for n in range(3)}
 
 
 def deaths(*statuses: int | None) -> list[Ended]:
     return [Ended(n, 100 + n, status) for n, status in enumerate(statuses) if status is not None]
 
 
-def test_who_was_killed_is_to_blame_and_not_who_left_for_it(page, hires):
+def test_who_was_killed_is_to_blame_and_not_who_left_for_it(page, specs):
     for left in (0, 2):
         page.slot(left).words[LEFT] = 1
 
-    trouble = blame(deaths(70, -9, 70), hires, page, "why")
+    trouble = root_cause(deaths(70, -9, 70), specs, page, "why")
 
     assert (trouble.stage, trouble.pid, trouble.how, trouble.index) == ("s1", 101, "SIGKILL", 1)
 
 
-def test_ties_go_to_the_signalled_one(page, hires):
-    assert blame(deaths(1, None, -11), hires, page, "why").how == "SIGSEGV"
+def test_ties_go_to_the_signalled_one(page, specs):
+    assert root_cause(deaths(1, None, -11), specs, page, "why").how == "SIGSEGV"
 
 
-def test_ties_among_equals_go_to_the_earlier_stage(page, hires):
-    assert blame(deaths(None, 3, 4), hires, page, "why").how == "exit status 3"
+def test_ties_among_equals_go_to_the_earlier_stage(page, specs):
+    assert root_cause(deaths(None, 3, 4), specs, page, "why").how == "exit status 3"
 
 
-def test_a_status_of_0_is_to_blame_when_nobody_else_is(page, hires):
+def test_a_status_of_0_is_to_blame_when_nobody_else_is(page, specs):
     page.slot(0).words[LEFT] = 1
 
-    assert blame(deaths(0, 0, None), hires, page, "why").stage == "s1"
+    assert root_cause(deaths(0, 0, None), specs, page, "why").stage == "s1"
 
 
-def test_without_a_cause_there_is_only_what_was_noticed(page, hires):
-    trouble = blame([], hires, page, "a link broke")
+def test_without_a_cause_there_is_only_what_was_noticed(page, specs):
+    trouble = root_cause([], specs, page, "a pipe broke")
 
-    assert (trouble.stage, trouble.how, trouble.index) == ("", "a link broke", -1)
+    assert (trouble.stage, trouble.how, trouble.index) == ("", "a pipe broke", -1)
 
 
-def test_the_record_at_work_is_told(page, hires):
+def test_the_record_at_work_is_told(page, specs):
     slot = page.slot(1)
     slot.begin(3, 8, Batch(list("ab"), 20, 22))
     slot.enter(1)
 
-    trouble = blame(deaths(None, -9), hires, page, "why")
+    trouble = root_cause(deaths(None, -9), specs, page, "why")
 
     assert (trouble.split, trouble.first, trouble.last, trouble.origin, trouble.ordinal) == (8, 20, 22, 21, 0)
     assert trouble.state == "working on a record"
 
 
-def test_between_calls_only_the_frame_is_told(page, hires):
+def test_between_calls_only_the_frame_is_told(page, specs):
     slot = page.slot(1)
     slot.begin(3, 8, Batch(list("ab"), 20, 22))
     slot.words[ORIGIN], slot.words[ORDINAL] = 5, 5
 
-    trouble = blame(deaths(None, -9), hires, page, "why")
+    trouble = root_cause(deaths(None, -9), specs, page, "why")
 
     assert (trouble.split, trouble.origin, trouble.ordinal) == (8, -1, -1)
 
 
-def test_an_idle_worker_holds_nothing(page, hires):
+def test_an_idle_worker_holds_nothing(page, specs):
     page.slot(1).state(1)
 
-    trouble = blame(deaths(None, -9), hires, page, "why")
+    trouble = root_cause(deaths(None, -9), specs, page, "why")
 
     assert (trouble.split, trouble.origin, trouble.state) == (-1, -1, "waiting for records")
 
@@ -88,42 +88,42 @@ def long_ago(slot) -> None:
     slot.words[SINCE] = monotonic_ns() - 2 * 10**9
 
 
-def test_a_record_over_its_timeout_is_overdue(page, hires):
+def test_a_record_over_its_timeout_is_overdue(page, specs):
     slot = page.slot(2)
     slot.begin(0, 0, Batch(["a"], 0, 1))
     slot.enter(0)
-    assert overdue({2: hires[2]}, page, {2: 55}, 0) is None
+    assert overdue({2: specs[2]}, page, {2: 55}, 0) is None
 
     long_ago(slot)
-    trouble = overdue({2: hires[2]}, page, {2: 55}, 0)
+    trouble = overdue({2: specs[2]}, page, {2: 55}, 0)
 
     assert (trouble.stage, trouble.pid, trouble.overdue) == ("s2", 55, True)
     assert "1 s" in trouble.how
 
 
-def test_time_in_which_everybody_stood_still_does_not_count(page, hires):
+def test_time_in_which_everybody_stood_still_does_not_count(page, specs):
     slot = page.slot(2)
     slot.begin(0, 0, Batch(["a"], 0, 1))
     slot.enter(0)
     long_ago(slot)
 
-    assert overdue({2: hires[2]}, page, {}, monotonic_ns()) is None
+    assert overdue({2: specs[2]}, page, {}, monotonic_ns()) is None
 
 
-def test_between_records_there_is_no_deadline(page, hires):
+def test_between_records_there_is_no_deadline(page, specs):
     slot = page.slot(2)
     slot.state(WORKING)
     long_ago(slot)
 
-    assert overdue({2: hires[2]}, page, {}, 0) is None
+    assert overdue({2: specs[2]}, page, {}, 0) is None
 
 
-def test_a_setup_has_the_deadline_of_the_start(page, hires):
+def test_a_setup_has_the_deadline_of_the_start(page, specs):
     slot = page.slot(0)
     slot.state(SETTING_UP)
     long_ago(slot)
-    assert overdue({0: hires[0]}, page, {}, 0) is None
+    assert overdue({0: specs[0]}, page, {}, 0) is None
 
-    late = overdue({0: hires[0]._replace(start_timeout=1.0)}, page, {}, 0)
+    late = overdue({0: specs[0]._replace(start_timeout=1.0)}, page, {}, 0)
     assert late.overdue
-    assert blame_of(late).tardy
+    assert culprit_of(late).tardy

@@ -5,16 +5,16 @@ import pickle
 import tempfile
 
 import pytest
-from support.hiring import hired, work
+from support.specs import spec_for, work
 
 from stagerunner import count, enough
 from stagerunner.engines.process.worker.express import SENT, Express, express
-from stagerunner.engines.process.worker.stage_runner import PIECE, Station
+from stagerunner.engines.process.worker.stage_runner import PIECE, StageRunner
 from stagerunner.evaluate.ends import End
 from stagerunner.records import BARRIER, DATA, END, SOURCE, TO_THE_END, Counts, Failure, total
 from stagerunner.wire.frame import MARKED, MORE, SIZE, BadFrame, Frame, Header
-from stagerunner.wire.metadata import Notes, pack_notes, unpack_payload
-from stagerunner.wire.metrics import FIRST, LAST, OUT, SEQUENCE, SPLIT, STATE, TAKEN, WAITING, Page, create
+from stagerunner.wire.metadata import Metadata, pack_metadata, unpack_payload
+from stagerunner.wire.metrics import FIRST, LAST, OUT, SEQUENCE, SPLIT, STATE, TAKEN, WAITING, MetricsPage, create
 from stagerunner.wire.pipe import Inbound
 
 BEFORE = Counts(SOURCE, taken=4, out=4)
@@ -88,31 +88,31 @@ class Both:
     """Bytes read of what the short way has written."""
 
     def __init__(self, *stages, **settings) -> None:
-        self.hire = hired(*stages, **settings)
-        self.fds = [create(self.hire.slot_count) for _ in range(2)]
-        self.pages = [Page(fd, self.hire.slot_count) for fd in self.fds]
-        self.stations = [Station(self.hire, page) for page in self.pages]
-        for station in self.stations:
-            station.setup()
-        self.way = express(self.stations[0])
+        self.spec = spec_for(*stages, **settings)
+        self.fds = [create(self.spec.slot_count) for _ in range(2)]
+        self.pages = [MetricsPage(fd, self.spec.slot_count) for fd in self.fds]
+        self.runners = [StageRunner(self.spec, page) for page in self.pages]
+        for runner in self.runners:
+            runner.setup()
+        self.way = express(self.runners[0])
         self.written = tempfile.TemporaryFile()  # takes frames of any size, and nobody has to read them meanwhile
-        self.link = Inbound(os.dup(self.written.fileno()), 2**31)
+        self.pipe = Inbound(os.dup(self.written.fileno()), 2**31)
 
     def feed(self, frame: Frame) -> tuple[list, list]:
         """What both ways give, clocks aside."""
         quick = None if self.way is None else self.way.feed(frame, self.written.fileno())
         if quick is SENT:
-            assert self.stations[0].slots[0].words[STATE] == WAITING
+            assert self.runners[0].slots[0].words[STATE] == WAITING
             quick = [self.sent()]
         else:
-            quick = list(self.stations[0].feed(frame) if quick is None else quick)
-            self.stations[0].slots[0].store()  # as the worker does that sends them
-        return self.told(quick), self.told(self.stations[1].feed(frame))
+            quick = list(self.runners[0].feed(frame) if quick is None else quick)
+            self.runners[0].slots[0].store()  # as the worker does that sends them
+        return self.told(quick), self.told(self.runners[1].feed(frame))
 
     def sent(self) -> tuple[Header, bytes, bytes]:
         """The frame that was written, as if it still were to be sent."""
         self.written.seek(self.read)
-        header, payload = self.link.read()
+        header, payload = self.pipe.read()
         self.read = self.written.seek(0, os.SEEK_END)
         return header._replace(length=0), bytes(payload), b""
 
@@ -128,22 +128,22 @@ class Both:
         for page, fd in zip(self.pages, self.fds, strict=True):
             page.close()
             os.close(fd)
-        os.close(self.link.fd)
+        os.close(self.pipe.fd)
         self.written.close()
 
 
-def said(header: Header, notes: bytes, body) -> tuple:
-    found, rest = unpack_payload(notes + bytes(body))
-    books = {stage: repr(counts) for stage, counts in total(found.counts).items()}
-    quiet = Notes(found.origins, found.failures, found.convicted, found.stop, 0, found.widest, heavy=found.heavy)
-    quiet.laden, quiet.held, quiet.place, quiet.room = found.laden, found.held, found.place, found.room
-    return header, books, quiet, bytes(rest)
+def said(header: Header, metadata: bytes, body) -> tuple:
+    found, rest = unpack_payload(metadata + bytes(body))
+    ledger = {stage: repr(counts) for stage, counts in total(found.counts).items()}
+    quiet = Metadata(found.origins, found.failures, found.quarantined, found.stop, 0, found.widest, heavy=found.heavy)
+    quiet.buffer_refs, quiet.held, quiet.block, quiet.room = found.buffer_refs, found.held, found.block, found.room
+    return header, ledger, quiet, bytes(rest)
 
 
-def frame(records, sequence: int = 0, *, flags: int = 0, notes: Notes | None = None, **fields) -> Frame:
-    given = notes or Notes(slowest=5, widest=7)
+def frame(records, sequence: int = 0, *, flags: int = 0, metadata: Metadata | None = None, **fields) -> Frame:
+    given = metadata or Metadata(slowest=5, widest=7)
     given.book([BEFORE])
-    payload = pack_notes(given) + pickle.dumps(records, 5)
+    payload = pack_metadata(given) + pickle.dumps(records, 5)
     known = {"first": 0, "last": len(records), "records": len(records), "length": len(payload)}
     return Frame(Header(DATA, flags, 1, sequence, 9, **known | fields), memoryview(payload))
 
@@ -176,7 +176,7 @@ def test_both_ways_give_the_same_frames(both, stage, on_error):
 @pytest.mark.parametrize("records", [[], [1], [1, None, 2], list(range(50))])
 @pytest.mark.parametrize("last", [2, TO_THE_END])
 @pytest.mark.parametrize("stage", [same, small, unsendable, large])
-def test_the_first_worker_reads_and_books_the_same(both, stage, records, last):
+def test_the_first_worker_reads_and_the_ledger_the_same(both, stage, records, last):
     pair = both(work(stage, on_error="skip"), first=True, source=End(on_error="skip"))
 
     quick, usual = pair.feed(frame(records, last=last))
@@ -184,18 +184,18 @@ def test_the_first_worker_reads_and_books_the_same(both, stage, records, last):
     assert quick == usual
 
 
-def test_what_is_not_usual_is_left_to_the_station_untouched(both):
+def test_what_is_not_usual_is_left_to_the_runner_untouched(both):
     pair = both(same)
     failure = Failure(SOURCE, 1, 0, "ValueError", "no", "skip")
     others = [
         frame([1], flags=MARKED),
         frame([1], flags=MORE),
         frame([1], piece=1),
-        frame([1], notes=Notes([0])),
-        frame([1], notes=Notes(failures=[failure])),
-        frame([1], notes=Notes(convicted={(0, 0, 0): ("Killed", "")})),
-        frame([1], notes=Notes(stop=0)),
-        frame([1], notes=Notes(place=3, room=10)),
+        frame([1], metadata=Metadata([0])),
+        frame([1], metadata=Metadata(failures=[failure])),
+        frame([1], metadata=Metadata(quarantined={(0, 0, 0): ("Killed", "")})),
+        frame([1], metadata=Metadata(stop=0)),
+        frame([1], metadata=Metadata(block=3, room=10)),
         Frame(frame([1]).header._replace(kind=BARRIER), b""),
         Frame(Header(END, 0, 1, 1), b""),
     ]
@@ -204,7 +204,7 @@ def test_what_is_not_usual_is_left_to_the_station_untouched(both):
     assert pair.slots()[0][-2:] == [0, 0]
 
 
-def test_after_a_stop_the_station_decides(both):
+def test_after_a_stop_the_runner_decides(both):
     pair = both(same)
     for page in pair.pages:
         page.stop_stage, page.stop = 1, 0
@@ -215,7 +215,7 @@ def test_after_a_stop_the_station_decides(both):
     assert quick == usual
 
 
-def test_notes_longer_than_their_payload_are_a_bad_frame(both):
+def test_metadata_longer_than_their_payload_are_a_bad_frame(both):
     pair = both(same)
     whole = frame([1])
     cut = Frame(whole.header._replace(length=SIZE), whole.payload[:SIZE])

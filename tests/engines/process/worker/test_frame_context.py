@@ -5,10 +5,10 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stagerunner.engines.process.worker.frame_context import Passage, cut
+from stagerunner.engines.process.worker.frame_context import FrameContext, cut
 from stagerunner.records import DATA, Batch, Counts, Failure, total
 from stagerunner.wire.frame import Header
-from stagerunner.wire.metadata import Notes
+from stagerunner.wire.metadata import Metadata
 
 
 def failure(policy: str = "skip", origin: int = 0, stage: int = 0) -> Failure:
@@ -32,57 +32,57 @@ def test_a_batch_is_sliced_where_a_source_records_results_end(sizes, size):
 
 
 def test_a_passage_gathers_what_the_pieces_say():
-    passage = Passage(Header(DATA, 0, 1, 0, first=5))
-    one, two = Notes(slowest=7, widest=3), Notes(slowest=5, widest=4, stop=2)
+    context = FrameContext(Header(DATA, 0, 1, 0, first=5))
+    one, two = Metadata(slowest=7, widest=3), Metadata(slowest=5, widest=4, stop=2)
     one.book([Counts(0, taken=1)])
     two.book([Counts(0, taken=2)])
 
-    passage.take(one)
-    passage.take(two)
+    context.take(one)
+    context.take(two)
 
-    assert passage.lines == one.lines + two.lines
-    assert (passage.slowest, passage.widest, passage.stop, passage.reached) == (7, 4, 2, 5)
+    assert context.lines == one.lines + two.lines
+    assert (context.slowest, context.widest, context.stop, context.reached) == (7, 4, 2, 5)
 
 
 def test_a_stop_cuts_the_frame_where_it_was_said():
-    passage = Passage(Header(DATA, 0, 1, 0))
-    passage.harvest(1, 6, Batch([1], 0, 1, stop=True))
+    context = FrameContext(Header(DATA, 0, 1, 0))
+    context.harvest(1, 6, Batch([1], 0, 1, stop=True))
 
-    assert (passage.cut, passage.stop, passage.stop_here) == (1, 6, True)
+    assert (context.cut, context.stop, context.stop_here) == (1, 6, True)
 
 
 def test_a_failure_under_fail_cuts_and_one_that_is_skipped_does_not():
-    passage = Passage(Header(DATA, 0, 1, 0))
-    passage.harvest(0, 0, Batch([], 0, 1, failures=[failure("skip")]))
-    assert passage.cut is None
+    context = FrameContext(Header(DATA, 0, 1, 0))
+    context.harvest(0, 0, Batch([], 0, 1, failures=[failure("skip")]))
+    assert context.cut is None
 
-    passage.harvest(1, 1, Batch([], 0, 1, failures=[failure("fail", stage=1)]))
-    assert passage.cut == 1
+    context.harvest(1, 1, Batch([], 0, 1, failures=[failure("fail", stage=1)]))
+    assert context.cut == 1
 
 
 def test_a_failure_at_a_later_place_cuts_there_though_the_next_piece_was_cut_before():
     """The next piece is asked for before this one is encoded."""
-    passage = Passage(Header(DATA, 0, 1, 0))
-    passage.harvest(0, 0, Batch([], 5, 5, failures=[failure("fail", origin=5)]))
-    assert passage.cut == 0
+    context = FrameContext(Header(DATA, 0, 1, 0))
+    context.harvest(0, 0, Batch([], 5, 5, failures=[failure("fail", origin=5)]))
+    assert context.cut == 0
 
-    passage.harvest(1, 1, Batch([], 0, 1, failures=[failure("fail", origin=0, stage=1)]))
-    assert passage.cut == 1
+    context.harvest(1, 1, Batch([], 0, 1, failures=[failure("fail", origin=0, stage=1)]))
+    assert context.cut == 1
 
 
 def test_a_failure_cuts_only_where_it_happened_and_not_where_it_passes():
-    passage = Passage(Header(DATA, 0, 1, 0))
-    for place in range(3):
-        passage.harvest(place, place, Batch([], 5, 5, failures=[failure("fail", origin=5)]))
+    context = FrameContext(Header(DATA, 0, 1, 0))
+    for position in range(3):
+        context.harvest(position, position, Batch([], 5, 5, failures=[failure("fail", origin=5)]))
 
-    assert passage.cut == 0
+    assert context.cut == 0
 
 
 def test_the_records_of_failures_behind_a_cut_are_not_processed():
-    passage = Passage(Header(DATA, 0, 1, 0))
-    passage.tally = [Counts(0, taken=2, skipped=1, dead=1)]
-    passage.behind(Batch([], 0, 2, failures=[failure("skip"), failure("dead_letter")]))
+    context = FrameContext(Header(DATA, 0, 1, 0))
+    context.tally = [Counts(0, taken=2, skipped=1, dead=1)]
+    context.behind(Batch([], 0, 2, failures=[failure("skip"), failure("dead_letter")]))
 
-    books = total(passage.tally)[0]
-    assert (books.not_processed, books.filtered, books.skipped, books.dead) == (2, 0, 0, 0)
-    assert books.balanced
+    ledger = total(context.tally)[0]
+    assert (ledger.not_processed, ledger.filtered, ledger.skipped, ledger.dead) == (2, 0, 0, 0)
+    assert ledger.balanced

@@ -5,19 +5,19 @@ import os
 import pickle
 
 import pytest
-from support.hiring import hired, work
+from support.specs import spec_for, work
 
 from stagerunner.engines.process.worker.in_flight import Overlap, overlaps
-from stagerunner.engines.process.worker.stage_runner import Station
+from stagerunner.engines.process.worker.stage_runner import StageRunner
 from stagerunner.records import DATA
 from stagerunner.wire.frame import Frame, Header
-from stagerunner.wire.metadata import Notes, pack_notes, unpack_payload
-from stagerunner.wire.metrics import Page, create
+from stagerunner.wire.metadata import Metadata, pack_metadata, unpack_payload
+from stagerunner.wire.metrics import MetricsPage, create
 
 
 def frame(sequence: int, *records: object) -> Frame:
     header = Header(DATA, 0, 1, sequence, sequence, 0, len(records), records=len(records))
-    return Frame(header, pack_notes(Notes()) + pickle.dumps(list(records), 5))
+    return Frame(header, pack_metadata(Metadata()) + pickle.dumps(list(records), 5))
 
 
 async def later_first(number: int) -> int:
@@ -27,25 +27,25 @@ async def later_first(number: int) -> int:
 
 @pytest.fixture
 def overlap():
-    hire = hired(work(later_first, concurrency=2))
-    meters = create(1)
-    page = Page(meters, 1)
-    station = Station(hire, page)
-    station.setup()
-    yield Overlap(station)
-    station.close()
+    spec = spec_for(work(later_first, concurrency=2))
+    metrics = create(1)
+    page = MetricsPage(metrics, 1)
+    runner = StageRunner(spec, page)
+    runner.setup()
+    yield Overlap(runner)
+    runner.close()
     page.close()
-    os.close(meters)
+    os.close(metrics)
 
 
 def test_only_a_lone_async_stage_that_nobody_suspects_overlaps():
     def plain(number: int) -> int:
         return number
 
-    assert overlaps(hired(later_first))
-    assert not overlaps(hired(plain))
-    assert not overlaps(hired(later_first, later_first))
-    assert not overlaps(hired(later_first, watch=True))
+    assert overlaps(spec_for(later_first))
+    assert not overlaps(spec_for(plain))
+    assert not overlaps(spec_for(later_first, later_first))
+    assert not overlaps(spec_for(later_first, watch=True))
 
 
 def test_frames_begun_side_by_side_leave_in_sequence(overlap):
@@ -59,4 +59,4 @@ def test_frames_begun_side_by_side_leave_in_sequence(overlap):
 
     assert [header.sequence for header, _, _ in landed] == [0, 1]
     assert [pickle.loads(body) for _, _, body in landed] == [[0], [1]]
-    assert all(unpack_payload(notes + body)[0].counts for _, notes, body in landed)
+    assert all(unpack_payload(metadata + body)[0].counts for _, metadata, body in landed)

@@ -6,13 +6,13 @@ import select
 import threading
 
 import pytest
-from support.hiring import hired, offered
+from support.specs import offered, spec_for
 
 from stagerunner.engines.process.worker.main import Left, Worker, call_hooks, leave, read_lines, send_pieces
 from stagerunner.records import DATA, END, READY
 from stagerunner.wire.frame import BadFrame, Frame, Header
-from stagerunner.wire.metadata import Notes, pack_notes, unpack_payload
-from stagerunner.wire.metrics import LEFT, Page, create
+from stagerunner.wire.metadata import Metadata, pack_metadata, unpack_payload
+from stagerunner.wire.metrics import LEFT, MetricsPage, create
 from stagerunner.wire.pipe import Inbound, send
 
 
@@ -31,16 +31,16 @@ class Unfit:
 
 
 class Wired:
-    """A worker in a thread of this process, with links to talk to it."""
+    """A worker in a thread of this process, with pipes to talk to it."""
 
-    def __init__(self, hire, inbound: int = 1, outbound: int = 1) -> None:
+    def __init__(self, spec, inbound: int = 1, outbound: int = 1) -> None:
         ins, outs = [os.pipe() for _ in range(inbound)], [os.pipe() for _ in range(outbound)]
-        self.fd = create(hire.slot_count)
-        self.page = Page(self.fd, hire.slot_count)
+        self.fd = create(spec.slot_count)
+        self.page = MetricsPage(self.fd, spec.slot_count)
         self.to = [writing for _, writing in ins]
         self.back = [Inbound(reading, 10**7) for reading, _ in outs]
         self._open = {fd for pair in (*ins, *outs) for fd in pair}
-        self.worker = Worker(hire, [reading for reading, _ in ins], [writing for _, writing in outs], self.page)
+        self.worker = Worker(spec, [reading for reading, _ in ins], [writing for _, writing in outs], self.page)
         self.error: BaseException | None = None
         self.thread = threading.Thread(target=self._run)
         self.thread.start()
@@ -55,22 +55,22 @@ class Wired:
         for fd in self.to:
             send_pieces(fd, Header(READY, 0, 1, 0), pickle.dumps(list(lines)) if lines else b"")
 
-    def data(self, link: int, sequence: int, records: list, epoch: int = 1) -> None:
+    def data(self, pipe: int, sequence: int, records: list, epoch: int = 1) -> None:
         header = Header(DATA, 0, epoch, sequence, 0, 0, len(records))
-        send(self.to[link], header, pack_notes(Notes()), pickle.dumps(records))
+        send(self.to[pipe], header, pack_metadata(Metadata()), pickle.dumps(records))
 
-    def end(self, link: int, frames: int) -> None:
-        send(self.to[link], Header(END, 0, 1, frames))
+    def end(self, pipe: int, frames: int) -> None:
+        send(self.to[pipe], Header(END, 0, 1, frames))
 
-    def read(self, link: int = 0) -> tuple[int, int, list | None]:
+    def read(self, pipe: int = 0) -> tuple[int, int, list | None]:
         """Kind, sequence and records of the next frame."""
-        header, payload = self.back[link].read()
+        header, payload = self.back[pipe].read()
         records = pickle.loads(unpack_payload(payload)[1]) if header.kind == DATA else None
         return header.kind, header.sequence, records
 
-    def nothing_more(self, link: int = 0) -> bool:
+    def nothing_more(self, pipe: int = 0) -> bool:
         """Whether nothing has been written that wasn't read."""
-        return not select.select([self.back[link].fd], [], [], 0)[0]
+        return not select.select([self.back[pipe].fd], [], [], 0)[0]
 
     def shut(self, fd: int) -> None:
         self._open.discard(fd)
@@ -97,8 +97,8 @@ class Wired:
 def wired():
     made = []
 
-    def wired(hire, inbound: int = 1, outbound: int = 1) -> Wired:
-        made.append(Wired(hire, inbound, outbound))
+    def wired(spec, inbound: int = 1, outbound: int = 1) -> Wired:
+        made.append(Wired(spec, inbound, outbound))
         return made[-1]
 
     yield wired
@@ -107,7 +107,7 @@ def wired():
 
 
 def test_a_life_from_ready_to_end(wired):
-    worker = wired(hired(double))
+    worker = wired(spec_for(double))
     worker.ready()
     assert read_lines(worker.back[0]) == [(0, 0, os.getpid(), "")]
 
@@ -121,26 +121,26 @@ def test_a_life_from_ready_to_end(wired):
     assert worker.ended() is None
 
 
-def test_frames_are_taken_from_the_links_in_turn_and_sent_where_their_sequence_says(wired):
-    hire = hired(double, number=1, width=2, inbound=(0, 1, 2), outbound=(0, 1, 2), upstream=3, downstream=3)
-    worker = wired(hire, 3, 3)
+def test_frames_are_taken_from_the_pipes_in_turn_and_sent_where_their_sequence_says(wired):
+    spec = spec_for(double, number=1, width=2, inbound=(0, 1, 2), outbound=(0, 1, 2), upstream=3, downstream=3)
+    worker = wired(spec, 3, 3)
     worker.ready()
-    for link in worker.back:
-        read_lines(link)
+    for pipe in worker.back:
+        read_lines(pipe)
     for sequence in (5, 3, 1):
         worker.data(sequence % 3, sequence, [sequence])
-    for link in range(3):
-        worker.end(link, 6)
+    for pipe in range(3):
+        worker.end(pipe, 6)
 
     assert worker.read(1) == (DATA, 1, [2])
     assert worker.read(0) == (DATA, 3, [6])
     assert worker.read(2) == (DATA, 5, [10])
-    assert [worker.read(link)[0] for link in range(3)] == [END] * 3
+    assert [worker.read(pipe)[0] for pipe in range(3)] == [END] * 3
     assert worker.ended() is None
 
 
 def test_who_could_not_be_set_up_passes_nothing_on(wired):
-    worker = wired(hired(Unfit))
+    worker = wired(spec_for(Unfit))
     worker.ready()
     worker.data(0, 0, [1, 2])
     worker.shut(worker.to[0])
@@ -152,7 +152,7 @@ def test_who_could_not_be_set_up_passes_nothing_on(wired):
 
 
 def test_ready_collects_the_lines_of_those_before(wired):
-    worker = wired(hired(double))
+    worker = wired(spec_for(double))
     worker.ready((-5, 0, 11, ""), (-5, 1, 12, "no such library"))
 
     assert read_lines(worker.back[0]) == [
@@ -170,7 +170,7 @@ def test_an_error_in_setup_goes_with_ready(wired):
         def process(self, record):
             return record
 
-    worker = wired(hired(Bad))
+    worker = wired(spec_for(Bad))
     worker.ready()
 
     ((_, _, _, text),) = read_lines(worker.back[0])
@@ -178,7 +178,7 @@ def test_an_error_in_setup_goes_with_ready(wired):
 
 
 def test_a_neighbour_that_leaves_without_end_is_followed(wired):
-    worker = wired(hired(double))
+    worker = wired(spec_for(double))
     worker.ready()
     worker.data(0, 0, [1])
     worker.shut(worker.to[0])
@@ -197,15 +197,15 @@ def test_a_neighbour_that_leaves_without_end_is_followed(wired):
     ids=["out of turn", "of another epoch", "the end too soon", "no frame"],
 )
 def test_what_can_not_be_is_a_fault(wired, fault):
-    worker = wired(hired(double))
+    worker = wired(spec_for(double))
     worker.ready()
     fault(worker)
 
     assert isinstance(worker.ended(), BadFrame)
 
 
-def test_every_link_has_to_say_end(wired):
-    worker = wired(hired(double, inbound=(0, 1), upstream=2), 2)
+def test_every_pipe_has_to_say_end(wired):
+    worker = wired(spec_for(double, inbound=(0, 1), upstream=2), 2)
     worker.ready()
     worker.end(0, 0)
     worker.data(1, 1, [5])
@@ -214,7 +214,7 @@ def test_every_link_has_to_say_end(wired):
 
 
 def test_a_long_ready_comes_in_pieces(wired):
-    worker = wired(hired(double))
+    worker = wired(spec_for(double))
     lines = [(-5, number, number, "x" * 100) for number in range(50)]
     worker.ready(*lines)
 
@@ -230,17 +230,17 @@ def test_hooks_are_called_with_as_much_as_they_take():
     def nothing():
         told.append(())
 
-    call_hooks((offered(all_of_it), offered(nothing)), hired(double, number=2))
+    call_hooks((offered(all_of_it), offered(nothing)), spec_for(double, number=2))
 
     assert told == [("double", 2), ()]
 
 
 def test_whoever_leaves_in_good_order_says_so():
-    hire = hired(double)
+    spec = spec_for(double)
     fd = create(1)
-    page = Page(fd, 1)
+    page = MetricsPage(fd, 1)
 
-    leave(page, hire)
+    leave(page, spec)
 
     assert page.slot(0).words[LEFT] == 1
     page.close()

@@ -8,18 +8,18 @@ from itertools import count, permutations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.hiring import hired, offered, work
+from support.specs import offered, spec_for, work
 
 from stagerunner import enough, stage
 from stagerunner.delivery.pieces import Pieces
-from stagerunner.engines.process.worker.frame_context import Passage
-from stagerunner.engines.process.worker.stage_runner import PIECE, Decoder, Station, clipped
+from stagerunner.engines.process.worker.frame_context import FrameContext
+from stagerunner.engines.process.worker.stage_runner import PIECE, Decoder, StageRunner, clipped
 from stagerunner.evaluate.ends import End, Given, Reading
-from stagerunner.records import BARRIER, BLANK, DATA, FLUSH, SOURCE, TO_THE_END, WHOLE, Batch, Counts, Failure, total
+from stagerunner.records import BARRIER, DATA, FLUSH, SKIP, SOURCE, TO_THE_END, WHOLE, Batch, Counts, Failure, total
 from stagerunner.wire.frame import MARKED, MORE, Frame, Header
-from stagerunner.wire.metadata import Notes, pack_notes, unpack_payload, unpack_spread
-from stagerunner.wire.metrics import ORDINAL, ORIGIN, Page, create
-from stagerunner.wire.payload import Cargo
+from stagerunner.wire.metadata import Metadata, pack_metadata, unpack_payload, unpack_spread
+from stagerunner.wire.metrics import ORDINAL, ORIGIN, MetricsPage, create
+from stagerunner.wire.payload import PayloadCodec
 
 
 def same(record):
@@ -74,26 +74,25 @@ class Sum:
 
 
 class At:
-    """A station, and the frames it is fed one after the other."""
+    """A stage runner, and the frames it is fed one after the other."""
 
-    def __init__(self, hire) -> None:
-        self.fd = create(hire.slot_count)
-        self.page = Page(self.fd, hire.slot_count)
-        self.station = Station(hire, self.page)
-        self.station.setup()
-        self.station.encoder.weigh(1, 1)  # as if records had passed before; until then each one is a slice
+    def __init__(self, spec) -> None:
+        self.fd = create(spec.slot_count)
+        self.page = MetricsPage(self.fd, spec.slot_count)
+        self.runner = StageRunner(spec, self.page)
+        self.runner.setup()
+        self.runner.encoder.weigh(1, 1)  # as if records had passed before; until then each one is a slice
         self.sequences = count()
 
-    def feed(self, body, kind=DATA, flags=0, first=0, last=TO_THE_END, notes=None, **more):
+    def feed(self, body, kind=DATA, flags=0, first=0, last=TO_THE_END, metadata=None, **more):
         header = Header(kind, flags, 1, next(self.sequences), more.pop("split", 0), first, last, **more)
-        payload = pack_notes(notes or Notes()) + pickle.dumps(body)
+        payload = pack_metadata(metadata or Metadata()) + pickle.dumps(body)
         return [
-            (head, *unpack_payload(note + bytes(body)))
-            for head, note, body in self.station.feed(Frame(header, payload))
+            (head, *unpack_payload(note + bytes(body))) for head, note, body in self.runner.feed(Frame(header, payload))
         ]
 
     def records(self, body, **keys):
-        """What comes out, put together; the last piece's header and notes."""
+        """What comes out, put together; the last piece's header and metadata."""
         parts = self.feed(body, **keys)
         return [record for *_, data in parts for record in pickle.loads(data)], *parts[-1][:2]
 
@@ -103,34 +102,34 @@ def at():
     made = []
 
     def at(*stages, **settings):
-        made.append(At(hired(*stages, **settings)))
+        made.append(At(spec_for(*stages, **settings)))
         return made[-1]
 
     yield at
     for one in made:
-        one.station.close()
+        one.runner.close()
         one.page.close()
         os.close(one.fd)
 
 
-def books(notes):
-    return {s: (c.taken, c.created, c.out, c.filtered, c.skipped, c.dead) for s, c in total(notes.counts).items()}
+def ledger(metadata):
+    return {s: (c.taken, c.created, c.out, c.filtered, c.skipped, c.dead) for s, c in total(metadata.counts).items()}
 
 
 def test_a_frame_passes_all_stages(at):
-    records, header, notes = at(double, small).records([0, 1, 2])
+    records, header, metadata = at(double, small).records([0, 1, 2])
 
     assert records == [0, 2]
     assert (header.first, header.last, header.records, header.more) == (0, 3, 2, False)
-    assert notes.origins == [0, 1]
-    assert books(notes) == {SOURCE: (3, 0, 3, 0, 0, 0), 0: (3, 0, 3, 0, 0, 0), 1: (3, 0, 2, 1, 0, 0)}
+    assert metadata.origins == [0, 1]
+    assert ledger(metadata) == {SOURCE: (3, 0, 3, 0, 0, 0), 0: (3, 0, 3, 0, 0, 0), 1: (3, 0, 2, 1, 0, 0)}
 
 
 def test_until_it_is_known_what_a_record_becomes_few_are_worked_on_at_once(at):
-    station = at(grow)
-    station.station.encoder.ratio = PIECE
+    runner = at(grow)
+    runner.runner.encoder.ratio = PIECE
 
-    parts = station.feed(list(range(6)))
+    parts = runner.feed(list(range(6)))
 
     assert [head.last for head, *_ in parts][:2] == [1, 2]
     assert max(head.records for head, *_ in parts) <= 16
@@ -138,11 +137,11 @@ def test_until_it_is_known_what_a_record_becomes_few_are_worked_on_at_once(at):
 
 
 def test_small_records_of_the_first_batch_are_seen_to_be_small_and_go_on_together(at):
-    station = at(same)
-    station.station.encoder.ratio = PIECE
+    runner = at(same)
+    runner.runner.encoder.ratio = PIECE
 
-    assert [head.records for head, *_ in station.feed(list(range(100)))] == [1, 1, 98]
-    assert [head.records for head, *_ in station.feed(list(range(100)))] == [100]
+    assert [head.records for head, *_ in runner.feed(list(range(100)))] == [1, 1, 98]
+    assert [head.records for head, *_ in runner.feed(list(range(100)))] == [100]
 
 
 def test_without_stages_a_frame_is_copied(at):
@@ -152,22 +151,24 @@ def test_without_stages_a_frame_is_copied(at):
 
 
 def test_only_the_range_asked_for_is_read(at):
-    records, header, notes = at(same).records([10, 11, 12, 13], first=1, last=3)
+    records, header, metadata = at(same).records([10, 11, 12, 13], first=1, last=3)
 
     assert (records, header.first, header.last) == ([11, 12], 1, 3)
-    assert books(notes)[SOURCE][0] == 2
+    assert ledger(metadata)[SOURCE][0] == 2
 
 
-def test_a_later_station_takes_records_with_their_origins(at):
-    records, _, notes = at(repeat, first=False).records([2, 0, 1], notes=Notes(origins=[4, 6, 9]), first=3, last=12)
+def test_a_later_runner_takes_records_with_their_origins(at):
+    records, _, metadata = at(repeat, first=False).records(
+        [2, 0, 1], metadata=Metadata(origins=[4, 6, 9]), first=3, last=12
+    )
 
-    assert (records, notes.origins) == ([2, 2, 1], [4, 4, 9])
+    assert (records, metadata.origins) == ([2, 2, 1], [4, 4, 9])
 
 
 def test_what_grows_leaves_in_pieces_that_end_with_a_source_record(at):
-    station = at(grow)
-    station.feed([0])
-    parts = station.feed(list(range(20)))
+    runner = at(grow)
+    runner.feed([0])
+    parts = runner.feed(list(range(20)))
 
     assert len(parts) > 1
     assert [head.piece for head, *_ in parts] == list(range(len(parts)))
@@ -176,18 +177,18 @@ def test_what_grows_leaves_in_pieces_that_end_with_a_source_record(at):
     assert [first for first, _ in edges[1:]] == [last for _, last in edges[:-1]]
     assert (edges[0][0], edges[-1][1]) == (0, 20)
     assert sum(head.records for head, *_ in parts) == 160
-    assert [bool(notes.counts) for _, notes, _ in parts] == [False] * (len(parts) - 1) + [True]
+    assert [bool(metadata.counts) for _, metadata, _ in parts] == [False] * (len(parts) - 1) + [True]
 
 
 def test_a_frame_that_comes_in_pieces_has_its_counts_on_the_last(at):
-    station = at(same, first=False)
-    station.sequences = iter([0, 0])
+    runner = at(same, first=False)
+    runner.sequences = iter([0, 0])
 
-    (first,) = station.feed([1, 2], flags=MORE, first=0, last=2)
-    (second,) = station.feed([3], first=2, last=3, piece=1)
+    (first,) = runner.feed([1, 2], flags=MORE, first=0, last=2)
+    (second,) = runner.feed([3], first=2, last=3, piece=1)
 
     assert (first[0].more, first[1].counts) == (True, [])
-    assert (second[0].piece, books(second[1])) == (1, {0: (3, 0, 3, 0, 0, 0)})
+    assert (second[0].piece, ledger(second[1])) == (1, {0: (3, 0, 3, 0, 0, 0)})
 
 
 def pairs(record):
@@ -208,78 +209,78 @@ STAGES = (same, small, repeat, pairs, no_five, two_only, fewer, asked)
 
 def through(at, places, body, last=TO_THE_END):
     """A frame through new workers, in each of which the first record goes by itself."""
-    frames = [(Header(DATA, 0, 1, 0, 0, 0, last), pack_notes(Notes()) + pickle.dumps(body))]
-    for index, place in enumerate(places):
-        one = at(work(place, index, on_error="dead_letter"), first=index == 0, slots=(0,), slot_count=1)
-        one.station.encoder.ratio = PIECE
-        frames = [
-            (head, note + bytes(body)) for frame in frames for head, note, body in one.station.feed(Frame(*frame))
-        ]
+    frames = [(Header(DATA, 0, 1, 0, 0, 0, last), pack_metadata(Metadata()) + pickle.dumps(body))]
+    for index, position in enumerate(places):
+        one = at(work(position, index, on_error="dead_letter"), first=index == 0, slots=(0,), slot_count=1)
+        one.runner.encoder.ratio = PIECE
+        frames = [(head, note + bytes(body)) for frame in frames for head, note, body in one.runner.feed(Frame(*frame))]
     return [(head, unpack_payload(payload)[0]) for head, payload in frames]
 
 
 @pytest.mark.parametrize("places", list(permutations(STAGES, 2)) + list(permutations(STAGES[1:6], 3)))
-def test_the_books_of_pieces_taken_are_those_of_the_same_records_alone(at, places):
+def test_the_ledger_of_pieces_taken_are_those_of_the_same_records_alone(at, places):
     pieces = Pieces(len(places), sink=False)
     parts = through(at, places, [3, 5, 1, 2, 4, 0, 7, 8])
 
-    for head, notes in parts:
-        pieces.took(0, -1, head.first, head.last, notes.failures, map(unpack_spread, notes.spread))
+    for head, metadata in parts:
+        pieces.took(0, -1, head.first, head.last, metadata.failures, map(unpack_spread, metadata.spread))
         alone = through(at, places, [3, 5, 1, 2, 4, 0, 7, 8], head.last) if head.more else parts
-        books = total(alone[-1][1].counts)
-        for counts in books.values():
+        ledger = total(alone[-1][1].counts)
+        for counts in ledger.values():
             counts.extra = {}
         if two_only not in places or head.more:  # what lies behind a stop is told at the end of its frame
-            assert {counts.stage: counts for counts in pieces.books()} == books
+            assert {counts.stage: counts for counts in pieces.ledger()} == ledger
 
 
 def test_a_failure_is_booked_and_the_rest_goes_on(at):
-    records, _, notes = at(work(no_five, on_error="skip"), work(same, 1)).records([4, 5, 6])
+    records, _, metadata = at(work(no_five, on_error="skip"), work(same, 1)).records([4, 5, 6])
 
     assert records == [4, 6]
-    assert [(f.stage, f.origin, f.type) for f in notes.failures] == [(0, 1, "ValueError")]
-    assert books(notes)[0] == (3, 0, 2, 0, 1, 0)
+    assert [(f.stage, f.origin, f.type) for f in metadata.failures] == [(0, 1, "ValueError")]
+    assert ledger(metadata)[0] == (3, 0, 2, 0, 1, 0)
 
 
 def test_under_fail_the_frame_ends_before_the_failure(at):
-    records, header, notes = at(no_five, same).records([4, 4, 5, 6, 7])
+    records, header, metadata = at(no_five, same).records([4, 4, 5, 6, 7])
 
     assert (records, header.last) == ([4, 4], 2)
-    assert [f.origin for f in notes.failures] == [2]
-    assert all(counts.balanced for counts in total(notes.counts).values())
+    assert [f.origin for f in metadata.failures] == [2]
+    assert all(counts.balanced for counts in total(metadata.counts).values())
 
 
 def test_a_result_that_can_not_be_sent_is_a_failure_of_its_stage(at):
     def unsendable(record):
         return (lambda: 1) if record == 1 else record
 
-    records, _, notes = at(work(unsendable, on_error="dead_letter")).records([0, 1, 2])
+    records, _, metadata = at(work(unsendable, on_error="dead_letter")).records([0, 1, 2])
 
     assert records == [0, 2]
-    assert [(f.stage, f.origin) for f in notes.failures] == [(0, 1)]
-    assert books(notes)[0] == (3, 0, 2, 0, 0, 1)
+    assert [(f.stage, f.origin) for f in metadata.failures] == [(0, 1)]
+    assert ledger(metadata)[0] == (3, 0, 2, 0, 0, 1)
 
 
-def test_a_convicted_record_is_not_called(at):
-    convicted = {(0, 1, 0): ("Killed", "it died twice")}
+def test_a_quarantined_record_is_not_called(at):
+    quarantined = {(0, 1, 0): ("Killed", "it died twice")}
 
-    records, _, notes = at(work(no_five, on_error="skip")).records([4, 5, 6], notes=Notes(convicted=convicted))
+    records, _, metadata = at(work(no_five, on_error="skip")).records(
+        [4, 5, 6], metadata=Metadata(quarantined=quarantined)
+    )
 
     assert records == [4, 6]
-    assert [(f.type, f.message) for f in notes.failures] == [("Killed", "it died twice")]
-    assert notes.convicted == convicted
+    assert [(f.type, f.message) for f in metadata.failures] == [("Killed", "it died twice")]
+    assert metadata.quarantined == quarantined
 
 
 def test_a_stage_that_needs_no_more_stops_the_frames_behind_it(at):
-    station = at(two_only, same)
+    runner = at(two_only, same)
 
-    records, header, notes = station.records([1, 2, 3, 4])
-    assert (records, header.stop, header.last, notes.stop) == ([1, 2], True, 2, 0)
-    assert (station.page.stop, station.page.stop_stage) == (0, 0)
+    records, header, metadata = runner.records([1, 2, 3, 4])
+    assert (records, header.stop, header.last, metadata.stop) == ([1, 2], True, 2, 0)
+    assert (runner.page.stop, runner.page.stop_stage) == (0, 0)
 
-    records, _, notes = station.records([5, 6], split=1)
+    records, _, metadata = runner.records([5, 6], split=1)
     assert records == []
-    assert all(counts.balanced for counts in total(notes.counts).values())
+    assert all(counts.balanced for counts in total(metadata.counts).values())
 
 
 def test_the_sink_encodes_in_the_last_worker(at):
@@ -292,70 +293,70 @@ def test_the_sink_encodes_in_the_last_worker(at):
     (part,) = at(same, last=True, sink=End(offered(Shout))).feed(["a", "b"])
 
     assert bytes(part[2]) == b"A!B!"
-    assert books(part[1])[1] == (2, 0, 2, 0, 0, 0)
+    assert ledger(part[1])[1] == (2, 0, 2, 0, 0, 0)
 
 
 def test_a_flush_is_data_where_its_stage_is_and_passes_elsewhere(at):
-    station = at(work(Sum, 3), work(double, 4))
-    station.feed([1, 2, 3])
+    runner = at(work(Sum, 3), work(double, 4))
+    runner.feed([1, 2, 3])
 
-    records, header, notes = station.records(3, kind=FLUSH, split=7)
+    records, header, metadata = runner.records(3, kind=FLUSH, split=7)
     assert (records, header.kind, header.first, header.last) == ([12] * 10, DATA, 0, 10)
-    assert books(notes)[3] == (0, 10, 10, 0, 0, 0)
+    assert ledger(metadata)[3] == (0, 10, 10, 0, 0, 0)
 
-    (part,) = station.feed(9, kind=FLUSH, split=8)
+    (part,) = runner.feed(9, kind=FLUSH, split=8)
     assert (part[0].kind, pickle.loads(part[2])) == (FLUSH, 9)
 
 
 @pytest.mark.parametrize("ranges", [[(0, 4), (4, TO_THE_END)], [(0, 1), (1, 2), (2, 10)], [(3, 7)]])
 def test_a_flush_is_clipped_to_what_is_asked_for(at, ranges):
-    station = at(Sum)
-    station.feed([1])
-    got = [station.records(0, kind=FLUSH, split=7, first=first, last=last) for first, last in ranges]
+    runner = at(Sum)
+    runner.feed([1])
+    got = [runner.records(0, kind=FLUSH, split=7, first=first, last=last) for first, last in ranges]
 
-    for (records, header, notes), (first, last) in zip(got, ranges, strict=True):
+    for (records, header, metadata), (first, last) in zip(got, ranges, strict=True):
         assert (header.first, header.last) == (first, min(last, 10))
         assert len(records) == header.last - header.first
-        assert all(counts.balanced for counts in total(notes.counts).values())
+        assert all(counts.balanced for counts in total(metadata.counts).values())
 
 
 def test_a_barrier_collects_snapshots(at):
-    station = at(work(Sum, 2), work(same, 3))
-    station.feed([1, 2, 3])
+    runner = at(work(Sum, 2), work(same, 3))
+    runner.feed([1, 2, 3])
 
-    (part,) = station.feed({0: "earlier"}, kind=BARRIER)
+    (part,) = runner.feed({0: "earlier"}, kind=BARRIER)
 
     assert (part[0].kind, pickle.loads(part[2])) == (BARRIER, {0: "earlier", 2: 6})
 
 
-def test_a_blank_goes_on_untouched(at):
-    station = at(work(Sum, 2), work(same, 3))
-    station.feed([1, 2, 3])
-    before = station.page.slot(0).words.tolist()
+def test_a_skip_goes_on_untouched(at):
+    runner = at(work(Sum, 2), work(same, 3))
+    runner.feed([1, 2, 3])
+    before = runner.page.slot(0).words.tolist()
 
-    ((header, _, body),) = station.feed("whatever", kind=BLANK)
+    ((header, _, body),) = runner.feed("whatever", kind=SKIP)
 
-    assert (header.kind, pickle.loads(body)) == (BLANK, "whatever")
-    assert station.page.slot(0).words.tolist() == before
+    assert (header.kind, pickle.loads(body)) == (SKIP, "whatever")
+    assert runner.page.slot(0).words.tolist() == before
 
 
 def test_a_snapshot_is_given_back_at_setup(at):
-    station = at(Sum, snapshots={0: 40})
-    station.feed([2])
+    runner = at(Sum, snapshots={0: 40})
+    runner.feed([2])
 
-    assert station.records(0, kind=FLUSH, split=1)[0] == [42] * 10
+    assert runner.records(0, kind=FLUSH, split=1)[0] == [42] * 10
 
 
 def test_a_marked_frame_says_which_record_it_is_at(at):
     seen = []
-    station = None
+    runner = None
 
     def looking(record):
-        seen.append(list(station.page.slot(0).words[ORIGIN : ORDINAL + 1]))
+        seen.append(list(runner.page.slot(0).words[ORIGIN : ORDINAL + 1]))
         return record
 
-    station = at(looking)
-    station.feed([7, 8], flags=MARKED, first=0, last=2)
+    runner = at(looking)
+    runner.feed([7, 8], flags=MARKED, first=0, last=2)
 
     assert [origin for origin, _ in seen] == [0, 1]
 
@@ -363,41 +364,41 @@ def test_a_marked_frame_says_which_record_it_is_at(at):
 # What comes in
 
 
-def decoded(page, records, notes=None, reading=None, sequence=0, first=10):
+def decoded(page, records, metadata=None, reading=None, sequence=0, first=10):
     header = Header(DATA, 0, 1, sequence, 0, first, first + len(records), 0, len(records))
-    passage = Passage(header)
-    decoder = Decoder(hired(same), page, reading, Cargo(None, 1))
-    return decoder.batch(header, notes or Notes(), memoryview(pickle.dumps(records)), passage), passage
+    context = FrameContext(header)
+    decoder = Decoder(spec_for(same), page, reading, PayloadCodec(None, 1))
+    return decoder.batch(header, metadata or Metadata(), memoryview(pickle.dumps(records)), context), context
 
 
 def test_a_frame_between_stages_is_a_batch_of_its_range(page):
-    batch, passage = decoded(page, ["a", "b"], Notes(origins=[10, 10]))
+    batch, context = decoded(page, ["a", "b"], Metadata(origins=[10, 10]))
 
     assert (batch.records, batch.first, batch.last, batch.origins) == (["a", "b"], 10, 12, [10, 10])
-    assert passage.tally == []
+    assert context.tally == []
 
 
-def test_the_first_worker_reads_the_split_and_books_what_the_source_gave(page):
-    batch, passage = decoded(page, ["a", "b", "c"], reading=Reading(Given(), "fail"), first=1)
+def test_the_first_worker_reads_the_split_and_the_ledger_what_the_source_gave(page):
+    batch, context = decoded(page, ["a", "b", "c"], reading=Reading(Given(), "fail"), first=1)
 
     assert (batch.records, batch.first, batch.last) == (["b", "c"], 1, 3)
-    assert passage.tally == [Counts(SOURCE, taken=2, out=2)]
+    assert context.tally == [Counts(SOURCE, taken=2, out=2)]
 
 
 def test_nothing_is_wanted_of_a_frame_beyond_a_stop(page):
     page.stop_stage, page.stop = 0, 4
 
-    batch, passage = decoded(page, ["a"], sequence=5)
+    batch, context = decoded(page, ["a"], sequence=5)
 
-    assert (batch.records, passage.cut) == ([], 0)
+    assert (batch.records, context.cut) == ([], 0)
 
 
-def test_what_is_convicted_whole_is_not_even_unpickled(page):
-    notes = Notes(convicted={(0, 10, WHOLE): ("Killed", "twice")})
+def test_what_is_quarantined_whole_is_not_even_unpickled(page):
+    metadata = Metadata(quarantined={(0, 10, WHOLE): ("Killed", "twice")})
     header = Header(DATA, 0, 1, 0, 0, 10, 11, 0, 2)
 
-    batch = Decoder(hired(same), page, None, Cargo(None, 1)).batch(
-        header, notes, memoryview(b"no pickle"), Passage(header)
+    batch = Decoder(spec_for(same), page, None, PayloadCodec(None, 1)).batch(
+        header, metadata, memoryview(b"no pickle"), FrameContext(header)
     )
 
     assert batch.records == []

@@ -5,8 +5,8 @@ import sys
 
 SETTLED = """
 import gc
-from stagerunner.engines.process.worker.tuning import YOUNG, settle_memory
-settle_memory()
+from stagerunner.engines.process.worker.tuning import YOUNG, tune_memory
+tune_memory()
 print(gc.get_threshold()[0] == YOUNG, gc.get_freeze_count() > 0)
 """
 

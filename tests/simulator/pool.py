@@ -11,21 +11,21 @@ from functools import partial
 from typing import Any
 
 from simulator.disk import Wrong
-from simulator.passages import Stop
-from simulator.pipes import Parcel, Pipe, ReturnLink, Watched
+from simulator.pipes import Parcel, SimPipe, SimReturnPipe, Watched
+from simulator.runners import SimRunner, SimStages, framed
 from simulator.scenario import Dice, Scenario
-from simulator.stations import Station, Stations, framed
-from simulator.workers import Witness, Worker
+from simulator.sim_frame import Stop
+from simulator.workers import SimWorker, Witness
 
 from stagerunner.engines.base import Clock, Ready, Trouble
 from stagerunner.engines.process.parent.returns import Returns
 from stagerunner.engines.topology import Group, grouped, pairs
 from stagerunner.plan import fusible
-from stagerunner.records import BARRIER, BLANK, END
+from stagerunner.records import BARRIER, END, SKIP
 from stagerunner.wire.frame import BadFrame, Frame, Header
-from stagerunner.wire.metadata import Notes, pack_notes, unpack_payload
+from stagerunner.wire.metadata import Metadata, pack_metadata, unpack_payload
 
-QUIET = pack_notes(Notes())
+QUIET = pack_metadata(Metadata())
 CHARGE = 1
 """Bytes a frame is charged: as little as the records have."""
 
@@ -33,7 +33,7 @@ PATIENCE = 10
 """Looks, at most, from a death until the parent has heard of it."""
 
 
-class Crew:
+class SimPool:
     """The transport: an epoch's workers and pipes at a time."""
 
     def __init__(self, scenario: Scenario, dice: Dice, selector: Watched, witness: Witness) -> None:
@@ -42,9 +42,9 @@ class Crew:
         self._selector = selector
         self._witness = witness
         self._plan_names = [f"{stage.kind}-{index}" for index, stage in enumerate(scenario.stages)]
-        self.workers: list[Worker] = []
-        self.heads: list[Pipe] = []
-        self._links: list[ReturnLink] = []
+        self.workers: list[SimWorker] = []
+        self.heads: list[SimPipe] = []
+        self._pipes: list[SimReturnPipe] = []
         self._returns = Returns([], selector, 0)  # type: ignore[arg-type]
         self._epoch = 0
         self._setup = 0
@@ -56,7 +56,7 @@ class Crew:
         """Something has happened that wakes the parent."""
         self.activity = 0
         """Goes up whenever the parent's side of the transport does something."""
-        self.lane = None
+        self.arena = None
         plan = scenario.plan()
         self.groups = grouped(plan, fusible(plan))
         self.cores = 64
@@ -74,22 +74,22 @@ class Crew:
         self._setup = self._dice.upto(5)
         self.choices = [self._set_up]
         self.activity += 1
-        self._hire(snapshots, careful)
-        self._links = [ReturnLink(100 + n, pipe) for n, pipe in enumerate(self._link(len(self.groups)))]
-        self._returns = Returns(self._links, self._selector, self._scenario.window, CHARGE)  # type: ignore[arg-type]
+        self._spec(snapshots, careful)
+        self._pipes = [SimReturnPipe(100 + n, pipe) for n, pipe in enumerate(self._pipe(len(self.groups)))]
+        self._returns = Returns(self._pipes, self._selector, self._scenario.window, CHARGE)  # type: ignore[arg-type]
 
     @property
     def held(self) -> int:
         """Bytes of frames that the parent has here and hasn't taken."""
         return self._returns.holding.bytes
 
-    def _hire(self, snapshots: dict[int, Any], careful: bool) -> None:
+    def _spec(self, snapshots: dict[int, Any], careful: bool) -> None:
         stop, self.workers, self._rows = Stop(), [], []
         widths = (1, *(group.width for group in self.groups), 1)
         for place, group in enumerate(self.groups):
             row = [
-                Worker(
-                    Stations([self._station(stage.work.index, snapshots, stop, careful) for stage in group.stages]),
+                SimWorker(
+                    SimStages([self._runner(stage.work.index, snapshots, stop, careful) for stage in group.stages]),
                     number,
                     widths[place : place + 3],
                     self._heard,
@@ -98,20 +98,20 @@ class Crew:
             ]
             self._rows.append(row)
             self.workers += row
-        self.heads = self._link(0)
+        self.heads = self._pipe(0)
         for place in range(1, len(self.groups)):
-            self._link(place)
+            self._pipe(place)
 
-    def _station(self, index: int, snapshots: dict[int, Any], stop: Stop, careful: bool) -> Station:
-        return Station(self._scenario, index, snapshots.get(index), stop, self._witness.convicted, careful)
+    def _runner(self, index: int, snapshots: dict[int, Any], stop: Stop, careful: bool) -> SimRunner:
+        return SimRunner(self._scenario, index, snapshots.get(index), stop, self._witness.quarantined, careful)
 
-    def _link(self, place: int) -> list[Pipe]:
+    def _pipe(self, place: int) -> list[SimPipe]:
         """The pipes before the group `place`: all that can occur."""
         above = self._rows[place - 1] if place else None
         below = self._rows[place] if place < len(self._rows) else None
         pipes = []
         for up, down in pairs(len(above) if above else 1, len(below) if below else 1):
-            pipe = Pipe(self._scenario.capacity)
+            pipe = SimPipe(self._scenario.capacity)
             pipes.append(pipe)
             if above:
                 above[up].outbound[down] = pipe
@@ -119,14 +119,14 @@ class Crew:
                 below[down].inbound[up] = pipe
         return pipes
 
-    def send(self, header: Header, notes: bytes, body: bytes) -> None:
+    def send(self, header: Header, metadata: bytes, body: bytes) -> None:
         parcel = Parcel(header, pickle.loads(body) if body else None, 8 + len(body))
-        if notes != QUIET:
-            parcel.convicted = unpack_payload(notes)[0].convicted
+        if metadata != QUIET:
+            parcel.quarantined = unpack_payload(metadata)[0].quarantined
         if header.kind == BARRIER:
             parcel.size = 4
-        if header.kind == BLANK:
-            parcel.size, parcel.frame = 4, framed(header, notes)
+        if header.kind == SKIP:
+            parcel.size, parcel.frame = 4, framed(header, metadata)
         self._put(self.heads[header.sequence % len(self.heads)], parcel)
 
     def end(self, frames: int) -> None:
@@ -135,7 +135,7 @@ class Crew:
             parcel.frame = framed(parcel.header, b"")
             self._put(head, parcel)
 
-    def _put(self, head: Pipe, parcel: Parcel) -> None:
+    def _put(self, head: SimPipe, parcel: Parcel) -> None:
         self.activity += 1
         head.put(parcel)
 
@@ -203,8 +203,8 @@ class Crew:
         dead = [worker for worker in self.workers if worker.state == "dead"]
         if not dead:
             return Trouble("", 0, 0, self._why)
-        worker = min(dead, key=lambda worker: worker.station.index)
-        slot, index = worker.station.slot, worker.station.index
+        worker = min(dead, key=lambda worker: worker.runner.index)
+        slot, index = worker.runner.slot, worker.runner.index
         return Trouble(
             stage=self._plan_names[index],
             worker=worker.number,
@@ -219,8 +219,8 @@ class Crew:
             last=slot.last,
         )
 
-    def _heard(self, worker: Worker) -> None:
-        """The keeper reports a worker's end."""
+    def _heard(self, worker: SimWorker) -> None:
+        """The fork server reports a worker's end."""
         self.news = True
         if worker.state == "dead":
             self._witness.died(worker)
@@ -236,24 +236,24 @@ class Crew:
         if self._setup < 0:
             self.ready, self.news = Ready((), ()), True
             self._returns.begin_turns()
-            reads = [partial(self._read, link) for link in self._links]
+            reads = [partial(self._read, pipe) for pipe in self._pipes]
             self.choices = [*(worker.move for worker in self.workers), *(head.pump for head in self.heads), *reads]
         return True
 
-    def _read(self, link: ReturnLink) -> bool:
-        callback = self._selector.readers.get(link.fd)
+    def _read(self, pipe: SimReturnPipe) -> bool:
+        callback = self._selector.readers.get(pipe.fd)
         if callback is None:
             return False
-        self._check_room(link)
-        before = link.pipe.fills
+        self._check_room(pipe)
+        before = pipe.pipe.fills
         callback()
-        moved = link.pipe.fills != before or link.ended
+        moved = pipe.pipe.fills != before or pipe.ended
         self.news |= moved
         return moved
 
-    def _check_room(self, link: ReturnLink) -> None:
+    def _check_room(self, pipe: SimReturnPipe) -> None:
         """Beyond the window's bytes nothing may be read but the next frame in turn."""
-        returns, number = self._returns, self._links.index(link)
+        returns, number = self._returns, self._pipes.index(pipe)
         turn = number == returns._turn and not returns._here[number]
         if returns._ready and self.held >= self._scenario.window and not turn:
             raise Wrong(f"{self.held} bytes are held, and more was read")

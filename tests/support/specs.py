@@ -10,7 +10,7 @@ from typing import Any
 from stagerunner.evaluate.ends import End
 from stagerunner.evaluate.work import Work
 from stagerunner.parts.forming import form_of
-from stagerunner.wire.spec import Hire
+from stagerunner.wire.spec import WorkerSpec
 
 MODULE = "offered_by_the_chain_tests"
 
@@ -26,7 +26,7 @@ def work(found: Callable[..., Any], index: int = 0, **settings: Any) -> Work:
     return Work(index, found.__name__, offered(found), form_of(found), **settings)
 
 
-def hired(*stages: Any, **settings: Any) -> Hire:
+def spec_for(*stages: Any, **settings: Any) -> WorkerSpec:
     """The only worker of the only group, with these stages; a stage is a function, a class, or its Work."""
     works = [stage if isinstance(stage, Work) else work(stage, index) for index, stage in enumerate(stages)]
     told = {
@@ -45,4 +45,4 @@ def hired(*stages: Any, **settings: Any) -> Hire:
         "first": True,
         "source": End(),
     }
-    return Hire(**told | settings)
+    return WorkerSpec(**told | settings)

@@ -1,4 +1,4 @@
-"""A worker's stage, modelled: what `chain.station` promises to do with a frame, in as few words as possible.
+"""A worker's stage, modelled: what `chain.stage runner` promises to do with a frame, in as few words as possible.
 
 `feed` yields the frames to send, and None wherever a worker could be killed between two of them.
 """
@@ -10,19 +10,19 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from simulator.behaviour import CALLS, Behaviour, Died, Flaw, Memory, flush, form_of, kills_in_decoding
-from simulator.passages import Passage, Piece, Slot, Stop
 from simulator.pipes import Parcel
 from simulator.scenario import Scenario
+from simulator.sim_frame import Piece, SimFrame, Slot, Stop
 
 from stagerunner.records import BARRIER, DATA, SOURCE, WHOLE, Counts, Failure
 from stagerunner.wire.frame import MORE, STOP, Frame, Header
-from stagerunner.wire.metadata import Notes, pack_notes
+from stagerunner.wire.metadata import Metadata, pack_metadata
 
 Judge = Callable[[int, int, int, int], None]
-"""Told of a conviction that is carried out: split, stage, source record, ordinal."""
+"""Told of a quarantine that is carried out: split, stage, source record, ordinal."""
 
 
-class Station:
+class SimRunner:
     """One stage, set up, in one worker."""
 
     def __init__(self, scenario: Scenario, index: int, snapshot: Any, stop: Stop, judge: Judge, careful: bool) -> None:
@@ -35,7 +35,7 @@ class Station:
         self._stop = stop
         self._judge = judge
         self._careful = careful or self._stage.watched
-        self._passage = Passage(Header(DATA, 0, 0, 0))
+        self._passage = SimFrame(Header(DATA, 0, 0, 0))
         self.slot = Slot()
 
     def feed(self, parcel: Parcel) -> Iterator[Parcel | None]:
@@ -51,7 +51,7 @@ class Station:
     def _data(self, parcel: Parcel) -> Iterator[Parcel | None]:
         header = parcel.header
         if header.piece == 0:
-            self._passage = Passage(header)
+            self._passage = SimFrame(header)
         passage = self._passage
         if self._index:  # what the first stage reads is a whole split: no part of it could be sent alone
             self.slot.hold(header, header.first, header.last)
@@ -61,7 +61,7 @@ class Station:
         beyond = 0 <= self._stop.sequence < header.sequence and self._index <= self._stop.stage
         if self._index == 0:
             piece = self._read(parcel, beyond)
-        elif sentence in passage.convicted:
+        elif sentence in passage.quarantined:
             piece = self._undecoded(parcel)
         else:
             piece = Piece(parcel.content, header.first, header.last, parcel.failures)
@@ -157,9 +157,9 @@ class Station:
 
     def _result(self, origin: int, ordinal: int, value: int, piece: Piece, counts: Counts) -> list[int] | None:
         """What one record becomes; None if it fails."""
-        index, convicted = self._index, self._passage.convicted
+        index, quarantined = self._index, self._passage.quarantined
         try:
-            if convicted and (index, origin, ordinal) in convicted:
+            if quarantined and (index, origin, ordinal) in quarantined:
                 self._judge(self._passage.header.split, index, origin, ordinal)
                 raise Flaw("Killed")
             return self._call(self._stage, self._memory, value)
@@ -230,13 +230,13 @@ class Station:
     def _parcel(self, header: Header, piece: Piece) -> Parcel:
         passage = self._passage
         parcel = Parcel(header, piece.pairs, 8 + 4 * len(piece.pairs) + 2 * len(piece.failures))
-        parcel.failures, parcel.convicted, parcel.stop = piece.failures, passage.convicted, passage.stop
+        parcel.failures, parcel.quarantined, parcel.stop = piece.failures, passage.quarantined, passage.stop
         parcel.counts = [] if header.more else list(passage.tally.values())
         if self._last:
-            notes = Notes(None, piece.failures, stop=passage.stop)
-            notes.book(parcel.counts)
+            metadata = Metadata(None, piece.failures, stop=passage.stop)
+            metadata.book(parcel.counts)
             body = b"".join([b"%d\n" % value for _, value in piece.pairs])
-            parcel.frame = framed(header, pack_notes(notes) + body)
+            parcel.frame = framed(header, pack_metadata(metadata) + body)
         return parcel
 
     def _tell_stop(self) -> None:
@@ -247,7 +247,7 @@ class Station:
 
     def _flush(self, parcel: Parcel) -> Iterator[Parcel | None]:
         header = parcel.header
-        self._passage = Passage(header)
+        self._passage = SimFrame(header)
         self._passage.take(parcel)
         self.slot.hold(header, header.first, header.last)
         yield None
@@ -269,16 +269,16 @@ class Station:
         if form_of(self._stage).snapshots:
             parcel.content = {**parcel.content, self._index: list(self._memory.data)}
         if self._last:
-            parcel.frame = framed(parcel.header, pack_notes(Notes()) + pickle.dumps(parcel.content))
+            parcel.frame = framed(parcel.header, pack_metadata(Metadata()) + pickle.dumps(parcel.content))
         return parcel
 
 
-class Stations:
-    """The stations of one worker: what leaves one goes to the next without a pipe."""
+class SimStages:
+    """The stage runners of one worker: what leaves one goes to the next without a pipe."""
 
-    def __init__(self, stations: list[Station]) -> None:
-        self._stations = stations
-        self._at = stations[0]
+    def __init__(self, runners: list[SimRunner]) -> None:
+        self._runners = runners
+        self._at = runners[0]
 
     @property
     def slot(self) -> Slot:
@@ -291,23 +291,23 @@ class Stations:
 
     def rest(self) -> None:
         """Nothing is in hand any more."""
-        for station in self._stations:
-            station.slot.holding = False
+        for runner in self._runners:
+            runner.slot.holding = False
 
     def feed(self, parcel: Parcel) -> Iterator[Parcel | None]:
         return self._through(parcel, 0)
 
     def _through(self, parcel: Parcel, place: int) -> Iterator[Parcel | None]:
-        if place == len(self._stations):
+        if place == len(self._runners):
             yield parcel
             return
-        station = self._at = self._stations[place]
-        for made in station.feed(parcel):
+        runner = self._at = self._runners[place]
+        for made in runner.feed(parcel):
             if made is None:
                 yield None
             else:
                 yield from self._through(made, place + 1)
-            self._at = station
+            self._at = runner
 
 
 def framed(header: Header, payload: bytes) -> Frame:

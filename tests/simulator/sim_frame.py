@@ -47,13 +47,13 @@ class Piece:
     failures: list[Failure] = field(default_factory=list)
 
 
-class Passage:
+class SimFrame:
     """One frame on its way through the stage, over all its pieces."""
 
     def __init__(self, header: Header) -> None:
         self.header = header
         self.tally: dict[int, Counts] = {}
-        self.convicted: dict[Any, tuple[str, str]] = {}
+        self.quarantined: dict[Any, tuple[str, str]] = {}
         self.cut = False
         self.stop = -1
         self.stop_here = False
@@ -63,7 +63,7 @@ class Passage:
     def take(self, parcel: Parcel) -> None:
         for counts in parcel.counts:
             self.count(counts.stage).add(counts)
-        self.convicted = parcel.convicted
+        self.quarantined = parcel.quarantined
         self.stop = max(self.stop, parcel.stop)
 
     def count(self, stage: int) -> Counts:
