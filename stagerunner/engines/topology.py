@@ -62,51 +62,59 @@ def specs(
     careful: bool = False,
     owners: int = 0,
 ) -> Iterator[WorkerSpec]:
-    """What each worker is told, group by group. owners: of slots in the arena, 0 where there is none."""
+    """The spec of each worker, group by group. owners: of segments in the arena, 0 where there is no arena."""
     widths = [1, *(group.width for group in groups), 1]
     slot = 0
-    slot_count = slots_of(groups)
     for position, group in enumerate(groups):
         upstream, width, downstream = widths[position : position + 3]
         before, behind = linked(width, upstream), linked(width, downstream)
+        slots = range(slot, slot + width * max(1, len(group.stages)))
+        shared = _group_spec(plan, groups, position, snapshots)._replace(
+            epoch=epoch, upstream=upstream, downstream=downstream, owners=owners, watch=careful
+        )
         for number in range(width):
-            count = max(1, len(group.stages))
-            yield WorkerSpec(
-                epoch=epoch,
+            yield shared._replace(
                 number=number,
-                width=width,
-                names=tuple(stage.name for stage in group.stages),
-                works=tuple(stage.work for stage in group.stages),
                 inbound=tuple(before[number]),
                 outbound=tuple(behind[number]),
-                upstream=upstream,
-                downstream=downstream,
-                slots=tuple(slot + number + at * width for at in range(count)),
-                slot_count=slot_count,
-                ends=len(plan.stages),
-                owner=position + 1,
-                owners=owners,
-                first=position == 0,
-                last=position == len(groups) - 1,
-                source=_source_end(plan) if position == 0 else None,
-                sink=_sink_end(plan) if position == len(groups) - 1 else None,
-                env=tuple(pair for stage in group.stages for pair in stage.settings.env),
-                files=plan.files,
-                started_hooks=plan.started_hooks,
-                stopping_hooks=plan.stopping_hooks,
-                snapshots=_theirs(snapshots, group, len(plan.stages) if position == len(groups) - 1 else None),
-                watch=careful,
-                max_memory=min((s.settings.max_memory for s in group.stages if s.settings.max_memory), default=None),
-                start_timeout=sum(stage.settings.start_timeout for stage in group.stages) or 60.0,
-                limit=2 * plan.run.max_growth + 2**26,
+                slots=tuple(slots[number::width]),
             )
-        slot += width * max(1, len(group.stages))
+        slot = slots.stop
 
 
-def _theirs(snapshots: dict[int, object], group: Group, sink: int | None) -> dict[int, object]:
-    """What a group's workers are handed back; under the sink's number, what their sink is to expect."""
-    wanted = [*(stage.work.index for stage in group.stages), sink]
-    return {index: snapshots[index] for index in wanted if index is not None and index in snapshots}
+def _group_spec(plan: Plan, groups: tuple[Group, ...], position: int, snapshots: dict[int, object]) -> WorkerSpec:
+    """What the workers of a group have in common; `specs` sets their numbers, pipes and slots."""
+    group = groups[position]
+    settings = [stage.settings for stage in group.stages]
+    last = position == len(groups) - 1
+    expected = [*(stage.work.index for stage in group.stages), *([len(plan.stages)] if last else [])]
+    return WorkerSpec(
+        epoch=0,
+        number=0,
+        width=group.width,
+        names=tuple(stage.name for stage in group.stages),
+        works=tuple(stage.work for stage in group.stages),
+        inbound=(),
+        outbound=(),
+        upstream=1,
+        downstream=1,
+        slots=(),
+        slot_count=slots_of(groups),
+        ends=len(plan.stages),
+        owner=position + 1,
+        first=position == 0,
+        last=last,
+        source=_source_end(plan) if position == 0 else None,
+        sink=_sink_end(plan) if last else None,
+        env=tuple(pair for setting in settings for pair in setting.env),
+        files=plan.files,
+        started_hooks=plan.started_hooks,
+        stopping_hooks=plan.stopping_hooks,
+        snapshots={index: snapshots[index] for index in expected if index in snapshots},
+        max_memory=min((setting.max_memory for setting in settings if setting.max_memory), default=None),
+        start_timeout=sum(setting.start_timeout for setting in settings) or 60.0,
+        limit=2 * plan.run.max_growth + 2**26,
+    )
 
 
 def slots_of(groups: tuple[Group, ...]) -> int:

@@ -66,24 +66,10 @@ class Loop:
         self._names = [stage.name for stage in plan.stages]
         forms = [stage.work.form for stage in plan.stages]
         self._unsaved = any(form.state and not form.snapshots for form in forms)
-        """Some stage remembers and can't tell what: only reading anew brings its state back."""
-        widest = max(group.width for group in transport.groups)
-        self.window = Window(
-            plan.run.window,
-            stateful=any(form.state for form in forms) and not self._unsaved,
-            least_frames=max(16, 8 * widest),
-            workers=widest,
-            least_records=max(128, *(4 * stage.places for stage in plan.stages), 0),
-        )
+        """Some stage has state and no `snapshot`: only reading the source again brings its state back."""
+        self.window = window_for(plan, transport, stateful=any(form.state for form in forms) and not self._unsaved)
         self._blocks = Blocks()
-        if isinstance(split_source, GivenRecords):
-            split_source.pack, split_source.drop, split_source.max_record = (
-                self._blocks.load,
-                self._blocks.unload,
-                plan.run.max_record,
-            )
-        if isinstance(split_source, DrawnRecords):
-            split_source.idle = lambda: not self.window.on_way
+        self._connect(split_source)
         self._sending = Sending(self.window, transport, self._blocks)
         self.dispatch = Dispatch(plan, split_source, self.window, self._sending.send, self._is_full, transport.begun)
         self.regrouping = Regrouping(plan, transport, delivery.ledger)
@@ -102,6 +88,15 @@ class Loop:
         self.done = False
         """END came back with nothing missing, or the run was cut short in good order."""
         self.trouble: Trouble | None = None
+
+    def _connect(self, split_source: SplitSource) -> None:
+        """Let records of the caller's be packed straight into the arena, and be sent at once when nothing is on its
+        way."""
+        if isinstance(split_source, GivenRecords):
+            split_source.pack, split_source.drop = self._blocks.load, self._blocks.unload
+            split_source.max_record = self._plan.run.max_record
+        if isinstance(split_source, DrawnRecords):
+            split_source.idle = lambda: not self.window.on_way
 
     def start(
         self,
@@ -351,7 +346,19 @@ class Loop:
         return self._isolation.restarts
 
 
-# What observers are told
+def window_for(plan: Plan, transport: Transport, *, stateful: bool) -> Window:
+    """A window with room enough to keep every worker of the widest group busy."""
+    widest = max(group.width for group in transport.groups)
+    return Window(
+        plan.run.window,
+        stateful=stateful,
+        least_frames=max(16, 8 * widest),
+        workers=widest,
+        least_records=max(128, *(4 * stage.places for stage in plan.stages), 0),
+    )
+
+
+# Events
 
 
 def announced(ready: Ready, plan: Plan, groups: Sequence[Group], epoch: int) -> Iterator[WorkerReady]:
