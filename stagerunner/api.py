@@ -18,10 +18,10 @@ from stagerunner.config.read import Source
 from stagerunner.engines.process.parent.prestart import prestarted_fork_server
 from stagerunner.errors import ReaderGone, StagerunnerError, UsageError
 from stagerunner.events import Summary
+from stagerunner.inherited import fill_standard
 from stagerunner.plan import Plan, make_plan, preparing
 from stagerunner.plan.preparing import AS_WRITTEN, Request, Secrets
-from stagerunner.runtime import opening
-from stagerunner.runtime.opening import Resume
+from stagerunner.runtime.opening import NO_RESUME, Resume, begin_engine
 from stagerunner.runtime.signals import Signals
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class Chain(Struct, frozen=True):
     def _session(self, tell: Listener) -> Session:
         request = self.request
         resume = Resume(request.resume or request.force_resume, request.force_resume, request.journal)
-        return opening.session(self.plan, tell, resume=resume)
+        return open_session(self.plan, tell, resume=resume)
 
     def _teller(self, listener: Listener | None) -> Listener:
         """Tells an event to observers and to the listener, secrets masked."""
@@ -158,6 +158,22 @@ class Chain(Struct, frozen=True):
                     listener(mask.data(notice))
 
         return tell
+
+
+def open_session(
+    plan: Plan, listener: Listener, records: Iterable[Any] | None = None, resume: Resume = NO_RESUME
+) -> Session:
+    """A run of this plan, to be entered. Its engine has begun, unless the journal has to say with which hash seed."""
+    fill_standard()
+    engine = begin_engine(plan, early=not resume.wanted)
+    try:
+        # Late: the fork server has begun by now, and starts up while this is imported.
+        from stagerunner.runtime.session import Session
+
+        return Session(plan, listener, records, resume, engine)
+    except BaseException:
+        engine.close()
+        raise
 
 
 def _leave(session: Session, owner: int) -> None:
@@ -178,7 +194,7 @@ class Results(Iterator[Any]):
         self.summary: Summary | None = None
         """The ledger, once the run is over. Its exit code is the one the command would end with."""
         with self._mask.errors():
-            self._session = opening.session(plan, tell, records)
+            self._session = open_session(plan, tell, records)
             self._session.__enter__()
         # Not `__del__`: in a cycle with its own iterator it would be called in no certain order with those of the links
         # and sockets it still needs. Whatever this holds is alive when it is called.

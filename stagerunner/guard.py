@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -44,6 +45,15 @@ def refused(error: BaseException, what: str = "the system refused") -> Stagerunn
     why = "out of memory" if isinstance(error, MemoryError) else reason(error)
     passes = not isinstance(error, OSError) or may_pass(error)
     return (Stopped if passes else RunFailed)(f"{what}: {why}")
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """What the system refuses in here (descriptors, processes, memory) stops the run; it can be resumed."""
+    try:
+        yield
+    except (OSError, MemoryError) as error:
+        raise refused(error) from error
 
 
 class guard:  # noqa: N801 - it reads as the statement that it is

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stagerunner.errors import InternalError, RunFailed, StageFailed, Stopped
-from stagerunner.guard import guard, is_ctrl_c, may_pass, one_line, plain, refused, shown, text_of, wrong
+from stagerunner.guard import guard, is_ctrl_c, may_pass, one_line, plain, refusals, refused, shown, text_of, wrong
 
 
 @pytest.mark.parametrize(
@@ -108,3 +108,8 @@ def test_a_path_is_shown_whole_where_the_working_folder_is_gone(tmp_path, monkey
     monkeypatch.chdir(folder)
     folder.rmdir()
     assert shown(Path("/a/b.py")) == "/a/b.py"
+
+
+def test_what_the_system_refuses_can_be_resumed():
+    with pytest.raises(Stopped, match="the system refused"), refusals():
+        raise OSError(24, "Too many open files")

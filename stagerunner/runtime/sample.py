@@ -16,13 +16,12 @@ from msgspec.structs import replace
 from stagerunner.delivery.writers import NullWriter
 from stagerunner.events import RecordFailed, StageTotals
 from stagerunner.plan import Plan, PlannedStage
-from stagerunner.runtime.opening import opened
+from stagerunner.plan.making import BUILT_IN
+from stagerunner.runtime.opening import begin_engine
 from stagerunner.runtime.session import Session
 
 WARMING = 10
 """One in so many records may be spent on warming up."""
-
-INLINE = "stagerunner.engines.inline:InlineEngine"
 
 
 class StageCost(Struct, frozen=True):
@@ -84,7 +83,7 @@ def _quiet(plan: Plan, number: int) -> Plan:
     """The plan with every stage in this process, of which nothing stays and which no failure ends."""
     return replace(
         plan,
-        engine_target=INLINE,
+        engine_target=BUILT_IN["inline"].target,
         limit=number if plan.limit is None else min(number, plan.limit),
         dead_letter=None,
         run=replace(plan.run, engine="inline", journal="off", fuse="off"),
@@ -110,8 +109,7 @@ def _measured(
     failures: dict[str, list[str]],
     records: Iterable[Any] | None,
 ) -> Sample:
-    engine = opened(plan)
-    with Session(plan, listen, records, engine=engine, writer=NullWriter()) as session:
+    with Session(plan, listen, records, engine=begin_engine(plan), writer=NullWriter()) as session:
         warm = _reading(session)
         while not session.over:
             session.step()

@@ -21,7 +21,7 @@ from stagerunner.evaluate.loading import load
 from stagerunner.evaluate.wording import describe
 from stagerunner.events import Checkpoint, Progress, RunStarted, Summary
 from stagerunner.failpoints import point
-from stagerunner.guard import guard, passes, refused
+from stagerunner.guard import guard, passes, refusals, refused
 from stagerunner.inherited import data_descriptor
 from stagerunner.journal import decode_snapshots
 from stagerunner.parts.held import is_held
@@ -31,7 +31,7 @@ from stagerunner.plan import Plan, PlannedPart, why_no_resume
 from stagerunner.records import FIRST
 from stagerunner.runtime.input import SourceSplits, SplitSource, stream_of
 from stagerunner.runtime.iterator_input import given
-from stagerunner.runtime.opening import NO_RESUME, Opened, Resume, opened, refusals
+from stagerunner.runtime.opening import NO_RESUME, BegunEngine, Resume, begin_engine
 from stagerunner.runtime.output import Lines, StdoutDrain
 from stagerunner.runtime.resume import begin, fingerprint
 from stagerunner.runtime.stream_source import Stream
@@ -40,9 +40,6 @@ from stagerunner.wire.spec import MOST, SourceSpec
 
 if TYPE_CHECKING:
     from stagerunner.runtime.loop import Loop
-
-LOOP = "stagerunner.runtime.loop:Loop"
-"""Imported while the workers come up, which takes them as long."""
 
 
 class Session:
@@ -54,7 +51,7 @@ class Session:
         listener: Callable[[Any], None],
         records: Iterable[Any] | None = None,
         resume: Resume = NO_RESUME,
-        engine: Opened | None = None,
+        engine: BegunEngine | None = None,
         writer: ResultWriter | None = None,
     ) -> None:
         """result writer: takes the results instead of the plan's sink."""
@@ -62,9 +59,9 @@ class Session:
         self.tell = listener
         self._records = records
         self._resume = resume
-        self._opened = engine
+        self._begun = engine
         self._writer = writer
-        self._open = ExitStack()
+        self._exits = ExitStack()
         self._began = monotonic()
         self._told = self._checked = self._began
         self._committed = False
@@ -76,51 +73,63 @@ class Session:
         self._foreign = guard(f"the engine {plan.run.engine}", "its transport") if foreign else None
 
     def __enter__(self) -> Session:
-        with self._open, refusals():
-            self._engine = self._opened or opened(self.plan, early=False)
-            self._open.callback(self._engine.close)
-            self._selector = self._open.enter_context(selectors.DefaultSelector())
+        with self._exits, refusals():
+            self._engine = self._begun or begin_engine(self.plan, early=False)
+            self._exits.callback(self._engine.close)
+            self._selector = self._exits.enter_context(selectors.DefaultSelector())
             self._build()
-            self._open = self._open.pop_all()
+            self._exits = self._exits.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._open.close()
+        self._exits.close()
 
     def _build(self) -> None:
-        plan = self.plan
-        source, sink = made(plan.source), made(plan.sink)
+        """Open the journal, the output and the chain, in the order in which each may be touched."""
+        source, sink = made(self.plan.source), made(self.plan.sink)
         if source is not None:
             with guard("the source", "max_record"):
-                source.max_record = plan.run.max_record
+                source.max_record = self.plan.run.max_record
         letters = self._make_letters(sink)
+        self._open_journal(source, sink, letters)
+        self.delivery = self._make_delivery(sink, letters)
+        if not self._beginning.done:
+            self._open_output(source, letters)
+            self._open_chain(source)
+
+    def _open_journal(self, source: Any, sink: Any, letters: DeadLetters | None) -> None:
         if letters is not None and not self._resume.wanted:
             letters.claim(None)
-        self._beginning = beginning = begin(plan, source, sink, self._resume, self.tell)
+        self._beginning = beginning = begin(self.plan, source, sink, self._resume, self.tell)
         self._hash_seed = beginning.hash_seed or self._engine.hash_seed
         if beginning.journal is not None:
-            self._open.callback(beginning.journal.close)
-        self.delivery = self._make_delivery(sink, letters)
-        if beginning.done:
-            return
+            self._exits.callback(beginning.journal.close)
+
+    def _open_output(self, source: Any, letters: DeadLetters | None) -> None:
+        row = self._beginning.row
         if letters is not None and self._resume.wanted:
-            kept = None if beginning.row is None else beginning.row["letters"]
-            letters.claim(kept, forced=self._resume.forced)
-        self._open.callback(self._release)
+            letters.claim(None if row is None else row["letters"], forced=self._resume.forced)
+        self._exits.callback(self._release)
         self._discard(source)
-        self.delivery.open(beginning.row)
-        if beginning.row is not None:
-            self._note_place(beginning.row)
+        self.delivery.open(row)
+        if row is not None:
+            self._note_place(row)
             point("resume")
+
+    def _open_chain(self, source: Any) -> None:
+        """Start the workers, and import the loop while they start up."""
         self.split_source = self._make_split_source(source)
-        self._open.callback(self.split_source.close)
+        self._exits.callback(self.split_source.close)
         self.transport = self._make_transport()
-        self._open.callback(self.transport.close)
+        self._exits.callback(self.transport.close)
         snapshots = self._start_workers()
-        self.loop: Loop = load(LOOP)(
-            plan, self.split_source, self.delivery, self.transport, self._selector, self.tell, self._commit
+        # Late: the workers have been asked for by now, and start up while this is imported.
+        from stagerunner.runtime.loop import Loop
+
+        self.loop: Loop = Loop(
+            self.plan, self.split_source, self.delivery, self.transport, self._selector, self.tell, self._commit
         )
         self._start(snapshots)
 
@@ -161,7 +170,7 @@ class Session:
         letters = DeadLetters(
             plan.dead_letter, Mask(plan.secrets), again if plan.replay else label, () if plan.replay else (again,)
         )
-        self._open.callback(letters.close)
+        self._exits.callback(letters.close)
         return letters
 
     def _make_delivery(self, sink: Any, letters: DeadLetters | None) -> Delivery:

@@ -1,6 +1,6 @@
 """`run.engine: process`: a process for each worker, forked by the fork server.
 
-The worker pool is named and not imported: the fork server begins before it.
+The worker pool is imported late: the fork server starts up meanwhile.
 """
 
 from __future__ import annotations
@@ -17,15 +17,10 @@ from msgspec import Struct
 from stagerunner.engines.process.parent.fork_server import ForkServerClient
 from stagerunner.engines.process.parent.prestart import fork_server
 from stagerunner.errors import UsageError
-from stagerunner.evaluate.loading import load
 from stagerunner.plan import Plan
 
 if TYPE_CHECKING:
     from stagerunner.engines.base import Transport
-    from stagerunner.engines.process.parent.worker_pool import WorkerPool
-
-
-WORKER_POOL = "stagerunner.engines.process.parent.worker_pool:WorkerPool"
 
 
 class ProcessEngine:
@@ -47,7 +42,10 @@ class ProcessEngine:
         lines: Callable[[str, int, bytes], None],
         hash_seed: str | None,
     ) -> Transport:
-        pool: WorkerPool = load(WORKER_POOL)(plan, selector, lines, hash_seed)
+        # Late: the fork server has begun by now, and starts up while this is imported.
+        from stagerunner.engines.process.parent.worker_pool import WorkerPool
+
+        pool = WorkerPool(plan, selector, lines, hash_seed)
         begun, self._fork_server = self._fork_server, None
         try:
             pool.prepare(begun or _instructed(plan, hash_seed))
