@@ -1,15 +1,18 @@
-"""The command line: one file per verb, imported when it is called: this table is all that `--help` needs."""
+"""The command line: one module per verb, imported when its verb is called. `--help` needs only this table."""
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
 from stagerunner.tuples import NamedTuple
 
+if TYPE_CHECKING:
+    import click
+
 
 class Verb(NamedTuple):
-    """A command as the front page shows it. `target` is "module:command", a click command."""
+    """A command as the front page lists it. `target` is "module:name" of its click command."""
 
     section: str
     usage: str
@@ -36,23 +39,10 @@ VERBS = {
         "Stages and plugins", "plugins", "list plugins and what they add", "stagerunner.cli.plugins:command"
     ),
 }
-ENTRY = "stagerunner.cli.entry:main"
-"""The whole of the command line; click comes with it."""
-PRESTARTED = "stagerunner.engines.process.parent.prestart:prestarted_fork_server"
-"""What `run` begins before all else."""
-OFFERED = "stagerunner.cli.offered:offered_command"
-"""Where to ask for a command that is not in the table: a plugin may offer it."""
-MEASURED = "stagerunner.cli.measured:measure"
-"""What `show --sample` does: it needs most of what a run needs, and `show` alone does not."""
-DRY_RUN = "stagerunner.cli.planned:show_plan"
-"""What `run --dry-run` prints."""
-CLOSING = "stagerunner.views.closing:closing"
-"""The closing summary: there is one at the end of a run, and what ends need not be waited for at the beginning."""
-TROUBLE = "stagerunner.views.trouble:tell"
-"""What tells of an error: loaded when there is one."""
 
 
-def loaded(target: str) -> Any:
-    """What "module:name" leads to, imported now."""
-    module, _, name = target.partition(":")
-    return getattr(import_module(module), name)
+def load_command(verb: str) -> click.Command:
+    """The command of a verb in the table, imported now."""
+    module, _, name = VERBS[verb].target.partition(":")
+    command: click.Command = getattr(import_module(module), name)
+    return command

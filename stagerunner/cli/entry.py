@@ -1,4 +1,4 @@
-"""From the program's arguments to its exit code, and the one place where errors become messages and exit codes."""
+"""From the program's arguments to its exit code: the front page, and the one place where errors become messages."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
-from stagerunner import inherited
-from stagerunner.cli import TROUBLE, VERBS, loaded
-from stagerunner.cli.program import program
+from stagerunner import __version__, inherited
+from stagerunner.cli import VERBS, load_command
 from stagerunner.cli.streams import Streams
-from stagerunner.errors import InternalError, Interrupted, RunFailed, StagerunnerError
+from stagerunner.errors import InternalError, Interrupted, RunFailed, StagerunnerError, UsageError
 from stagerunner.guard import head, of_a_plugin, one_line, refused, text_of
 from stagerunner.inherited import hear_signals, is_refusal
 
@@ -23,28 +23,125 @@ COMPLETE = "_STAGERUNNER_COMPLETE"
 """Set by the shell's completion script."""
 BROKEN_PIPE = 141
 
+_EXAMPLES = (
+    "stagerunner run configs/word-count.yaml",
+    "stagerunner run configs/access-log.yaml --set stages.parse.workers=8",
+    "stagerunner check configs/*.yaml",
+    "stagerunner stages show anonymize",
+)
+
+
+class Program(click.Group):
+    """Commands come from the table `VERBS`; a name that is not in it is looked up in the plugins."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in VERBS:
+            return load_command(cmd_name)
+        command = plugin_command(cmd_name)
+        ctx.ensure_object(Streams).lend(cmd_name)
+        return command
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write_usage(ctx.command_path, "[OPTIONS] COMMAND [ARGS]…")
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write_text(self.help or "")
+        formatter.write_paragraph()
+        self.format_usage(ctx, formatter)
+        self.format_commands(ctx, formatter)
+        self.format_options(ctx, formatter)
+        formatter.write_paragraph()
+        formatter.write_text("`stagerunner COMMAND --help` tells more.")
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        records = (parameter.get_help_record(ctx) for parameter in self.get_params(ctx))
+        with formatter.section("Options"):
+            formatter.write_dl([record for record in records if record is not None])
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        wide = max(len(verb.usage) for verb in VERBS.values())
+        for section in dict.fromkeys(verb.section for verb in VERBS.values()):
+            with formatter.section(section):
+                shown = [verb for verb in VERBS.values() if verb.section == section]
+                formatter.write_dl([(verb.usage.ljust(wide), verb.summary) for verb in shown])
+        with formatter.section("Examples"):
+            for example in _EXAMPLES:
+                formatter.write_text(example)
+
+
+def _set_color(ctx: click.Context, parameter: click.Parameter, value: str) -> None:
+    ctx.ensure_object(Streams).color = value
+
+
+@click.group(
+    cls=Program,
+    name=NAME,
+    help="Run a chain of worker processes described by a YAML file.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(__version__, "-V", "--version", message="stagerunner %(version)s", help="Show the version.")
+@click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    expose_value=False,
+    callback=_set_color,
+    help="Colours: on a terminal, always, or never.",
+)
+def program() -> None:
+    """Every command starts with its own module."""
+
+
+def plugin_command(name: str) -> click.Command:
+    """The command that a plugin offers under this name. Raises UsageError if there is none or it can't be imported."""
+    # Late: our own commands and the front page need no plugins for this.
+    from stagerunner.catalog import Unresolved, load_catalog
+    from stagerunner.catalog.importing import import_target
+    from stagerunner.config.options.wording import did_you_mean
+
+    commands = load_catalog().commands
+    if name not in commands:
+        fix = did_you_mean(name, [*VERBS, *commands]) or "`stagerunner --help` lists the commands"
+        raise UsageError(f"there is no command '{name}'; {fix}")
+    target = commands[name].target
+    try:
+        found: Any = import_target(target)
+    except Unresolved as why:
+        raise UsageError(f"the command '{name}' can't be used: {why}") from None
+    if not isinstance(found, click.Command):
+        raise UsageError(f"the command '{name}' can't be used: '{target}' is no click command")
+    return found
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; the exit code. `arguments`: None for those of this process, which ends with it."""
+    """Run the command line and return its exit code.
+
+    arguments: None takes those of this process, which then belongs to the command alone and ends with it.
+    """
     streams = Streams()
     try:
         if arguments is None:
             hear_signals()
             streams.own()
-            _settle(sys.argv[1:])
+            _import_and_freeze(sys.argv[1:])
         code = _invoke(list(sys.argv[1:] if arguments is None else arguments), streams)
     except BaseException as error:
-        code = _told(error, streams)
+        code = _report(error, streams)
     finally:
         streams.reveal()
-    return _flushed(code, streams)
+    return _flush(code, streams)
 
 
-def _settle(arguments: Sequence[str]) -> None:
-    """Import what the command needs, and let nobody search it for garbage when the process ends: that would take longer
-    than a small check does. What plugins have left open is found, and closed: they are not here yet."""
+def _import_and_freeze(arguments: Sequence[str]) -> None:
+    """Import the command's modules and exempt them from garbage collection, which at exit takes longer than a check.
+
+    Plugins are imported later, so their objects are still collected and the files that they left open are closed.
+    """
     if arguments and arguments[0] in VERBS:
-        loaded(VERBS[arguments[0]].target)
+        load_command(arguments[0])
     gc.freeze()
 
 
@@ -59,7 +156,8 @@ def _invoke(arguments: list[str], streams: Streams) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _told(error: BaseException, streams: Streams) -> int:
+def _report(error: BaseException, streams: Streams) -> int:
+    """Say what ended the call and return its exit code."""
     match error:
         case click.exceptions.Exit(exit_code=code):
             return code
@@ -75,12 +173,12 @@ def _told(error: BaseException, streams: Streams) -> int:
         import traceback
 
         streams.err().line("".join(traceback.format_exception(error)).rstrip())
-    _tell(ours, streams)
-    return ours.exit_code or 1  # a plugin may have made an error of its own of ours
+    streams.report(ours)
+    return ours.exit_code or 1  # a plugin may have derived an error of its own, with exit code 0
 
 
 def _as_ours(error: BaseException, streams: Streams) -> StagerunnerError:
-    """Any error as one of ours: the root of what a call may end with."""
+    """The error as a StagerunnerError, which has an exit code."""
     match error:
         case StagerunnerError():
             return error
@@ -91,12 +189,12 @@ def _as_ours(error: BaseException, streams: Streams) -> StagerunnerError:
     if is_refusal(error):
         return refused(error)
     if not isinstance(error, Exception) or of_a_plugin(error):
-        return RunFailed(f"what was loaded has ended the program: {one_line(error)}")
+        return RunFailed(f"a plugin ended the program: {one_line(error)}")
     return InternalError(head(error))
 
 
 def _exited(error: SystemExit, streams: Streams) -> int:
-    """A plugin's command ends as it likes, if not in silence."""
+    """A plugin's command may call `sys.exit`; an exit code other than 0 is reported."""
     if error.code is None or error.code == 0:
         return 0
     if isinstance(error.code, int):
@@ -106,23 +204,19 @@ def _exited(error: SystemExit, streams: Streams) -> int:
     return 1
 
 
-def _tell(error: StagerunnerError, streams: Streams) -> None:
-    loaded(TROUBLE)(error, streams.err(), json=streams.json)
-
-
 def _usage(error: click.ClickException) -> str:
-    """What is wrong with the call, and where to read more."""
+    """The message for a call that click refused, and where to read more."""
     context, message = getattr(error, "ctx", None), error.format_message()
     if context is None:
         return f"error[usage]: {message}\n"
-    # Without any argument click's complaint is the help page itself.
+    # Without arguments, click's message is the help page itself.
     if message == context.get_help():
         return f"{message}\n"
     return f"error[usage]: {message}\n`{context.command_path} --help` tells more.\n"
 
 
-def _flushed(code: int, streams: Streams) -> int:
-    """Write out what is left, now: at the interpreter's exit a reader that has left would be an ugly message."""
+def _flush(code: int, streams: Streams) -> int:
+    """Flush standard output now: at interpreter exit, a reader that has left would cause a traceback."""
     try:
         streams.flush()
     except (OSError, ValueError) as error:
@@ -130,5 +224,5 @@ def _flushed(code: int, streams: Streams) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), inherited.output)
         if code or isinstance(error, ValueError):
             return code
-        return _told(error, streams)
+        return _report(error, streams)
     return code

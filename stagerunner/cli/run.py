@@ -10,12 +10,13 @@ from typing import Any
 import click
 
 from stagerunner.api import Chain, prepare
-from stagerunner.cli import CLOSING, DRY_RUN, flags, loaded
+from stagerunner.cli import flags
 from stagerunner.cli.flags import HOW, Command, flag
 from stagerunner.cli.streams import Streams
 from stagerunner.cli.summaries import SummaryFile
 from stagerunner.errors import ReaderGone, StagerunnerError
 from stagerunner.events import Summary
+from stagerunner.plan import Plan
 from stagerunner.plan.promise import source_sort, warnings
 from stagerunner.runtime.signals import Signals
 from stagerunner.views.choice import BUILT_IN, chosen_view, open_view
@@ -76,7 +77,7 @@ def command(
     chain = prepare(Path(file), flags.request_of(given), streams.conceal)
     written = SummaryFile.of(summary, chain.plan)
     if dry_run:
-        loaded(DRY_RUN)(chain.plan, streams.err())
+        print_plan(chain.plan, streams.err())
         return 0
     _say_beforehand(chain, streams, quiet=quiet)
     return perform(chain, streams, written, progress=progress, quiet=quiet)
@@ -146,6 +147,8 @@ def _close(outcome: Summary, chain: Chain, streams: Streams, *, quiet: bool) -> 
     """The closing summary."""
     if quiet:
         return
+    from stagerunner.views.closing import closing  # needed at the end: the beginning need not wait for it
+
     console = streams.err()
     if streams.json:
         console.line(console.json({"event": "summary", **outcome.as_json()}))
@@ -156,7 +159,7 @@ def _close(outcome: Summary, chain: Chain, streams: Streams, *, quiet: bool) -> 
     width = _columns() if console.stream.isatty() else None
     # In one process there are no workers to be had more of.
     advise = plan.run.engine != "inline"
-    for line in loaded(CLOSING)(outcome, alone=alone, paced=paced, width=width, cpu=sum(os.times()[:4]), advise=advise):
+    for line in closing(outcome, alone=alone, paced=paced, width=width, cpu=sum(os.times()[:4]), advise=advise):
         console.line(*line)
 
 
@@ -164,3 +167,46 @@ def _columns() -> int:
     import shutil  # it imports every compression there is
 
     return shutil.get_terminal_size().columns
+
+
+def print_plan(plan: Plan, console: Console) -> None:
+    """Say what would run: source, stages, sink, dead letters, and what is promised."""
+    from stagerunner.views.table import Column, table  # only --dry-run draws one
+
+    workers = sum(stage.settings.workers for stage in plan.stages) or 1
+    console.line(("strong", plan.name), f": {plural(workers, 'worker')}, engine {plan.run.engine}; nothing is started")
+    columns = [Column(title, left=title != "workers") for title in ("", "name", "use", "workers", "on_error", "with")]
+    header, *rows = table(columns, _rows(plan))
+    console.line(("dim", header))
+    for row in rows:
+        console.line(row)
+    if plan.dead_letter is not None:
+        console.line(f"dead letters: {plan.dead_letter}")
+    for note in plan.notes:
+        console.line(note)
+
+
+def _rows(plan: Plan) -> list[list[str]]:
+    ends = {"source": plan.source, "sink": plan.sink}
+    source, sink = (
+        [[kind, part.name, part.part.name, "", part.settings.on_error, _options(part.shown)]] if part else []
+        for kind, part in ends.items()
+    )
+    stages = [
+        [
+            f"stage {number}",
+            stage.name,
+            stage.use,
+            str(stage.settings.workers),
+            stage.settings.on_error,
+            _options(stage.shown),
+        ]
+        for number, stage in enumerate(plan.stages, 1)
+    ]
+    return [*source, *stages, *sink]
+
+
+def _options(shown: dict[str, Any]) -> str:
+    import json  # as above
+
+    return ", ".join(f"{name}: {json.dumps(value, ensure_ascii=False, default=str)}" for name, value in shown.items())

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from stagerunner.cli import MEASURED, flags, loaded
+from stagerunner.cli import flags
 from stagerunner.cli.flags import Command, flag
 from stagerunner.cli.streams import Streams
 from stagerunner.plan import Plan
@@ -44,7 +44,7 @@ def command(streams: Streams, /, file: str, json: bool, graph: bool, number: int
         out.line(picture(chain.plan))
         return
     if number is not None:
-        loaded(MEASURED)(chain.plan, number, out, json=json)
+        _print_sample(chain.plan, number, out, json=json)
         return
     tree = resolved(chain.config, chain.plan)
     if json:
@@ -61,6 +61,23 @@ def _print(tree: dict[str, Tree], out: Console) -> None:
     column = min(_WIDEST, max(len(line) for line, _ in lines))
     for line, origin in lines:
         out.line(line.ljust(column) if origin else line, ("dim", f"  # {origin}" if origin else ""))
+
+
+def _print_sample(plan: Plan, number: int, out: Console, *, json: bool) -> None:
+    """Run `number` source records through the stages in this process; print their cost and what would be faster."""
+    # Late: most of what a run needs, and `show` alone needs none of it.
+    from stagerunner.engines.process.parent.memory import cores
+    from stagerunner.runtime.forecast import as_written, better
+    from stagerunner.runtime.sample import sample
+    from stagerunner.views.sample import sample_data, sample_lines
+
+    measured, usable = sample(plan, number), cores()
+    forecasts = as_written(plan, measured, usable), better(plan, measured, usable)
+    if json:
+        out.line(out.json({"format": 1, **sample_data(measured, *forecasts, usable)}))
+        return
+    for line in sample_lines(measured, *forecasts, usable):
+        out.line(*line)
 
 
 def picture(plan: Plan) -> str:

@@ -11,7 +11,6 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TextIO, TypeVar, cast
 
 from stagerunner import inherited
-from stagerunner.cli import TROUBLE, loaded
 from stagerunner.config.masking import Mask, MaskedStream
 from stagerunner.errors import StagerunnerError
 from stagerunner.views.console import Console, use_color
@@ -112,11 +111,16 @@ class Streams:
         """Standard error, for everything else."""
         return self._console(self._stderr or sys.stderr, losable=True)
 
+    def report(self, error: StagerunnerError, console: Console | None = None) -> None:
+        """Write the message of an error, to standard error by default."""
+        from stagerunner.views.trouble import tell  # most calls end without an error
+
+        tell(error, console or self.err(), json=self.json)
+
     def last_words(self, error: StagerunnerError) -> None:
         """Say why the process ends, from whatever thread and without waiting: not for a lock, and for no reader."""
         said = io.StringIO()
-        console = Console(said, secrets=self.secrets)
-        loaded(TROUBLE)(error, console, json=self.json)
+        self.report(error, Console(said, secrets=self.secrets))
         shown = SHOW_CURSOR if os.isatty(2) and os.environ.get("TERM") != "dumb" else ""
         ready = select.poll()
         ready.register(2, select.POLLOUT)

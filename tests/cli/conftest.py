@@ -10,7 +10,7 @@ from textwrap import dedent
 import pytest
 from click.testing import CliRunner, Result
 
-from stagerunner.cli.program import program
+from stagerunner.cli.entry import program
 from stagerunner.cli.streams import Streams
 
 Call = Callable[..., subprocess.CompletedProcess[str]]

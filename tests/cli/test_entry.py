@@ -6,8 +6,11 @@ import sys
 
 import pytest
 
-from stagerunner.cli import entry
+import stagerunner.catalog
+from stagerunner.catalog import load_catalog
+from stagerunner.cli import VERBS, entry, load_command
 from stagerunner.cli.streams import Streams
+from stagerunner.errors import UsageError
 
 HEAVY = ("yaml", "msgspec", "rich", "pluggy", "importlib.metadata", "asyncio", "multiprocessing")
 
@@ -118,9 +121,9 @@ def test_the_traceback_is_shown_when_asked_for(monkeypatch, capsys):
     [
         (KeyboardInterrupt(), 130, "interrupted: stopped by SIGINT"),
         (BrokenPipeError(), 141, ""),
-        (SystemExit(4), 1, "error[run-failed]: what was loaded has ended the program: SystemExit: 4"),
-        (SystemExit(), 1, "error[run-failed]: what was loaded has ended the program: SystemExit"),
-        (GeneratorExit(), 1, "error[run-failed]: what was loaded has ended the program: GeneratorExit"),
+        (SystemExit(4), 1, "error[run-failed]: a plugin ended the program: SystemExit: 4"),
+        (SystemExit(), 1, "error[run-failed]: a plugin ended the program: SystemExit"),
+        (GeneratorExit(), 1, "error[run-failed]: a plugin ended the program: GeneratorExit"),
         (OSError(28, "No space left on device"), 75, "error[stopped]: the system refused: No space left on device"),
         (OSError(13, "Permission denied"), 1, "error[run-failed]: the system refused: Permission denied"),
         (MemoryError(), 75, "error[stopped]: the system refused: out of memory"),
@@ -161,14 +164,10 @@ def test_only_a_process_of_its_own_is_settled(monkeypatch):
 
 @pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (ImportError("broken"), 70)])
 def test_a_command_that_can_not_be_loaded_ends_as_any_other(monkeypatch, capsys, error, code):
-    loaded = entry.loaded
+    def fail(verb):
+        raise error
 
-    def fail(target):
-        if target == entry.VERBS["check"].target:
-            raise error
-        return loaded(target)
-
-    monkeypatch.setattr(entry, "loaded", fail)
+    monkeypatch.setattr(entry, "load_command", fail)
     monkeypatch.setattr(sys, "argv", ["stagerunner", "check"])
 
     assert entry.main() == code
@@ -211,11 +210,15 @@ SLOW = """
 import os, signal, sys, time
 import stagerunner.__main__ as program
 
-def slow():
-    print("here", flush=True)
-    time.sleep(30)
+class Slow:
 
-program.loaded = lambda target: slow()
+
+    def find_spec(self, name, path, target=None):
+        if name == "stagerunner.cli.entry":
+            print("here", flush=True)
+            time.sleep(30)
+
+sys.meta_path.insert(0, Slow())
 sys.argv = ["stagerunner", "check", "none.yaml"]
 program.main()
 """
@@ -244,3 +247,69 @@ def test_who_is_stopped_while_a_plugin_is_imported_hears_why(tmp_path, verb, num
         said = begun.communicate(timeout=20)[1]
 
     assert (begun.returncode, said.decode()) == (128 + number, f"interrupted: stopped by {number.name}\n")
+
+
+def test_the_front_page_has_every_verb_under_its_heading(invoke):
+    page = invoke("--help").stdout
+    assert [line for line in page.splitlines() if line.endswith(":") and not line.startswith(" ")] == [
+        *dict.fromkeys(f"{verb.section}:" for verb in VERBS.values()),
+        "Examples:",
+        "Options:",
+    ]
+    assert all(verb.summary in page for verb in VERBS.values())
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_every_verb_leads_to_a_command_with_a_help_page(invoke, name):
+    assert load_command(name).name in (name, "command")
+    assert invoke(name, "-h").stdout.startswith(f"Usage: stagerunner {name}")
+
+
+def test_a_misspelt_verb_is_answered_with_the_nearest(invoke):
+    error = invoke("rnu").exception
+    assert isinstance(error, UsageError)
+    assert str(error) == "there is no command 'rnu'; did you mean 'run'?"
+
+
+def test_the_version_is_one_line(invoke):
+    assert invoke("--version").stdout.startswith("stagerunner 0.")
+
+
+PLUGIN = """
+import click
+from stagerunner import hookimpl
+from stagerunner.hookspecs import CommandSpec
+
+@click.command()
+def hello():
+    click.echo("hello")
+
+@hookimpl
+def stagerunner_commands():
+    return [CommandSpec("hello", __name__ + ":hello"), CommandSpec("text", __name__ + ":PLAIN")]
+
+PLAIN = "no command"
+"""
+
+
+@pytest.fixture
+def _plugin(write, folder, monkeypatch):
+    write("greeting.py", PLUGIN)
+    catalog = load_catalog(plugins=[("./greeting.py", None, folder)])
+    monkeypatch.setattr(stagerunner.catalog, "load_catalog", lambda: catalog)
+
+
+@pytest.mark.usefixtures("_plugin")
+def test_a_plugins_command_is_found_by_name(invoke):
+    assert invoke("hello").stdout == "hello\n"
+
+
+@pytest.mark.usefixtures("_plugin")
+def test_what_is_no_command_is_refused():
+    with pytest.raises(UsageError, match="is no click command"):
+        entry.plugin_command("text")
+
+
+def test_an_unknown_one_is_refused():
+    with pytest.raises(UsageError, match="there is no command 'zzz'"):
+        entry.plugin_command("zzz")

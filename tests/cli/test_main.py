@@ -9,6 +9,7 @@ from support.leaks import nothing_left
 from support.processes import children
 
 import stagerunner.__main__ as console
+from stagerunner.cli import entry
 
 
 @pytest.fixture
@@ -16,15 +17,11 @@ def called(monkeypatch):
     """Call the console entry; the children it had when the command line began, and the exit code."""
     seen = []
 
-    def loaded(target):
-        def asked(arguments):
-            seen.append(len(children(os.getpid())))
-            return 2
+    def entered(arguments):
+        seen.append(len(children(os.getpid())))
+        return 2
 
-        return asked if target == console.ENTRY else real(target)
-
-    real = console.loaded
-    monkeypatch.setattr(console, "loaded", loaded)
+    monkeypatch.setattr(entry, "main", entered)
 
     def call(*arguments, given=None):
         monkeypatch.setattr(sys, "argv", ["stagerunner", *arguments])
@@ -57,21 +54,21 @@ def test_who_calls_it_in_a_process_of_his_own_pays_for_nothing_ahead(called):
     ],
 )
 def test_what_the_system_refuses_before_anything_is_here_is_told_in_a_line(monkeypatch, capfd, refusal, code, told):
-    monkeypatch.setattr(console, "loaded", refusing(refusal))
+    monkeypatch.setattr(console, "_enter", refusing(refusal))
 
     assert console.main(["run", "chain.yaml"]) == code
     assert capfd.readouterr().err == f"error[stopped]: the system refused: {told}\n"
 
 
 def test_a_module_that_is_missing_is_no_refusal(monkeypatch):
-    monkeypatch.setattr(console, "loaded", refusing(ModuleNotFoundError("No module named 'click'", name="click")))
+    monkeypatch.setattr(console, "_enter", refusing(ModuleNotFoundError("No module named 'click'", name="click")))
 
     with pytest.raises(ModuleNotFoundError):
         console.main(["run", "chain.yaml"])
 
 
 def refusing(error):
-    def refuse(target):
+    def refuse(arguments):
         raise error
 
     return refuse

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from stagerunner.api import prepare
+from stagerunner.cli.run import print_plan
+from stagerunner.views.console import Console
 
 PICKY = "{use: './parts.py:picky', on_error: dead_letter}"
 
@@ -241,3 +247,14 @@ def test_a_stage_that_remembers_without_saying_so_is_warned_of(call, chain, writ
 
     assert "warning: 'once' changes seen (forgets.py:4)" in call("run", name).stderr
     assert call("run", name, "-q").stderr == ""
+
+
+def test_the_plan_lists_source_stages_and_sink(chain):
+    text = io.StringIO()
+    file = chain("text.strip", "{use: './parts.py:same', workers: 3}", dead_letter="dead.jsonl")
+    print_plan(prepare(Path(file)).plan, Console(text))
+    lines = text.getvalue().splitlines()
+    assert lines[0] == "chain: 4 workers, engine process; nothing is started"
+    assert [line.split()[0] for line in lines[2:6]] == ["source", "stage", "stage", "sink"]
+    assert "3  fail" in lines[4]
+    assert any(line.startswith("dead letters: ") for line in lines)
