@@ -42,8 +42,9 @@ STATES = ("running", "finishing", "done")
 
 PLAIN = frozenset((type(None), bool, int, float, str, bytes))
 
-LOOKED_INTO = 2**20
-"""Characters of a snapshot beyond which it isn't compared with what would come back: it has been small before."""
+COMPARED = 2**20
+"""Characters of a snapshot from which on it isn't compared with what comes back: it was compared while it was
+small."""
 
 
 class Journal:
@@ -152,37 +153,44 @@ class Entry(Struct, frozen=True):
     row: dict[str, Any]
 
 
-def frozen(snapshots: dict[int, Any]) -> str:
-    """Snapshots as text for a row. Raises TypeError for what is not plain data."""
+def encode_snapshots(snapshots: dict[int, Any]) -> str:
+    """Snapshots as text for a row. Raises TypeError for one that is not plain data."""
     return b64encode(msgspec.msgpack.encode(snapshots)).decode()
 
 
-def encode_snapshots(snapshots: dict[int, Any], names: list[str]) -> str:
-    """Snapshots as text. Raises RunFailed for one that is no plain data, naming its stage."""
+def decode_snapshots(text: str) -> dict[int, Any]:
+    """The snapshots of a row. Raises ValueError."""
+    return msgspec.msgpack.decode(b64decode(text), type=dict[int, Any])
+
+
+def validate_snapshots(snapshots: dict[int, Any], names: list[str]) -> dict[int, Any]:
+    """The snapshots as a journal gives them back. Raises RunFailed, naming the stage, for one that is not plain data.
+
+    names: of the stages, by index.
+    """
     for stage, snapshot in snapshots.items():
         try:
-            text = frozen({stage: snapshot})
-            same = len(text) >= LOOKED_INTO or decode_snapshots(text) == {stage: snapshot}
+            text = encode_snapshots({stage: snapshot})
+            same = len(text) >= COMPARED or decode_snapshots(text) == {stage: snapshot}
         except BaseException as error:
             if is_ctrl_c(error):
                 raise
-            raise RunFailed(f"what {names[stage]} gives as its snapshot is no plain data: {head(error)}") from None
+            raise RunFailed(f"the snapshot of {names[stage]} is not plain data: {head(error)}") from None
         if not same and (odd := _odd(snapshot)):
-            raise RunFailed(f"what {names[stage]} gives as its snapshot is no plain data: a {odd} would not come back")
-    return frozen(snapshots)
+            raise RunFailed(
+                f"the snapshot of {names[stage]} contains a {odd}; only JSON-like values and bytes survive a resume"
+            )
+    return decode_snapshots(encode_snapshots(snapshots))
 
 
 def _odd(data: Any) -> str:
-    """What in this comes back as something else, or nothing. A tuple comes back as a list, which can be used as one."""
+    """The type of a value in here that comes back as another type, or "". A tuple comes back as a list, which will
+    do."""
     if type(data) is dict:
         return next(filter(None, map(_odd, (*data, *data.values()))), "")
     if type(data) in (list, tuple):
         return next(filter(None, map(_odd, data)), "")
     return "" if type(data) in PLAIN else type(data).__name__
-
-
-def decode_snapshots(text: str) -> dict[int, Any]:
-    return msgspec.msgpack.decode(b64decode(text), type=dict[int, Any])
 
 
 def journal_path(output: Path) -> Path:

@@ -6,8 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from stagerunner.errors import OutputBusy, Stopped, UsageError
-from stagerunner.journal import Entry, Journal, decode_snapshots, differences, frozen, journal_path
+from stagerunner.errors import OutputBusy, RunFailed, Stopped, UsageError
+from stagerunner.journal import (
+    Entry,
+    Journal,
+    decode_snapshots,
+    differences,
+    encode_snapshots,
+    journal_path,
+    validate_snapshots,
+)
 
 
 @pytest.fixture
@@ -83,7 +91,7 @@ def test_a_write_that_fails_stops_the_run(path):
 
 def test_reading_a_journal_runs_no_code(path):
     with closing(Journal(path)) as journal:
-        journal.begin({}, "1", {"snapshots": frozen({0: {"seen": [1, 2]}})})
+        journal.begin({}, "1", {"snapshots": encode_snapshots({0: {"seen": [1, 2]}})})
 
     with closing(sqlite3.connect(path)) as base:
         (row,) = base.execute("SELECT row FROM run").fetchone()
@@ -94,9 +102,24 @@ def test_reading_a_journal_runs_no_code(path):
 def test_snapshots_are_plain_data():
     snapshots = {0: [1, 2.5, "three", None, True], 2: {"deep": {"bytes": b"\x00\xff"}}}
 
-    assert decode_snapshots(frozen(snapshots)) == snapshots
+    assert decode_snapshots(encode_snapshots(snapshots)) == snapshots
     with pytest.raises(TypeError):
-        frozen({0: object()})
+        encode_snapshots({0: object()})
+
+
+def test_valid_snapshots_are_what_a_journal_gives_back():
+    assert validate_snapshots({0: (1, "two")}, ["sum"]) == {0: [1, "two"]}
+
+
+def test_a_snapshot_that_is_not_plain_data_names_its_stage():
+    with pytest.raises(RunFailed, match="the snapshot of odd is not plain data"):
+        validate_snapshots({0: 1, 1: object()}, ["sum", "odd"])
+
+
+@pytest.mark.parametrize("odd", [set(), [1, {"seen": {3}}], {"when": frozenset()}])
+def test_a_snapshot_that_would_come_back_as_something_else_is_refused(odd):
+    with pytest.raises(RunFailed, match=r"the snapshot of odd contains a (frozen)?set; only JSON-like values"):
+        validate_snapshots({0: (1, float("nan")), 1: odd}, ["sum", "odd"])
 
 
 def test_the_journal_stands_hidden_beside_the_output():

@@ -21,7 +21,7 @@ from stagerunner.errors import SetupFailed
 from stagerunner.events import WorkerFailed, WorkerReady
 from stagerunner.failpoints import point
 from stagerunner.guard import guard
-from stagerunner.journal import decode_snapshots, encode_snapshots, frozen
+from stagerunner.journal import encode_snapshots, validate_snapshots
 from stagerunner.plan import Plan
 from stagerunner.records import BARRIER, SKIP
 from stagerunner.runtime.blocks import Blocks
@@ -244,8 +244,7 @@ class Loop:
         """A barrier is back: the snapshots stand for everything accepted so far."""
         with guard("a stage's snapshot", "its reading"):
             snapshots = pickle.loads(body)
-        frozen = encode_snapshots(snapshots, self._names)
-        self.snapshots = decode_snapshots(frozen)
+        self.snapshots = validate_snapshots(snapshots, self._names)
         point("barrier")
         self._commit()
 
@@ -259,7 +258,7 @@ class Loop:
     def row(self) -> dict[str, Any]:
         """What a journal's row says of the source and of the stages with state, and which stages its numbers mean."""
         self.book()
-        stages = {"order": self._names, "snapshots": frozen(self.snapshots), "stopped": self.dispatch.stopped}
+        stages = {"order": self._names, "snapshots": encode_snapshots(self.snapshots), "stopped": self.dispatch.stopped}
         return {"position": self.window.position, "bytes": self.dispatch.bytes_forgotten} | stages
 
     # Other groups

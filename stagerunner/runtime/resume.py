@@ -25,8 +25,9 @@ from stagerunner.plan.outputs import used_by
 from stagerunner.runtime.opening import Resume
 from stagerunner.runtime.plugin_code import code_of
 
-FORMAT = 3
-"""Of what the journal holds: 2 since the ledger says what was not processed, 3 since it says whose an output is."""
+FORMAT = 4
+"""Of the journal's row and fingerprint: 2 has what was not processed, 3 has the run's salt, 4 calls the counts
+`ledger`."""
 
 
 class Beginning(Struct, frozen=True):

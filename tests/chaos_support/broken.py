@@ -14,7 +14,7 @@ from stagerunner.delivery.delivery import Delivery
 from stagerunner.delivery.ledger import Ledger
 from stagerunner.delivery.writers import SinkWriter
 from stagerunner.engines.process.parent.worker_pool import WorkerPool
-from stagerunner.journal import frozen
+from stagerunner.journal import encode_snapshots
 from stagerunner.runtime import resume
 from stagerunner.window.core import Window
 from stagerunner_parts.sinks import output
@@ -99,7 +99,7 @@ def no_state() -> None:
     row = resume._row
 
     def bare(*arguments: Any) -> Any:
-        return {**row(*arguments), "snapshots": frozen({})}
+        return {**row(*arguments), "snapshots": encode_snapshots({})}
 
     resume._row = bare
 

@@ -6,25 +6,9 @@ from stagerunner.api import Request, prepare
 from stagerunner.engines.base import Ready, Trouble
 from stagerunner.engines.process.parent.root_cause import culprit_of
 from stagerunner.engines.topology import groups_of
-from stagerunner.errors import RunFailed, SetupFailed
+from stagerunner.errors import SetupFailed
 from stagerunner.events import Checkpoint, WorkerReady
-from stagerunner.journal import decode_snapshots, encode_snapshots
 from stagerunner.runtime.loop import announced
-
-
-def test_snapshots_are_frozen_as_plain_data():
-    assert decode_snapshots(encode_snapshots({0: [1, "two"]}, ["sum"])) == {0: [1, "two"]}
-
-
-def test_a_snapshot_that_is_no_plain_data_names_its_stage():
-    with pytest.raises(RunFailed, match="what odd gives as its snapshot is no plain data"):
-        encode_snapshots({0: 1, 1: object()}, ["sum", "odd"])
-
-
-@pytest.mark.parametrize("odd", [set(), [1, {"seen": {3}}], {"when": frozenset()}])
-def test_a_snapshot_that_would_come_back_as_something_else_is_no_plain_data(odd):
-    with pytest.raises(RunFailed, match=r"what odd gives as its snapshot is no plain data: a (frozen)?set would not"):
-        encode_snapshots({0: (1, float("nan")), 1: odd}, ["sum", "odd"])
 
 
 def test_a_death_in_a_record_blames_the_record():

@@ -9,7 +9,7 @@ import pytest
 from stagerunner.api import Request, prepare
 from stagerunner.errors import ConfigError, OutputBusy, UsageError
 from stagerunner.events import Notice
-from stagerunner.journal import frozen
+from stagerunner.journal import encode_snapshots
 from stagerunner.runtime.opening import Resume
 from stagerunner.runtime.resume import begin, fingerprint
 from stagerunner.runtime.session import made
@@ -19,7 +19,7 @@ ROW = {
     "order": ["same"],
     "position": 3,
     "sink": 10,
-    "snapshots": frozen({}),
+    "snapshots": encode_snapshots({}),
     "ledger": [],
     "failures": {},
     "stopped": None,
@@ -116,6 +116,17 @@ def test_a_changed_chain_is_refused_unless_forced(beginning, project):
         beginning({"use": "same", "on_error": "skip"}, resume=Resume(wanted=True))
     forced = beginning({"use": "same", "on_error": "skip"}, resume=Resume(wanted=True, forced=True))
     assert forced[1].row["position"] == 3
+
+
+def test_a_journal_of_an_older_format_is_refused_with_what_to_do(beginning, project):
+    plan, found = beginning("same")
+    older = {("books" if key == "ledger" else key): value for key, value in ROW.items()}
+    found.journal.begin(fingerprint(plan, made(plan.source), "salt") | {"format": 3}, "77", older)
+    found.journal.close()
+    project.write("out.jsonl.partial", "0\n1\n2\n3\n4\n")
+
+    with pytest.raises(UsageError, match="another version of stagerunner\nresume with that version, or run without"):
+        beginning("same", resume=Resume(wanted=True))
 
 
 @pytest.mark.parametrize("forced", [False, True])

@@ -146,5 +146,5 @@ def test_a_snapshot_that_is_no_plain_data_ends_the_run_and_says_so(project):
     """)
     source, sink = {"use": "range", "with": {"stop": 100_000}}, {"use": "jsonl", "with": {"path": "out.jsonl"}}
 
-    with pytest.raises(Exception, match="odd gives as its snapshot is no plain data"):
+    with pytest.raises(Exception, match="the snapshot of odd is not plain data"):
         project.execute("odd", source=source, sink=sink, run=RUN)
