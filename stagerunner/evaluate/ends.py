@@ -199,7 +199,13 @@ class Writing:
         self._stage = stage
         self._on_error = on_error
         self._counted = counted
-        self._changes = changes
+        self.changes = changes
+
+    def plain(self, records: list[Any]) -> Any:
+        """The records encoded, nothing counted or taken out. Raises whatever encoding them raises."""
+        body = self._encode(records)
+        self._begin(records)
+        return body
 
     def body(self, batch: Batch, slot: Slot | None = None, quarantined: Quarantined = NOTHING) -> Any:
         """The batch's records encoded. Those that can't be are taken out of the batch and booked.
@@ -210,7 +216,7 @@ class Writing:
         if slot is not None or quarantined:
             self._look_through(batch, slot, quarantined)
         number = len(batch.records)
-        batch.original = kept(batch.records) if self._changes else None
+        batch.original = kept(batch.records) if self.changes else None
         error: BaseException | None = None
         try:
             body = self._encode(batch.records)
@@ -235,7 +241,7 @@ class Writing:
         """Take out what is quarantined, and what can't be encoded alone."""
         refused = {place[1:]: Refusal(*why) for place, why in quarantined.items() if place[0] == self._stage}
         bad: dict[int, BaseException] = {}
-        batch.original = kept(batch.records) if self._changes else None
+        batch.original = kept(batch.records) if self.changes else None
         for index, record in enumerate(_fresh(batch)):
             origin = batch.origin(index)
             error: BaseException | None = refused.get((origin, batch.ordinal(index))) or refused.get((origin, WHOLE))
@@ -287,7 +293,7 @@ class Writing:
         batch.origins = [batch.origin(index) for index in good]
         records = _fresh(batch)
         batch.records, batch.original = [records[index] for index in good], None
-        if self._changes:
+        if self.changes:
             batch.original = kept(batch.records)
         counts = Counts(self._stage, out=-len(bad))
         counts.fail(self._on_error, len(bad))

@@ -5,13 +5,14 @@ What tells how to divide them goes with whichever piece is next: the parent may 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from time import monotonic_ns as now
 from typing import Any
 
 from stagerunner.engines.process.worker.frame_context import FrameContext, halved
 from stagerunner.evaluate.ends import Writing
-from stagerunner.evaluate.growth import TooLarge
+from stagerunner.evaluate.growth import TooLarge, within
+from stagerunner.evaluate.loading import load
 from stagerunner.records import DATA, NOTHING, Batch, QuarantineKey, total
 from stagerunner.wire.frame import HELD, MORE, STOP, Header
 from stagerunner.wire.metadata import Metadata, pack_metadata
@@ -39,13 +40,22 @@ class Encoder:
         self._codec = codec
         codec.most = spec.growth
         self.sink = writing is not None
-        self._last = spec.last
+        self.last = spec.last
         self._writing = writing or _pickling(spec, codec)
         self._position = len(spec.works)
-        self._ends = spec.ends
+        self.ends = spec.ends
         self.holding = Holding(spec)
         self.ratio = float(PIECE)
         """Bytes that leave for each record; a piece's, while that isn't known: what the first becomes is seen first."""
+
+    @property
+    def changes(self) -> bool:
+        """Whether encoding may change the records."""
+        return self._writing.changes
+
+    def plain(self, records: list[Any]) -> Any:
+        """The body of these records, nothing counted. Raises whatever encoding them raises."""
+        return self._codec.body(self._writing.plain(records)) if self.sink else self._codec(records)
 
     def weigh(self, records: int, size: int) -> None:
         """So many records became so many bytes."""
@@ -90,7 +100,7 @@ class Encoder:
         body = self._encoded(context, piece)
         last = context.reached = piece.last  # a failure may have cut it
         metadata = self._said(context, piece)
-        if more or not self._last:
+        if more or not self.last:
             metadata.spread, context.spread = context.spread, []
         records = len(piece.records)
         piece.records, piece.original, piece.before = [], None, None
@@ -111,7 +121,7 @@ class Encoder:
         elif codec.size > context.widest:
             context.widest = codec.size
         codec.keep()
-        context.harvest(self._position, self._ends, piece)
+        context.harvest(self._position, self.ends, piece)
         context.heavy = max(context.heavy, codec.heavy)
         self.weigh(taken, codec.size)
         return body
@@ -179,6 +189,27 @@ class Holding:
             return context.held
         self.told = held
         return {**context.held, self._who: held}
+
+
+def writing(spec: WorkerSpec) -> Writing | None:
+    """The sink's encoding, in the last worker."""
+    if spec.sink is None:
+        return None
+    sink = load(spec.sink.target)(**spec.sink.options)
+    pure = getattr(sink, "pure", False) is True
+    begun = None
+    if hasattr(sink, "expect"):
+        if spec.ends in spec.snapshots:
+            sink.expect(spec.snapshots[spec.ends])
+        else:
+            begun = _by_the_first(sink)
+    encode = within(sink.encode, spec.growth)
+    return Writing(encode, spec.ends, spec.sink.on_error, counted=True, changes=not pure, begun=begun)
+
+
+def _by_the_first(sink: Any) -> Callable[[Any], None]:
+    """An output that nobody has written to yet has the columns of its first record."""
+    return lambda record: sink.expect(sink.columns_of(record))
 
 
 def _pickling(spec: WorkerSpec, codec: PayloadCodec) -> Writing:

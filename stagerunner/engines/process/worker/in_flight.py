@@ -43,8 +43,8 @@ class Overlap:
     def begin(self, frame: Frame) -> None:
         """Take a DATA frame (or piece) in; its results come out of `landed`."""
         header = frame.header
-        batch = self._runner.opened(frame)
-        context = self._runner.context
+        batch = self._runner.pieces.opened(frame)
+        context = self._runner.pieces.context
         batch.frame = header.sequence, header.split
         self._runner.slots[0].begin(header.sequence, header.split, batch)
         self._begun.append((context, header.more, len(batch.records), now()))
@@ -60,7 +60,7 @@ class Overlap:
             self._landed = now()
             context.work += spent
             self._runner.slots[0].add(spent, taken, len(piece.records))
-            yield from self._runner.emit(context, self._wanted(context, piece), more)
+            yield from self._runner.pieces.emit(context, self._wanted(context, piece), more)
 
     def _wanted(self, context: FrameContext, piece: Batch) -> list[Batch]:
         """The piece; or nothing, and a line in the ledger, if its frame was cut before it."""

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 from stagerunner.engines.process.beginning import DISCONNECTED
 from stagerunner.engines.process.worker.encode import Parts
-from stagerunner.engines.process.worker.express import SENT, express
 from stagerunner.engines.process.worker.in_flight import Overlap, overlaps
 from stagerunner.engines.process.worker.stage_runner import StageRunner
 from stagerunner.engines.process.worker.tuning import forward_logging, tune_memory
@@ -124,7 +123,7 @@ class Worker:
 
     def _work_in_turn(self) -> Frame:
         """Frame by frame, until END comes."""
-        way, slot, spec = express(self._runner), self._slots[0], self._spec
+        slot, spec = self._slots[0], self._spec
         while True:
             began, sequence = now(), self._sequence
             pipe = self._in[sequence % spec.upstream]
@@ -132,24 +131,22 @@ class Worker:
             slot.wait += now() - began
             if frame is None or frame.header.sequence != sequence or frame.header.epoch != spec.epoch:
                 frame = self._checked(frame)
-            sent = None if way is None else way.feed(frame, self._out[sequence % spec.downstream])
-            if sent is None:
-                if frame.header.kind == END:
-                    return frame
-                self._work(frame)
-                continue
-            if sent is not SENT:
-                self._send(sent)
-            self._sequence += self._spec.width
+            if frame.header.kind == END:
+                return frame
+            self._send(self._runner.feed(frame))
+            while frame.header.more:
+                frame = self._read(pipe)
+                self._send(self._runner.feed(frame))
+            self._sequence += spec.width
 
     def _send(self, sent: Iterable[Parts]) -> None:
         """What became of one frame, to where its sequence says; then the slots say that we wait."""
+        fd = self._out[self._sequence % self._spec.downstream]
         for header, metadata, body in sent:
-            self._write(self._fd, header, metadata, body)
+            self._write(fd, header, metadata, body)
         waiting = now()
         for slot in self._slots:
-            slot.state(WAITING, waiting)
-            slot.store()
+            slot.rest(WAITING, waiting)
 
     def _work_ahead(self, overlap: Overlap) -> Frame:
         """The same for an async stage: frames are taken in while it has free places, and sent on in sequence."""
@@ -193,11 +190,6 @@ class Worker:
         """The pipe that brings the next frame."""
         return self._in[self._sequence % self._spec.upstream]
 
-    @property
-    def _fd(self) -> int:
-        """The pipe that what becomes of it goes to."""
-        return self._out[self._sequence % self._spec.downstream]
-
     def _checked(self, frame: Frame | None) -> Frame:
         """The next frame in sequence, or the END that comes in its place."""
         if frame is None:
@@ -231,7 +223,7 @@ class Worker:
             raise Left("the stage has closed the pipe")
         started = now()
         for slot in self._slots:
-            slot.state(BLOCKED, started)
+            slot.say(BLOCKED, started)
         length = len(metadata) + len(body)
         write_records(fd, [pack_header(header, length), metadata, body], SIZE + length)
         slot.block += now() - started

@@ -1,58 +1,53 @@
 """A worker's stages without its pipes: a frame in, frames out. The inline engine runs the same.
 
-Of a frame that comes or leaves in pieces, the counts ride on the last piece; a frame that was cut (a failure under
-`on_error: fail`, or a stage that needs no more) ends where it was cut, whatever still follows on the pipe.
+    frame ── header, metadata ──▶ decode ──▶ evaluate ──▶ encode ──▶ frame
+
+The ordinary frame goes through here in one go: DATA, whole, with nothing said about its records but their counts,
+through one stage that is given one record at a time, before anything has said stop. Nearly all frames are ordinary;
+what a frame costs is then mostly the objects and calls that only the others need. Every other frame branches off to
+`pieces`, and a frame that turns out to be another on its way goes on from there. Both ways give the same frames: a test
+compares them.
 """
 
 from __future__ import annotations
 
-import pickle
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from functools import partial
+from pickle import loads
 from time import monotonic_ns as now
 from typing import Any
 
-from stagerunner.engines.process.worker.encode import PIECE, Encoder, Parts
-from stagerunner.engines.process.worker.frame_context import FrameContext, cut, quarantine_of, refuse_whole
-from stagerunner.evaluate.ends import Given, Reading, Writing
-from stagerunner.evaluate.evaluator import Evaluator, make
-from stagerunner.evaluate.growth import within
-from stagerunner.evaluate.loading import load
-from stagerunner.evaluate.own import Original, kept
-from stagerunner.failpoints import point
-from stagerunner.records import BARRIER, DATA, FLUSH, Batch, Counts, Failure, Split
+from stagerunner.engines.process.worker.encode import NOTICEABLE, PIECE, Parts
+from stagerunner.engines.process.worker.frame_context import FrameContext
+from stagerunner.engines.process.worker.pieces import SLOW, PieceRunner
+from stagerunner.evaluate.evaluator import Evaluator
+from stagerunner.evaluate.own import Original, unshared
+from stagerunner.records import DATA, Batch, Counts, Split
 from stagerunner.wire.arena import Arena
 from stagerunner.wire.frame import Frame, Header
-from stagerunner.wire.metadata import Metadata, pack_metadata, unpack_payload
-from stagerunner.wire.metrics import DECODING, FLUSHING, READING, SETTING_UP, SNAPSHOT, WAITING, MetricsPage, Slot
-from stagerunner.wire.payload import PayloadCodec
-from stagerunner.wire.pipe import ROOM
+from stagerunner.wire.metadata import HEAD, LINE, line, pack_metadata, unpack_payload
+from stagerunner.wire.metrics import DECODING, ENCODING, READING, STOP, WORKING, WRITING, MetricsPage, Slot
+from stagerunner.wire.payload import NoSegment, PayloadCodec
 from stagerunner.wire.spec import WorkerSpec
 
-SLOW = 10_000
-"""Nanoseconds per record from which on storing each record's index costs less than 1 %."""
-
-MOST = 2**32
-"""Records of a slice where nothing leaves."""
-
-NO_FRAME = Header(DATA, 0, 0, 0)
+NOWHERE = -1
+"""As the block of a frame: none in the arena."""
 
 
 class StageRunner:
-    """The stages of one worker. Between `setup` and `close` it can be fed."""
+    """The stages of one worker. Between `setup` and `close` it can be fed.
+
+    pieces: the way of every frame that isn't ordinary.
+    """
 
     def __init__(self, spec: WorkerSpec, page: MetricsPage, arena: Arena | None = None) -> None:
-        self._spec = spec
-        self._codec = PayloadCodec(arena, spec.owner)
-        self.page = page
-        self._slots: list[Slot] = [page.slot(number) for number in spec.slots]
-        self._evaluators: list[Evaluator] = []
-        self.timed = [spec.watch or work.timeout is not None for work in spec.works]
-        """Whether calls of a stage have a deadline."""
-        self._flushing: dict[int, Iterator[Batch]] = {}
-        self.context = FrameContext(NO_FRAME)
-        """The frame that is, or was last, on its way through."""
+        self.pieces = PieceRunner(spec, page, arena)
+        self._codec = self.pieces.codec
+        self._slot = self.slots[0]
+        self._page = page.words
+        self._segment = NoSegment()
+        self._simple = False
+        """Whether there is one stage, and it and the sink take records as they come."""
 
     @property
     def codec(self) -> PayloadCodec:
@@ -60,298 +55,176 @@ class StageRunner:
 
     @property
     def evaluators(self) -> list[Evaluator]:
-        return self._evaluators
+        return self.pieces.evaluators
 
     @property
     def slots(self) -> list[Slot]:
-        return self._slots
-
-    # Beginning and end
+        return self.pieces.slots
 
     def setup(self) -> None:
-        """Import and construct everything; raises whatever the user's code raises."""
-        for slot in self._slots:
-            slot.state(SETTING_UP)
-        self.decoder = Decoder(self._spec, self.page, reading(self._spec), self._codec)
-        self.encoder = Encoder(self._spec, self.page, writing(self._spec), self._codec)
-        for work, slot, at in zip(self._spec.works, self._slots, self._spec.slots, strict=False):
-            evaluator = make(work, slot, partial(self.page.turn, at - self._spec.number))
-            evaluator.setup()
-            if work.index in self._spec.snapshots:
-                evaluator.restore(self._spec.snapshots[work.index])
-            self._evaluators.append(evaluator)
-        for slot in self._slots:
-            slot.state(WAITING)
+        """Import and construct everything. Raises whatever the user's code raises."""
+        self.pieces.setup()
+        self._reading, self._encoder = self.pieces.decoder.reading, self.pieces.encoder
+        self._simple = len(self.evaluators) == 1 and self.evaluators[0].single and not self._encoder.changes
+        self._sink = self._encoder.sink
+        if self._simple:
+            self._evaluator, self._timed = self.evaluators[0], self.pieces.timed[0]
 
     def close(self) -> None:
-        for evaluator in self._evaluators:
-            evaluator.close()
-
-    # Frames
+        self.pieces.close()
 
     def feed(self, frame: Frame) -> Iterable[Parts]:
-        """What becomes of one frame (or piece): the frames to send, in order."""
-        kind = frame.header.kind
-        if kind == DATA:
-            batch = self.opened(frame)
-            return self.worked(self.context, batch, more=frame.header.more)
-        if kind == FLUSH:
-            return self._flush(frame)
-        if kind == BARRIER:
-            return (self._barrier(frame),)
-        return ((frame.header, bytes(frame.payload), b""),)  # a skip frame is nobody's
+        """What becomes of one frame or piece: the frames to send, in order."""
+        (kind, flags, _, sequence, split, first, last, piece, _, length), payload = frame
+        if not self._simple or kind != DATA or flags or piece or length < HEAD.size:
+            return self.pieces.feed(frame)
+        stop, block, _, _, _, _, ledger, rest = HEAD.unpack_from(payload)
+        if stop >= 0 or block >= 0 or rest or ledger % LINE.size or HEAD.size + ledger > length:
+            return self.pieces.feed(frame)
+        if self._page[STOP] or self._encoder.holding.told:
+            return self.pieces.feed(frame)
+        began = now()
+        self._slot.hold(DECODING, sequence, split, first, last, began)
+        batch = self._decoded(memoryview(payload)[HEAD.size + ledger :], first, last)
+        if batch.failures or len(batch.records) * self._encoder.ratio > PIECE:
+            return self._in_pieces(frame, batch, began)
+        return self._worked(frame, batch, began)
 
-    def opened(self, frame: Frame) -> Batch:
-        """The batch of a DATA frame or piece, its way begun or gone on with."""
-        header = frame.header
-        if header.piece == 0:
-            self.context = FrameContext(header)
-        context = self.context
-        started = now()
-        self._slots[0].hold(DECODING, header.sequence, header.split, header.first, header.last)
-        metadata, body = unpack_payload(frame.payload)
-        context.take(metadata)
-        self._codec.segment = context
-        batch = self.decoder.batch(header, metadata, body, context)
-        context.codec += now() - started
-        return batch
-
-    def worked(self, context: FrameContext, batch: Batch, *, more: bool) -> Iterator[Parts]:
-        """The frames for a batch, worked on as they are asked for. more: as for `emit`."""
-        return self.emit(context, self._through(context, self._slices(batch)), more)
-
-    def emit(self, context: FrameContext, pieces: Iterable[Batch], more: bool) -> Iterator[Parts]:
-        """The frames for the pieces of a batch. more: further pieces of the same frame are still to come in."""
-        return self.encoder.frames(context, pieces, more)
-
-    def _slices(self, batch: Batch) -> Iterable[Batch]:
-        """The batch whole, or cut so that what becomes of each slice should stay within a piece."""
-        count, ratio = len(batch.records), self.encoder.ratio
-        if ratio and self._evaluators:
-            self._evaluators[-1].piece_records = max(16, int(PIECE / ratio))
-        return (batch,) if count < 2 or count * ratio <= PIECE else cut(batch, self._slice)
-
-    def _slice(self) -> int:
-        """Records of the next slice, by what those before have become."""
-        ratio = self.encoder.ratio
-        return max(1, int(PIECE / ratio)) if ratio else MOST
-
-    def _through(self, context: FrameContext, batches: Iterable[Batch]) -> Iterable[Batch]:
-        for position, evaluator in enumerate(self._evaluators):
-            batches = self._stage(context, position, evaluator, batches)
-        return batches
-
-    def _stage(
-        self, context: FrameContext, position: int, evaluator: Evaluator, batches: Iterable[Batch]
-    ) -> Iterator[Batch]:
-        """One stage over the pieces of a frame, its clock running only while it works."""
-        slot, index, header, form = self._slots[position], evaluator.work.index, context.header, evaluator.work.form
-        evaluator.watched = header.marked or self.watched(position)
-        refusal = quarantine_of(context.quarantined, evaluator.work, header.first) if position else None
-        safe = not position or (evaluator.work.on_error == "fail" and evaluator.work.attempts == 1 and not form.batch)
-        for batch in batches:
-            if not safe:  # neighbours that share a worker hand their records over as they are
-                batch.original = kept(batch.records)
-            if context.cut is not None and context.cut >= position:
-                context.tally.append(Counts(index, taken=len(batch.records), not_processed=len(batch.records)))
-                context.behind(batch)
-                continue
-            if refusal is not None:  # where the stages have workers of their own, it can't even decode these
-                context.tally.append(refuse_whole(batch, evaluator.work, *refusal))
-            slot.begin(header.sequence, header.split, batch)
-            taken, began = len(batch.records), now()
-            for piece in evaluator.pieces(batch, context.quarantined):
-                spent = now() - began
-                piece.before = batch
-                context.harvest(position, index, piece)
-                slot.add(spent, taken, len(piece.records))
-                context.work += spent
-                yield piece
-                slot.begin(header.sequence, header.split, batch)  # the slot has told of encoding and sending since
-                taken, began = 0, now()
-
-    def watched(self, position: int) -> bool:
-        """Whether each call is noted: it has a deadline, or is suspected, or takes so long that it costs nothing."""
-        slot = self._slots[position]
-        if self.timed[position] or slot.work > SLOW * slot.taken:
-            return not self._spec.works[position].form.awaited
-        return False
-
-    # Flush and barrier
-
-    def _flush(self, frame: Frame) -> Iterator[Parts]:
-        """The flush of one of our stages becomes DATA; anybody else's goes on untouched."""
-        header = frame.header
-        metadata, body = unpack_payload(frame.payload)
-        stage: int = pickle.loads(body)
-        position = next((p for p, work in enumerate(self._spec.works) if work.index == stage), None)
-        if position is None:
-            yield header, bytes(frame.payload[: len(frame.payload) - len(body)]), body
-            return
-        self.context = context = FrameContext(header)
-        context.take(metadata)
-        point("flush")
-        self._slots[position].hold(FLUSHING, header.sequence, header.split, header.first, header.last)
-        flushed = self._flushed(context, header, position)
-        batches: Iterable[Batch] = flushed
-        for later in range(position + 1, len(self._evaluators)):
-            batches = self._stage(context, later, self._evaluators[later], batches)
-        yield from self.emit(context, batches, more=False)
-
-    def _flushed(self, context: FrameContext, header: Header, position: int) -> Iterator[Batch]:
-        """Records first ≤ i < last of the flush. A flush is begun once; a second frame of it goes on where it was."""
-        context.reached = header.first
-        self._evaluators[position].flush_until = header.last
-        if header.split not in self._flushing:
-            self._evaluators[position].watched = header.marked or self.timed[position]
-            self._flushing = {header.split: self._evaluators[position].flush(context.quarantined)}
-        for batch in clipped(self._flushing, header.split, header.first, header.last):
-            context.harvest(position, self._spec.works[position].index, batch)
-            yield batch
-            self._slots[position].hold(FLUSHING, header.sequence, header.split, header.first, header.last)
-
-    def _barrier(self, frame: Frame) -> Parts:
-        _, body = unpack_payload(frame.payload)
-        snapshots: dict[int, Any] = pickle.loads(body)
-        for work, evaluator in zip(self._spec.works, self._evaluators, strict=True):
-            if work.form.snapshots:
-                self._slots[0].state(SNAPSHOT)
-                snapshots[work.index] = evaluator.snapshot()
-        return frame.header, pack_metadata(Metadata()), pickle.dumps(snapshots, 5)
-
-
-def reading(spec: WorkerSpec) -> Reading | None:
-    """What reads splits, in the first worker; without a source of its own it hands on the records it is given."""
-    end = spec.source
-    if end is None or not spec.first:
-        return None
-    source = load(end.target)(**end.options) if end.target else Given()
-    source.max_record = end.max_record
-    return Reading(source, end.on_error)
-
-
-def writing(spec: WorkerSpec) -> Writing | None:
-    """The sink's encoding, in the last worker."""
-    if spec.sink is None:
-        return None
-    sink = load(spec.sink.target)(**spec.sink.options)
-    pure = getattr(sink, "pure", False) is True
-    begun = None
-    if hasattr(sink, "expect"):
-        if spec.ends in spec.snapshots:
-            sink.expect(spec.snapshots[spec.ends])
-        else:
-            begun = _by_the_first(sink)
-    encode = within(sink.encode, spec.growth)
-    return Writing(encode, spec.ends, spec.sink.on_error, counted=True, changes=not pure, begun=begun)
-
-
-def _by_the_first(sink: Any) -> Callable[[Any], None]:
-    """An output that nobody has written to yet has the columns of its first record."""
-    return lambda record: sink.expect(sink.columns_of(record))
-
-
-# What comes in
-
-
-class Decoder:
-    """The way into one worker. reading: what reads splits, in the first worker only."""
-
-    def __init__(self, spec: WorkerSpec, page: MetricsPage, reading: Reading | None, codec: PayloadCodec) -> None:
-        self._codec = codec
-        self._works = spec.works
-        self._overlaps = any(work.form.awaited for work in spec.works)
-        self._page = page
-        self._slot = page.slot(spec.slots[0])
-        self.reading = reading
-
-    def batch(self, header: Header, metadata: Metadata, body: memoryview, context: FrameContext) -> Batch:
-        """The records of a frame, or none if nothing of it is wanted. Raises what unpickling raises."""
-        beyond = self._beyond_stop(header.sequence)
-        refusal = quarantine_of(metadata.quarantined, self._works[0], header.first) if self._works else None
-        if self.reading is not None:
-            batch = self._read(self.reading, header, metadata, body, beyond=beyond)
-            context.tally += batch.counts
-            batch.counts = []
-        elif refusal is None:
-            decode = partial(self._codec.records, metadata.buffer_refs, metadata.block, self._lasting(body))
-            batch = Batch(decode(), header.first, header.last, metadata.origins, metadata.failures)
+    def _decoded(self, body: memoryview, first: int, last: int) -> Batch:
+        """The records of a frame whose body is their pickle."""
+        self._codec.segment = self._segment
+        decode = partial(loads, body)
+        records, reading = decode(), self._reading
+        if reading is None:
+            batch = Batch(records, first, last)
             batch.original = Original(decode)
+            return batch
+        if reading.given:
+            batch = reading.told(unshared(records, body)[first:last], first)
         else:
-            batch = Batch([None] * header.records, header.first, header.last, metadata.origins, metadata.failures)
-        if refusal is not None:
-            context.tally.append(refuse_whole(batch, self._works[0], *refusal))
-        if beyond:
-            context.cut = 0
-            batch.records, batch.origins, batch.failures = [], [], []
-        return batch
-
-    def _read(self, reading: Reading, header: Header, metadata: Metadata, body: memoryview, *, beyond: bool) -> Batch:
-        """Records of a split: read by the source, or as they came."""
-        if beyond:
-            return Batch([], header.first, header.first)
-        decode = partial(self._codec.records, metadata.buffer_refs, metadata.block, self._lasting(body))
-        split = Split(decode(), 0)
-        if not reading.given:
             self._slot.state(READING)
-        watching = self._slot if header.marked else None
-        batch = reading.batch(split, header.first, header.last, watching, metadata.quarantined)
-        batch.original = Original(lambda: reading.again(Split(decode(), 0), header.first, header.last))
+            batch = reading.batch(Split(records, 0), first, last)
+        batch.original = Original(lambda: reading.again(Split(decode(), 0), first, last))
         return batch
 
-    def _lasting(self, body: memoryview) -> memoryview:
-        """The body for as long as it may be decoded again: several frames may be under way in an async stage."""
-        return memoryview(bytes(body)) if self._overlaps and len(body) <= ROOM else body
+    def _worked(self, frame: Frame, batch: Batch, began: int) -> Iterable[Parts]:
+        """The batch through the stage, and on."""
+        slot, header = self._slot, frame.header
+        decoded = now()
+        if self._reading is None:
+            slot.batch = batch
+            slot.say(WORKING, decoded)  # the range is what it was
+        else:
+            slot.begin(header.sequence, header.split, batch, decoded)
+        self._evaluator.watched = self._timed or slot.work > SLOW * slot.taken
+        found = self._evaluator.whole(batch)
+        worked = now()
+        work = worked - decoded
+        slot.work += work
+        slot.taken += len(batch.records)
+        slot.batch = None
+        if isinstance(found, Batch):
+            found.before = batch
+            slot.out += len(found.records)
+            if found.failures or found.stop:
+                return self._by_piece(frame, found, began, work)
+            return self._told(frame, found, began, work)
+        slot.out += len(found)
+        return self._plain(frame, batch, found, began, work, worked)
 
-    def _beyond_stop(self, sequence: int) -> bool:
-        """Whether this frame lies behind the one in which a stage at or after ours said it needs no more."""
-        stop = self._page.stop
-        if stop < 0 or sequence <= stop:
-            return False
-        return not self._works or self._works[0].index <= self._page.stop_stage
+    def _plain(
+        self, frame: Frame, batch: Batch, found: list[Any], began: int, work: int, worked: int
+    ) -> Iterable[Parts]:
+        """The frame for a batch of which each record gave one result: our lines go behind those that it brought.
 
+        work: nanoseconds of the time since `began` that the stage had; worked: when it was done.
+        """
+        codec, slot, (header, payload) = self._codec, self._slot, frame
+        slot.say(WRITING if self._sink else ENCODING, worked)
+        try:
+            body = self._encoder.plain(found)
+        except BaseException:  # `pieces` finds out which record can't be encoded
+            return self._by_piece(frame, self._piece(batch, found), began, work)
+        if codec.buffer_refs is not None:
+            return (self._noted(frame, self._piece(batch, found), body, began, work),)
+        own, records = b"".join(map(line, batch.counts)), len(found)  # the source's, in the first worker
+        own += LINE.pack(self._evaluator.work.index, records, 0, records, 0, 0, 0, 0)
+        if self._sink:
+            own += LINE.pack(self._encoder.ends, records, 0, records, 0, 0, 0, 0)
+        size = codec.size
+        if size > NOTICEABLE or self._encoder.ratio == PIECE:
+            self._encoder.weigh(records, size)
+        _, _, _, slowest, widest, heaviest, ledger, _ = HEAD.unpack_from(payload)
+        spent = now() - began
+        slot.codec += spent - work
+        said = HEAD.pack(
+            -1,
+            NOWHERE,
+            0,
+            max(spent, slowest),
+            widest if self._sink else max(size, widest),
+            max(codec.heavy, heaviest),
+            ledger + len(own),
+            0,
+        )
+        sent = Header(DATA, 0, header.epoch, header.sequence, header.split, batch.first, batch.last, 0, records)
+        return ((sent, b"".join((said, payload[HEAD.size : HEAD.size + ledger], own)), body),)
 
-# What a flush gives
+    def _told(self, frame: Frame, piece: Batch, began: int, work: int) -> Iterable[Parts]:
+        """The frame for a batch of which there is more to say."""
+        self._slot.state(WRITING if self._sink else ENCODING)
+        try:
+            body = self._encoder.plain(piece.records)
+        except BaseException:
+            return self._by_piece(frame, piece, began, work)
+        return (self._noted(frame, piece, body, began, work),)
 
+    def _noted(self, frame: Frame, piece: Batch, body: bytes, began: int, work: int) -> Parts:
+        """The frame for an encoded piece, with all that there is to say."""
+        codec, records = self._codec, len(piece.records)
+        self._encoder.weigh(records, codec.size)
+        metadata = unpack_payload(frame.payload)[0]
+        metadata.origins, metadata.buffer_refs = piece.origins, codec.buffer_refs
+        metadata.book(piece.counts)
+        if self._encoder.last:
+            metadata.spread = []  # the parent takes the whole frame
+        if self._sink:
+            metadata.book([Counts(self._encoder.ends, taken=records, out=records)])
+        spent = now() - began
+        self._slot.codec += spent - work
+        metadata.slowest = max(metadata.slowest, spent)
+        metadata.widest = metadata.widest if self._sink else max(metadata.widest, codec.size)
+        metadata.heavy = max(metadata.heavy, codec.heavy)
+        _, _, epoch, sequence, split, *_ = frame.header
+        header = Header(DATA, 0, epoch, sequence, split, piece.first, piece.last, 0, records)
+        return header, pack_metadata(metadata), body
 
-def clipped(flushing: dict[int, Iterator[Batch]], split: int, first: int, last: int) -> Iterator[Batch]:
-    """The batches of a flush within first ≤ i < last; what lies behind is put back for the next frame of it."""
-    for batch in flushing[split]:
-        rest = None
-        if batch.last > last:
-            batch, rest = parted(batch, last)
-            flushing[split] = _chained(rest, flushing[split])
-        if batch.last > first:
-            yield batch if batch.first >= first else parted(batch, first)[1]
-        if batch.last >= last:
-            return
+    def _piece(self, batch: Batch, found: list[Any]) -> Batch:
+        """The ordinary batch with its counts: each record gave one result."""
+        index, number = self._evaluator.work.index, len(found)
+        counts = [*batch.counts, Counts(index, taken=number, out=number)]
+        piece = Batch(found, batch.first, batch.last, batch.origins, counts=counts)
+        piece.before = batch
+        return piece
 
+    # What turns out not to be ordinary goes on in `pieces`.
 
-def parted(batch: Batch, at: int) -> tuple[Batch, Batch]:
-    """A flush batch (one record or failure per number) in two, before and from number `at`, its ledger as well."""
-    origins = [batch.origin(index) for index in range(len(batch.records))]
-    here = bisect_left(origins, at)
-    stage = batch.counts[0].stage
-    return (
-        _flush_part(
-            stage, batch.records[:here], origins[:here], [f for f in batch.failures if f.origin < at], batch.first, at
-        ),
-        _flush_part(
-            stage, batch.records[here:], origins[here:], [f for f in batch.failures if f.origin >= at], at, batch.last
-        ),
-    )
+    def _in_pieces(self, frame: Frame, batch: Batch, began: int) -> Iterable[Parts]:
+        """Nothing of the batch has been worked on."""
+        context = self._context(frame)
+        context.count(batch)
+        context.codec = now() - began
+        return self.pieces.worked(context, batch, more=False)
 
+    def _by_piece(self, frame: Frame, piece: Batch, began: int, work: int) -> Iterable[Parts]:
+        """The stage is done with the batch."""
+        context = self._context(frame)
+        context.codec, context.work = now() - began - work, work
+        context.harvest(0, self._evaluator.work.index, piece)
+        return self.pieces.emit(context, (piece,), more=False)
 
-def _flush_part(
-    stage: int, records: list[Any], origins: list[int], failures: list[Failure], first: int, last: int
-) -> Batch:
-    told = [failure for failure in failures if failure.policy != "fail"]
-    counts = Counts(stage, created=len(records) + len(told), out=len(records))
-    for failure in told:
-        counts.fail(failure.policy)
-    return Batch(records, first, last, origins, failures, [counts])
-
-
-def _chained(head: Batch, rest: Iterator[Batch]) -> Iterator[Batch]:
-    yield head
-    yield from rest
+    def _context(self, frame: Frame) -> FrameContext:
+        """The frame as `pieces` knows it."""
+        context = self.pieces.context = FrameContext(frame.header)
+        context.take(unpack_payload(frame.payload)[0])
+        return context

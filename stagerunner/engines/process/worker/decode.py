@@ -1,0 +1,84 @@
+"""What comes into a worker: the payload of a DATA frame becomes a batch of records."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from stagerunner.engines.process.worker.frame_context import FrameContext, quarantine_of, refuse_whole
+from stagerunner.evaluate.ends import Given, Reading
+from stagerunner.evaluate.loading import load
+from stagerunner.evaluate.own import Original
+from stagerunner.records import Batch, Split
+from stagerunner.wire.frame import Header
+from stagerunner.wire.metadata import Metadata
+from stagerunner.wire.metrics import READING, MetricsPage
+from stagerunner.wire.payload import PayloadCodec
+from stagerunner.wire.pipe import ROOM
+from stagerunner.wire.spec import WorkerSpec
+
+
+def reading(spec: WorkerSpec) -> Reading | None:
+    """What reads splits, in the first worker; without a source of its own it hands on the records it is given."""
+    end = spec.source
+    if end is None or not spec.first:
+        return None
+    source = load(end.target)(**end.options) if end.target else Given()
+    source.max_record = end.max_record
+    return Reading(source, end.on_error)
+
+
+class Decoder:
+    """The way into one worker. reading: what reads splits, in the first worker only."""
+
+    def __init__(self, spec: WorkerSpec, page: MetricsPage, reading: Reading | None, codec: PayloadCodec) -> None:
+        self._codec = codec
+        self._works = spec.works
+        self._overlaps = any(work.form.awaited for work in spec.works)
+        self._page = page
+        self._slot = page.slot(spec.slots[0])
+        self.reading = reading
+
+    def batch(self, header: Header, metadata: Metadata, body: memoryview, context: FrameContext) -> Batch:
+        """The records of a frame, or none if nothing of it is wanted. Raises what unpickling raises."""
+        beyond = self._beyond_stop(header.sequence)
+        refusal = quarantine_of(metadata.quarantined, self._works[0], header.first) if self._works else None
+        if self.reading is not None:
+            batch = self._read(self.reading, header, metadata, body, beyond=beyond)
+            context.tally += batch.counts
+            batch.counts = []
+        elif refusal is None:
+            decode = partial(self._codec.records, metadata.buffer_refs, metadata.block, self._lasting(body))
+            batch = Batch(decode(), header.first, header.last, metadata.origins, metadata.failures)
+            batch.original = Original(decode)
+        else:
+            batch = Batch([None] * header.records, header.first, header.last, metadata.origins, metadata.failures)
+        if refusal is not None:
+            context.tally.append(refuse_whole(batch, self._works[0], *refusal))
+        if beyond:
+            context.cut = 0
+            batch.records, batch.origins, batch.failures = [], [], []
+        return batch
+
+    def _read(self, reading: Reading, header: Header, metadata: Metadata, body: memoryview, *, beyond: bool) -> Batch:
+        """Records of a split: read by the source, or as they came."""
+        if beyond:
+            return Batch([], header.first, header.first)
+        decode = partial(self._codec.records, metadata.buffer_refs, metadata.block, self._lasting(body))
+        split = Split(decode(), 0)
+        if not reading.given:
+            self._slot.state(READING)
+        watching = self._slot if header.marked else None
+        batch = reading.batch(split, header.first, header.last, watching, metadata.quarantined)
+        batch.original = Original(lambda: reading.again(Split(decode(), 0), header.first, header.last))
+        return batch
+
+    def _lasting(self, body: memoryview) -> memoryview:
+        """The body for as long as it may be decoded again: several frames may be under way in an async stage."""
+        return memoryview(bytes(body)) if self._overlaps and len(body) <= ROOM else body
+
+    def _beyond_stop(self, sequence: int) -> bool:
+        """Whether this frame lies behind the one in which a stage at or after ours said it needs no more."""
+        stop = self._page.stop
+        if stop < 0 or sequence <= stop:
+            return False
+        return not self._works or self._works[0].index <= self._page.stop_stage

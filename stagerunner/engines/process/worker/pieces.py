@@ -1,0 +1,253 @@
+"""Any frame's way through the stages of a worker: in pieces, marked, cut, through neighbours that share the worker.
+
+Of a frame that comes or leaves in pieces, the counts ride on the last piece; a frame that was cut (a failure under
+`on_error: fail`, or a stage that needs no more) ends where it was cut, whatever still follows on the pipe.
+"""
+
+from __future__ import annotations
+
+import pickle
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from functools import partial
+from time import monotonic_ns as now
+from typing import Any
+
+from stagerunner.engines.process.worker.decode import Decoder, reading
+from stagerunner.engines.process.worker.encode import PIECE, Encoder, Parts, writing
+from stagerunner.engines.process.worker.frame_context import FrameContext, cut, quarantine_of, refuse_whole
+from stagerunner.evaluate.evaluator import Evaluator, make
+from stagerunner.evaluate.own import kept
+from stagerunner.failpoints import point
+from stagerunner.records import BARRIER, DATA, FLUSH, Batch, Counts, Failure
+from stagerunner.wire.arena import Arena
+from stagerunner.wire.frame import Frame, Header
+from stagerunner.wire.metadata import Metadata, pack_metadata, unpack_payload
+from stagerunner.wire.metrics import DECODING, FLUSHING, SETTING_UP, SNAPSHOT, WAITING, MetricsPage, Slot
+from stagerunner.wire.payload import PayloadCodec
+from stagerunner.wire.spec import WorkerSpec
+
+SLOW = 10_000
+"""Nanoseconds per record from which on storing each record's index costs less than 1 %."""
+
+MOST = 2**32
+"""Records of a slice where nothing leaves."""
+
+NO_FRAME = Header(DATA, 0, 0, 0)
+
+
+class PieceRunner:
+    """The stages of one worker, set up and fed with any frame or piece."""
+
+    def __init__(self, spec: WorkerSpec, page: MetricsPage, arena: Arena | None = None) -> None:
+        self._spec = spec
+        self.codec = PayloadCodec(arena, spec.owner)
+        self.page = page
+        self.slots: list[Slot] = [page.slot(number) for number in spec.slots]
+        self.evaluators: list[Evaluator] = []
+        self.timed = [spec.watch or work.timeout is not None for work in spec.works]
+        """Whether calls of a stage have a deadline."""
+        self._flushing: dict[int, Iterator[Batch]] = {}
+        self.decoder: Decoder
+        self.encoder: Encoder
+        self.context = FrameContext(NO_FRAME)
+        """The frame that is, or was last, on its way through."""
+
+    # Beginning and end
+
+    def setup(self) -> None:
+        """Import and construct everything; raises whatever the user's code raises."""
+        for slot in self.slots:
+            slot.state(SETTING_UP)
+        self.decoder = Decoder(self._spec, self.page, reading(self._spec), self.codec)
+        self.encoder = Encoder(self._spec, self.page, writing(self._spec), self.codec)
+        for work, slot, at in zip(self._spec.works, self.slots, self._spec.slots, strict=False):
+            evaluator = make(work, slot, partial(self.page.turn, at - self._spec.number))
+            evaluator.setup()
+            if work.index in self._spec.snapshots:
+                evaluator.restore(self._spec.snapshots[work.index])
+            self.evaluators.append(evaluator)
+        for slot in self.slots:
+            slot.state(WAITING)
+
+    def close(self) -> None:
+        for evaluator in self.evaluators:
+            evaluator.close()
+
+    # Frames
+
+    def feed(self, frame: Frame) -> Iterable[Parts]:
+        """What becomes of one frame (or piece): the frames to send, in order."""
+        kind = frame.header.kind
+        if kind == DATA:
+            batch = self.opened(frame)
+            return self.worked(self.context, batch, more=frame.header.more)
+        if kind == FLUSH:
+            return self._flush(frame)
+        if kind == BARRIER:
+            return (self._barrier(frame),)
+        return ((frame.header, bytes(frame.payload), b""),)  # a skip frame is nobody's
+
+    def opened(self, frame: Frame) -> Batch:
+        """The batch of a DATA frame or piece, its way begun or gone on with."""
+        header = frame.header
+        if header.piece == 0:
+            self.context = FrameContext(header)
+        context = self.context
+        started = now()
+        self.slots[0].hold(DECODING, header.sequence, header.split, header.first, header.last)
+        metadata, body = unpack_payload(frame.payload)
+        context.take(metadata)
+        self.codec.segment = context
+        batch = self.decoder.batch(header, metadata, body, context)
+        context.codec += now() - started
+        return batch
+
+    def worked(self, context: FrameContext, batch: Batch, *, more: bool) -> Iterator[Parts]:
+        """The frames for a batch, worked on as they are asked for. more: as for `emit`."""
+        return self.emit(context, self._through(context, self._slices(batch)), more)
+
+    def emit(self, context: FrameContext, pieces: Iterable[Batch], more: bool) -> Iterator[Parts]:
+        """The frames for the pieces of a batch. more: further pieces of the same frame are still to come in."""
+        return self.encoder.frames(context, pieces, more)
+
+    def _slices(self, batch: Batch) -> Iterable[Batch]:
+        """The batch whole, or cut so that what becomes of each slice should stay within a piece."""
+        count, ratio = len(batch.records), self.encoder.ratio
+        if ratio and self.evaluators:
+            self.evaluators[-1].piece_records = max(16, int(PIECE / ratio))
+        return (batch,) if count < 2 or count * ratio <= PIECE else cut(batch, self._slice)
+
+    def _slice(self) -> int:
+        """Records of the next slice, by what those before have become."""
+        ratio = self.encoder.ratio
+        return max(1, int(PIECE / ratio)) if ratio else MOST
+
+    def _through(self, context: FrameContext, batches: Iterable[Batch]) -> Iterable[Batch]:
+        for position, evaluator in enumerate(self.evaluators):
+            batches = self._stage(context, position, evaluator, batches)
+        return batches
+
+    def _stage(
+        self, context: FrameContext, position: int, evaluator: Evaluator, batches: Iterable[Batch]
+    ) -> Iterator[Batch]:
+        """One stage over the pieces of a frame, its clock running only while it works."""
+        slot, index, header, form = self.slots[position], evaluator.work.index, context.header, evaluator.work.form
+        evaluator.watched = header.marked or self.watched(position)
+        refusal = quarantine_of(context.quarantined, evaluator.work, header.first) if position else None
+        safe = not position or (evaluator.work.on_error == "fail" and evaluator.work.attempts == 1 and not form.batch)
+        for batch in batches:
+            if not safe:  # neighbours that share a worker hand their records over as they are
+                batch.original = kept(batch.records)
+            if context.cut is not None and context.cut >= position:
+                context.tally.append(Counts(index, taken=len(batch.records), not_processed=len(batch.records)))
+                context.behind(batch)
+                continue
+            if refusal is not None:  # where the stages have workers of their own, it can't even decode these
+                context.tally.append(refuse_whole(batch, evaluator.work, *refusal))
+            slot.begin(header.sequence, header.split, batch)
+            taken, began = len(batch.records), now()
+            for piece in evaluator.pieces(batch, context.quarantined):
+                spent = now() - began
+                piece.before = batch
+                context.harvest(position, index, piece)
+                slot.add(spent, taken, len(piece.records))
+                context.work += spent
+                yield piece
+                slot.begin(header.sequence, header.split, batch)  # the slot has told of encoding and sending since
+                taken, began = 0, now()
+
+    def watched(self, position: int) -> bool:
+        """Whether each call is noted: it has a deadline, or is suspected, or takes so long that it costs nothing."""
+        slot = self.slots[position]
+        if self.timed[position] or slot.work > SLOW * slot.taken:
+            return not self._spec.works[position].form.awaited
+        return False
+
+    # Flush and barrier
+
+    def _flush(self, frame: Frame) -> Iterator[Parts]:
+        """The flush of one of our stages becomes DATA; anybody else's goes on untouched."""
+        header = frame.header
+        metadata, body = unpack_payload(frame.payload)
+        stage: int = pickle.loads(body)
+        position = next((p for p, work in enumerate(self._spec.works) if work.index == stage), None)
+        if position is None:
+            yield header, bytes(frame.payload[: len(frame.payload) - len(body)]), body
+            return
+        self.context = context = FrameContext(header)
+        context.take(metadata)
+        point("flush")
+        self.slots[position].hold(FLUSHING, header.sequence, header.split, header.first, header.last)
+        flushed = self._flushed(context, header, position)
+        batches: Iterable[Batch] = flushed
+        for later in range(position + 1, len(self.evaluators)):
+            batches = self._stage(context, later, self.evaluators[later], batches)
+        yield from self.emit(context, batches, more=False)
+
+    def _flushed(self, context: FrameContext, header: Header, position: int) -> Iterator[Batch]:
+        """Records first ≤ i < last of the flush. A flush is begun once; a second frame of it goes on where it was."""
+        context.reached = header.first
+        self.evaluators[position].flush_until = header.last
+        if header.split not in self._flushing:
+            self.evaluators[position].watched = header.marked or self.timed[position]
+            self._flushing = {header.split: self.evaluators[position].flush(context.quarantined)}
+        for batch in clipped(self._flushing, header.split, header.first, header.last):
+            context.harvest(position, self._spec.works[position].index, batch)
+            yield batch
+            self.slots[position].hold(FLUSHING, header.sequence, header.split, header.first, header.last)
+
+    def _barrier(self, frame: Frame) -> Parts:
+        _, body = unpack_payload(frame.payload)
+        snapshots: dict[int, Any] = pickle.loads(body)
+        for work, evaluator in zip(self._spec.works, self.evaluators, strict=True):
+            if work.form.snapshots:
+                self.slots[0].state(SNAPSHOT)
+                snapshots[work.index] = evaluator.snapshot()
+        return frame.header, pack_metadata(Metadata()), pickle.dumps(snapshots, 5)
+
+
+# What a flush gives
+
+
+def clipped(flushing: dict[int, Iterator[Batch]], split: int, first: int, last: int) -> Iterator[Batch]:
+    """The batches of a flush within first ≤ i < last; what lies behind is put back for the next frame of it."""
+    for batch in flushing[split]:
+        rest = None
+        if batch.last > last:
+            batch, rest = parted(batch, last)
+            flushing[split] = _chained(rest, flushing[split])
+        if batch.last > first:
+            yield batch if batch.first >= first else parted(batch, first)[1]
+        if batch.last >= last:
+            return
+
+
+def parted(batch: Batch, at: int) -> tuple[Batch, Batch]:
+    """A flush batch (one record or failure per number) in two, before and from number `at`, its ledger as well."""
+    origins = [batch.origin(index) for index in range(len(batch.records))]
+    here = bisect_left(origins, at)
+    stage = batch.counts[0].stage
+    return (
+        _flush_part(
+            stage, batch.records[:here], origins[:here], [f for f in batch.failures if f.origin < at], batch.first, at
+        ),
+        _flush_part(
+            stage, batch.records[here:], origins[here:], [f for f in batch.failures if f.origin >= at], at, batch.last
+        ),
+    )
+
+
+def _flush_part(
+    stage: int, records: list[Any], origins: list[int], failures: list[Failure], first: int, last: int
+) -> Batch:
+    told = [failure for failure in failures if failure.policy != "fail"]
+    counts = Counts(stage, created=len(records) + len(told), out=len(records))
+    for failure in told:
+        counts.fail(failure.policy)
+    return Batch(records, first, last, origins, failures, [counts])
+
+
+def _chained(head: Batch, rest: Iterator[Batch]) -> Iterator[Batch]:
+    yield head
+    yield from rest
