@@ -197,9 +197,18 @@ class Counts(Divisible, Plain):
         return self.taken + self.created == fates
 
 
-def behind_cut(failures: Iterable[Failure]) -> list[Counts]:
-    """What changes in the ledger for failures at or behind a cut: nobody is told of them, and their records are not
-    processed."""
+def behind_cut(stage: int, records: int, failures: Iterable[Failure], *, given: bool = False) -> list[Counts]:
+    """What changes in the ledger for records and failures at or behind a cut: none of them is processed.
+
+    stage: where the records are. given: that stage has counted them as its results; else it has not taken them yet.
+    """
+    ours = Counts(stage, out=-records) if given else Counts(stage, taken=records)
+    ours.not_processed = records
+    return [ours, *failures_behind_cut(failures)]
+
+
+def failures_behind_cut(failures: Iterable[Failure]) -> list[Counts]:
+    """The same for failures alone: they are not reported, and their records are not processed."""
     return [_taken_back(failure) for failure in failures]
 
 

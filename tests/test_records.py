@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stagerunner import records
-from stagerunner.records import Batch, Counts, Failure, behind_cut, total
+from stagerunner.records import Batch, Counts, Failure, behind_cut, failures_behind_cut, total
 
 
 def test_without_origins_each_record_stands_for_one_source_record():
@@ -57,9 +57,15 @@ def test_what_lies_behind_a_cut_is_not_processed_whatever_was_to_become_of_it():
     for failure in failures:
         lost.fail(failure.policy)
 
-    (entry,) = total([lost, *behind_cut(failures)]).values()
+    (entry,) = total([lost, *failures_behind_cut(failures)]).values()
 
     assert entry == Counts(0, taken=3, not_processed=3)
+
+
+def test_records_behind_a_cut_are_not_processed_where_they_are():
+    assert behind_cut(1, 4, []) == [Counts(1, taken=4, not_processed=4)]
+    (entry,) = total([Counts(1, taken=5, out=5), *behind_cut(1, 4, [], given=True)]).values()
+    assert entry == Counts(1, taken=5, out=1, not_processed=4)
 
 
 # Kinds of frames

@@ -11,7 +11,7 @@ from stagerunner.evaluate.cursor import Cursor
 from stagerunner.evaluate.own import as_it_came
 from stagerunner.evaluate.policy import RETURNED_NONE, Trouble, again
 from stagerunner.evaluate.work import Work
-from stagerunner.records import Batch, Counts, Failure, Spread, behind_cut, total
+from stagerunner.records import Batch, Counts, Failure, Spread, failures_behind_cut, total
 
 
 class BatchOutcome:
@@ -282,5 +282,5 @@ def _one_each(origins: list[int], first: int, last: int) -> bool:
 
 def relieved(counts: list[Counts], dropped: Iterable[Failure]) -> list[Counts]:
     """The counts without these failures, which lie behind the cut."""
-    moved = behind_cut(dropped)
+    moved = failures_behind_cut(dropped)
     return list(total([*counts, *moved]).values()) if moved else counts

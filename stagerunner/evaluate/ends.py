@@ -166,9 +166,9 @@ def cut_at_failure(batch: Batch, failure: Failure) -> None:
     """Let the batch end before the source record of `failure`, the ledger included."""
     keep = sum(1 for index in range(len(batch.records)) if batch.origin(index) < failure.origin)
     dropped = len(batch.records) - keep
-    batch.counts.append(Counts(failure.stage, not_processed=dropped, out=-dropped))
     before = [other for other in batch.failures if other.origin < failure.origin]
-    batch.counts += behind_cut(o for o in batch.failures if o.origin >= failure.origin and o is not failure)
+    behind = [other for other in batch.failures if other.origin >= failure.origin and other is not failure]
+    batch.counts += behind_cut(failure.stage, dropped, behind, given=True)
     batch.failures = [*before, failure]
     if batch.origins is not None:
         batch.origins = batch.origins[:keep]
@@ -269,9 +269,7 @@ class Writing:
 
     def behind(self, batch: Batch) -> list[Counts]:
         """How a batch is booked that lies behind one which a failure has cut here."""
-        number = len(batch.records)
-        taken, out = (number, 0) if self._counted else (0, -number)
-        return [Counts(self._stage, taken, out=out, not_processed=number), *behind_cut(batch.failures)]
+        return behind_cut(self._stage, len(batch.records), batch.failures, given=not self._counted)
 
     def _book(self, batch: Batch) -> None:
         if self._counted:

@@ -16,6 +16,7 @@ from stagerunner.guard import refused
 from stagerunner.parts.source import Want
 from stagerunner.records import END, Origin
 from stagerunner.runtime.input import AHEAD, PendingSplit
+from stagerunner.wire.control import ControlMessage
 from stagerunner.wire.frame import BadFrame, Frame
 from stagerunner.wire.pipe import Inbound, widen
 from stagerunner.wire.spec import SourceSpec
@@ -32,7 +33,8 @@ class Stream:
         self._waiting: deque[Frame] = deque()
         self._count = 0
         self._over = False
-        self._told = bytearray()
+        self._end = ControlMessage(END)
+        """Its text is what the source failed with; empty where it did not fail."""
         self.error: BaseException | None = None
         reading, out = os.pipe()
         spec, spec_end = os.pipe()
@@ -86,11 +88,10 @@ class Stream:
         if frame.header.kind != END:
             self._waiting.append(frame)
             return
-        self._told += frame.payload
-        if not frame.header.more:
+        if self._end.add(frame):
             self._over = True
-            if self._told:
-                self.error = RunFailed(f"the source failed: {self._told.decode(errors='replace')}")
+            if self._end.data:
+                self.error = RunFailed(f"the source failed: {self._end.data.decode(errors='replace')}")
 
     def _died(self, how: str) -> None:
         if not self._over:

@@ -19,13 +19,13 @@ from contextlib import suppress
 from typing import Any
 
 from stagerunner.chain.bounding import bounded
-from stagerunner.engines.process.worker.main import send_pieces
 from stagerunner.engines.process.worker.tuning import forward_logging
 from stagerunner.evaluate.loading import load
 from stagerunner.evaluate.own import own
 from stagerunner.evaluate.wording import describe
 from stagerunner.parts.files import know
 from stagerunner.records import DATA, END
+from stagerunner.wire.control import send_pieces
 from stagerunner.wire.frame import Header
 from stagerunner.wire.pipe import send
 from stagerunner.wire.spec import SourceSpec

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from stagerunner.records import END, READY
 from stagerunner.window.holding import CHARGE, Holding
+from stagerunner.wire.control import ControlMessage
 from stagerunner.wire.frame import MORE, BadFrame, Frame
 from stagerunner.wire.pipe import Inbound
 
@@ -119,17 +120,14 @@ class Returns:
         """Whether the whole of READY is here from this pipe; whatever else is here has come behind it."""
         return any(not frame.header.more for frame in self._here[number])
 
-    def _ready_data(self, here: deque[Frame]) -> bytes:
+    def _ready_data(self, here: deque[Frame]) -> bytearray:
         """Take the pieces of READY off the front; after a restart, frames can be waiting behind them already."""
-        data, more = bytearray(), True
-        while more:
-            header, payload = here.popleft()
-            if header.kind != READY:
-                raise BadFrame("no READY at the beginning")
-            data += payload
-            more = header.more
-            self.holding.taken(header.length)
-        return bytes(data)
+        message = ControlMessage(READY)
+        while not message.whole:
+            frame = here.popleft()
+            message.add(frame)
+            self.holding.taken(frame.header.length)
+        return message.data
 
     def _watch(self) -> None:
         """Read the pipe whose turn it is, and the others while there is room for what they bring.

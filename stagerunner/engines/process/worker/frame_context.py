@@ -71,9 +71,9 @@ class FrameContext:
         self._cuts |= fatal
         return new
 
-    def behind(self, batch: Batch) -> None:
-        """The batch lies behind the cut: nobody is told of its failures."""
-        self.tally += behind_cut(batch.failures)
+    def behind(self, stage: int, batch: Batch, *, given: bool = False) -> None:
+        """The batch lies behind the cut. given: the stage has counted its records as results."""
+        self.tally += behind_cut(stage, len(batch.records), batch.failures, given=given)
 
 
 def cut(batch: Batch, size: Callable[[], int]) -> Iterator[Batch]:

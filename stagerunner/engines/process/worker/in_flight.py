@@ -10,7 +10,7 @@ from stagerunner.engines.process.worker.encode import Parts
 from stagerunner.engines.process.worker.frame_context import FrameContext
 from stagerunner.engines.process.worker.stage_runner import StageRunner
 from stagerunner.evaluate.evaluator import AwaitingEvaluator
-from stagerunner.records import Batch, Counts
+from stagerunner.records import Batch
 from stagerunner.wire.frame import Frame
 from stagerunner.wire.spec import WorkerSpec
 
@@ -68,7 +68,6 @@ class Overlap:
         if context.cut is None:
             context.harvest(0, stage, piece)
             return [piece]
-        gone = len(piece.records)
-        context.tally += [*piece.counts, Counts(stage, out=-gone, not_processed=gone)]
-        context.behind(piece)
+        context.tally += piece.counts
+        context.behind(stage, piece, given=True)
         return []

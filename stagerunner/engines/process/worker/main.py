@@ -25,7 +25,8 @@ from stagerunner.evaluate.loading import load
 from stagerunner.evaluate.wording import describe
 from stagerunner.records import DATA, END, READY
 from stagerunner.wire.arena import Arena
-from stagerunner.wire.frame import CONTROL, MORE, SIZE, BadFrame, Frame, Header, pack_header
+from stagerunner.wire.control import ControlMessage, send_pieces
+from stagerunner.wire.frame import SIZE, BadFrame, Frame, Header, pack_header
 from stagerunner.wire.metrics import BLOCKED, CLOSED, LEFT, WAITING, MetricsPage, Slot
 from stagerunner.wire.pipe import Inbound, send, write_records
 from stagerunner.wire.spec import WorkerSpec
@@ -241,24 +242,14 @@ class Worker:
 
 
 def read_lines(pipe: Inbound) -> list[ReadyLine]:
-    """The READY of one pipe, put together from its pieces."""
-    data = bytearray()
-    while True:
+    """The READY of one pipe. Raises Left when the pipe ends first."""
+    message = ControlMessage(READY)
+    while not message.whole:
         frame = pipe.read()
         if frame is None:
             raise Left("a neighbour left before it was ready")
-        if frame.header.kind != READY:
-            raise BadFrame("no READY at the beginning")
-        data += frame.payload
-        if not frame.header.more:
-            return pickle.loads(data) if data else []
-
-
-def send_pieces(fd: int, header: Header, data: bytes) -> None:
-    """A control frame in as many pieces as it needs, each written at once or not at all."""
-    for number, start in enumerate(range(0, max(1, len(data)), CONTROL)):
-        more = MORE if start + CONTROL < len(data) else 0
-        send(fd, header._replace(piece=number, flags=more), data[start : start + CONTROL])
+        message.add(frame)
+    return pickle.loads(message.data) if message.data else []
 
 
 def call_hooks(targets: tuple[str, ...], spec: WorkerSpec) -> None:

@@ -140,8 +140,7 @@ class PieceRunner:
             if not safe:  # neighbours that share a worker hand their records over as they are
                 batch.original = kept(batch.records)
             if context.cut is not None and context.cut >= position:
-                context.tally.append(Counts(index, taken=len(batch.records), not_processed=len(batch.records)))
-                context.behind(batch)
+                context.behind(index, batch)
                 continue
             if refusal is not None:  # where the stages have workers of their own, it can't even decode these
                 context.tally.append(refuse_whole(batch, evaluator.work, *refusal))

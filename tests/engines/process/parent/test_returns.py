@@ -196,7 +196,7 @@ def test_anything_before_ready_is_a_fault(linked):
     pipes.data(0, 0)
     pipes.read()
 
-    with pytest.raises(BadFrame, match="no READY"):
+    with pytest.raises(BadFrame, match="DATA where READY was due"):
         pipes.returns.ready_lines()
 
 

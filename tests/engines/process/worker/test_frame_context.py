@@ -81,7 +81,7 @@ def test_a_failure_cuts_only_where_it_happened_and_not_where_it_passes():
 def test_the_records_of_failures_behind_a_cut_are_not_processed():
     context = FrameContext(Header(DATA, 0, 1, 0))
     context.tally = [Counts(0, taken=2, skipped=1, dead=1)]
-    context.behind(Batch([], 0, 2, failures=[failure("skip"), failure("dead_letter")]))
+    context.behind(1, Batch([], 0, 2, failures=[failure("skip"), failure("dead_letter")]))
 
     ledger = total(context.tally)[0]
     assert (ledger.not_processed, ledger.filtered, ledger.skipped, ledger.dead) == (2, 0, 0, 0)

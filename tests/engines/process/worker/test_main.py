@@ -8,8 +8,9 @@ import threading
 import pytest
 from support.specs import offered, spec_for
 
-from stagerunner.engines.process.worker.main import Left, Worker, call_hooks, leave, read_lines, send_pieces
+from stagerunner.engines.process.worker.main import Left, Worker, call_hooks, leave, read_lines
 from stagerunner.records import DATA, END, READY
+from stagerunner.wire.control import send_pieces
 from stagerunner.wire.frame import BadFrame, Frame, Header
 from stagerunner.wire.metadata import Metadata, pack_metadata, unpack_payload
 from stagerunner.wire.metrics import LEFT, MetricsPage, create
