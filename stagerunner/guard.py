@@ -152,7 +152,7 @@ def of_a_plugin(error: BaseException) -> bool:
     place, last = error.__traceback__, ""
     while place is not None:
         last, place = place.tb_frame.f_code.co_filename, place.tb_next
-    return last in files.known().values()
+    return last in files.registered().values()
 
 
 def text_of(value: Any) -> str:
@@ -183,7 +183,7 @@ def _places(error: BaseException) -> list[str]:
     if isinstance(error, SyntaxError) and error.filename:
         return [f"{shown(error.filename)}:{error.lineno}"]
     frames = list(_frames(error))
-    plugin_files = set(files.known().values())
+    plugin_files = set(files.registered().values())
     own = [frame for frame in frames if frame[0] in plugin_files] or frames
     return [f"{shown(own[-1][0])}:{own[-1][1]}"] if own else []
 

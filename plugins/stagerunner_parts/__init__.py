@@ -1,6 +1,6 @@
-"""The built-in parts, offered through the same hooks as anybody's.
+"""The built-in parts, offered through the same hooks as those of any plugin.
 
-They are named by string, so that listing them imports none of them; a test holds each against what it names.
+They are named by string, so that listing them imports none. A test compares each name and summary with its part.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ def _named(name: str, target: str, summary: str, *suffixes: str) -> Any:
 def stagerunner_stages() -> list[Any]:
     """The built-in stages."""
     return [
-        _named("text.strip", "text:strip", "Take the white space off both ends of a text"),
-        _named("text.lower", "text:lower", "Write a text in lower case"),
-        _named("text.upper", "text:upper", "Write a text in upper case"),
-        _named("text.words", "text:words", "Cut a text into its words, a record each"),
+        _named("text.strip", "text:strip", "Remove white space from both ends of a text"),
+        _named("text.lower", "text:lower", "Convert a text to lower case"),
+        _named("text.upper", "text:upper", "Convert a text to upper case"),
+        _named("text.words", "text:words", "Split a text into words, one record each"),
         _named("text.replace", "text:Replace", "Replace part of a text, wherever it occurs"),
-        _named("parse", "parse:Parse", "Take a line of text apart into fields"),
-        _named("json.parse", "json:parse", "Read a text as one JSON value"),
+        _named("parse", "parse:Parse", "Split a line of text into fields"),
+        _named("json.parse", "json:parse", "Parse a text as one JSON value"),
         _named("json.dump", "json:dump", "Write a record as one line of JSON"),
         _named("filter", "filter:keep", "Keep the records for which an expression is true"),
         _named("select", "fields:select", "Keep only these fields, in this order"),
         _named("drop", "fields:drop", "Leave out these fields"),
         _named("rename", "fields:rename", "Give fields other names"),
-        _named("convert", "convert:convert", "Turn the text in fields into numbers, times and so on"),
-        _named("anonymize", "anonymize:Anonymize", "Hide who it was, keep what happened"),
+        _named("convert", "convert:convert", "Convert fields from text to numbers, times and so on"),
+        _named("anonymize", "anonymize:Anonymize", "Hide the values of fields: hash them, mask them or leave them out"),
         _named("dedupe", "aggregate:Dedupe", "Let only the first of equal records through"),
         _named("count", "aggregate:Count", "Count how often each value occurs"),
         _named("sample", "sampling:sample", "Keep a share of the records, the same ones in every run"),
@@ -43,10 +43,10 @@ def stagerunner_stages() -> list[Any]:
 def stagerunner_sources() -> list[Any]:
     """The built-in sources."""
     return [
-        _named("lines", "sources.lines:Lines", "Read text files, a record a line"),
-        _named("jsonl", "sources.jsonl:Jsonl", "Read files with one JSON value a line", ".jsonl", ".ndjson"),
-        _named("csv", "sources.csv:Csv", "Read CSV files, a row a record: a mapping of text", ".csv"),
-        _named("files", "sources.files:Files", "Read whole files, a record each"),
+        _named("lines", "sources.lines:Lines", "Read text files, one record per line"),
+        _named("jsonl", "sources.jsonl:Jsonl", "Read files with one JSON value per line", ".jsonl", ".ndjson"),
+        _named("csv", "sources.csv:Csv", "Read CSV files, one record per row: a mapping of texts", ".csv"),
+        _named("files", "sources.files:Files", "Read whole files, one record each"),
         _named("range", "sources.range:Range", "Give whole numbers in order"),
     ]
 
@@ -55,7 +55,7 @@ def stagerunner_sources() -> list[Any]:
 def stagerunner_sinks() -> list[Any]:
     """The built-in sinks."""
     return [
-        _named("lines", "sinks.lines:Lines", "Write a record a line: text as it is, everything else as JSON"),
+        _named("lines", "sinks.lines:Lines", "Write one record per line: text as it is, everything else as JSON"),
         _named("jsonl", "sinks.jsonl:Jsonl", "Write each record as a line of JSON", ".jsonl", ".ndjson"),
         _named("csv", "sinks.csv:Csv", "Write records as the rows of a CSV file", ".csv"),
         _named("sqlite", "sinks.sqlite:Sqlite", "Write records as the rows of a table in an SQLite database"),

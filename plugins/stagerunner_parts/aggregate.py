@@ -12,17 +12,17 @@ from stagerunner_parts.digests import canonical, digest
 from stagerunner_parts.values import field
 
 DIGEST = 16
-"""Bytes kept of each value; two different ones share them once in some 10^19."""
+"""Bytes kept of each value. Only among some 10^19 different values, two are likely to share them."""
 
 
 @stage("dedupe", pure=True)
 class Dedupe:
     """Let only the first of equal records through.
 
-    Equal records are of the same types and hold the same: 1 and 1.0 differ, the order of keys doesn't count. It keeps
-    16 bytes of each value it has seen. A record that lacks the field is refused.
+    Records are equal if they have the same types and content: 1 and 1.0 differ, but the order of keys doesn't matter.
+    The stage keeps 16 bytes of each value that it has seen. A record that lacks the field is refused.
 
-    key: the field that decides; without it the whole record does.
+    key: the field to compare; by default, the whole record.
     """
 
     def __init__(self, *, key: str | None = None) -> None:
@@ -48,18 +48,18 @@ class Dedupe:
 class Count:
     """Count how often each value occurs.
 
-    At the end it gives {BY: value, "count": n} for each value, the most frequent first, equals by their text.
+    At the end it gives {BY: value, "count": n} for each value, the most frequent first, then in order of their text.
     A record that lacks the field is refused.
 
-    by: the field to count by; without it the records themselves are counted, as {"record": value, "count": n}.
-    top: give only so many.
+    by: the field to count by; by default, whole records are counted, as {"record": value, "count": n}.
+    top: give only so many values.
     """
 
     def __init__(self, *, by: str | None = None, top: int | None = None) -> None:
         self.by = by
         self.top = top
         if self.by == "count":
-            raise ValueError("`by` can't be 'count', which is what the number itself is called; rename the field")
+            raise ValueError("`by` can't be 'count', the name of the number itself; rename the field first")
         self._entries: dict[Any, list[Any]] = {}
 
     def process(self, record: Any) -> None:
@@ -85,12 +85,12 @@ class Count:
 
 
 def _key(value: Any) -> Any:
-    # A tuple is never equal to a text, so texts, the usual case, can stand for themselves.
+    # A tuple never equals a text, so a text, the usual case, can be its own key.
     return value if type(value) is str else (canonical(value),)
 
 
 def _packed(value: Any) -> Any:
-    """JSON data that stands for the value: a text for itself, anything else pickled, in a list."""
+    """The value as JSON data: a text as it is, anything else pickled, in a list."""
     return value if type(value) is str else [b64encode(pickle.dumps(value)).decode()]
 
 

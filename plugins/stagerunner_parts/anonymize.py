@@ -14,13 +14,13 @@ MASK = "***"
 
 @stage("anonymize", pure=True)
 class Anonymize:
-    """Hide who it was, keep what happened.
+    """Hide the values of fields: hash them, mask them or leave them out.
 
-    A field that a record lacks is passed over, and counted as "without NAME". Null stays null.
+    A field that a record lacks is ignored, and counted as "without NAME". Null stays null.
 
-    fields: what to hide; `user.name` reaches inside, into each item where it comes to a list.
-    method: hash puts the same 16 hexadecimal digits for the same value, drop leaves the field out, mask puts ***.
-    salt: makes the hashes of one run unlike another's. Without one, whoever can guess a value can check the guess.
+    fields: what to hide; `user.name` is a field inside a field, and applies to each item of a list.
+    method: hash replaces equal values by the same 16 hexadecimal digits, drop leaves the field out, mask writes ***.
+    salt: a text that changes all hashes. Without it, anyone who guesses a value can check the guess.
     """
 
     def __init__(self, *, fields: list[str], method: Literal["hash", "drop", "mask"] = "hash", salt: str = "") -> None:
@@ -42,7 +42,7 @@ class Anonymize:
         return digest(value, size=8, key=self._key).hex()
 
     def _without(self, found: Any, name: str) -> Any:
-        """The same with the field hidden, as a copy; the very same where it has no such field."""
+        """A copy with the field hidden; the same object if it has no such field."""
         if isinstance(found, list):
             items = [self._without(item, name) for item in found]
             return found if all(new is old for new, old in zip(items, found, strict=True)) else items

@@ -11,14 +11,14 @@ from typing import IO, Protocol, cast
 
 
 class Compressor(Protocol):
-    """One compressed member: bytes in, bytes out, and the rest of them when it ends."""
+    """One compressed member: `compress` returns bytes as they are ready, `flush` the rest."""
 
     def compress(self, data: bytes, /) -> bytes: ...
     def flush(self) -> bytes: ...
 
 
 MODULES = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}
-"""What opens such a file. Each is imported when there is one: most files are plain."""
+"""Suffix → the module that opens such a file, imported when it is needed."""
 
 
 def is_compressed(path: str | Path) -> bool:
@@ -27,10 +27,10 @@ def is_compressed(path: str | Path) -> bool:
 
 
 def compressor(path: str | Path) -> Compressor | None:
-    """A new member for a file of this name; None if it isn't to be compressed."""
+    """A new compressed member for a file of this name; None if it isn't compressed."""
     match Path(path).suffix.lower():
         case ".gz":
-            # 16 + 15: a gzip member, without a name and a time, so that equal data gives equal bytes.
+            # 16 + 15: the gzip format, without name and time, so that equal data gives equal bytes.
             return zlib.compressobj(wbits=31)
         case ".bz2":
             import bz2
@@ -45,9 +45,9 @@ def compressor(path: str | Path) -> Compressor | None:
 
 @contextmanager
 def opened(path: str | Path, *, named: str | Path | None = None, raw: IO[bytes] | None = None) -> Iterator[IO[bytes]]:
-    """The file to read, decompressed where its name says so, or the name it is to have. raw: it is open already.
+    """Open a file to read, decompressed according to its suffix. Raises OSError if it is damaged.
 
-    Raises OSError when it turns out to be damaged.
+    named: take the suffix from this name. raw: the file, if it is open already.
     """
     if raw is not None and not is_compressed(named or path):
         yield raw

@@ -1,4 +1,4 @@
-"""The stage `convert`: text into numbers, times and so on."""
+"""The stage `convert`: text to numbers, times and so on."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _decimal(value: Any) -> Decimal:
 
 
 def _plain(value: Any) -> Any:
-    # Python reads 1_000 as a number; in data it is a code or a mistake.
+    # Python reads 1_000 as a number, but in data it is a code or a mistake.
     if isinstance(value, str) and "_" in value:
         raise ValueError("it has an underscore")
     return value
@@ -73,12 +73,12 @@ class Type:
         elif text in KINDS:
             self.words, self.convert = KINDS[text]
         else:
-            raise ValueError(f"{text!r} is none of int, float, decimal, datetime, datetime:FORMAT, bool, text")
+            raise ValueError(f"{text!r} is not one of int, float, decimal, datetime, datetime:FORMAT, bool, text")
         self.text = text
 
     @classmethod
     def parse(cls, text: str) -> Type:
-        """Raises ValueError when there is no such type."""
+        """Raises ValueError if there is no such type."""
         return cls(text)
 
     def __reduce__(self) -> tuple[type[Type], tuple[str]]:
@@ -90,11 +90,11 @@ class Type:
 
 @stage(pure=True)
 def convert(record: dict[str, Any], *, types: dict[str, Type], empty_is_null: bool = False) -> dict[str, Any]:
-    """Turn the text in fields into numbers, times and so on.
+    """Convert fields from text to numbers, times and so on.
 
-    A record that lacks one of the fields, or has something else in it, is refused. Null stays null.
+    A record is refused if it lacks one of the fields, or if a value can't be converted. Null stays null.
 
-    types: field to int, float, decimal, bool, text, datetime (ISO 8601) or datetime:FORMAT (as in strptime).
+    types: for each field int, float, decimal, bool, text, datetime (ISO 8601) or datetime:FORMAT (as in strptime).
     empty_is_null: an empty text becomes null.
     """
     converted = dict(record)

@@ -1,10 +1,10 @@
-"""One text, and one hash, for equal values.
+"""Equal values get the same text and the same hash.
 
-Equal is what is of the same types and holds the same: 1, 1.0, True and "1" differ, as do (1, 2) and [1, 2], 0.0 and
--0.0, {1: "a"} and {"1": "a"}. The order of a mapping's keys and of a set doesn't count; nan equals nan. What merely
-compares equal (Decimal("1.0") and Decimal("1.00"), one moment in two time zones) differs.
+Values are equal if they have the same types and content: 1, 1.0, True and "1" differ, as do (1, 2) and [1, 2], 0.0 and
+-0.0, {1: "a"} and {"1": "a"}. The order of a mapping's keys and of a set doesn't matter; nan equals nan. Values that
+only compare equal (Decimal("1.0") and Decimal("1.00"), one moment in two time zones) differ.
 
-What JSON holds stands as its JSON; anything else as <type content>, which begins as no JSON does.
+The text of a value is its JSON, if JSON holds it exactly; else <type content>, which can't be JSON.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _TEXT = frozenset((str,))
 
 
 def canonical(value: Any) -> str:
-    """A text that equal values share and no others.
+    """A text that is the same for equal values, and different for others.
 
-    Raises TypeError for what doesn't say what it holds: it can't be pickled.
+    Raises TypeError for a value that can't be pickled, since its content isn't known.
     """
     if type(value) is str or _is_plain(value):
         try:
@@ -41,7 +41,7 @@ def digest(value: Any, *, size: int, key: bytes = b"") -> bytes:
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether JSON says all there is to say: no other types, and none that it would take for another."""
+    """Whether JSON holds the value exactly: only its own types, and all names are text."""
     kind = type(value)
     if kind is dict:
         return _TEXT.issuperset(map(type, value)) and _all_plain(value.values())
@@ -58,21 +58,21 @@ def _tagged(value: Any) -> str:
 
 
 def _content(value: Any) -> str:
-    """What anything else holds: the elements of an array, the name of a function, or what its class gives pickle."""
+    """The content of any other value: the elements of an array, the name of a function, else what pickle gets."""
     if isinstance(value, type | FunctionType):
-        if "<" in value.__qualname__:  # there may be several of that name
+        if "<" in value.__qualname__:  # several may have that name
             raise TypeError(f"cannot pickle {_name(value)}, which has no name of its own")
         return _name(value)
     return _elements(value) if _is_array(value) else _reduced(value)
 
 
 def _is_array(value: Any) -> bool:
-    """Whether it is one of numpy's, or like them: its class says what lies in it, and how."""
+    """Whether it is an array of numpy, or one with the same interface."""
     return all(hasattr(type(value), name) for name in ("dtype", "shape", "tobytes", "tolist"))
 
 
 def _elements(array: Any) -> str:
-    """The bytes in the order of the indexes, however they lie in memory."""
+    """Type, shape and elements in the order of the indexes, however they lie in memory."""
     held = _ordered(array.tolist()) if array.dtype.hasobject else array.tobytes().hex()
     return f"{array.dtype.descr!r} {array.shape!r} {held}"
 
@@ -80,7 +80,7 @@ def _elements(array: Any) -> str:
 def _reduced(value: Any) -> str:
     reduce: Callable[[Any], Any] | None = copyreg.dispatch_table.get(type(value))
     reduced = value.__reduce_ex__(5) if reduce is None else reduce(value)
-    if isinstance(reduced, str):  # the name of something there is one of
+    if isinstance(reduced, str):  # the name of a global object
         return f"{getattr(value, '__module__', '')}.{reduced}"
     make, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
     held = (make, arguments, state, None if items is None else list(items))

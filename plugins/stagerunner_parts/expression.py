@@ -1,6 +1,6 @@
-"""The expressions of `filter`: a small part of Python's, read by its parser and made into closures, never run as code.
+"""The expressions of `filter`: a small part of Python's, parsed by Python and compiled to closures, never run as code.
 
-A name is a field of the record, `record` is the whole record. What isn't listed in the tables below doesn't exist.
+A name is a field of the record, and `record` is the whole record. Only what the tables below list is allowed.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ CALLS: dict[str, tuple[int, Callable[..., Any]]] = {
     "contains": (2, lambda items, item: item in items),
     "matches": (2, matches),
 }
-"""Name → how many values it takes, and what it does with them."""
+"""Name → number of arguments, and the function."""
 
 
 class Expression:
@@ -70,11 +70,11 @@ class Expression:
 
     @classmethod
     def parse(cls, text: str) -> Expression:
-        """Raises ValueError with a sentence when it isn't one."""
+        """Raises ValueError, with a message, if the text isn't an expression."""
         return cls(text)
 
     def __call__(self, record: Any) -> Any:
-        """Raises Reject when the record lacks a field it comes to, else whatever its operations raise."""
+        """Raises Reject if the record lacks a field that is evaluated, else whatever the operations raise."""
         return self._evaluate(record)
 
     def __reduce__(self) -> tuple[type[Expression], tuple[str]]:
@@ -86,15 +86,15 @@ class Expression:
 
 def _read(text: str) -> Evaluate:
     if "\0" in text:
-        raise ValueError("this is no expression: it holds a null character")
+        raise ValueError("this is not an expression: it contains a null character")
     try:
         with warnings.catch_warnings():
-            # A regular expression's \d needn't be written as \\d or in a raw text.
+            # Python warns of \d in a text that isn't raw; in a pattern it is what the user means.
             warnings.simplefilter("ignore")
             tree = ast.parse(text.strip(), mode="eval")
         return _made(tree.body)
     except SyntaxError as error:
-        raise ValueError(f"this is no expression: {error.msg}{_advice(text)}") from None
+        raise ValueError(f"this is not an expression: {error.msg}{_advice(text)}") from None
     except (RecursionError, MemoryError):
         raise ValueError("it is nested too deeply") from None
 
@@ -109,7 +109,7 @@ def _advice(text: str) -> str:
 def _made(node: ast.expr) -> Evaluate:
     form = FORMS.get(type(node))
     if form is None:
-        raise ValueError(f"`{ast.unparse(node):.60}` can't stand in an expression{_instead(node)}")
+        raise ValueError(f"`{ast.unparse(node):.60}` is not allowed in an expression{_instead(node)}")
     return form(node)
 
 
@@ -122,7 +122,7 @@ def _instead(node: ast.expr) -> str:
 def _constant(node: ast.Constant) -> Evaluate:
     value = node.value
     if not isinstance(value, str | int | float | bool | None):
-        raise ValueError(f"`{ast.unparse(node):.60}` can't stand in an expression")
+        raise ValueError(f"`{ast.unparse(node):.60}` is not allowed in an expression")
     return lambda record: value
 
 
@@ -132,7 +132,7 @@ def _name(node: ast.Name) -> Evaluate:
         return lambda record: record
 
     def read(record: Any) -> Any:
-        # The first test is the cheap one, and nearly always enough.
+        # The first test is cheap, and nearly always true.
         if (type(record) is dict or isinstance(record, Mapping)) and name in record:
             return record[name]
         raise missing(record, name)
@@ -156,7 +156,7 @@ def _subscript(node: ast.Subscript) -> Evaluate:
 def _compare(node: ast.Compare) -> Evaluate:
     for kind, right in zip(node.ops, node.comparators, strict=True):
         if isinstance(kind, ast.Is | ast.IsNot) and not _single(right):
-            raise ValueError("`is` goes with None, True and False; write == or !=")
+            raise ValueError("`is` can only compare with None, True and False; write == or != instead")
     first = _made(node.left)
     pairs = [(COMPARISONS[type(kind)], _made(right)) for kind, right in zip(node.ops, node.comparators, strict=True)]
     if len(pairs) > 1:
@@ -191,14 +191,14 @@ def _both(node: ast.BoolOp) -> Evaluate:
 
 def _unary(node: ast.UnaryOp) -> Evaluate:
     if type(node.op) not in UNARY:
-        raise ValueError(f"`{ast.unparse(node):.60}` can't stand in an expression")
+        raise ValueError(f"`{ast.unparse(node):.60}` is not allowed in an expression")
     change, value = UNARY[type(node.op)], _made(node.operand)
     return lambda record: change(value(record))
 
 
 def _binary(node: ast.BinOp) -> Evaluate:
     if type(node.op) not in ARITHMETIC:
-        raise ValueError(f"`{ast.unparse(node):.60}` can't stand in an expression; there are + - * / // %")
+        raise ValueError(f"`{ast.unparse(node):.60}` is not allowed in an expression; there are + - * / // %")
     change, left, right = ARITHMETIC[type(node.op)], _made(node.left), _made(node.right)
     return lambda record: change(left(record), right(record))
 
@@ -230,7 +230,7 @@ def _check_pattern(node: ast.expr) -> None:
     try:
         re.compile(node.value)
     except (re.error, OverflowError) as error:
-        raise ValueError(f"{node.value!r:.60} is no regular expression: {error}") from None
+        raise ValueError(f"{node.value!r:.60} is not a regular expression: {error}") from None
 
 
 FORMS: dict[type[ast.expr], Callable[[Any], Evaluate]] = {

@@ -14,7 +14,7 @@ def select(record: dict[str, Any], *, fields: list[str]) -> dict[str, Any]:
 
     A record that lacks one of them is refused.
 
-    fields: their names.
+    fields: the names of the fields.
     """
     try:
         return {name: record[name] for name in fields}
@@ -29,7 +29,7 @@ def select(record: dict[str, Any], *, fields: list[str]) -> dict[str, Any]:
 def drop(record: dict[str, Any], *, fields: list[str]) -> dict[str, Any]:
     """Leave out these fields.
 
-    fields: their names; one that a record lacks is passed over.
+    fields: the names of the fields; those that a record lacks are ignored.
     """
     try:
         return {name: value for name, value in record.items() if name not in fields}
@@ -42,9 +42,9 @@ def drop(record: dict[str, Any], *, fields: list[str]) -> dict[str, Any]:
 def rename(record: dict[str, Any], *, fields: dict[str, str]) -> dict[str, Any]:
     """Give fields other names.
 
-    A record that lacks one of them, or would have two fields of one name, is refused.
+    A record is refused if it lacks one of the fields, or if two fields would have the same name.
 
-    fields: old name to new name.
+    fields: the new name for each old one.
     """
     must_be_mapping(record)
     for name in fields:
@@ -52,5 +52,5 @@ def rename(record: dict[str, Any], *, fields: dict[str, str]) -> dict[str, Any]:
             raise missing(record, name)
     renamed = {fields.get(name, name): value for name, value in record.items()}
     if len(renamed) != len(record):
-        raise Reject("renaming would give the record two fields of one name")
+        raise Reject("renaming would give two fields the same name")
     return renamed

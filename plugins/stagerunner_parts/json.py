@@ -1,4 +1,4 @@
-"""Stages between JSON text and values."""
+"""Stages that convert between JSON text and values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _decode = msgspec.json.Decoder().decode
 
 @stage("json.parse", pure=True)
 def parse(text: str) -> Any:
-    """Read a text as one JSON value.
+    """Parse a text as one JSON value.
 
     A text that isn't JSON is refused, and so is `null`, which can't be a record.
     """
@@ -32,11 +32,11 @@ def parse(text: str) -> Any:
 
 
 def reason(error: Exception) -> str:
-    """Why a text couldn't be read as JSON. The library's own words come last, and what matters is said in ours."""
+    """Why a text couldn't be read as JSON: in our own words where that matters, else in the library's."""
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     if isinstance(error, UnicodeEncodeError):
-        return f"the surrogate U+{ord(error.object[error.start]):04X} at {error.start} is no character"
+        return f"the surrogate U+{ord(error.object[error.start]):04X} at {error.start} is not a character"
     return str(error)
 
 

@@ -1,4 +1,4 @@
-"""The stage `parse`: a line of text apart into fields."""
+"""The stage `parse`: split a line of text into fields."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from stagerunner import Reject, stage
 from stagerunner_parts.values import must_be_text
 
 QUOTED = r'"(?P<%s>(?:[^"\\]|\\.)*)"'
-"""What a server has written between quotes: quotes and backslashes in it have a backslash before them."""
+"""A text in quotes, as a server writes it: quotes and backslashes in it are escaped by a backslash."""
 
 COMMON = (
     r"(?P<ip>\S+) (?P<ident>\S+) (?P<user>\S+|.{1,255}?) \[(?P<time>[^\]]{1,40})\] "
@@ -28,14 +28,14 @@ class Pattern:
         try:
             self.compiled = re.compile(text)
         except (re.error, RecursionError, OverflowError) as error:
-            raise ValueError(f"it is no regular expression: {error}") from None
+            raise ValueError(f"this is not a regular expression: {error}") from None
         if not self.compiled.groupindex:
-            raise ValueError("it names no field; a group (?P<name>…) does")
+            raise ValueError("it names no field: write a group (?P<name>…) for each")
         self.text = text
 
     @classmethod
     def parse(cls, text: str) -> Pattern:
-        """Raises ValueError when it is no regular expression or names no group."""
+        """Raises ValueError if it isn't a regular expression or has no named group."""
         return cls(text)
 
     def __reduce__(self) -> tuple[type[Pattern], tuple[str]]:
@@ -47,15 +47,15 @@ class Pattern:
 
 @stage("parse", pure=True)
 class Parse:
-    """Take a line of text apart into fields.
+    """Split a line of text into fields.
 
-    The whole line has to match; one that doesn't is refused. A group that takes no part is null. The presets give ip,
-    ident, user, time, method, path, protocol, status and size, combined gives referer and agent too; status and size
-    are whole numbers, a size of "-" is null. A request that is no method and path, such as bytes of TLS, stands whole
-    in path, and method and protocol are null; so is path where the server has written "-" for none.
+    The whole line must match; a line that doesn't is refused. An optional group that doesn't match is null. The presets
+    give ip, ident, user, time, method, path, protocol, status and size; combined also gives referer and agent. Status
+    and size are whole numbers, and a size of "-" is null. If the request isn't a method and a path (bytes of TLS, for
+    example), path is the whole request, and method and protocol are null; for a request of "-", path is null too.
 
-    preset: the format of a web server's log.
-    pattern: a regular expression instead, with a named group (?P<name>…) for each field.
+    preset: the log format of a web server.
+    pattern: your own regular expression, with a named group (?P<name>…) for each field.
     """
 
     def __init__(self, *, preset: Literal["common", "combined"] = "combined", pattern: Pattern | None = None) -> None:

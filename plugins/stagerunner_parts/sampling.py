@@ -13,7 +13,7 @@ class Share(float):
 
     @classmethod
     def parse(cls, text: str) -> Share:
-        """Raises ValueError when it isn't one."""
+        """Raises ValueError if it isn't one."""
         try:
             share = cls(text)
         except ValueError:
@@ -28,7 +28,7 @@ class Count(int):
 
     @classmethod
     def parse(cls, text: str) -> Count:
-        """Raises ValueError when it isn't one."""
+        """Raises ValueError if it isn't one."""
         if not text.isdecimal():
             raise ValueError(f"{text!r} is not a whole number from 0 on")
         return cls(text)
@@ -38,10 +38,10 @@ class Count(int):
 def sample(record: Any, *, rate: Share, seed: int = 0) -> Any | None:
     """Keep a share of the records, the same ones in every run.
 
-    What a record holds decides, so equal records are all kept or all left out.
+    A record's content decides, so equal records are all kept or all left out.
 
     rate: the share to keep, from 0 to 1.
-    seed: another one keeps others.
+    seed: a number; each one selects other records.
     """
     drawn = int.from_bytes(digest(record, size=8, key=str(seed).encode()[:64]))
     return record if drawn < rate * 2**64 else None
@@ -51,7 +51,7 @@ def sample(record: Any, *, rate: Share, seed: int = 0) -> Any | None:
 class Take:
     """Take the first records, then end the run.
 
-    n: how many.
+    n: how many records.
     """
 
     def __init__(self, *, n: Count) -> None:

@@ -11,9 +11,9 @@ from stagerunner_parts.values import must_be_text
 
 @stage("text.strip", pure=True)
 def strip(text: str, *, chars: str | None = None) -> str:
-    """Take the white space off both ends of a text.
+    """Remove white space from both ends of a text.
 
-    chars: take these characters off instead.
+    chars: remove these characters instead.
     """
     try:
         return text.strip(chars)
@@ -24,7 +24,7 @@ def strip(text: str, *, chars: str | None = None) -> str:
 
 @stage("text.lower", pure=True)
 def lower(text: str) -> str:
-    """Write a text in lower case."""
+    """Convert a text to lower case."""
     try:
         return text.lower()
     except (AttributeError, TypeError):
@@ -34,7 +34,7 @@ def lower(text: str) -> str:
 
 @stage("text.upper", pure=True)
 def upper(text: str) -> str:
-    """Write a text in upper case."""
+    """Convert a text to upper case."""
     try:
         return text.upper()
     except (AttributeError, TypeError):
@@ -44,9 +44,9 @@ def upper(text: str) -> str:
 
 @stage("text.words", pure=True)
 def words(text: str) -> Iterator[str]:
-    """Cut a text into its words, a record each.
+    """Split a text into words, one record each.
 
-    A word ends at white space; what stands beside it, a comma say, stays with it.
+    Words are separated by white space; punctuation stays with its word.
     """
     try:
         found = text.split()
@@ -60,9 +60,9 @@ def words(text: str) -> Iterator[str]:
 class Replace:
     r"""Replace part of a text, wherever it occurs.
 
-    old: what to replace.
-    new: what to put in its place; with `regex`, \1 or \g<name> stands for a group.
-    regex: `old` is a regular expression.
+    old: the text to replace.
+    new: the text to put there; with `regex`, \1 or \g<name> stands for a group.
+    regex: whether `old` is a regular expression.
     """
 
     def __init__(self, *, old: str, new: str, regex: bool = False) -> None:
@@ -83,4 +83,4 @@ def _compiled(text: str) -> re.Pattern[str]:
     try:
         return re.compile(text)
     except (re.error, RecursionError, OverflowError) as error:
-        raise ValueError(f"`old` is no regular expression: {error}") from None
+        raise ValueError(f"`old` is not a regular expression: {error}") from None

@@ -51,7 +51,7 @@ def import_file(path: Path) -> ModuleType:
     Raises Unresolved as `import_named` does.
     """
     name = files.module_name(path)
-    files.know({name: str(path)})
+    files.register({name: str(path)})
     return import_named(name)
 
 
@@ -79,7 +79,7 @@ def attribute(module: ModuleType, dotted: str) -> Any:
 
 
 def _called(module: str) -> str:
-    path = files.known().get(module)
+    path = files.registered().get(module)
     return f"module '{module}'" if path is None else shown(path)
 
 

@@ -25,7 +25,7 @@ from stagerunner.engines.process.worker.stage_runner import StageRunner
 from stagerunner.engines.topology import Group, groups_of, slots_of, specs
 from stagerunner.evaluate.wording import describe
 from stagerunner.guard import is_ctrl_c
-from stagerunner.parts.files import know
+from stagerunner.parts.files import register
 from stagerunner.plan import Plan
 from stagerunner.records import END
 from stagerunner.wire.arena import Arena
@@ -58,7 +58,7 @@ class InlineTransport:
         self.trouble: Trouble | None = None
 
     def start(self, epoch: int, snapshots: dict[int, Any], *, careful: bool = False) -> None:
-        know(self._plan.files)
+        register(self._plan.files)
         self._page.clear()
         self._abandon()
         self.ended, self.trouble = False, None

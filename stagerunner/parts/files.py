@@ -61,13 +61,13 @@ def module_name(path: Path) -> str:
     return f"{PACKAGE}.{stem}_{crc32(os.fsencode(path)):08x}"
 
 
-def know(files: dict[str, str]) -> None:
+def register(files: dict[str, str]) -> None:
     """Let these module names be imported from these files, in this process."""
     finder.files.update(files)
     if finder not in sys.meta_path:
         sys.meta_path.append(finder)
 
 
-def known() -> dict[str, str]:
+def registered() -> dict[str, str]:
     """Module name → path of all plugin files known in this process: what a worker must be told."""
     return dict(finder.files)

@@ -65,7 +65,7 @@ def make_plan(
         run=replace(config.run, engine=spec.name),
         engine_target=spec.target,
         engine_options=options,
-        files=files.known(),
+        files=files.registered(),
         own=own_files(config),
         started_hooks=catalog.started_hooks,
         stopping_hooks=catalog.stopping_hooks,

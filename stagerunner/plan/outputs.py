@@ -33,7 +33,7 @@ def dead_letter_path(config: Config) -> Path | None:
 def own_files(config: Config) -> tuple[Path, ...]:
     """The files that the chain is in: the config, its plugins, and the modules of their own that these import."""
     written = config.base / Path(config.file).name
-    return (written, *(Path(path) for path in dict.fromkeys((*files.known().values(), *noted()))))
+    return (written, *(Path(path) for path in dict.fromkeys((*files.registered().values(), *noted()))))
 
 
 def output_mistakes(config: Config, source: End | None, sink: End | None) -> Iterator[Mistake]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from stagerunner.evaluate.ends import End
 from stagerunner.evaluate.work import Work
-from stagerunner.parts.files import know
+from stagerunner.parts.files import register
 from stagerunner.records import NOTHING
 from stagerunner.tuples import NamedTuple
 
@@ -31,7 +31,7 @@ class SealedSpec(NamedTuple):
         """In the worker. Raises what importing a plugin raises."""
         if self.env:  # else it would touch a page for nothing
             os.environ.update(dict(self.env))
-        know(self.files)
+        register(self.files)
         spec: WorkerSpec = pickle.loads(self.sealed)
         return spec
 

@@ -19,7 +19,7 @@ def test_a_file_has_the_module_name_that_workers_will_use(write):
     path = write("tools.py", "answer = 42")
     module = import_file(path)
     assert module.__name__ == files.module_name(path.resolve())
-    assert files.known()[module.__name__] == str(path.resolve())
+    assert files.registered()[module.__name__] == str(path.resolve())
     assert import_target(f"{module.__name__}:answer") == 42
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stagerunner.parts import files
-from stagerunner.parts.files import know, known, module_name
+from stagerunner.parts.files import module_name, register, registered
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def test_a_file_has_one_name_for_one_path():
 def test_a_known_file_can_be_imported_under_its_name(tmp_path):
     path = tmp_path / "some.py"
     path.write_text("answer = 42\n")
-    know({module_name(path): str(path)})
+    register({module_name(path): str(path)})
 
     module = importlib.import_module(module_name(path))
 
@@ -38,15 +38,15 @@ def test_a_known_file_can_be_imported_under_its_name(tmp_path):
 
 
 def test_what_nobody_made_known_is_not_found():
-    know({})
+    register({})
 
     with pytest.raises(ModuleNotFoundError):
         importlib.import_module("stagerunner_files.some_12345678")
 
 
 def test_the_finder_stands_in_line_once():
-    know({"stagerunner_files.a_1": "/a"})
-    know({"stagerunner_files.b_2": "/b"})
+    register({"stagerunner_files.a_1": "/a"})
+    register({"stagerunner_files.b_2": "/b"})
 
     assert sys.meta_path.count(files.finder) == 1
-    assert known() == {"stagerunner_files.a_1": "/a", "stagerunner_files.b_2": "/b"}
+    assert registered() == {"stagerunner_files.a_1": "/a", "stagerunner_files.b_2": "/b"}

@@ -66,7 +66,7 @@ def test_empty_is_null():
 
 @pytest.mark.parametrize("text", ["number", "", "int:x", "datetime:"])
 def test_what_is_no_type(text):
-    with pytest.raises(ValueError, match="is none of int, float"):
+    with pytest.raises(ValueError, match="is not one of int, float"):
         Type.parse(text)
 
 

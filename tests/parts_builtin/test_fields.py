@@ -23,7 +23,7 @@ def test_what_is_refused():
         select(RECORD, fields=["x"])
     with pytest.raises(Reject, match="'x'"):
         rename(RECORD, fields={"x": "y"})
-    with pytest.raises(Reject, match="two fields of one name"):
+    with pytest.raises(Reject, match="two fields the same name"):
         rename(RECORD, fields={"a": "b"})
 
 

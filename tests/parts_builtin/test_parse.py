@@ -95,7 +95,7 @@ def test_a_pattern_has_to_match_the_whole_line():
         parse.process("a=1 ")
 
 
-@pytest.mark.parametrize(("text", "why"), [("(", "no regular expression"), (r"(\w+)", "names no field")])
+@pytest.mark.parametrize(("text", "why"), [("(", "not a regular expression"), (r"(\w+)", "names no field")])
 def test_what_is_no_pattern(text, why):
     with pytest.raises(ValueError, match=why):
         Pattern.parse(text)

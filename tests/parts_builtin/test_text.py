@@ -25,5 +25,5 @@ def test_replace():
 
 
 def test_replace_with_a_broken_expression_is_no_stage():
-    with pytest.raises(ValueError, match="`old` is no regular expression"):
+    with pytest.raises(ValueError, match="`old` is not a regular expression"):
         Replace(old="(", new="", regex=True)

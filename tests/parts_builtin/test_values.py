@@ -28,8 +28,8 @@ WHOLE_FILE = {"path": "a.json", "bytes": b"{}"}
 @pytest.mark.parametrize(
     ("record", "why"),
     [
-        (WHOLE_FILE, "a whole file as `files` gives it, a mapping with `path` and `bytes`; `use: lines` reads"),
-        ({"a": 1}, "the record is a mapping of fields already; leave this stage out"),
+        (WHOLE_FILE, "a whole file from the source `files`: a mapping with `path` and `bytes`; `use: lines` reads"),
+        ({"a": 1}, "the record is already a mapping of fields; remove this stage"),
         (7, "the record is of type int"),
     ],
 )
@@ -55,7 +55,7 @@ def test_a_stage_for_texts_says_what_it_was_given_instead(stage, record, why):
     ],
 )
 def test_a_stage_for_fields_says_what_makes_them_of_a_text(stage):
-    with pytest.raises(Reject, match=r"of type str; `parse` or `json\.parse`"):
+    with pytest.raises(Reject, match=r"of type str.*; put `parse` or `json\.parse`"):
         stage("a text")
 
 

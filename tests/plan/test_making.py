@@ -80,7 +80,7 @@ def test_only_what_is_chosen_is_planned_and_numbered_anew(planned):
 def test_what_is_not_used_is_not_imported(planned, folder):
     (folder / "unused.py").write_text("raise SystemExit('imported')")
     planned("./unused.py:stage", "shout", how={"only": "shout"})
-    assert files.module_name(folder / "unused.py") not in files.known()
+    assert files.module_name(folder / "unused.py") not in files.registered()
 
 
 def lines_blamed(config, catalog):

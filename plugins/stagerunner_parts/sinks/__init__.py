@@ -1,1 +1,5 @@
-"""The built-in sinks. `output` is what those that write files share, `rendering` what those that write lines share."""
+"""The built-in sinks.
+
+What they share: `output` writes files, `targets` checks where an output goes, `permissions` keeps mode and owner,
+`rendering` writes records as text and JSON, `tables` is for sinks with columns, `rows` encodes for SQLite.
+"""

@@ -1,8 +1,9 @@
 """The sink `csv`.
 
-The first record says which columns there are. A worker goes by the first record that it encodes itself, or by what the
-parent knows; it sends *runs*, rows with a row of names before them, and the parent writes the names once and compares
-the rest. Where several workers went by different records, the parent has the runner tell them all, and try again.
+The first record determines the columns. Each worker takes them from the first record that it encodes, unless the parent
+has told it which to expect. It sends *runs*: rows, with a row of names in front. The parent writes the names once and
+checks that later runs have the same. If several workers started from different records, the runner tells all of them
+the parent's columns, and they encode again.
 """
 
 from __future__ import annotations
@@ -18,34 +19,32 @@ from typing import Any, TypeAlias
 
 from stagerunner import sink
 from stagerunner_parts.compression import opened
-from stagerunner_parts.sinks.cells import cell_text
-from stagerunner_parts.sinks.columns import Extras, Missing, refuse_others
 from stagerunner_parts.sinks.output import FileOutput, Mode
+from stagerunner_parts.sinks.tables import Extras, Missing, cell_text, refuse_others
 
 Names: TypeAlias = tuple[str, ...]
 Rows: TypeAlias = Sequence[Iterable[Any]]
 
 SIZES = Struct(">II")
-"""Bytes of the row of names and of the rows, in front of each run."""
+"""In front of each run: how many bytes its row of names has, and how many its rows."""
 
 PLAIN = frozenset((str, int, float, type(None)))
-"""What the csv module writes as it should be."""
+"""Types that the csv module writes correctly by itself."""
 
 
 @sink("csv", suffixes=(".csv",))
 class Csv(FileOutput):
     """Write records as the rows of a CSV file.
 
-    Null is an empty field, true and false are words, times ISO 8601, lists and mappings JSON. Bytes, nan and infinity
-    are refused. The columns are `fields`, or else the fields of the first record. A file whose name ends in .gz, .bz2
-    or .xz is compressed.
+    Null becomes an empty field, true and false are words, times are ISO 8601, lists and mappings are JSON. Bytes, nan
+    and infinity are refused. If the name of the file ends in .gz, .bz2 or .xz, it is compressed.
 
     path: the file, or - for standard output.
-    fields: the columns.
-    extras: a record with other fields: fail, or ignore those.
-    missing: a record without all of them: fail, or fill its row with empty fields.
+    fields: the names of the columns; by default, the fields of the first record.
+    extras: what to do with fields that have no column: fail, or ignore them.
+    missing: what to do if a record lacks fields: fail, or fill its row with empty fields.
     delimiter: the character between two fields.
-    mode: replace an earlier file, append to it, or write a new one only.
+    mode: replace an existing file, append to it, or write only a new one.
     """
 
     def __init__(
@@ -67,9 +66,9 @@ class Csv(FileOutput):
         self._expected: Names | None = None if fields is None else tuple(fields)
 
     def check(self) -> None:
-        """Raises ValueError too, for a delimiter that can't be one."""
+        """Also raises ValueError for an invalid delimiter."""
         if len(self.delimiter) != 1 or not self.delimiter.isascii() or self.delimiter in '"\r\n':
-            raise ValueError(f"delimiter has to be one ASCII character, and {self.delimiter!r} isn't")
+            raise ValueError(f"delimiter must be one ASCII character, and {self.delimiter!r} isn't")
         super().check()
 
     def encode(self, records: list[Any]) -> bytes:
@@ -81,21 +80,21 @@ class Csv(FileOutput):
         return self._packed(names, [self._row(names, record) for record in records])
 
     def columns_of(self, record: Any) -> Names:
-        """The columns that an output has whose first record this is."""
+        """The columns of a new output, if this is its first record."""
         _refuse(record)
         return tuple(record)
 
     def expect(self, columns: Iterable[str]) -> None:
-        """Encode only what fits these."""
+        """From now on, encode only records that fit these columns."""
         self._expected = tuple(columns)
 
     def columns(self) -> list[str] | None:
-        """What the workers are to expect; None where nothing has been written."""
+        """The columns that workers should expect; None if nothing has been written."""
         names = self._names or self._expected
         return None if names is None else list(names)
 
     def fits(self, data: bytes) -> bool:
-        """Whether this was encoded for the columns that there are, in whatever order."""
+        """Whether the data was encoded for the columns of this output, in any order."""
         there = self._names
         return there is None or all(
             head == self._head or set(self._parsed(head)) == set(there) for head, _ in _runs(data)
@@ -106,7 +105,7 @@ class Csv(FileOutput):
         return b"".join(self._rows(head, rows) for head, rows in _runs(data))
 
     def open(self, position: Any) -> None:
-        """Raises ValueError too, when what is to be appended to has other columns."""
+        """Also raises ValueError if the file to append to has other columns."""
         super().open(position)
         self._names = self._names_there() if self._length else None
         if self.fields is None or self.stdout:
@@ -136,7 +135,7 @@ class Csv(FileOutput):
             _refuse_not_finite(cells)
         if "\r" not in text:
             return text.encode()
-        # The csv module quotes a carriage return only where rows end with one; so they do here, until they are done.
+        # The csv module quotes a carriage return only if rows end with one, so they do until they are joined.
         return "".join([self._formed([row], "\r\n")[:-2] + "\n" for row in cells]).encode()
 
     def _formed(self, cells: Rows, end: str) -> str:
@@ -157,11 +156,11 @@ class Csv(FileOutput):
                 f"a record has the fields {', '.join(names)}, but the columns of {self.describe()} are "
                 f"{', '.join(self._names or ())}; say which to write with `fields`"
             )
-        places = [names.index(name) for name in self._names]
-        return self._text([[row[place] for place in places] for row in self._read(rows)])
+        order = [names.index(name) for name in self._names]
+        return self._text([[row[index] for index in order] for row in self._read(rows)])
 
     _head = b""
-    """The row of names that was written, as it was sent."""
+    """The encoded row of names that was written."""
 
     def _parsed(self, head: bytes) -> Names:
         return tuple(next(self._read(head)))
@@ -178,18 +177,18 @@ class Csv(FileOutput):
 def _refuse_not_finite(cells: Rows) -> None:
     for value in chain.from_iterable(cells):
         if type(value) is float and not isfinite(value):
-            raise ValueError(f"{value} is no number that can be written")
+            raise ValueError(f"{value} is not a finite number")
 
 
 def _refuse(record: Any) -> None:
-    """Raises ValueError for what can't be a row."""
+    """Raises ValueError if the record can't be a row."""
     if type(record) is not dict and not isinstance(record, Mapping):
-        raise ValueError(f"a row is made from a mapping, and this is of type {type(record).__name__}")
+        raise ValueError(f"a row needs a mapping, but this is of type {type(record).__name__}")
     if not record:
-        raise ValueError("a row is made from a mapping with fields, and this one is empty")
+        raise ValueError("a row needs a mapping with fields, but this one is empty")
     for name in record:
         if not isinstance(name, str):
-            raise ValueError(f"the name of a column is text, and {name!r:.60} is of type {type(name).__name__}")
+            raise ValueError(f"the name of a column must be text, but {name!r:.60} is of type {type(name).__name__}")
 
 
 def _runs(data: bytes) -> Iterator[tuple[bytes, bytes]]:

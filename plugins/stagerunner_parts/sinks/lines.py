@@ -12,13 +12,13 @@ from stagerunner_parts.sinks.rendering import text_lines
 
 @sink("lines")
 class Lines(FileOutput):
-    """Write a record a line: text as it is, everything else as JSON.
+    """Write one record per line: text as it is, everything else as JSON.
 
-    A text with a line's end in it is refused: it would be read back as something else.
-    A file whose name ends in .gz, .bz2 or .xz is compressed.
+    A text that contains a line break is refused: it would be read back as several records. If the name of the file
+    ends in .gz, .bz2 or .xz, it is compressed.
 
     path: the file, or - for standard output.
-    mode: replace an earlier file, append to it, or write a new one only.
+    mode: replace an existing file, append to it, or write only a new one.
     """
 
     def __init__(self, *, path: Path, mode: Mode = "replace") -> None:
@@ -35,4 +35,4 @@ def _refuse_lines(records: list[Any]) -> None:
     """Raises ValueError for the first text that would be read back as another one, or as several."""
     for record in records:
         if isinstance(record, str) and ("\n" in record or record.endswith("\r")):
-            raise ValueError(f"a line can't hold a line's end, and this text has one: {record!r:.60}")
+            raise ValueError(f"the text contains a line break, which a line can't hold: {record!r:.60}")

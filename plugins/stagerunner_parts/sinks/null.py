@@ -16,7 +16,7 @@ class Null:
     keeps = "nothing"
 
     def check(self) -> None:
-        """There is nothing that could be wrong."""
+        """Nothing can be wrong."""
 
     def encode(self, records: list[Any]) -> bytes:
         return b""

@@ -1,9 +1,10 @@
 """What the sinks that write files have in common.
 
 A file is written to PATH.partial and renamed when the run is complete. With mode `append` it is written in place, and
-PATH.partial holds a copy of what is not committed yet: so a resume can tell those bytes from lines that others added.
-Compressed output is a row of members, each closed by a commit, so that it can be cut off at any commit and go on.
-A named pipe, a terminal or a descriptor is written by the runner, as its reader takes it.
+PATH.partial, the *spool*, holds a copy of what is not committed yet, so that a resume can tell those bytes from lines
+that other programs have added. Compressed output is a sequence of members, each closed by a commit, so that it can be
+truncated and continued at any commit. The runner itself writes to a named pipe, a terminal or a descriptor, as fast as
+it is read.
 """
 
 from __future__ import annotations
@@ -20,25 +21,25 @@ from typing import Any, Literal, TypeAlias
 from zlib import crc32
 
 from stagerunner_parts.compression import Compressor, compressor
-from stagerunner_parts.sinks.likeness import make_like
-from stagerunner_parts.sinks.places import check_descriptor, check_place, end_of, is_stream
+from stagerunner_parts.sinks.permissions import copy_permissions
+from stagerunner_parts.sinks.targets import check_descriptor, check_target, is_stream, resolved
 
 Keeps: TypeAlias = Literal["truncate", "transaction", "nothing"]
 Mode: TypeAlias = Literal["replace", "append", "new"]
 
 STDOUT = Path("-")
 TAIL = 4096
-"""Bytes at the end of what is committed by which a file is known again."""
+"""A file is recognised by a checksum of so many bytes at the end of what is committed."""
 
 OURS = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-"""How a file of our own is opened: a link in its place is never followed, a pipe never waited for."""
+"""How our own files are opened: never following a link, never waiting for a pipe."""
 
 ODD = (errno.ELOOP, errno.EISDIR, errno.ENXIO)
-"""What opening like that says of a link, a folder and a socket."""
+"""The errors with which that fails for a link, a folder and a socket."""
 
 
 class FileOutput(ABC):
-    """A sink that writes one file. For the path "-" the runner writes what `rendered` gives to standard output."""
+    """A sink that writes one file. For the path "-", the runner writes what `rendered` returns to standard output."""
 
     pure = True
 
@@ -57,24 +58,24 @@ class FileOutput(ABC):
     def __init__(self, path: Path, mode: Mode) -> None:
         self.path = path
         self.mode: Mode = mode
-        self._end = 1 if path == STDOUT else end_of(path)
-        self.streams = isinstance(self._end, int) or is_stream(self._end)
-        """Whether the runner writes what `rendered` gives itself, to the descriptor that `connect` gives."""
+        self._resolved = 1 if path == STDOUT else resolved(path)
+        self.streams = isinstance(self._resolved, int) or is_stream(self._resolved)
+        """Whether the runner itself writes what `rendered` returns, to the descriptor that `connect` returns."""
         if self.streams:
             self.keeps = "nothing"
 
     @property
     def stdout(self) -> bool:
         """Whether it goes to standard output."""
-        return self._end == 1
+        return self._resolved == 1
 
     def connect(self) -> int | None:
         """The descriptor of a stream; None while a named pipe has no reader. Never waits."""
-        if isinstance(self._end, int):
-            return self._end
+        if isinstance(self._resolved, int):
+            return self._resolved
         if self._stream is None:
             try:
-                self._stream = os.open(self._end, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+                self._stream = os.open(self._resolved, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
             except OSError as error:
                 if error.errno != errno.ENXIO:
                     raise
@@ -82,35 +83,37 @@ class FileOutput(ABC):
 
     @abstractmethod
     def encode(self, records: list[Any]) -> bytes:
-        """In the last worker: what `write` is given. Raises TypeError or ValueError for a record it can't write."""
+        """In the last worker: make the data for `write`. Raises TypeError or ValueError for a record it can't write."""
 
     def rendered(self, data: bytes) -> bytes:
-        """The bytes of the output for what `encode` gave, called in order."""
+        """The bytes of the output for data from `encode`. Called in order."""
         return data
 
     def check(self) -> None:
-        """Raises OSError, with a sentence, when the file can't be written."""
-        if isinstance(self._end, int):
+        """Raises OSError, with a message, if the file can't be written."""
+        if isinstance(self._resolved, int):
             if not self.stdout:
-                check_descriptor(self._end)
+                check_descriptor(self._resolved)
         elif not self.streams:
-            check_place(self.path, self._end, in_place=self._in_place)
+            check_target(self.path, self._resolved, in_place=self._in_place)
 
     def check_new(self) -> None:
-        """Raises OSError, with a sentence, when no new output can begin here."""
+        """Raises OSError, with a message, if no new output can begin here."""
         if not self.stdout:
             self._refuse_existing()
 
     def left(self, position: Any) -> None:
-        """Where the unfinished run before this one was. Before `open(None)`, which discards what it left, and no other
-        file; or before a `finish` without `open`.
+        """Tell the sink the position of the unfinished run before this one.
+
+        Called before `open(None)`, so that it discards the files of that run and no others, or before a `finish`
+        without `open`.
         """
         self._known = position
 
     def open(self, position: Any) -> None:
-        """`position`: where to go on from; None for a new output.
+        """Begin a new output if `position` is None, else continue at it.
 
-        Raises OSError, with a sentence, when what is there isn't what was written up to that position.
+        Raises OSError, with a message, if the file doesn't hold what was written up to that position.
         """
         if self.streams:
             return
@@ -129,32 +132,32 @@ class FileOutput(ABC):
         self._position = self._whereabouts()
 
     def write(self, data: bytes) -> None:
-        """Raises OSError when there is no more room, ValueError when records don't fit together."""
+        """Raises OSError if the disk is full, ValueError if records don't fit together."""
         if output := self.rendered(data):
-            # What is appended begins on a line of its own, whatever was there before.
+            # If the existing file doesn't end with a newline, the first record still begins on a line of its own.
             self._put(b"\n" + output if self._gap else output)
             self._gap = False
 
     def position(self) -> Any:
-        """Length in bytes, which file it is, and a checksum of its end, as of the last commit."""
+        """As of the last commit: length in bytes, inode, and a checksum of the end."""
         return self._position
 
     def commit(self, row: Any) -> None:
-        """Raises OSError, with a sentence, when the file isn't there any more under its name."""
+        """Raises OSError, with a message, if the file was removed or renamed."""
         if self._member:
             self._put_plain(self._member.flush())
             self._member = None
         if self._file is None:
             return
         if not _is_at(self._file, self._written):
-            raise FileNotFoundError(f"{self._written} was taken away while it was being written")
+            raise FileNotFoundError(f"{self._written} was removed or renamed while it was being written")
         if self._in_place:
-            self._length = os.fstat(self._file.fileno()).st_size  # with what others have appended meanwhile
+            self._length = os.fstat(self._file.fileno()).st_size  # including what others have appended meanwhile
         self._committed = True
         self._position = self._whereabouts()
 
     def sync(self) -> None:
-        """See to it that what was written, or the renaming, outlives a loss of power."""
+        """Make what was written, or the renaming, survive a power failure."""
         if self._file:
             os.fsync(self._file.fileno())
         elif not self.streams:
@@ -163,7 +166,7 @@ class FileOutput(ABC):
             os.close(folder)
 
     def finish(self) -> None:
-        """Give the file its name; once more does no harm. Raises OSError when there is nothing to be named."""
+        """Give the file its final name. May be called twice. Raises OSError if there is no file to rename."""
         try:
             if self._file:
                 self._end_well()
@@ -172,10 +175,10 @@ class FileOutput(ABC):
             elif self._in_place:
                 self._remove("spool", self._spool)
         finally:
-            self.abort()  # only now: until it has its name, the file is ours alone
+            self.abort()  # only now: the file stays locked until it has its name
 
     def abort(self) -> None:
-        """Close, and leave what there is for a resume."""
+        """Close, and keep the files that a resume needs."""
         if self._in_place and self._committed:
             self._remove("spool", self._spool)
         self._close()
@@ -190,12 +193,12 @@ class FileOutput(ABC):
             self._stream = None
 
     def discard(self) -> None:
-        """Nobody will resume this: leave nothing. To be called before `abort`."""
+        """This run can't be resumed: leave no files. Called before `abort`."""
         if self._file is not None:
             self._remove("spool", self._spool) if self._in_place else self._remove("file", self._file)
 
     def target(self) -> Path | None:
-        """The file this sink owns, if there is one: the one that links lead to."""
+        """The file that this sink owns, with links resolved; None for a stream."""
         return None if self.streams else self._real
 
     def describe(self) -> str:
@@ -203,8 +206,8 @@ class FileOutput(ABC):
 
     @property
     def _real(self) -> Path:
-        assert isinstance(self._end, Path)
-        return self._end
+        assert isinstance(self._resolved, Path)
+        return self._resolved
 
     @property
     def _in_place(self) -> bool:
@@ -226,12 +229,12 @@ class FileOutput(ABC):
 
     def _refuse_existing(self) -> None:
         if self.mode == "new" and self._real.exists():
-            raise FileExistsError(f"{self.path} is there already, and mode `new` overwrites nothing")
+            raise FileExistsError(f"{self.path} already exists, and mode `new` overwrites nothing")
 
     # Opening
 
     def _lock_old(self) -> None:
-        """Lock the file that is to be replaced: it may be known under other names too."""
+        """Lock the file that will be replaced: another run may know it under another name."""
         with suppress(FileNotFoundError, PermissionError):
             self._old = FileIO(os.open(self._real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC))
             _lock(self._old)
@@ -246,18 +249,18 @@ class FileOutput(ABC):
             self._file = self._made_anew()
 
     def _made_anew(self) -> FileIO:
-        """PATH.partial, empty, ours, and locked as long as it is open."""
+        """Create PATH.partial, empty, and locked as long as it is open."""
         self._discard_left()
-        # What is to replace a file shows nobody more than that file does, and what it may show is set at the end.
+        # A file that replaces another must not be readable to more users than that; its mode is set at the end.
         private = self._in_place or self._real.exists()
         try:
             made = os.open(self._partial, OURS | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666)
         except FileExistsError:
-            raise BlockingIOError(f"{self._partial} has just been made by somebody else") from None
+            raise BlockingIOError(f"{self._partial} has just been created by another process") from None
         return _lock(FileIO(made, "rb+"))
 
     def _discard_left(self) -> None:
-        """Remove PATH.partial if it is empty, or what `left` speaks of. Raises FileExistsError for any other file."""
+        """Remove PATH.partial if it is empty or the file that `left` named. Raises FileExistsError for any other."""
         try:
             file = FileIO(os.open(self._partial, OURS), "rb+")
         except FileNotFoundError:
@@ -277,7 +280,7 @@ class FileOutput(ABC):
 
     def _not_ours(self) -> FileExistsError:
         return FileExistsError(
-            f"{self._partial} is in the way, and no unfinished run of this output is known to have left it; "
+            f"{self._partial} is in the way, and it isn't known to come from an unfinished run of this output; "
             "move it away, or remove it"
         )
 
@@ -287,11 +290,12 @@ class FileOutput(ABC):
         found = os.fstat(self._file.fileno())
         if found.st_size < length:
             raise OSError(
-                f"{self._written} has {found.st_size:,} bytes, but {length:,} were written to it: can't go on"
+                f"{self._written} has {found.st_size:,} bytes, but {length:,} were written to it; "
+                "the run can't be resumed"
             )
         if found.st_ino != position["file"] or self._tail(length) != position["tail"]:
             raise OSError(
-                f"{self._written} isn't what the run to be resumed has written: somebody has changed it since; "
+                f"{self._written} isn't what the run to be resumed has written: it was changed since; "
                 "run without --resume to start anew"
             )
         if self._in_place:
@@ -299,7 +303,7 @@ class FileOutput(ABC):
         self._file.truncate(length)
 
     def _open_spool(self, length: int, known: int | None) -> None:
-        """Raises OSError when there is more behind `length` bytes of the file than the run itself has put there."""
+        """Open PATH.partial. Raises OSError if other programs have added to the file after its first `length` bytes."""
         try:
             self._spool = self._found(self._partial)
         except FileNotFoundError:
@@ -307,20 +311,20 @@ class FileOutput(ABC):
         if self._spool is not None and (found := os.fstat(self._spool.fileno())).st_ino != known:
             if found.st_size:
                 raise OSError(f"{self._partial} isn't what the run to be resumed has left")
-            self._remove("spool", self._spool)  # a resume made it that was killed before it could say so
+            self._remove("spool", self._spool)  # made by a resume that was killed before its first commit
             self._spool.close()
             self._spool = None
         if not self._is_all_spooled(length):
             added = os.fstat(self._opened.fileno()).st_size - length
             raise OSError(
-                f"somebody has added lines to {self.path}: {added:,} bytes behind what the run had committed; "
-                "take them out to go on, or run without --resume to append all of it anew"
+                f"another program has added to {self.path}: {added:,} bytes after what the run had committed; "
+                "remove them to resume, or run without --resume to append everything anew"
             )
         if self._spool is None:
             self._spool = self._made_anew()
 
     def _is_all_spooled(self, at: int) -> bool:
-        """Whether what the file has behind `at` is what the spool begins with."""
+        """Whether everything in the file after `at` is the beginning of the spool."""
         behind = 0
         while data := os.pread(self._opened.fileno(), 2**20, at + behind):
             if self._spool is None or os.pread(self._spool.fileno(), len(data), behind) != data:
@@ -329,20 +333,20 @@ class FileOutput(ABC):
         return True
 
     def _found(self, path: Path) -> FileIO:
-        """A file that is to be gone on with. Raises FileNotFoundError, and BlockingIOError while another run has it."""
+        """Open a file to continue it. Raises FileNotFoundError, or BlockingIOError while another run has it open."""
         try:
             return _lock(FileIO(os.open(path, OURS), "rb+"), path)
         except FileNotFoundError:
-            raise FileNotFoundError(f"{path} is gone: can't go on") from None
+            raise FileNotFoundError(f"{path} is gone, so the run can't be resumed") from None
         except OSError as error:
             if error.errno in ODD:
-                raise OSError(f"{path} isn't a file any more: can't go on") from None
+                raise OSError(f"{path} isn't a file any more, so the run can't be resumed") from None
             raise
 
     # The end
 
     def _name(self) -> None:
-        """PATH.partial becomes PATH, with the mode and owner that PATH has."""
+        """Rename PATH.partial to PATH, with the mode and owner that PATH has."""
         here, there = _inode(self._partial), _inode(self._real)
         inode = os.fstat(self._file.fileno()).st_ino if self._file else (self._known or {}).get("file", here or there)
         if here and here == inode:
@@ -350,25 +354,25 @@ class FileOutput(ABC):
             self._make_like_the_old()
             self._partial.replace(self._real)
         elif not there or there != inode:
-            raise FileNotFoundError(f"{self._partial} is gone, so there is nothing to become {self.path}")
+            raise FileNotFoundError(f"{self._partial} is gone, so it can't be renamed to {self.path}")
 
     def _make_like_the_old(self) -> None:
         file = os.open(self._partial, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             with suppress(FileNotFoundError):
-                make_like(file, self._real)
+                copy_permissions(file, self._real)
         finally:
             os.close(file)
 
     def _remove(self, name: str, file: FileIO | None) -> None:
-        """PATH.partial, if it is this file, or the one that `left` spoke of."""
+        """Remove PATH.partial if it is this file, or the one that `left` named."""
         inode = os.fstat(file.fileno()).st_ino if file else (self._known or {}).get(name)
         if inode is not None and _inode(self._partial) == inode:
             self._partial.unlink()
 
     def _end_well(self) -> None:
         if not self._length:
-            # A compressed file of no bytes at all is a damaged one to those who read it.
+            # Programs that read compressed files take an empty one for damaged: write an empty member.
             self._put(b"")
         self.commit(None)
 
@@ -407,14 +411,14 @@ def _write(file: FileIO, data: bytes) -> None:
 
 
 def _lock(file: FileIO, path: Path | None = None) -> FileIO:
-    """The file, locked as long as it is open. Raises BlockingIOError when another run has it.
+    """Lock the file for as long as it is open. Raises BlockingIOError if another run holds it.
 
-    path: where it was found, and has to be still, now that it is locked.
+    path: where it was opened. If another file is there by now, a finished run has just renamed it.
     """
     try:
         flock(file.fileno(), LOCK_EX | LOCK_NB)
         if path is not None and not _is_at(file, path):
-            raise BlockingIOError(f"{path} has just been given its name")
+            raise BlockingIOError(f"another run has just renamed {path}")
     except BlockingIOError:
         file.close()
         raise
@@ -428,7 +432,7 @@ def _is_at(file: FileIO, path: Path) -> bool:
 
 
 def _inode(path: Path) -> int:
-    """0 where nothing is there."""
+    """0 if nothing is there."""
     try:
         return path.lstat().st_ino
     except OSError:

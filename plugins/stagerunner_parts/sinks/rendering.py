@@ -1,22 +1,48 @@
-"""Records as text. What a text can't hold is refused, never altered."""
+"""Records as text. What a text can't hold is refused, never altered.
+
+The JSON encoder alters some values silently: nan becomes null, a set a list, a key that isn't text becomes one. So
+everything that was encoded is checked, level by level and not record by record: for plain values all of it happens in
+C. For dicts of plain values a look at the JSON is nearly enough: nan and infinity become null, a set begins with a
+bracket, a dict inside a record with a brace. Without any of these a record is exact, if all its names are text.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from enum import Enum
 from functools import cache
+from gc import get_referents, is_tracked
+from itertools import chain, compress
+from math import isfinite
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
-
-from stagerunner_parts.sinks.faithful import check, unaltered
 
 if TYPE_CHECKING:
     import msgspec.json
 
 COARSE = frozenset(("us", "ms", "s", "m", "h", "D", "W"))
-"""Units in which a numerical library's duration is one of Python's."""
+"""Units of a numpy duration that `timedelta` can hold."""
+
+PLAIN = frozenset((str, int, bool, float, type(None)))
+COMMON = PLAIN | {dict, list, tuple}
+TEXT = frozenset((str,))
+DICT = {dict}
+LIST = {list}
+NESTED = frozenset((dict, list, tuple))
+
+
+class _Named:
+    def __init__(self) -> None:
+        self.a = 1
+
+
+TELLING = [len(get_referents(one)) for one in ({"a": 1}, vars(_Named()), {1: 1})] == [1, 1, 2]
+"""Whether `get_referents` tells if all names of a dict are plain text, as in CPython: then it returns only the values,
+else the names too. Elsewhere, names are checked one by one."""
 
 
 def json_text(record: Any) -> bytes:
-    """A record as JSON on one line. Raises TypeError or ValueError when it can't be written so."""
+    """A record as JSON on one line. Raises TypeError or ValueError if JSON can't hold it."""
     return _checked(_encoder().encode(record), [record])
 
 
@@ -39,14 +65,14 @@ def _line(record: Any) -> bytes:
 
 @cache
 def _encoder() -> msgspec.json.Encoder:
-    # A worker that writes texts only, the usual end of a filter, starts twice as fast without it.
+    # Imported late: a worker that writes only texts, the usual end of a filter, starts twice as fast without it.
     import msgspec.json
 
     return msgspec.json.Encoder(enc_hook=_stand_in, decimal_format="number")
 
 
 def _stand_in(value: Any) -> Any:
-    # Subclasses of what JSON has, such as a text that is marked as safe.
+    # Subclasses of JSON's own types, such as a text that is marked as safe.
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, int | float):
@@ -55,7 +81,7 @@ def _stand_in(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, PurePath):
         return str(value)
-    # The arrays and scalars of numerical libraries become lists and numbers by themselves.
+    # Arrays and scalars of numerical libraries can convert themselves.
     if hasattr(value, "tolist"):
         return _listed(value)
     raise TypeError(f"a value of type {type(value).__name__} can't be written as JSON")
@@ -72,7 +98,7 @@ def _listed(value: Any) -> Any:
 
 
 def _times(value: Any, kind: str) -> Any:
-    """Texts with all their digits; by itself, nanoseconds would become a bare number."""
+    """Times as texts with all their digits: `tolist` would make nanoseconds a bare number."""
     if "NaT" in str(value.astype(str)):
         raise ValueError("JSON has no NaT")
     if kind == "M":
@@ -83,13 +109,115 @@ def _times(value: Any, kind: str) -> Any:
 
 
 def _checked(data: bytes, records: list[Any]) -> bytes:
-    # A decimal number that isn't finite is written as it stands, and JSON has no word for it. Looking for one letter
-    # takes no time; for a word as long as encoding does.
+    # The encoder writes a decimal that isn't finite as NaN or Infinity, which is not JSON. One letter is searched for
+    # first: that takes next to no time, while searching for a word takes as long as encoding.
     if (b"N" in data and b"NaN" in data) or (b"I" in data and b"Infinity" in data):
         import msgspec.json
 
         for line in data.splitlines():
             msgspec.json.decode(line)
-    if not unaltered(records, data):
-        check(records, data.count(b"null"))
+    if not is_exact(records, data):
+        check_exact(records, data.count(b"null"))
     return data
+
+
+def is_exact(records: Sequence[Any], data: bytes) -> bool:
+    """Whether this JSON certainly holds the records exactly. `check_exact` examines the rest."""
+    kinds = set(map(type, records))
+    if kinds == DICT and b"[" not in data and data.count(b"{") == len(records) and b":null" not in data:
+        return _named_by_text(records)
+    return TELLING and _plain(records, kinds, data.count(b"null"))
+
+
+def _named_by_text(dicts: Sequence[Any]) -> bool:
+    if TELLING:
+        return len(get_referents(*dicts)) == sum(map(len, dicts))
+    return TEXT.issuperset(map(type, chain.from_iterable(dicts)))
+
+
+def _plain(values: Sequence[Any], kinds: set[type], nulls: int) -> bool:
+    """Whether all values, at any depth, have JSON's own types, all names are text, and each null comes from a None."""
+    nones = 0
+    while True:
+        if nulls:
+            nones += values.count(None)
+        nested = kinds - PLAIN
+        if not nested:
+            return nones == nulls
+        if not nested <= NESTED:
+            return False
+        holders = values if kinds == nested else _nested(values, nested)
+        values = get_referents(*holders)
+        if len(values) != sum(map(len, holders)):
+            return False
+        kinds = set(map(type, values))
+
+
+def _nested(values: Sequence[Any], kinds: set[type]) -> list[Any]:
+    """The values of these types. The garbage collector tracks every list and no plain value."""
+    if kinds == LIST:
+        return list(filter(is_tracked, values))
+    return list(compress(values, map(NESTED.__contains__, map(type, values))))
+
+
+def check_exact(values: Sequence[Any], nulls: int) -> None:
+    """Raises ValueError if JSON has altered any of the values, at any depth.
+
+    nulls: how often "null" occurs in their JSON. If that is more than there are None, a number may have become null (or
+    a text contains the word), so numbers are checked.
+    """
+    nones, floats = 0, []
+    while values:
+        kinds = set(map(type, values))
+        if nulls:
+            nones += values.count(None) if kinds <= COMMON else sum(value is None for value in values)
+            if float in kinds:
+                floats.append(values)
+        odd = kinds - PLAIN
+        values = _inside(values, kinds, odd) if odd else ()
+    if nulls != nones:
+        for level in floats:
+            _check_floats(level)
+
+
+def _check_floats(values: Iterable[Any]) -> None:
+    for value in values:
+        if type(value) is float and not isfinite(value):
+            raise ValueError(f"JSON has no {value}")
+
+
+def _inside(values: Sequence[Any], kinds: set[type], odd: set[type]) -> list[Any]:
+    """The values inside these values, one level deeper."""
+    if odd == {dict}:
+        dicts = values if kinds == odd else [value for value in values if type(value) is dict]
+        if not TEXT.issuperset(map(type, set(chain.from_iterable(dicts)))):
+            for one in dicts:
+                _check_keys(one)
+        return list(chain.from_iterable(map(dict.values, dicts)))
+    return list(chain.from_iterable([_parts(value) for value in values if type(value) not in PLAIN]))
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        _check_keys(value)
+        return value.values()
+    if isinstance(value, list | tuple):
+        return value
+    if isinstance(value, set | frozenset):
+        raise ValueError("JSON has no sets: make it a list with sorted(…)")
+    if isinstance(value, Enum):
+        return (value.value,)
+    if isinstance(value, float):
+        _check_floats([float(value)])
+    if fields := getattr(type(value), "__dataclass_fields__", getattr(type(value), "__struct_fields__", ())):
+        return [getattr(value, name, None) for name in fields]
+    if hasattr(value, "tolist"):
+        kind = getattr(getattr(value, "dtype", None), "kind", "")
+        return () if kind in ("m", "M") else (value.tolist(),)
+    return ()
+
+
+def _check_keys(value: dict[Any, Any]) -> None:
+    for key in value:
+        if not isinstance(key, str):
+            raise ValueError(f"a name in JSON must be text, but {key!r:.60} is of type {type(key).__name__}")

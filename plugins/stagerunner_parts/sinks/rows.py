@@ -1,4 +1,4 @@
-"""Records as rows for SQLite: plain values by column, in groups that share their columns."""
+"""Records as rows for SQLite, encoded in the worker: plain values in groups that share their columns."""
 
 from __future__ import annotations
 
@@ -10,24 +10,27 @@ from math import isnan
 from struct import Struct
 from typing import Any, TypeAlias
 
-from stagerunner_parts.sinks.cells import cell_text
+from stagerunner_parts.sinks.tables import cell_text
 
 Names: TypeAlias = tuple[str, ...]
 Row: TypeAlias = tuple[Any, ...]
 
 LARGEST = 2**63
 SIZES = Struct(">II")
-"""Bytes of the names and of the rows, in front of each group."""
+"""In front of each group: how many bytes its names have, and how many its rows."""
 
 
 def checked(record: Any) -> Any:
-    """The record, if it can be a row."""
+    """The record itself. Raises ValueError if it can't be a row."""
     names_of(record)
     return record
 
 
 def packed(records: list[Any], shaped: Callable[[Any], Any] = checked) -> bytes:
-    """Rows in groups. shaped: what is to be stored of a record. Raises ValueError for one that can't be a row."""
+    """Encode records as groups of rows. Raises ValueError for one that can't be a row.
+
+    shaped: gives the record as it will be stored, for example without some fields.
+    """
     pieces = []
     for names, group in groupby(map(shaped, records), tuple):
         head, rows = pickle.dumps(names), pickle.dumps([_row(record) for record in group])
@@ -36,13 +39,13 @@ def packed(records: list[Any], shaped: Callable[[Any], Any] = checked) -> bytes:
 
 
 def unpacked(data: bytes) -> Iterator[tuple[Names, list[Row]]]:
-    """The groups again; `data` may be several packed ones in a row."""
+    """Decode the groups. `data` may be the output of several calls of `packed`, joined."""
     for head, rows in _groups(data):
         yield pickle.loads(head), pickle.loads(rows)
 
 
 def names_in(data: bytes) -> set[str]:
-    """The names in all groups; their rows are left alone."""
+    """The names in all groups, without decoding any rows."""
     return {name for head, _ in _groups(data) for name in pickle.loads(head)}
 
 
@@ -56,17 +59,15 @@ def _groups(data: bytes) -> Iterator[tuple[memoryview, memoryview]]:
 
 
 def names_of(record: Any) -> Names:
-    """The fields of a record, each of which can be a column. Raises ValueError."""
+    """The names of a record's fields. Raises ValueError if one can't be a column."""
     if not isinstance(record, Mapping) or not record:
-        raise ValueError(
-            f"a row is made from a mapping with fields, and this is a {type(record).__name__}: {record!r:.60}"
-        )
+        raise ValueError(f"a row needs a mapping with fields, but this is a {type(record).__name__}: {record!r:.60}")
     names = tuple(record)
     for name in names:
         if not isinstance(name, str) or "\0" in name or not _is_text(name):
             raise ValueError(f"{name!r} can't be the name of a column")
     if len({name.lower() for name in names}) < len(names):
-        raise ValueError("the record has two fields whose names differ only in case, which columns can't")
+        raise ValueError("two fields of the record differ only in case, and column names can't")
     return names
 
 

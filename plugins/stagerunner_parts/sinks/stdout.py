@@ -15,7 +15,7 @@ class Stdout(Null):
     """Write to standard output: text as it is, everything else as JSON."""
 
     stdout = streams = True
-    """The runner writes what `rendered` gives itself, as its reader takes it."""
+    """The runner itself writes what `rendered` returns, as fast as its reader reads."""
 
     def connect(self) -> int:
         """The descriptor to write to."""

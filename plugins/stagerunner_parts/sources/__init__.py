@@ -1,5 +1,5 @@
 """The built-in sources.
 
-`reading` is what those that read files of records share: `inputs` finds the files, `cutting` knows where records end,
-`pieces` are what a split holds.
+What they share: `reading` reads files of records, `inputs` finds the files, `cutting` finds where records end, `pieces`
+are the data of splits, `locations` tells line and byte of a record, `texts` checks encodings.
 """

@@ -17,24 +17,24 @@ from stagerunner_parts.sources.reading import BOM, RecordFiles
 from stagerunner_parts.sources.texts import check_encoding, no_characters, plain
 
 Maker: TypeAlias = Callable[[tuple[str, ...], Iterable[list[str]]], list[Any]]
-"""Names and rows → a mapping for each row. Raises ValueError for a row with more fields than names, or fewer."""
+"""Names and rows → a mapping for each row. Raises ValueError for a row with too many or too few fields."""
 
 WIDE = 64
-"""Fields of a row from which on a maker of its own isn't worth compiling."""
+"""For rows with more fields, compiling a function isn't worth it."""
 
 
 @source("csv", suffixes=(".csv",))
 class Csv(RecordFiles):
-    """Read CSV files, a row a record: a mapping of text.
+    """Read CSV files, one record per row: a mapping of texts.
 
-    A row ends at a newline outside quotes. Empty rows are passed over; one with too many or too few fields is
-    malformed. Files whose names end in .gz, .bz2 or .xz are decompressed.
+    A row ends at a newline outside quotes. Empty rows are ignored; a row with too many or too few fields is malformed.
+    Files whose names end in .gz, .bz2 or .xz are decompressed.
 
     path: a file, a glob, a list of these, or - for standard input.
     delimiter: the character between two fields.
-    quote: the character around a field that may hold delimiters and newlines.
-    fields: the names of the fields, for files without a row that names them.
-    encoding: how characters are written in it.
+    quote: the character around a field that contains delimiters or newlines.
+    fields: the names of the columns, for files without a header row.
+    encoding: the encoding of the text.
     """
 
     faults = (ValueError, csv.Error)
@@ -61,9 +61,9 @@ class Csv(RecordFiles):
     def check(self) -> None:
         for name, value in (("delimiter", self.delimiter), ("quote", self.quote)):
             if len(value) != 1 or not value.isascii() or value in "\r\n":
-                raise ValueError(f"{name} has to be one ASCII character, and {value!r} isn't")
+                raise ValueError(f"{name} must be one ASCII character, and {value!r} isn't")
         if self.delimiter == self.quote:
-            raise ValueError(f"delimiter and quote are both {self.quote!r}; they have to differ")
+            raise ValueError(f"delimiter and quote are both {self.quote!r}, but they must differ")
         check_encoding(self.encoding, self.delimiter + self.quote)
         super().check()
         for file in self._files:
@@ -72,12 +72,12 @@ class Csv(RecordFiles):
     def _fits(self, block: bytes) -> bool:
         if len(block) <= self.max_record:
             return True
-        # The reader below knows no largest record: what is a line because its row is too long is no row to it.
+        # The csv module has no limit: it would read a row that is too long, of which only the first line counts here.
         return max(map(len, self.rule.records(block, len(block)))) <= self.max_record
 
     def decode(self, block: bytes, head: Head) -> list[Any]:
         if not head:
-            raise ValueError("no names, no fields")
+            raise ValueError("there is no header row")
         rows = self._reader(StringIO(block.decode(self.encoding), newline="\n"))
         return maker(len(head))(head, filter(None, rows))
 
@@ -86,13 +86,13 @@ class Csv(RecordFiles):
         if wrong := no_characters(raw, self.encoding):
             return wrong
         if not self.rule.is_whole(raw):
-            return Malformed("CSVError", "a quote opens a field and never closes", raw.decode(self.encoding))
+            return Malformed("CSVError", "a quote opens a field and is never closed", raw.decode(self.encoding))
         try:
             row = self._row(raw.decode(self.encoding))
         except csv.Error as error:
             return Malformed("CSVError", f"the row is not CSV: {error}", raw.decode(self.encoding))
         if len(row) != len(names):
-            why = f"{len(row)} field{'s' * (len(row) != 1)} where there are {len(names)} columns"
+            why = f"the row has {len(row)} field{'s' * (len(row) != 1)}, but there are {len(names)} columns"
             return Malformed("FieldCount", why, raw.decode(self.encoding))
         return dict(zip(names, row, strict=True))
 
@@ -100,13 +100,13 @@ class Csv(RecordFiles):
         return raw.strip(b"\r") != b""
 
     def _row(self, record: str) -> list[str]:
-        """The one row that a record is. Raises ValueError or csv.Error."""
+        """Parse a record, which is one row. Raises ValueError or csv.Error."""
         row: list[str]
         (row,) = self._reader([record])
         return row
 
     def _reader(self, records: Iterable[str]) -> Any:
-        # How long a field may be is for `max_record` to say; the module has one limit for the whole process.
+        # `max_record` limits the length; the limit of the csv module is one for the whole process.
         csv.field_size_limit(sys.maxsize)
         return csv.reader(records, delimiter=self.delimiter, quotechar=self.quote, strict=True)
 
@@ -117,7 +117,7 @@ class Csv(RecordFiles):
         return self._names_in if self.fields is None else None
 
     def _names_in(self, block: Block) -> tuple[Head, int]:
-        """The names in the first row of a block that isn't empty. Raises ValueError when they can't be names."""
+        """The names in the first row of a block that isn't empty. Raises ValueError if they are invalid."""
         if isinstance(block, Overlong):
             raise self._long_names()
         used = 0
@@ -148,15 +148,15 @@ class Csv(RecordFiles):
 
 @cache
 def maker(width: int) -> Maker:
-    """What makes mappings of rows with so many fields.
+    """A function that makes mappings from rows with `width` fields.
 
-    It is compiled for the width: `{n0: v0, n1: v1} for v0, v1 in rows` takes a quarter of the time of `dict(zip(…))`,
-    which was most of what reading CSV took. No text from outside is in what is compiled.
+    It is compiled: `{n0: v0, n1: v1} for v0, v1 in rows` takes a quarter of the time of `dict(zip(…))`, which was most
+    of the time that reading CSV took. The compiled text contains nothing from the file.
     """
     if width > WIDE:
         return lambda names, rows: [dict(zip(names, row, strict=True)) for row in rows]
-    places = range(width)
-    names, values = (", ".join(f"{letter}{place}" for place in places) for letter in "nv")
-    pairs = ", ".join(f"n{place}: v{place}" for place in places)
+    indexes = range(width)
+    names, values = (", ".join(f"{letter}{index}" for index in indexes) for letter in "nv")
+    pairs = ", ".join(f"n{index}: v{index}" for index in indexes)
     compiled: Maker = eval(f"lambda names, rows: [{{{pairs}}} for [{names}] in [names] for [{values}] in rows]")
     return compiled

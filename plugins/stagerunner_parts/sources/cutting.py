@@ -1,8 +1,8 @@
 """Where records end: at a newline, and in CSV at one outside quotes.
 
-A quote opens a field at the field's start only: behind a delimiter, or where a record begins. The next quote that isn't
-doubled closes it. A quote that never closes costs its row: a record that is open at the end of the input, or grows
-beyond what a record may have, is its first line alone, and what follows that line is read anew.
+A quote opens a field only at its start: after a delimiter, or where a record begins. The next quote that isn't doubled
+closes it. A quote that is never closed costs only its line: if a record is still open at the end of the input, or grows
+beyond the limit, the record is its first line alone, and reading continues after that line.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
 HEAD = 256
-"""Bytes that are kept of a record too long to be held."""
+"""Bytes that are kept of a record that is too long."""
 
 START, PLAIN, QUOTED, SEEN = range(4)
-"""Where in a record one stands: at the start of a field, in one without quotes, in a quoted one, behind a quote in that
-one which closes it unless another quote follows."""
+"""States of the scan: at the start of a field, in a field without quotes, in a quoted field, and after a quote in that,
+which closes it unless another quote follows."""
 
 LAST = itemgetter(-1)
 
 
 class Overlong(NamedTuple):
-    """Stands for a record that was too long to be held.
+    """Replaces a record that is too long.
 
-    head: its first bytes. length: its bytes without the newline. span: with it.
+    head: its first bytes. length: its size in bytes without the newline. span: its size with the newline.
     """
 
     head: bytes
@@ -35,39 +35,39 @@ class Overlong(NamedTuple):
 
 
 Block: TypeAlias = bytes | Overlong
-"""Whole records, or one that was too long."""
+"""Complete records, or one that is too long."""
 
 
 class Lines:
-    """A record is a line. `longest`, here and below: bytes that a record may have."""
+    """The rule that a record is a line. `longest`, here and below: the limit of a record, in bytes."""
 
     by_line = True
 
     def records(self, block: bytes, longest: int) -> list[bytes]:
-        """The records of a block of whole ones, each without its newline."""
+        """Split a block of complete records into records without their newlines."""
         records = block.split(b"\n")
         if not records[-1]:
             del records[-1]
         return records
 
     def last_end(self, data: bytes, longest: int) -> int:
-        """The index behind the last record end that shows in data that begins with a record; 0 if none does."""
+        """The index after the last record end in data that begins with a record; 0 if there is none."""
         return data.rfind(b"\n") + 1
 
     def scan(self, data: bytes, state: int) -> tuple[int, int]:
-        """The index behind the first record end in the data, 0 if there is none; and where it leaves off."""
+        """The index after the first record end in the data, 0 if there is none; and the state when the scan stops."""
         return data.find(b"\n") + 1, PLAIN
 
 
 class Rows(Lines):
-    """A record is a row of fields between delimiters, and a field in quotes may hold newlines."""
+    """The rule of CSV: a record is a row of fields, and a field in quotes may contain newlines."""
 
     by_line = False
 
     def __init__(self, quote: str, delimiter: str) -> None:
         self._quote, self._delimiter = quote.encode(), delimiter.encode()
         q, d = re.escape(quote), re.escape(delimiter)
-        # Atomic groups: there is only one way to read a row, and no other is to be tried.
+        # Atomic groups: there is only one way to read a row, so the regular expression needn't try others.
         field = rf"(?>{q}[^{q}]*(?:{q}{q}[^{q}]*)*{q}(?!{q})[^{d}\n]*|[^{q}{d}\n][^{d}\n]*|)"
         row = rf"(?>{field}(?:{d}{field})*)"
         self._row = re.compile(rf"{row}(?:\n|\Z)".encode())
@@ -77,7 +77,7 @@ class Rows(Lines):
         self._opening = frozenset(b"".join(self._before))
 
     def is_whole(self, record: bytes) -> bool:
-        """Whether every quote that opens a field of the record closes in it."""
+        """Whether every quote that opens a field of the record is closed in it."""
         return self._row.fullmatch(record) is not None
 
     def records(self, block: bytes, longest: int) -> list[bytes]:
@@ -103,7 +103,7 @@ class Rows(Lines):
         return 0
 
     def _ends(self, data: bytes, longest: int, *, final: bool) -> Iterator[int]:
-        """The indexes behind the ends of the records in the data. final: it ends with one, newline or not."""
+        """The indexes after the record ends in the data. final: the data ends with a record, even without a newline."""
         at, size = 0, len(data)
         while at < size:
             found = self._row.match(data, at)
@@ -119,15 +119,15 @@ class Rows(Lines):
             at = end
 
     def _is_regular(self, pieces: list[bytes]) -> bool:
-        """Whether of these pieces between quotes every second one is inside of them, beginning with the second.
+        """Whether, of these pieces between quotes, exactly the second, fourth … are inside quotes.
 
-        It is so if each of the others is followed by a quote that opens a field, or is doubled: if it ends behind a
-        delimiter or newline, or is empty.
+        That holds if each of the others ends with a delimiter or newline, so that the next quote opens a field, or is
+        empty, so that the quote is doubled.
         """
         return self._opening.issuperset(map(LAST, filter(None, pieces[:-1:2])))
 
     def _inside(self, pieces: list[bytes]) -> bytes | bytearray:
-        """For each of these pieces between quotes, the first of which begins a record, 1 if it is in a field's."""
+        """For each of these pieces between quotes, 1 if it is inside a quoted field. The first one begins a record."""
         if self._is_regular(pieces):
             return b"\0\1" * (len(pieces) // 2 + 1)
         inside, state = bytearray(len(pieces)), START
@@ -164,10 +164,10 @@ LINES = Lines()
 
 
 class Cutter:
-    """Makes blocks of whole records out of bytes as they come.
+    """Collects bytes as they arrive into blocks of complete records.
 
-    longest: bytes. A line that grows longer is dropped while it comes, and an Overlong stands in its place; one that
-    comes whole may still be longer, so whoever takes a block apart looks again.
+    longest: the limit of a record, in bytes. A longer line is dropped as it arrives, and an Overlong replaces it. A
+    record that arrives all at once may still be longer, so the code that splits blocks checks again.
     """
 
     def __init__(self, longest: int, rule: Lines = LINES) -> None:
@@ -182,7 +182,7 @@ class Cutter:
         self._state = START
 
     def feed(self, data: bytes) -> list[Block]:
-        """The records that these bytes complete."""
+        """Add bytes; returns the records that they complete."""
         blocks: list[Block] = []
         if self._dropping:
             data = self._drop(data, blocks)
@@ -199,14 +199,14 @@ class Cutter:
         return blocks
 
     def _take(self, data: bytes, blocks: list[Block]) -> None:
-        """Data that begins with a record."""
+        """Take data that begins with a record: complete records to the blocks, the rest is held."""
         end = self._rule.last_end(data, self._longest)
         if end:
             blocks.append(data[:end])
         if end < len(data):
             self._hold(data[end:])
             self._state = self._rule.scan(data[end:], START)[1]
-        # Only of a line can more than that be left: a row that is longer has ended with its first line.
+        # Only a line can leave more than the limit: a longer row has ended with its first line.
         if self._length > self._longest:
             self._dropping = True
             self._held = [data[end : end + HEAD]]
@@ -216,7 +216,7 @@ class Cutter:
         self._length += len(data)
 
     def _drop(self, data: bytes, blocks: list[Block]) -> bytes:
-        """What follows the long line."""
+        """Drop data of the long line; returns what follows it."""
         end = data.find(b"\n") + 1
         line = data[: end - 1] if end else data
         self._held = [(self._held[0] + line[:HEAD])[:HEAD]]
@@ -229,7 +229,7 @@ class Cutter:
         return data[end:]
 
     def finish(self) -> list[Block]:
-        """What is left at the end: records, the last one without a newline; or nothing."""
+        """The rest at the end of the input: records, of which the last has no newline, or nothing."""
         if self._dropping:
             return [Overlong(self._held[0], self._length, self._length)]
         return [b"".join(self._held)] if self._length else []

@@ -14,9 +14,9 @@ from stagerunner_parts.sources.inputs import STDIN, InputFile, find
 
 @source("files")
 class Files:
-    """Read whole files, a record each.
+    """Read whole files, one record each.
 
-    A record is {"path": text, "bytes": what the file holds, compressed or not}.
+    A record is {"path": text, "bytes": content}. Compressed files are not decompressed.
 
     path: a file, a glob, or a list of these.
     """
@@ -32,9 +32,9 @@ class Files:
         return find(self.path, whole=True)
 
     def check(self) -> None:
-        """Raises OSError or ValueError, with a sentence, when there is nothing to read."""
+        """Raises OSError or ValueError, with a message, if there is nothing to read."""
         if self.path in (STDIN, [STDIN]):
-            raise ValueError("standard input is no file; `files` needs a path")
+            raise ValueError("standard input is not a file; `files` needs a path")
         self._files  # noqa: B018  finding them is the check
 
     def identity(self) -> Any:
@@ -44,10 +44,10 @@ class Files:
         return sum(file.size for file in self._files)
 
     def splits(self, after: Any, want: Want) -> Iterator[Split]:
-        """`after`: name of the last file done with."""
+        """`after`: the name of the last finished file."""
         names = [file.name for file in self._files]
         if after is not None and after not in names:
-            raise FileNotFoundError(f"{after}, where the source stood, is no longer one of its files")
+            raise FileNotFoundError(f"the run stopped at {after}, which is no longer a file of the source")
         group: list[InputFile] = []
         for file in self._files[0 if after is None else names.index(after) + 1 :]:
             group.append(file)
@@ -58,7 +58,7 @@ class Files:
             yield _split(group)
 
     def read(self, split: Split) -> Iterator[Any]:
-        """A file that has grown too long, or is gone, is malformed."""
+        """A file that is too long, or gone, is malformed."""
         return (self._one(InputFile(*file)) for file in split.data)
 
     def locate(self, split: Split, number: int) -> Origin:
@@ -71,11 +71,11 @@ class Files:
         except OSError as error:
             return Malformed(type(error).__name__, str(error), name)
         if len(content) > self.max_record:
-            return Malformed("TooLarge", f"a file of more than {self.max_record:,} bytes, the max_record", name)
+            return Malformed("TooLarge", f"the file is larger than max_record allows: {self.max_record:,} bytes", name)
         return {"path": name, "bytes": content}
 
     def _content(self, found: InputFile) -> bytes:
-        """What the file held when it was found; of one of /proc, which has no size, what it holds now."""
+        """The content as of when the file was found; a file of /proc has no size, and gives its present content."""
         with found.opened() as file:
             endless = os.fstat(file.fileno()).st_size == 0
             content, most = b"", self.max_record + 1 if endless else min(found.size, self.max_record + 1)

@@ -1,4 +1,4 @@
-"""What a source reads: which files, whether they are still the same, and what can only be read as it comes."""
+"""What a source reads: finds the files, notices changes, and tells what can only be read once, as it comes."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from typing import IO, Any, NamedTuple
 from zlib import crc32
 
 HEAD = 4096
-"""Bytes from the start of a file that tell it from another one of the same size."""
+"""Bytes at the start of a file whose checksum is part of its identity."""
 
 STDIN = Path("-")
 
 LINKS = 40
-"""Symbolic links that are followed one after another at most."""
+"""At most so many symbolic links are followed in a row."""
 
 _OWN = re.compile(rf"/dev/fd|/proc/(?:self|thread-self|{os.getpid()})(?:/task/\d+)?/fd")
-"""Folders of a process's own descriptors: what is in them is something else in any other process."""
+"""Folders of this process's descriptors. In another process, the same path means something else."""
 
 
 class Changed(OSError):
-    """A file isn't what was found when it was opened."""
+    """The file has changed since it was found."""
 
 
 class InputFile(NamedTuple):
-    """A file as it was found: its size then is its end. head: a checksum of its first bytes, once they were read."""
+    """A file as it was found. Only `size` bytes are read, even if it grows. head: checksum of its start, once known."""
 
     name: str
     size: int
@@ -40,14 +40,14 @@ class InputFile(NamedTuple):
     head: int | None = None
 
     def identity(self) -> dict[str, Any]:
-        """JSON data that is different when the file is another. Raises OSError when it is gone."""
+        """JSON data that differs if the file has changed. Raises OSError if it is gone."""
         with self.opened() as file:
             head = f"{self._head(file.fileno()):08x}"
         return {"path": self.name, "size": self.size, "mtime_ns": self.changed, "head": head}
 
     def opened(self) -> IO[bytes]:
-        """The file to read. Raises Changed when another file has this name now, OSError when none has."""
-        file = open(self.name, "rb", buffering=0)  # noqa: SIM115  who asks for it closes it
+        """Open the file to read. Raises Changed if another file has this name now, OSError if none has."""
+        file = open(self.name, "rb", buffering=0)  # noqa: SIM115  the caller closes it
         try:
             self.verify(file.fileno())
         except BaseException:
@@ -59,12 +59,12 @@ class InputFile(NamedTuple):
         return self._replace(head=self._head(fd))
 
     def verify(self, fd: int) -> bool:
-        """Whether nothing has happened to the open file. Raises Changed when more than an addition has."""
+        """Whether the open file is unchanged. Raises Changed if anything but data at its end was added."""
         now = os.fstat(fd)
         if (now.st_dev, now.st_ino) != (self.device, self.inode):
-            raise Changed(f"{self.name} was replaced by another file after the run had opened it")
+            raise Changed(f"{self.name} was replaced by another file during the run")
         if now.st_size < self.size:
-            raise Changed(f"{self.name} became shorter while it was read")
+            raise Changed(f"{self.name} became shorter during the run")
         if now.st_mtime_ns == self.changed or not self.size:
             return True
         if now.st_size == self.size or self.head not in (None, self._head(fd)):
@@ -72,24 +72,25 @@ class InputFile(NamedTuple):
         return False
 
     def overwritten(self) -> Changed:
-        return Changed(f"{self.name} was written over while it was read")
+        return Changed(f"{self.name} was overwritten during the run")
 
     def _head(self, fd: int) -> int:
-        # Beside size and time; hashlib would load all of OpenSSL.
+        # CRC-32 is enough beside size and time; hashlib would load all of OpenSSL.
         return crc32(os.pread(fd, min(HEAD, self.size), 0))
 
 
 class Unsplittable(NamedTuple):
-    """What can only be read as it comes: standard input, a descriptor we were given, a pipe, a device, a file of /proc.
+    """An input that can only be read once, as it comes: standard input, an inherited descriptor, a pipe, a device, a
+    file of /proc.
 
-    fd: the descriptor, None for what has to be opened.
+    fd: the descriptor; None if `name` has to be opened.
     """
 
     name: str
     fd: int | None = None
 
     def check(self) -> None:
-        """Raises OSError with a sentence when it can't be read."""
+        """Raises OSError, with a message, if it can't be read."""
         if self.fd is None:
             if not os.access(self.name, os.R_OK):
                 raise PermissionError(f"{self.name} can't be read: permission denied")
@@ -97,7 +98,7 @@ class Unsplittable(NamedTuple):
             _check_descriptor(self.name, self.fd)
 
     def opened(self) -> int:
-        """A descriptor of our own to read, or 0. A pipe that nobody writes to yet doesn't keep us waiting."""
+        """A new descriptor to read from, or 0. Doesn't wait for a pipe without a writer."""
         if self.fd == 0:
             return 0
         if self.fd is not None:
@@ -106,7 +107,7 @@ class Unsplittable(NamedTuple):
 
 
 def unsplittable(paths: Path | list[Path]) -> Unsplittable | None:
-    """What the only path stands for, where that isn't a file that can be read from anywhere as often as needed."""
+    """The input, if it is a single path that doesn't lead to a regular file, which could be read again anywhere."""
     path = paths[0] if isinstance(paths, list) and len(paths) == 1 else paths
     if not isinstance(path, Path):
         return None
@@ -124,7 +125,7 @@ def unsplittable(paths: Path | list[Path]) -> Unsplittable | None:
 
 
 def _own_descriptor(path: Path) -> int | None:
-    """The descriptor of this process that a path stands for, through links too."""
+    """The descriptor of this process that a path leads to, also through links."""
     for _ in range(LINKS):
         name, folder = path.name, os.path.realpath(path.parent)
         if _OWN.fullmatch(folder) or _OWN.fullmatch(str(path.parent)):
@@ -142,24 +143,24 @@ def _check_descriptor(name: str, fd: int) -> None:
         mode = fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE
     except OSError:
         raise FileNotFoundError(f"{name}: descriptor {fd} isn't open") from None
-    # Whatever this process has opened itself isn't handed on when a program is started; what it was given is.
+    # Python opens its own descriptors as not inheritable, so one that is inheritable was handed to this process.
     if fd > 2 and not os.get_inheritable(fd):
         raise FileNotFoundError(f"{name}: descriptor {fd} was not handed to this process")
     if mode == os.O_WRONLY or fd in (1, 2):
-        raise PermissionError(f"{name}: descriptor {fd} is there to be written to")
+        raise PermissionError(f"{name}: descriptor {fd} is for writing")
     if stat.S_ISDIR(os.fstat(fd).st_mode):
         raise IsADirectoryError(f"{name} is a folder")
 
 
 def _size_is_untrue(name: str, found: os.stat_result) -> bool:
-    """Whether a file holds more or less than it says, as those of /proc and /sys do."""
+    """Whether a file doesn't hold as many bytes as its size says, as in /proc and /sys."""
     if found.st_size and found.st_blocks:
         return False
     try:
         with open(name, "rb", buffering=0) as file:
             if not found.st_size:
                 return file.read(1) != b""
-            # Nothing but a hole looks like this in any other file, and a hole can be read.
+            # Any other file without blocks is a hole, and the last byte of a hole can be read.
             file.seek(found.st_size - 1)
             return file.read(1) == b""
     except OSError:
@@ -167,9 +168,9 @@ def _size_is_untrue(name: str, found: os.stat_result) -> bool:
 
 
 def find(paths: Path | list[Path], *, whole: bool = False) -> list[InputFile]:
-    """The files that paths and globs stand for, in this order, those of a glob by name, each once.
+    """The files that paths and globs lead to, each once, in the given order; those of a glob are sorted by name.
 
-    whole: a file is read at once, so its size needn't be known. Raises OSError with a sentence when there are none, or
+    whole: files are read at once, so their size needn't be right. Raises OSError, with a message, if there are none or
     one can't be read.
     """
     named = paths if isinstance(paths, list) else [paths]
@@ -177,13 +178,13 @@ def find(paths: Path | list[Path], *, whole: bool = False) -> list[InputFile]:
 
 
 def remaining(files: Iterable[InputFile], after: Any) -> list[tuple[InputFile, int]]:
-    """The files still to be read, and from which byte on. `after`: [name, offset], or None for all of them."""
+    """The files that are still to be read, and the offset at which to start. `after`: [name, offset]; None for all."""
     if after is None:
         return [(file, 0) for file in files]
     name, offset = after
     left = list(dropwhile(lambda file: file.name != name, files))
     if not left:
-        raise FileNotFoundError(f"{name}, where the source stood, is no longer one of its files")
+        raise FileNotFoundError(f"the run stopped in {name}, which is no longer a file of the source")
     return [(left[0], offset), *((file, 0) for file in left[1:])]
 
 
@@ -191,7 +192,7 @@ def _names(path: Path) -> list[str]:
     if path.exists() or not glob.has_magic(str(path)):
         return [str(path)]
     folder = _literal(path)
-    # Unlike Path.glob, this leaves out files whose names begin with a dot.
+    # Unlike Path.glob, glob.glob skips files whose names begin with a dot.
     found = glob.glob(  # noqa: PTH207
         str(path.relative_to(folder)), root_dir=folder, recursive=True
     )
@@ -202,7 +203,7 @@ def _names(path: Path) -> list[str]:
 
 
 def _literal(path: Path) -> Path:
-    """The part of a glob that exists as it is written: a folder may be called "[old]"."""
+    """The beginning of a glob that exists literally: a folder may be called "[old]"."""
     return next(parent for parent in path.parents if parent.exists() or not glob.has_magic(str(parent)))
 
 
@@ -212,10 +213,10 @@ def _looked_at(name: str, whole: bool) -> InputFile:
     except FileNotFoundError:
         raise FileNotFoundError(_missing(name)) from None
     if stat.S_ISDIR(found.st_mode):
-        raise IsADirectoryError(f"{name} is a folder; {name.rstrip('/')}/* stands for the files in it")
+        raise IsADirectoryError(f"{name} is a folder; write {name.rstrip('/')}/* for the files in it")
     if stat.S_ISSOCK(found.st_mode):
         raise OSError(
-            f"{name} is a socket, which has to be connected to; pipe what comes from it in, with - as the path"
+            f"{name} is a socket; connect to it with another program and pipe its data in, with - as the path"
         )
     if not stat.S_ISREG(found.st_mode):
         raise OSError(
@@ -224,7 +225,9 @@ def _looked_at(name: str, whole: bool) -> InputFile:
     if not os.access(name, os.R_OK):
         raise PermissionError(f"{name} can't be read: permission denied")
     if not whole and _size_is_untrue(name, found):
-        raise OSError(f"{name} isn't as large as it says; give it as the only path, and it is read to its end")
+        raise OSError(
+            f"{name} doesn't have the size that it reports; give it as the only path, and it is read to its end"
+        )
     return InputFile(name, found.st_size, found.st_mtime_ns, found.st_dev, found.st_ino)
 
 

@@ -13,17 +13,17 @@ from stagerunner_parts.sources.pieces import Head
 from stagerunner_parts.sources.reading import RecordFiles
 from stagerunner_parts.sources.texts import no_characters
 
-# One line at a time: decoding many at once would take a line with two values for two lines. What would tell the two
-# apart, a look at what stands around each newline, takes longer than decoding many at once saves.
+# One line at a time: decoding many lines at once would accept two values on one line. Checking for that takes longer
+# than decoding many lines at once saves.
 _decode = msgspec.json.Decoder().decode
 
 
 @source("jsonl", suffixes=(".jsonl", ".ndjson"))
 class Jsonl(RecordFiles):
-    """Read files with one JSON value a line.
+    """Read files with one JSON value per line.
 
-    Empty lines are passed over. A line that isn't JSON, or is `null`, is malformed. Files whose names end in .gz, .bz2
-    or .xz are decompressed.
+    Empty lines are ignored. A line that isn't JSON, or is `null`, is malformed. Files whose names end in .gz, .bz2 or
+    .xz are decompressed.
 
     path: a file, a glob, a list of these, or - for standard input.
     """
@@ -38,12 +38,12 @@ class Jsonl(RecordFiles):
         try:
             records = list(map(_decode, lines))
         except ValueError:
-            # Most files have no empty lines, so they are looked for only when something is wrong.
+            # Most files have no empty lines, so they are looked for only after an error.
             kept = list(filter(self.counts, lines))
             if len(kept) == len(lines):
                 raise
             records = list(map(_decode, kept))
-        # Of the ways to find null this is the quickest; looking for the word in the block takes ten times as long.
+        # The quickest way to find null; searching the block for the word takes ten times as long.
         if None in records:
             raise ValueError("null")
         return records

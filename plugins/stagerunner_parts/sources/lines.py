@@ -13,14 +13,14 @@ from stagerunner_parts.sources.texts import check_encoding, no_characters, plain
 
 @source("lines")
 class Lines(RecordFiles):
-    """Read text files, a record a line.
+    """Read text files, one record per line.
 
-    The newline, and a carriage return before it, don't belong to the record. Files whose names end in .gz, .bz2 or
-    .xz are decompressed.
+    The newline, and a carriage return before it, are not part of the record. Files whose names end in .gz, .bz2 or .xz
+    are decompressed.
 
     path: a file, a glob, a list of these, or - for standard input.
-    encoding: how characters are written in it.
-    errors: bytes that are no characters: strict refuses the line, replace marks them, ignore leaves them out.
+    encoding: the encoding of the text.
+    errors: what to do with bytes that can't be decoded: strict refuses the line, replace marks them, ignore omits them.
     """
 
     def __init__(

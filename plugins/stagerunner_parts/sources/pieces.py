@@ -1,4 +1,4 @@
-"""What a split of a file holds, and how bytes that come one after another are made into splits."""
+"""The data of a split of a file, and the making of splits from bytes as they arrive."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ CHUNK = 2**20
 """Bytes read at a time."""
 
 Head: TypeAlias = tuple[str, ...] | None
-"""What every piece of a file has to know of its beginning: the names of a CSV file's columns."""
+"""What every piece needs from the beginning of the file: the column names of CSV. None if there are none."""
 
 TakeHead: TypeAlias = Callable[[Block], tuple[Head, int]]
-"""The head that a block begins with, or None if the block is used up without one; and the bytes used."""
+"""Block → the head at its beginning, or None if the block has none; and the bytes used."""
 
 
 class Piece(NamedTuple):
-    """Whole records of a file. start, stop: its bytes, decompressed. content: these bytes, if the file isn't to be
-    read for them. file: where they can be read again."""
+    """Complete records of a file.
+
+    start, stop: the range of its bytes, decompressed. content: these bytes, unless they are read from the file when
+    needed. file: the file from which they can be read again.
+    """
 
     name: str
     start: int
@@ -32,29 +35,29 @@ class Piece(NamedTuple):
     file: InputFile | None = None
 
     def to(self, at: int) -> Piece:
-        """Its records before this offset."""
+        """The piece of the records before this offset."""
         content = self.content[: at - self.start] if isinstance(self.content, bytes) else None
         return self._replace(stop=at, content=content)
 
     def since(self, at: int) -> Piece:
-        """Its records from this offset on."""
+        """The piece of the records from this offset on."""
         content = self.content[at - self.start :] if isinstance(self.content, bytes) else None
         return self._replace(start=at, content=content)
 
     def goes_on(self, other: Piece) -> bool:
-        """Whether the other begins where this one ends, and both can be one."""
+        """Whether the other piece begins where this one ends, and both can be joined."""
         alike = (self.name, self.stop, type(self.content), self.head)
         return alike == (other.name, other.start, type(other.content), other.head)
 
     def with_more(self, other: Piece) -> Piece:
-        """This one and the one that goes on where it ends."""
+        """This piece joined with the one that follows it."""
         content = None
         if isinstance(self.content, bytes) and isinstance(other.content, bytes):
             content = self.content + other.content
         return self._replace(stop=other.stop, content=content)
 
     def blocks(self, cutter: Cutter) -> Iterator[tuple[int, Block]]:
-        """Offset in the file and the records from there on, block by block. Raises OSError when the file is gone."""
+        """Yields offset and records, block by block. Raises OSError if the file is gone or has changed."""
         if isinstance(self.content, Overlong):
             yield self.start, self.content
             return
@@ -76,37 +79,37 @@ class Piece(NamedTuple):
             while at < self.stop:
                 data = read(self.file, file.fileno(), at, min(at + CHUNK, self.stop))
                 at += len(data)
-                # Where something was added meanwhile, the file may have been emptied first and filled again.
+                # If the file has grown, it may also have been emptied first and filled again.
                 if not self.file.verify(file.fileno()) and not self._ends_are_there(file.fileno()):
                     raise self.file.overwritten()
                 yield data
 
     def _ends_are_there(self, fd: int) -> bool:
-        """Whether the piece still begins behind a newline and ends with one, unless it is at the file's end."""
+        """Whether the piece still begins after a newline and ends with one, except at the ends of the file."""
         assert self.file is not None
-        places = [place - 1 for place in (self.start, self.stop) if 0 < place < self.file.size]
-        return all(os.pread(fd, 1, place) == b"\n" for place in places)
+        offsets = [offset - 1 for offset in (self.start, self.stop) if 0 < offset < self.file.size]
+        return all(os.pread(fd, 1, offset) == b"\n" for offset in offsets)
 
 
 def read(file: InputFile, fd: int, start: int, stop: int) -> bytes:
-    """Some of these bytes, from the first one on. Raises Changed when there are none."""
+    """Some of these bytes, from the first on. Raises Changed if there are none."""
     data = os.pread(fd, stop - start, start)
     if not data:
         file.verify(fd)
-        raise Changed(f"{file.name} became shorter while it was read")
+        raise Changed(f"{file.name} became shorter during the run")
     return data
 
 
 def span(block: Block) -> int:
-    """The bytes of the file that a block stands for."""
+    """How many bytes of the file a block covers."""
     return block.span if isinstance(block, Overlong) else len(block)
 
 
-class Feeding:
-    """Makes splits of whole records out of bytes as they come, from a pipe or a compressed file.
+class Splitter:
+    """Makes splits of complete records from bytes as they arrive, from a pipe or a compressed file.
 
-    at: offset of the first byte. resumable: whether splits have a position. take_head: how the head is found in
-    what comes; None when it is known. file: where the bytes can be read again, so that splits needn't hold them.
+    at: offset of the first byte. resumable: whether splits have a position. take_head: finds the head in the first
+    bytes; None if it is known. file: where the bytes can be read again, so that splits needn't hold them.
     """
 
     def __init__(
@@ -129,11 +132,11 @@ class Feeding:
         self._file = file
 
     def feed(self, data: bytes) -> list[Split]:
-        """The splits that these bytes complete."""
+        """Add bytes; returns the splits that they complete."""
         return self._splits(self._cutter.feed(data))
 
     def finish(self) -> list[Split]:
-        """The rest."""
+        """The splits of the rest, at the end of the input."""
         return self._splits(self._cutter.finish())
 
     def _splits(self, blocks: list[Block]) -> list[Split]:
@@ -141,7 +144,7 @@ class Feeding:
         return [self._split(body) for body in bodies if body]
 
     def _body(self, block: Block) -> Block:
-        """The block without the head that stands in it."""
+        """The block without the head, if that is in it."""
         if self._take_head is None:
             return block
         self._head, used = self._take_head(block)

@@ -8,16 +8,16 @@ from typing import Any
 from stagerunner import Origin, Split, Want, source
 
 BYTES = 8
-"""What a number counts for in the window and in the progress."""
+"""The size of a number, for the window and the progress."""
 
 
 @source("range")
 class Range:
     """Give whole numbers in order.
 
-    start: the first one.
-    stop: the end, which isn't given itself.
-    step: how far it is from one to the next.
+    start: the first number.
+    stop: the end of the range, which is not included.
+    step: the difference between two numbers.
     """
 
     pure = True
@@ -28,7 +28,7 @@ class Range:
         self.step = step
 
     def check(self) -> None:
-        """Raises ValueError when the step leads nowhere."""
+        """Raises ValueError if the step is 0."""
         if self.step == 0:
             raise ValueError("`step` can't be 0")
 
@@ -37,7 +37,7 @@ class Range:
 
     def size(self) -> int:
         given = range(self.start, self.stop, self.step)
-        # `len` knows machine integers alone.
+        # `len` raises OverflowError beyond the integers of the machine.
         return BYTES * ((given[-1] - given[0]) // self.step + 1) if given else 0
 
     def splits(self, after: Any, want: Want) -> Iterator[Split]:

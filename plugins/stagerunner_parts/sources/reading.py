@@ -1,9 +1,9 @@
 """What the sources that read files of records have in common.
 
-In the parent a plain file is cut into byte ranges at record ends; of a compressed one, which can't be read from the
-middle, and of what can only be read as it comes the bytes themselves become splits. In the worker a split is read block
-by block: a block at once while all is well with it, else record by record. The parent waits for nothing: while it looks
-for a record end it says now and then, by an empty split, that there is none yet.
+In the parent, a plain file is cut into byte ranges at record ends. A compressed file can't be read from the middle, and
+a pipe can be read only once, so their splits hold the bytes themselves. In the worker, a split is read block by block;
+a block is decoded at once, or record by record if that fails. The parent never waits: while it searches for a record
+end, it yields an empty split now and then.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from stagerunner import Malformed, Origin, Split, Want
 from stagerunner_parts.compression import is_compressed, opened
 from stagerunner_parts.sources.cutting import HEAD, LINES, Block, Cutter, Lines, Overlong
 from stagerunner_parts.sources.inputs import InputFile, Unsplittable, find, remaining, unsplittable
-from stagerunner_parts.sources.pieces import CHUNK, Feeding, Head, Piece, TakeHead, read
-from stagerunner_parts.sources.places import LineNumbers, Offsets
+from stagerunner_parts.sources.locations import LineNumbers, Offsets
+from stagerunner_parts.sources.pieces import CHUNK, Head, Piece, Splitter, TakeHead, read
 
 BOM = b"\xef\xbb\xbf"
 LARGEST = 262144
-"""Bytes of a split, the rest of its last record aside."""
+"""Bytes of a split, apart from the rest of its last record."""
 NOT_YET = Split(Piece("", 0, 0, b""), 0, None, 0)
-"""No records so far, and more to come."""
+"""An empty split: no record end found yet, ask again."""
 NEAR, FAR = 4096, 2**20
-"""Bytes read at first to find the end of a record, and at most before others have their turn."""
+"""Bytes that are read to find a record end: at first, and at most before control goes back to the parent's loop."""
 
 
 class RecordFiles(ABC):
-    """A source of records that end at a newline. `max_record` is set by the runner: bytes a record may have."""
+    """A source of records that end at a newline. The runner sets `max_record`, the limit of a record in bytes."""
 
     path: Path | list[Path]
     max_record: int = 16 * 2**20
@@ -42,7 +42,7 @@ class RecordFiles(ABC):
     rule: Lines = LINES
     """Where records end."""
     _asked: tuple[tuple[str, int, int], Offsets] | None = None
-    """The split that was last asked about."""
+    """The split for which `locate` was last called."""
 
     @cached_property
     def _unsplittable(self) -> Unsplittable | None:
@@ -50,16 +50,16 @@ class RecordFiles(ABC):
 
     @property
     def stdin(self) -> bool:
-        """Whether standard input is what is read."""
+        """Whether it reads standard input."""
         return self._unsplittable is not None and self._unsplittable.fd == 0
 
     @property
     def stream(self) -> bool:
-        """Whether the bytes are given to `feed`, as they come."""
+        """Whether the runner reads the bytes and passes them to `feed` as they arrive."""
         return self._unsplittable is not None
 
     def open_stream(self) -> int:
-        """A descriptor of our own to read them from, or 0. Raises OSError."""
+        """A new descriptor to read them from, or 0 for standard input. Raises OSError."""
         assert self._unsplittable is not None
         return self._unsplittable.opened()
 
@@ -72,33 +72,33 @@ class RecordFiles(ABC):
         return [] if self.stream else find(self.path)
 
     def check(self) -> None:
-        """Raises OSError or ValueError, with a sentence, when there is nothing to read."""
+        """Raises OSError or ValueError, with a message, if there is nothing to read."""
         if self._unsplittable is not None:
             self._unsplittable.check()
             if is_compressed(self._unsplittable.name):
                 name = self._unsplittable.name
-                raise ValueError(f"{name} is a stream; decompress it before it comes here: zcat … | … -i -")
+                raise ValueError(f"{name} is a stream; decompress it first: zcat … | … -i -")
         self._files  # noqa: B018  finding them is the check
 
     def identity(self) -> Any:
         return [file.identity() for file in self._files]
 
     def size(self) -> int | None:
-        """Bytes in all; None where that shows only while reading."""
+        """The size of all files in bytes; None if it isn't known before reading."""
         if self.stream or any(is_compressed(file.name) for file in self._files):
             return None
         return sum(file.size for file in self._files)
 
     def splits(self, after: Any, want: Want) -> Iterator[Split]:
-        """`after`: [file, offset]. Raises OSError when a file is gone, damaged, or isn't what was found."""
+        """`after`: [file, offset]. Raises OSError if a file is gone, damaged or changed."""
         if self.stream:
-            raise ValueError("what can only be read as it comes is fed, it can't be split")
+            raise ValueError("an input that can be read only once has no splits; pass its bytes to `feed`")
         found = self._by_size(after, want)
         yield from self.by_number(found, want) if want.exact else found
 
     def by_number(self, found: Iterator[Split], want: Want) -> Iterator[Split]:
-        """The same in splits of as many records as are wanted; the last of a file, and before a record that is too long
-        to be held, may have fewer."""
+        """Recut splits to exactly the wanted number of records. The last of a file, and one before a record that is too
+        long, may have fewer."""
         held: Piece | None = None
         offsets: list[int] = []
         for split in found:
@@ -132,7 +132,7 @@ class RecordFiles(ABC):
                     yield from self._counted(file, raw.fileno(), start, want, head)
 
     def _cut(self, file: InputFile, fd: int, start: int, want: Want, head: Head) -> Iterator[Split]:
-        """Of lines only what is around each cut is read."""
+        """Cut a file of lines: only the bytes around each cut are read."""
         while start < file.size:
             goal = min(start + _size(want) - 1, file.size)
             stop, at, amount = 0, goal, NEAR
@@ -148,7 +148,7 @@ class RecordFiles(ABC):
             start = stop
 
     def _ranges(self, file: InputFile, fd: int, start: int, goal: int, stop: int, head: Head) -> Iterator[Split]:
-        """One split of these bytes; two where the line that goes on at `goal` is too long to be read."""
+        """One split of these bytes, or two if the line at `goal` is too long."""
         last = start
         if stop - start > self.max_record and goal > start:
             last += read(file, fd, start, goal).rfind(b"\n") + 1
@@ -162,8 +162,8 @@ class RecordFiles(ABC):
             yield Split(Piece(file.name, last, stop, line, head, file), stop - last, [file.name, stop], 1)
 
     def _counted(self, file: InputFile, fd: int, start: int, want: Want, head: Head) -> Iterator[Split]:
-        """Of rows everything is read, since any quote may hide a newline."""
-        feeding = Feeding(file.name, self._cutter(), at=start, resumable=True, head=head, file=file)
+        """Cut a file of rows: everything is read, since any newline may be inside quotes."""
+        splitter = Splitter(file.name, self._cutter(), at=start, resumable=True, head=head, file=file)
 
         def chunks() -> Iterator[bytes]:
             at = start
@@ -172,46 +172,46 @@ class RecordFiles(ABC):
                 at += len(data)
                 yield data
 
-        yield from _splits(feeding, chunks())
+        yield from _splits(splitter, chunks())
 
     def _fed(self, file: InputFile, raw: IO[bytes], start: int, want: Want, head: Head) -> Iterator[Split]:
-        feeding = Feeding(file.name, self._cutter(), at=start, resumable=True, head=head)
+        splitter = Splitter(file.name, self._cutter(), at=start, resumable=True, head=head)
         with opened(file.name, raw=_bounded(raw, file.size)) as stream:
             left = start
             while left and (data := stream.read(min(left, CHUNK))):
                 left -= len(data)
                 yield NOT_YET
-            yield from _splits(feeding, iter(lambda: stream.read(_size(want)), b""))
+            yield from _splits(splitter, iter(lambda: stream.read(_size(want)), b""))
 
     @cached_property
-    def _feeding(self) -> Feeding:
+    def _stream_splitter(self) -> Splitter:
         assert self._unsplittable is not None
         name = self._unsplittable.name
-        return Feeding(name, self._cutter(), head=self._known_head(), take_head=self._take_head())
+        return Splitter(name, self._cutter(), head=self._known_head(), take_head=self._take_head())
 
     def feed(self, data: bytes) -> list[Split]:
-        """The splits that these bytes of a stream complete."""
-        return self._feeding.feed(data)
+        """Add bytes of a stream; returns the splits that they complete."""
+        return self._stream_splitter.feed(data)
 
     def feed_end(self) -> list[Split]:
-        """The rest of the stream."""
-        return self._feeding.finish()
+        """The splits of the rest, at the end of the stream."""
+        return self._stream_splitter.finish()
 
     def read(self, split: Split) -> Iterator[Any]:
-        """Exactly one item for each record of the split, in order: it, or what is wrong with it."""
+        """Exactly one item for each record of the split, in order: the record, or Malformed."""
         piece = Piece(*split.data)
-        # No generator of our own stands between the records and who takes them: that would be 60 ns for each.
+        # No generator of our own around the records: it would cost 60 ns for each.
         return chain.from_iterable(
             self._items(block, offset, piece.head) for offset, block in piece.blocks(self._cutter())
         )
 
     def locate(self, split: Split, number: int) -> Origin:
-        """Where record `number` of the split begins, worked out by reading the split again."""
+        """Where record `number` of the split begins; the split is read again to find out."""
         piece = Piece(*split.data)
         if self._asked is None or self._asked[0] != piece[:3]:
             self._asked = (piece[:3], Offsets(self._offsets(piece)))
         offset = self._asked[1][number]
-        # Of what was decompressed or fed no file could be counted.
+        # Lines can only be counted in a plain file.
         line = None if piece.file is None or offset is None else self._lines.at(piece.name, offset)
         return Origin(piece.name, offset, line=line)
 
@@ -253,7 +253,7 @@ class RecordFiles(ABC):
                 at += len(raw) + 1
 
     def _too_long(self, head: bytes, length: int) -> Malformed:
-        text = f"a record of {length:,} bytes; max_record allows {self.max_record:,}"
+        text = f"the record has {length:,} bytes, but max_record allows {self.max_record:,}"
         return Malformed("TooLarge", text, head)
 
     def _cutter(self) -> Cutter:
@@ -266,7 +266,7 @@ class RecordFiles(ABC):
         return None
 
     def _head_of(self, file: InputFile) -> tuple[Head, int]:
-        """The head of a file and the offset behind it. Raises ValueError when it is too long to be one."""
+        """The head of a file and the offset after it. Raises ValueError if it is too long."""
         take, at = self._take_head(), 0
         if take is None:
             return self._known_head(), 0
@@ -279,23 +279,23 @@ class RecordFiles(ABC):
         return None, at
 
     faults: tuple[type[Exception], ...] = (ValueError,)
-    """What `decode` raises when a record of the block can't be decoded."""
+    """What `decode` raises if a record of the block can't be decoded."""
 
     @abstractmethod
     def decode(self, block: bytes, head: Head) -> list[Any]:
-        """The records of a block. Raises one of `faults`."""
+        """Decode all records of a block. Raises one of `faults`."""
 
     @abstractmethod
     def decode_one(self, raw: bytes, head: Head) -> Any:
-        """One record from its bytes, without the newline; Malformed if that can't be done."""
+        """Decode one record from its bytes without the newline; Malformed if that fails."""
 
     def counts(self, raw: bytes) -> bool:
-        """Whether these bytes are a record, and not an empty line that means nothing."""
+        """Whether these bytes are a record, and not an empty line to be ignored."""
         return True
 
 
 def _whole(piece: Piece, records: int) -> Split:
-    """A split of a piece that has so many records. With none, of lines that mean nothing, it is no "not yet"."""
+    """A split of a piece with so many records. With none, `most` is 1 all the same: 0 would mean "not yet"."""
     return Split(piece, piece.stop - piece.start, [piece.name, piece.stop], max(1, records))
 
 
@@ -303,21 +303,21 @@ def _size(want: Want) -> int:
     return max(1, min(want.size, LARGEST))
 
 
-def _splits(feeding: Feeding, chunks: Iterator[bytes]) -> Iterator[Split]:
-    """The splits of bytes as they are read; an empty one each time that much was read of what isn't one yet."""
+def _splits(splitter: Splitter, chunks: Iterator[bytes]) -> Iterator[Split]:
+    """The splits of these bytes; an empty one after each FAR bytes without a record end."""
     looked = 0
     for data in chunks:
-        found = feeding.feed(data)
+        found = splitter.feed(data)
         yield from found
         looked = 0 if found else looked + len(data)
         if looked >= FAR:
             looked = 0
             yield NOT_YET
-    yield from feeding.finish()
+    yield from splitter.finish()
 
 
 def _beginning(stream: IO[bytes], cutter: Cutter, longest: int) -> Iterator[Block]:
-    """The blocks a file begins with. It is not read on when its first record is too long."""
+    """The blocks at the beginning of a file. Stops if the first record is too long."""
     held = 0
     while data := stream.read(LARGEST):
         blocks = cutter.feed(data)
@@ -329,7 +329,7 @@ def _beginning(stream: IO[bytes], cutter: Cutter, longest: int) -> Iterator[Bloc
 
 
 class _Bounded(RawIOBase):
-    """A file up to what was its end when it was found: somebody may be adding to it."""
+    """A file up to the end it had when it was found, in case it grows."""
 
     def __init__(self, raw: IO[bytes], size: int) -> None:
         self._raw, self._left = raw, size

@@ -1,4 +1,4 @@
-"""Characters: encodings that a source can cut, and bytes that are no characters."""
+"""Encodings: which of them a source can cut into records, and what is wrong with bytes that can't be decoded."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from stagerunner import Malformed
 
 
 def plain(encoding: str) -> str:
-    """The encoding without a mark at the start of the file, which every source drops."""
+    """The encoding without a byte order mark, which every source removes itself."""
     return "utf-8" if encoding.lower().replace("_", "-") == "utf-8-sig" else encoding
 
 
 def check_encoding(encoding: str, marks: str = "") -> None:
-    """Raises ValueError when there is no such encoding, or files in it can't be cut.
+    """Raises ValueError if there is no such encoding, or if files in it can't be cut into records.
 
-    marks: characters that are looked for among the bytes, besides the newline.
+    marks: characters, besides the newline, that a source searches for in the bytes.
     """
     try:
         encoder = codecs.lookup(encoding).incrementalencoder()
@@ -24,21 +24,21 @@ def check_encoding(encoding: str, marks: str = "") -> None:
     except (LookupError, UnicodeError, TypeError):
         raise ValueError(f"there is no encoding {encoding!r}") from None
     if not plain or _shifts(encoder) or codecs.lookup(encoding).name in NEVER:
-        raise ValueError(f"a file in {encoding} can't be cut at newlines; make it UTF-8 first")
+        raise ValueError(f"a file in {encoding} can't be cut at newlines; convert it to UTF-8 first")
     for mark in marks:
         if any(_is_character(bytes([lead, ord(mark)]), encoding) for lead in range(0x80, 0x100)):
-            raise ValueError(f"in {encoding} {mark!r} may be part of another character; make it UTF-8 first")
+            raise ValueError(f"in {encoding} {mark!r} may be part of another character; convert it to UTF-8 first")
 
 
 NEVER = ("utf-7", "idna", "punycode", "raw-unicode-escape", "unicode-escape")
-"""One whose codec doesn't tell that it shifts, and encodings of names and of source code."""
+"""UTF-7, whose codec doesn't show that it has shift states, and encodings of names and source code."""
 
 LETTERS = "éΔЖ中あ가"
-"""Some of many alphabets."""
+"""Letters of several scripts, to make a codec shift."""
 
 
 def _shifts(encoder: codecs.IncrementalEncoder) -> bool:
-    """Whether what a byte means depends on bytes long before it: then no place but the start can be read from."""
+    """Whether the encoding has shift states. Then bytes depend on earlier ones, and a file can't be cut."""
     for letter in LETTERS:
         with suppress(UnicodeError):
             encoder.encode(letter)
@@ -55,7 +55,7 @@ def _is_character(pair: bytes, encoding: str) -> bool:
 
 
 def no_characters(raw: bytes, encoding: str = "utf-8") -> Malformed | None:
-    """What is wrong with bytes that can't be decoded, in words of our own; None when they can."""
+    """What is wrong with bytes that can't be decoded; None if they can. In our own words, the same on every Python."""
     try:
         raw.decode(encoding)
     except UnicodeDecodeError as error:

@@ -23,7 +23,7 @@ from stagerunner.engines.process.worker.tuning import forward_logging
 from stagerunner.evaluate.loading import load
 from stagerunner.evaluate.own import own
 from stagerunner.evaluate.wording import describe
-from stagerunner.parts.files import know
+from stagerunner.parts.files import register
 from stagerunner.records import DATA, END
 from stagerunner.wire.control import send_pieces
 from stagerunner.wire.frame import Header
@@ -132,6 +132,6 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     with open(spec, "rb") as file:
-        know(pickle.load(file))  # options can be of types that a plugin's file defines
+        register(pickle.load(file))  # options can be of types that a plugin's file defines
         feed: SourceSpec = pickle.load(file)
     os._exit(SourceProcess(feed, out, life).run())

@@ -47,8 +47,8 @@ def test_values_are_plain(value, stored):
 @pytest.mark.parametrize(
     ("record", "why"),
     [
-        ("text", "made from a mapping"),
-        ({}, "made from a mapping with fields"),
+        ("text", "a row needs a mapping"),
+        ({}, "a row needs a mapping with fields"),
         ({5: 1}, "name of a column"),
         ({"a\0": 1}, "name of a column"),
         ({"\ud800": 1}, "name of a column"),
@@ -59,8 +59,8 @@ def test_values_are_plain(value, stored):
         ({"a": "a\0b"}, "can't be stored"),
         ({"a": float("nan")}, "become null"),
         ({"a": [float("nan")]}, "JSON has no nan"),
-        ({"a": {"1": 1, 1: 2}}, "a name in JSON is text"),
-        ({"a": Decimal("NaN")}, "no number"),
+        ({"a": {"1": 1, 1: 2}}, "a name in JSON must be text"),
+        ({"a": Decimal("NaN")}, "not a finite number"),
     ],
 )
 def test_what_is_refused(record, why):

@@ -179,7 +179,7 @@ def test_a_table_that_is_gone_cannot_be_gone_on_with(path):
 
 @pytest.mark.parametrize("table", ["", "_stagerunner", "sqlite_x", "a\0"])
 def test_names_that_cannot_be(path, table):
-    with pytest.raises(ValueError, match="name of the table"):
+    with pytest.raises(ValueError, match="name of a table"):
         Sqlite(path=path, table=table).check()
 
 

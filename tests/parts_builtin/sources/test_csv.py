@@ -36,7 +36,7 @@ def test_rows_that_are_malformed_cost_themselves_only(write, items):
     rows = [b"a,b", b"1,2", b"1", b"1,2,3", b'"x"y,2', b"\xff,1", b'1"2,"3', b"5,6"]
     found = items(Csv(path=write("a.csv", b"\n".join(rows))))
     assert found[0] == {"a": "1", "b": "2"}
-    assert found[1] == Malformed("FieldCount", "1 field where there are 2 columns", "1")
+    assert found[1] == Malformed("FieldCount", "the row has 1 field, but there are 2 columns", "1")
     assert [item.type for item in found[2:6]] == ["FieldCount", "CSVError", "UnicodeDecodeError", "CSVError"]
     assert found[6] == {"a": "5", "b": "6"}
 
@@ -76,7 +76,7 @@ def test_empty_rows_are_passed_over_wherever_they_are(write, items, wrong):
 
 def test_empty_rows_where_no_fields_are_named(write, items):
     found = items(Csv(path=write("a.csv", b"\n\n1\n"), fields=[]))
-    assert [item.message for item in found] == ["1 field where there are 0 columns"]
+    assert [item.message for item in found] == ["the row has 1 field, but there are 0 columns"]
 
 
 @pytest.mark.parametrize("width", [1, 2, WIDE, WIDE + 1, 3 * WIDE])
@@ -107,7 +107,7 @@ def test_a_stray_quote_costs_its_row_at_most(write, items, fed, row, regular):
 
 def test_a_quote_that_never_closes_is_told_as_such(write, items):
     (found, *rest) = items(Csv(path=write("a.csv", b'a,b\n1,"x\n2,y\n3,z\n')))
-    assert found == Malformed("CSVError", "a quote opens a field and never closes", '1,"x')
+    assert found == Malformed("CSVError", "a quote opens a field and is never closed", '1,"x')
     assert rest == [{"a": "2", "b": "y"}, {"a": "3", "b": "z"}]
 
 
@@ -124,7 +124,7 @@ def test_null_characters_are_characters(write, items):
 
 
 def test_delimiter_and_quote_have_to_differ(write):
-    with pytest.raises(ValueError, match="they have to differ"):
+    with pytest.raises(ValueError, match="they must differ"):
         Csv(path=write("a", b"a"), delimiter='"').check()
 
 

@@ -43,7 +43,7 @@ def test_a_relative_glob(write, tmp_path, monkeypatch):
     [
         ("none.log", FileNotFoundError, "there is no file .*none.log"),
         ("*.log", FileNotFoundError, "no file matches .*log"),
-        ("folder", IsADirectoryError, "is a folder; .*/folder/. stands for the files in it"),
+        ("folder", IsADirectoryError, "is a folder; write .*/folder/. for the files in it"),
         ("pipe", OSError, "pipe is a pipe, not a file; give it as the only path"),
     ],
 )
@@ -69,7 +69,7 @@ def test_what_remains(write, tmp_path):
     files = find([a, b, c])
     assert remaining(files, None) == [(file, 0) for file in files]
     assert remaining(files, [str(b), 7]) == [(files[1], 7), (files[2], 0)]
-    with pytest.raises(FileNotFoundError, match="no longer one of its files"):
+    with pytest.raises(FileNotFoundError, match="no longer a file of the source"):
         remaining(files, ["x", 0])
 
 
@@ -102,8 +102,8 @@ def later(path):
     [
         (_replace, "was replaced by another file"),
         (lambda path: os.truncate(path, 3), "became shorter"),
-        (_overwrite, "was written over"),
-        (_fill_again, "was written over"),
+        (_overwrite, "was overwritten"),
+        (_fill_again, "was overwritten"),
     ],
 )
 def test_another_file_under_the_name_is_not_read(write, change, why):
@@ -164,7 +164,7 @@ def test_a_descriptor_that_was_not_handed_to_us_is_not_read(tmp_path):
 def test_a_descriptor_to_write_to_is_not_read(tmp_path):
     with open(tmp_path / "a", "wb") as file:
         os.set_inheritable(file.fileno(), True)
-        with pytest.raises(PermissionError, match="to be written to"):
+        with pytest.raises(PermissionError, match="is for writing"):
             Unsplittable("/dev/fd/x", file.fileno()).check()
 
 
@@ -173,7 +173,7 @@ def test_a_file_that_is_not_as_large_as_it_says(tmp_path):
     status = Path("/proc/self/status")
     assert unsplittable(status) == Unsplittable(str(status))
     assert find(status, whole=True)
-    with pytest.raises(OSError, match="isn't as large as it says; give it as the only path"):
+    with pytest.raises(OSError, match="doesn't have the size that it reports; give it as the only path"):
         find([status, tmp_path])
 
 
@@ -196,6 +196,6 @@ def test_a_socket_is_told_as_such(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # its name may have a hundred characters
     with closing(socket.socket(socket.AF_UNIX)) as ours:
         ours.bind("socket")
-    with pytest.raises(OSError, match="is a socket, which has to be connected to"):
+    with pytest.raises(OSError, match="is a socket; connect to it"):
         find(Path("socket"))
     assert unsplittable(Path("socket")) is None

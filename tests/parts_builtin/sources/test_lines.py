@@ -40,7 +40,7 @@ def test_another_encoding(write, items):
 
 
 def test_an_encoding_that_cannot_be_cut(write):
-    with pytest.raises(ValueError, match="make it UTF-8"):
+    with pytest.raises(ValueError, match="convert it to UTF-8"):
         Lines(path=write("a", b""), encoding="utf-16").check()
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from stagerunner_parts.sources.cutting import Cutter, Overlong
 from stagerunner_parts.sources.inputs import find
-from stagerunner_parts.sources.pieces import Feeding, Piece
+from stagerunner_parts.sources.pieces import Piece, Splitter
 
 
 def piece(path, start, stop):
@@ -31,7 +31,7 @@ def test_a_file_that_became_shorter(write):
 
 
 def test_feeding_makes_splits_of_whole_records():
-    feeding = Feeding("x", Cutter(100), at=5, resumable=True)
+    feeding = Splitter("x", Cutter(100), at=5, resumable=True)
     assert feeding.feed(b"on") == []
     (split,) = feeding.feed(b"e\ntwo\nth")
     assert split.data == Piece("x", 5, 13, b"one\ntwo\n")
@@ -41,7 +41,7 @@ def test_feeding_makes_splits_of_whole_records():
 
 
 def test_feeding_a_record_that_is_too_long():
-    feeding = Feeding("x", Cutter(3))
+    feeding = Splitter("x", Cutter(3))
     assert feeding.feed(b"abcde") == []
     splits = feeding.feed(b"f\ng\n")
     assert [split.data.content for split in splits] == [Overlong(b"abcdef", 6, 7), b"g\n"]
@@ -53,7 +53,7 @@ def test_feeding_with_a_head():
         line, newline, _ = block.partition(b"\n")
         return (line.decode(),), len(line + newline)
 
-    feeding = Feeding("x", Cutter(100), take_head=first_line)
+    feeding = Splitter("x", Cutter(100), take_head=first_line)
     assert feeding.feed(b"a\n") == []
     (split,) = feeding.feed(b"b\n")
     assert split.data == Piece("x", 2, 4, b"b\n", ("a",))

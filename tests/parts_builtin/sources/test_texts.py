@@ -10,7 +10,7 @@ def test_encodings_that_can_be_cut():
 
 def test_encodings_that_cannot():
     for encoding in ("utf-16", "utf-32-le", "iso2022_jp", "iso2022_kr", "hz", "utf-7", "cp037", "idna"):
-        with pytest.raises(ValueError, match="make it UTF-8 first"):
+        with pytest.raises(ValueError, match="convert it to UTF-8 first"):
             check_encoding(encoding)
     with pytest.raises(ValueError, match="no encoding 'utf-9'"):
         check_encoding("utf-9")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stagerunner_parts.sinks.lines import Lines
-from stagerunner_parts.sinks.places import check_descriptor, check_place, end_of, is_mounted, is_stream
+from stagerunner_parts.sinks.targets import check_descriptor, check_target, is_mounted, is_stream, resolved
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
 
@@ -17,8 +17,8 @@ def test_links_lead_to_a_file_that_need_not_be_there(tmp_path):
     (tmp_path / "folder").symlink_to("data")
     (tmp_path / "one").symlink_to("two")
     (tmp_path / "two").symlink_to("folder/file")
-    assert end_of(tmp_path / "one") == tmp_path / "data" / "file"
-    assert end_of(tmp_path / "folder" / ".." / "plain") == tmp_path / "plain"
+    assert resolved(tmp_path / "one") == tmp_path / "data" / "file"
+    assert resolved(tmp_path / "folder" / ".." / "plain") == tmp_path / "plain"
 
 
 def test_links_in_a_circle(tmp_path):
@@ -34,7 +34,7 @@ def test_all_names_of_standard_output(name, tmp_path):
         pytest.skip("not here")
     (tmp_path / "link").symlink_to(name)
     for path in (Path(name), tmp_path / "link"):
-        assert end_of(path) == 1
+        assert resolved(path) == 1
         assert (Lines(path=path).stdout, Lines(path=path).target(), Lines(path=path).keeps) == (True, None, "nothing")
 
 
@@ -89,7 +89,7 @@ def test_a_mounted_file_is_found_before_the_work(tmp_path):
     )
     if "unshare" in done.stderr or "mount" in done.stderr:
         pytest.skip("this system lets nobody mount")
-    assert "is mounted, so no other file can take its place" in done.stdout
+    assert "is mounted, so no other file can replace it" in done.stdout
     assert not is_mounted(mounted)
 
 
@@ -100,5 +100,5 @@ def test_a_file_that_only_its_owner_may_replace(tmp_path, monkeypatch):
     os.chown(tmp_path / "theirs", 1234, 1234)
     monkeypatch.setattr(os, "geteuid", lambda: 4321)
     with pytest.raises(PermissionError, match="only its owner"):
-        check_place(Path("theirs"), tmp_path / "theirs", in_place=False)
-    check_place(Path("theirs"), tmp_path / "theirs", in_place=True)
+        check_target(Path("theirs"), tmp_path / "theirs", in_place=False)
+    check_target(Path("theirs"), tmp_path / "theirs", in_place=True)

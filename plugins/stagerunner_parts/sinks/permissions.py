@@ -1,4 +1,4 @@
-"""A file that takes another's place: mode, owner and attributes become what those of the other are, and never wider."""
+"""A new file gets the mode, owner and attributes of the file that it replaces, and never wider permissions."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from contextlib import suppress
 from pathlib import Path
 
 ACL = "system.posix_acl_access"
-"""The attribute in which Linux keeps who else may do what."""
+"""The attribute in which Linux stores the access control list."""
 
 SPECIAL = stat.S_ISUID | stat.S_ISGID
 
 
-def make_like(file: int, other: Path) -> None:
-    """Give the open file what the other one has, as far as the system allows. Raises OSError if the other is gone."""
+def copy_permissions(file: int, other: Path) -> None:
+    """Copy mode, owner and attributes to the open file, as far as the system allows.
+
+    Raises OSError if the other file is gone.
+    """
     wanted = other.stat()
     _own(file, wanted)
     got = os.fstat(file)
@@ -23,7 +26,7 @@ def make_like(file: int, other: Path) -> None:
         mode &= ~SPECIAL
     same_entries = _copy_attributes(file, other)
     if got.st_gid != wanted.st_gid or not same_entries:
-        mode &= ~(stat.S_IRWXG | SPECIAL) | (mode & stat.S_IRWXO) << 3  # its group may do no more than everybody may
+        mode &= ~(stat.S_IRWXG | SPECIAL) | (mode & stat.S_IRWXO) << 3  # no more for the group than for others
     os.fchmod(file, mode)
 
 
@@ -38,7 +41,7 @@ def _own(file: int, wanted: os.stat_result) -> None:
 
 
 def _copy_attributes(file: int, other: Path) -> bool:
-    """Whether nobody may do more by the access list, if there is one."""
+    """Copy extended attributes. False if the access control list couldn't be made the same."""
     if not hasattr(os, "listxattr"):
         return True
     try:
@@ -51,7 +54,7 @@ def _copy_attributes(file: int, other: Path) -> bool:
     try:
         if ACL in theirs:
             os.setxattr(file, ACL, os.getxattr(other, ACL))
-        elif ACL in ours:  # from its folder
+        elif ACL in ours:  # inherited from its folder
             os.removexattr(file, ACL)
     except OSError:
         return False

@@ -1,4 +1,4 @@
-"""Where records stand in files: byte and line, worked out only for those that somebody asks about."""
+"""Where records are in files, by byte and line: computed only for records that are asked for."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from stagerunner_parts.sources.pieces import CHUNK
 
 FARTHEST = 256 * 2**20
-"""Bytes that are gone through for the number of one line: which takes about a third of a second."""
+"""At most so many bytes are read to count the lines before a record. That takes about a third of a second."""
 
 
 class Offsets:
-    """The offsets of the records of one split, found as far as they are asked for."""
+    """The offsets of the records of one split, computed as far as they are asked for."""
 
     def __init__(self, offsets: Iterator[int]) -> None:
         self._rest = offsets
@@ -27,13 +27,13 @@ class Offsets:
 
 
 class LineNumbers:
-    """Line numbers by offset. Whoever asks in order has each byte of a file counted once, however often that is."""
+    """Line numbers by offset. Asked in ascending order, it reads each byte of a file only once."""
 
     def __init__(self) -> None:
         self._counted: dict[str, tuple[int, int]] = {}
 
     def at(self, name: str, offset: int) -> int | None:
-        """The line that begins at this offset, from 1; None where it is too far away, or the file can't be read."""
+        """The number of the line at this offset, from 1; None if it is too far away or the file can't be read."""
         start, lines = self._counted.get(name, (0, 0))
         if start > offset:
             start = lines = 0

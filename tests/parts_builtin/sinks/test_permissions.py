@@ -2,8 +2,8 @@ import os
 
 import pytest
 
-from stagerunner_parts.sinks.likeness import ACL
 from stagerunner_parts.sinks.lines import Lines
+from stagerunner_parts.sinks.permissions import ACL
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
 

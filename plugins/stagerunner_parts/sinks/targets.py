@@ -1,7 +1,7 @@
-"""What the name of an output leads to, and whether it can be written: all that can be known before the work starts.
+"""What the path of an output leads to, and whether it can be written: checks before the run starts.
 
-Links are followed by hand. To the system, `/dev/stdout` is the file or pipe that standard output happens to be; to
-whoever writes it, it is standard output.
+Links are followed by hand, because the system resolves `/dev/stdout` to the file or pipe behind standard output, and
+for a config it means standard output itself.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ import stat
 from pathlib import Path
 
 LINKS = 40
-"""Links in a row before it is taken for a circle; the system counts to 40 as well."""
+"""After so many links it is taken for a circle, as the system does."""
 
 BESIDE = len("..stagerunner-journal")
-"""Characters that the longest name beside an output has more than the output's own."""
+"""How many characters the longest name beside an output has more than the output's own name."""
 
 STREAMS = (stat.S_ISFIFO, stat.S_ISCHR)
 
 
-def end_of(path: Path) -> Path | int:
-    """What a name leads to: a file, there or not yet, or the number of a descriptor of ours.
+def resolved(path: Path) -> Path | int:
+    """What a path leads to: a file, which may not exist yet, or the number of an open descriptor.
 
     Raises OSError for links that lead in a circle.
     """
@@ -37,7 +37,7 @@ def end_of(path: Path) -> Path | int:
             return place
         target = place.parent / place.readlink()
         if place.exists() and not target.exists():
-            return place  # a link that only the system can follow, as those in /proc are
+            return place  # only the system can follow links in /proc
         place = target
     raise OSError(f"{path} is a link that leads in a circle")
 
@@ -48,7 +48,7 @@ def _descriptor(place: Path) -> int | None:
 
 
 def is_stream(path: Path) -> bool:
-    """Whether it is a named pipe, a terminal or the like: nothing that could be renamed or cut off."""
+    """Whether it is a named pipe, a terminal or the like, which can't be renamed or truncated."""
     try:
         mode = path.stat().st_mode
     except OSError:
@@ -57,7 +57,7 @@ def is_stream(path: Path) -> bool:
 
 
 def check_descriptor(number: int) -> None:
-    """Raises OSError, with a sentence, when this descriptor isn't there to be written to."""
+    """Raises OSError, with a message, if this descriptor can't be written to."""
     import fcntl
 
     try:
@@ -71,10 +71,11 @@ def check_descriptor(number: int) -> None:
         raise OSError(f"descriptor {number} can only be read")
 
 
-def check_place(named: Path, path: Path, *, in_place: bool) -> None:
-    """Raises OSError, with a sentence, when no file can be written there; folders that are missing will be made.
+def check_target(named: Path, path: Path, *, in_place: bool) -> None:
+    """Raises OSError, with a message, if no file can be written there. Missing folders are fine: they will be made.
 
-    named: how the sentence calls it. path: what that leads to. in_place: it won't be replaced by another file.
+    named: the path as the config has it, for the message. path: what that leads to. in_place: the file is written
+    itself and not replaced by another.
     """
     found = _stat(path)
     if found is not None:
@@ -83,13 +84,13 @@ def check_place(named: Path, path: Path, *, in_place: bool) -> None:
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder} is not a folder, so {named} can't be in it")
     if len(os.fsencode(path.name)) + BESIDE > os.pathconf(folder, "PC_NAME_MAX"):
-        raise OSError(f"{named} has too long a name: those of the files beside it have {BESIDE} characters more")
+        raise OSError(f"{named} has too long a name: the files beside it need {BESIDE} characters more")
     if (not in_place or found is None) and not os.access(folder, os.W_OK | os.X_OK):
         raise PermissionError(f"{named} can't be written: {_why_not(folder)}")
 
 
 def _stat(path: Path) -> os.stat_result | None:
-    """None where nothing is there. Raises OSError, with a sentence, where that can't be known."""
+    """None if nothing is there. Raises OSError, with a message, if that can't be determined."""
     try:
         return path.lstat()
     except (FileNotFoundError, NotADirectoryError):
@@ -102,16 +103,14 @@ def _check_file(named: Path, path: Path, found: os.stat_result, *, in_place: boo
     if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(f"{named} is a folder, not a file")
     if not stat.S_ISREG(found.st_mode):
-        raise OSError(f"{named} is {_sort(found.st_mode)}, and no file can be written there")
+        raise OSError(f"{named} is {_sort(found.st_mode)}, so no file can be written there")
     if in_place:
         if not os.access(path, os.W_OK):
             raise PermissionError(f"{named} can't be written: {_why_not(path)}")
     elif is_mounted(path):
-        raise OSError(
-            f"{named} is mounted, so no other file can take its place: mount its folder, or use mode `append`"
-        )
+        raise OSError(f"{named} is mounted, so no other file can replace it: mount its folder, or use mode `append`")
     elif _is_kept_by_others(path, found):
-        raise PermissionError(f"{named} can't be replaced: in {path.parent} only its owner may do that")
+        raise PermissionError(f"{named} can't be replaced: in {path.parent} only its owner may do so")
 
 
 def _sort(mode: int) -> str:
@@ -125,14 +124,14 @@ def _why_not(path: Path) -> str:
 
 
 def _is_kept_by_others(path: Path, found: os.stat_result) -> bool:
-    """Whether it lies in a folder like /tmp, where only who owns a file may rename or remove it."""
+    """Whether it is another user's file in a folder like /tmp, where only owners may rename or remove files."""
     folder = path.parent.stat()
     mine = os.geteuid() in (0, found.st_uid, folder.st_uid)
     return bool(folder.st_mode & stat.S_ISVTX) and not mine
 
 
 def is_mounted(path: Path) -> bool:
-    """Whether this file is mounted by itself, as containers do it."""
+    """Whether this single file is a mount point, as in containers."""
     try:
         mounts = Path("/proc/self/mountinfo").read_bytes()
     except OSError:

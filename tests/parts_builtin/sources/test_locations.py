@@ -5,11 +5,11 @@ import gzip
 import pytest
 
 from stagerunner import Want
-from stagerunner_parts.sources import places
+from stagerunner_parts.sources import locations
 from stagerunner_parts.sources.csv import Csv
 from stagerunner_parts.sources.jsonl import Jsonl
 from stagerunner_parts.sources.lines import Lines
-from stagerunner_parts.sources.places import LineNumbers
+from stagerunner_parts.sources.locations import LineNumbers
 
 
 def located(source, size=20):
@@ -47,8 +47,8 @@ def test_each_byte_is_counted_once(tmp_path, monkeypatch):
     path = tmp_path / "a.txt"
     path.write_bytes(b"x\n" * 1000)
     read = []
-    newlines = places._newlines
-    monkeypatch.setattr(places, "_newlines", lambda name, *span: read.append(span) or newlines(name, *span))
+    newlines = locations._newlines
+    monkeypatch.setattr(locations, "_newlines", lambda name, *span: read.append(span) or newlines(name, *span))
     numbers = LineNumbers()
 
     assert [numbers.at(str(path), offset) for offset in range(0, 2000, 2)] == list(range(1, 1001))
@@ -59,6 +59,6 @@ def test_each_byte_is_counted_once(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["a.txt", "gone.txt"])
 def test_what_is_too_far_away_or_gone_has_no_number(tmp_path, monkeypatch, name):
     (tmp_path / "a.txt").write_bytes(b"x\n" * 1000)
-    monkeypatch.setattr(places, "FARTHEST", 100)
+    monkeypatch.setattr(locations, "FARTHEST", 100)
 
     assert LineNumbers().at(str(tmp_path / name), 1000 if name == "a.txt" else 10) is None

@@ -10,7 +10,7 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from stagerunner_parts.sinks.cells import cell_text
+from stagerunner_parts.sinks.tables import cell_text
 
 
 class Colour(Enum):
@@ -94,16 +94,16 @@ def test_what_is_one_text_in_json_needs_no_quotes_in_a_cell():
 @pytest.mark.parametrize(
     ("value", "told"),
     [
-        (float("nan"), "nan is no number that can be written"),
-        (float("-inf"), "-inf is no number"),
-        (Decimal("NaN"), "NaN is no number"),
-        (np.float64("inf"), "inf is no number"),
+        (float("nan"), "nan is not a finite number"),
+        (float("-inf"), "-inf is not a finite"),
+        (Decimal("NaN"), "NaN is not a finite"),
+        (np.float64("inf"), "inf is not a finite"),
         ([float("nan")], "JSON has no nan"),
-        ({1, 2}, "a set has no order"),
-        ({1: 2}, "a name in JSON is text"),
-        (b"x", "bytes are no text: decode them, or write them in base64"),
-        (bytearray(b"x"), "bytes are no text"),
-        (memoryview(b"x"), "bytes are no text"),
+        ({1, 2}, "JSON has no sets"),
+        ({1: 2}, "a name in JSON must be text"),
+        (b"x", "bytes are not text: decode them, or encode them in base64"),
+        (bytearray(b"x"), "bytes are not text"),
+        (memoryview(b"x"), "bytes are not text"),
         (object(), "object"),
     ],
 )
