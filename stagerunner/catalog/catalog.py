@@ -14,7 +14,7 @@ from stagerunner.catalog.addresses import at_address, handed_over
 from stagerunner.catalog.importing import import_target
 from stagerunner.catalog.model import Entry, Problem, Provider, Resolved, Unresolved
 from stagerunner.config.nodes import Scalar
-from stagerunner.config.options.wording import did_you_mean
+from stagerunner.config.wording import did_you_mean
 from stagerunner.errors import Mistake
 from stagerunner.guard import is_ctrl_c, one_line
 from stagerunner.hookspecs import CommandSpec, EngineSpec, ViewSpec

@@ -11,8 +11,8 @@ from typing import Any
 
 from stagerunner.catalog.freshness import noting
 from stagerunner.catalog.model import Unresolved
-from stagerunner.config.options.paths import at_home
-from stagerunner.config.options.wording import did_you_mean
+from stagerunner.config.paths import expand_user
+from stagerunner.config.wording import did_you_mean
 from stagerunner.guard import is_ctrl_c, one_line, reason, shown
 from stagerunner.inherited import kept
 from stagerunner.parts import files
@@ -35,7 +35,7 @@ def import_named(name: str) -> ModuleType:
 def existing(base: Path, text: str) -> Path:
     """The file that a text names, in full. Raises Unresolved when there is none."""
     try:
-        path = (base / at_home(text)).resolve()
+        path = (base / expand_user(text)).resolve()
         there = path.is_file()
     except (OSError, ValueError) as error:
         # Too long, or characters that no file system takes.

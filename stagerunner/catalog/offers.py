@@ -11,7 +11,7 @@ import pluggy
 from msgspec import Struct, field
 
 from stagerunner.catalog.model import Unresolved
-from stagerunner.config.options.wording import did_you_mean
+from stagerunner.config.wording import did_you_mean
 from stagerunner.guard import is_ctrl_c, one_line
 from stagerunner.hookspecs import CommandSpec, EngineSpec, ViewSpec
 from stagerunner.parts import held

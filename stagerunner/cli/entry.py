@@ -100,7 +100,7 @@ def plugin_command(name: str) -> click.Command:
     # Late: our own commands and the front page need no plugins for this.
     from stagerunner.catalog import Unresolved, load_catalog
     from stagerunner.catalog.importing import import_target
-    from stagerunner.config.options.wording import did_you_mean
+    from stagerunner.config.wording import did_you_mean
 
     commands = load_catalog().commands
     if name not in commands:

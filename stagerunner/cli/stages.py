@@ -12,7 +12,7 @@ from stagerunner.cli.catalogs import catalog_with, warn
 from stagerunner.cli.flags import Command, Group
 from stagerunner.cli.streams import Streams
 from stagerunner.config.nodes import Scalar
-from stagerunner.config.options.wording import did_you_mean
+from stagerunner.config.wording import did_you_mean
 from stagerunner.errors import Mark, Mistake, UsageError
 from stagerunner.inherited import here
 from stagerunner.parts.base import Kind

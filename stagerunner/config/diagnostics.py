@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from stagerunner.config.excerpt import Excerpt, excerpt, visible
 from stagerunner.config.masking import Mask
-from stagerunner.config.options.wording import shortened
+from stagerunner.config.wording import shortened
 from stagerunner.errors import Mark, Mistake
 
 MOST = 100

@@ -1,4 +1,4 @@
-"""The root of a config → its parts, settings and run: what the file says, without knowing any plugin."""
+"""The grammar: the root node of a config → its parts, settings and run. No plugin is needed for that."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from msgspec.structs import replace
 
 from stagerunner.config.model import Config, PartConfig, Run
 from stagerunner.config.names import stage_names
-from stagerunner.config.nodes import Mapping, Node, Scalar, Sequence
-from stagerunner.config.options.paths import at_home
-from stagerunner.config.options.wording import called, listed, shortened
-from stagerunner.config.reading import (
-    Place,
+from stagerunner.config.nodes import Mapping, Node, Scalar, Sequence, is_null
+from stagerunner.config.paths import expand_user
+from stagerunner.config.readers import (
+    InvalidValue,
+    Location,
     Reader,
-    Wrong,
-    is_null,
     mapping,
     path_node,
     read_table,
@@ -27,6 +25,7 @@ from stagerunner.config.reading import (
     unset,
 )
 from stagerunner.config.settings import END_SETTINGS, RUN, STAGE_SETTINGS, settings
+from stagerunner.config.wording import in_words, listed, shortened
 from stagerunner.errors import Mark, Mistake
 
 # Parts
@@ -37,35 +36,35 @@ _STAGE = _USE | STAGE_SETTINGS
 _END = _USE | END_SETTINGS
 
 
-def end_part(node: Node, place: Place) -> PartConfig | None:
-    """The source or the sink; its name is its place unless it has one."""
-    return _part(node, place.path, _END, place)
+def end_part(node: Node, location: Location) -> PartConfig | None:
+    """The source or the sink. Without a `name` it is called "source" or "sink"."""
+    return _part(node, location.path, _END, location)
 
 
-def stage_parts(node: Node, place: Place) -> tuple[PartConfig, ...]:
-    """The stages, each with its name."""
+def stage_parts(node: Node, location: Location) -> tuple[PartConfig, ...]:
+    """The stages, with their names."""
     if not isinstance(node, Sequence):
-        raise Wrong(f"must be a list, not {called(node)}", "write `- use: NAME` for each; `stages: []` copies")
-    _reject_doubled_names(node, place)
+        raise InvalidValue.expected("a list", node, "write `- use: NAME` for each; `stages: []` copies")
+    _report_duplicate_names(node, location)
     named = zip(node.items, stage_names(node.items), strict=True)
-    parts = [place.at(index).read(item, _stage(name)) for index, (item, name) in enumerate(named)]
+    parts = [location.at(index).read(item, _stage(name)) for index, (item, name) in enumerate(named)]
     return tuple(part for part in parts if part is not None)
 
 
 def _stage(name: str) -> Reader:
-    return lambda node, place: _part(node, name, _STAGE, place)
+    return lambda node, location: _part(node, name, _STAGE, location)
 
 
-def _part(node: Node, name: str, table: Table[str, Reader], place: Place) -> PartConfig | None:
+def _part(node: Node, name: str, table: Table[str, Reader], location: Location) -> PartConfig | None:
     if isinstance(node, Scalar):
-        use = path_node(node, place)
-        return PartConfig(use, name, None, settings({}), {}, node.mark, place.path, bare=True)
+        use = path_node(node, location)
+        return PartConfig(use, name, None, settings({}), {}, node.mark, location.path, bare=True)
     if not isinstance(node, Mapping):
-        raise Wrong(f"must be text or a mapping with `use:`, not {called(node)}")
+        raise InvalidValue.expected("text or a mapping with `use:`", node)
     if node.get("use") is None:
-        _complain_of_no_use(node, place)
+        _report_missing_use(node, location)
         return None
-    values = read_table(node, table, place, _misplaced(table))
+    values = read_table(node, table, location, _misplaced(table))
     if "use" not in values:
         return None
     given = {key.text: key.mark for key, _ in node.entries if key.text in values and key.text not in _USE}
@@ -76,7 +75,7 @@ def _part(node: Node, name: str, table: Table[str, Reader], place: Place) -> Par
         settings=settings(values),
         given=given,
         mark=node.mark,
-        path=place.path,
+        path=location.path,
     )
 
 
@@ -85,17 +84,17 @@ def _misplaced(table: Table[str, Reader]) -> str:
     return takes + "options stand under `with:`"
 
 
-def _complain_of_no_use(node: Mapping, place: Place) -> None:
-    """The part has no `use:`; where its only key may be what was meant, that is said."""
+def _report_missing_use(node: Mapping, location: Location) -> None:
+    """The part has no `use:`. If it has one key, that was probably meant, and the fix says so."""
     if len(node.entries) == 1 and node.entries[0][0].text not in _STAGE:
         key = node.entries[0][0]
         fix = f"write `use: {shortened(key.text)}`, and its options under `with:`"
-        place.add("missing-key", "`use:` is missing", key.mark, fix)
+        location.add("missing-key", "`use:` is missing", key.mark, fix)
     else:
-        place.add("missing-key", "`use:` is missing", node.mark, "add `use: NAME`")
+        location.add("missing-key", "`use:` is missing", node.mark, "add `use: NAME`")
 
 
-def _reject_doubled_names(stages: Sequence, place: Place) -> None:
+def _report_duplicate_names(stages: Sequence, location: Location) -> None:
     first: dict[str, Scalar] = {}
     for index, stage in enumerate(stages.items):
         name: Any = stage.get("name") if isinstance(stage, Mapping) else None
@@ -104,41 +103,41 @@ def _reject_doubled_names(stages: Sequence, place: Place) -> None:
         before = first.setdefault(name.text, name)
         if before is not name:
             message = f"two stages are called '{shortened(name.text)}'"
-            path = f"{place.path}[{index}].name"
+            path = f"{location.path}[{index}].name"
             related = ((before.mark, "first one here"),)
-            place.mistakes.append(Mistake("duplicate-name", message, name.mark, path, "second one here", related))
+            location.mistakes.append(Mistake("duplicate-name", message, name.mark, path, "second one here", related))
 
 
 def read_root(root: Mapping, config: Config) -> Config:
-    """The config with everything that `root` says, its mistakes added to those there are."""
+    """The config with everything that `root` says; its mistakes are added to those of the config."""
     mistakes: list[Mistake] = []
-    top = Place("", mistakes)
+    top = Location("", mistakes)
     values = read_table(root, _TOP, top)
     for key, fix in _REQUIRED.items():
         if root.get(key) is None:
             top.inside(key).add("missing-key", f"`{key}:` is missing", root.mark, fix)
-    said = {key: value for key, value in values.items() if key not in ("version", "vars", "run")}
-    filled = replace(config, root=root, run=_run(values.get("run", {}), config.base_of), **said)
-    _demand_dead_letter(filled, root, mistakes)
-    return replace(filled, mistakes=(*config.mistakes, *mistakes))
+    fields = {key: value for key, value in values.items() if key not in ("version", "vars", "run")}
+    read = replace(config, root=root, run=_run(values.get("run", {}), config.base_of), **fields)
+    _require_dead_letter(read, root, mistakes)
+    return replace(read, mistakes=(*config.mistakes, *mistakes))
 
 
-def _version(node: Node, place: Place) -> int:
+def _version(node: Node, location: Location) -> int:
     if not isinstance(node, Scalar) or node.text != "1":
-        raise Wrong(f"must be 1, not {called(node)}", "write version: 1", "version")
+        raise InvalidValue(f"must be 1, not {in_words(node)}", "write version: 1", "version")
     return 1
 
 
-def _plugins(node: Node, place: Place) -> tuple[Scalar, ...]:
+def _plugins(node: Node, location: Location) -> tuple[Scalar, ...]:
     if not isinstance(node, Sequence):
         fix = f"write [{node.text}]" if isinstance(node, Scalar) and len(node.text) < 60 else ""
-        raise Wrong(f"must be a list, not {called(node)}", fix)
-    read = [place.at(index).read(item, path_node) for index, item in enumerate(node.items)]
+        raise InvalidValue.expected("a list", node, fix)
+    read = [location.at(index).read(item, path_node) for index, item in enumerate(node.items)]
     return tuple(item for item in read if item is not None)
 
 
-def _run_values(node: Node, place: Place) -> dict[str, Any]:
-    return read_table(node, RUN, place)
+def _run_values(node: Node, location: Location) -> dict[str, Any]:
+    return read_table(node, RUN, location)
 
 
 _REQUIRED = {"version": "add `version: 1`", "stages": "add `stages:` and a list; `stages: []` copies"}
@@ -158,23 +157,23 @@ _TOP: dict[str, Reader] = {
 
 
 def _run(values: dict[str, Any], base_of: Callable[[Mark], Path]) -> Run:
-    """The run mapping; a journal's path comes with the folder it stands against."""
+    """The run mapping; the path of a journal comes with the folder that it is relative to."""
     engine, journal = values.pop("engine", {}), values.pop("journal", None)
     fields = {**values, **engine}
     if journal is not None:
-        fields["journal"] = at_home(journal.text)
+        fields["journal"] = expand_user(journal.text)
         fields["journal_base"] = None if journal.text in ("auto", "off") else base_of(journal.mark)
     return Run(**fields)
 
 
-def _demand_dead_letter(config: Config, root: Mapping, mistakes: list[Mistake]) -> None:
-    """`on_error: dead_letter` anywhere asks for the file they go to."""
+def _require_dead_letter(config: Config, root: Mapping, mistakes: list[Mistake]) -> None:
+    """`on_error: dead_letter` anywhere requires `dead_letter:`."""
     written = root.get("dead_letter")
     if written is not None and not is_null(written):
         return
     parts: list[PartConfig] = [part for part in (config.source, *config.stages, config.sink) if part]
     for part in parts:
         if part.settings.on_error == "dead_letter":
-            place = Place(f"{part.path}.on_error", mistakes)
+            location = Location(f"{part.path}.on_error", mistakes)
             message = "dead letters have nowhere to go: there is no `dead_letter:`"
-            place.add("dead-letter", message, part.given["on_error"], "add `dead_letter: PATH` at the top level")
+            location.add("dead-letter", message, part.given["on_error"], "add `dead_letter: PATH` at the top level")

@@ -1,7 +1,8 @@
-"""A config's values with the place each was written at. Text is kept as written until its type is known."""
+"""Nodes: a config's values, each with its mark. Text is kept as written until its type is known."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
@@ -10,14 +11,18 @@ from msgspec.structs import replace
 
 from stagerunner.errors import Mark
 
+DEEPEST = 64
+"""Levels of lists and mappings."""
+MOST_NODES = 100_000
+
 
 class Scalar(Struct, frozen=True):
-    """One value. `text` is what was written, `value` what YAML 1.2 makes of it (None, bool, int, float or str).
+    """One value.
 
-    `quoted` values are text whatever they look like. `written` keeps the text before variables were filled in
-    (None where there were none); `secret` says that one of them was a secret, `masked` that its value is not
-    to be shown. `given`: the function or class that stands there itself, in a config that is a mapping; then `text` is
-    its name.
+    text: as written. value: what YAML 1.2 makes of it (None, bool, int, float or str). quoted: text, whatever it looks
+    like. written: the text before variables were filled in; None if it has none. secret: one of them was a secret.
+    masked: its value must not be shown. given: the function or class itself, in a config that is Python data; `text` is
+    then its name.
     """
 
     text: str
@@ -38,7 +43,7 @@ class Sequence(Struct, frozen=True):
 
 
 class Mapping(Struct, frozen=True):
-    """Keys (text scalars) and their nodes, in the order written; no key stands twice."""
+    """Keys (text scalars) and their nodes, in the order written, each key once."""
 
     entries: tuple[tuple[Scalar, Node], ...]
     mark: Mark
@@ -54,6 +59,11 @@ class Mapping(Struct, frozen=True):
 
 
 Node: TypeAlias = Scalar | Sequence | Mapping
+
+
+def is_null(node: Node) -> bool:
+    """Whether it is null: an empty value, `~` or `null`, without quotes."""
+    return isinstance(node, Scalar) and node.value is None and not node.quoted
 
 
 def plain(node: Node) -> Any:
@@ -78,21 +88,28 @@ def unexpanded(node: Node) -> Any:
             return {key: unexpanded(value) for key, value in node}
 
 
-def from_plain(value: Any, mark: Mark) -> Node:
-    """Plain data as nodes that all stand at `mark`. Raises TypeError for anything that YAML can't say."""
+def from_plain(value: Any, mark: Mark, depth: int = 0) -> Node:
+    """Plain data as nodes that all have the mark `mark`; a path is text.
+
+    Raises TypeError for anything that YAML can't express, ValueError for data that is nested too deep, or in itself.
+    """
+    if depth > DEEPEST:
+        raise ValueError("it is nested too deep")
     match value:
         case None | bool() | int() | float() | str():
             return Scalar("" if value is None else str(value), value, mark, quoted=isinstance(value, str))
+        case os.PathLike():
+            return from_plain(os.fspath(value), mark, depth)
         case list() | tuple():
-            return Sequence(tuple(from_plain(item, mark) for item in value), mark)
+            return Sequence(tuple(from_plain(item, mark, depth + 1) for item in value), mark)
         case dict():
-            keyed = ((Scalar(str(key), str(key), mark), from_plain(item, mark)) for key, item in value.items())
-            return Mapping(tuple(keyed), mark)
+            items = ((str(key), from_plain(item, mark, depth + 1)) for key, item in value.items())
+            return Mapping(tuple((Scalar(key, key, mark), node) for key, node in items), mark)
     raise TypeError(f"{type(value).__name__} has no place in a config")
 
 
 def with_entry(mapping: Mapping, key: Scalar, node: Node) -> Mapping:
-    """The mapping with `key` set to `node`, in its old place if it was there."""
+    """The mapping with `key` set to `node`; a key that exists keeps its place in the order."""
     if mapping.get(key.text) is None:
         return replace(mapping, entries=(*mapping.entries, (key, node)))
     return replace(mapping, entries=tuple((k, node if k.text == key.text else v) for k, v in mapping.entries))

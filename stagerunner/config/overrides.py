@@ -1,22 +1,21 @@
-"""What the command line or the Python API says over the file: `--set PATH=VALUE`, `--var NAME=VALUE`, `-i`, `-o`.
+"""Values from the command line or the Python API: `--set PATH=VALUE`, `--var NAME=VALUE`, `-i`, `-o`.
 
-Each becomes nodes with marks of their own ("--set", "-i" …) that are put into the tree before variables are filled in
-and the grammar is read, so that they are checked like everything else.
+Each becomes nodes with marks of their own ("--set", "-i" …). They replace nodes of the file before variables are filled
+in and the grammar is read, so they are checked like everything else.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping as Table
 from collections.abc import Sequence as List
-from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from stagerunner.config.nodes import Mapping, Node, Scalar, from_plain, with_entry
-from stagerunner.config.options.wording import did_you_mean, shortened
-from stagerunner.config.paths import NoSuchPlace, put
+from stagerunner.config.names import stage_names
+from stagerunner.config.nodes import Mapping, Node, Scalar, Sequence, from_plain, with_entry
+from stagerunner.config.wording import did_you_mean, in_words, listed, shortened
 from stagerunner.config.yaml12 import read_yaml
 from stagerunner.errors import Mark, Mistake
 
@@ -26,16 +25,19 @@ Given = List[str] | Table[str, object]
 _PART_WITH_OPTIONS = r"(?P<use>[^=]+?):(?=[A-Za-z_][A-Za-z0-9_]*=)"
 _BETWEEN_OPTIONS = r",(?=[A-Za-z_][A-Za-z0-9_]*=)"
 
+LONGEST_PATH = 32
+"""Names in a path of `--set`."""
+
 
 class Override(Struct, frozen=True):
-    """One of them: the name or path as a scalar at its place, and the value."""
+    """A name or path, and the value to set there."""
 
     key: Scalar
     value: Node
 
 
 def read_overrides(given: Given, flag: str, mistakes: list[Mistake]) -> list[Override]:
-    """The overrides in order; what can't be read is left out, and a mistake.
+    """The overrides in order. One that can't be read is left out and reported.
 
     flag: "set" or "var". Marks say `--set` or `--var` for texts, `set` or `vars` for plain data.
     """
@@ -48,7 +50,7 @@ def read_overrides(given: Given, flag: str, mistakes: list[Mistake]) -> list[Ove
 
 
 def from_argument(text: str, file: str, mistakes: list[Mistake], lead: str = "", whole: str = "") -> Override | None:
-    """`NAME=VALUE`, the value being YAML. lead: what stands before it in the argument; whole: all of the argument."""
+    """The override in `NAME=VALUE`; the value is YAML. lead: what precedes it in the argument; whole: the argument."""
     name, equals, value = text.partition("=")
     line = (whole or text).partition("\n")[0]
     mark = Mark(file, 1, len(lead) + 1, line, max(1, len(name)))
@@ -67,29 +69,15 @@ def _from_python(name: str, value: object, file: str, mistakes: list[Mistake]) -
     try:
         line = f"{name}={value!r}"
         place = Mark(file, 1, len(name) + 2, line, len(line) - len(name) - 1)
-        return Override(Scalar(name, name, Mark(file, 1, 1, line, max(1, len(name)))), from_plain(_plain(value), place))
+        return Override(Scalar(name, name, Mark(file, 1, 1, line, max(1, len(name)))), from_plain(value, place))
     except (TypeError, ValueError, RecursionError) as error:
         mark = Mark(file, 1, 1, name, max(1, len(name)))
         mistakes.append(Mistake("override", f"'{shortened(name)}' can't be set: {error}", mark))
         return None
 
 
-def _plain(value: Any, depth: int = 0) -> Any:
-    """Plain data, paths as text. Raises ValueError where it is nested too deep (or in itself)."""
-    if depth > 64:
-        raise ValueError("it is nested too deep")
-    match value:
-        case os.PathLike():
-            return os.fspath(value)
-        case dict():
-            return {key: _plain(item, depth + 1) for key, item in value.items()}
-        case list() | tuple():
-            return [_plain(item, depth + 1) for item in value]
-    return value
-
-
 def set_variables(root: Mapping, overrides: List[Override], mistakes: list[Mistake]) -> Mapping:
-    """The root with these values for variables it declares."""
+    """The root with these values for variables that it declares."""
     key, declared = root.key("vars"), root.get("vars")
     known = declared if isinstance(declared, Mapping) else Mapping((), root.mark)
     for override in overrides:
@@ -104,18 +92,18 @@ def set_variables(root: Mapping, overrides: List[Override], mistakes: list[Mista
 
 
 def set_paths(root: Mapping, overrides: List[Override], mistakes: list[Mistake]) -> Mapping:
-    """The root with these values at their paths, one after the other."""
+    """The root with each value put at its path, in order."""
     for override in overrides:
         try:
             root = put(root, override.key, override.value)
-        except NoSuchPlace as error:
+        except NoSuchPath as error:
             mark = override.key.mark
             mistakes.append(Mistake("unknown-path", str(error), mark, override.key.text, error.fix))
     return root
 
 
 def replace_end(root: Mapping, key: str, argument: str, flag: str, mistakes: list[Mistake]) -> Mapping:
-    """The root with its source or sink taken from `-i` or `-o`: `PATH`, `NAME`, or `NAME:key=value,key=value`."""
+    """The root with its source or sink replaced by that of `-i` or `-o`: `PATH`, `NAME` or `NAME:key=value,…`."""
     mark = Mark(flag, 1, 1, argument.partition("\n")[0], max(1, len(argument.partition("\n")[0])))
     found = re.match(_PART_WITH_OPTIONS, argument)
     node: Node = Scalar(argument, argument, mark, quoted=True)
@@ -138,3 +126,63 @@ def _part_with_options(argument: str, use: str, mark: Mark, mistakes: list[Mista
     named = Scalar(use, use, Mark(mark.file, 1, 1, mark.text, len(use)), quoted=True)
     parts: list[tuple[Scalar, Node]] = [(Scalar("use", "use", mark), named)]
     return Mapping((*parts, (Scalar("with", "with", mark), Mapping(tuple(entries), mark))), mark)
+
+
+# Paths into a config: `run.frame`, `stages.parse.with.preset`, `stages.0.workers`
+
+
+class NoSuchPath(Exception):
+    """There is nothing at this path, and nothing can be put there."""
+
+    def __init__(self, message: str, fix: str = "") -> None:
+        super().__init__(message)
+        self.fix = fix
+
+
+def put(root: Mapping, path: Scalar, value: Node) -> Mapping:
+    """The root with `value` at the path; missing mappings on the way are added. Raises NoSuchPath."""
+    names = path.text.split(".")
+    if "" in names or len(names) > LONGEST_PATH:
+        raise NoSuchPath(f"'{shortened(path.text)}' is no path", "write names with dots between them: run.frame")
+    changed = _put(root, names, 0, path, value)
+    return changed if isinstance(changed, Mapping) else root
+
+
+def _put(node: Node | None, names: list[str], depth: int, path: Scalar, value: Node) -> Node:
+    """The node with `value` at the rest of the path, `names[depth:]`."""
+    if depth == len(names):
+        return value
+    before = ".".join(names[:depth])
+    if isinstance(node, Scalar) and _is_part(names[:depth]) and node.value is not None:
+        node = Mapping(((Scalar("use", "use", node.mark), node),), node.mark)
+    if node is None or (isinstance(node, Scalar) and node.value is None):
+        node = Mapping((), path.mark)
+    if isinstance(node, Scalar):
+        raise NoSuchPath(f"'{shortened(before)}' is {in_words(node)}: there is nothing inside")
+    if isinstance(node, Sequence):
+        index = _index(node, names, depth)
+        changed = _put(node.items[index], names, depth + 1, path, value)
+        return replace(node, items=(*node.items[:index], changed, *node.items[index + 1 :]))
+    name = names[depth]
+    key = node.key(name) or Scalar(name, name, path.mark)
+    return with_entry(node, key, _put(node.get(name), names, depth + 1, path, value))
+
+
+def _is_part(names: list[str]) -> bool:
+    """Whether there is a part at this path, which may be written as a bare string."""
+    return names in (["source"], ["sink"], ["run", "engine"]) or (len(names) == 2 and names[0] == "stages")
+
+
+def _index(node: Sequence, names: list[str], depth: int) -> int:
+    """The item meant: its number from 0 or, of stages, its name."""
+    name = names[depth]
+    choices = stage_names(node.items) if names[:depth] == ["stages"] else []
+    if name in choices:
+        return choices.index(name)
+    if name.isdecimal() and len(name) < 7 and int(name) < len(node.items):
+        return int(name)
+    if choices and not name.isdecimal():
+        fix = did_you_mean(name, choices) or f"the stages are {shortened(listed(choices), 200)}"
+        raise NoSuchPath(f"no stage is called '{shortened(name)}'", fix)
+    message = f"'{shortened('.'.join(names[:depth]))}' has no item {shortened(name)}"
+    raise NoSuchPath(message, f"its items are 0 to {len(node.items) - 1}" if node.items else "it is empty")

@@ -1,4 +1,9 @@
-"""A path or a text → Config: read, overridden, filled in, checked against the grammar. Mistakes are collected."""
+"""A path, a text or a mapping → Config.
+
+    text ▶ nodes ▶ --set, --var, -i, -o ▶ variables filled in ▶ grammar
+
+Every mistake is collected; nothing is raised.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +18,11 @@ from msgspec.structs import replace
 from stagerunner.config.grammar import read_root
 from stagerunner.config.model import Config
 from stagerunner.config.nodes import Mapping, Node
-from stagerunner.config.options.wording import called
 from stagerunner.config.overrides import Given, read_overrides, replace_end, set_paths, set_variables
-from stagerunner.config.page import MOST_BYTES
-from stagerunner.config.plain import MAPPING, read_mapping
+from stagerunner.config.python_data import MAPPING, read_mapping
+from stagerunner.config.text import MOST_BYTES
 from stagerunner.config.variables import fill
+from stagerunner.config.wording import in_words
 from stagerunner.config.yaml12 import read_yaml
 from stagerunner.errors import Mark, Mistake
 from stagerunner.evaluate.wording import nearest
@@ -38,11 +43,10 @@ def read_config(
     source_override: str | None = None,
     sink_override: str | None = None,
 ) -> Config:
-    """The config in a file, in a text with a newline in it, or in a mapping. Never raises: what is wrong is in its
-    `mistakes`.
+    """The config in a file, in a text with a newline in it, or in a mapping. Never raises: see its `mistakes`.
 
-    vars, sets: `NAME=VALUE` and `PATH=VALUE` as the command line has them, or plain data by name and by path.
-    source_override, sink_override: what `-i` and `-o` say. If there is nothing to be read the root is empty.
+    vars, sets: `NAME=VALUE` and `PATH=VALUE` as on the command line, or plain data by name and by path.
+    source_override, sink_override: the arguments of `-i` and `-o`. If nothing can be read, the root is empty.
     """
     mistakes: list[Mistake] = []
     config = _empty(source)
@@ -62,7 +66,7 @@ def read_config(
 
 
 def _empty(source: Source) -> Config:
-    """A config that says nothing yet."""
+    """A config without any values yet."""
     folder = here()
     bases = dict.fromkeys(("-i", "-o", "--set", "set"), folder)
     if isinstance(source, Table):
@@ -74,7 +78,7 @@ def _empty(source: Source) -> Config:
 
 
 def is_text(source: Source) -> bool:
-    """Whether it is a config itself, and not the path of one."""
+    """Whether it is a config itself, not the path of one."""
     return isinstance(source, str) and "\n" in source
 
 
@@ -97,16 +101,16 @@ def _root(source: Source, file: str, mistakes: list[Mistake]) -> Mapping | None:
 
 def _no_mapping(root: Node) -> Mistake:
     fix = "begin with `version: 1` and `stages:`"
-    return Mistake("type", f"a config is a mapping, not {called(root)}", root.mark, fix=fix)
+    return Mistake("type", f"a config is a mapping, not {in_words(root)}", root.mark, fix=fix)
 
 
 def _file(path: Path, file: str) -> bytes | Mistake:
-    """The file's bytes, one more than are allowed at most."""
+    """The file's bytes, up to one more than the limit, so that a larger file is noticed."""
     try:
         with open(path, "rb") as opened:
             return opened.read(MOST_BYTES + 1)
     except FileNotFoundError:
-        return Mistake("no-file", f"there is no file {file}", Mark(file), fix=_neighbour(path))
+        return Mistake("no-file", f"there is no file {file}", Mark(file), fix=_similar_file(path))
     except IsADirectoryError:
         return Mistake("no-file", f"{file} is a folder", Mark(file))
     except (OSError, ValueError) as error:
@@ -114,8 +118,8 @@ def _file(path: Path, file: str) -> bytes | Mistake:
         return Mistake("no-file", f"{file} can't be read: {why}", Mark(file))
 
 
-def _neighbour(path: Path) -> str:
-    """ "did you mean x.yaml?", where there is such a file beside it."""
+def _similar_file(path: Path) -> str:
+    """ "did you mean x.yaml?", if there is a file like that beside it."""
     try:
         names = [one.name for one in path.parent.iterdir()]
     except OSError:
@@ -125,10 +129,10 @@ def _neighbour(path: Path) -> str:
 
 
 def in_order(mistakes: Iterable[Mistake], file: str) -> tuple[Mistake, ...]:
-    """By lines, the file's own first. A value that is wrong already is not told again for what it doesn't fit."""
-    told: dict[tuple[Mark, str], Mistake] = {}
+    """The mistakes by line, those of the file first; of several at one value, the first."""
+    first: dict[tuple[Mark, str], Mistake] = {}
     for mistake in mistakes:
         place = mistake.mark._replace(width=1)
-        if (place, "") not in told:
-            told.setdefault((place, mistake.path), mistake)
-    return tuple(sorted(told.values(), key=lambda one: (one.mark.file != file, one.mark.line, one.mark.column)))
+        if (place, "") not in first:
+            first.setdefault((place, mistake.path), mistake)
+    return tuple(sorted(first.values(), key=lambda one: (one.mark.file != file, one.mark.line, one.mark.column)))

@@ -1,4 +1,4 @@
-"""The settings of a part and of the run: name → type, as tables of readers."""
+"""The settings of a part and of the run: tables of name → reader."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from msgspec.structs import replace
 from stagerunner.config.model import Retry, Settings
 from stagerunner.config.names import PATTERN
 from stagerunner.config.nodes import Mapping, Node, Scalar
-from stagerunner.config.options.wording import called
-from stagerunner.config.reading import (
-    Place,
+from stagerunner.config.readers import (
+    InvalidValue,
+    Location,
     Reader,
-    Wrong,
     above_zero,
     bytes_size,
     calls,
@@ -25,41 +24,44 @@ from stagerunner.config.reading import (
     read_table,
     refused,
     text,
+    text_node,
     unset,
     whole,
 )
 
 
-def name(node: Node, place: Place) -> str:
-    """A name as it stands in tables and after `--set`."""
-    found = text(node, place)
+def name(node: Node, location: Location) -> str:
+    """A name that can stand in tables and after `--set`."""
+    found = text_node(node).text
     if not PATTERN.fullmatch(found):
-        raise Wrong(f"must be small letters, digits and dashes, not {called(node)}")
+        raise InvalidValue.expected("lower case letters, digits and dashes", node)
     return found
 
 
-def retry(node: Node, place: Place) -> Retry:
-    """The attempts alone, or all of it."""
+def retry(node: Node, location: Location) -> Retry:
+    """The number of attempts alone, or a mapping."""
     if isinstance(node, Scalar):
-        return Retry(attempts=whole()(node, place))
-    values = read_table(node, RETRY, place)
+        return Retry(attempts=whole()(node, location))
+    values = read_table(node, RETRY, location)
     if values and isinstance(node, Mapping) and node.get("attempts") is None:
         fix = "add `attempts:`, 2 or more"
-        raise Wrong("says nothing of `attempts`, and without that nothing is tried again", fix, "missing-key")
+        raise InvalidValue("has no `attempts`, and without that nothing is tried again", fix, "missing-key")
     return replace(Retry(), **values)
 
 
-def environment(node: Node, place: Place) -> tuple[tuple[str, str], ...]:
-    """Names and texts for the environment of a process."""
-    found = mapping(node, place)
-    return tuple((key.text, place.inside(key.text).read(value, _variable(key))) for key, value in found.entries)
+def environment(node: Node, location: Location) -> tuple[tuple[str, str], ...]:
+    """The names and values of environment variables."""
+    found = mapping(node, location)
+    return tuple((key.text, location.inside(key.text).read(value, _variable(key))) for key, value in found.entries)
 
 
 def _variable(key: Scalar) -> Reader:
-    def read(node: Node, place: Place) -> str:
-        value = text(node, place)
+    def read(node: Node, location: Location) -> str:
+        value = text(node, location)
         if not key.text or "=" in key.text or "\0" in key.text + value:
-            raise Wrong("can't stand in the environment: no name is empty or has `=` in it, and nothing holds NUL")
+            raise InvalidValue(
+                "can't be in the environment: a name is neither empty nor has `=` in it, and nothing holds NUL"
+            )
         return value
 
     return read
@@ -86,7 +88,7 @@ END_SETTINGS = {
     **{key: STAGE_SETTINGS[key] for key in ("name", "on_error")},
     "retry": refused("has no effect yet on a source or a sink", "leave it out; a stage has it"),
 }
-"""What a source and a sink take of them, and what they will."""
+"""The settings that a source and a sink have; `retry` is reserved."""
 
 
 def settings(values: dict[str, Any]) -> Settings:
@@ -94,23 +96,23 @@ def settings(values: dict[str, Any]) -> Settings:
     return Settings(**{key: value for key, value in values.items() if key in STAGE_SETTINGS and key != "name"})
 
 
-def frame(node: Node, place: Place) -> int | None:
+def frame(node: Node, location: Location) -> int | None:
     """Records per frame; None for auto."""
-    return None if isinstance(node, Scalar) and node.text == "auto" else whole()(node, place)
+    return None if isinstance(node, Scalar) and node.text == "auto" else whole()(node, location)
 
 
-def engine(node: Node, place: Place) -> dict[str, Any]:
+def engine(node: Node, location: Location) -> dict[str, Any]:
     """The fields of Run for its engine: a name, or a name and options."""
     if isinstance(node, Scalar):
-        return {"engine": path_node(node, place).text, "engine_mark": node.mark}
-    values = read_table(node, ENGINE, place)
+        return {"engine": path_node(node, location).text, "engine_mark": node.mark}
+    values = read_table(node, ENGINE, location)
     if not isinstance(node, Mapping) or node.get("use") is None:
-        raise Wrong("needs `use:`", "write its name, or {use: NAME, with: {…}}", "missing-key")
+        raise InvalidValue("needs `use:`", "write its name, or {use: NAME, with: {…}}", "missing-key")
     fields = {"engine": values.get("use"), "engine_options": values.get("with"), "engine_mark": node.mark}
     return {key: value for key, value in fields.items() if value is not None}
 
 
-ENGINE: dict[str, Reader] = {"use": lambda node, place: path_node(node, place).text, "with": unset(mapping)}
+ENGINE: dict[str, Reader] = {"use": lambda node, location: path_node(node, location).text, "with": unset(mapping)}
 
 RUN: dict[str, Reader] = {
     "engine": engine,

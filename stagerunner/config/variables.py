@@ -13,10 +13,9 @@ from collections.abc import Mapping as Environment
 from msgspec import Struct
 from msgspec.structs import replace
 
-from stagerunner.config.nodes import Mapping, Node, Scalar, Sequence
-from stagerunner.config.options.wording import did_you_mean, shortened
-from stagerunner.config.scalars import resolve
-from stagerunner.config.yaml12 import DEEPEST, MOST_NODES
+from stagerunner.config.nodes import DEEPEST, MOST_NODES, Mapping, Node, Scalar, Sequence
+from stagerunner.config.wording import did_you_mean, shortened
+from stagerunner.config.yaml12 import resolve
 from stagerunner.errors import Mistake
 from stagerunner.tuples import NamedTuple
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 from stagerunner.catalog import Catalog, Resolved
 from stagerunner.config.model import Config, PartConfig
 from stagerunner.config.nodes import Scalar
-from stagerunner.config.options.wording import did_you_mean
+from stagerunner.config.wording import did_you_mean
 from stagerunner.errors import Mistake
 from stagerunner.guard import is_ctrl_c, one_line, reason
 from stagerunner.parts.sink import check_sink

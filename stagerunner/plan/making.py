@@ -13,7 +13,7 @@ from stagerunner.catalog.importing import import_target
 from stagerunner.config.masking import Mask
 from stagerunner.config.model import Config, PartConfig
 from stagerunner.config.options import options_of, read_options
-from stagerunner.config.options.wording import did_you_mean, listed
+from stagerunner.config.wording import did_you_mean, listed
 from stagerunner.errors import ConfigError, Mark, Mistake, UsageError
 from stagerunner.hookspecs import EngineSpec
 from stagerunner.parts import files

@@ -11,7 +11,7 @@ from typing import Any
 from stagerunner.catalog.freshness import noted
 from stagerunner.config.model import Config
 from stagerunner.config.nodes import Scalar
-from stagerunner.config.options.paths import HOMELESS, is_homeless, standing
+from stagerunner.config.paths import UNKNOWN_USER, has_unknown_user, resolve_path
 from stagerunner.errors import Mark, Mistake, RunFailed
 from stagerunner.guard import guard, reason, wrong
 from stagerunner.parts import files
@@ -27,7 +27,7 @@ OPEN_ALREADY = ("/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/"
 def dead_letter_path(config: Config) -> Path | None:
     """The dead letter file; its path stands against the folder it was written in."""
     scalar = config.dead_letter
-    return None if scalar is None else standing(config.base_of(scalar.mark), scalar.text)
+    return None if scalar is None else resolve_path(config.base_of(scalar.mark), scalar.text)
 
 
 def own_files(config: Config) -> tuple[Path, ...]:
@@ -81,7 +81,7 @@ def _sink_mistakes(config: Config, sink: End, target: Path, inputs: list[str]) -
 def _dead_letter_mistakes(
     config: Config, dead: Path, scalar: Scalar, target: Path | None, inputs: list[str]
 ) -> Iterator[Mistake]:
-    homeless = HOMELESS if is_homeless(scalar.text) else None
+    homeless = UNKNOWN_USER if has_unknown_user(scalar.text) else None
     if why := homeless or _unmakeable(dead) or _no_place_of_their_own(dead):
         yield Mistake("dead-letter", f"the dead letters can't be written: {why}", scalar.mark, "dead_letter")
     elif target is not None and _same(dead, _journal_of(target)):

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from stagerunner.catalog import Unresolved
 from stagerunner.catalog.importing import import_target
-from stagerunner.config.options.wording import did_you_mean, listed
+from stagerunner.config.wording import did_you_mean, listed
 from stagerunner.errors import UsageError
 from stagerunner.events import Progress
 from stagerunner.hookspecs import ViewSpec

@@ -1,53 +1,35 @@
-from __future__ import annotations
+import os
+from pathlib import Path
 
 import pytest
 
-from stagerunner.config.nodes import Scalar, plain
-from stagerunner.config.paths import NoSuchPlace, put
-from stagerunner.errors import Mark
+from stagerunner.config.paths import expand_user, has_unknown_user, resolve_path
+
+BASE = Path("/folder/of/the/config")
 
 
-@pytest.fixture
-def changed(root):
-    """The plain data of a text after `path` was set to 9."""
-    place = Mark("--set")
-    return lambda text, path: plain(put(root(text), Scalar(path, path, place), Scalar("9", 9, place)))
+@pytest.fixture(autouse=True)
+def home(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/amy")
 
 
-@pytest.mark.parametrize(
-    ("text", "path", "result"),
-    [
-        ("a: 1", "a", {"a": 9}),
-        ("a: 1", "b", {"a": 1, "b": 9}),
-        ("run: {frame: 1, fuse: off}", "run.frame", {"run": {"frame": 9, "fuse": "off"}}),
-        ("a: 1", "run.frame", {"a": 1, "run": {"frame": 9}}),
-        ("run:", "run.frame", {"run": {"frame": 9}}),
-        ("stages: [{use: a, with: {x: 1}}]", "stages.a.with.x", {"stages": [{"use": "a", "with": {"x": 9}}]}),
-        ("stages: [{use: a, name: b}]", "stages.b.workers", {"stages": [{"use": "a", "name": "b", "workers": 9}]}),
-        ("stages: [a, a]", "stages.1.workers", {"stages": ["a", {"use": "a", "workers": 9}]}),
-        ("stages: [a, a]", "stages.a-2.workers", {"stages": ["a", {"use": "a", "workers": 9}]}),
-        ("stages: [a]", "stages.0", {"stages": [9]}),
-        ("source: x", "source.with.path", {"source": {"use": "x", "with": {"path": 9}}}),
-        ("a: {b: [[1, 2], 3]}", "a.b.0.1", {"a": {"b": [[1, 9], 3]}}),
-    ],
-)
-def test_the_value_stands_at_the_path(changed, text, path, result):
-    assert changed(text, path) == result
+def test_a_tilde_at_the_beginning_is_a_home_folder():
+    assert resolve_path(BASE, "~/out/a.txt") == Path("/home/amy/out/a.txt")
+    assert resolve_path(BASE, "~") == Path("/home/amy")
+    assert resolve_path(BASE, "~root/a") == Path(os.path.expanduser("~root")) / "a"
 
 
-@pytest.mark.parametrize(
-    ("text", "path", "message", "fix"),
-    [
-        ("stages: [parse]", "stages.prase.workers", "no stage is called 'prase'", "did you mean 'parse'?"),
-        ("stages: [parse]", "stages.zzz.workers", "no stage is called 'zzz'", "the stages are parse"),
-        ("stages: [parse]", "stages.1.workers", "'stages' has no item 1", "its items are 0 to 0"),
-        ("stages: []", "stages.0.workers", "'stages' has no item 0", "it is empty"),
-        ("run: {frame: 1}", "run.frame.x", "'run.frame' is the number 1: there is nothing inside", ""),
-        ("a: 1", "a..b", "'a..b' is no path", "write names with dots between: run.frame"),
-        ("a: 1", ".".join("a" * 100), f"'{'a.' * 19}a…' is no path", "write names with dots between: run.frame"),
-    ],
-)
-def test_a_path_that_leads_nowhere(changed, text, path, message, fix):
-    with pytest.raises(NoSuchPlace) as error:
-        changed(text, path)
-    assert (str(error.value), error.value.fix) == (message, fix)
+def test_a_tilde_anywhere_else_is_part_of_a_name():
+    assert resolve_path(BASE, "./~/a") == BASE / "~/a"
+    assert resolve_path(BASE, "a~") == BASE / "a~"
+    assert expand_user("a/~/b") == "a/~/b"
+
+
+def test_a_tilde_that_stands_for_nobody_is_known():
+    assert has_unknown_user("~no-such-user-here/a")
+    assert not has_unknown_user("~/a")
+    assert not has_unknown_user("a~")
+
+
+def test_a_path_has_no_dots_that_lead_up():
+    assert resolve_path(Path("/a/b"), "../c") == Path("/a/c")

@@ -112,5 +112,5 @@ def planned(folder, dead_letter):
 def test_dead_letters_may_go_home_but_not_to_nobodys(planned, folder, monkeypatch):
     monkeypatch.setenv("HOME", str(folder))
     assert planned(source="in.txt", sink="out.txt", dead_letter="~/dead.jsonl").dead_letter == folder / "dead.jsonl"
-    with pytest.raises(ConfigError, match="no such user"):
+    with pytest.raises(ConfigError, match="a user that doesn't exist"):
         planned(source="in.txt", sink="out.txt", dead_letter="~no-such-user-here/dead.jsonl")

@@ -6,8 +6,8 @@ from textwrap import dedent
 import pytest
 
 from stagerunner.api import Request, prepare
+from stagerunner.config import quantities as readers
 from stagerunner.config.model import Retry
-from stagerunner.config.options import quantities as readers
 from stagerunner.views.resolved import resolved, size, written
 from stagerunner.views.yaml import origins, plain
 

@@ -1,6 +1,6 @@
-"""A config that is given as Python data, a mapping as YAML would make it, → nodes; a part may be the object itself.
+"""A config given as Python data → nodes: a mapping as YAML would make it, in which a part may be the object itself.
 
-There are no lines to point to, so a mark says the path of its value, and counts values in order where lines would be.
+There are no lines to point to. So the file of a mark is the path of its value, and its line counts the values in order.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ import re
 from collections.abc import Mapping as Table
 from typing import Any
 
-from stagerunner.config.nodes import Mapping, Node, Scalar, Sequence
-from stagerunner.config.options.wording import shortened
-from stagerunner.config.yaml12 import DEEPEST, MOST_NODES
+from stagerunner.config.nodes import DEEPEST, MOST_NODES, Mapping, Node, Scalar, Sequence
+from stagerunner.config.wording import shortened
 from stagerunner.errors import Mark, Mistake
 from stagerunner.parts.base import part_of
 
@@ -20,11 +19,11 @@ MAPPING = "<mapping>"
 """The file name of a config that was given as a mapping."""
 
 _PART = re.compile(r"(source|sink|(source|sinks|stages)\[\d+\])(\.use)?")
-"""Where a function or class may stand."""
+"""The paths at which a function or class may stand."""
 
 
 def read_mapping(data: Table[Any, Any]) -> tuple[Mapping, list[Mistake]]:
-    """The nodes of the data, and what has no place in a config."""
+    """The nodes of the data, and a mistake for everything that has no place in a config."""
     reading = _Reading()
     root = reading.mapping(data, "", 0)
     return root, reading.mistakes
@@ -65,14 +64,14 @@ class _Reading:
             case None | bool():
                 return Scalar("" if value is None else str(value).lower(), value, mark)
             case str():
-                text = str.__str__(value)  # of an enum of texts, the text
+                text = str.__str__(value)  # of a text enum, the text
                 return Scalar(text, text, mark, quoted=True)
             case os.PathLike():
                 text = os.fsdecode(value)
                 return Scalar(text, text, mark, quoted=True)
         if callable(value):
             return self._part(value, path, mark)
-        for kind, asked in ((int, "__index__"), (float, "__float__")):  # those of other libraries too
+        for kind, asked in ((int, "__index__"), (float, "__float__")):  # NumPy's numbers too
             if hasattr(value, asked):
                 number = kind(value)
                 return Scalar(str(number), number, mark)

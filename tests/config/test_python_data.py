@@ -10,7 +10,7 @@ from types import MappingProxyType
 import pytest
 
 from stagerunner.config.nodes import plain
-from stagerunner.config.plain import read_mapping
+from stagerunner.config.python_data import read_mapping
 from stagerunner.config.read import read_config
 
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from stagerunner.config import reading
-from stagerunner.config.reading import Place, choice, number, read_table, unset, whole
+from stagerunner.config import readers
+from stagerunner.config.readers import Location, choice, number, read_table, unset, whole
 
 
 @pytest.fixture
@@ -12,7 +12,7 @@ def wrong(root):
 
     def wrong(reader, text):
         mistakes = []
-        assert Place("run.x", mistakes).read(root(text), reader) is None
+        assert Location("run.x", mistakes).read(root(text), reader) is None
         return mistakes[0].message, mistakes[0].fix
 
     return wrong
@@ -22,7 +22,7 @@ def wrong(root):
 def value(root):
     def value(reader, text):
         mistakes = []
-        found = Place("run.x", mistakes).read(root(text), reader)
+        found = Location("run.x", mistakes).read(root(text), reader)
         assert mistakes == []
         return found
 
@@ -32,11 +32,11 @@ def value(root):
 def test_each_type_has_its_reader(value):
     assert value(whole(), "4") == 4
     assert value(number(1), "1.5") == 1.5
-    assert value(reading.duration, "200ms") == 0.2
-    assert value(reading.bytes_size, "64KiB") == 65536
-    assert value(reading.bytes_size, "100") == 100
-    assert value(reading.calls, "50/s") == 50
-    assert value(reading.text, "1.10") == "1.10"
+    assert value(readers.duration, "200ms") == 0.2
+    assert value(readers.bytes_size, "64KiB") == 65536
+    assert value(readers.bytes_size, "100") == 100
+    assert value(readers.calls, "50/s") == 50
+    assert value(readers.text, "1.10") == "1.10"
     assert value(choice("off", "auto"), "off") == "off"
     assert value(unset(whole()), "null") is None
 
@@ -51,13 +51,13 @@ def test_each_type_has_its_reader(value):
         (number(1), "0.5", "x must be a number from 1 on", ""),
         (number(1), ".nan", "x must be a number from 1 on", ""),
         (number(1), "a", "x must be a number, not the text 'a'", ""),
-        (reading.duration, "30", "x must be a duration, not the number 30", "write 30s or 30ms"),
-        (reading.duration, "[1]", "x must be a duration, not a list", "write 500ms, 30s, 5m or 2h"),
-        (reading.text, "null", "x must be text, not nothing", ""),
-        (reading.path_node, "' '", "x must name something, and that is empty", ""),
-        (reading.path_node, '"a\\0"', "x holds a NUL character", ""),
+        (readers.duration, "30", "x must be a duration, not the number 30", "write 30s or 30ms"),
+        (readers.duration, "[1]", "x must be a duration, not a list", "write 500ms, 30s, 5m or 2h"),
+        (readers.text, "null", "x must be text, not nothing", 'write "" for an empty text'),
+        (readers.path_node, "' '", "x must name something, and that is empty", ""),
+        (readers.path_node, '"a\\0"', "x holds a NUL character", ""),
         (choice("skip", "fail"), "skpi", "x must be skip or fail, not the text 'skpi'", "did you mean 'skip'?"),
-        (reading.mapping, "[a]", "x must be a mapping, not a list", ""),
+        (readers.mapping, "[a]", "x must be a mapping, not a list", ""),
     ],
 )
 def test_what_a_reader_refuses(wrong, reader, text, message, fix):
@@ -67,7 +67,7 @@ def test_what_a_reader_refuses(wrong, reader, text, message, fix):
 def test_a_table_goes_on_behind_a_mistake(root):
     mistakes = []
     table = {"a": whole(), "b": whole(), "c": whole()}
-    found = read_table(root("{a: x, b: 2, bb: 3, q: 4}"), table, Place("", mistakes), fix="look it up")
+    found = read_table(root("{a: x, b: 2, bb: 3, q: 4}"), table, Location("", mistakes), fix="look it up")
     assert found == {"b": 2}
     assert [(mistake.path, mistake.fix) for mistake in mistakes] == [
         *[("bb", "did you mean 'b'?"), ("q", "look it up"), ("a", "")]

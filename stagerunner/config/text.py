@@ -1,4 +1,4 @@
-"""The text of a config and the places in it."""
+"""The text of a config: decoding it, and marking places in it."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class Unreadable(Exception):
-    """There is no going on behind this mistake."""
+    """A mistake after which the rest of the text can't be read."""
 
     def __init__(self, mistake: Mistake) -> None:
         super().__init__(mistake.message)
         self.mistake = mistake
 
 
-class Page:
-    """A text, its lines, and marks in it.
+class ConfigText:
+    """The text of a config, or of one value on the command line, with its lines and the marks in them.
 
-    lead: what stands before the text in the line it was taken from ("run.frame=" of a `--set`); marks count from its
-    beginning and show it. whole: what marks show, where more of that line follows behind the text.
+    lead: what precedes the text in its line ("run.frame=" of a `--set`); marks count from the beginning of that and
+    show it. whole: the line that marks show, if it goes on behind the text.
     """
 
     def __init__(self, text: str, file: str, lead: str = "", whole: str = "") -> None:
@@ -36,12 +36,12 @@ class Page:
         self.lines = _LINE_END.split(lead + text)
 
     def mark(self, line: int, column: int, width: int = 1) -> Mark:
-        """The place at this line and column, counted from 0 as YAML's readers do."""
+        """The mark at a line and column that count from 0, as they do in pyyaml."""
         column += self._lead if line == 0 else 0
         return Mark(self.file, line + 1, column + 1, self._whole or self.line(line), max(1, width))
 
     def span(self, start: yaml.Mark, end: yaml.Mark) -> Mark:
-        """From start to end, or to the end of the first line."""
+        """The mark from start to end, or to the end of the first line."""
         one_line = end.line == start.line
         width = end.column - start.column if one_line else len(self.tail(start.line, start.column))
         return self.mark(start.line, start.column, width)
@@ -54,16 +54,16 @@ class Page:
         return self.line(line)[column + (self._lead if line == 0 else 0) :]
 
 
-def open_page(data: bytes | str, file: str, lead: str = "", whole: str = "") -> Page:
-    """The page of a text, or of bytes in UTF-8. Raises Unreadable."""
+def decode(data: bytes | str, file: str, lead: str = "", whole: str = "") -> ConfigText:
+    """A text, or bytes in UTF-8, as a ConfigText. Raises Unreadable for what YAML allows in no text."""
     size = len(data if isinstance(data, bytes) else data.encode("utf-8", "surrogatepass"))
     if size > MOST_BYTES:
         raise Unreadable(Mistake("too-large", "a config is at most 1 MiB", Mark(file)))
-    text = _decoded(data, file) if isinstance(data, bytes) else data
-    page = Page(text.removeprefix("\ufeff"), file, lead, whole)
-    if odd := _UNPRINTABLE.search(page.text):
-        raise Unreadable(_unprintable(page, odd.start()))
-    return page
+    decoded = _decoded(data, file) if isinstance(data, bytes) else data
+    text = ConfigText(decoded.removeprefix("\ufeff"), file, lead, whole)
+    if odd := _UNPRINTABLE.search(text.text):
+        raise Unreadable(_unprintable(text, odd.start()))
+    return text
 
 
 def _decoded(data: bytes, file: str) -> str:
@@ -72,14 +72,14 @@ def _decoded(data: bytes, file: str) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as error:
-        before = Page(data[: error.start].decode() + "\ufffd", file)
+        before = ConfigText(data[: error.start].decode() + "\ufffd", file)
         mark = before.mark(len(before.lines) - 1, len(before.lines[-1]) - 1)
         message = f"the byte 0x{data[error.start]:02x} is not UTF-8"
         raise Unreadable(Mistake("encoding", message, mark, fix="save the file as UTF-8")) from None
 
 
-def _unprintable(page: Page, index: int) -> Mistake:
-    before = Page(page.text[:index], page.file)
-    mark = page.mark(len(before.lines) - 1, len(before.lines[-1]))
-    message = f"the character U+{ord(page.text[index]):04X} can't stand in a config"
+def _unprintable(text: ConfigText, index: int) -> Mistake:
+    before = ConfigText(text.text[:index], text.file)
+    mark = text.mark(len(before.lines) - 1, len(before.lines[-1]))
+    message = f"the character U+{ord(text.text[index]):04X} can't stand in a config"
     return Mistake("encoding", message, mark, fix="remove it, or write it as an escape in double quotes")

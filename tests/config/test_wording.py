@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 from stagerunner.config.nodes import Scalar
-from stagerunner.config.options.wording import called, did_you_mean, hidden, shortened
+from stagerunner.config.wording import did_you_mean, hidden, in_words, shortened
 from stagerunner.config.yaml12 import read_yaml
 from stagerunner.errors import Mark
 
 
 def named(text):
-    return called(read_yaml(text, "f")[0])
+    return in_words(read_yaml(text, "f")[0])
 
 
 def test_a_node_is_called_what_it_is():
@@ -22,13 +22,13 @@ def test_a_node_is_called_what_it_is():
 
 def test_a_filled_in_value_names_its_variable():
     scalar = Scalar("ip", "ip", Mark("f"), written="${vars.x}")
-    assert called(scalar) == "the text 'ip' (from ${vars.x})"
+    assert in_words(scalar) == "the text 'ip' (from ${vars.x})"
 
 
 def test_a_secret_is_never_quoted():
     scalar = Scalar("hunter2", "hunter2", Mark("f"), written="${secret:PASSWORD}", secret=True)
     assert hidden(scalar)
-    assert called(scalar) == "the value of ${secret:PASSWORD}"
+    assert in_words(scalar) == "the value of ${secret:PASSWORD}"
 
 
 def test_long_texts_are_cut():

@@ -12,7 +12,7 @@ import pytest
 
 from stagerunner.config.nodes import Mapping, Scalar
 from stagerunner.config.options import options_of, read_options
-from stagerunner.config.options.paths import standing
+from stagerunner.config.paths import resolve_path
 from stagerunner.errors import Mark
 
 
@@ -109,7 +109,7 @@ def test_what_is_wrong_with_a_regular_expression_is_said_by_python_behind_our_wo
 def test_a_tilde_that_stands_for_nobody_is_no_path(wrong):
     message, fix = wrong(takes(Path), "x: ~no-such-user-here/a")
     assert (message, fix) == (
-        "x is no path: there is no such user as its ~ stands for",
+        "x is no path: its ~ names a user that doesn't exist",
         "write ./~… for a name like that",
     )
 
@@ -134,10 +134,23 @@ def test_no_message_quotes_a_secret(hint):
     assert "hunter2" not in mistake.message + mistake.fix
 
 
+def test_no_fix_quotes_a_secret_number():
+    place = Mark("f.yaml")
+    secret = Scalar("123456", 123456, place, written="${env:S}", masked=True)
+    node = Mapping(((Scalar("x", "x", place), secret),), place)
+    hint = datetime.timedelta
+    (mistake,) = read_options(options_of(takes(hint)), node, mark=place, path="", base=lambda mark: Path())[1]
+    assert (mistake.message, mistake.fix) == ("x must be a duration, not the value of ${env:S}", "")
+
+
+def test_null_is_no_path(wrong):
+    assert wrong(takes(Path), "x: null") == ("x must be a path, not nothing", "")
+
+
 def test_a_path_is_folded_where_it_leads_to_the_same_place(tmp_path):
     (tmp_path / "configs").mkdir()
     (tmp_path / "deep" / "er").mkdir(parents=True)
     (tmp_path / "link").symlink_to("deep/er")
-    assert standing(tmp_path / "configs", "../out/o.txt") == tmp_path / "out" / "o.txt"
-    assert standing(tmp_path / "configs" / ".." / "configs", "o.txt") == tmp_path / "configs" / "o.txt"
-    assert standing(tmp_path, "link/../o.txt") == tmp_path / "link" / ".." / "o.txt", "deep/o.txt, not o.txt"
+    assert resolve_path(tmp_path / "configs", "../out/o.txt") == tmp_path / "out" / "o.txt"
+    assert resolve_path(tmp_path / "configs" / ".." / "configs", "o.txt") == tmp_path / "configs" / "o.txt"
+    assert resolve_path(tmp_path, "link/../o.txt") == tmp_path / "link" / ".." / "o.txt", "deep/o.txt, not o.txt"

@@ -1,4 +1,4 @@
-"""How nodes and choices are named in messages: plain words, short, and never a value that is not to be seen."""
+"""Nodes and choices in the words of a message: short, and never a value that must not be shown."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from stagerunner.evaluate.wording import nearest
 LONGEST = 40
 """Characters of a value that a message quotes."""
 ENOUGH = 100
+"""Mistakes after which no suggestions are made."""
 MOST_CHOICES = 500
 
 
@@ -20,18 +21,18 @@ def shortened(text: str, longest: int = LONGEST) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
-def called(node: Node) -> str:
+def in_words(node: Node) -> str:
     """What a node is, in words: "the text 'ip'", "a list", "nothing"."""
     if not isinstance(node, Scalar):
         return "a mapping" if isinstance(node, Mapping) else "a list"
     if hidden(node):
         return f"the value of {shortened(node.written or '***')}"
     origin = f" (from {shortened(node.written)})" if node.written else ""
-    return _value_called(node) + origin
+    return _value_in_words(node) + origin
 
 
 def hidden(node: Node) -> bool:
-    """Whether a value in it came from a secret or the environment, so that no message may quote it."""
+    """Whether a value in it came from a secret or the environment: no message may quote it."""
     match node:
         case Scalar():
             return node.secret or node.masked
@@ -41,7 +42,7 @@ def hidden(node: Node) -> bool:
             return any(hidden(value) for _, value in node.entries)
 
 
-def _value_called(node: Scalar) -> str:
+def _value_in_words(node: Scalar) -> str:
     match node.value:
         case None:
             return "nothing"
@@ -54,9 +55,9 @@ def _value_called(node: Scalar) -> str:
 
 
 def did_you_mean(word: str, choices: Iterable[str], *, after: int = 0) -> str:
-    """ "did you mean 'x'?", or nothing where no choice is near.
+    """ "did you mean 'x'?", or "" if no choice is near.
 
-    after: how many mistakes there are already; with a hundred, nobody reads on, and the search would take its time.
+    after: how many mistakes were found before. From ENOUGH on there are no suggestions: to search for them is slow.
     """
     if len(word) > LONGEST or after >= ENOUGH:
         return ""

@@ -2,37 +2,37 @@ from __future__ import annotations
 
 import pytest
 
-from stagerunner.config.page import MOST_BYTES, Page, Unreadable, open_page
+from stagerunner.config.text import MOST_BYTES, ConfigText, Unreadable, decode
 from stagerunner.errors import Mark
 
 
 def refused(data):
     with pytest.raises(Unreadable) as error:
-        open_page(data, "f.yaml")
+        decode(data, "f.yaml")
     mistake = error.value.mistake
     return mistake.message, mistake.mark.line, mistake.mark.column
 
 
 def test_marks_count_from_one_and_show_their_line():
-    assert Page("a\nbcd", "f").mark(1, 2) == Mark("f", 2, 3, "bcd")
+    assert ConfigText("a\nbcd", "f").mark(1, 2) == Mark("f", 2, 3, "bcd")
 
 
 def test_marks_behind_the_end_show_nothing():
-    assert Page("a", "f").mark(5, 0) == Mark("f", 6, 1, "")
+    assert ConfigText("a", "f").mark(5, 0) == Mark("f", 6, 1, "")
 
 
 def test_a_lead_is_shown_and_counted_on_the_first_line_only():
-    page = Page("1\n2", "--set", lead="run.frame=")
+    page = ConfigText("1\n2", "--set", lead="run.frame=")
     assert page.mark(0, 0) == Mark("--set", 1, 11, "run.frame=1")
     assert page.mark(1, 0) == Mark("--set", 2, 1, "2")
 
 
 def test_lines_end_where_yaml_ends_them():
-    assert Page("a\r\nb\rc\x85d\u2028e", "f").lines == ["a", "b", "c", "d", "e"]
+    assert ConfigText("a\r\nb\rc\x85d\u2028e", "f").lines == ["a", "b", "c", "d", "e"]
 
 
 def test_a_byte_order_mark_is_dropped():
-    assert open_page(b"\xef\xbb\xbfa: 1", "f").text == "a: 1"
+    assert decode(b"\xef\xbb\xbfa: 1", "f").text == "a: 1"
 
 
 def test_unreadable_bytes_have_a_place():

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from stagerunner.config.options.quantities import NotAQuantity, rate, seconds, size
+from stagerunner.config.quantities import NotAQuantity, rate, seconds, size
 
 
 @pytest.mark.parametrize(
