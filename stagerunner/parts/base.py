@@ -1,4 +1,4 @@
-"""What a part is to the catalog: a name, where to import it from, a sentence about it."""
+"""`Part`: what the catalog knows about a source, stage or sink: its name, where to import it, a one-line summary."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ F = TypeVar("F")
 class Part(NamedTuple):
     """A source, stage or sink as a plugin offers it.
 
-    name: what `use:` says. target: "module:name", what a worker imports. summary: one sentence.
-    suffixes: file name endings this source or sink is chosen for (".jsonl").
-    state, batch: for a stage, what its decorator said beyond what its form says; state None: nothing.
+    name: the name for `use:`. target: "module:name", what a worker imports. summary: one sentence. suffixes: the file
+    name endings for which this source or sink is chosen (".jsonl"). state, batch: what the decorator of a stage said;
+    state is None if it said nothing. found: the function or class itself, if it was given instead of a name.
     """
 
     kind: Kind
@@ -38,13 +38,13 @@ def target_of(found: Any) -> str:
 
 
 def first_sentence(found: Any) -> str:
-    """The first line of its docstring, without the full stop."""
+    """The first line of the docstring, without the full stop."""
     doc = (found.__doc__ or "").strip()
     return doc.partition("\n")[0].strip().removesuffix(".")
 
 
 def mark(found: F, part: Part) -> F:
-    """Leave the part on the object, which stays what it was: a function can still be called."""
+    """Store the part on the object and return the object unchanged: a decorated function can still be called."""
     setattr(found, ATTRIBUTE, part)
     return found
 
@@ -58,6 +58,6 @@ def part_of(found: Any) -> Part | None:
 def part(name: str, target: str, *, summary: str = "", suffixes: tuple[str, ...] = ()) -> Part:
     """A part named by string, so that listing it imports nothing: `part("geo.locate", "geo.stages:Locate")`.
 
-    Its kind is that of the hook that returns it.
+    The hook that returns it determines its kind.
     """
     return Part("stage", name, target, summary, suffixes)

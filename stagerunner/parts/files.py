@@ -1,7 +1,7 @@
-"""Plugin files: a lone `./file.py` has one module name everywhere, in the parent and in every worker.
+"""Plugin files: a single `./file.py` has the same module name in the parent and in every worker.
 
-The name is `stagerunner_files.<stem>_<hash of its path>`; a finder on `sys.meta_path` knows which names stand for
-which files, so whatever refers to the module (a pickled record of a class defined in it, say) finds it.
+The name is `stagerunner_files.<stem>_<hash of its path>`. A finder on `sys.meta_path` maps these names to files, so
+that references to the module work everywhere, for example in a pickled record whose class is defined there.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ PACKAGE = "stagerunner_files"
 
 
 class PluginLoader(importlib.machinery.SourceFileLoader):
-    """Compiled code of a plugin file is used as long as the file holds what it was compiled from.
+    """Uses the cached bytecode of a plugin file only if the file has the content that was compiled.
 
-    Python goes by size and seconds: whoever changes a letter and runs again at once would get what was there before.
+    Python compares size and modification time in seconds. After a quick edit of the same size, it would run old code.
     """
 
     def path_stats(self, path: str) -> dict[str, int]:
@@ -33,7 +33,7 @@ class PluginLoader(importlib.machinery.SourceFileLoader):
 
 
 class FileFinder:
-    """Finds the modules that stand for plugin files. `files`: module name → path."""
+    """Finds the modules of plugin files. `files`: module name → path."""
 
     def __init__(self) -> None:
         self.files: dict[str, str] = {}
@@ -62,12 +62,12 @@ def module_name(path: Path) -> str:
 
 
 def register(files: dict[str, str]) -> None:
-    """Let these module names be imported from these files, in this process."""
+    """Make these modules importable from these files in this process. `files`: module name → path."""
     finder.files.update(files)
     if finder not in sys.meta_path:
         sys.meta_path.append(finder)
 
 
 def registered() -> dict[str, str]:
-    """Module name → path of all plugin files known in this process: what a worker must be told."""
+    """Module name → path of all plugin files registered in this process; workers get the same."""
     return dict(finder.files)

@@ -1,4 +1,4 @@
-"""Finding the form of a transform: how it is to be called. Workers are told; only the plan has to look."""
+"""Finds the form of a transform, that is, how it has to be called. Only the plan does so, and tells the workers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stagerunner.parts.stage import Form
 
 
 def form_of(found: Any) -> Form:
-    """The form of a function or class, decorated or not. Raises TypeError when it can't be a stage."""
+    """The form of a function or class, decorated or not. Raises TypeError if it can't be a stage."""
     part = part_of(found)
     declared_state, declared_batch = (bool(part.state), part.batch) if part else (False, False)
     if inspect.isclass(found):
@@ -52,17 +52,17 @@ def _class_form(found: type, declared_state: bool) -> Form:
 
 
 def _check_signature(function: Any, *, own: int) -> None:
-    """Raises TypeError for what can't be called with a record alone. own: of the arguments, how many it has already."""
+    """Raises TypeError if it can't be called with just a record. own: number of arguments before the record (self)."""
     try:
         parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):  # something built in that doesn't say
+    except (TypeError, ValueError):  # a built-in function without a signature
         return
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)][own:]
     needed = [p.name for p in positional if p.default is p.empty]
     if len(needed) > 1:
-        raise TypeError(f"it needs {' and '.join(needed)}, but is called with one record; options stand behind a *")
+        raise TypeError(f"it needs {' and '.join(needed)}, but is called with one record; options come after a *")
     if not positional and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
-        raise TypeError("it takes no record: its first argument is what a stage is given")
+        raise TypeError("it takes no record: the first argument of a stage is the record")
 
 
 def _gives_many(function: Any) -> bool:
@@ -83,11 +83,11 @@ def _may_be_none(function: Any) -> bool:
 
 
 def _returns(function: Any) -> Any:
-    """The declared return type; `inspect.Signature.empty` where there is none or it can't be worked out."""
+    """The declared return type; `inspect.Signature.empty` if there is none or it can't be evaluated."""
     try:
         hints = typing.get_type_hints(function)
     except Exception:
-        # A hint that names something only a type checker sees; its text still says whether None is in it.
+        # The hint uses a name that only type checkers see, but its text shows whether it allows None.
         written = getattr(function, "__annotations__", {}).get("return", inspect.Signature.empty)
         if isinstance(written, str):
             return (object | None) if "None" in written else inspect.Signature.empty

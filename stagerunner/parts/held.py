@@ -1,6 +1,6 @@
-"""Functions and classes that no name leads to, a lambda or what a notebook defines: held by the process they are in.
+"""Functions and classes that can't be imported by name, such as a lambda or one defined in a notebook.
 
-`target_of` gives them a target like any other; imported here, by the same process, it leads back to the object.
+`target_of` gives each of them a target in this module. Importing that target in the same process returns the object.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from weakref import WeakValueDictionary
 
 _weak: WeakValueDictionary[str, Any] = WeakValueDictionary()
 _strong: dict[str, Any] = {}
-"""The few that can't be referred to weakly. The others live as long as their plan."""
+"""Objects that don't support weak references. The others live as long as their plan."""
 
 
 def target_of(found: Any) -> str:
-    """ "module:name": what any process of ours can import, where there is such a name; else what this one alone can."""
+    """ "module:name" that any process can import, if the object has such a name; else one for this process alone."""
     return _name_of(found) or _hold(found)
 
 
 def is_held(target: str) -> bool:
-    """Whether only the process that has made this target can follow it."""
+    """Whether only the process that made this target can import it."""
     return target.startswith(f"{__name__}:")
 
 
 def _name_of(found: Any) -> str:
-    """The name that leads to an object, from a module that a process just begun can import; "" where there is none."""
+    """The "module:name" of an object that a new process can import; "" if there is none."""
     owner = getattr(found, "__objclass__", None)  # of a method of a built-in type, as str.upper
     module = str(getattr(found, "__module__", None) or getattr(owner, "__module__", None))
     name = getattr(found, "__qualname__", "")
@@ -53,4 +53,4 @@ def __getattr__(name: str) -> Any:
     for held in (_weak, _strong):
         if name in held:
             return held[name]
-    raise AttributeError(f"this process holds no {name}")
+    raise AttributeError(f"this process has no {name}")

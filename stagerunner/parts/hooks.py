@@ -1,7 +1,7 @@
 """`hookimpl`: marks a function as a hook of this program.
 
-It sets the attribute that pluggy's own marker sets, so that a plugin can be imported in a worker without pluggy
-(a test holds the two against each other).
+It sets the same attribute as pluggy's own marker, so that a worker can import a plugin without importing pluggy. A test
+compares the two.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def hookimpl(function: C) -> C: ...
 @overload
 def hookimpl(*, tryfirst: bool = False, trylast: bool = False) -> Callable[[C], C]: ...
 def hookimpl(function: Any = None, *, tryfirst: bool = False, trylast: bool = False) -> Any:
-    """Mark a function of a plugin as the hook it is named after."""
+    """Mark a function of a plugin as an implementation of the hook with the same name."""
 
     def decorate(decorated: Any) -> Any:
         decorated.stagerunner_impl = {

@@ -1,16 +1,16 @@
-"""`@sink`, and what a sink has to be: a class whose constructor's keyword arguments are the options.
+"""`@sink`, and the interface of a sink: a class whose constructor takes the options as keyword arguments.
 
-class Jsonl:
-    keeps = "truncate"                # or "transaction", or "nothing": what `--resume` can build on
-    def encode(self, records): ...    # in the last worker: bytes; encoding a list is encoding its parts in order
-    def open(self, position): ...     # in the parent, as all that follow; None: from the start
-    def write(self, data): ...        # data: bytes that `encode` gave
-    def position(self): ...           # JSON data: how far it is
-    def commit(self, row): ...        # everything written so far is to stay; `row` is for transactions
-    def finish(self): ...             # the run is complete: rename, close
-    def abort(self): ...              # it is not: close, and leave what `--resume` needs
+    class Jsonl:
+        keeps = "truncate"                # or "transaction" or "nothing": what `--resume` can rely on
+        def encode(self, records): ...    # in the last worker: returns bytes; cutting the list must not change them
+        def open(self, position): ...     # in the parent, like everything below; None: a new output
+        def write(self, data): ...        # data: bytes that `encode` returned
+        def position(self): ...           # JSON data: how far the output is
+        def commit(self, row): ...        # make everything written so far permanent; `row` is for transactions
+        def finish(self): ...             # the run is complete: rename, close
+        def abort(self): ...              # the run is not complete: close, keep what `--resume` needs
 
-and, if it can: `describe() -> str` says where the output is, `target() -> Path` which file it owns.
+Optional: `describe() -> str`, where the output is; `target() -> Path`, the file that the sink owns.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Keeps = Literal["truncate", "transaction", "nothing"]
 
 
 class Sink(Protocol):
-    """What a sink must offer."""
+    """The methods that every sink needs."""
 
     keeps: Keeps
 
@@ -43,7 +43,7 @@ def sink(found: str | None = None, *, name: str | None = None, suffixes: tuple[s
 @overload
 def sink(found: T) -> T: ...
 def sink(found: Any = None, *, name: str | None = None, suffixes: tuple[str, ...] = ()) -> Any:
-    """Offer a class as a sink. `suffixes` are the file endings it is chosen for."""
+    """Offer a class as a sink. `suffixes`: the file name endings for which it is chosen."""
 
     def decorate(decorated: Any) -> Any:
         chosen = (found if isinstance(found, str) else name) or decorated.__name__.lower()
@@ -53,7 +53,7 @@ def sink(found: Any = None, *, name: str | None = None, suffixes: tuple[str, ...
 
 
 def check_sink(found: Any) -> None:
-    """Raises TypeError when it can't be a sink."""
+    """Raises TypeError if it can't be a sink."""
     if not isinstance(found, type):
         raise TypeError("a sink is a class")
     needed = ("encode", "open", "write", "position", "commit", "finish", "abort")

@@ -1,17 +1,17 @@
-"""`@source`, and what a source has to be.
+"""`@source`, and the interface of a source.
 
-A *splittable* source is a class (its constructor's keyword arguments are the options):
+A *splittable* source is a class whose constructor takes the options as keyword arguments:
 
     class Lines:
-        def splits(self, after): ...      # in the parent, quick: yields Split, an empty one (most=0) for "not yet";
-                                          # `after` is the position of the last finished one, or None
-        def read(self, split): ...        # in the first worker: yields records, or Malformed in a record's place
-        def identity(self): ...           # JSON data that must be unchanged for `--resume`
+        def splits(self, after): ...      # in the parent, must be quick: yields Split; one with most=0 means "not yet";
+                                          # `after` is the position of the last finished split, or None
+        def read(self, split): ...        # in the first worker: yields records, or Malformed instead of a record
+        def identity(self): ...           # JSON data that must be the same for `--resume`
 
-    and, if it can: `locate(split, number) -> Origin` says where a source record stands; `size() -> int` how many
-    bytes there are in all. `splits(self, after, want)` is given a `Want` that says how large a split should be now.
+Optional: `locate(split, number) -> Origin`, where a source record is; `size() -> int`, the number of bytes in all. If
+`splits` has a parameter `want`, it gets a `Want` that says how large the next split should be.
 
-A *stream* is a generator function; it runs in a process of its own and can't be resumed.
+A *stream* is a generator function. It runs in a process of its own and can't be resumed.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ __all__ = ["Origin", "Source", "Split", "Want", "is_stream", "source"]
 
 
 GENERATOR = 0x20
-"""The flag of a generator function's code (`inspect.CO_GENERATOR`; a worker does without that import)."""
+"""`inspect.CO_GENERATOR`, the flag of a generator function's code. A worker doesn't import inspect."""
 
 
 class Want(Plain):
-    """How large the next split should be: the runner changes it as it learns how long records take.
+    """How large the next split should be. The runner changes it as it learns how long records take.
 
-    size: bytes, for sources that are cut by bytes. records: records, for sources that are cut by count. exact: just so
-    many records are wanted, whatever it takes to count them.
+    size: bytes, for sources that are cut by bytes. records: number of records, for sources that are cut by count.
+    exact: the split must have exactly so many records, even if counting them is slow.
     """
 
     __slots__ = ("exact", "records", "size")
@@ -44,7 +44,7 @@ class Want(Plain):
 
 
 class Source(Protocol):
-    """What a splittable source must offer."""
+    """The methods that every splittable source needs."""
 
     def splits(self, after: Any) -> Any: ...
     def read(self, split: Split) -> Any: ...
@@ -58,7 +58,7 @@ def source(
 @overload
 def source(found: T) -> T: ...
 def source(found: Any = None, *, name: str | None = None, suffixes: tuple[str, ...] = ()) -> Any:
-    """Offer a class or generator function as a source. `suffixes` are the file endings it is chosen for."""
+    """Offer a class or generator function as a source. `suffixes`: the file name endings for which it is chosen."""
 
     def decorate(decorated: Any) -> Any:
         chosen = (found if isinstance(found, str) else name) or decorated.__name__.lower()
@@ -68,7 +68,7 @@ def source(found: Any = None, *, name: str | None = None, suffixes: tuple[str, .
 
 
 def is_stream(found: Any) -> bool:
-    """Whether it is a generator function. Raises TypeError when it can't be a source at all."""
+    """Whether it is a generator function. Raises TypeError if it can't be a source at all."""
     if isinstance(found, type):
         missing = [name for name in ("splits", "read", "identity") if not hasattr(found, name)]
         if missing:

@@ -1,4 +1,4 @@
-"""`@stage`, and the form of a transform: found once, in the plan (parts.forming), and told to the workers."""
+"""`@stage`, and the form of a transform. The plan determines the form (parts.forming) and tells it to the workers."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ T = TypeVar("T")
 class Form(NamedTuple):
     """How a transform is called.
 
-    built: it is a class, constructed with the options; else a function that takes them with each call.
-    batch: it takes and gives lists. many: it is a generator (or returns an iterator): none, one or many out.
-    awaited: it is `async def`. drops: None is declared and drops the record. state: it remembers between records.
+    built: it is a class, constructed with the options; else a function that takes them with each call. batch: it takes
+    and returns lists. many: it is a generator, or returns an iterator, and gives none, one or many records. awaited: it
+    is `async def`. drops: it may return None, which drops the record. state: it remembers something between records.
     flushes, snapshots: the class has these methods.
     """
 
@@ -47,9 +47,9 @@ class _StageDecorator:
     ) -> Any:
         """Offer a function or class as a stage. `name` defaults to its own name, in lower case.
 
-        state: it remembers between records, so it has one worker and sees them all in order of the source. False: what
-        it keeps changes no result (a cache), so no warning is due.
-        pure: it keeps nothing that it gives, so what it gives need not be copied.
+        state: True if it remembers something between records. It then has one worker, which sees all records in the
+        order of the source. False if what it keeps changes no result, as with a cache: then `check` doesn't warn.
+        pure: True if it keeps no reference to the records that it returns, so that they need not be copied.
         """
         if found is None or isinstance(found, str):
             return lambda decorated: self._mark(decorated, found or name, state, pure)

@@ -79,5 +79,5 @@ def test_what_was_defined_in_the_program_itself_or_in_no_file_is_held(monkeypatc
 def test_it_is_held_no_longer_than_anybody_needs_it():
     target = target_of(lambda record: record)
     gc.collect()
-    with pytest.raises(AttributeError, match="this process holds no object_"):
+    with pytest.raises(AttributeError, match="this process has no object_"):
         load(target)
