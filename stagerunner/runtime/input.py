@@ -18,13 +18,13 @@ from typing import Any, Protocol, TypeGuard
 
 from msgspec import Struct
 
-from stagerunner.chain.bounding import bounded
 from stagerunner.errors import RunFailed, StagerunnerError, UsageError
 from stagerunner.evaluate.own import apart, own
 from stagerunner.guard import guard, is_ctrl_c, plain, wrong
 from stagerunner.parts.source import Want
 from stagerunner.records import Origin, Split
 from stagerunner.runtime.blocks import Loaded
+from stagerunner.wire.bounding import bounded
 from stagerunner.wire.pickling import Strange, packing
 
 SOURCE = "the source"

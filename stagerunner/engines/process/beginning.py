@@ -1,7 +1,6 @@
-"""How our processes begin, the parent aside: the fork server, and the process of a stream source.
+"""How the fork server and the source process start.
 
-What they inherit is set right first. What ends one of them before its time is told in a line: whoever started the run
-can do nothing with a traceback of ours.
+What they inherit is set right first. If one of them fails, it says so in one line: a traceback of ours helps no user.
 """
 
 from __future__ import annotations
@@ -18,31 +17,31 @@ from typing import Any
 from stagerunner.inherited import hear_signals, is_refusal
 
 REFUSED = 75
-"""Exit status of a process to which the system refused what it needs."""
+"""Exit status of a process that the system refused memory, descriptors or processes."""
 
 DISCONNECTED = 72
-"""That of a worker whose descriptors were closed by what runs in it."""
+"""Exit status of a worker whose stage closed its descriptors."""
 
 FAILED = 70
-"""That of one which ended by a fault of ours."""
+"""Exit status of a process that ended by a fault of stagerunner."""
 
 PR_SET_PDEATHSIG = 1
 
 
 def begin(module: str) -> None:
-    """Import this module of ours and run its `main`; the collector was stopped for that long."""
+    """Import this module and run its `main`. The garbage collector is off until then."""
     sys.excepthook = tell
     hear_signals()
-    signal_at_parents_end(signal.SIGCONT)  # one that is stopped then has still to end what it has started
+    signal_at_parents_end(signal.SIGCONT)  # if it is stopped, it wakes up to kill what it has started
     main = import_module(module).main
     gc.enable()
     main()
 
 
 def signal_at_parents_end(number: int) -> None:
-    """Ask the kernel for this signal when the parent ends (Linux; elsewhere the end of a pipe has to do).
+    """Ask the kernel for this signal when the parent ends (Linux only; elsewhere the end of a pipe says so).
 
-    It comes too when the thread ends that started us, and again at the end of the next one that takes its place.
+    The kernel also sends it when the thread ends that started this process.
     """
     if sys.platform.startswith("linux"):
         _libc().prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)
@@ -50,13 +49,13 @@ def signal_at_parents_end(number: int) -> None:
 
 @cache
 def _libc() -> Any:
-    import ctypes  # only our own processes need it, and not everywhere
+    import ctypes  # late: the parent doesn't need it, and it takes 2 ms
 
     return ctypes.CDLL(None)
 
 
 def tell(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-    """Say in a line what ended this process, and end it."""
+    """Say in one line what ended this process, and end it."""
     refused = is_refusal(error)
     why = f"the system refused a process of stagerunner: {str(error) or kind.__name__}"
     if not refused:

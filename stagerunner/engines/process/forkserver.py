@@ -1,14 +1,18 @@
 """The fork server: a light, single-threaded process that forks workers and outlives the parent by an instant.
 
-Over its socket the parent sends one message per worker: its Order and its descriptors. The fork server answers with
-("started", id, pid), and with ("ended", id, pid, status) when one has ended. A list instead names modules of ours that
-the workers will need: the fork server imports them at once, one for all. A number says how many descriptors one of them
-is going to have. On the life pipe nothing is ever written; its end means that the parent is gone: the fork server kills
-every process group and leaves.
+Messages from the parent, over a socket:
 
-It forks from a small image in which nothing of the user's has been imported, so a worker is ready in milliseconds and
-no thread or lock of anybody's is copied. What all workers need is made before the fork: each page of memory that a
-worker touches first is copied, which takes 3 to 4 µs, and is most of what its start costs.
+* (id, inbound, outbound, sealed spec), with descriptors: fork a worker. The answers are ("started", id, pid), and
+  ("ended", id, pid, status) when it has ended.
+* a list of module names: import them now, once for all workers.
+* a number: a worker will need so many descriptors.
+
+Nothing is ever written to the life pipe. Its end means that the parent is gone: the fork server kills every process
+group and leaves.
+
+No user code is imported before the fork, so a worker inherits no threads and no locks, and is ready in milliseconds.
+What every worker needs is set up before the fork: the kernel copies each page that a worker touches first, 3 to 4 µs a
+page, and that is most of what its start costs.
 """
 
 from __future__ import annotations
@@ -30,15 +34,15 @@ from stagerunner.evaluate.wording import describe
 from stagerunner.wire.messages import hear, tell
 
 USUAL = ("stagerunner.parts.sink", "stagerunner.parts.source", "stagerunner.parts.hooks", "glob", "pathlib")
-"""What parts are mostly written with, ours or the standard library's, so that it can be known to start no thread."""
+"""Modules that most parts import. They start no threads."""
 
 QUIET = 0.1
-"""Seconds without a word, once anybody was started, before more is imported ahead: workers that begin need the
-cores."""
+"""Seconds without a message before more is imported ahead, once there are workers: a worker that starts needs the
+core."""
 
 
 class ForkServer:
-    """What the fork server knows: its socket, the life pipe, and the workers that live."""
+    """The socket, the life pipe, and the workers that are alive."""
 
     def __init__(self, sock: socket.socket, life: int) -> None:
         self._sock = sock
@@ -52,7 +56,7 @@ class ForkServer:
         os.set_blocking(self._wake, False)
 
     def run(self) -> None:
-        """Until the parent is gone, or closes the socket."""
+        """Serve until the parent is gone or closes the socket."""
         self._prepare()
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._woken, warn_on_full_buffer=False)
@@ -65,7 +69,7 @@ class ForkServer:
             self._kill_all()
 
     def _prepare(self) -> None:
-        """Have what every worker inherits: standard streams, which are to be pipes, and where faults are told."""
+        """Set up what every worker inherits: standard streams that are pipes, and the fault handler."""
         errors = os.dup(2)
         for standard in (1, 2):
             os.dup2(self._woken, standard)
@@ -80,7 +84,7 @@ class ForkServer:
     def _turn(self) -> bool:
         watched: list[Any] = [self._sock, self._life, self._wake]
         ready, _, _ = select.select(watched, [], [], self._patience if self._ahead else None)
-        if not ready:  # nobody asks for a worker just now: have ready what each would import by itself
+        if not ready:  # idle: import now what each worker would import by itself
             import_module(self._ahead.pop())
             return True
         if self._wake in ready:
@@ -103,7 +107,7 @@ class ForkServer:
             return True
         if isinstance(message, list):
             for module in message:
-                with suppress(Exception):  # a worker will say it better
+                with suppress(Exception):  # the worker that needs it reports the error with its stage
                     import_module(module)
             return True
         return self._fork(message, descriptors)
@@ -119,14 +123,14 @@ class ForkServer:
         if pid == 0:
             os._exit(self._become(sealed, inbound, outbound, descriptors))
         self._alive[pid] = identity
-        with suppress(OSError):  # the child was faster, or is gone already
+        with suppress(OSError):  # the child has done it, or is gone
             os.setpgid(pid, pid)
         for descriptor in descriptors:
             os.close(descriptor)
         return self._answer(("started", identity, pid))
 
     def _refuse(self, error: OSError) -> bool:
-        """The system does; the parent ends the run, and nothing that was sent is of use to anybody."""
+        """Report that the system refused a fork or a message; the parent ends the run."""
         self._answer(("refused", error.errno))
         return False
 
@@ -147,7 +151,7 @@ class ForkServer:
                 return
             identity = self._alive.pop(pid, None)
             if identity is not None:
-                _kill_group(pid)  # what the worker has started itself
+                _kill_group(pid)  # processes that the worker started
                 self._answer(("ended", identity, pid, os.waitstatus_to_exitcode(status)))
 
     def _kill_all(self) -> None:
@@ -177,20 +181,20 @@ class ForkServer:
             return 1
 
     def _die_with_us(self) -> None:
-        """Be killed when the fork server dies; it may have done so already."""
+        """Have the kernel kill this worker when the fork server dies; it may be dead already."""
         signal_at_parents_end(signal.SIGKILL)
         if os.getppid() != self._pid:
             os._exit(1)
 
     def _print_to(self, output: int) -> None:
-        """What is printed goes to the parent, who labels it. Standard input is empty, as the fork server's is."""
+        """Send what is printed to the parent, which labels it. Standard input is empty, like the fork server's."""
         os.dup2(output, 1)
         os.dup2(output, 2)
         os.close(output)
 
 
 def _allow(descriptors: int) -> None:
-    """Have the limit on open files raised to this, for us and for all workers; as far as it can be."""
+    """Raise the limit on open files to this, or as far as the hard limit lets us, for this process and its workers."""
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -211,4 +215,4 @@ def main() -> None:
         os.environ["PYTHONPATH"] = sys.argv[3]
     sock = socket.socket(fileno=int(sys.argv[1]))
     ForkServer(sock, int(sys.argv[2])).run()
-    os._exit(0)  # there is nothing to tidy up, and the parent waits for our end
+    os._exit(0)  # nothing is left to clean up, and the parent waits for this process to end

@@ -1,8 +1,8 @@
-"""The source process: the process in which a stream source runs, so that no source code can block or break the parent.
+"""The source process: a stream source runs here, so that its code can neither block nor break the parent.
 
-Its arguments: the descriptors of its instructions, of the pipe its frames go to, and of the life pipe; PYTHONPATH as
-the fork server's. It sends DATA frames (pickled lists of records), then END, with the error as text if there was one.
-It belongs to no epoch: restarts pass it by.
+Arguments: the descriptors of its spec, of the pipe for its frames, and of the life pipe; then PYTHONPATH, as for the
+fork server. It sends DATA frames (pickled lists of records), then END, with the error as text if there was one. It
+belongs to no epoch: restarts don't touch it.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from stagerunner.chain.bounding import bounded
 from stagerunner.engines.process.worker.tuning import forward_logging
 from stagerunner.evaluate.loading import load
 from stagerunner.evaluate.own import own
 from stagerunner.evaluate.wording import describe
 from stagerunner.parts.files import register
 from stagerunner.records import DATA, END
+from stagerunner.wire.bounding import bounded
 from stagerunner.wire.control import send_pieces
 from stagerunner.wire.frame import Header
 from stagerunner.wire.pipe import send
@@ -32,7 +32,7 @@ from stagerunner.wire.spec import SourceSpec
 
 
 class SourceProcess:
-    """The main thread runs the source; another sends what has gathered, and notices when the parent is gone."""
+    """The main thread runs the source; a second one sends what has gathered, and notices when the parent is gone."""
 
     def __init__(self, feed: SourceSpec, out: int, life: int) -> None:
         self._feed = feed
@@ -80,9 +80,9 @@ class SourceProcess:
                 pass
             self._end()
         except OSError:
-            leave()  # the parent is gone, and nothing more is wanted
+            leave()  # the parent is gone
         except BaseException as error:
-            # What can't be pickled. The source may go on for ever, so it isn't waited for.
+            # A record can't be pickled. The source may never end, so don't wait for it.
             self._error = describe(error)
             self._end()
             os._exit(0)
@@ -117,14 +117,14 @@ class SourceProcess:
 
 
 def leave() -> None:
-    """End at once, with everything the source has started."""
+    """End at once, together with every process the source has started."""
     with suppress(OSError):
         os.killpg(os.getpid(), signal.SIGKILL)
     os._exit(0)
 
 
 def main() -> None:
-    """The source process's life."""
+    """Run the source process."""
     spec, out, life = (int(number) for number in sys.argv[1:4])
     os.environ.pop("PYTHONPATH", None)
     if len(sys.argv) > 4:

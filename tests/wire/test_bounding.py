@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from stagerunner import StageFailed
-from stagerunner.chain.bounding import bounded
 from stagerunner.records import Malformed
+from stagerunner.wire.bounding import bounded
 
 LARGE = 100_000
 SOURCE = """
