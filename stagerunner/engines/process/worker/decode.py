@@ -18,7 +18,7 @@ from stagerunner.wire.spec import WorkerSpec
 
 
 def reading(spec: WorkerSpec) -> Reading | None:
-    """What reads splits, in the first worker; without a source of its own it hands on the records it is given."""
+    """The source's reader in the first worker; without a source the split is the list of records."""
     end = spec.source
     if end is None or not spec.first:
         return None
@@ -28,7 +28,7 @@ def reading(spec: WorkerSpec) -> Reading | None:
 
 
 class Decoder:
-    """The way into one worker. reading: what reads splits, in the first worker only."""
+    """Decodes what comes into one worker. reading: the source's reader, in the first worker only."""
 
     def __init__(self, spec: WorkerSpec, page: MetricsPage, reading: Reading | None, codec: PayloadCodec) -> None:
         self._codec = codec
@@ -39,7 +39,7 @@ class Decoder:
         self.reading = reading
 
     def batch(self, header: Header, metadata: Metadata, body: memoryview, context: FrameContext) -> Batch:
-        """The records of a frame, or none if nothing of it is wanted. Raises what unpickling raises."""
+        """The records of a frame; none if it lies beyond a stop. Raises what unpickling raises."""
         beyond = self._beyond_stop(header.sequence)
         refusal = quarantine_of(metadata.quarantined, self._works[0], header.first) if self._works else None
         if self.reading is not None:
@@ -60,7 +60,7 @@ class Decoder:
         return batch
 
     def _read(self, reading: Reading, header: Header, metadata: Metadata, body: memoryview, *, beyond: bool) -> Batch:
-        """Records of a split: read by the source, or as they came."""
+        """The records of a split: read by the source, or given."""
         if beyond:
             return Batch([], header.first, header.first)
         decode = partial(self._codec.records, metadata.buffer_refs, metadata.block, self._lasting(body))
@@ -73,7 +73,7 @@ class Decoder:
         return batch
 
     def _lasting(self, body: memoryview) -> memoryview:
-        """The body for as long as it may be decoded again: several frames may be under way in an async stage."""
+        """The body, kept for as long as it may be decoded again: an async stage has several frames in flight."""
         return memoryview(bytes(body)) if self._overlaps and len(body) <= ROOM else body
 
     def _beyond_stop(self, sequence: int) -> bool:

@@ -21,13 +21,13 @@ from stagerunner.wire.payload import PayloadCodec
 from stagerunner.wire.spec import WorkerSpec
 
 PIECE = 2**20
-"""Bytes a frame should not outgrow on its way: more is sent in pieces."""
+"""Bytes of a piece: a frame that grows beyond leaves in several."""
 
 NOTICEABLE = 4096
-"""Bytes from which on the size of a frame says what its records take."""
+"""Bytes of a frame from which on its size tells the size of a record."""
 
 Parts = tuple[Header, bytes, Any]
-"""A frame to send: its header (length not yet filled in), its metadata, its body."""
+"""A frame to send: header (without its length), metadata, body."""
 
 
 class Encoder:
@@ -46,7 +46,7 @@ class Encoder:
         self.ends = spec.ends
         self.holding = Holding(spec)
         self.ratio = float(PIECE)
-        """Bytes that leave for each record; a piece's, while that isn't known: what the first becomes is seen first."""
+        """Bytes that leave for each record. Until it is known, a whole piece's: so the first record goes alone."""
 
     @property
     def changes(self) -> bool:
@@ -63,7 +63,7 @@ class Encoder:
             self.ratio = size / records
 
     def frames(self, context: FrameContext, pieces: Iterable[Batch], more: bool) -> Iterator[Parts]:
-        """Encode the pieces; the newest is held back, since only the last of a frame carries the counts."""
+        """Encode the pieces. The newest is held back, since only the last of a frame carries the counts."""
         held: Batch | None = None
         for piece in pieces:
             if held is not None:
@@ -76,7 +76,7 @@ class Encoder:
         yield from self._sent(context, held, more=more)
 
     def _sent(self, context: FrameContext, piece: Batch, *, more: bool) -> Iterator[Parts]:
-        """A piece in one frame, or in as many as it takes; in none behind a record that can't be encoded."""
+        """The frames for a piece: one, or as many as it takes; none behind a record that can't be encoded."""
         if context.cut == self._position:
             context.tally += self._writing.behind(piece)
             if more:
@@ -104,7 +104,7 @@ class Encoder:
             metadata.spread, context.spread = context.spread, []
         records = len(piece.records)
         piece.records, piece.original, piece.before = [], None, None
-        # From here on only the stages themselves can hold what is in the arena.
+        # From here on only the stages can still hold buffers of the arena.
         context.codec += now() - started
         flags = before.flags & ~(MORE | STOP | HELD) | (MORE if more else self._close(context, metadata))
         number, context.pieces = context.pieces, context.pieces + 1
@@ -112,7 +112,7 @@ class Encoder:
         return header, pack_metadata(metadata), body
 
     def _encoded(self, context: FrameContext, piece: Batch) -> Any:
-        """The body. What can't be encoded is taken out of the piece, and booked."""
+        """The body. Records that can't be encoded become failures of the piece."""
         codec, taken = self._codec, len(piece.records)
         codec.segment = context
         body = self._writing.body(piece, *self._suspected(context, piece))
@@ -129,7 +129,7 @@ class Encoder:
     def _suspected(
         self, context: FrameContext, piece: Batch
     ) -> tuple[Slot | None, Mapping[QuarantineKey, tuple[str, str]]]:
-        """For the sink: where to say which record is being encoded, if one is suspected, and those that were found."""
+        """For the sink: the slot that names the record being encoded, if one is suspected; and the quarantined ones."""
         if not self.sink:
             return None, NOTHING
         self._slot.batch = piece
@@ -149,7 +149,8 @@ class Encoder:
         )
 
     def _close(self, context: FrameContext, metadata: Metadata) -> int:
-        """The last piece: the ledger ride on it, and what stops the run is told. The flags for it."""
+        """Complete the metadata of the last piece: the counts, and whether the stage needs no more. Returns its
+        flags."""
         metadata.lines, metadata.extras = context.lines, context.extras
         metadata.held = self.holding.news(context, self._codec, self._slots)
         metadata.book(total(context.tally).values() if len(context.tally) > 1 else context.tally)
@@ -166,18 +167,18 @@ class Encoder:
 
 
 class Holding:
-    """What one worker has told of places whose buffers its stages keep beyond a frame."""
+    """Which blocks this worker has reported as held: a stage keeps a buffer of them beyond its frame."""
 
     def __init__(self, spec: WorkerSpec) -> None:
         self._who = (spec.owner, spec.number)
         self._blocks: set[int] = set()
         self.told: tuple[int, ...] = ()
-        """Places of which a buffer was said to be held here: a frame may bring the news that none is."""
+        """Blocks reported as held; a later frame reports that they are free."""
 
     def news(
         self, context: FrameContext, codec: PayloadCodec, slots: list[Slot]
     ) -> dict[tuple[int, int], tuple[int, ...]]:
-        """What is to be told with a frame whose records have been let go of; mostly what others told before us."""
+        """What to report with a frame whose records have been released; usually what earlier workers reported."""
         if context.block >= 0:
             self._blocks.add(context.block)
         elif not self.told:
@@ -208,7 +209,7 @@ def writing(spec: WorkerSpec) -> Writing | None:
 
 
 def _by_the_first(sink: Any) -> Callable[[Any], None]:
-    """An output that nobody has written to yet has the columns of its first record."""
+    """A new output takes its columns from its first record."""
     return lambda record: sink.expect(sink.columns_of(record))
 
 

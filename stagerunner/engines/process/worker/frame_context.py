@@ -1,4 +1,4 @@
-"""One frame on its way through a stage runner: its ledger, its cut, and the slices its batch is worked on in."""
+"""One frame on its way through a worker: its counts, where it was cut, and the slices its batch is worked on in."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from stagerunner.wire.metadata import Metadata, pack_spread
 
 
 class FrameContext:
-    """One frame on its way through a stage runner, over all its pieces."""
+    """One frame on its way through a worker, over all its pieces."""
 
     def __init__(self, header: Header) -> None:
         self.header = header
         self.tally: list[Counts] = []
-        """The ledger of this stage runner's stages, and what changes in those of the stages before."""
+        """Counts of this worker's stages, and corrections of those of the stages before."""
         self.lines = b""
         self.extras: list[tuple[int, dict[str, int]]] = []
         self.spread: list[bytes] = []
-        """What tells how to divide those ledger, as far as no piece has told it yet."""
+        """How to divide these counts by source record, as far as no piece has said it yet."""
         self.quarantined: dict[tuple[int, int, int], tuple[str, str]] = {}
         self.cut: int | None = None
-        """The place in the group up to which nothing more of this frame is worked on."""
+        """The position in the group up to which no stage works on the rest of this frame."""
         self._cuts: set[tuple[int, int, int]] = set()
         """The failures that have cut it: (stage, source record, ordinal)."""
         self.stop = -1
@@ -32,11 +32,11 @@ class FrameContext:
         self.reached = header.first
         self.work = self.codec = self.slowest = self.widest = self.heavy = 0
         self.block, self.room, self.used = -1, 0, 0
-        """In the arena: see chain.payload codec.Berth."""
+        """In the arena: see wire.payload.SegmentWriter."""
         self.held: dict[tuple[int, int], tuple[int, ...]] = {}
 
     def take(self, metadata: Metadata) -> None:
-        """What an inbound piece says about itself."""
+        """Take over the metadata of an inbound piece."""
         self.lines += metadata.lines
         self.extras += metadata.extras
         self.spread += metadata.spread
@@ -47,7 +47,7 @@ class FrameContext:
         self.held |= metadata.held
 
     def harvest(self, position: int, index: int, piece: Batch) -> None:
-        """Take a piece's counts, and notice whether it was cut here."""
+        """Take a piece's counts, and whether it was cut here."""
         self.count(piece)
         if piece.stop and self.stop < 0:
             self.stop, self.stop_here, self.cut = index, True, position
@@ -77,7 +77,8 @@ class FrameContext:
 
 
 def cut(batch: Batch, size: Callable[[], int]) -> Iterator[Batch]:
-    """The batch in slices of about `size()` records, asked for each slice, that end where a source record's do."""
+    """The batch in slices of about `size()` records, asked before each; a slice ends where a source record's results
+    end."""
     start, count = 0, len(batch.records)
     first = batch.first
     while start < count:
@@ -95,7 +96,7 @@ def cut(batch: Batch, size: Callable[[], int]) -> Iterator[Batch]:
 
 
 def halved(batch: Batch) -> list[Batch]:
-    """The batch in about two slices; it has results of two source records at least."""
+    """The batch in about two slices. It has results of at least two source records."""
     halves = list(cut(batch, lambda: len(batch.records) // 2))
     return halves if len(halves) > 1 else list(cut(batch, lambda: 1))
 
@@ -103,12 +104,12 @@ def halved(batch: Batch) -> list[Batch]:
 def quarantine_of(
     quarantined: Mapping[QuarantineKey, tuple[str, str]], work: Work, first: int
 ) -> tuple[str, str] | None:
-    """The quarantine that keeps this frame from the stage, if there is one; it then stands for one source record."""
+    """Why this frame, which then stands for one source record, may not reach the stage; None if it may."""
     return quarantined.get((work.index, first, WHOLE)) if quarantined else None
 
 
 def refuse_whole(batch: Batch, work: Work, kind: str, message: str) -> Counts:
-    """Turn each record of the batch, all of one source record, into a failure; the line for the ledger."""
+    """Turn each record of the batch, all of one source record, into a failure. Returns the counts."""
     count = len(batch.records)
     text = "a record that kills outside any call"
     batch.failures = [

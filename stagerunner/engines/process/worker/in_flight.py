@@ -1,4 +1,4 @@
-"""An async stage with several frames under way: they are begun in sequence, end in any order, and leave in sequence."""
+"""Several frames in flight in an async stage: they start in sequence, finish in any order, and leave in sequence."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from stagerunner.wire.spec import WorkerSpec
 
 
 def overlaps(spec: WorkerSpec) -> bool:
-    """Whether frames may be begun while earlier ones are under way: one async stage, and nobody under suspicion."""
+    """Whether a frame may start while earlier ones are in flight: one async stage without state, and no record
+    suspected."""
     forms = [work.form for work in spec.works]
     return len(forms) == 1 and forms[0].awaited and not forms[0].state and not spec.watch
 
 
 class Overlap:
-    """The frames under way in a stage runner whose only stage is async. Made when the stage runner is set up."""
+    """The frames in flight in a stage runner whose only stage is async. Made after the stage runner's setup."""
 
     def __init__(self, runner: StageRunner) -> None:
         (evaluator,) = runner.evaluators
@@ -37,11 +38,11 @@ class Overlap:
         return bool(self._begun)
 
     def room(self) -> bool:
-        """Whether the stage has free places."""
+        """Whether the stage can take another record."""
         return self._evaluator.room() > 0
 
     def begin(self, frame: Frame) -> None:
-        """Take a DATA frame (or piece) in; its results come out of `landed`."""
+        """Start a DATA frame or piece; its results come out of `landed`."""
         header = frame.header
         batch = self._runner.pieces.opened(frame)
         context = self._runner.pieces.context
@@ -52,10 +53,10 @@ class Overlap:
         self._evaluator.begin(batch, context.quarantined)
 
     def landed(self, inbound: int | None) -> Iterator[Parts]:
-        """The frames to send for what has ended; waits for that, or until the descriptor `inbound` can be read."""
+        """The frames to send for what is done. Waits for that, or until the descriptor `inbound` can be read."""
         for piece in self._evaluator.poll(None, inbound):
             context, more, taken, began = self._begun.popleft()
-            # Frames share the places: what one costs is the time since the one before it landed.
+            # Frames run side by side: the cost of one is the time since the one before it was done.
             spent = now() - max(began, self._landed)
             self._landed = now()
             context.work += spent
@@ -63,7 +64,7 @@ class Overlap:
             yield from self._runner.pieces.emit(context, self._wanted(context, piece), more)
 
     def _wanted(self, context: FrameContext, piece: Batch) -> list[Batch]:
-        """The piece; or nothing, and a line in the ledger, if its frame was cut before it."""
+        """The piece; or, if its frame was cut before it, nothing and a line in the ledger."""
         stage = self._evaluator.work.index
         if context.cut is None:
             context.harvest(0, stage, piece)

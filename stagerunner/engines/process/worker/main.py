@@ -1,8 +1,10 @@
-"""A worker: reads frames in sequence, lets its stage runner work on them, writes what comes of it in sequence.
+"""A worker: reads frames in sequence, runs its stages on them, and writes the results in sequence.
 
-Frame s goes to worker s mod N of every group, so a worker knows which pipe brings its next frame. It never waits for
-anything but that pipe and the pipe it writes to. It leaves with status 0 after END and in no other way: a pipe that
-ends without END means that a neighbour has died, and the worker leaves with status GONE.
+    setup ──▶ READY on every outbound pipe ──▶ frames, each read and written in its turn ──▶ END ──▶ close, exit 0
+
+Frame s goes to worker s mod N of every group, so a worker knows which pipe brings its next frame. It waits for nothing
+but that pipe and the pipe it writes to. It exits with 0 only after END. A pipe that ends without END means that a
+neighbour has died; the worker then exits with GONE.
 """
 
 from __future__ import annotations
@@ -35,10 +37,10 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 GONE = 70
-"""Exit status of a worker whose neighbour left without END, or sent what is no frame."""
+"""Exit status of a worker whose neighbour left without END. One more: it sent a bad frame."""
 
 ReadyLine = tuple[int, int, int, str]
-"""(index of the group's first stage, or of the one that couldn't be set up; worker, pid, error text or "")."""
+"""(index of the group's first stage, or of the stage whose setup failed; worker; pid; error text or "")."""
 
 
 class Left(Exception):
@@ -71,11 +73,11 @@ class Worker:
 
     @property
     def connected(self) -> bool:
-        """Whether our descriptors are still what they were."""
+        """Whether our descriptors are still the pipes that we were given."""
         return all(_known(fd) == known for fd, known in self._ends.items())
 
     def run(self) -> None:
-        """From setup to END. Raises Left or BadFrame when the pipes don't end as they should."""
+        """Live from setup to END. Raises Left or BadFrame when a pipe doesn't end as it should."""
         error = self._setup()
         self._ready(error)
         self.ready = True
@@ -86,12 +88,12 @@ class Worker:
         if not self.connected:
             raise Left("what was sent went elsewhere")
         self.closing = True
-        leave(self._page, self._spec)  # what happens from here on is no death of the chain's
+        leave(self._page, self._spec)  # all records are through: a death from here on is not the chain's
         self._runner.close()
         call_hooks(self._spec.stopping_hooks, self._spec)
 
     def _setup(self) -> str:
-        """Set up; the error as text, or ""."""
+        """Set up the stages. Returns the error as text, or ""."""
         try:
             call_hooks(self._spec.started_hooks, self._spec)
             self._runner.setup()
@@ -116,14 +118,15 @@ class Worker:
             send_pieces(fd, Header(READY, 0, self._spec.epoch, 0), data)
 
     def _stand_by(self) -> NoReturn:
-        """Until the parent, who has been told, ends the chain. After a restart frames can be here already: not ours."""
+        """Wait until the parent, which READY has told of the error, ends the chain; drop frames that are here
+        already."""
         for pipe in self._in.values():
             while pipe.read() is not None:
                 pass
         raise Left("never set up")
 
     def _work_in_turn(self) -> Frame:
-        """Frame by frame, until END comes."""
+        """Frame by frame, until END, which is returned."""
         slot, spec = self._slots[0], self._spec
         while True:
             began, sequence = now(), self._sequence
@@ -141,7 +144,7 @@ class Worker:
             self._sequence += spec.width
 
     def _send(self, sent: Iterable[Parts]) -> None:
-        """What became of one frame, to where its sequence says; then the slots say that we wait."""
+        """Write the results of one frame where its sequence says; then mark the slots as waiting."""
         fd = self._out[self._sequence % self._spec.downstream]
         for header, metadata, body in sent:
             self._write(fd, header, metadata, body)
@@ -150,7 +153,7 @@ class Worker:
             slot.rest(WAITING, waiting)
 
     def _work_ahead(self, overlap: Overlap) -> Frame:
-        """The same for an async stage: frames are taken in while it has free places, and sent on in sequence."""
+        """The same for an async stage: take frames in while it has free places, and send them on in sequence."""
         while True:
             frame = self._pipe.take() if overlap.room() else None
             if frame is None:
@@ -169,10 +172,10 @@ class Worker:
             self._work(frame)
 
     def _wait(self, overlap: Overlap) -> None:
-        """Until something has landed, or, with free places, until there is something to read."""
+        """Wait until a frame is done, or, with free places, until there is something to read."""
         pipe, hungry = self._pipe, overlap.room()
         self._send_landed(overlap, pipe.fd if hungry else None)
-        if hungry:  # only then is it known that no whole frame is here; places that have come free take that first
+        if hungry:  # no whole frame is here, else it would have been taken
             os.set_blocking(pipe.fd, False)
             try:
                 if not pipe.fill():
@@ -192,7 +195,7 @@ class Worker:
         return self._in[self._sequence % self._spec.upstream]
 
     def _checked(self, frame: Frame | None) -> Frame:
-        """The next frame in sequence, or the END that comes in its place."""
+        """Check that this is the next frame in sequence, or END in its place. Raises Left and BadFrame."""
         if frame is None:
             raise Left("a neighbour left without END")
         header = frame.header
@@ -211,7 +214,7 @@ class Worker:
         return frame
 
     def _work(self, frame: Frame) -> None:
-        """One frame with all its pieces, to where its sequence says."""
+        """Work on one frame with all its pieces, and send the results where its sequence says."""
         pipe = self._pipe
         self._send(self._runner.feed(frame))
         while frame.header.more:
@@ -220,7 +223,7 @@ class Worker:
         self._sequence += self._spec.width
 
     def _write(self, fd: int, header: Header, metadata: bytes, body: bytes) -> None:
-        if header.marked and not self.connected:  # somebody in here is suspected; it must not be the next one
+        if header.marked and not self.connected:  # else the neighbour would be blamed
             raise Left("the stage has closed the pipe")
         started = now()
         for slot in self._slots:
@@ -230,7 +233,7 @@ class Worker:
         slot.block += now() - started
 
     def _end(self, frame: Frame) -> None:
-        """END on one pipe: nothing of ours may be missing, and every other pipe must say END too."""
+        """END came on one pipe: check that no frame is missing and that every other pipe says END, then pass it on."""
         if frame.header.sequence != 0 and self._sequence <= frame.header.sequence - 1:
             raise BadFrame(f"END after frame {frame.header.sequence - 1}, but {self._sequence} never came")
         came = self._pipe
@@ -253,7 +256,7 @@ def read_lines(pipe: Inbound) -> list[ReadyLine]:
 
 
 def call_hooks(targets: tuple[str, ...], spec: WorkerSpec) -> None:
-    """The worker hooks of plugins: plain functions, called with as many arguments as they take."""
+    """Call the worker hooks of plugins: plain functions, with as many arguments as they take."""
     for target in targets:
         function = load(target)
         code = function.__code__
@@ -262,9 +265,9 @@ def call_hooks(targets: tuple[str, ...], spec: WorkerSpec) -> None:
 
 
 def main(spec: WorkerSpec, inbound: list[int], outbound: list[int], metrics: int, arena: int | None) -> int:
-    """A worker's life, in the process the fork server has forked for it; its exit status."""
+    """Run a worker in the process that the fork server forked for it. Returns the exit status."""
     page = MetricsPage(metrics, spec.slot_count)
-    if not any(work.rate for work in spec.works):  # else its stages' turns are taken by it
+    if not any(work.rate for work in spec.works):  # a rate is kept by a lock on this descriptor
         os.close(metrics)
     worker = Worker(spec, inbound, outbound, page, None if arena is None else Arena(arena, spec.owners))
     try:
@@ -272,13 +275,13 @@ def main(spec: WorkerSpec, inbound: list[int], outbound: list[int], metrics: int
     except (Left, BadFrame, OSError) as error:
         return _ended_by(error, worker, page, spec)
     finally:
-        with suppress(BaseException):  # a stage may have closed it, or put anything in its place
+        with suppress(BaseException):  # a stage may have closed or replaced it
             sys.stdout.flush()
     return 0
 
 
 def _ended_by(error: Exception, worker: Worker, page: MetricsPage, spec: WorkerSpec) -> int:
-    """The exit status of a worker that can't go on."""
+    """Exit status of a worker that can't go on."""
     if not (worker.closing or worker.connected):
         if worker.ready:
             worker.slots[0].state(CLOSED)
@@ -293,7 +296,7 @@ def _ended_by(error: Exception, worker: Worker, page: MetricsPage, spec: WorkerS
 
 
 def _known(fd: int) -> tuple[int, int] | None:
-    """What a descriptor stands for; None where it is closed."""
+    """Inode and device behind a descriptor; None if it is closed."""
     try:
         return os.fstat(fd)[1:3]
     except OSError:
@@ -301,7 +304,7 @@ def _known(fd: int) -> tuple[int, int] | None:
 
 
 def leave(page: MetricsPage, spec: WorkerSpec) -> None:
-    """Mark our slots: we leave in good order, or because a neighbour left, so we are not the cause."""
+    """Mark our slots: this worker leaves in good order, or because a neighbour left, so it is not the root cause."""
     for number in spec.slots:
         page.slot(number).store()
         page.slot(number).words[LEFT] = 1

@@ -1,7 +1,7 @@
 """Any frame's way through the stages of a worker: in pieces, marked, cut, through neighbours that share the worker.
 
 Of a frame that comes or leaves in pieces, the counts ride on the last piece; a frame that was cut (a failure under
-`on_error: fail`, or a stage that needs no more) ends where it was cut, whatever still follows on the pipe.
+`on_error: fail`, or a stage that needs no more) ends where it was cut, even if more of it follows on the pipe.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SLOW = 10_000
 """Nanoseconds per record from which on storing each record's index costs less than 1 %."""
 
 MOST = 2**32
-"""Records of a slice where nothing leaves."""
+"""Records of a slice when they leave no bytes."""
 
 NO_FRAME = Header(DATA, 0, 0, 0)
 
@@ -51,12 +51,12 @@ class PieceRunner:
         self.decoder: Decoder
         self.encoder: Encoder
         self.context = FrameContext(NO_FRAME)
-        """The frame that is, or was last, on its way through."""
+        """The current frame, or the last one."""
 
     # Beginning and end
 
     def setup(self) -> None:
-        """Import and construct everything; raises whatever the user's code raises."""
+        """Import and construct everything. Raises whatever the user's code raises."""
         for slot in self.slots:
             slot.state(SETTING_UP)
         self.decoder = Decoder(self._spec, self.page, reading(self._spec), self.codec)
@@ -77,7 +77,7 @@ class PieceRunner:
     # Frames
 
     def feed(self, frame: Frame) -> Iterable[Parts]:
-        """What becomes of one frame (or piece): the frames to send, in order."""
+        """Work on one frame or piece. Returns the frames to send, in order."""
         kind = frame.header.kind
         if kind == DATA:
             batch = self.opened(frame)
@@ -86,10 +86,10 @@ class PieceRunner:
             return self._flush(frame)
         if kind == BARRIER:
             return (self._barrier(frame),)
-        return ((frame.header, bytes(frame.payload), b""),)  # a skip frame is nobody's
+        return ((frame.header, bytes(frame.payload), b""),)  # a skip frame passes through unchanged
 
     def opened(self, frame: Frame) -> Batch:
-        """The batch of a DATA frame or piece, its way begun or gone on with."""
+        """Decode a DATA frame or piece, and begin its context or go on with it."""
         header = frame.header
         if header.piece == 0:
             self.context = FrameContext(header)
@@ -104,22 +104,22 @@ class PieceRunner:
         return batch
 
     def worked(self, context: FrameContext, batch: Batch, *, more: bool) -> Iterator[Parts]:
-        """The frames for a batch, worked on as they are asked for. more: as for `emit`."""
+        """The frames for a batch. Stages work as they are asked for. more: as for `emit`."""
         return self.emit(context, self._through(context, self._slices(batch)), more)
 
     def emit(self, context: FrameContext, pieces: Iterable[Batch], more: bool) -> Iterator[Parts]:
-        """The frames for the pieces of a batch. more: further pieces of the same frame are still to come in."""
+        """The frames for the pieces of a batch. more: further pieces of the same frame will come in."""
         return self.encoder.frames(context, pieces, more)
 
     def _slices(self, batch: Batch) -> Iterable[Batch]:
-        """The batch whole, or cut so that what becomes of each slice should stay within a piece."""
+        """The batch, or slices of it whose results should each fit into a piece."""
         count, ratio = len(batch.records), self.encoder.ratio
         if ratio and self.evaluators:
             self.evaluators[-1].piece_records = max(16, int(PIECE / ratio))
         return (batch,) if count < 2 or count * ratio <= PIECE else cut(batch, self._slice)
 
     def _slice(self) -> int:
-        """Records of the next slice, by what those before have become."""
+        """Records of the next slice, judged by the results so far."""
         ratio = self.encoder.ratio
         return max(1, int(PIECE / ratio)) if ratio else MOST
 
@@ -131,18 +131,18 @@ class PieceRunner:
     def _stage(
         self, context: FrameContext, position: int, evaluator: Evaluator, batches: Iterable[Batch]
     ) -> Iterator[Batch]:
-        """One stage over the pieces of a frame, its clock running only while it works."""
+        """Run one stage over the pieces of a frame. Its clock runs only while it works."""
         slot, index, header, form = self.slots[position], evaluator.work.index, context.header, evaluator.work.form
         evaluator.watched = header.marked or self.watched(position)
         refusal = quarantine_of(context.quarantined, evaluator.work, header.first) if position else None
         safe = not position or (evaluator.work.on_error == "fail" and evaluator.work.attempts == 1 and not form.batch)
         for batch in batches:
-            if not safe:  # neighbours that share a worker hand their records over as they are
+            if not safe:  # between neighbours that share a worker records are not pickled
                 batch.original = kept(batch.records)
             if context.cut is not None and context.cut >= position:
                 context.behind(index, batch)
                 continue
-            if refusal is not None:  # where the stages have workers of their own, it can't even decode these
+            if refusal is not None:  # in a worker of its own, this stage would not decode them either
                 context.tally.append(refuse_whole(batch, evaluator.work, *refusal))
             slot.begin(header.sequence, header.split, batch)
             taken, began = len(batch.records), now()
@@ -153,11 +153,12 @@ class PieceRunner:
                 slot.add(spent, taken, len(piece.records))
                 context.work += spent
                 yield piece
-                slot.begin(header.sequence, header.split, batch)  # the slot has told of encoding and sending since
+                slot.begin(header.sequence, header.split, batch)  # the slot has said "encoding" and "writing" since
                 taken, began = 0, now()
 
     def watched(self, position: int) -> bool:
-        """Whether each call is noted: it has a deadline, or is suspected, or takes so long that it costs nothing."""
+        """Whether to store each record's index before its call: it has a deadline, or takes so long that it costs
+        nothing."""
         slot = self.slots[position]
         if self.timed[position] or slot.work > SLOW * slot.taken:
             return not self._spec.works[position].form.awaited
@@ -166,7 +167,7 @@ class PieceRunner:
     # Flush and barrier
 
     def _flush(self, frame: Frame) -> Iterator[Parts]:
-        """The flush of one of our stages becomes DATA; anybody else's goes on untouched."""
+        """A flush of one of our stages becomes DATA; any other passes through unchanged."""
         header = frame.header
         metadata, body = unpack_payload(frame.payload)
         stage: int = pickle.loads(body)
@@ -185,7 +186,7 @@ class PieceRunner:
         yield from self.emit(context, batches, more=False)
 
     def _flushed(self, context: FrameContext, header: Header, position: int) -> Iterator[Batch]:
-        """Records first ≤ i < last of the flush. A flush is begun once; a second frame of it goes on where it was."""
+        """Records first ≤ i < last of the flush. A second frame of the same flush goes on where the first ended."""
         context.reached = header.first
         self.evaluators[position].flush_until = header.last
         if header.split not in self._flushing:
@@ -210,7 +211,7 @@ class PieceRunner:
 
 
 def clipped(flushing: dict[int, Iterator[Batch]], split: int, first: int, last: int) -> Iterator[Batch]:
-    """The batches of a flush within first ≤ i < last; what lies behind is put back for the next frame of it."""
+    """The batches of a flush within first ≤ i < last. What lies behind is kept for its next frame."""
     for batch in flushing[split]:
         rest = None
         if batch.last > last:
@@ -223,7 +224,7 @@ def clipped(flushing: dict[int, Iterator[Batch]], split: int, first: int, last: 
 
 
 def parted(batch: Batch, at: int) -> tuple[Batch, Batch]:
-    """A flush batch (one record or failure per number) in two, before and from number `at`, its ledger as well."""
+    """A flush batch (one record or failure per number) in two, before number `at` and from it on, with its counts."""
     origins = [batch.origin(index) for index in range(len(batch.records))]
     here = bisect_left(origins, at)
     stage = batch.counts[0].stage
