@@ -15,8 +15,8 @@ from stagerunner.config.diagnostics import render
 from stagerunner.errors import ConfigError, Mark, Mistake, UsageError
 from stagerunner.plan.preparing import Request, prepare
 from stagerunner.views.console import Console
+from stagerunner.views.errors import mistake_github, mistake_json
 from stagerunner.views.figures import plural
-from stagerunner.views.mistakes import as_github, as_json
 
 
 class Checked(Struct, frozen=True):
@@ -30,7 +30,7 @@ class Checked(Struct, frozen=True):
         return {
             "file": self.file,
             "ok": not self.mistakes,
-            "mistakes": [as_json(mistake) for mistake in self.mistakes],
+            "mistakes": [mistake_json(mistake) for mistake in self.mistakes],
             "notes": list(self.notes),
         }
 
@@ -52,7 +52,7 @@ def command(streams: Streams, /, files: tuple[str, ...], as_json: bool, form: st
         out.line(out.json([one.data() for one in checked]))
     elif form == "github":
         for mistake in (mistake for one in checked for mistake in one.mistakes):
-            streams.out().line(as_github(mistake))
+            streams.out().line(mistake_github(mistake))
     else:
         _tell(checked, streams.err())
     number = sum(len(one.mistakes) for one in checked)

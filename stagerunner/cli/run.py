@@ -19,12 +19,11 @@ from stagerunner.events import Summary
 from stagerunner.plan import Plan
 from stagerunner.plan.promise import source_sort, warnings
 from stagerunner.runtime.signals import Signals
-from stagerunner.views.choice import BUILT_IN, chosen_view, open_view
 from stagerunner.views.console import Console
 from stagerunner.views.figures import plural
-from stagerunner.views.listener import Listener
 from stagerunner.views.log import JsonLog, TextLog
 from stagerunner.views.plain import Silent
+from stagerunner.views.progress import BUILT_IN, Listener, chosen_view, open_view
 
 _ENDS = "What goes in and out"
 _EXIT_CODES = """\b

@@ -14,8 +14,7 @@ from stagerunner.plan import Plan
 from stagerunner.plan.fusing import said
 from stagerunner.plan.preparing import prepare
 from stagerunner.views.console import Console
-from stagerunner.views.resolved import Tree, resolved
-from stagerunner.views.yaml import origins, plain, with_origins
+from stagerunner.views.resolved import Tree, origins, resolved, values_of, yaml_lines
 
 _WIDEST = 60
 """Origins stand no further to the right than this, but for lines that are longer."""
@@ -48,7 +47,7 @@ def command(streams: Streams, /, file: str, json: bool, graph: bool, number: int
         return
     tree = resolved(chain.config, chain.plan)
     if json:
-        told = {"format": 1, "config": plain(tree), "origins": origins(tree), "fusion": list(said(chain.plan))}
+        told = {"format": 1, "config": values_of(tree), "origins": origins(tree), "fusion": list(said(chain.plan))}
         out.line(out.json(told))
     else:
         _print(tree, out)
@@ -57,7 +56,7 @@ def command(streams: Streams, /, file: str, json: bool, graph: bool, number: int
 
 
 def _print(tree: dict[str, Tree], out: Console) -> None:
-    lines = with_origins(tree)
+    lines = yaml_lines(tree)
     column = min(_WIDEST, max(len(line) for line, _ in lines))
     for line, origin in lines:
         out.line(line.ljust(column) if origin else line, ("dim", f"  # {origin}" if origin else ""))

@@ -113,9 +113,9 @@ class Streams:
 
     def report(self, error: StagerunnerError, console: Console | None = None) -> None:
         """Write the message of an error, to standard error by default."""
-        from stagerunner.views.trouble import tell  # most calls end without an error
+        from stagerunner.views.errors import print_error  # most calls end without an error
 
-        tell(error, console or self.err(), json=self.json)
+        print_error(error, console or self.err(), json=self.json)
 
     def last_words(self, error: StagerunnerError) -> None:
         """Say why the process ends, from whatever thread and without waiting: not for a lock, and for no reader."""

@@ -68,59 +68,31 @@ class Hint(NamedTuple):
         return error.mistake(self.message.format(**words), self.fix.format(**words), column, len(value))
 
 
-_TAB = "YAML does not allow tabs for indentation; this line starts with one"
 _KEY = r"\s*(?:- +)*[^\s:#][^:]*:\s+"
-_VALUE_AFTER_KEY = r"\s*(?:- +)*(?:[^\s:][^:]*:\s+)?(?P<value>{}.*)"
+_AFTER_KEY = r"\s*(?:- +)*(?:[^\s:][^:]*:\s+)?"
+_TAB = "YAML does not allow tabs for indentation; this line starts with one"
+_START = "a value that starts with `{first}` must be quoted"
+_QUOTE = 'write "{value}"'
+_DOUBLE = "write {doubled}, or use double quotes"
+_ALIGN = "line it up with the keys around it, and end the line above with `:` if it is a key"
+_NO_LIST, _NO_MAPPING = "sequence entries are not allowed", "mapping values are not allowed"
+_GOES_ON = "expected key|<block end>"
 _HINTS = (
-    Hint(
-        "cannot start any token|an alias|an anchor",
-        "a value that starts with `{first}` must be quoted",
-        'write "{value}"',
-        rest=r"(?P<value>[^\t][^\s,\]}]*)",
-    ),
+    Hint("cannot start any token|an alias|an anchor", _START, _QUOTE, rest=r"(?P<value>[^\t][^\s,\]}]*)"),
     Hint("tab character", _TAB, "use spaces"),
     Hint("", _TAB, "use spaces", rest=r"\t"),
+    Hint("flow", "inside {{ }} and [ ] a variable must be quoted", _QUOTE, r".*(?P<value>\$)$", r"\{[^{}]*\}?"),
+    Hint(_NO_LIST, "a lone `-` must be quoted", 'write stdout, or "-"', rest=r"-\s*$"),
+    Hint(_NO_LIST, "a list can't begin behind its key", "begin it on a line of its own, or write [a, b]"),
+    Hint(_NO_MAPPING, "a value containing `: ` must be quoted", _QUOTE, rf"{_KEY}(?P<value>\S.*)"),
+    Hint(_NO_MAPPING, "this line doesn't fit the lines above it", _ALIGN),
+    Hint(_GOES_ON, _START, _QUOTE, rf"{_AFTER_KEY}(?P<value>[\[{{].*)"),
+    Hint(_GOES_ON, "a `'` inside single quotes must be doubled", _DOUBLE, rf"{_AFTER_KEY}(?P<value>'.*)"),
     Hint(
-        "flow",
-        "inside {{ }} and [ ] a variable must be quoted",
-        'write "{value}"',
-        before=r".*(?P<value>\$)$",
-        rest=r"\{[^{}]*\}?",
-    ),
-    Hint("sequence entries are not allowed", "a lone `-` must be quoted", 'write stdout, or "-"', rest=r"-\s*$"),
-    Hint(
-        "sequence entries are not allowed",
-        "a list can't begin behind its key",
-        "begin it on a line of its own, or write [a, b]",
-    ),
-    Hint(
-        "mapping values are not allowed",
-        "a value containing `: ` must be quoted",
-        'write "{value}"',
-        before=rf"{_KEY}(?P<value>\S.*)",
-    ),
-    Hint(
-        "mapping values are not allowed",
-        "this line doesn't fit the lines above it",
-        "line it up with the keys around it, and end the line above with `:` if it is a key",
-    ),
-    Hint(
-        "expected key|<block end>",
-        "a value that starts with `{first}` must be quoted",
-        'write "{value}"',
-        before=_VALUE_AFTER_KEY.format(r"[\[{]"),
-    ),
-    Hint(
-        "expected key|<block end>",
-        "a `'` inside single quotes must be doubled",
-        "write {doubled}, or use double quotes",
-        before=_VALUE_AFTER_KEY.format("'"),
-    ),
-    Hint(
-        "expected key|<block end>",
+        _GOES_ON,
         "something follows the closing quote",
         "quote all of it, with `'` outside",
-        before=_VALUE_AFTER_KEY.format('"'),
+        rf'{_AFTER_KEY}(?P<value>".*)',
     ),
     Hint(
         "escape|hex",

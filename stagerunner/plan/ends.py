@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePath
+from typing import Any, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from stagerunner.catalog import Catalog, Resolved
-from stagerunner.config.model import Config, PartConfig
-from stagerunner.config.nodes import Scalar
+from stagerunner.catalog.addresses import is_address
+from stagerunner.config.model import Config, PartConfig, Settings
+from stagerunner.config.nodes import Mapping, Scalar
 from stagerunner.config.wording import did_you_mean
 from stagerunner.errors import Mistake
 from stagerunner.guard import is_ctrl_c, one_line, reason
 from stagerunner.parts.sink import check_sink
 from stagerunner.parts.source import is_stream
 from stagerunner.plan.model import PlannedPart
-from stagerunner.plan.spelling import EndKind, spelt_out
-from stagerunner.plan.targets import address, foreign
+from stagerunner.plan.targets import COMPRESSED, address, foreign, unoffered
 from stagerunner.plan.values import checked_options, filled, mark_of, shown
+
+EndKind = Literal["source", "sink"]
+
+STANDARD = {"source": "-", "sink": "stdout"}
+"""What stands for an end that the file leaves out."""
 
 _FIT: dict[str, Callable[[Any], object]] = {"source": is_stream, "sink": check_sink}
 """What raises TypeError for a function or class that can't be such an end."""
@@ -113,3 +119,42 @@ def _written_path(part: PartConfig) -> str:
     """The path option as it is written, where it is one text; else nothing."""
     node = part.options.get("path") if part.options else None
     return node.text if isinstance(node, Scalar) else ""
+
+
+# Which part it is
+
+
+def spelt_out(config: Config, catalog: Catalog, kind: EndKind) -> PartConfig | Mistake:
+    """The source or sink of the config with its part's name under `use`, and a bare path under `with`."""
+    part = (config.source if kind == "source" else config.sink) or _standard(config, kind)
+    text = part.use.text
+    if not part.bare or part.use.given is not None or is_address(text) or _is_name(catalog, kind, text):
+        return part
+    if kind == "sink" and text == "-":
+        return _using(part, "stdout", None)
+    takers = [entry.part.name for entry in catalog.taking(kind, _suffix(text))]
+    if len(takers) > 1:
+        message = f"'{text}' could be {' or '.join(takers)}"
+        return Mistake("ambiguous", message, part.use.mark, part.path, f"write {{use: …, with: {{path: {text}}}}}")
+    if (why := unoffered(text, kind)) is not None and (not takers or foreign(text) is not None):
+        return Mistake("target", why[0], part.use.mark, part.path, why[1])
+    path = Scalar("path", "path", part.use.mark)
+    return _using(part, takers[0] if takers else "lines", Mapping(((path, part.use),), part.use.mark))
+
+
+def _standard(config: Config, kind: EndKind) -> PartConfig:
+    text, mark = STANDARD[kind], config.root.mark
+    return PartConfig(Scalar(text, text, mark), kind, None, Settings(), {}, mark, kind, bare=True)
+
+
+def _is_name(catalog: Catalog, kind: EndKind, text: str) -> bool:
+    return not set(text) & set("/.*?[") and text in catalog.names(kind)
+
+
+def _using(part: PartConfig, name: str, options: Mapping | None) -> PartConfig:
+    return replace(part, use=Scalar(name, name, part.use.mark), options=options)
+
+
+def _suffix(text: str) -> str:
+    path = PurePath(text.lower())
+    return PurePath(path.stem).suffix if path.suffix in COMPRESSED else path.suffix

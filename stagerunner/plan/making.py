@@ -19,11 +19,10 @@ from stagerunner.hookspecs import EngineSpec
 from stagerunner.parts import files
 from stagerunner.parts.held import is_held
 from stagerunner.plan import fusing
-from stagerunner.plan.ends import End, plan_end
+from stagerunner.plan.ends import End, EndKind, plan_end
 from stagerunner.plan.model import Plan, PlannedStage
 from stagerunner.plan.outputs import dead_letter_path, output_mistakes, own_files
 from stagerunner.plan.promise import notes
-from stagerunner.plan.spelling import EndKind
 from stagerunner.plan.stages import plan_stage
 
 

@@ -1,8 +1,11 @@
-"""Progress for logs and pipes: nothing, or a line now and then."""
+"""Progress as lines, for logs and programs: none, one every ten seconds, or JSON."""
 
 from __future__ import annotations
 
 from time import strftime
+from typing import Any
+
+from msgspec.structs import asdict
 
 from stagerunner.events import Progress
 from stagerunner.plan import Plan
@@ -15,10 +18,10 @@ EVERY = 10.0
 
 
 class Silent:
-    """Says nothing of the progress. What every other view builds on.
+    """Shows no progress. The base of every other view.
 
-    `line` writes a line that stays, `progress` hears how far the run is, `close` comes once, at the end; `silent`
-    means that nobody is to be told anything any more.
+    `line` writes a line that stays; `progress` gets how far the run is; `close` comes once, at the end, and with
+    `silent` it writes nothing.
     """
 
     def __init__(self, console: Console, plan: Plan) -> None:
@@ -36,7 +39,7 @@ class Silent:
 
 
 class Plain(Silent):
-    """A line every ten seconds and one at the end, in words that can be searched for."""
+    """A line every ten seconds and one at the end, as `key=value`, easy to search for."""
 
     def __init__(self, console: Console, plan: Plan) -> None:
         super().__init__(console, plan)
@@ -68,3 +71,16 @@ def sentence(name: str, now: Progress, before: Progress) -> str:
     if busiest is not None and busiest.busy >= BUSY:
         facts.append(f"limit={busiest.stage.name}({busiest.busy * 100:.0f}%)")
     return " ".join([name, clock(now.seconds), *facts, f"err={now.failed}"])
+
+
+class Json(Silent):
+    """Every Progress event as a JSON object, with the keys of the summary."""
+
+    def progress(self, event: Progress) -> None:
+        stages = [_renamed(asdict(stage)) for stage in event.stages]
+        self.line(self.console.json({"event": "progress", **_renamed(asdict(event)), "stages": stages}))
+
+
+def _renamed(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields, with `taken` called `in` as in the summary."""
+    return {"in" if name == "taken" else name: value for name, value in fields.items()}

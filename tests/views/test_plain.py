@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import json
 import re
 from types import SimpleNamespace
 
 from stagerunner.events import Progress, StageTotals
-from stagerunner.views.plain import Plain, Silent, sentence
+from stagerunner.views.plain import Json, Plain, Silent, sentence
 
 PLAN = SimpleNamespace(name="logs")
 
@@ -50,3 +51,15 @@ def test_the_silent_view_writes_lines_alone(console, stream):
     view.line("hello")
     view.close()
     assert stream.getvalue() == "hello\n"
+
+
+def test_each_progress_is_one_object(console, stream):
+    view = Json(console, SimpleNamespace(name="logs"))
+    view.progress(Progress(1.5, 10, 9, 1, 100, 200, (StageTotals("parse", taken=10),)))
+    told = json.loads(stream.getvalue())
+    assert (told["event"], told["in"], told["bytes_total"], told["stages"][0]["name"]) == (
+        "progress",
+        10,
+        200,
+        "parse",
+    )

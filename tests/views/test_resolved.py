@@ -4,12 +4,12 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+import yaml
 
 from stagerunner.api import Request, prepare
 from stagerunner.config import quantities as readers
 from stagerunner.config.model import Retry
-from stagerunner.views.resolved import resolved, size, written
-from stagerunner.views.yaml import origins, plain
+from stagerunner.views.resolved import Leaf, origins, resolved, size, values_of, written, yaml_lines, yaml_scalar
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         Path("c.yaml").write_text(dedent(text))
         chain = prepare(Path("c.yaml"), Request(**request))
         tree = resolved(chain.config, chain.plan)
-        return plain(tree), origins(tree)
+        return values_of(tree), origins(tree)
 
     return show
 
@@ -98,3 +98,36 @@ def test_sizes_read_back_to_what_they_were(number: int, text: str):
 
 def test_other_settings_stay_what_they_are():
     assert (written("workers", 3), written("on_error", "skip"), written("retry", Retry(attempts=2))) == (3, "skip", 2)
+
+
+TREE = {
+    "version": Leaf(1, "c.yaml:1"),
+    "stages": [
+        {"use": Leaf("parse", "c.yaml:3"), "with": {"fields": [Leaf("ip", "c.yaml:4"), Leaf("user", "c.yaml:4")]}},
+        {"use": Leaf("x", "c.yaml:5"), "pairs": [Leaf(1, "a"), Leaf(2, "b")], "env": {}},
+    ],
+}
+
+
+def test_each_value_stands_on_a_line_with_its_origin():
+    assert yaml_lines(TREE)[:5] == [
+        ("version: 1", "c.yaml:1"),
+        ("stages:", ""),
+        ("  - use: parse", "c.yaml:3"),
+        ("    with:", ""),
+        ("      fields: [ip, user]", "c.yaml:4"),
+    ]
+
+
+def test_what_is_printed_is_yaml_that_says_the_same():
+    text = "\n".join(line for line, _ in yaml_lines(TREE))
+    assert yaml.safe_load(text) == values_of(TREE)
+
+
+@pytest.mark.parametrize("text", ["*", "a: b", "", "12", "1.5", "true", "null", "#x", "- a", "it's", "60s", "a/b.txt"])
+def test_text_stays_text(text: str):
+    assert yaml.safe_load(yaml_scalar(text)) == text
+
+
+def test_origins_go_by_path():
+    assert origins(TREE)["stages[0].with.fields[1]"] == "c.yaml:4"
