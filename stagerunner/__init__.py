@@ -21,8 +21,7 @@ if TYPE_CHECKING:
         UsageError,
         WorkerDied,
     )
-    from stagerunner.evaluate.ambient import count, enough
-    from stagerunner.evaluate.arrays import empty
+    from stagerunner.evaluate.stage_api import count, empty, enough
     from stagerunner.events import Summary
     from stagerunner.parts.base import part
     from stagerunner.parts.hooks import hookimpl
@@ -39,9 +38,9 @@ _HOMES = {
     "StagerunnerError": "errors",
     "UsageError": "errors",
     "WorkerDied": "errors",
-    "count": "evaluate.ambient",
-    "enough": "evaluate.ambient",
-    "empty": "evaluate.arrays",
+    "count": "evaluate.stage_api",
+    "enough": "evaluate.stage_api",
+    "empty": "evaluate.stage_api",
     "Summary": "events",
     "part": "parts.base",
     "hookimpl": "parts.hooks",

@@ -221,7 +221,7 @@ def _taken_back(failure: Failure) -> Counts:
 class Recalled:
     """What a batch may be asked for once something has failed; no part of what it is.
 
-    original: its records as they came (evaluate.own.Original), None where nobody can have changed them.
+    original: its records as they came (evaluate.copying.Original), None where nobody can have changed them.
     before: the batch from whose records a stage has made these.
     frame: (sequence, split) of the frame they came in, where several are under way at once.
     """

@@ -8,7 +8,7 @@ from math import lcm
 
 from msgspec import Struct
 
-from stagerunner.evaluate.ends import End
+from stagerunner.evaluate.ends import EndSpec
 from stagerunner.evaluate.loading import load
 from stagerunner.parts.source import is_stream
 from stagerunner.plan import Plan, PlannedStage
@@ -122,15 +122,15 @@ def slots_of(groups: tuple[Group, ...]) -> int:
     return sum(group.width * max(1, len(group.stages)) for group in groups)
 
 
-def _source_end(plan: Plan) -> End:
+def _source_end(plan: Plan) -> EndSpec:
     source = plan.source
     if source is None:
-        return End()
+        return EndSpec()
     if is_stream(load(source.part.target)):
-        return End(on_error=source.settings.on_error)
-    return End(source.part.target, source.options, source.settings.on_error, plan.run.max_record)
+        return EndSpec(on_error=source.settings.on_error)
+    return EndSpec(source.part.target, source.options, source.settings.on_error, plan.run.max_record)
 
 
-def _sink_end(plan: Plan) -> End | None:
+def _sink_end(plan: Plan) -> EndSpec | None:
     sink = plan.sink
-    return None if sink is None else End(sink.part.target, sink.options, sink.settings.on_error)
+    return None if sink is None else EndSpec(sink.part.target, sink.options, sink.settings.on_error)

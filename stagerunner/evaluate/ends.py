@@ -8,9 +8,16 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+from stagerunner.evaluate.copying import (
+    copy_if_shared,
+    defensive_copy,
+    may_keep_results,
+    no_copy,
+    original_of,
+    original_record,
+)
+from stagerunner.evaluate.failures import Refusal, failure_of
 from stagerunner.evaluate.growth import TooLarge
-from stagerunner.evaluate.own import as_it_came, itself, keeps, kept, own, unshared
-from stagerunner.evaluate.policy import Refusal, trouble_of
 from stagerunner.evaluate.wording import bounded, sendable, text_of
 from stagerunner.evaluate.work import Slot
 from stagerunner.records import (
@@ -33,7 +40,7 @@ UNREADABLE = frozenset((Malformed, type(None)))
 """Types of what a source gives in the place of a record."""
 
 
-class End(NamedTuple):
+class EndSpec(NamedTuple):
     """A source or sink as a worker is told: what to import, its options, what a failure of its own means.
 
     target: "" for a source whose records come as they are, from a source process or from the caller.
@@ -45,25 +52,25 @@ class End(NamedTuple):
     max_record: int = 16 * 2**20
 
 
-class Given:
+class GivenRecords:
     """What reads a split that is the list of its records."""
 
     max_record = 0
     pure = True
 
     def read(self, split: Split) -> Any:
-        return unshared(split.data)
+        return copy_if_shared(split.data)
 
 
-class Reading:
+class SourceReader:
     """The source's side: one split in, one batch out."""
 
     def __init__(self, source: Any, on_error: str) -> None:
         self._source = source
         self._on_error = on_error
-        self._own = own if keeps(source) else itself
-        self.given = isinstance(source, Given)
-        """A split is the list of its records; `told` is all there is to do."""
+        self._copy = defensive_copy if may_keep_results(source) else no_copy
+        self.given = isinstance(source, GivenRecords)
+        """A split is the list of its records; `batch_of` is all there is to do."""
 
     def batch(
         self, split: Split, first: int, last: int, slot: Slot | None = None, quarantined: Quarantined = NOTHING
@@ -75,10 +82,10 @@ class Reading:
         """
         end = min((record for stage, record, _ in quarantined if stage == SOURCE), default=last)
         if end < last:
-            return self._up_to(split, first, end, quarantined)
+            return self._read_before_quarantined(split, first, end, quarantined)
         return self._read(split, first, last, slot)
 
-    def _up_to(self, split: Split, first: int, end: int, quarantined: Quarantined) -> Batch:
+    def _read_before_quarantined(self, split: Split, first: int, end: int, quarantined: Quarantined) -> Batch:
         """The records before the one that isn't to be read, and its failure."""
         if first > end:
             return Batch([], first, first)
@@ -103,21 +110,21 @@ class Reading:
         try:
             given: Iterator[Any] = islice(self._source.read(split), first, last)
             if slot is not None:
-                given = _noted(given, first, slot)
-            items.extend(given if self._own is itself else map(self._own, given))
+                given = _note_each(given, first, slot)
+            items.extend(given if self._copy is no_copy else map(self._copy, given))
         except BaseException as error:
             broken = error
-        batch = self.told(items, first)
+        batch = self.batch_of(items, first)
         if broken is not None:
-            self._break(batch, broken)
+            self._source_failed(batch, broken)
         return batch
 
-    def again(self, split: Split, first: int, last: int) -> list[Any]:
+    def read_again(self, split: Split, first: int, last: int) -> list[Any]:
         """The records that `batch` gave for this, read once more."""
         given = islice(self._source.read(split), first, last)
-        return [item for item in map(self._own, given) if type(item) not in UNREADABLE]
+        return [item for item in map(self._copy, given) if type(item) not in UNREADABLE]
 
-    def told(self, items: list[Any], first: int) -> Batch:
+    def batch_of(self, items: list[Any], first: int) -> Batch:
         """The batch of what was read, from the source record `first` on."""
         number = len(items)
         batch = Batch(items, first, first + number, None, None, [Counts(SOURCE, number, 0, number)])
@@ -128,8 +135,8 @@ class Reading:
     def _take_out(self, batch: Batch) -> None:
         """Book what can't be read, and keep the rest."""
         good = [index for index, item in enumerate(batch.records) if item is not None and type(item) is not Malformed]
-        kept = set(good)
-        bad = [index for index in range(len(batch.records)) if index not in kept]
+        known = set(good)
+        bad = [index for index in range(len(batch.records)) if index not in known]
         batch.failures = [self._failure(batch.first + index, batch.records[index]) for index in bad]
         batch.origins = [batch.first + index for index in good]
         batch.records = [batch.records[index] for index in good]
@@ -145,14 +152,14 @@ class Reading:
         type, message = sendable(str(item.type)), bounded(str(item.message))
         return Failure(SOURCE, origin, 0, type, message, self._on_error, record=item.record)
 
-    def _break(self, batch: Batch, error: BaseException) -> None:
+    def _source_failed(self, batch: Batch, error: BaseException) -> None:
         """The source itself failed: what it gave before goes on, and the run ends there, if it doesn't before."""
         if any(failure.policy == "fail" for failure in batch.failures):
             return
-        batch.failures = [*batch.failures, trouble_of(error).failure(SOURCE, batch.last, 0, "fail")]
+        batch.failures = [*batch.failures, failure_of(error).failure(SOURCE, batch.last, 0, "fail")]
 
 
-def _noted(items: Iterator[Any], first: int, slot: Slot) -> Iterator[Any]:
+def _note_each(items: Iterator[Any], first: int, slot: Slot) -> Iterator[Any]:
     """The same items; while each is had, the slot says which it is."""
     slot.enter(first)
     for number, item in enumerate(items, first + 1):
@@ -176,7 +183,7 @@ def cut_at_failure(batch: Batch, failure: Failure) -> None:
     batch.last = failure.origin
 
 
-class Writing:
+class RecordEncoder:
     """The other side: a batch in, the bytes for the sink out. `stage` is the index its failures are booked under.
 
     Also used between stages, with pickle as the encoder: what can't be pickled is a failure of the stage it left.
@@ -214,15 +221,15 @@ class Writing:
         not to be encoded. Raises TooLarge for more than can be sent at once of more than one source record.
         """
         if slot is not None or quarantined:
-            self._look_through(batch, slot, quarantined)
+            self._check_each(batch, slot, quarantined)
         number = len(batch.records)
-        batch.original = kept(batch.records) if self.changes else None
+        batch.original = original_of(batch.records) if self.changes else None
         error: BaseException | None = None
         try:
             body = self._encode(batch.records)
         except TooLarge as too_large:
             if number and batch.origin(0) != batch.origin(number - 1):
-                batch.records = _fresh(batch)
+                batch.records = _originals(batch)
                 raise
             error = too_large
         except BaseException:
@@ -237,12 +244,12 @@ class Writing:
         self._take_out(batch, self._errors(batch) if error is None else dict.fromkeys(range(number), error))
         return self._rest(batch)
 
-    def _look_through(self, batch: Batch, slot: Slot | None, quarantined: Quarantined) -> None:
+    def _check_each(self, batch: Batch, slot: Slot | None, quarantined: Quarantined) -> None:
         """Take out what is quarantined, and what can't be encoded alone."""
         refused = {place[1:]: Refusal(*why) for place, why in quarantined.items() if place[0] == self._stage}
         bad: dict[int, BaseException] = {}
-        batch.original = kept(batch.records) if self.changes else None
-        for index, record in enumerate(_fresh(batch)):
+        batch.original = original_of(batch.records) if self.changes else None
+        for index, record in enumerate(_originals(batch)):
             origin = batch.origin(index)
             error: BaseException | None = refused.get((origin, batch.ordinal(index))) or refused.get((origin, WHOLE))
             if error is None and slot is not None:
@@ -251,7 +258,7 @@ class Writing:
                 slot.leave()
             if error is not None:
                 bad[index] = error
-        batch.records = _fresh(batch)
+        batch.records = _originals(batch)
         if bad:
             if self._counted:
                 batch.counts.append(Counts(self._stage, taken=len(bad), out=len(bad)))
@@ -261,7 +268,7 @@ class Writing:
         """The body of the records that are left; of none, where they can't be encoded together either."""
         records = batch.records
         try:
-            return self._encode(_fresh(batch))
+            return self._encode(_originals(batch))
         except BaseException as error:
             caught = error
         self._take_out(batch, dict.fromkeys(range(len(records)), caught))
@@ -281,7 +288,7 @@ class Writing:
             begun(records[0])
 
     def _errors(self, batch: Batch) -> dict[int, BaseException]:
-        records = enumerate(_fresh(batch))
+        records = enumerate(_originals(batch))
         return {index: error for index, record in records if (error := self._error(record))}
 
     def _take_out(self, batch: Batch, bad: Mapping[int, BaseException]) -> None:
@@ -289,10 +296,10 @@ class Writing:
         good = [index for index in range(len(batch.records)) if index not in bad]
         batch.failures = batch.failures + failures
         batch.origins = [batch.origin(index) for index in good]
-        records = _fresh(batch)
+        records = _originals(batch)
         batch.records, batch.original = [records[index] for index in good], None
         if self.changes:
-            batch.original = kept(batch.records)
+            batch.original = original_of(batch.records)
         counts = Counts(self._stage, out=-len(bad))
         counts.fail(self._on_error, len(bad))
         batch.counts.append(counts)
@@ -308,14 +315,14 @@ class Writing:
         return None
 
     def _failure(self, batch: Batch, index: int, error: BaseException) -> Failure:
-        trouble = trouble_of(error)
+        call_failure = failure_of(error)
         if not self._counted and not isinstance(error, TooLarge):
-            trouble = trouble._replace(message=f"its result can't be sent on: {trouble.message}")
+            call_failure = call_failure._replace(message=f"its result can't be sent on: {call_failure.message}")
         if not self._counted:
             batch, index = _made_from(batch, index)
-        record = as_it_came(batch, index)
+        record = original_record(batch, index)
         place = (self._stage, batch.origin(index), batch.ordinal(index))
-        failure = trouble.failure(*place, self._on_error, record)
+        failure = call_failure.failure(*place, self._on_error, record)
         if isinstance(error, TooLarge) and len(pickled(record)) > error.most:  # it can't be sent in a failure either
             return failure._replace(record=None, text=text_of(record))
         return failure
@@ -329,11 +336,11 @@ def pickled(record: Any) -> bytes:
         return b""
 
 
-def _fresh(batch: Batch) -> list[Any]:
+def _originals(batch: Batch) -> list[Any]:
     """The records as they came, for another attempt."""
     if batch.original is None:
         return batch.records
-    return [as_it_came(batch, index) for index in range(len(batch.records))]
+    return [original_record(batch, index) for index in range(len(batch.records))]
 
 
 def _made_from(batch: Batch, index: int) -> tuple[Batch, int]:

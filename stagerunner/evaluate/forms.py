@@ -11,131 +11,129 @@ from functools import partial
 from time import sleep
 from typing import Any
 
-from stagerunner.evaluate.batches import BatchOutcome
+from stagerunner.evaluate.batch_outcome import BatchOutcome
+from stagerunner.evaluate.copying import defensive_copy
 from stagerunner.evaluate.cursor import Cursor, Grouping, Refusals
-from stagerunner.evaluate.growth import Pile
-from stagerunner.evaluate.own import own
-from stagerunner.evaluate.pace import Pace
-from stagerunner.evaluate.policy import Refusal, Trouble, again, trouble_of
+from stagerunner.evaluate.failures import CallFailure, Refusal, failure_of, retry
+from stagerunner.evaluate.growth import ResultList
+from stagerunner.evaluate.rate import RateLimiter
 from stagerunner.evaluate.work import Slot
 
 Call = Callable[[Any], Any]
 
 
-def one_each(call: Call, batch_outcome: BatchOutcome) -> None:
+def call_each(call: Call, outcome: BatchOutcome) -> None:
     """A record in, a record out; None is a failure."""
-    results = batch_outcome.results
-    for record in batch_outcome.cursor.rest:
+    results = outcome.results
+    for record in outcome.cursor.rest:
         try:
             result = call(record)
         except BaseException as error:
-            result = batch_outcome.again(call, trouble_of(error))
+            result = outcome.retry(call, failure_of(error))
         if result is None:
-            batch_outcome.nothing()
+            outcome.add_none()
         else:
             # As a method of a local, not as a bound method kept: the interpreter then calls nothing at all (−8 ns).
             results.append(result)
 
 
-def one_or_none(call: Call, batch_outcome: BatchOutcome) -> None:
+def call_filter(call: Call, outcome: BatchOutcome) -> None:
     """A record in, a record or None out, where None drops the record: it is looked for once, at the end.
 
     A filter may drop nearly all; a word with the passage about each would be most of the work.
     """
-    results = batch_outcome.results
-    for record in batch_outcome.cursor.rest:
+    results = outcome.results
+    for record in outcome.cursor.rest:
         try:
             results.append(call(record))
         except BaseException as error:
-            results.append(batch_outcome.again(call, trouble_of(error)))
-    batch_outcome.sift()
+            results.append(outcome.retry(call, failure_of(error)))
+    outcome.drop_nones()
 
 
-def drawing(call: Call, pile: Pile) -> Call:
+def collecting(call: Call, result_list: ResultList) -> Call:
     """A call that puts a record's results on the pile and says how many there are."""
-    return lambda record: pile.add(call(record))
+    return lambda record: result_list.add(call(record))
 
 
-def many_each(call: Call, batch_outcome: BatchOutcome, pile: Pile, most: int) -> None:
+def call_many(call: Call, outcome: BatchOutcome, result_list: ResultList, most: int) -> None:
     """A record in, any number out: `call` puts them on the pile. Returns once a piece of `most` results can end."""
-    batch_outcome.results = pile.results
-    start, sizes = batch_outcome.cursor.index + 1, list[int | None]()
-    for record, origin in zip(batch_outcome.cursor.rest, batch_outcome.sources, strict=False):
-        pile.begin(origin)
+    outcome.results = result_list.results
+    start, sizes = outcome.cursor.index + 1, list[int | None]()
+    for record, origin in zip(outcome.cursor.rest, outcome.source_records, strict=False):
+        result_list.begin(origin)
         try:
             number = call(record)
         except BaseException as error:
-            number = batch_outcome.again(call, trouble_of(error))
+            number = outcome.retry(call, failure_of(error))
         sizes.append(number)
-        if len(pile.results) >= most and batch_outcome.at_border:
+        if len(result_list.results) >= most and outcome.at_source_end:
             break
-    batch_outcome.gave(sizes, batch_outcome.span(start, start + len(sizes)))
+    outcome.add_sizes(sizes, outcome.origins_of(start, start + len(sizes)))
 
 
-def in_lists(call: Call, batch_outcome: BatchOutcome, groups: Grouping, most: int) -> None:
+def call_lists(call: Call, outcome: BatchOutcome, groups: Grouping, most: int) -> None:
     """A list in, a list out. Returns once a piece of `most` results can end."""
-    cursor = batch_outcome.cursor
+    cursor = outcome.cursor
     while not cursor.over:
         start = cursor.index + 1
         group = cursor.take(groups.end(start) - start)
         end = start + len(group)
-        said = batch_outcome.said()
-        found = _tried(call, group, batch_outcome, start, end)
+        counters = outcome.counters()
+        found = _tried(call, group, outcome, start, end)
         if found is None:
-            batch_outcome.unsay(said, start, end)
+            outcome.rewind(counters, start, end)
             groups.one_by_one(end)
-        elif isinstance(found, Trouble):
-            lose(batch_outcome, start, end, found)
+        elif isinstance(found, CallFailure):
+            fail_all(outcome, start, end, found)
         else:
-            batch_outcome.gave_list(start, end, found)
-        if len(batch_outcome.results) >= most and batch_outcome.at_border:
+            outcome.add_list(start, end, found)
+        if len(outcome.results) >= most and outcome.at_source_end:
             return
 
 
-def _tried(
-    call: Call, group: list[Any], batch_outcome: BatchOutcome, start: int, end: int
-) -> list[Any] | Trouble | None:
+def _tried(call: Call, group: list[Any], outcome: BatchOutcome, start: int, end: int) -> list[Any] | CallFailure | None:
     """What a list gives, the trouble it is lost by, or None: its records are to be tried one by one."""
     try:
         found: list[Any] = call(group)
         return found
     except BaseException as error:
-        trouble = trouble_of(error)
-    if end - start > 1 and not batch_outcome.work.form.state:
+        call_failure = failure_of(error)
+    if end - start > 1 and not outcome.work.form.state:
         return None
-    fresh = partial(batch_outcome.group, start, end)
-    outcome: list[Any] | Trouble = again(call, fresh, trouble, batch_outcome.work)
-    return outcome
+    fresh = partial(outcome.originals, start, end)
+    later: list[Any] | CallFailure = retry(call, fresh, call_failure, outcome.work)
+    return later
 
 
-def lose(batch_outcome: BatchOutcome, start: int, end: int, trouble: Trouble) -> None:
+def fail_all(outcome: BatchOutcome, start: int, end: int, call_failure: CallFailure) -> None:
     """All records of a list are lost; where a failure ends the run, the first is and the others don't count."""
     for index in range(start, end):
-        batch_outcome.lost(index, trouble)
-        if batch_outcome.halted:
+        outcome.fail(index, call_failure)
+        if outcome.halted:
             return
 
 
-def listing(call: Call, growth: int, own: Call) -> Call:
+def checking_list(call: Call, growth: int, copy: Call) -> Call:
     """A call for a batch transform that makes sure of a list without None in it."""
-    return lambda group: as_list(call(group), growth * len(group), own)
+    return lambda group: as_list(call(group), growth * len(group), copy)
 
 
-def as_list(found: Any, limit: int, own: Call = own) -> list[Any]:
+def as_list(found: Any, limit: int, copy: Call = defensive_copy) -> list[Any]:
     """What a batch transform returned, as a list of records. Raises Refusal when it isn't one."""
     if isinstance(found, Iterator):
-        pile = Pile(limit, own)
-        pile.add(found)
-        return pile.results
+        result_list = ResultList(limit, copy)
+        result_list.add(found)
+        return result_list.results
     if isinstance(found, str | bytes) or not isinstance(found, Sequence):
         raise Refusal("NotAList", f"returned {type(found).__name__}; a batch transform returns a list of records")
     for record in found:
         if record is None:
             raise Refusal("NoneReturned", "returned None in its list; leave out the records to be dropped")
-    return list(map(own, found))
+    return list(map(copy, found))
 
 
-def judged(call: Call, cursor: Cursor, refusals: Refusals) -> Call:
+def refusing(call: Call, cursor: Cursor, refusals: Refusals) -> Call:
     """A call that refuses the quarantined records, each of which comes alone."""
 
     def refuse_or_call(argument: Any) -> Any:
@@ -147,18 +145,18 @@ def judged(call: Call, cursor: Cursor, refusals: Refusals) -> Call:
     return refuse_or_call
 
 
-def paced(call: Call, pace: Pace) -> Call:
+def rate_limited(call: Call, limiter: RateLimiter) -> Call:
     """A call that waits for its turn first."""
 
     def wait_and_call(argument: Any) -> Any:
-        if wait := pace.ask():
+        if wait := limiter.reserve():
             sleep(wait)
         return call(argument)
 
     return wait_and_call
 
 
-def watched(call: Call, cursor: Cursor, slot: Slot, *, lists: bool) -> Call:
+def noting_record(call: Call, cursor: Cursor, slot: Slot, *, lists: bool) -> Call:
     """A call that says in the slot which record it is at."""
 
     def enter_and_call(argument: Any) -> Any:

@@ -8,17 +8,17 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from typing import Any
 
-from stagerunner.evaluate.own import own
-from stagerunner.evaluate.policy import Refusal
+from stagerunner.evaluate.copying import defensive_copy
+from stagerunner.evaluate.failures import Refusal
 
-FIRST = 16
+UNWEIGHED = 16
 """Results of a source record that are not weighed: most records give fewer, and weighing costs a pickling."""
 
-MOST = 4096
-WEIGHED = 2**20
+WEIGH_EVERY = 4096
+WEIGH_BYTES = 2**20
 """The next weighing is due after MOST results, or after about this many bytes."""
 
-PLACE = 8
+LIST_SLOT = 8
 """Bytes a result takes in a list, whatever its pickle takes: a billion `True`s are not a gigabyte of nothing."""
 
 
@@ -30,7 +30,7 @@ class TooLarge(Exception):
         super().__init__(f"became {size:,} bytes; run.max_growth allows {most:,}")
 
 
-def within(encode: Callable[[list[Any]], Any], most: int) -> Callable[[list[Any]], Any]:
+def limited(encode: Callable[[list[Any]], Any], most: int) -> Callable[[list[Any]], Any]:
     """The same encoding; raises TooLarge for more than so many bytes."""
 
     def encoded(records: list[Any]) -> Any:
@@ -42,28 +42,28 @@ def within(encode: Callable[[list[Any]], Any], most: int) -> Callable[[list[Any]
     return encoded
 
 
-class Pile:
+class ResultList:
     """The results of many records, and what those of the newest source record weigh.
 
     limit: bytes that the results of one source record may weigh. own: what each result is made its own by.
     """
 
-    __slots__ = ("_due", "_limit", "_origin", "_own", "_weighed", "_weight", "results")
+    __slots__ = ("_copy", "_due", "_limit", "_origin", "_weighed", "_weight", "results")
 
-    def __init__(self, limit: int, own: Callable[[Any], Any] = own) -> None:
+    def __init__(self, limit: int, copy: Callable[[Any], Any] = defensive_copy) -> None:
         self.results: list[Any] = []
-        self._own = own
+        self._copy = copy
         self._limit = limit
         self._origin = -1
         self._weight = 0
         self._weighed = 0
-        self._due = FIRST
+        self._due = UNWEIGHED
 
     def begin(self, origin: int) -> None:
         """The results that come next are those of this source record."""
         if origin != self._origin:
             self._origin, self._weight, self._weighed = origin, 0, len(self.results)
-            self._due = self._weighed + FIRST
+            self._due = self._weighed + UNWEIGHED
 
     def add(self, given: Iterable[Any] | None) -> int:
         """Put on all the results of one record and return how many there were; all, or none if this raises.
@@ -72,13 +72,13 @@ class Pile:
         """
         if given is None:
             raise Refusal("NoneReturned", "returned None; return an empty iterator to drop the record")
-        results, own = self.results, self._own
+        results, copy = self.results, self._copy
         start, weight, weighed, due = len(results), self._weight, self._weighed, self._due
         try:
             for result in given:
                 if result is None:
                     raise Refusal("NoneReturned", "yielded None; a record is never None")
-                results.append(own(result))
+                results.append(copy(result))
                 if len(results) >= self._due:
                     self._weigh()
         except BaseException:
@@ -90,21 +90,21 @@ class Pile:
 
     def _weigh(self) -> None:
         newest = self.results[self._weighed :]
-        weight = weight_of(newest)
+        weight = size_of(newest)
         self._weight += weight
         if self._weight > self._limit:
             raise Refusal("TooLarge", f"became more than {self._limit:,} bytes, the limit for one source record")
         self._weighed = len(self.results)
-        self._due = self._weighed + max(1, min(MOST, WEIGHED * len(newest) // weight))
+        self._due = self._weighed + max(1, min(WEIGH_EVERY, WEIGH_BYTES * len(newest) // weight))
 
 
-def weight_of(results: list[Any]) -> int:
+def size_of(results: list[Any]) -> int:
     """Bytes, about: as they would travel, or as they lie in memory where they can't."""
     try:
         travelling = len(pickle.dumps(results, 5))
     except BaseException:
         travelling = sum(map(sys.getsizeof, results))
-    return travelling + PLACE * len(results)
+    return travelling + LIST_SLOT * len(results)
 
 
 def _close(given: Iterable[Any]) -> None:

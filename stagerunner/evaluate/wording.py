@@ -29,7 +29,7 @@ MOST_NAMES = 500
 """Fields that are looked through for one like the missing one."""
 LISTED_NAMES = 10
 
-OURS = frozenset(("stagerunner", "stagerunner_parts"))
+OUR_PACKAGES = frozenset(("stagerunner", "stagerunner_parts"))
 """Packages whose frames are of no use to whoever reads a traceback."""
 
 HOW = {"cause": "caused by", "context": "while handling", "member": "one of them:"}
@@ -77,13 +77,13 @@ def message_of(error: BaseException) -> str:
 
 def frames_of(traceback: TracebackType | None) -> tuple[CodeFrame, ...]:
     """The lines of a traceback that are not ours, outermost first, at most MOST_FRAMES of them."""
-    frames = tuple(_theirs(traceback))
+    frames = tuple(_user_frames(traceback))
     if len(frames) <= MOST_FRAMES:
         return frames
     return frames[:FIRST_FRAMES] + frames[FIRST_FRAMES - MOST_FRAMES :]
 
 
-def _theirs(traceback: TracebackType | None) -> Iterator[CodeFrame]:
+def _user_frames(traceback: TracebackType | None) -> Iterator[CodeFrame]:
     while traceback is not None:
         frame = traceback.tb_frame
         if not is_ours(frame):
@@ -94,7 +94,7 @@ def _theirs(traceback: TracebackType | None) -> Iterator[CodeFrame]:
 def is_ours(frame: FrameType) -> bool:
     """Whether a frame belongs to this program or to the import system."""
     return (
-        str(frame.f_globals.get("__name__")).partition(".")[0] in OURS
+        str(frame.f_globals.get("__name__")).partition(".")[0] in OUR_PACKAGES
         or frame.f_code.co_filename.startswith("<frozen ")
     )  # fmt: skip
 
@@ -145,7 +145,7 @@ def _no_field(error: BaseException) -> str:
         traceback = traceback.tb_next
     if traceback is None:
         return ""
-    looked_in = _looked_in(_failing(traceback.tb_frame.f_code, traceback.tb_lasti), traceback.tb_frame)
+    looked_in = _looked_in(_failing_expression(traceback.tb_frame.f_code, traceback.tb_lasti), traceback.tb_frame)
     if not isinstance(looked_in, dict) or dict.__contains__(looked_in, error.args[0]):
         return ""
     return no_field(error.args[0], tuple(islice((key for key in looked_in if type(key) is str), MOST_NAMES)))
@@ -171,7 +171,7 @@ def nearest(word: str, choices: Iterable[str]) -> str:
 
 
 @lru_cache(maxsize=64)
-def _failing(code: CodeType, instruction: int) -> ast.expr | None:
+def _failing_expression(code: CodeType, instruction: int) -> ast.expr | None:
     """The expression that raised, read from the source; None where that isn't to be had."""
     import ast  # only a worker whose stage looks for a field that isn't there needs them
     import linecache
@@ -218,7 +218,7 @@ def _found(place: ast.expr, frame: FrameType) -> Any:
 # As lines
 
 
-def told(
+def failure_lines(
     type: str, message: str, frames: Iterable[CodeFrame], causes: Iterable[Cause] = (), more: Iterable[str] = ()
 ) -> list[str]:
     """A failure as people read it: what it was, `more`, where, and what it comes from."""
@@ -242,8 +242,8 @@ def shown_frames(frames: tuple[CodeFrame, ...]) -> tuple[CodeFrame, ...]:
     standard = (paths["stdlib"], paths["platstdlib"])
     installed = (paths["purelib"], paths["platlib"])
     theirs = [frame for frame in frames if frame[0].startswith(installed) or not frame[0].startswith(standard)]
-    own = [frame for frame in theirs if not frame[0].startswith(installed)]
-    return tuple((own or theirs or frames)[-SHOWN_FRAMES:])
+    defensive_copy = [frame for frame in theirs if not frame[0].startswith(installed)]
+    return tuple((defensive_copy or theirs or frames)[-SHOWN_FRAMES:])
 
 
 # Errors in words
@@ -256,4 +256,4 @@ PACKAGE = __file__.removesuffix("wording.py").removesuffix(f"evaluate{os.sep}")
 def describe(error: BaseException) -> str:
     """An error of the user's code as text: its type, message, the last lines of user code it came through, and its
     causes."""
-    return "\n".join(told(type_of(error), message_of(error), frames_of(error.__traceback__), causes_of(error)))
+    return "\n".join(failure_lines(type_of(error), message_of(error), frames_of(error.__traceback__), causes_of(error)))

@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeGuard
 from msgspec import Struct
 
 from stagerunner.errors import RunFailed, StagerunnerError, UsageError
-from stagerunner.evaluate.own import apart, own
+from stagerunner.evaluate.copying import defensive_copy, share_nothing
 from stagerunner.guard import guard, is_ctrl_c, plain, wrong
 from stagerunner.parts.source import Want
 from stagerunner.records import Origin, Split
@@ -134,13 +134,13 @@ class GivenRecords:
 
     def _payload(self, records: list[Any]) -> Any:
         """The records pickled, none sharing a part with another; of plain ones the first worker sees to that, which has
-        time (`unshared`)."""
+        time (`copy_if_shared`)."""
         if self._plain:
             try:
                 return self.pack(records, True)
             except Strange:
                 self._plain = False
-        return self.pack(records if apart(records) else list(map(own, records)), False)
+        return self.pack(records if share_nothing(records) else list(map(defensive_copy, records)), False)
 
     def locate(self, payload: bytes, base: int | None, record: int) -> Origin:
         return Origin("", None, (base or 0) + record)

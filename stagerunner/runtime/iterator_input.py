@@ -20,7 +20,7 @@ from time import monotonic
 from types import GeneratorType
 from typing import Any
 
-from stagerunner.evaluate.own import own
+from stagerunner.evaluate.copying import defensive_copy
 from stagerunner.parts.source import Want
 from stagerunner.runtime.input import GivenRecords, PendingSplit
 
@@ -106,7 +106,7 @@ class Drawing:
         """Draw so many; whether there may be more."""
         drawn = 0
         for record in islice(self._iterator, room):
-            self.drawn.append(own(record))
+            self.drawn.append(defensive_copy(record))
             drawn += 1
             if self.watched:
                 self.watched = False

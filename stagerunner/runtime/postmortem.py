@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 
-from stagerunner.evaluate import policy
+from stagerunner.evaluate import failures
 from stagerunner.evaluate.wording import is_ours, message_of, type_of
 
 
@@ -35,11 +35,11 @@ class PostMortem:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Be shown what stages raise in this process. Nobody types at a run whose input is closed."""
-        before, policy.look = policy.look, self if sys.stdin is not None else None
+        before, failures.on_exception = failures.on_exception, self if sys.stdin is not None else None
         try:
             yield
         finally:
-            policy.look = before
+            failures.on_exception = before
 
 
 def users_place(traceback: TracebackType | None) -> TracebackType | None:

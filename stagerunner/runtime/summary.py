@@ -9,7 +9,7 @@ from stagerunner.delivery.ledger import Ledger
 from stagerunner.engines.base import Clock, Trouble
 from stagerunner.engines.topology import Group
 from stagerunner.errors import RunFailed, StageFailed, StagerunnerError, WorkerDied
-from stagerunner.evaluate.wording import told
+from stagerunner.evaluate.wording import failure_lines
 from stagerunner.events import Fusion, StageTotals, Summary
 from stagerunner.guard import text_of
 from stagerunner.plan import Plan
@@ -94,7 +94,7 @@ def failure_error(delivery: Delivery) -> StagerunnerError | None:
         place = where(delivery.fatal_origin)
         more = [f"  record: {delivery.record_text(failure)}"] if failure.record is not None or failure.text else []
         more += [f"  from: {place}"] if place else []
-        lines = told(failure.type, failure.message, failure.frames, failure.causes, more)
+        lines = failure_lines(failure.type, failure.message, failure.frames, failure.causes, more)
         return StageFailed(f"{name} failed: " + "\n".join(lines), failure)
     if delivery.too_many is not None:
         return RunFailed(f"{delivery.stage_name(delivery.too_many)} had more failures than its max_errors allows")

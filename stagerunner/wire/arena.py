@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from stagerunner.evaluate import ambient
+from stagerunner.evaluate import stage_api
 from stagerunner.tuples import NamedTuple
 
 BLOCKS = 16
@@ -108,7 +108,7 @@ class Arena:
     def _new_segment(self, block: int, owner: int) -> Any:
         import ctypes
 
-        kind = ambient.holder = ctypes.c_char * SPAN
+        kind = stage_api.arena_type = ctypes.c_char * SPAN
         if self._map is None:
             self._map = mmap.mmap(self.fd, BLOCKS * self.owners * SPAN)
             self._start = ctypes.addressof(kind.from_buffer(self._map))

@@ -98,7 +98,7 @@ class MetricsPage:
         self.words[STOP_STAGE] = stage
 
     def turn(self, first: int, between: float) -> float:
-        """The moment of the next call of the stage whose first worker has this slot: see evaluate.pace.
+        """The moment of the next call of the stage whose first worker has this slot: see evaluate.rate.
 
         The page's descriptor has to be open still. The lock is the kernel's, which takes it from a worker that dies.
         """

@@ -7,7 +7,7 @@ import pickle
 import sys
 from typing import Any
 
-from stagerunner.evaluate.ends import End
+from stagerunner.evaluate.ends import EndSpec
 from stagerunner.evaluate.work import Work
 from stagerunner.parts.files import register
 from stagerunner.records import NOTHING
@@ -69,8 +69,8 @@ class WorkerSpec(NamedTuple):
     owners: int = 0
     first: bool = False
     last: bool = False
-    source: End | None = None
-    sink: End | None = None
+    source: EndSpec | None = None
+    sink: EndSpec | None = None
     env: tuple[tuple[str, str], ...] = ()
     files: dict[str, str] = NOTHING
     started_hooks: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from stagerunner.evaluate.evaluator import make
+from stagerunner.evaluate.async_evaluator import make_evaluator
 from stagerunner.evaluate.work import Work
 from stagerunner.parts.stage import Form
 from stagerunner.records import Batch
@@ -38,7 +38,7 @@ def evaluated() -> Callable[[list[Any]], Any]:
     offered = types.ModuleType("offered")
     offered.double = double  # type: ignore[attr-defined]
     sys.modules["offered"] = offered
-    evaluator = make(Work(0, "double", "offered:double", Form()))
+    evaluator = make_evaluator(Work(0, "double", "offered:double", Form()))
     evaluator.setup()
     return lambda records: evaluator.apply(Batch(records, 0, len(records)))
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from stagerunner.evaluate.evaluator import Evaluator, make
+from stagerunner.evaluate.async_evaluator import make_evaluator
+from stagerunner.evaluate.evaluator import Evaluator
 from stagerunner.evaluate.work import NoSlot, Slot, Work
 from stagerunner.parts.forming import form_of
 from stagerunner.records import Batch
@@ -53,7 +54,7 @@ def stage_of(work_of: Callable[..., Work]) -> Iterator[Callable[..., Evaluator]]
     made: list[Evaluator] = []
 
     def stage(found: Any, *, slot: Slot | None = None, **settings: Any) -> Evaluator:
-        evaluator = make(work_of(found, **settings), slot or NoSlot())
+        evaluator = make_evaluator(work_of(found, **settings), slot or NoSlot())
         made.append(evaluator)
         evaluator.setup()
         return evaluator

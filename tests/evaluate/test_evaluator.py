@@ -1,221 +1,421 @@
-"""What `make` makes, and the promise over all forms: nothing visible depends on where a batch is cut."""
-
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import pairwise
+import random
+from typing import ClassVar
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from stagerunner.errors import Reject
-from stagerunner.evaluate.ambient import count, enough
-from stagerunner.evaluate.batches import relieved
-from stagerunner.evaluate.evaluator import AwaitingEvaluator, Evaluator, make
-from stagerunner.parts.stage import stage as offered
-from stagerunner.records import Batch, Counts, total
-
-# A record's first letter says what comes of it: kept, dropped, doubled, an error, a reject, enough.
-RECORDS = st.lists(st.sampled_from("kkkkd2!re").flatmap(lambda kind: st.integers(0, 9).map(lambda n: f"{kind}{n}")))
-REPEATS = st.lists(st.integers(0, 3), min_size=30, max_size=30)
-CUTS = st.lists(st.integers(0, 30), max_size=5)
-POLICIES = st.sampled_from(["fail", "skip", "dead_letter"])
+from stagerunner.evaluate import evaluator
+from stagerunner.evaluate.batch_outcome import BatchOutcome
+from stagerunner.evaluate.stage_api import count, current, enough
+from stagerunner.records import Batch
 
 
-def judge(record):
-    count(record[0])
-    if record[0] == "e":
+def same(record):
+    return record
+
+
+def test_setup_and_close_are_told_to_a_class(stage_of, batch_of):
+    told = []
+
+    class Opened:
+        def __init__(self, *, name="x"):
+            told.append(name)
+
+        def setup(self):
+            told.append("setup")
+
+        def process(self, record):
+            return record
+
+        def close(self):
+            told.append("close")
+
+    stage = stage_of(Opened, options={"name": "built"})
+    assert stage.apply(batch_of(1)).records == [1]
+    stage.close()
+    assert told == ["built", "setup", "close"]
+
+
+def test_what_setup_raises_comes_through(stage_of):
+    class Broken:
+        def setup(self):
+            raise SystemExit("no licence")
+
+        def process(self, record):
+            return record
+
+    with pytest.raises(SystemExit, match="no licence"):
+        stage_of(Broken)
+
+
+def test_an_async_setup_of_a_plain_class_is_refused(stage_of):
+    class Mixed:
+        async def setup(self):
+            pass
+
+        def process(self, record):
+            return record
+
+    with pytest.raises(TypeError, match="async def"):
+        stage_of(Mixed)
+
+
+def test_state_goes_from_one_life_to_the_next(stage_of, batch_of):
+    class Numbered:
+        def __init__(self):
+            self.number = 0
+
+        def process(self, record):
+            self.number += 1
+            return (self.number, record)
+
+        def snapshot(self):
+            return self.number
+
+        def restore(self, data):
+            self.number = data
+
+    first, second = stage_of(Numbered), stage_of(Numbered)
+    first.apply(batch_of(*"ab"))
+    second.restore(first.snapshot())
+    assert second.apply(batch_of("c")).records == [(3, "c")]
+
+
+def test_a_stage_without_state_has_no_snapshot(stage_of):
+    stage = stage_of(same)
+    assert stage.snapshot() is None
+    stage.restore(None)
+
+
+def test_counters_travel_with_their_batch(stage_of, batch_of):
+    def counted(record):
+        count("seen")
+        count("length", len(record))
+        return record
+
+    stage = stage_of(counted)
+    assert stage.apply(batch_of("ab", "c")).counts[0].extra == {"seen": 2, "length": 3}
+    assert stage.apply(batch_of("d")).counts[0].extra == {"seen": 1, "length": 1}
+    assert current.get() is None
+
+
+def test_two_stages_in_one_process_are_heard_apart(stage_of, batch_of):
+    def inner(record):
+        count("inner")
+        return record
+
+    def outer(record):
+        count("outer")
+        yield from deep.apply(batch_of(record)).records
+        count("outer")
+
+    deep = stage_of(inner)
+    assert stage_of(outer).apply(batch_of(1)).counts[0].extra == {"outer": 2}
+
+
+def test_pieces_end_where_a_source_record_ends(stage_of, batch_of):
+    def twice(record):
+        count("calls")
+        yield record
+        yield record
+
+    stage = stage_of(twice)
+    stage.piece_records = 3
+    pieces = list(stage.pieces(batch_of(*"abcde", origins=[0, 0, 1, 1, 4], last=9)))
+    assert [(piece.first, piece.last, piece.origins) for piece in pieces] == [
+        (0, 1, [0, 0, 0, 0]),
+        (1, 2, [1, 1, 1, 1]),
+        (2, 9, [4, 4]),
+    ]
+    assert [piece.counts[0].extra for piece in pieces] == [{"calls": 2}, {"calls": 2}, {"calls": 1}]
+    assert all(entry.balanced for piece in pieces for entry in piece.counts)
+
+
+def test_pieces_are_made_as_they_are_asked_for(stage_of, batch_of):
+    begun = []
+
+    def noted(record):
+        begun.append(record)
+        yield record
+
+    stage = stage_of(noted)
+    stage.piece_records = 1
+    pieces = stage.pieces(batch_of(*"abc"))
+    next(pieces)
+    assert begun == ["a"]
+
+
+def test_a_plain_stage_gives_one_piece(stage_of, batch_of):
+    stage = stage_of(same)
+    stage.piece_records = 1
+    assert [piece.records for piece in stage.pieces(batch_of(1, 2))] == [[1, 2]]
+
+
+def test_an_empty_batch_is_one_empty_piece(stage_of, batch_of):
+    def none_of_it(record):
+        yield record
+
+    assert [piece.records for piece in stage_of(none_of_it).pieces(batch_of())] == [[]]
+
+
+def test_only_a_watched_batch_is_noted_in_the_slot(stage_of, batch_of, notes):
+    stage = stage_of(same, slot=notes)
+    stage.apply(batch_of(*"ab"))
+    assert notes.told == []
+    stage.watched = True
+    stage.apply(batch_of(*"ab"))
+    assert notes.told == [0, "left", 1, "left"]
+
+
+def test_each_attempt_is_noted(stage_of, batch_of, notes):
+    def bad(record):
+        raise ValueError
+
+    stage = stage_of(bad, slot=notes, attempts=2, on_error="skip")
+    stage.watched = True
+    stage.apply(batch_of(*"ab"))
+    assert notes.told == [0, "left", 0, "left", 1, "left", 1, "left"]
+
+
+def test_the_slot_names_the_record_while_its_generator_runs(stage_of, batch_of, notes):
+    def drawn(record):
+        notes.told.append(record)
+        yield record
+
+    stage = stage_of(drawn, slot=notes)
+    stage.watched = True
+    stage.apply(batch_of(*"ab"))
+    assert notes.told == [0, "a", "left", 1, "b", "left"]
+
+
+def test_the_slot_names_the_first_of_a_list(stage_of, batch_of, notes):
+    class Lists:
+        def process_batch(self, records):
+            return records
+
+    stage = stage_of(Lists, slot=notes, batch=2)
+    stage.watched = True
+    stage.apply(batch_of(*"abc"))
+    assert notes.told == [0, "left", 2, "left"]
+
+
+def test_the_quarantined_are_not_called(stage_of, batch_of, notes):
+    stage = stage_of(same, slot=notes, index=4, on_error="dead_letter")
+    stage.watched = True
+    quarantined = {(4, 6, 1): ("Killed", "SIGKILL"), (3, 5, 0): ("Timeout", "elsewhere")}
+    batch = stage.apply(batch_of(*"abc", origins=[5, 6, 6], first=5), quarantined)
+    (failure,) = batch.failures
+    assert (batch.records, notes.told) == (["a", "b"], [0, "left", 1, "left"])
+    assert (failure.type, failure.message, failure.record) == ("Killed", "SIGKILL", "c")
+    assert (failure.origin, failure.ordinal, failure.attempts, failure.frames) == (6, 1, 1, ())
+
+
+def test_a_quarantine_is_not_tried_again(stage_of, batch_of):
+    stage = stage_of(same, attempts=3, on_error="skip", delay=1000.0)
+    assert stage.apply(batch_of("a"), {(0, 0, 0): ("Killed", "SIGKILL")}).failures[0].attempts == 1
+
+
+@pytest.mark.parametrize("state", [False, True])
+def test_a_quarantined_record_is_left_out_of_its_list(stage_of, batch_of, state):
+    lists = []
+
+    class Lists:
+        def process_batch(self, records):
+            lists.append(records)
+            return records
+
+        if state:
+
+            def flush(self):
+                pass
+
+    stage = stage_of(Lists, on_error="skip")
+    batch = stage.apply(batch_of(*"abcd"), {(0, 1, 0): ("Killed", "SIGKILL")})
+    assert (lists, batch.records) == ([["a"], ["c", "d"]], ["a", "c", "d"])
+
+
+def test_a_batch_that_had_enough_keeps_the_word(stage_of, batch_of):
+    assert stage_of(same).apply(batch_of(1, stop=True)).stop
+
+
+def test_enough_in_pieces_is_the_last_piece(stage_of, batch_of):
+    def two(record):
+        yield record
+        if record == "b":
+            enough()
+        yield record
+
+    stage = stage_of(two)
+    stage.piece_records = 1
+    pieces = list(stage.pieces(batch_of(*"abc")))
+    assert [(piece.records, piece.last, piece.stop) for piece in pieces] == [
+        (["a", "a"], 1, False),
+        (["b", "b"], 2, True),
+    ]
+
+
+# The usual call
+
+
+def counting(record):
+    count("seen", record)
+    return record
+
+
+def enough_at_two(record):
+    if record == 2:
         enough()
-    if record[0] == "!":
-        raise ValueError(record)
-    if record[0] == "r":
-        raise Reject(record)
+    return record
 
 
-def plain(record) -> str | None:
-    judge(record)
-    return None if record[0] == "d" else record.upper()
+def enough_and_none_at_two(record):
+    if record == 2:
+        enough()
+        return None
+    return record
 
 
-def many(record):
-    for number in range({"d": 0, "2": 2}.get(record[0], 1)):
-        yield f"{record}-{number}"
-    judge(record)
+def none_at_two(record):
+    return None if record == 2 else record
 
 
-def without_enough(records):
-    """A list is the record that had enough, so where it ends is to be seen."""
-    return [record.replace("e", "k") for record in records]
+def raising_at_two(record):
+    if record == 2:
+        raise ValueError("two")
+    return record
 
 
-@offered.batch
-def lists(records):
-    return [result for record in without_enough(records) for result in many(record)]
+def stopping_at_two(record):
+    if record == 2:
+        raise StopIteration
+    return record
 
 
-async def awaited(record) -> str | None:
-    return plain(record)
+def counting_and_raising(record):
+    count("called")
+    if record in {2, 4}:
+        raise ValueError("even")
+    return record
 
 
-async def awaited_many(record) -> Iterator[str]:
-    return many(record)
+TRANSFORMS = [
+    same,
+    counting,
+    enough_at_two,
+    enough_and_none_at_two,
+    none_at_two,
+    raising_at_two,
+    stopping_at_two,
+    counting_and_raising,
+]
 
 
-@offered.batch
-async def awaited_lists(records):
-    return lists(records)
+def given(records) -> Batch:
+    return Batch(list(records), 5, 5 + len(records))
 
 
-class Stateful:
-    def process(self, record) -> str | None:
-        return plain(record)
+@pytest.mark.parametrize("watched", [False, True])
+@pytest.mark.parametrize("on_error", ["fail", "skip", "dead_letter"])
+@pytest.mark.parametrize("attempts", [1, 2])
+@pytest.mark.parametrize("transform", TRANSFORMS)
+def test_a_batch_in_one_go_is_the_batch_applied(stage_of, transform, attempts, on_error, watched):
+    stage = stage_of(transform, on_error=on_error, attempts=attempts, delay=0.0)
+    stage.watched = watched
 
-    def flush(self):
-        pass
-
-
-FORMS = [plain, many, lists, awaited, awaited_many, awaited_lists, Stateful]
-EACH_FORM = pytest.mark.parametrize("form", FORMS, ids=lambda form: form.__name__)
-MANY_EXAMPLES = settings(
-    deadline=None,
-    max_examples=60,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-
-
-def made_of(records, repeats):
-    """A batch in which source record i has repeats[i] records, and the identity where that is one each."""
-    origins = [origin for origin, number in enumerate(repeats) for _ in range(number)][: len(records)]
-    records = records[: len(origins)]
-    last = origins[-1] + 1 if origins else 0
-    return Batch(records, 0, last, None if origins == list(range(last)) else origins)
-
-
-def cut_at(batch, places):
-    """The same source records in several batches."""
-    edges = sorted({0, batch.last, *(place for place in places if place < batch.last)})
-    for first, last in pairwise(edges):
-        chosen = [index for index in range(len(batch.records)) if first <= batch.origin(index) < last]
-        origins = [batch.origin(index) for index in chosen]
-        one_each = origins == list(range(first, last))
-        yield Batch([batch.records[index] for index in chosen], first, last, None if one_each else origins)
-
-
-def through(stage, batches):
-    """What comes out of the stage up to the failure that ends the run."""
-    done = []
-    for batch in batches:
-        for piece in stage.pieces(batch):
-            done.append(piece)
-            if ended(piece):
-                return done
-    return done
-
-
-def ended(piece):
-    return piece.stop or any(failure.policy == "fail" for failure in piece.failures)
-
-
-def visible(done):
-    """All there is to see of the outgoing batches, wherever they were cut; what wasn't looked at isn't seen."""
-    results = [(batch.origin(index), record) for batch in done for index, record in enumerate(batch.records)]
-    failures = [failure for batch in done for failure in batch.failures]
-    (ledger,) = total(entry for batch in done for entry in batch.counts).values()
-    seen = (
-        ledger.taken - ledger.filtered - ledger.not_processed,
-        ledger.out,
-        ledger.created,
-        ledger.skipped,
-        ledger.dead,
-        ledger.extra,
-    )
-    return results, failures, done[-1].last, done[-1].stop, seen
-
-
-def assert_sound(done):
-    """The books of every piece balance, and the pieces stand one behind the other."""
-    assert all(entry.balanced for batch in done for entry in batch.counts)
-    assert all(before.last == after.first for before, after in pairwise(done))
-    for batch in done:
-        origins = [batch.origin(index) for index in range(len(batch.records))]
-        assert origins == sorted(origins)
-        assert all(batch.first <= origin < batch.last for origin in origins)
-        assert (batch.origins is None) == (origins == list(range(batch.first, batch.last)))
-
-
-@EACH_FORM
-def test_cuts_are_never_visible(stage_of, form):
-    stages = {policy: stage_of(form, on_error=policy, batch=4) for policy in ("fail", "skip", "dead_letter")}
-
-    @MANY_EXAMPLES
-    @given(records=RECORDS, repeats=REPEATS, cuts=CUTS, policy=POLICIES, most=st.integers(1, 5))
-    def holds(records, repeats, cuts, policy, most):
-        stage, batch = stages[policy], made_of(records, repeats)
-        whole = [stage.apply(batch)]
-        stage.piece_records = most
-        parts = through(stage, cut_at(batch, cuts)) or [stage.apply(batch)]
-        assert_sound(whole)
-        assert_sound(parts)
-        assert created_net(form, visible(parts)) == created_net(form, visible(whole))
-
-    holds()
-
-
-def created_net(form, seen):
-    """A list that loses one record and doubles another has neither dropped nor created: only the sum is the same."""
-    results, *ends, (kept, out, created, *rest) = seen
-    if "lists" in form.__name__:
-        return results_only(results), ends, kept + created, out, rest
-    return seen
-
-
-def results_only(results):
-    """Where results of a list come from depends on the list, as they may not be one for one."""
-    return [record for _, record in results]
-
-
-@pytest.mark.parametrize("forms", [(many, plain), (many, many), (plain, lists), (many, awaited)])
-def test_the_ledger_of_a_chain_balance_wherever_it_ends(stage_of, forms):
-    policies = ("fail", "skip", "dead_letter")
-    stages = {
-        (place, policy): stage_of(form, index=place, on_error=policy, batch=3)
-        for place, form in enumerate(forms)
-        for policy in policies
-    }
-
-    @MANY_EXAMPLES
-    @given(records=RECORDS, repeats=REPEATS, policies=st.tuples(POLICIES, POLICIES), most=st.integers(1, 5))
-    def holds(records, repeats, policies, most):
-        first, second = (stages[place, policy] for place, policy in enumerate(policies))
-        first.piece_records = second.piece_records = most
-        done = chained(first, second, made_of(records, repeats))
-        ledger = total(entry for batch in done for entry in batch.counts)
-        assert all(entry.balanced for entry in ledger.values())
-        assert ledger[0].out == ledger[1].taken
-        assert ledger[1].out == sum(len(batch.records) for batch in done)
-        for place in (0, 1):
-            lost = [failure for batch in done for failure in batch.failures if failure.stage == place]
-            kept = [failure for failure in lost if failure.policy != "fail"]
-            assert ledger[place].dead + ledger[place].skipped == len(kept)
-
-    holds()
-
-
-def chained(first, second, batch):
-    """One batch through two stages; of what comes behind the cut nothing is processed any more."""
-    done = []
-    for middle in first.pieces(batch):
-        if any(map(ended, done)):
-            number = len(middle.records)
-            behind = [*relieved(middle.counts, middle.failures), Counts(1, taken=number, not_processed=number)]
-            done.append(Batch([], middle.last, middle.last, counts=behind))
+    for records in ([], [1], [2], [1, 2, 3, 4], [2, 2], [0, 1, 2]):
+        found = stage.apply_simple(given(records))
+        applied = stage.apply(given(records))
+        if isinstance(found, list):
+            assert found == applied.records
+            assert (applied.failures, applied.stop, applied.origins) == ([], False, None)
+            assert [(c.taken, c.out, c.extra) for c in applied.counts] == [(len(records), len(records), {})]
         else:
-            done += second.pieces(middle)
-    return done
+            assert found == applied
 
 
-def test_a_coroutine_function_gets_the_evaluator_that_awaits(work_of):
-    assert type(make(work_of(awaited))) is AwaitingEvaluator
-    assert type(make(work_of(plain))) is Evaluator
+@pytest.mark.parametrize("seed", range(200))
+def test_whatever_happens_at_random_is_the_same_either_way(stage_of, seed):
+    dice = random.Random(seed)
+    deeds = dice.choices(("give", "none", "raise", "stop", "count", "enough"), (9, 1, 1, 1, 1, 1), k=9)
+    told = []
+
+    def scripted(record):
+        tried = [*told, record].count(record)
+        told.append(record)
+        deed = deeds[(record + 4 * tried) % len(deeds)]
+        match deed:
+            case "raise":
+                raise ValueError(record)
+            case "stop":
+                raise StopIteration
+            case "count":
+                count("counted", record)
+            case "enough":
+                enough()
+        return None if deed == "none" else (record, tried)
+
+    stage = stage_of(scripted, on_error=dice.choice(("fail", "skip", "dead_letter")), attempts=dice.randint(1, 3))
+    records = [dice.randrange(9) for _ in range(dice.randrange(12))]
+    found, calls = stage.apply_simple(given(records)), told.copy()
+    told.clear()
+    applied = stage.apply(given(records))
+
+    assert calls == told
+    assert (found if isinstance(found, list) else found.records) == applied.records
+    assert isinstance(found, list) or found == applied
+
+
+def test_a_passage_is_made_once_whoever_asks_for_it(work_of, monkeypatch):
+    batch = given([1, 2])
+    listener = evaluator.LazyOutcome(work_of(same), batch)
+
+    class Overtaken:
+        """The lock of somebody before whom another thread has got it."""
+
+        others: ClassVar[list[BatchOutcome]] = []
+
+        def __enter__(self):
+            monkeypatch.undo()
+            self.others.append(listener.outcome())
+
+        def __exit__(self, *error):
+            pass
+
+    monkeypatch.setattr(evaluator, "_outcome_lock", Overtaken())
+    outcome = listener.outcome()
+
+    assert [other is outcome for other in Overtaken.others] == [True]
+
+
+def test_what_is_raised_between_two_calls_is_no_failure_of_a_record(stage_of):
+    class Rude(list):
+        def __iter__(self):
+            yield 1
+            raise TimeoutError
+
+    batch = given([])
+    batch.records = Rude()
+
+    with pytest.raises(TimeoutError):
+        stage_of(same, on_error="skip").apply_simple(batch)
+
+
+def test_where_nothing_is_said_no_batch_is_made(stage_of):
+    assert stage_of(same).apply_simple(given([1, 2])) == [1, 2]
+    assert current.get() is None
+    assert isinstance(stage_of(counting).apply_simple(given([1, 2])), Batch)
+
+
+def test_a_second_attempt_that_succeeds_counts_as_any_result(stage_of):
+    tried = []
+
+    def second(record):
+        tried.append(record)
+        if len(tried) == 2:
+            raise OSError("once")
+        return record
+
+    batch = stage_of(second, attempts=2, delay=0.0).apply_simple(given([1, 2, 3]))
+
+    assert (tried, batch.records, batch.failures) == ([1, 2, 2, 3], [1, 2, 3], [])

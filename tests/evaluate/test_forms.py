@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from stagerunner.errors import Reject
-from stagerunner.evaluate.ambient import count, enough
+from stagerunner.evaluate.stage_api import count, enough
 from stagerunner.parts.stage import stage as offered
 
 

@@ -6,16 +6,16 @@ import threading
 
 import pytest
 
-from stagerunner.evaluate.growth import FIRST, MOST, Pile, weight_of
-from stagerunner.evaluate.policy import Refusal
+from stagerunner.evaluate.failures import Refusal
+from stagerunner.evaluate.growth import UNWEIGHED, WEIGH_EVERY, ResultList, size_of
 
 MIB = 2**20
 
 
 def test_results_are_piled_up_and_counted():
-    pile = Pile(MIB)
-    assert [pile.add("ab"), pile.add(iter(())), pile.add(range(3))] == [2, 0, 3]
-    assert pile.results == ["a", "b", 0, 1, 2]
+    result_list = ResultList(MIB)
+    assert [result_list.add("ab"), result_list.add(iter(())), result_list.add(range(3))] == [2, 0, 3]
+    assert result_list.results == ["a", "b", 0, 1, 2]
 
 
 def test_a_raise_takes_back_the_results_of_its_record():
@@ -23,19 +23,19 @@ def test_a_raise_takes_back_the_results_of_its_record():
         yield 1
         raise ValueError
 
-    pile = Pile(MIB)
-    pile.add([0])
+    result_list = ResultList(MIB)
+    result_list.add([0])
     with pytest.raises(ValueError):
-        pile.add(failing())
-    assert pile.results == [0]
+        result_list.add(failing())
+    assert result_list.results == [0]
 
 
 @pytest.mark.parametrize("given", [None, [1, None]])
 def test_none_is_never_a_result(given):
-    pile = Pile(MIB)
+    result_list = ResultList(MIB)
     with pytest.raises(Refusal) as refused:
-        pile.add(given)
-    assert (refused.value.type, pile.results) == ("NoneReturned", [])
+        result_list.add(given)
+    assert (refused.value.type, result_list.results) == ("NoneReturned", [])
 
 
 def test_arrays_and_other_things_that_equal_nothing_pass():
@@ -45,7 +45,7 @@ def test_arrays_and_other_things_that_equal_nothing_pass():
 
         __hash__ = None
 
-    assert Pile(MIB).add([Odd()]) == 1
+    assert ResultList(MIB).add([Odd()]) == 1
 
 
 @pytest.mark.parametrize("record", [1, True, "x", "x" * 1000, b"x" * 100_000], ids=lambda r: str(sys.getsizeof(r)))
@@ -60,11 +60,11 @@ def test_an_endless_generator_ends_near_the_limit(record):
         finally:
             ended.append(True)
 
-    pile = Pile(MIB)
+    result_list = ResultList(MIB)
     with pytest.raises(Refusal, match="more than 1,048,576 bytes"):
-        pile.add(endless())
-    assert (pile.results, ended) == ([], [True])
-    assert next(drawn) <= max(FIRST + MOST, 2 * MIB // 8)
+        result_list.add(endless())
+    assert (result_list.results, ended) == ([], [True])
+    assert next(drawn) <= max(UNWEIGHED + WEIGH_EVERY, 2 * MIB // 8)
 
 
 def test_a_generator_that_will_not_end_is_left_alone():
@@ -76,26 +76,26 @@ def test_a_generator_that_will_not_end_is_left_alone():
                 yield "still here"
 
     with pytest.raises(Refusal) as refused:
-        Pile(1000).add(stubborn())
+        ResultList(1000).add(stubborn())
     assert refused.value.type == "TooLarge"
 
 
 def test_records_of_one_source_record_are_weighed_together():
-    pile = Pile(MIB)
-    pile.begin(7)
+    result_list = ResultList(MIB)
+    result_list.begin(7)
     with pytest.raises(Refusal):
         for _ in range(1000):
-            pile.begin(7)
-            pile.add(["x" * 10_000])
-    assert 90 <= len(pile.results) <= 120
+            result_list.begin(7)
+            result_list.add(["x" * 10_000])
+    assert 90 <= len(result_list.results) <= 120
 
 
 def test_each_source_record_has_the_limit_for_itself():
-    pile = Pile(MIB)
+    result_list = ResultList(MIB)
     for origin in range(300):
-        pile.begin(origin)
-        pile.add(["x" * 10_000])
-    assert len(pile.results) == 300
+        result_list.begin(origin)
+        result_list.add(["x" * 10_000])
+    assert len(result_list.results) == 300
 
 
 def test_what_a_failed_attempt_gave_is_not_weighed():
@@ -103,12 +103,12 @@ def test_what_a_failed_attempt_gave_is_not_weighed():
         yield from (str(number) * 1000 for number in range(500))
         raise ValueError
 
-    pile = Pile(2 * MIB)
-    pile.begin(0)
+    result_list = ResultList(2 * MIB)
+    result_list.begin(0)
     for _ in range(10):
         with pytest.raises(ValueError):
-            pile.add(failing())
-    assert pile.add(str(number) * 1000 for number in range(500)) == 500
+            result_list.add(failing())
+    assert result_list.add(str(number) * 1000 for number in range(500)) == 500
 
 
 def test_another_attempt_begins_with_the_weight_there_was_before():
@@ -123,12 +123,12 @@ def test_another_attempt_begins_with_the_weight_there_was_before():
         yield from range(900)
         yield from large(800)
 
-    pile = Pile(2_000_000)
-    pile.begin(0)
+    result_list = ResultList(2_000_000)
+    result_list.begin(0)
     with pytest.raises(ValueError):
-        pile.add(failing())
-    assert pile.add(mostly_small()) == 1700
+        result_list.add(failing())
+    assert result_list.add(mostly_small()) == 1700
 
 
 def test_what_cannot_be_pickled_still_weighs():
-    assert weight_of([threading.Lock()]) > 8
+    assert size_of([threading.Lock()]) > 8

@@ -4,18 +4,18 @@ import json
 
 import pytest
 
-from stagerunner.evaluate.policy import again, trouble_of
+from stagerunner.evaluate.failures import failure_of, retry
 from stagerunner.evaluate.wording import (
     LONGEST,
     MOST_CAUSES,
     MOST_FRAMES,
     causes_of,
     describe,
+    failure_lines,
     frames_of,
     message_of,
     shown_frames,
     text_of,
-    told,
     type_of,
 )
 from stagerunner.evaluate.work import Work
@@ -113,14 +113,14 @@ def test_an_earlier_attempt_is_no_cause_of_a_later_one():
     try:
         failing(1)
     except ValueError as error:
-        found = again(failing, lambda: 1, trouble_of(error), Work(0, "s", "m:f", Form(), attempts=3, delay=0.0))
+        found = retry(failing, lambda: 1, failure_of(error), Work(0, "s", "m:f", Form(), attempts=3, delay=0.0))
 
     assert (found.attempts, found.causes) == (3, ())
 
 
 def test_a_failure_is_told_with_its_causes_below_it():
     error = caught(from_another)
-    lines = told("ValueError", "bad line", frames_of(error.__traceback__), causes_of(error), ["  record: 'x'"])
+    lines = failure_lines("ValueError", "bad line", frames_of(error.__traceback__), causes_of(error), ["  record: 'x'"])
 
     places = [line.partition(":")[0].strip() for line in lines]
     assert lines[0] == "ValueError: bad line"

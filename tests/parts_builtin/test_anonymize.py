@@ -1,6 +1,6 @@
 import pytest
 
-from stagerunner.evaluate import ambient
+from stagerunner.evaluate import stage_api
 from stagerunner_parts.anonymize import Anonymize
 
 RECORD = {"ip": "1.2.3.4", "user": {"name": "amy", "age": 5}, "all": [{"ip": "a"}, {"ip": "b"}, 7], "none": None}
@@ -42,8 +42,8 @@ def test_the_record_itself_stays_as_it_is():
 
 @pytest.mark.parametrize("name", ["x", "user.x", "ip.x", "all.x"])
 def test_what_is_not_there_is_counted(name):
-    voice = ambient.Voice()
-    token = ambient.current.set(voice)
+    listener = stage_api.CallListener()
+    token = stage_api.current.set(listener)
     assert Anonymize(fields=[name]).process(RECORD) == RECORD
-    ambient.current.reset(token)
-    assert voice.extra == {f"without {name}": 1}
+    stage_api.current.reset(token)
+    assert listener.extra == {f"without {name}": 1}

@@ -1,6 +1,6 @@
 import pytest
 
-from stagerunner.evaluate import ambient
+from stagerunner.evaluate import stage_api
 from stagerunner_parts.sampling import Count, Share, Take, sample
 
 
@@ -8,12 +8,12 @@ def took(stage, records):
     """What is let through, and after how many records the stage said it has enough."""
     kept, enough = [], None
     for number, record in enumerate(records, 1):
-        voice = ambient.Voice()
-        token = ambient.current.set(voice)
+        listener = stage_api.CallListener()
+        token = stage_api.current.set(listener)
         result = stage.process(record)
-        ambient.current.reset(token)
+        stage_api.current.reset(token)
         kept += [] if result is None else [result]
-        enough = number if enough is None and voice.said_enough else enough
+        enough = number if enough is None and listener.said_enough else enough
     return kept, enough
 
 

@@ -7,7 +7,7 @@ import traceback
 
 import pytest
 
-from stagerunner.evaluate import policy
+from stagerunner.evaluate import failures
 from stagerunner.runtime.postmortem import PostMortem, users_place
 
 OURS: dict[str, object] = {"__name__": "stagerunner.made_up"}
@@ -103,8 +103,8 @@ def test_it_is_shown_what_stages_raise_only_while_it_watches(debugger):
     debugger.typed += ["c"]
 
     with look.watching():
-        policy.trouble_of(raised(stage, "{"))
-    policy.trouble_of(raised(stage, "{"))
+        failures.failure_of(raised(stage, "{"))
+    failures.failure_of(raised(stage, "{"))
 
     assert debugger.stops == ["inner"]
 
@@ -113,6 +113,6 @@ def test_nobody_is_asked_where_standard_input_is_closed(debugger, monkeypatch):
     monkeypatch.setattr(sys, "stdin", None)
 
     with PostMortem(lambda line: None).watching():
-        policy.trouble_of(raised(stage, "{"))
+        failures.failure_of(raised(stage, "{"))
 
     assert debugger.stops == []

@@ -7,7 +7,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from stagerunner.evaluate.ends import End
+from stagerunner.evaluate.ends import EndSpec
 from stagerunner.evaluate.work import Work
 from stagerunner.parts.forming import form_of
 from stagerunner.wire.spec import WorkerSpec
@@ -43,6 +43,6 @@ def spec_for(*stages: Any, **settings: Any) -> WorkerSpec:
         "slot_count": max(1, len(works)),
         "ends": len(works),
         "first": True,
-        "source": End(),
+        "source": EndSpec(),
     }
     return WorkerSpec(**told | settings)

@@ -19,8 +19,8 @@ from contextlib import suppress
 from typing import Any
 
 from stagerunner.engines.process.worker.tuning import forward_logging
+from stagerunner.evaluate.copying import defensive_copy
 from stagerunner.evaluate.loading import load
-from stagerunner.evaluate.own import own
 from stagerunner.evaluate.wording import describe
 from stagerunner.parts.files import register
 from stagerunner.records import DATA, END
@@ -52,7 +52,7 @@ class SourceProcess:
             raise OSError(errno.EAGAIN, str(error)) from None
         try:
             for record in self._records():
-                self._gather(own(record))
+                self._gather(defensive_copy(record))
         except BaseException as error:
             self._error = describe(error)
         with self._change:

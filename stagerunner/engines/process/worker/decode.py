@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 from stagerunner.engines.process.worker.frame_context import FrameContext, quarantine_of, refuse_whole
-from stagerunner.evaluate.ends import Given, Reading
+from stagerunner.evaluate.copying import Original
+from stagerunner.evaluate.ends import GivenRecords, SourceReader
 from stagerunner.evaluate.loading import load
-from stagerunner.evaluate.own import Original
 from stagerunner.records import Batch, Split
 from stagerunner.wire.frame import Header
 from stagerunner.wire.metadata import Metadata
@@ -17,20 +17,20 @@ from stagerunner.wire.pipe import ROOM
 from stagerunner.wire.spec import WorkerSpec
 
 
-def reading(spec: WorkerSpec) -> Reading | None:
+def reading(spec: WorkerSpec) -> SourceReader | None:
     """The source's reader in the first worker; without a source the split is the list of records."""
     end = spec.source
     if end is None or not spec.first:
         return None
-    source = load(end.target)(**end.options) if end.target else Given()
+    source = load(end.target)(**end.options) if end.target else GivenRecords()
     source.max_record = end.max_record
-    return Reading(source, end.on_error)
+    return SourceReader(source, end.on_error)
 
 
 class Decoder:
     """Decodes what comes into one worker. reading: the source's reader, in the first worker only."""
 
-    def __init__(self, spec: WorkerSpec, page: MetricsPage, reading: Reading | None, codec: PayloadCodec) -> None:
+    def __init__(self, spec: WorkerSpec, page: MetricsPage, reading: SourceReader | None, codec: PayloadCodec) -> None:
         self._codec = codec
         self._works = spec.works
         self._overlaps = any(work.form.awaited for work in spec.works)
@@ -59,7 +59,9 @@ class Decoder:
             batch.records, batch.origins, batch.failures = [], [], []
         return batch
 
-    def _read(self, reading: Reading, header: Header, metadata: Metadata, body: memoryview, *, beyond: bool) -> Batch:
+    def _read(
+        self, reading: SourceReader, header: Header, metadata: Metadata, body: memoryview, *, beyond: bool
+    ) -> Batch:
         """The records of a split: read by the source, or given."""
         if beyond:
             return Batch([], header.first, header.first)
@@ -69,7 +71,7 @@ class Decoder:
             self._slot.state(READING)
         watching = self._slot if header.marked else None
         batch = reading.batch(split, header.first, header.last, watching, metadata.quarantined)
-        batch.original = Original(lambda: reading.again(Split(decode(), 0), header.first, header.last))
+        batch.original = Original(lambda: reading.read_again(Split(decode(), 0), header.first, header.last))
         return batch
 
     def _lasting(self, body: memoryview) -> memoryview:

@@ -10,8 +10,8 @@ from time import monotonic_ns as now
 from typing import Any
 
 from stagerunner.engines.process.worker.frame_context import FrameContext, halved
-from stagerunner.evaluate.ends import Writing
-from stagerunner.evaluate.growth import TooLarge, within
+from stagerunner.evaluate.ends import RecordEncoder
+from stagerunner.evaluate.growth import TooLarge, limited
 from stagerunner.evaluate.loading import load
 from stagerunner.records import DATA, NOTHING, Batch, QuarantineKey, total
 from stagerunner.wire.frame import HELD, MORE, STOP, Header
@@ -33,7 +33,7 @@ Parts = tuple[Header, bytes, Any]
 class Encoder:
     """The way out of one worker: the sink's encoding in the last one, pickle in all others."""
 
-    def __init__(self, spec: WorkerSpec, page: MetricsPage, writing: Writing | None, codec: PayloadCodec) -> None:
+    def __init__(self, spec: WorkerSpec, page: MetricsPage, writing: RecordEncoder | None, codec: PayloadCodec) -> None:
         self._page = page
         self._slots = [page.slot(number) for number in spec.slots]
         self._slot = self._slots[-1]
@@ -192,7 +192,7 @@ class Holding:
         return {**context.held, self._who: held}
 
 
-def writing(spec: WorkerSpec) -> Writing | None:
+def writing(spec: WorkerSpec) -> RecordEncoder | None:
     """The sink's encoding, in the last worker."""
     if spec.sink is None:
         return None
@@ -204,8 +204,8 @@ def writing(spec: WorkerSpec) -> Writing | None:
             sink.expect(spec.snapshots[spec.ends])
         else:
             begun = _by_the_first(sink)
-    encode = within(sink.encode, spec.growth)
-    return Writing(encode, spec.ends, spec.sink.on_error, counted=True, changes=not pure, begun=begun)
+    encode = limited(sink.encode, spec.growth)
+    return RecordEncoder(encode, spec.ends, spec.sink.on_error, counted=True, changes=not pure, begun=begun)
 
 
 def _by_the_first(sink: Any) -> Callable[[Any], None]:
@@ -213,8 +213,8 @@ def _by_the_first(sink: Any) -> Callable[[Any], None]:
     return lambda record: sink.expect(sink.columns_of(record))
 
 
-def _pickling(spec: WorkerSpec, codec: PayloadCodec) -> Writing:
+def _pickling(spec: WorkerSpec, codec: PayloadCodec) -> RecordEncoder:
     if not spec.works:
-        return Writing(codec, -1, "fail", counted=False)
+        return RecordEncoder(codec, -1, "fail", counted=False)
     work = spec.works[-1]
-    return Writing(codec, work.index, work.on_error, counted=False)
+    return RecordEncoder(codec, work.index, work.on_error, counted=False)

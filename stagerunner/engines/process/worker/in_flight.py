@@ -9,7 +9,7 @@ from time import monotonic_ns as now
 from stagerunner.engines.process.worker.encode import Parts
 from stagerunner.engines.process.worker.frame_context import FrameContext
 from stagerunner.engines.process.worker.stage_runner import StageRunner
-from stagerunner.evaluate.evaluator import AwaitingEvaluator
+from stagerunner.evaluate.async_evaluator import AsyncEvaluator
 from stagerunner.records import Batch
 from stagerunner.wire.frame import Frame
 from stagerunner.wire.spec import WorkerSpec
@@ -27,7 +27,7 @@ class Overlap:
 
     def __init__(self, runner: StageRunner) -> None:
         (evaluator,) = runner.evaluators
-        assert isinstance(evaluator, AwaitingEvaluator)
+        assert isinstance(evaluator, AsyncEvaluator)
         self._runner = runner
         self._evaluator = evaluator
         self._begun: deque[tuple[FrameContext, bool, int, int]] = deque()

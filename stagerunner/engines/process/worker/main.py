@@ -22,7 +22,7 @@ from stagerunner.engines.process.worker.encode import Parts
 from stagerunner.engines.process.worker.in_flight import Overlap, overlaps
 from stagerunner.engines.process.worker.stage_runner import StageRunner
 from stagerunner.engines.process.worker.tuning import forward_logging, tune_memory
-from stagerunner.evaluate import ambient
+from stagerunner.evaluate import stage_api
 from stagerunner.evaluate.loading import load
 from stagerunner.evaluate.wording import describe
 from stagerunner.records import DATA, END, READY
@@ -60,7 +60,7 @@ class Worker:
         self.ready = self.closing = False
         self._ends = {fd: _known(fd) for fd in (*inbound, *outbound)}
         if arena is not None:
-            ambient.memory = self._runner.codec.empty
+            stage_api.allocate = self._runner.codec.empty
         self._in = {
             number: Inbound(fd, spec.limit, passing=True) for number, fd in zip(spec.inbound, inbound, strict=True)
         }

@@ -16,8 +16,9 @@ from typing import Any
 from stagerunner.engines.process.worker.decode import Decoder, reading
 from stagerunner.engines.process.worker.encode import PIECE, Encoder, Parts, writing
 from stagerunner.engines.process.worker.frame_context import FrameContext, cut, quarantine_of, refuse_whole
-from stagerunner.evaluate.evaluator import Evaluator, make
-from stagerunner.evaluate.own import kept
+from stagerunner.evaluate.async_evaluator import make_evaluator
+from stagerunner.evaluate.copying import original_of
+from stagerunner.evaluate.evaluator import Evaluator
 from stagerunner.failpoints import point
 from stagerunner.records import BARRIER, DATA, FLUSH, Batch, Counts, Failure
 from stagerunner.wire.arena import Arena
@@ -62,7 +63,7 @@ class PieceRunner:
         self.decoder = Decoder(self._spec, self.page, reading(self._spec), self.codec)
         self.encoder = Encoder(self._spec, self.page, writing(self._spec), self.codec)
         for work, slot, at in zip(self._spec.works, self.slots, self._spec.slots, strict=False):
-            evaluator = make(work, slot, partial(self.page.turn, at - self._spec.number))
+            evaluator = make_evaluator(work, slot, partial(self.page.turn, at - self._spec.number))
             evaluator.setup()
             if work.index in self._spec.snapshots:
                 evaluator.restore(self._spec.snapshots[work.index])
@@ -138,7 +139,7 @@ class PieceRunner:
         safe = not position or (evaluator.work.on_error == "fail" and evaluator.work.attempts == 1 and not form.batch)
         for batch in batches:
             if not safe:  # between neighbours that share a worker records are not pickled
-                batch.original = kept(batch.records)
+                batch.original = original_of(batch.records)
             if context.cut is not None and context.cut >= position:
                 context.behind(index, batch)
                 continue

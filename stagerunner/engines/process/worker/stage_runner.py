@@ -20,8 +20,8 @@ from typing import Any
 from stagerunner.engines.process.worker.encode import NOTICEABLE, PIECE, Parts
 from stagerunner.engines.process.worker.frame_context import FrameContext
 from stagerunner.engines.process.worker.pieces import SLOW, PieceRunner
+from stagerunner.evaluate.copying import Original, copy_if_shared
 from stagerunner.evaluate.evaluator import Evaluator
-from stagerunner.evaluate.own import Original, unshared
 from stagerunner.records import DATA, Batch, Counts, Split
 from stagerunner.wire.arena import Arena
 from stagerunner.wire.frame import Frame, Header
@@ -65,7 +65,7 @@ class StageRunner:
         """Import and construct everything. Raises whatever the user's code raises."""
         self.pieces.setup()
         self._reading, self._encoder = self.pieces.decoder.reading, self.pieces.encoder
-        self._simple = len(self.evaluators) == 1 and self.evaluators[0].single and not self._encoder.changes
+        self._simple = len(self.evaluators) == 1 and self.evaluators[0].simple and not self._encoder.changes
         self._sink = self._encoder.sink
         if self._simple:
             self._evaluator, self._timed = self.evaluators[0], self.pieces.timed[0]
@@ -100,11 +100,11 @@ class StageRunner:
             batch.original = Original(decode)
             return batch
         if reading.given:
-            batch = reading.told(unshared(records, body)[first:last], first)
+            batch = reading.batch_of(copy_if_shared(records, body)[first:last], first)
         else:
             self._slot.state(READING)
             batch = reading.batch(Split(records, 0), first, last)
-        batch.original = Original(lambda: reading.again(Split(decode(), 0), first, last))
+        batch.original = Original(lambda: reading.read_again(Split(decode(), 0), first, last))
         return batch
 
     def _worked(self, frame: Frame, batch: Batch, began: int) -> Iterable[Parts]:
@@ -117,7 +117,7 @@ class StageRunner:
         else:
             slot.begin(header.sequence, header.split, batch, decoded)
         self._evaluator.watched = self._timed or slot.work > SLOW * slot.taken
-        found = self._evaluator.whole(batch)
+        found = self._evaluator.apply_simple(batch)
         worked = now()
         work = worked - decoded
         slot.work += work

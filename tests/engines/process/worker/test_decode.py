@@ -6,7 +6,7 @@ from support.specs import spec_for
 
 from stagerunner.engines.process.worker.decode import Decoder
 from stagerunner.engines.process.worker.frame_context import FrameContext
-from stagerunner.evaluate.ends import Given, Reading
+from stagerunner.evaluate.ends import GivenRecords, SourceReader
 from stagerunner.records import DATA, SOURCE, WHOLE, Counts
 from stagerunner.wire.frame import Header
 from stagerunner.wire.metadata import Metadata
@@ -32,7 +32,7 @@ def test_a_frame_between_stages_is_a_batch_of_its_range(page):
 
 
 def test_the_first_worker_reads_the_split_and_the_ledger_what_the_source_gave(page):
-    batch, context = decoded(page, ["a", "b", "c"], reading=Reading(Given(), "fail"), first=1)
+    batch, context = decoded(page, ["a", "b", "c"], reading=SourceReader(GivenRecords(), "fail"), first=1)
 
     assert (batch.records, batch.first, batch.last) == (["b", "c"], 1, 3)
     assert context.tally == [Counts(SOURCE, taken=2, out=2)]

@@ -6,7 +6,7 @@ from support.specs import spec_for
 
 from stagerunner.engines.process.worker.encode import Encoder
 from stagerunner.engines.process.worker.frame_context import FrameContext
-from stagerunner.evaluate.ends import Writing
+from stagerunner.evaluate.ends import RecordEncoder
 from stagerunner.records import DATA, Batch, Counts
 from stagerunner.wire.frame import Header
 from stagerunner.wire.metadata import unpack_payload
@@ -54,7 +54,7 @@ def test_while_pieces_come_in_no_empty_one_is_sent(page):
 
 
 def test_the_last_worker_encodes_for_the_sink_and_does_not_count_it_as_width(page):
-    writing = Writing(lambda records: "".join(records).encode(), 1, "fail", counted=True)
+    writing = RecordEncoder(lambda records: "".join(records).encode(), 1, "fail", counted=True)
 
     ((_, metadata, body),) = sent(page, [Batch(["a", "b"], 0, 2)], writing=writing)
 

@@ -15,7 +15,7 @@ from stagerunner.delivery.pieces import Pieces
 from stagerunner.engines.process.worker.encode import PIECE
 from stagerunner.engines.process.worker.pieces import clipped
 from stagerunner.engines.process.worker.stage_runner import StageRunner
-from stagerunner.evaluate.ends import End
+from stagerunner.evaluate.ends import EndSpec
 from stagerunner.records import BARRIER, DATA, FLUSH, SKIP, SOURCE, TO_THE_END, Batch, Counts, Failure, total
 from stagerunner.wire.frame import MARKED, MORE, Frame, Header
 from stagerunner.wire.metadata import Metadata, pack_metadata, unpack_payload, unpack_spread
@@ -285,12 +285,12 @@ def test_a_stage_that_needs_no_more_stops_the_frames_behind_it(at):
 
 def test_the_sink_encodes_in_the_last_worker(at):
     class Shout:
-        keeps = "nothing"
+        may_keep_results = "nothing"
 
         def encode(self, records):
             return "".join(f"{record}!".upper() for record in records).encode()
 
-    (part,) = at(same, last=True, sink=End(offered(Shout))).feed(["a", "b"])
+    (part,) = at(same, last=True, sink=EndSpec(offered(Shout))).feed(["a", "b"])
 
     assert bytes(part[2]) == b"A!B!"
     assert ledger(part[1])[1] == (2, 0, 2, 0, 0, 0)

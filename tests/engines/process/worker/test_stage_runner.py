@@ -10,7 +10,7 @@ from support.specs import spec_for, work
 from stagerunner import count, enough
 from stagerunner.engines.process.worker.encode import PIECE
 from stagerunner.engines.process.worker.stage_runner import StageRunner
-from stagerunner.evaluate.ends import End
+from stagerunner.evaluate.ends import EndSpec
 from stagerunner.records import BARRIER, DATA, SOURCE, TO_THE_END, Counts, Failure, total
 from stagerunner.wire.frame import MARKED, MORE, SIZE, BadFrame, Frame, Header
 from stagerunner.wire.metadata import Metadata, pack_metadata, unpack_payload
@@ -169,7 +169,7 @@ def test_both_ways_give_the_same_frames(both, stage, on_error):
 @pytest.mark.parametrize("last", [2, TO_THE_END])
 @pytest.mark.parametrize("stage", [same, small, unsendable, large])
 def test_the_first_worker_reads_and_the_ledger_the_same(both, stage, records, last):
-    pair = both(work(stage, on_error="skip"), first=True, source=End(on_error="skip"))
+    pair = both(work(stage, on_error="skip"), first=True, source=EndSpec(on_error="skip"))
 
     quick, usual = pair.feed(frame(records, last=last))
 
@@ -179,7 +179,9 @@ def test_the_first_worker_reads_and_the_ledger_the_same(both, stage, records, la
 @pytest.mark.parametrize("on_error", ["fail", "skip", "dead_letter"])
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_last_worker_encodes_for_the_sink_the_same(both, stage, on_error):
-    pair = both(work(stage, on_error=on_error), sink=End("stagerunner_parts.sinks.jsonl:Jsonl", TO_A_FILE, on_error))
+    pair = both(
+        work(stage, on_error=on_error), sink=EndSpec("stagerunner_parts.sinks.jsonl:Jsonl", TO_A_FILE, on_error)
+    )
 
     for sequence, records in enumerate(([0, 1], [], [1, 2, 4, 5], [{1}, 1, 2], [5])):
         quick, usual = pair.feed(frame(records, sequence))
@@ -188,8 +190,8 @@ def test_the_last_worker_encodes_for_the_sink_the_same(both, stage, on_error):
 
 
 def test_a_sink_that_may_change_records_is_given_them_by_piece(both, monkeypatch):
-    assert not both(same, sink=End(f"{__name__}:Changing")).in_one_go(frame([1]), monkeypatch)
-    assert both(same, sink=End("stagerunner_parts.sinks.jsonl:Jsonl", TO_A_FILE)).in_one_go(frame([1]), monkeypatch)
+    assert not both(same, sink=EndSpec(f"{__name__}:Changing")).in_one_go(frame([1]), monkeypatch)
+    assert both(same, sink=EndSpec("stagerunner_parts.sinks.jsonl:Jsonl", TO_A_FILE)).in_one_go(frame([1]), monkeypatch)
 
 
 def test_what_is_not_ordinary_branches_off_untouched(both, monkeypatch):

@@ -4,32 +4,32 @@ from time import monotonic
 
 import pytest
 
-from stagerunner.evaluate.pace import alone, pace_of
+from stagerunner.evaluate.rate import local_reserve, rate_limiter
 
 
 def test_turns_come_at_an_even_rate():
-    turn = alone()
-    first, *others = [turn(0.5) for _ in range(4)]
+    reserve = local_reserve()
+    first, *others = [reserve(0.5) for _ in range(4)]
     assert first == pytest.approx(monotonic(), abs=0.5)
     assert others == [first + 0.5, first + 1.0, first + 1.5]
 
 
 def test_turns_that_were_not_used_are_not_saved_up():
-    turn = alone()
-    turn(-1000)  # the next one was free long ago
+    reserve = local_reserve()
+    reserve(-1000)  # the next one was free long ago
     now = monotonic()
-    assert turn(1) >= now
-    assert turn(1) >= now + 1
+    assert reserve(1) >= now
+    assert reserve(1) >= now + 1
 
 
 def test_without_a_rate_nobody_waits():
-    assert pace_of(None, None) is None
+    assert rate_limiter(None, None) is None
 
 
 def test_who_asks_waits_until_its_turn():
-    pace = pace_of(0.01, None)
-    assert pace.ask() == 0
-    assert 99 < pace.ask() <= 100
+    limiter = rate_limiter(0.01, None)
+    assert limiter.reserve() == 0
+    assert 99 < limiter.reserve() <= 100
 
 
 def test_a_stage_that_is_not_async_keeps_its_rate_and_its_deadline_counts_the_call_alone(stage_of, batch_of, notes):

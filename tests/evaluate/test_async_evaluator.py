@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import pytest
 
 from stagerunner.errors import Reject
-from stagerunner.evaluate.ambient import count, enough
-from stagerunner.evaluate.awaiting import Caller
-from stagerunner.evaluate.policy import Trouble
+from stagerunner.evaluate.async_evaluator import AsyncCaller
+from stagerunner.evaluate.failures import CallFailure
+from stagerunner.evaluate.stage_api import count, enough
 from stagerunner.parts.stage import stage as offered
 
 
@@ -365,7 +365,7 @@ def test_closing_abandons_what_is_under_way(stage_of, batch_of):
 
 
 def test_only_a_worker_that_awaits_pays_for_asyncio():
-    asked = "import sys, stagerunner.evaluate.evaluator; print('asyncio' in sys.modules)"
+    asked = "import sys, stagerunner.evaluate.async_evaluator; print('asyncio' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True).stdout == "False\n"
 
 
@@ -377,7 +377,7 @@ async def stuck(record):
 
 
 def attempt(work, call, argument=None):
-    return asyncio.run(Caller(work, call).attempt(argument))
+    return asyncio.run(AsyncCaller(work, call).attempt(argument))
 
 
 def test_an_attempt_gives_what_the_call_gives(work_of):
@@ -388,9 +388,13 @@ def test_an_attempt_gives_what_the_call_gives(work_of):
 
 
 def test_an_attempt_over_its_time_says_where_it_was_waiting(work_of):
-    trouble = attempt(work_of(stuck, timeout=0.001), stuck)
-    assert (trouble.type, trouble.message, trouble.final) == ("Timeout", "took longer than 0.001 s", False)
-    assert (trouble.frames[0].file, trouble.frames[0].function) == (__file__, "stuck")
+    call_failure = attempt(work_of(stuck, timeout=0.001), stuck)
+    assert (call_failure.type, call_failure.message, call_failure.final) == (
+        "Timeout",
+        "took longer than 0.001 s",
+        False,
+    )
+    assert (call_failure.frames[0].file, call_failure.frames[0].function) == (__file__, "stuck")
 
 
 def test_a_timeout_of_the_transforms_own_keeps_its_name(work_of):
@@ -417,15 +421,15 @@ def test_a_call_is_tried_again_while_it_is_wanted(work_of):
 
     def trouble_after(wanted):
         calls.clear()
-        caller = Caller(work_of(failing, attempts=4), failing)
-        return asyncio.run(caller.again(lambda: "r", Trouble("OSError", ""), wanted)), len(calls)
+        caller = AsyncCaller(work_of(failing, attempts=4), failing)
+        return asyncio.run(caller.retry(lambda: "r", CallFailure("OSError", ""), wanted)), len(calls)
 
-    trouble, number = trouble_after(lambda: True)
-    assert (trouble.attempts, number) == (4, 3)
-    trouble, number = trouble_after(lambda: len(calls) < 1)
-    assert (trouble.attempts, number) == (2, 1)
+    call_failure, number = trouble_after(lambda: True)
+    assert (call_failure.attempts, number) == (4, 3)
+    call_failure, number = trouble_after(lambda: len(calls) < 1)
+    assert (call_failure.attempts, number) == (2, 1)
 
 
 def test_a_final_trouble_is_left_alone(work_of):
-    final = Trouble("Reject", "no", final=True)
-    assert asyncio.run(Caller(work_of(stuck, attempts=9), stuck).again(lambda: 1, final, lambda: True)) is final
+    final = CallFailure("Reject", "no", final=True)
+    assert asyncio.run(AsyncCaller(work_of(stuck, attempts=9), stuck).retry(lambda: 1, final, lambda: True)) is final

@@ -7,8 +7,8 @@ from functools import partial
 from time import monotonic_ns
 from typing import Any
 
-from stagerunner.evaluate import ambient
-from stagerunner.evaluate.policy import Refusal, Trouble, trouble_of
+from stagerunner.evaluate import stage_api
+from stagerunner.evaluate.failures import CallFailure, Refusal, failure_of
 from stagerunner.evaluate.work import Slot, Work
 from stagerunner.records import Batch, Counts
 
@@ -22,12 +22,12 @@ class Flush:
         self,
         work: Work,
         start: Callable[[], Iterable[Any] | None],
-        own: Callable[[Any], Any],
+        copy: Callable[[Any], Any],
         refused: Mapping[int, tuple[str, str]],
     ) -> None:
         self._work = work
         self._refused = refused
-        self._own = own
+        self._copy = copy
         self._start = start
         self._rest: Iterator[Any] | None = None
         self.given = 0
@@ -45,17 +45,17 @@ class Flush:
             self._draw(results, most, slot)
         except BaseException as error:
             self.over = True
-            return self._ended(results, trouble_of(error))
+            return self._ended(results, failure_of(error))
         finally:
             slot.leave()
         self.given += len(results)
         return Batch(results, first, self.given, counts=[self._counts(len(results))])
 
-    def _ended(self, results: list[Any], trouble: Trouble) -> Batch:
+    def _ended(self, results: list[Any], call_failure: CallFailure) -> Batch:
         """The last batch, with the failure in the place of the result that did not come."""
         first, policy = self.given, self._work.on_error
         place = first + len(results)
-        failure = trouble._replace(attempts=1).failure(self._work.index, place, 0, policy)
+        failure = call_failure._replace(attempts=1).failure(self._work.index, place, 0, policy)
         if policy == "fail":  # what did not come can't be counted
             return Batch(results, first, place, None, [failure], [self._counts(len(results))])
         counts = [self._counts(len(results), failed=1)]
@@ -75,7 +75,7 @@ class Flush:
                 return
             if result is None:
                 raise Refusal("NoneReturned", "flush gave None; a record is never None")
-            results.append(self._own(result))
+            results.append(self._copy(result))
             at += 1
 
     def _counts(self, given: int, failed: int = 0) -> Counts:
@@ -96,7 +96,7 @@ def as_iterator(found: Any) -> Iterator[Any]:
 def flushed(
     work: Work,
     start: Callable[[], Iterable[Any] | None],
-    own: Callable[[Any], Any],
+    copy: Callable[[Any], Any],
     refused: Mapping[int, tuple[str, str]],
     room: Callable[[int], int],
     slot: Slot,
@@ -105,6 +105,6 @@ def flushed(
 
     refused: results not to be drawn, and their failures. room: how many may be in the next batch, after so many.
     """
-    flush = Flush(work, start, own, refused)
+    flush = Flush(work, start, copy, refused)
     while not flush.over:
-        yield ambient.heard_by(flush, partial(flush.batch, room(flush.given), slot))
+        yield stage_api.call_with_listener(flush, partial(flush.batch, room(flush.given), slot))

@@ -7,8 +7,8 @@ from itertools import islice
 import pytest
 
 from stagerunner.errors import Reject
-from stagerunner.evaluate import policy
-from stagerunner.evaluate.policy import Refusal, Trouble, again, pauses, trouble_of
+from stagerunner.evaluate import failures
+from stagerunner.evaluate.failures import CallFailure, Refusal, failure_of, retry, retry_delays
 from stagerunner.evaluate.wording import frames_of, message_of
 from stagerunner.evaluate.work import Work
 from stagerunner.parts.stage import Form
@@ -22,7 +22,7 @@ def raised(error):
     try:
         raise error
     except BaseException as caught:
-        return trouble_of(caught)
+        return failure_of(caught)
 
 
 class Failing:
@@ -40,9 +40,9 @@ class Failing:
 
 
 def test_a_trouble_says_what_and_where():
-    trouble = raised(ValueError("so wrong"))
-    assert (trouble.type, trouble.message, trouble.final) == ("ValueError", "so wrong", False)
-    assert [(frame.file, frame.function) for frame in trouble.frames] == [(__file__, "raised")]
+    call_failure = raised(ValueError("so wrong"))
+    assert (call_failure.type, call_failure.message, call_failure.final) == ("ValueError", "so wrong", False)
+    assert [(frame.file, frame.function) for frame in call_failure.frames] == [(__file__, "raised")]
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit(), StopIteration()])
@@ -71,43 +71,43 @@ def test_a_text_of_a_class_of_its_own_becomes_a_plain_one():
 
 def test_our_own_frames_are_left_out():
     with pytest.raises(TypeError) as raised_in_ours:
-        list(pauses(retrying("many")))
+        list(retry_delays(retrying("many")))
     assert {frame.file for frame in frames_of(raised_in_ours.value.__traceback__)} == {__file__}
 
 
 def test_rejects_and_refusals_are_final():
-    assert raised(Reject("not this one")) == Trouble(
+    assert raised(Reject("not this one")) == CallFailure(
         "Reject", "not this one", raised(Reject("not this one")).frames, final=True
     )
-    assert raised(Refusal("TooLarge", "why")) == Trouble("TooLarge", "why", final=True)
+    assert raised(Refusal("TooLarge", "why")) == CallFailure("TooLarge", "why", final=True)
 
 
 def test_pauses_grow_up_to_the_longest():
     work = retrying(6, delay=1.0, factor=3.0, longest=10.0)
-    assert list(pauses(work)) == [1.0, 3.0, 9.0, 10.0, 10.0]
+    assert list(retry_delays(work)) == [1.0, 3.0, 9.0, 10.0, 10.0]
 
 
 def test_pauses_never_overflow():
-    assert list(islice(pauses(retrying(10**9, delay=1.0)), 5000, 5001)) == [30.0]
+    assert list(islice(retry_delays(retrying(10**9, delay=1.0)), 5000, 5001)) == [30.0]
 
 
 def test_a_later_attempt_may_succeed(monkeypatch):
     slept = []
-    monkeypatch.setattr(policy.time, "sleep", slept.append)
-    assert again(Failing(2), lambda: "record", raised(ValueError()), retrying(4, delay=0.5)) == "record"
+    monkeypatch.setattr(failures.time, "sleep", slept.append)
+    assert retry(Failing(2), lambda: "record", raised(ValueError()), retrying(4, delay=0.5)) == "record"
     assert slept == [0.5, 1.0, 2.0]
 
 
 def test_the_last_trouble_counts_its_attempts():
-    trouble = again(Failing(9), lambda: "record", raised(ValueError()), retrying(3))
-    assert (trouble.message, trouble.attempts) == ("7 left", 3)
+    call_failure = retry(Failing(9), lambda: "record", raised(ValueError()), retrying(3))
+    assert (call_failure.message, call_failure.attempts) == ("7 left", 3)
 
 
 def test_a_final_trouble_is_not_tried_again():
     failing = Failing(9, Reject)
-    trouble = again(failing, lambda: "record", raised(ValueError()), retrying(5))
-    assert (trouble.type, trouble.attempts, failing.left) == ("Reject", 2, 8)
-    assert again(failing, lambda: "record", trouble, retrying(5)) is trouble
+    call_failure = retry(failing, lambda: "record", raised(ValueError()), retrying(5))
+    assert (call_failure.type, call_failure.attempts, failing.left) == ("Reject", 2, 8)
+    assert retry(failing, lambda: "record", call_failure, retrying(5)) is call_failure
 
 
 def test_no_exception_object_is_kept():
@@ -120,8 +120,8 @@ def test_no_exception_object_is_kept():
 
     gc.disable()
     try:
-        trouble = again(Failing(9, Watched), lambda: "record", raised(ValueError()), retrying(3))
+        call_failure = retry(Failing(9, Watched), lambda: "record", raised(ValueError()), retrying(3))
         assert [reference() for reference in alive] == [None, None], "in a cycle, or kept"
     finally:
         gc.enable()
-    assert trouble.type == "Watched"
+    assert call_failure.type == "Watched"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from stagerunner.evaluate.ambient import count
+from stagerunner.evaluate.stage_api import count
 from stagerunner.records import Counts
 
 

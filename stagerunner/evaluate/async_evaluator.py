@@ -13,15 +13,15 @@ from functools import partial
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Protocol
 
-from stagerunner.evaluate import ambient
-from stagerunner.evaluate.calling import NO_SLOT, NOBODY, Evaluator, Quarantined
+from stagerunner.evaluate import stage_api
+from stagerunner.evaluate.copying import defensive_copy, original_record
 from stagerunner.evaluate.cursor import refusals_in
-from stagerunner.evaluate.flights import Flight, Outcome
+from stagerunner.evaluate.evaluator import NO_QUARANTINE, NO_SLOT, Evaluator, Quarantined
+from stagerunner.evaluate.failures import CallFailure, Refusal, failure_of, retry_delays
 from stagerunner.evaluate.forms import as_list
-from stagerunner.evaluate.growth import Pile
-from stagerunner.evaluate.own import as_it_came, own
-from stagerunner.evaluate.pace import Pace, Turn
-from stagerunner.evaluate.policy import Refusal, Trouble, pauses, trouble_of
+from stagerunner.evaluate.growth import ResultList
+from stagerunner.evaluate.pending_batch import CallOutcome, PendingBatch
+from stagerunner.evaluate.rate import RateLimiter, Reserve
 from stagerunner.evaluate.wording import frames_of
 from stagerunner.evaluate.work import NoSlot, Slot, Work
 from stagerunner.records import Batch
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     import asyncio
 
 
-LAST_WORDS = 1.0
+CLOSE_TIMEOUT = 1.0
 """Seconds that cancelled calls have to end in when the stage is closed."""
 
-CANCELLED = Trouble("CancelledError", "cancelled")
+CANCELLED = CallFailure("CancelledError", "cancelled")
 
 
-class AwaitingEvaluator(Evaluator):
+class AsyncEvaluator(Evaluator):
     """A stage whose transform is `async def`; an event loop of its own runs while `apply` or `poll` does.
 
     A stage with state has one call under way at a time, for it sees its records in order; so has one that is
@@ -45,12 +45,12 @@ class AwaitingEvaluator(Evaluator):
     nothing under way.
     """
 
-    def __init__(self, work: Work, slot: Slot = NO_SLOT, turn: Turn | None = None) -> None:
-        super().__init__(work, slot, turn)
+    def __init__(self, work: Work, slot: Slot = NO_SLOT, reserve: Reserve | None = None) -> None:
+        super().__init__(work, slot, reserve)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._places = 1 if work.form.state else work.concurrency
-        self._flights: deque[Flight] = deque()
-        self._tasks: set[asyncio.Task[list[Outcome]]] = set()
+        self._most_calls = 1 if work.form.state else work.concurrency
+        self._pending: deque[PendingBatch] = deque()
+        self._tasks: set[asyncio.Task[list[CallOutcome]]] = set()
         self.attempts: dict[Attempt, None] = {}
         """Under way, the oldest first."""
         self._named: Attempt | None = None
@@ -61,23 +61,23 @@ class AwaitingEvaluator(Evaluator):
 
         self._loop = asyncio.new_event_loop()
         super().build()
-        self._caller = Caller(self.work, self._bare, self._pace, self._own)
+        self._caller = AsyncCaller(self.work, self._transform_call, self._limiter, self._copy)
 
     @property
     def under_way(self) -> int:
         """Batches begun and not yet handed out."""
-        return len(self._flights)
+        return len(self._pending)
 
     def room(self) -> int:
         """Calls that could be made at once beside those begun or waiting to be."""
-        waiting = sum(len(flight.waiting) for flight in self._flights)
-        return max(0, self._places - len(self._tasks) - waiting)
+        waiting = sum(len(pending.waiting) for pending in self._pending)
+        return max(0, self._most_calls - len(self._tasks) - waiting)
 
-    def begin(self, batch: Batch, quarantined: Quarantined = NOBODY) -> None:
+    def begin(self, batch: Batch, quarantined: Quarantined = NO_QUARANTINE) -> None:
         """Start on a batch. It moves only while `poll` runs."""
         refusals = refusals_in(batch, self.work.index, quarantined) if quarantined else {}
-        self._flights.append(Flight(self.work, batch, refusals))
-        self._fill()
+        self._pending.append(PendingBatch(self.work, batch, refusals))
+        self._start_calls()
 
     def poll(self, timeout: float | None = None, inbound: int | None = None) -> list[Batch]:
         """Finished batches, in the order in which they were begun.
@@ -85,21 +85,21 @@ class AwaitingEvaluator(Evaluator):
         Waits until there is one, `timeout` seconds have passed or the descriptor `inbound` can be read, whichever
         is first. With nothing under way and nothing to read it returns at once.
         """
-        landed = bool(self._flights) and self._flights[0].landed
-        if not landed and (self._flights or inbound is not None):
+        done = bool(self._pending) and self._pending[0].done
+        if not done and (self._pending or inbound is not None):
             if self.attempts:
                 self.name_oldest(anew=True)
             self._wait(timeout, inbound)
-        return list(self._landed())
+        return list(self._finished_batches())
 
-    def apply(self, batch: Batch, quarantined: Quarantined = NOBODY) -> Batch:
+    def apply(self, batch: Batch, quarantined: Quarantined = NO_QUARANTINE) -> Batch:
         """One batch in, one batch out. Raises RuntimeError with others under way, whose turn would be first."""
-        if self._flights:
+        if self._pending:
             raise RuntimeError("apply was called with batches under way")
         self.begin(batch, quarantined)
         return self.poll()[0]
 
-    def pieces(self, batch: Batch, quarantined: Quarantined = NOBODY) -> Iterator[Batch]:
+    def pieces(self, batch: Batch, quarantined: Quarantined = NO_QUARANTINE) -> Iterator[Batch]:
         yield self.apply(batch, quarantined)
 
     def close(self) -> None:
@@ -117,13 +117,13 @@ class AwaitingEvaluator(Evaluator):
     def _abandon(self, loop: asyncio.AbstractEventLoop) -> None:
         import asyncio
 
-        for flight in self._flights:
-            flight.want_until(0)
-        self._flights.clear()
+        for pending in self._pending:
+            pending.limit(0)
+        self._pending.clear()
         for task in self._tasks:
             task.cancel()
         if self._tasks:
-            loop.run_until_complete(asyncio.wait(self._tasks, timeout=LAST_WORDS))
+            loop.run_until_complete(asyncio.wait(self._tasks, timeout=CLOSE_TIMEOUT))
 
     @property
     def _running(self) -> asyncio.AbstractEventLoop:
@@ -131,9 +131,9 @@ class AwaitingEvaluator(Evaluator):
             raise RuntimeError(f"the stage {self.work.name} is not set up")
         return self._loop
 
-    def _landed(self) -> Iterator[Batch]:
-        while self._flights and self._flights[0].landed:
-            yield self._flights.popleft().result()
+    def _finished_batches(self) -> Iterator[Batch]:
+        while self._pending and self._pending[0].done:
+            yield self._pending.popleft().result()
 
     def _wait(self, timeout: float | None, inbound: int | None) -> None:
         loop = self._running
@@ -159,28 +159,28 @@ class AwaitingEvaluator(Evaluator):
         self._woken = True
         self._running.stop()
 
-    def _fill(self) -> None:
+    def _start_calls(self) -> None:
         """Begin calls while there are places, the oldest batch first."""
-        places = 1 if self.watched else self._places
-        for flight in self._flights:
-            while flight.waiting and len(self._tasks) < places:
-                self._start(flight, *flight.waiting.popleft())
+        places = 1 if self.watched else self._most_calls
+        for pending in self._pending:
+            while pending.waiting and len(self._tasks) < places:
+                self._start(pending, *pending.waiting.popleft())
 
-    def _start(self, flight: Flight, start: int, end: int) -> None:
-        task = self._running.create_task(self._called(flight, start, end))
-        flight.under_way[start] = task
+    def _start(self, pending: PendingBatch, start: int, end: int) -> None:
+        task = self._running.create_task(self._call_list(pending, start, end))
+        pending.running[start] = task
         self._tasks.add(task)
-        task.add_done_callback(partial(self._ended, flight, start, end))
+        task.add_done_callback(partial(self._ended, pending, start, end))
 
-    def _ended(self, flight: Flight, start: int, end: int, task: asyncio.Task[list[Outcome]]) -> None:
+    def _ended(self, pending: PendingBatch, start: int, end: int, task: asyncio.Task[list[CallOutcome]]) -> None:
         self._tasks.discard(task)
-        flight.ended(start, [Outcome(start, end, CANCELLED)] if task.cancelled() else task.result())
-        self._fill()
-        if self._flights and self._flights[0].landed:
+        pending.call_ended(start, [CallOutcome(start, end, CANCELLED)] if task.cancelled() else task.result())
+        self._start_calls()
+        if self._pending and self._pending[0].done:
             self._wake()
 
     @property
-    def _noting(self) -> bool:
+    def _notes_attempts(self) -> bool:
         """Whether the slot names the oldest attempt: one may block the loop, or not let itself be cancelled."""
         return (self.watched or self.work.timeout is not None) and not isinstance(self.slot, NoSlot)
 
@@ -195,58 +195,60 @@ class AwaitingEvaluator(Evaluator):
         else:
             self.slot.enter(oldest.record, oldest.since, oldest.batch)
 
-    async def _called(self, flight: Flight, start: int, end: int) -> list[Outcome]:
+    async def _call_list(self, pending: PendingBatch, start: int, end: int) -> list[CallOutcome]:
         """The outcome of a call; for a list that failed in a stage without state, of a call for each record."""
         alone = end - start == 1 or self.work.form.state
-        outcome = await self._outcome(flight, start, end, retried=alone)
-        if alone or not isinstance(outcome.found, Trouble):
+        outcome = await self._outcome(pending, start, end, retried=alone)
+        if alone or not isinstance(outcome.found, CallFailure):
             return [outcome]
-        return await self._one_by_one(flight, start, end)
+        return await self._one_by_one(pending, start, end)
 
-    async def _one_by_one(self, flight: Flight, start: int, end: int) -> list[Outcome]:
-        outcomes: list[Outcome] = []
+    async def _one_by_one(self, pending: PendingBatch, start: int, end: int) -> list[CallOutcome]:
+        outcomes: list[CallOutcome] = []
         for index in range(start, end):
-            if not flight.wants(index) or (outcomes and flight.halts(outcomes[-1])):
+            if not pending.wants(index) or (outcomes and pending.ends_batch(outcomes[-1])):
                 break
-            outcomes.append(await self._outcome(flight, index, index + 1, retried=True, fresh=True))
+            outcomes.append(await self._outcome(pending, index, index + 1, retried=True, fresh=True))
         return outcomes
 
-    async def _outcome(self, flight: Flight, start: int, end: int, *, retried: bool, fresh: bool = False) -> Outcome:
+    async def _outcome(
+        self, pending: PendingBatch, start: int, end: int, *, retried: bool, fresh: bool = False
+    ) -> CallOutcome:
         """fresh: the records as they came, since a call has had them before."""
-        voice = ambient.Voice()
-        ambient.current.set(voice)
+        listener = stage_api.CallListener()
+        stage_api.current.set(listener)
         try:
-            found = await self._found(flight, start, end, retried, fresh)
+            found = await self._first_outcome(pending, start, end, retried, fresh)
         except BaseException as error:
-            found = trouble_of(error)
-        return Outcome(start, end, found, voice.extra, voice.said_enough)
+            found = failure_of(error)
+        return CallOutcome(start, end, found, listener.extra, listener.said_enough)
 
-    async def _found(self, flight: Flight, start: int, end: int, retried: bool, fresh: bool) -> Any:
-        if start in flight.refusals:
-            return trouble_of(Refusal(*flight.refusals[start]))
-        records, again = flight.batch.records, partial(self._argument, flight.batch, start, end)
-        argument = again() if fresh else records[start:end] if self.work.form.batch else records[start]
-        clock = Attempt(self, flight.batch, start) if self._noting else None
-        found = await self._caller.attempt(argument, clock)
-        if retried and isinstance(found, Trouble):
-            return await self._caller.again(again, found, partial(flight.wants, start), clock)
+    async def _first_outcome(self, pending: PendingBatch, start: int, end: int, retried: bool, fresh: bool) -> Any:
+        if start in pending.refusals:
+            return failure_of(Refusal(*pending.refusals[start]))
+        records, fresh_argument = pending.batch.records, partial(self._argument, pending.batch, start, end)
+        argument = fresh_argument() if fresh else records[start:end] if self.work.form.batch else records[start]
+        observer = Attempt(self, pending.batch, start) if self._notes_attempts else None
+        found = await self._caller.attempt(argument, observer)
+        if retried and isinstance(found, CallFailure):
+            return await self._caller.retry(fresh_argument, found, partial(pending.wants, start), observer)
         return found
 
     def _argument(self, batch: Batch, start: int, end: int) -> Any:
         """What to call with once more: the records as they came."""
         if not self.work.form.batch:
-            return as_it_came(batch, start)
-        return [as_it_came(batch, index) for index in range(start, end)]
+            return original_record(batch, start)
+        return [original_record(batch, index) for index in range(start, end)]
 
-    def _settled(self, value: Any) -> Any:
+    def _finished(self, value: Any) -> Any:
         """What a method gave, awaited where it is `async def`."""
         return self._running.run_until_complete(_awaited(value)) if hasattr(value, "__await__") else value
 
     def _flush_results(self) -> Iterable[Any] | None:
         found = super()._flush_results()
-        return self._drawn(found) if hasattr(found, "__anext__") else found
+        return self._drain(found) if hasattr(found, "__anext__") else found
 
-    def _drawn(self, results: Any) -> Iterator[Any]:
+    def _drain(self, results: Any) -> Iterator[Any]:
         with suppress(StopAsyncIteration):
             while True:
                 yield self._running.run_until_complete(_awaited(results.__anext__()))
@@ -255,7 +257,7 @@ class AwaitingEvaluator(Evaluator):
 class Attempt:
     """One attempt at a record, or at a list that begins with it, while it lasts."""
 
-    def __init__(self, stage: AwaitingEvaluator, batch: Batch, record: int) -> None:
+    def __init__(self, stage: AsyncEvaluator, batch: Batch, record: int) -> None:
         self._stage = stage
         self.batch = batch
         self.record = record
@@ -278,67 +280,76 @@ async def _awaited(value: Awaitable[Any]) -> Any:
 # Attempts
 
 
-class Clock(Protocol):
+class AttemptObserver(Protocol):
     """Told when an attempt begins and ends."""
 
     def start(self) -> None: ...
     def stop(self) -> None: ...
 
 
-class Caller(NamedTuple):
+class AsyncCaller(NamedTuple):
     """How an async transform is called."""
 
     work: Work
     call: Callable[[Any], Awaitable[Any]]
-    pace: Pace | None = None
-    own: Callable[[Any], Any] = own
+    limiter: RateLimiter | None = None
+    copy: Callable[[Any], Any] = defensive_copy
 
-    async def attempt(self, argument: Any, clock: Clock | None = None) -> Any:
+    async def attempt(self, argument: Any, observer: AttemptObserver | None = None) -> Any:
         """What one call gives, in the shape an Outcome has it; Trouble where it raises. clock: told while it lasts."""
         import asyncio
 
-        if self.pace is not None and (wait := self.pace.ask()):
+        if self.limiter is not None and (wait := self.limiter.reserve()):
             await asyncio.sleep(wait)
         deadline = asyncio.timeout(self.work.timeout)
-        if clock is not None:
-            clock.start()
+        if observer is not None:
+            observer.start()
         try:
             async with deadline:
                 found = await self.call(argument)
-            return self._read(argument, found)
+            return self._checked(argument, found)
         except BaseException as error:
-            return self._overtime(error) if deadline.expired() else trouble_of(error)
+            return self._timed_out(error) if deadline.expired() else failure_of(error)
         finally:
-            if clock is not None:
-                clock.stop()
+            if observer is not None:
+                observer.stop()
 
-    async def again(
-        self, argument: Callable[[], Any], trouble: Trouble, wanted: Callable[[], bool], clock: Clock | None = None
+    async def retry(
+        self,
+        argument: Callable[[], Any],
+        call_failure: CallFailure,
+        wanted: Callable[[], bool],
+        observer: AttemptObserver | None = None,
     ) -> Any:
         """What a later attempt gives, or the Trouble of the last one, as long as it is wanted. argument: makes it."""
         import asyncio
 
-        for number, pause in enumerate(pauses(self.work), start=2):
-            if trouble.final or not wanted():
+        for number, delay in enumerate(retry_delays(self.work), start=2):
+            if call_failure.final or not wanted():
                 break
-            await asyncio.sleep(pause)
-            found = await self.attempt(argument(), clock)
-            if not isinstance(found, Trouble):
+            await asyncio.sleep(delay)
+            found = await self.attempt(argument(), observer)
+            if not isinstance(found, CallFailure):
                 return found
-            trouble = found._replace(attempts=number)
-        return trouble
+            call_failure = found._replace(attempts=number)
+        return call_failure
 
-    def _read(self, argument: Any, found: Any) -> Any:
+    def _checked(self, argument: Any, found: Any) -> Any:
         if self.work.form.batch:
-            return as_list(found, self.work.growth * len(argument), self.own)
-        return self._drained(found) if self.work.form.many else self.own(found)
+            return as_list(found, self.work.growth * len(argument), self.copy)
+        return self._collected(found) if self.work.form.many else self.copy(found)
 
-    def _drained(self, found: Iterable[Any]) -> list[Any]:
-        pile = Pile(self.work.growth, self.own)
-        pile.add(found)
-        return pile.results
+    def _collected(self, found: Iterable[Any]) -> list[Any]:
+        result_list = ResultList(self.work.growth, self.copy)
+        result_list.add(found)
+        return result_list.results
 
-    def _overtime(self, error: BaseException) -> Trouble:
+    def _timed_out(self, error: BaseException) -> CallFailure:
         """The cause is the cancellation: its traceback says where the transform was waiting."""
         where = (error.__cause__ or error).__traceback__
-        return Trouble("Timeout", f"took longer than {self.work.timeout:g} s", frames_of(where))
+        return CallFailure("Timeout", f"took longer than {self.work.timeout:g} s", frames_of(where))
+
+
+def make_evaluator(work: Work, slot: Slot = NO_SLOT, reserve: Reserve | None = None) -> Evaluator:
+    """The evaluator for this stage, not yet set up. reserve: see `rate`."""
+    return (AsyncEvaluator if work.form.awaited else Evaluator)(work, slot, reserve)

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, compress, repeat
 from typing import Any
 
+from stagerunner.evaluate.copying import original_record
 from stagerunner.evaluate.cursor import Cursor
-from stagerunner.evaluate.own import as_it_came
-from stagerunner.evaluate.policy import RETURNED_NONE, Trouble, again
+from stagerunner.evaluate.failures import RETURNED_NONE, CallFailure, retry
 from stagerunner.evaluate.work import Work
 from stagerunner.records import Batch, Counts, Failure, Spread, failures_behind_cut, total
 
@@ -24,17 +24,17 @@ class BatchOutcome:
 
     __slots__ = (
         "_arrived",
-        "_begun",
         "_counted",
         "_cut",
+        "_enough",
+        "_failed",
         "_failures",
         "_first",
         "_given",
-        "_lost",
-        "_marks",
-        "_satisfied",
+        "_has_result",
+        "_no_result",
+        "_piece_start",
         "_sources",
-        "_without",
         "batch",
         "counts",
         "cursor",
@@ -53,81 +53,81 @@ class BatchOutcome:
         self._counted = counted
         self._arrived = batch.failures
         self._first = batch.first
-        self._begun = 0
+        self._piece_start = 0
         self._cut: int | None = None
-        self._satisfied = False
+        self._enough = False
         self.finished = False
-        self._open()
+        self._start_piece()
 
-    def _open(self) -> None:
+    def _start_piece(self) -> None:
         self.results: list[Any] = []
         self.origins: list[int] = []
         self.counts = Counts(self.work.index)
         self.extra = self.counts.extra
         self._failures: list[Failure] = []
-        self._without: list[int] = []
-        self._lost: list[int] = []
-        self._marks = bytearray()
+        self._no_result: list[int] = []
+        self._failed: list[int] = []
+        self._has_result = bytearray()
         self._given: list[tuple[Sequence[int], Sequence[int]]] = []
 
     @property
-    def sources(self) -> Iterator[int]:
+    def source_records(self) -> Iterator[int]:
         """The origins of the incoming records, to be gone through once beside them."""
         if self._sources is None:
-            self._sources = iter(self.span(0, len(self.batch.records)))
+            self._sources = iter(self.origins_of(0, len(self.batch.records)))
         return self._sources
 
     def enough(self) -> None:
-        self._satisfied = True
+        self._enough = True
         self.cursor.end()
 
-    def said(self) -> dict[str, int]:
+    def counters(self) -> dict[str, int]:
         """The stage's own counters as they are now, for `unsay`."""
         return dict(self.extra)
 
-    def unsay(self, said: dict[str, int], index: int, end: int) -> None:
+    def rewind(self, counters: dict[str, int], index: int, end: int) -> None:
         """Go back to these records, as they came: what has been said since will be said again."""
-        self.batch.records[index:end] = self.group(index, end)
-        self._satisfied = False
+        self.batch.records[index:end] = self.originals(index, end)
+        self._enough = False
         self.extra.clear()
-        self.extra.update(said)
+        self.extra.update(counters)
         self.cursor.back(index)
 
     @property
     def halted(self) -> bool:
         """No further record is wanted: enough was said, or a failure is to end the run."""
-        return self._satisfied or self._cut is not None
+        return self._enough or self._cut is not None
 
     @property
-    def at_border(self) -> bool:
+    def at_source_end(self) -> bool:
         """Whether a piece may end here: there is a next record, and it comes from another source record."""
         index = self.cursor.index
         return not self.cursor.over and self.batch.origin(index) != self.batch.origin(index + 1)
 
-    def span(self, start: int, end: int) -> Sequence[int]:
+    def origins_of(self, start: int, end: int) -> Sequence[int]:
         """The origins of the incoming records start ≤ index < end."""
         if self.batch.origins is None:
             return range(self.batch.first + start, self.batch.first + end)
         return self.batch.origins[start:end]
 
-    def gave(self, sizes: Sequence[int | None], origins: Sequence[int]) -> None:
+    def add_sizes(self, sizes: Sequence[int | None], origins: Sequence[int]) -> None:
         """Records of these origins gave so many results each, which are in `results`; None: that record is lost."""
         given = [size or 0 for size in sizes]
         without = given.count(0)
-        lost = sizes.count(None)
-        if without > lost or sum(given) > len(given):
-            self._given.append((origins, [1 if size is None else size for size in sizes] if lost else given))
+        failed = sizes.count(None)
+        if without > failed or sum(given) > len(given):
+            self._given.append((origins, [1 if size is None else size for size in sizes] if failed else given))
         self.origins += chain.from_iterable(map(repeat, origins, given))
         self.counts.created += sum(given) - (len(given) - without)
-        self.counts.filtered += without - lost
+        self.counts.filtered += without - failed
 
-    def gave_list(self, start: int, end: int, found: list[Any]) -> None:
+    def add_list(self, start: int, end: int, found: list[Any]) -> None:
         """The records start ≤ index < end, handed over as one list, gave this list."""
         taken, given = end - start, len(found)
         if taken != given:
             self._unequal(self.batch.origin(end - 1), taken, given)
         self.results += found
-        self.origins += self.span(start, end) if taken == given else [self.batch.origin(end - 1)] * given
+        self.origins += self.origins_of(start, end) if taken == given else [self.batch.origin(end - 1)] * given
         self.counts.created += max(0, given - taken)
         self.counts.filtered += max(0, taken - given)
 
@@ -136,61 +136,61 @@ class BatchOutcome:
         fewer = taken - given
         self._given.append(([origin] * fewer, [0] * fewer) if fewer > 0 else ([origin], [1 - fewer]))
 
-    def nothing(self) -> None:
+    def add_none(self) -> None:
         """The record handed out last gave None: it is dropped, or that is its failure, or `lost` knows already."""
         index = self.cursor.index
-        if self._without and self._without[-1] == index:
+        if self._no_result and self._no_result[-1] == index:
             return
         if not self.work.form.drops:
-            self.lost(index, RETURNED_NONE)
+            self.fail(index, RETURNED_NONE)
             return
-        self._without.append(index)
+        self._no_result.append(index)
         self.counts.filtered += 1
 
-    def sift(self) -> None:
+    def drop_nones(self) -> None:
         """Each record handed out has put what it gave on the results: take out the Nones, which drop their records."""
-        without = [index for index, result in enumerate(self.results, self._begun) if result is None]
+        without = [index for index, result in enumerate(self.results, self._piece_start) if result is None]
         if without:
-            self.counts.filtered += len(without) - len(self._without)
-            self._without = without
+            self.counts.filtered += len(without) - len(self._no_result)
+            self._no_result = without
             self.results = [result for result in self.results if result is not None]
 
-    def lost(self, index: int, trouble: Trouble) -> None:
+    def fail(self, index: int, call_failure: CallFailure) -> None:
         """This record failed."""
-        self._without.append(index)
-        self._lost.append(index)
-        self._failures.append(self._failure(index, trouble))
+        self._no_result.append(index)
+        self._failed.append(index)
+        self._failures.append(self._failure(index, call_failure))
         self.counts.fail(self.work.on_error)
         if self.work.on_error == "fail":
             self._cut = self.batch.origin(index)
             self.cursor.end(index)
 
-    def _failure(self, index: int, trouble: Trouble) -> Failure:
+    def _failure(self, index: int, call_failure: CallFailure) -> Failure:
         batch, work = self.batch, self.work
         place = (work.index, batch.origin(index), batch.ordinal(index))
-        return trouble.failure(*place, work.on_error, as_it_came(batch, index))
+        return call_failure.failure(*place, work.on_error, original_record(batch, index))
 
-    def again(self, call: Any, trouble: Trouble) -> Any:
+    def retry(self, call: Any, call_failure: CallFailure) -> Any:
         """What a later attempt at the record handed out last gives; None where it is lost."""
         index = self.cursor.index
-        outcome = again(call, lambda: as_it_came(self.batch, index), trouble, self.work)
-        if isinstance(outcome, Trouble):
-            self.lost(index, outcome)
+        outcome = retry(call, lambda: original_record(self.batch, index), call_failure, self.work)
+        if isinstance(outcome, CallFailure):
+            self.fail(index, outcome)
             return None
         return outcome
 
-    def group(self, start: int, end: int) -> list[Any]:
+    def originals(self, start: int, end: int) -> list[Any]:
         """The records start ≤ index < end as they came, for another attempt."""
-        return [as_it_came(self.batch, index) for index in range(start, end)]
+        return [original_record(self.batch, index) for index in range(start, end)]
 
     def piece(self) -> Batch:
         """Everything since the last piece, as a batch."""
         over = self.cursor.over
-        if over and not (self._begun or self._counted or self._without or self.halted):
-            return self._as_it_came()
+        if over and not (self._piece_start or self._counted or self._no_result or self.halted):
+            return self._one_to_one()
         index = self.cursor.index
         last = self._last(index, over)
-        origins = self._kept(self._origins(index), last)
+        origins = self._cut_origins(self._origins(index), last)
         batch = Batch(
             self.results,
             self._first,
@@ -198,15 +198,15 @@ class BatchOutcome:
             None if origins is None or _one_each(origins, self._first, last) else origins,
             self._failures_before(last, over),
             self._ledger(index, over),
-            over and (self._satisfied or self.batch.stop),
+            over and (self._enough or self.batch.stop),
         )
         self.finished = over
         if not over:
             self._first = last
-            self._open()
+            self._start_piece()
         return batch
 
-    def _as_it_came(self) -> Batch:
+    def _one_to_one(self) -> Batch:
         """The usual batch: each record gave one result."""
         batch, counts = self.batch, self.counts
         counts.taken = counts.out = len(self.results)
@@ -217,24 +217,24 @@ class BatchOutcome:
     def _last(self, index: int, over: bool) -> int:
         if self._cut is not None:
             return self._cut
-        return self.batch.last if over and not self._satisfied else self.batch.origin(index) + 1
+        return self.batch.last if over and not self._enough else self.batch.origin(index) + 1
 
     def _origins(self, index: int) -> list[int] | None:
         if self._counted:
             return self.origins
-        if not self._without:
-            return None if self.batch.origins is None else list(self.span(self._begun, index + 1))
-        self._marks = self._marked(self._without, index)
-        return list(compress(self.span(self._begun, index + 1), self._marks))
+        if not self._no_result:
+            return None if self.batch.origins is None else list(self.origins_of(self._piece_start, index + 1))
+        self._has_result = self._mask(self._no_result, index)
+        return list(compress(self.origins_of(self._piece_start, index + 1), self._has_result))
 
-    def _marked(self, without: Iterable[int], index: int) -> bytearray:
+    def _mask(self, without: Iterable[int], index: int) -> bytearray:
         """For each record since the last piece, whether it is not among these."""
-        marks = bytearray(b"\1") * (index + 1 - self._begun)
+        marks = bytearray(b"\1") * (index + 1 - self._piece_start)
         for place in without:
-            marks[place - self._begun] = 0
+            marks[place - self._piece_start] = 0
         return marks
 
-    def _kept(self, origins: list[int] | None, last: int) -> list[int] | None:
+    def _cut_origins(self, origins: list[int] | None, last: int) -> list[int] | None:
         """The origins before `last`; with the others go their results."""
         if origins is None or self._cut is None:
             return origins
@@ -253,34 +253,34 @@ class BatchOutcome:
     def _ledger(self, index: int, over: bool) -> list[Counts]:
         """Our own counts; with the last piece those of the stages before, which tell of the whole batch."""
         end = len(self.batch.records) if over else index + 1
-        self.counts.taken = end - self._begun
+        self.counts.taken = end - self._piece_start
         self.counts.not_processed += end - (index + 1)
         self.counts.out = len(self.results)
         self.counts.spread = self._spread(index, end)
-        self._begun = end
-        return [*(relieved(self.batch.counts, self._arrived) if over else ()), self.counts]
+        self._piece_start = end
+        return [*(without_failures(self.batch.counts, self._arrived) if over else ()), self.counts]
 
     def _spread(self, index: int, end: int) -> Spread | None:
         """Which source records the counts of this piece come from, where they are not one for each."""
         given = self._given
-        if len(self._without) > len(self._lost):
-            given = [*given, (self.span(self._begun, index + 1), self._dropped(index))]
-        left = [origin for origin in self.span(index + 1, end) if origin <= self.batch.origin(index)]
+        if len(self._no_result) > len(self._failed):
+            given = [*given, (self.origins_of(self._piece_start, index + 1), self._dropped(index))]
+        left = [origin for origin in self.origins_of(index + 1, end) if origin <= self.batch.origin(index)]
         return Spread(given, left) if given or left else None
 
     def _dropped(self, index: int) -> bytes:
         """For each record since the last piece, whether it was not dropped."""
-        if self._marks and not self._lost:
-            return bytes(self._marks)
-        lost = set(self._lost)
-        return bytes(self._marked((place for place in self._without if place not in lost), index))
+        if self._has_result and not self._failed:
+            return bytes(self._has_result)
+        failed = set(self._failed)
+        return bytes(self._mask((place for place in self._no_result if place not in failed), index))
 
 
 def _one_each(origins: list[int], first: int, last: int) -> bool:
     return len(origins) == last - first and origins == list(range(first, last))
 
 
-def relieved(counts: list[Counts], dropped: Iterable[Failure]) -> list[Counts]:
+def without_failures(counts: list[Counts], dropped: Iterable[Failure]) -> list[Counts]:
     """The counts without these failures, which lie behind the cut."""
     moved = failures_behind_cut(dropped)
     return list(total([*counts, *moved]).values()) if moved else counts

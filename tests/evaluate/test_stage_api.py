@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from stagerunner.evaluate.ambient import Voice, count, current, enough, heard_by
+from stagerunner.evaluate.stage_api import CallListener, call_with_listener, count, current, enough
 
 
 def test_outside_a_stage_nothing_happens():
@@ -10,25 +10,25 @@ def test_outside_a_stage_nothing_happens():
 
 
 def test_counts_are_added_up_by_name():
-    voice = Voice()
-    heard_by(voice, lambda: (count("hits"), count("hits", 4), count("misses", 0)))
+    voice = CallListener()
+    call_with_listener(voice, lambda: (count("hits"), count("hits", 4), count("misses", 0)))
     assert voice.extra == {"hits": 5, "misses": 0}
 
 
 def test_enough_is_heard():
-    voice = Voice()
-    heard_by(voice, enough)
+    voice = CallListener()
+    call_with_listener(voice, enough)
     assert voice.said_enough
 
 
 def test_an_evaluator_inside_an_evaluator_hears_its_own():
-    outer, inner = Voice(), Voice()
-    heard_by(outer, lambda: (heard_by(inner, lambda: count("deep")), count("flat")))
+    outer, inner = CallListener(), CallListener()
+    call_with_listener(outer, lambda: (call_with_listener(inner, lambda: count("deep")), count("flat")))
     assert (outer.extra, inner.extra) == ({"flat": 1}, {"deep": 1})
 
 
 def test_nobody_hears_after_a_raise():
     try:
-        heard_by(Voice(), lambda: 1 / 0)
+        call_with_listener(CallListener(), lambda: 1 / 0)
     except ZeroDivisionError:
         assert current.get() is None

@@ -23,7 +23,7 @@ class Refusal(Exception):
         self.type = type
 
 
-class Trouble(NamedTuple):
+class CallFailure(NamedTuple):
     """A failure in words, before it is known whose. final: trying again won't help."""
 
     type: str
@@ -39,24 +39,24 @@ class Trouble(NamedTuple):
         return Failure(stage, origin, ordinal, *told, record, causes=self.causes)
 
 
-RETURNED_NONE = Trouble(
+RETURNED_NONE = CallFailure(
     "NoneReturned",
     "returned None; declare `-> ... | None` to drop records, or return the record",
     final=True,
 )
 
 
-look: Callable[[BaseException], None] | None = None
+on_exception: Callable[[BaseException], None] | None = None
 """Shown each exception of user code while its frames are there: by a debugger, in the one process of `inline`."""
 
 
-def trouble_of(error: BaseException, handled: BaseException | None = None) -> Trouble:
+def failure_of(error: BaseException, handled: BaseException | None = None) -> CallFailure:
     """An exception in words. handled: as `causes_of` takes it."""
     if isinstance(error, Refusal):
-        return Trouble(error.type, bounded(str(error)), final=True)
-    if look is not None:
-        look(error)
-    return Trouble(
+        return CallFailure(error.type, bounded(str(error)), final=True)
+    if on_exception is not None:
+        on_exception(error)
+    return CallFailure(
         type_of(error),
         message_of(error),
         frames_of(error.__traceback__),
@@ -65,31 +65,31 @@ def trouble_of(error: BaseException, handled: BaseException | None = None) -> Tr
     )
 
 
-def pauses(work: Work) -> Iterator[float]:
+def retry_delays(work: Work) -> Iterator[float]:
     """Seconds to wait before the second attempt, the third, … as many as `work` allows."""
     return islice(_growing(work), max(0, work.attempts - 1))
 
 
 def _growing(work: Work) -> Iterator[float]:
-    pause = work.delay
+    delay = work.delay
     while True:
-        yield min(pause, work.longest)
+        yield min(delay, work.longest)
         # Capped each time, so that no number of attempts overflows.
-        pause = min(pause, work.longest) * work.factor
+        delay = min(delay, work.longest) * work.factor
 
 
-def again(call: Callable[[Any], Any], argument: Callable[[], Any], trouble: Trouble, work: Work) -> Any:
+def retry(call: Callable[[Any], Any], argument: Callable[[], Any], call_failure: CallFailure, work: Work) -> Any:
     """What a later attempt gives, or the Trouble of the last one. `trouble`: what came of the first.
 
     argument: makes what to call it with, since an attempt that failed may have changed that.
     """
     handled = sys.exception()
-    for number, pause in enumerate(pauses(work), start=2):
-        if trouble.final:
+    for number, delay in enumerate(retry_delays(work), start=2):
+        if call_failure.final:
             break
-        time.sleep(pause)
+        time.sleep(delay)
         try:
             return call(argument())
         except BaseException as error:
-            trouble = trouble_of(error, handled)._replace(attempts=number)
-    return trouble
+            call_failure = failure_of(error, handled)._replace(attempts=number)
+    return call_failure

@@ -6,10 +6,10 @@ from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from stagerunner.evaluate.batches import BatchOutcome
+from stagerunner.evaluate.batch_outcome import BatchOutcome
 from stagerunner.evaluate.cursor import Refusals, grouping
-from stagerunner.evaluate.forms import lose
-from stagerunner.evaluate.policy import Trouble
+from stagerunner.evaluate.failures import CallFailure
+from stagerunner.evaluate.forms import fail_all
 from stagerunner.evaluate.work import Work
 from stagerunner.records import NOTHING, Batch
 from stagerunner.tuples import NamedTuple
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import asyncio
 
 
-class Outcome(NamedTuple):
+class CallOutcome(NamedTuple):
     """What the call for the records start ≤ index < end came to.
 
     found: what it gave, by the form a record or None, a list of records, or Trouble. extra: what it counted.
@@ -31,7 +31,7 @@ class Outcome(NamedTuple):
     enough: bool = False
 
 
-class Flight:
+class PendingBatch:
     """Calls begin in order and end in any; what they gave is put together in order, as if made one by one.
 
     waiting: the calls not yet begun, as (start, end). under_way: those that have, by their first index.
@@ -42,8 +42,8 @@ class Flight:
         self.batch = batch
         self.refusals = refusals
         self.waiting = deque(self._calls())
-        self.under_way: dict[int, asyncio.Task[list[Outcome]]] = {}
-        self._outcomes: list[Outcome] = []
+        self.running: dict[int, asyncio.Task[list[CallOutcome]]] = {}
+        self._outcomes: list[CallOutcome] = []
         self._wanted = len(batch.records)
 
     def _calls(self) -> Iterator[tuple[int, int]]:
@@ -57,31 +57,31 @@ class Flight:
         """Whether the results of this record can still matter."""
         return index < self._wanted
 
-    def ended(self, start: int, outcomes: list[Outcome]) -> None:
+    def call_ended(self, start: int, outcomes: list[CallOutcome]) -> None:
         """The call that began at `start` came to this; it may end what is wanted of the batch."""
-        self.under_way.pop(start, None)
+        self.running.pop(start, None)
         self._outcomes += outcomes
         for outcome in outcomes:
-            if self.halts(outcome):
-                self.want_until(outcome.start + 1)
+            if self.ends_batch(outcome):
+                self.limit(outcome.start + 1)
 
-    def halts(self, outcome: Outcome) -> bool:
+    def ends_batch(self, outcome: CallOutcome) -> bool:
         """Whether nothing behind it is wanted."""
-        return outcome.enough or (isinstance(outcome.found, Trouble) and self.work.on_error == "fail")
+        return outcome.enough or (isinstance(outcome.found, CallFailure) and self.work.on_error == "fail")
 
-    def want_until(self, index: int) -> None:
+    def limit(self, index: int) -> None:
         """Give up the calls from this index on, those under way too."""
         self._wanted = min(self._wanted, index)
-        for start, task in self.under_way.items():
+        for start, task in self.running.items():
             if not self.wants(start):
                 task.cancel()
         while self.waiting and not self.wants(self.waiting[-1][0]):
             self.waiting.pop()
 
     @property
-    def landed(self) -> bool:
+    def done(self) -> bool:
         """Whether everything wanted has come."""
-        return not self.waiting and not any(map(self.wants, self.under_way))
+        return not self.waiting and not any(map(self.wants, self.running))
 
     def result(self) -> Batch:
         """The outgoing batch of a flight that has landed."""
@@ -93,7 +93,7 @@ class Flight:
                 break
         return batch_outcome.piece()
 
-    def _add(self, batch_outcome: BatchOutcome, outcome: Outcome) -> None:
+    def _add(self, batch_outcome: BatchOutcome, outcome: CallOutcome) -> None:
         for name, number in outcome.extra.items():
             batch_outcome.extra[name] = batch_outcome.extra.get(name, 0) + number
         self._give(batch_outcome, outcome.start, outcome.end, outcome.found)
@@ -101,12 +101,12 @@ class Flight:
             batch_outcome.enough()
 
     def _give(self, batch_outcome: BatchOutcome, start: int, end: int, found: Any) -> None:
-        if isinstance(found, Trouble):
-            lose(batch_outcome, start, end, found)
+        if isinstance(found, CallFailure):
+            fail_all(batch_outcome, start, end, found)
         elif found is None:
-            batch_outcome.nothing()
+            batch_outcome.add_none()
         elif self.work.form.many:
             batch_outcome.results += found
-            batch_outcome.gave([len(found)], [self.batch.origin(start)])
+            batch_outcome.add_sizes([len(found)], [self.batch.origin(start)])
         else:
-            batch_outcome.gave_list(start, end, found if self.work.form.batch else [found])
+            batch_outcome.add_list(start, end, found if self.work.form.batch else [found])

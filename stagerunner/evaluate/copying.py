@@ -17,7 +17,7 @@ from sys import getrefcount
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-from stagerunner.evaluate import ambient
+from stagerunner.evaluate import stage_api
 from stagerunner.parts.base import ATTRIBUTE
 from stagerunner.records import Batch
 
@@ -62,7 +62,7 @@ Call = Callable[[Any], Any]
 # What a stage gives
 
 
-def keeps(found: Any) -> bool:
+def may_keep_results(found: Any) -> bool:
     """Whether a transform could still have what it gave.
 
     It can't where it says `pure = True`, or is a plain function that sees nothing but its record, constants, builtins
@@ -112,12 +112,12 @@ def _constant(value: Any) -> bool:
     return kind in (tuple, frozenset) and all(map(_constant, value))
 
 
-def itself(value: Any) -> Any:
+def no_copy(value: Any) -> Any:
     """What `own` is for what nobody has kept."""
     return value
 
 
-def apart(records: list[Any]) -> bool:
+def share_nothing(records: list[Any]) -> bool:
     """Whether none of these is, or holds, what another does and somebody could change. False where it isn't known."""
     level, met, kinds = records, 0, set(map(type, records))
     known: set[int] = set()
@@ -140,12 +140,12 @@ def apart(records: list[Any]) -> bool:
     return True
 
 
-def unshared(records: list[Any], stream: Stream | None = None) -> list[Any]:
+def copy_if_shared(records: list[Any], stream: Stream | None = None) -> list[Any]:
     """Records that have just been unpickled and are in this list alone, each with a life of its own.
 
     What isn't plain (`pickling.Strange`) has been given one before it was pickled. stream: the pickle, if at hand.
     """
-    return records if _fresh(records, stream) or apart(records) else list(map(own, records))
+    return records if _fresh(records, stream) or share_nothing(records) else list(map(defensive_copy, records))
 
 
 def _fresh(records: list[Any], stream: Stream | None) -> bool:
@@ -176,17 +176,17 @@ def _fresh(records: list[Any], stream: Stream | None) -> bool:
     return True
 
 
-def giving(call: Call) -> Call:
+def copying_results(call: Call) -> Call:
     """The same call, what it gives being its own."""
 
     def given(record: Any) -> Any:
         result = call(record)
-        return result if type(result) in UNCHANGING else own(result)
+        return result if type(result) in UNCHANGING else defensive_copy(result)
 
     return given
 
 
-def own(value: Any) -> Any:
+def defensive_copy(value: Any) -> Any:
     """The value as it is now: itself where nobody can change it, else a copy; itself too where it can't be pickled,
     for it can't be sent either."""
     kind = type(value)
@@ -251,7 +251,7 @@ def _alone(array: Any) -> bool:
         if getrefcount(base) > ALONE[1]:
             return False
         base = getattr(base, "base", None)
-    return base is None or (type(base.obj) is ambient.holder and getrefcount(base) <= ALONE[1])
+    return base is None or (type(base.obj) is stage_api.arena_type and getrefcount(base) <= ALONE[1])
 
 
 def _references(array: Any) -> tuple[int, Any]:
@@ -314,16 +314,16 @@ class Original:
         return Original(lambda: self.records()[start:end])
 
 
-def as_it_came(batch: Batch, index: int) -> Any:
+def original_record(batch: Batch, index: int) -> Any:
     """The record at this index of a batch, as it was when it came: a copy, for whoever wants to change it."""
     record = batch.records[index]
     if batch.original is None or type(record) in UNCHANGING:
         return record
     found = batch.original.records()
-    return own(found[index]) if len(found) == len(batch.records) else record
+    return defensive_copy(found[index]) if len(found) == len(batch.records) else record
 
 
-def kept(records: list[Any]) -> Original | None:
+def original_of(records: list[Any]) -> Original | None:
     """The original of records that are about to be handed over as they are. None: nobody can change them."""
     if UNCHANGING.issuperset(map(type, records)):
         return None
@@ -331,7 +331,7 @@ def kept(records: list[Any]) -> Original | None:
     try:
         data = pickle.dumps(records, 5, buffer_callback=buffers.append)
     except BaseException:  # some can't be sent, but may pass between neighbours that share a worker
-        copies = list(map(own, records))
+        copies = list(map(defensive_copy, records))
         return Original(lambda: copies)
     fixed = [buffer if _fixed(buffer) else bytes(buffer) for buffer in buffers]
     return Original(lambda: pickle.loads(data, buffers=fixed))

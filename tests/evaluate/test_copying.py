@@ -15,7 +15,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stagerunner import Reject, count, stage
-from stagerunner.evaluate.own import Original, apart, as_it_came, giving, keeps, kept, own, unshared
+from stagerunner.evaluate.copying import (
+    Original,
+    copy_if_shared,
+    copying_results,
+    defensive_copy,
+    may_keep_results,
+    original_of,
+    original_record,
+    share_nothing,
+)
 from stagerunner.records import Batch
 
 CACHE: dict[str, int] = {}
@@ -74,8 +83,8 @@ def sets_a_global_within(record):
     return record
 
 
-def has_a_default(record, kept=[]):
-    return kept
+def has_a_default(record, original_of=[]):
+    return original_of
 
 
 def imports(record):
@@ -117,7 +126,7 @@ class Pure(Built):
 
 @pytest.mark.parametrize("found", [plain, calls_plain, gathers, declared, Pure()])
 def test_what_sees_nothing_that_outlives_a_call_keeps_nothing(found):
-    assert not keeps(found)
+    assert not may_keep_results(found)
 
 
 def test_what_the_interpreter_has_made_faster_is_read_as_it_was_written():
@@ -125,8 +134,8 @@ def test_what_the_interpreter_has_made_faster_is_read_as_it_was_written():
         gathers({"1": 1})
         sets_a_global(1)
 
-    assert not keeps(gathers)
-    assert keeps(sets_a_global)
+    assert not may_keep_results(gathers)
+    assert may_keep_results(sets_a_global)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +147,7 @@ def test_what_the_interpreter_has_made_faster_is_read_as_it_was_written():
     ],
 )
 def test_anything_else_may_have_kept_what_it_gave(found):
-    assert keeps(found)
+    assert may_keep_results(found)
 
 
 SHARED = ["x"]
@@ -160,26 +169,26 @@ LOOP.append(LOOP)
     ],
 )
 def test_a_copy_is_equal_and_shares_nothing_that_changes(value):
-    copy = own(value)
+    copy = defensive_copy(value)
     assert (copy, type(copy)) == (value, type(value))
     assert copy is not value
-    assert apart([copy, value]) or not apart([copy])
+    assert share_nothing([copy, value]) or not share_nothing([copy])
 
 
 def test_what_is_one_within_a_record_stays_one():
-    copy, loop = own({"a": SHARED, "b": SHARED}), own(LOOP)
+    copy, loop = defensive_copy({"a": SHARED, "b": SHARED}), defensive_copy(LOOP)
     assert copy["a"] is copy["b"] is not SHARED
     assert loop[1] is loop is not LOOP
 
 
 @pytest.mark.parametrize("value", ["a", 1, None, (1, "a"), frozenset({1}), date(2026, 1, 1)])
 def test_what_nobody_can_change_is_its_own(value):
-    assert own(value) is value
+    assert defensive_copy(value) is value
 
 
 def test_what_can_not_be_copied_is_left_to_who_sends_it():
     function = lambda: 1  # noqa: E731
-    assert own(function) is function
+    assert defensive_copy(function) is function
 
 
 def test_an_array_is_copied_where_somebody_else_has_it_or_its_memory():
@@ -202,7 +211,7 @@ def test_an_array_is_copied_where_somebody_else_has_it_or_its_memory():
         return noted
 
     for what, (call, copied) in calls.items():
-        result = giving(noting(call))(1)
+        result = copying_results(noting(call))(1)
         assert (result.__array_interface__["data"][0] != given["address"]) is copied, what
 
 
@@ -210,8 +219,8 @@ def test_memory_that_nobody_can_write_to_stays_where_it_is():
     fixed, held = np.frombuffer(b"12345678"), np.zeros(1)
     view = held[:]
     view.flags.writeable = False
-    assert own({"a": fixed})["a"].__array_interface__["data"] == fixed.__array_interface__["data"]
-    assert own({"a": view})["a"].__array_interface__["data"] != view.__array_interface__["data"]
+    assert defensive_copy({"a": fixed})["a"].__array_interface__["data"] == fixed.__array_interface__["data"]
+    assert defensive_copy({"a": view})["a"].__array_interface__["data"] != view.__array_interface__["data"]
 
 
 @pytest.mark.parametrize(
@@ -229,7 +238,7 @@ def test_memory_that_nobody_can_write_to_stays_where_it_is():
     ],
 )
 def test_records_are_apart_where_none_holds_what_another_does(records, wanted):
-    assert apart(records) is wanted
+    assert share_nothing(records) is wanted
 
 
 LEAVES = st.one_of(st.none(), st.integers(-200, 200), st.floats(allow_nan=False), st.sampled_from(["", "a", "}\x94"]))
@@ -239,8 +248,8 @@ def parts(value):
     """All that is in a value and could be changed, by identity, found as anyone would find it."""
     if type(value) not in (dict, list, set, tuple):
         return set()
-    own = set() if type(value) is tuple else {id(value)}
-    return own.union(*map(parts, value.values() if type(value) is dict else value))
+    defensive_copy = set() if type(value) is tuple else {id(value)}
+    return defensive_copy.union(*map(parts, value.values() if type(value) is dict else value))
 
 
 @st.composite
@@ -273,7 +282,7 @@ FLAT: dict[str, int] = {"a": 1}
 def test_what_was_unpickled_together_shares_nothing_any_more(records, at_hand):
     stream = pickle.dumps(records, 5)
 
-    found = unshared(pickle.loads(stream), memoryview(stream) if at_hand else None)
+    found = copy_if_shared(pickle.loads(stream), memoryview(stream) if at_hand else None)
 
     assert repr(found) == repr(records)
     assert sum(map(len, map(parts, found))) == len(set().union(*map(parts, found)))
@@ -294,7 +303,7 @@ def test_what_shares_nothing_is_not_copied(record, at_hand):
     stream = pickle.dumps(copies := [copy.deepcopy(record) for _ in range(3)], 5)
     records = pickle.loads(stream)
 
-    found = unshared(records, memoryview(stream) if at_hand else None)
+    found = copy_if_shared(records, memoryview(stream) if at_hand else None)
 
     assert found is records
     assert found == copies
@@ -306,22 +315,22 @@ def test_a_record_is_had_again_as_it_came_whatever_has_become_of_it():
     batch.original = Original(lambda: decoded.append(1) or [{"n": 1}, {"n": 2}, "text"])
 
     batch.records[1]["n"] = -1
-    as_it_came(batch, 1)["n"] = -2
+    original_record(batch, 1)["n"] = -2
 
-    assert [as_it_came(batch, index) for index in range(3)] == [{"n": 1}, {"n": 2}, "text"]
+    assert [original_record(batch, index) for index in range(3)] == [{"n": 1}, {"n": 2}, "text"]
     assert decoded == [1]
 
 
 def test_where_it_can_not_be_had_again_it_is_what_it_is():
     batch = Batch([{"n": 1}])
     batch.original = Original(lambda: 1 / 0)
-    assert as_it_came(batch, 0) == {"n": 1}
+    assert original_record(batch, 0) == {"n": 1}
 
 
 def test_what_is_kept_of_records_is_as_they_were_even_where_one_can_not_be_sent():
-    assert kept(["a", 1]) is None
+    assert original_of(["a", 1]) is None
     for other in ("text", lambda: 1):
         records = [{"n": [1]}, other]
-        original = kept(records)
+        original = original_of(records)
         records[0]["n"].append(2)
         assert original.records() == [{"n": [1]}, other]

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import pytest
+
+from stagerunner.evaluate.failures import CallFailure
+from stagerunner.evaluate.pending_batch import CallOutcome, PendingBatch
+from stagerunner.evaluate.work import Work
+from stagerunner.parts.stage import Form
+from stagerunner.records import Counts
+
+BAD = CallFailure("ValueError", "bad")
+
+
+class FakeTask:
+    def __init__(self):
+        self.cancelled = False
+
+    def cancel(self):
+        self.cancelled = True
+
+
+def started(records, *, form=None, **settings):
+    """A flight with all its calls under way."""
+    pending = PendingBatch(Work(0, "tested", "m:f", form or Form(awaited=True), **settings), records, {})
+    while pending.waiting:
+        pending.running[pending.waiting.popleft()[0]] = FakeTask()
+    return pending
+
+
+def end(pending, start, found, **counters):
+    pending.call_ended(start, [CallOutcome(start, start + 1, found, **counters)])
+
+
+def test_results_are_in_order_whatever_order_they_come_in(batch_of):
+    pending = started(batch_of(*"abc"))
+    for start in (2, 0, 1):
+        assert not pending.done
+        end(pending, start, f"r{start}", extra={"hits": 1})
+    assert pending.done
+    batch = pending.result()
+    assert (batch.records, batch.origins) == (["r0", "r1", "r2"], None)
+    assert batch.counts == [Counts(0, taken=3, out=3, extra={"hits": 3})]
+
+
+def test_the_earliest_failure_ends_the_run(batch_of):
+    pending = started(batch_of(*"abcd"))
+    tasks = dict(pending.running)
+    end(pending, 2, BAD, extra={"hits": 1})
+    assert [tasks[start].cancelled for start in range(4)] == [False, False, False, True]
+    end(pending, 1, BAD)
+    assert not pending.done
+    end(pending, 0, "r0")
+    assert pending.done
+    batch = pending.result()
+    assert (batch.records, batch.last, [failure.origin for failure in batch.failures]) == (["r0"], 1, [1])
+    assert batch.counts == [Counts(0, taken=4, out=1, not_processed=3)]
+
+
+def test_a_failure_before_the_one_that_had_enough_comes_first(batch_of):
+    pending = started(batch_of(*"abc"))
+    end(pending, 1, "r1", enough=True)
+    end(pending, 0, BAD)
+    batch = pending.result()
+    assert (batch.records, batch.last, batch.stop) == ([], 0, False)
+
+
+def test_enough_gives_up_the_calls_behind_it(batch_of):
+    pending = PendingBatch(Work(0, "tested", "m:f", Form(awaited=True)), batch_of(*"abcd"), {})
+    for _ in range(2):
+        pending.running[pending.waiting.popleft()[0]] = FakeTask()
+    end(pending, 0, "r0", enough=True)
+    assert (list(pending.waiting), pending.done) == ([], True)
+    batch = pending.result()
+    assert (batch.records, batch.last, batch.stop) == (["r0"], 1, True)
+
+
+def test_a_failure_that_costs_its_record_gives_up_nothing(batch_of):
+    pending = started(batch_of(*"ab"), on_error="skip")
+    end(pending, 0, BAD)
+    end(pending, 1, None)
+    batch = pending.result()
+    assert [failure.type for failure in batch.failures] == ["ValueError", "NoneReturned"]
+
+
+@pytest.mark.parametrize(
+    ("form", "found", "origins"),
+    [
+        (Form(awaited=True, drops=True), ["x", None, "y"], [0, 2]),
+        (Form(awaited=True, many=True), [["x", "y"], [], []], [0, 0]),
+    ],
+)
+def test_every_form_is_put_together(batch_of, form, found, origins):
+    pending = started(batch_of(*"abc"), form=form)
+    for start, given in enumerate(found):
+        end(pending, start, given)
+    batch = pending.result()
+    assert (batch.records, batch.origins, batch.counts[0].balanced) == (["x", "y"], origins, True)
+
+
+def test_lists_are_put_together(batch_of):
+    pending = started(batch_of(*"abcd"), form=Form(awaited=True, batch=True), batch=2)
+    pending.call_ended(2, [CallOutcome(2, 4, ["cd"])])
+    pending.call_ended(0, [CallOutcome(0, 2, ["a", "b"])])
+    assert (pending.result().records, pending.result().origins) == (["a", "b", "cd"], [0, 1, 3])
+
+
+def test_an_empty_batch_has_landed(batch_of):
+    assert started(batch_of()).done
