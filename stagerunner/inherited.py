@@ -21,7 +21,7 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """The signals that ask a run to stop."""
 
 
-def hear_signals() -> None:
+def restore_signals() -> None:
     """Block none, and don't ignore the end of children: with either of them nobody would hear that a worker died.
 
     Ctrl-C is an exception from here on. SIGINT and SIGHUP stay ignored where they are: that is how `nohup` and a

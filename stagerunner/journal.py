@@ -52,7 +52,7 @@ class Journal:
 
     def __init__(self, path: Path, *, power: bool = False) -> None:
         self.path = path
-        self._db = _opened(path)
+        self._db = _connect(path)
         try:
             self._refuse_foreign()
             self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -68,7 +68,7 @@ class Journal:
             raise Stopped(f"the journal {path} can't be written: {error}") from None
         except sqlite3.DatabaseError as error:
             self._db.close()
-            raise no_journal(path, error) from None
+            raise not_a_journal(path, error) from None
 
     def _refuse_foreign(self) -> None:
         """Raises DatabaseError for a database of somebody else's, before anything is changed in it."""
@@ -85,7 +85,7 @@ class Journal:
         except sqlite3.OperationalError as error:  # it has our columns, so it is the system that refuses
             raise Stopped(f"the journal {self.path} can't be read: {error}") from None
         except (sqlite3.Error, TypeError, ValueError) as error:
-            raise no_journal(self.path, error) from None
+            raise not_a_journal(self.path, error) from None
 
     def begin(self, fingerprint: dict[str, Any], hash_seed: str, row: dict[str, Any]) -> None:
         """Forget what was there, and go on from this row: an empty one for a run that starts anew."""
@@ -114,7 +114,7 @@ class Journal:
         self._db.close()
 
 
-def no_journal(path: Path, why: object) -> UsageError:
+def not_a_journal(path: Path, why: object) -> UsageError:
     """A file that isn't what a run of ours has left there: nothing is begun, and it stays as it is."""
     return UsageError(f"{path} is no journal of ours ({why}); remove it, or name another one with --journal")
 
@@ -129,7 +129,7 @@ def _entry(state: Any, fingerprint: Any, seed: Any, row: Any) -> Entry:
     return entry
 
 
-def _opened(path: Path) -> sqlite3.Connection:
+def _connect(path: Path) -> sqlite3.Connection:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and not path.is_file():

@@ -69,8 +69,8 @@ import os, signal
 signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
-from stagerunner.inherited import hear_signals
-hear_signals()
+from stagerunner.inherited import restore_signals
+restore_signals()
 print(signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set(), signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL)
 print(signal.getsignal(signal.SIGHUP) == signal.SIG_IGN)
 """

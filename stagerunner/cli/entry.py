@@ -16,7 +16,7 @@ from stagerunner.cli import VERBS, load_command
 from stagerunner.cli.streams import Streams
 from stagerunner.errors import InternalError, Interrupted, RunFailed, StagerunnerError, UsageError
 from stagerunner.guard import head, of_a_plugin, one_line, refused, text_of
-from stagerunner.inherited import hear_signals, is_refusal
+from stagerunner.inherited import is_refusal, restore_signals
 
 NAME = "stagerunner"
 COMPLETE = "_STAGERUNNER_COMPLETE"
@@ -124,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     streams = Streams()
     try:
         if arguments is None:
-            hear_signals()
+            restore_signals()
             streams.own()
             _import_and_freeze(sys.argv[1:])
         code = _invoke(list(sys.argv[1:] if arguments is None else arguments), streams)

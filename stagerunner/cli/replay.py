@@ -61,8 +61,8 @@ def command(
         return 0
     replay.check_places(made.plan, file, append=append, resumed=resumed)
     written = SummaryFile.of(summary, made.plan)
-    under_way = replay.taken(file).exists()
-    if not replay.take(file):
+    under_way = replay.replaying_path(file).exists()
+    if not replay.take_letters(file):
         if not quiet:
             streams.err().line(f"{file} is empty: there is nothing to replay")
         return 0
@@ -72,11 +72,11 @@ def command(
             code = perform(made, streams, written, progress="none" if pdb else progress, quiet=quiet)
     except StagerunnerError as error:
         begun = under_way or error.summary is not None
-        back = not begun and replay.put_back(file)
+        back = not begun and replay.put_letters_back(file)
         if not (back or quiet or isinstance(error, ReaderGone)):
-            streams.err().line(f"the letters are in {replay.taken(file)} until their replay is done")
+            streams.err().line(f"the letters are in {replay.replaying_path(file)} until their replay is done")
         raise
-    replay.put_away(file)
+    replay.remove_letters(file)
     return code
 
 

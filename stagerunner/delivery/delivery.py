@@ -114,15 +114,15 @@ class Delivery:
         if self.fatal is not None:
             self.ledger.keep_no_more()
         if self._mask:
-            extras = [(stage, self._named(counters)) for stage, counters in extras]
+            extras = [(stage, self._masked_counters(counters)) for stage, counters in extras]
         self.ledger.add_lines(lines, extras)
 
     @property
-    def told(self) -> Ledger:
+    def ledger_so_far(self) -> Ledger:
         """The books with all that was delivered, whether or not its frame has come to its end."""
         return self.ledger.with_more(self.pieces.ledger())
 
-    def _named(self, counters: dict[str, int]) -> dict[str, int]:
+    def _masked_counters(self, counters: dict[str, int]) -> dict[str, int]:
         """Counters whose names say no secret; those that now share one are added up."""
         named: dict[str, int] = {}
         for name, number in counters.items():

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from stagerunner.errors import OutputBusy, RunFailed, StagerunnerError, UsageError
 from stagerunner.guard import guard, head, is_ctrl_c, plain
 from stagerunner.parts.sink import Sink
-from stagerunner.window.holding import CHARGE, PATIENT
+from stagerunner.window.holding import CHARGE, MOST_WAITING
 
 
 class ResultWriter(Protocol):
@@ -20,7 +20,7 @@ class ResultWriter(Protocol):
     keeps: str
 
     def open(self, position: Any) -> None: ...
-    def take(self, body: memoryview, records: int, buffers: Sequence[memoryview] = ()) -> None:
+    def write(self, body: memoryview, records: int, buffers: Sequence[memoryview] = ()) -> None:
         """buffers: what a pickled body has beside it."""
 
     def columns(self) -> Any:
@@ -29,10 +29,10 @@ class ResultWriter(Protocol):
     def fits(self, body: memoryview) -> bool:
         """Whether this was encoded for the columns that the output has."""
 
-    def full(self) -> bool:
+    def pauses_dispatch(self) -> bool:
         """No more should be sent into the chain before some of this has gone."""
 
-    def replete(self) -> bool:
+    def pauses_receiving(self) -> bool:
         """Nothing more should be taken before some of this has gone."""
 
     def position(self) -> Any: ...
@@ -101,15 +101,15 @@ class SinkWriter(_Columned):
                 raise UsageError(str(error)) from None
         self._opened = True
 
-    def take(self, body: memoryview, records: int, buffers: Sequence[memoryview] = ()) -> None:
+    def write(self, body: memoryview, records: int, buffers: Sequence[memoryview] = ()) -> None:
         if records:
             with calling(self._sink, "write"):
                 self._sink.write(body)
 
-    def full(self) -> bool:
+    def pauses_dispatch(self) -> bool:
         return False
 
-    def replete(self) -> bool:
+    def pauses_receiving(self) -> bool:
         return False
 
     def position(self) -> Any:
@@ -155,7 +155,7 @@ class _Keepless:
     def fits(self, body: memoryview) -> bool:
         return True
 
-    def replete(self) -> bool:
+    def pauses_receiving(self) -> bool:
         return False
 
     def open(self, position: Any) -> None:
@@ -183,10 +183,10 @@ class _Keepless:
 class NullWriter(_Keepless):
     """Results nobody wants: a sample is about what they cost."""
 
-    def take(self, body: memoryview, records: int, buffers: Sequence[memoryview] = ()) -> None:
+    def write(self, body: memoryview, records: int, buffers: Sequence[memoryview] = ()) -> None:
         pass
 
-    def full(self) -> bool:
+    def pauses_dispatch(self) -> bool:
         return False
 
 
@@ -200,7 +200,7 @@ class CallerWriter(_Keepless):
         self.waiting: deque[tuple[memoryview, Sequence[memoryview]]] = deque()
         self._queued = 0
 
-    def take(self, body: memoryview, records: int, buffers: Sequence[memoryview] = ()) -> None:
+    def write(self, body: memoryview, records: int, buffers: Sequence[memoryview] = ()) -> None:
         if records:
             self.waiting.append((body, buffers))
             self._queued += _size(body, buffers)
@@ -217,11 +217,11 @@ class CallerWriter(_Keepless):
             raise RunFailed(f"a result can't be unpickled here: {head(error)}") from error
         return found
 
-    def full(self) -> bool:
+    def pauses_dispatch(self) -> bool:
         return len(self.waiting) > 1
 
-    def replete(self) -> bool:
-        return self._queued > PATIENT
+    def pauses_receiving(self) -> bool:
+        return self._queued > MOST_WAITING
 
 
 def _size(body: memoryview, buffers: Sequence[memoryview]) -> int:
@@ -241,7 +241,7 @@ class StdoutWriter(_Columned, _Keepless):
         self.waiting: deque[memoryview] = deque()
         self.queued = 0
 
-    def take(self, body: memoryview, records: int, buffers: Sequence[memoryview] = ()) -> None:
+    def write(self, body: memoryview, records: int, buffers: Sequence[memoryview] = ()) -> None:
         data = self._rendered(body) if hasattr(self._sink, "rendered") else body
         if len(data):
             self.waiting.append(data)
@@ -251,11 +251,11 @@ class StdoutWriter(_Columned, _Keepless):
         with calling(self._sink, "rendered"):
             return memoryview(self._sink.rendered(body))
 
-    def full(self) -> bool:
-        return self.queued + CHARGE * len(self.waiting) > PATIENT
+    def pauses_dispatch(self) -> bool:
+        return self.queued + CHARGE * len(self.waiting) > MOST_WAITING
 
-    def replete(self) -> bool:
-        return self.full()
+    def pauses_receiving(self) -> bool:
+        return self.pauses_dispatch()
 
     def finish(self) -> None:
         with calling(self._sink, "finish"):

@@ -1,4 +1,4 @@
-"""What an engine has to do: move frames. All decisions are taken elsewhere (window, evaluate, delivery)."""
+"""What an engine is: it moves frames and reports deaths. Decisions are made elsewhere (window, evaluate, delivery)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from stagerunner.wire.frame import Frame, Header
 
 
 class Trouble(Struct, frozen=True):
-    """Why an epoch is lost: the first death, as far as it can be told.
+    """Why an epoch is lost: the root cause, as far as it is known.
 
     stage: the name of the group; worker: from 0; how: "SIGKILL", "exit status 3", or what was wrong.
-    index: the first stage's index, -1 when no worker is to blame. split, origin, ordinal: the record the worker was
-    at, -1 where that isn't known; first, last: the source records it had in hand. state: what it was doing, in words.
-    overdue: it was not dead, but over its time limit. blamed: the source or sink, where one was at work.
+    index: the first stage's index, -1 when no worker is the cause. split, origin, ordinal: the record in the call,
+    -1 where that is unknown; first, last: the source records of the frame in hand. state: what the worker was doing,
+    in words. overdue: it was alive, but over its time limit. blamed: the index of the source or sink, if one was at
+    work.
     """
 
     stage: str
@@ -38,14 +39,14 @@ class Trouble(Struct, frozen=True):
 
 
 class Ready(Struct, frozen=True):
-    """All workers are set up. errors: (group's first stage, worker, pid, text) of those that are not."""
+    """Every worker has sent READY. errors: (group's first stage, worker, pid, text) of those whose setup failed."""
 
     pids: tuple[tuple[int, int, int], ...]
     errors: tuple[tuple[int, int, int, str], ...]
 
 
 class Clock(NamedTuple):
-    """The metrics of one stage in one worker: nanoseconds, and the records it has taken and given."""
+    """The metrics of one stage in one worker: nanoseconds, and records in and out."""
 
     stage: int
     work: int
@@ -57,59 +58,59 @@ class Clock(NamedTuple):
 
 
 class Transport(Protocol):
-    """An engine at work. One epoch at a time: `start` begins one, killing what is left of the one before."""
+    """A running engine. It runs one epoch at a time: `start` kills what is left of the last one and begins the next."""
 
     arena: Arena | None
-    """This epoch's arena, where there is one."""
+    """This epoch's arena; None where there is none."""
     groups: tuple[Group, ...]
     """Which stages share their workers."""
     cores: int
-    """Processors that workers can be on at once."""
+    """Processors that workers can run on at once."""
     ready: Ready | None
-    """Set once every worker has spoken."""
+    """Set once every worker has sent READY."""
     trouble: Trouble | None
-    """The epoch is lost."""
+    """Set when the epoch is lost."""
 
     def start(self, epoch: int, snapshots: dict[int, Any], *, careful: bool = False) -> None:
-        """Begin an epoch. careful: a record is under suspicion; a death must be laid to one frame."""
+        """Begin an epoch. snapshots: by stage. careful: workers overlap no frames, so that a death points to one."""
 
     def regroup(self, groups: tuple[Group, ...]) -> None:
-        """From the next epoch on the stages share their workers like this."""
+        """Use these groups from the next epoch on."""
 
     def send(self, header: Header, metadata: bytes, body: bytes) -> None:
-        """Send a frame on its way; never waits."""
+        """Send a frame. Never waits."""
 
     def end(self, frames: int) -> None:
-        """Send END: so many frames were sent in this epoch."""
+        """Send END. frames: how many were sent in this epoch."""
 
     def arrivals(self) -> Iterator[Frame]:
-        """The frames that have come back since, in order of their sequence."""
+        """The frames that have come back since the last call, in order of their sequence."""
 
     @property
     def ended(self) -> bool:
-        """END has come back, with nothing missing, and the workers are gone."""
+        """END came back with nothing missing, and the workers are gone."""
 
     @property
     def busy(self) -> bool:
-        """There is work to do at once: don't wait for descriptors."""
+        """There is something to do at once: don't wait for events."""
 
     def begun(self) -> Sequence[int]:
-        """The latest sequence that each worker of the widest group has begun in this epoch."""
+        """The latest sequence that each worker of the widest group has begun, in this epoch."""
 
     def deadline(self) -> float | None:
-        """Seconds until something has to be looked at, or None."""
+        """Seconds until `look` has something to do, or None."""
 
     def look(self) -> None:
-        """Look at clocks and deadlines; may set `trouble`."""
+        """Check exits, deadlines and memory. May set `trouble`."""
 
     def clocks(self) -> list[Clock]:
-        """What the metrics of this epoch's workers say, those of earlier epochs included."""
+        """The clocks of each worker and stage, earlier epochs included."""
 
     def teardown_failures(self) -> list[str]:
-        """Workers that failed while closing, after everything had been delivered."""
+        """A line for each worker that failed while closing, after everything was delivered."""
 
     def kill(self) -> None:
-        """Kill every worker, from whatever thread, and do nothing else: this process is about to end."""
+        """Kill every worker and do nothing else. Safe in any thread: this process is about to end."""
 
     def close(self) -> None:
         """Kill and release everything."""

@@ -1,4 +1,4 @@
-"""What goes into the chain: splits while the window has room, then a flush for each stage that gives one."""
+"""What goes into the chain: splits while the window has room, then a flush for each stage that has one."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from stagerunner.wire.frame import MARKED, Header
 from stagerunner.wire.metadata import Metadata, pack_metadata
 
 SPELL = 0.01
-"""Seconds to go on feeding before looking what has come back: records that are slow to be had don't hold up results."""
+"""Seconds to dispatch before receiving again: a slow source must not hold up results."""
 
 
 class Dispatch:
-    """Asks the split source, admits to the window, and learns how large the next split should be.
+    """Asks the source for splits, admits them to the window, and learns how large the next one should be.
 
-    send: sends a frame. full: whether results wait that nobody has taken yet. begun: the latest sequence each worker
-    of the widest group has begun.
+    send: sends a frame. full: whether results wait for a slow reader. begun: the latest sequence that each worker of
+    the widest group has begun.
     """
 
     def __init__(
@@ -48,26 +48,25 @@ class Dispatch:
         self._full = full
         self._begun = begun
         self.slow = SLOW
-        awaited = any(
-            stage.work.form.awaited for stage in plan.stages
-        )  # for a skip frame, all that is under way must land
-        self.deals = window.workers > 1 and not awaited
+        # A worker with an async stage ends its calls in flight before it passes a skip frame.
+        awaited = any(stage.work.form.awaited for stage in plan.stages)
+        self.balances = window.workers > 1 and not awaited
         self._limit = Limit(plan.limit)
         self._want = Want(exact=plan.run.frame is not None)
         self._pending: PendingSplit | None = None
         self._pending_splits: dict[int, PendingSplit] = {}
         self._flushed = -1
         self.stopped: int | None = None
-        """The stage that needs no more, once one doesn't."""
+        """The stage that needs no more, if one has said so."""
         self.sizing = Sizing(plan.run.frame)
         self.done = False
-        """Every split and every flush is on its way."""
+        """Every split and every flush was sent."""
         self.bytes_done = 0
 
     def begin(self, taken: int, size: int, *, remember: bool) -> None:
-        """Before the first split. taken, size: records that earlier lives of the run took, and their bytes.
+        """Called before the first split. taken, size: records that a resumed run took before, and their bytes.
 
-        remember: for `rewind`.
+        remember: keep how the source is cut, for `rewind`.
         """
         self._limit.came(taken)
         self.bytes_done = size
@@ -76,7 +75,7 @@ class Dispatch:
 
     @property
     def _prompt(self) -> bool:
-        """Whether the split source can be asked at once, without waiting for any descriptor."""
+        """Whether the source may have a split at once, without waiting for events."""
         return (
             not self.done
             and self._pending is None
@@ -86,14 +85,15 @@ class Dispatch:
         )
 
     def _has_room(self) -> bool:
-        return self._window.room(self.sizing.records, self._dealt() if self.deals else None) and not self._full()
+        begun = self._begun_if_slow() if self.balances else None
+        return self._window.room(self.sizing.records, begun) and not self._full()
 
-    def _dealt(self) -> Sequence[int] | None:
-        """What each worker has begun, where frames are slow enough to be dealt by load."""
+    def _begun_if_slow(self) -> Sequence[int] | None:
+        """What each worker has begun, if frames are slow enough to be balanced by load."""
         return self._begun() if self.sizing.lasting >= self.slow else None
 
     def due(self) -> float | None:
-        """Seconds until records that wait for others are to go all the same; None where none do, or none may go."""
+        """Seconds until records that wait for company must go; None if none wait, or none may go."""
         if (
             not isinstance(self._split_source, DrawnRecords)
             or self.done
@@ -104,7 +104,7 @@ class Dispatch:
         return self._split_source.due() if self._has_room() else None
 
     def feed(self) -> bool:
-        """Admit what fits; at the end of the source, the flushes. Whether it can be gone on with at once."""
+        """Admit what fits; at the end of the source, the flushes. Whether there is more to admit at once."""
         until = monotonic() + SPELL
         while (room := self._has_room()) and (pending := self._next_split()) is not None:
             last = self._limit.may_go(pending.most, alone=not self._window.on_way)
@@ -122,8 +122,8 @@ class Dispatch:
     def _admit(self, pending: PendingSplit, last: int) -> None:
         self._limit.sent(pending.most)
         if pending.base is not None and pending.most is not None:
-            last = min(last, pending.most)  # a counted offer: how many there are is known, not only at most
-        if self.deals and (begun := self._dealt()) is not None:
+            last = min(last, pending.most)  # here `most` is the exact number of records
+        if self.balances and (begun := self._begun_if_slow()) is not None:
             for skip in self._window.pass_over(begun, int(self.sizing.lasting / WORTH)):
                 self._send(skip)
         for sent in self._window.admit(pending.payload, pending.size, pending.position, last):
@@ -152,7 +152,7 @@ class Dispatch:
         return self._split_source.ended and self._pending is None
 
     def _flush_all(self) -> None:
-        """FLUSH, stage by stage, each stage with something to give; those before a stop have nothing to say."""
+        """FLUSH for each stage that has a flush, in order; stages before a stop are not flushed."""
         for stage in self._plan.stages:
             index = stage.work.index
             if stage.work.form.flushes and index > self._flushed:
@@ -161,20 +161,20 @@ class Dispatch:
                     self._send(sent)
 
     def stopped_by(self, stage: int) -> None:
-        """This stage needs no more: no stage up to it is flushed."""
+        """This stage needs no more records: no stage up to it is flushed."""
         self.stopped = stage
         self._flushed = max(self._flushed, stage)
 
-    # What is learnt
+    # Learning from frames that came back
 
     def counted(self, taken: int, most: int, metadata: Metadata, kept: Kept) -> None:
-        """A frame's counts were taken: how many records the source gave for it, and the most that any stage gave."""
+        """A frame was accepted. taken: its source records. most: records that the stage with most results gave."""
         self._limit.came(taken)
         if kept.flush < 0:
             self.sizing.learn(taken, kept.size, metadata.slowest, metadata.widest, most)
 
     def finished(self, kept: Kept) -> None:
-        """A split is wholly taken. Where its records stand can be asked as long as it may be sent again."""
+        """A split is wholly accepted. `locate` still knows it, as long as it may be sent again."""
         pending = self._pending_splits.get(kept.number)
         if pending is not None:
             self._limit.settled(pending.most)
@@ -199,7 +199,7 @@ class Dispatch:
     # After a death
 
     def land(self, landed: Callable[[Any], Any]) -> None:
-        """What waits to be sent, and what may be sent again, must not lie in the arena of an epoch that is over."""
+        """Copy payloads out of the arena, because the epoch that owns it is over."""
         for kept in self._window.kept:
             kept.payload = landed(kept.payload)
         if self._pending is not None:
@@ -210,7 +210,7 @@ class Dispatch:
         return isinstance(self._split_source, SourceSplits)
 
     def rewind(self) -> None:
-        """Begin again at the source's beginning; splits are cut as they were."""
+        """Begin again at the source's beginning; splits are cut as before."""
         assert isinstance(self._split_source, SourceSplits)
         self._split_source.rewind()
         self._limit = Limit(self._plan.limit)
@@ -219,7 +219,7 @@ class Dispatch:
         self._pending_splits.clear()
 
 
-# Onto the pipe
+# Sending
 
 
 NO_SNAPSHOTS = pickle.dumps({}, 5)
@@ -228,7 +228,7 @@ EMPTY_METADATA = pack_metadata(Metadata())
 
 
 class Sending:
-    """What goes out, frame by frame, in the window's epoch."""
+    """Turns what the window sends into frames of its epoch."""
 
     def __init__(self, window: Window, transport: Transport, blocks: Blocks) -> None:
         self._window = window
@@ -244,12 +244,12 @@ class Sending:
             self._transport.send(header, EMPTY_METADATA, NO_SNAPSHOTS if sent.kind == BARRIER else b"")
             return
         if not kept.quarantined and not self._blocks.wanted(kept.payload):
-            self._transport.send(header, EMPTY_METADATA, kept.payload)  # the usual frame: there is nothing to say
+            self._transport.send(header, EMPTY_METADATA, kept.payload)  # the usual frame: no metadata
             return
         metadata = Metadata(quarantined=kept.quarantined)
         body = self._blocks.outgoing(sent, kept.payload, metadata) if sent.kind == DATA else kept.payload
         self._transport.send(header, pack_metadata(metadata), body)
 
     def end(self) -> None:
-        """END, behind everything sent so far in this epoch."""
+        """Send END behind everything sent in this epoch."""
         self._transport.end(self._window.last_sequence + 1)

@@ -133,18 +133,18 @@ class DrawnRecords(GivenRecords):
     def __init__(self, iterator: Iterator[Any], selector: selectors.BaseSelector, linger: float) -> None:
         super().__init__((), linger)
         self._selector = selector
-        self._hearing, self._saying = os.pipe()
-        for fd in (self._hearing, self._saying):
+        self._wake_reader, self._wake_writer = os.pipe()
+        for fd in (self._wake_reader, self._wake_writer):
             os.set_blocking(fd, False)
-        selector.register(self._hearing, selectors.EVENT_READ, self._hear)
-        self._drawing = Drawing(iterator, self._saying)
+        selector.register(self._wake_reader, selectors.EVENT_READ, self._woken)
+        self._drawing = Drawing(iterator, self._wake_writer)
         self._asked: float | None = None
         self._pace = SLOW
         self._wanted = 1
         self.idle: Callable[[], bool] = lambda: True
 
-    def _hear(self) -> None:
-        os.read(self._hearing, 4096)
+    def _woken(self) -> None:
+        os.read(self._wake_reader, 4096)
 
     @property
     def prompt(self) -> bool:  # type: ignore[override]
@@ -166,7 +166,7 @@ class DrawnRecords(GivenRecords):
         if self.ended:
             return None
         if drawing.drawn and self.due() == 0:
-            return self._pending_split(self._taken(want.records))
+            return self._pending_split(self._next_records(want.records))
         if drawing.over and not drawing.drawn:
             self.ended, self.error = True, drawing.error
             return None
@@ -176,7 +176,7 @@ class DrawnRecords(GivenRecords):
         drawing.ask(want.records)
         return None
 
-    def _taken(self, most: int) -> list[Any]:
+    def _next_records(self, most: int) -> list[Any]:
         drawn = self._drawing.drawn
         records = [drawn.popleft() for _ in range(min(most, len(drawn)))]
         if self._asked is not None:
@@ -186,10 +186,10 @@ class DrawnRecords(GivenRecords):
 
     def close(self) -> None:
         self.ended = True
-        if self._hearing < 0:
+        if self._wake_reader < 0:
             return
-        self._selector.unregister(self._hearing)
+        self._selector.unregister(self._wake_reader)
         self._drawing.stop()
-        for fd in (self._hearing, self._saying):
+        for fd in (self._wake_reader, self._wake_writer):
             os.close(fd)
-        self._hearing = -1
+        self._wake_reader = -1

@@ -1,9 +1,22 @@
-"""The parent's loop: room in the window → a split goes out; a frame comes back → it is taken, delivered, booked.
+"""The parent's loop. While the window has room, a split goes out. A frame that comes back is accepted and delivered.
 
-    split source ──▶ window ──▶ transport ══ workers ══▶ transport ──▶ window ──▶ delivery ──▶ result writer, dead
-    letters, ledger
+    split source ─▶ Dispatch ─▶ Window ─▶ Sending ═▶ workers ═▶ Receiving ─▶ Window ─▶ Delivery ─▶ result writer
+      next split     size,       keeps     frame                  frame      in turn?     │
+                     limit       the split                                                ├─▶ dead letters
+          ▲                        │                                                      ├─▶ ledger
+          └── position ◀── commit ◀┴──────────── accepted ◀───────────────────────────────┘
 
-One selector, no threads. Nothing here waits for anything but the selector; nothing is done per record.
+One selector, no threads. The loop waits for the selector only, and works per frame, never per record.
+
+How it ends:
+
+* The source has ended. Each stage with `flush` is flushed. END goes out and comes back on every return pipe: `done`.
+* A stage needs no more, or `drain` was called. Nothing more is dispatched; what is on its way comes back: `done`.
+* A failure ends the run (`on_error: fail`, `max_errors`). Everything before it is delivered: `done`.
+* A worker dies, or is late. Every process is killed, and the next epoch begins with what is not accepted yet.
+* Restarts stop helping, or the source can't be read again: `trouble` is set.
+
+The session commits after each of these but the last two. Closing the transport kills what is left.
 """
 
 from __future__ import annotations
@@ -37,15 +50,15 @@ from stagerunner.wire.frame import BadFrame, Frame
 from stagerunner.wire.metadata import unpack_payload
 
 TICK = 0.25
-"""Seconds between two looks at clocks when nothing happens."""
+"""Seconds between two checks of deadlines while nothing happens."""
 
 
-class _Misfit(Exception):
+class _OtherColumns(Exception):
     """A frame was encoded for other columns than the output has."""
 
 
 class Loop:
-    """One run, from the first split to the last commit. `step` does what can be done now, waiting at most `timeout`."""
+    """One run, from the first split to the last commit. `step` does what can be done now, waiting `timeout` at most."""
 
     def __init__(
         self,
@@ -65,9 +78,11 @@ class Loop:
         self._commit = commit
         self._names = [stage.name for stage in plan.stages]
         forms = [stage.work.form for stage in plan.stages]
-        self._unsaved = any(form.state and not form.snapshots for form in forms)
+        self._unsnapshotted = any(form.state and not form.snapshots for form in forms)
         """Some stage has state and no `snapshot`: only reading the source again brings its state back."""
-        self.window = window_for(plan, transport, stateful=any(form.state for form in forms) and not self._unsaved)
+        self.window = window_for(
+            plan, transport, stateful=any(form.state for form in forms) and not self._unsnapshotted
+        )
         self._blocks = Blocks()
         self._connect(split_source)
         self._sending = Sending(self.window, transport, self._blocks)
@@ -75,23 +90,24 @@ class Loop:
         self.regrouping = Regrouping(plan, transport, delivery.ledger)
         self._isolation = PoisonIsolation()
         self._receiving = Receiving(
-            self.window, delivery, self._blocks, self.dispatch, self._isolation, again=self._unsaved
+            self.window, delivery, self._blocks, self.dispatch, self._isolation, again=self._unsnapshotted
         )
         self._columned = plan.sink is not None and hasattr(plan.sink.part.found, "fits")
-        self._told = False
-        """The workers know which columns the output has."""
+        self._columns_known = False
+        """The workers of this epoch were started with the columns of the output."""
         self._end_sent = self._draining = False
-        self._heard = 0
+        self._announced = 0
+        """The latest epoch whose workers were reported to observers."""
         self.snapshots: dict[int, Any] = {}
         self.commit_due = False
-        """Somebody wants a commit at the next place where the source can stand."""
+        """Commit as soon as everything accepted belongs to whole splits."""
         self.done = False
-        """END came back with nothing missing, or the run was cut short in good order."""
+        """END came back with nothing missing, or the run ended early in good order."""
         self.trouble: Trouble | None = None
 
     def _connect(self, split_source: SplitSource) -> None:
-        """Let records of the caller's be packed straight into the arena, and be sent at once when nothing is on its
-        way."""
+        """Let the caller's records be pickled into the arena, and sent without waiting for company when nothing is on
+        its way."""
         if isinstance(split_source, GivenRecords):
             split_source.pack, split_source.drop = self._blocks.load, self._blocks.unload
             split_source.max_record = self._plan.run.max_record
@@ -106,76 +122,77 @@ class Loop:
         stopped: int | None = None,
         size: int = 0,
     ) -> None:
-        """Go on with the first epoch, which the transport has begun; when resuming, from this position of the source.
+        """Begin with the first epoch, whose workers the transport has started.
 
-        taken, size: source records that earlier lives of the run took, and their bytes. stopped: the stage that needed
-        no more of them.
+        position, snapshots: where a resumed run goes on. taken, size: source records that it took before, and their
+        bytes. stopped: the stage that needed no more.
         """
         self.window.position, self.snapshots = position, snapshots or {}
         if stopped is not None:
             self.window.stopped = True
             self.dispatch.stopped_by(stopped)
-        self.dispatch.begin(taken, size, remember=self._unsaved)
+        self.dispatch.begin(taken, size, remember=self._unsnapshotted)
         self._blocks.begin(self._transport.arena)
 
-    def _begin(self, snapshots: dict[int, Any], *, careful: bool = False) -> None:
+    def _start_epoch(self, snapshots: dict[int, Any], *, careful: bool = False) -> None:
         columns = self._delivery.writer.columns()
-        self._told = columns is not None
-        told = snapshots | {len(self._names): columns} if self._told else snapshots
-        self._transport.start(self.window.epoch, told, careful=careful)
+        self._columns_known = columns is not None
+        if self._columns_known:
+            snapshots = snapshots | {len(self._names): columns}
+        self._transport.start(self.window.epoch, snapshots, careful=careful)
         self._blocks.begin(self._transport.arena)
 
     def _is_full(self) -> bool:
-        return self._delivery.writer.full() or self._blocks.crowded
+        return self._delivery.writer.pauses_dispatch() or self._blocks.crowded
 
     def drain(self) -> None:
-        """Take nothing more from the source, and be done when everything on its way has come back."""
+        """Take nothing more from the source; be done when everything on its way has come back."""
         self._draining = True
 
     def step(self, timeout: float | None = None) -> None:
-        """Feed, wait for something to happen, and take what comes back; before that, deal with what the last step left.
+        """Handle what the last step left, dispatch, wait for events, receive.
 
-        In this order nobody waits for results longer than it takes to have them. Once done, only what waits to be
-        written is left.
+        Receiving comes last, so that the caller of `step` gets results at once; their accounting waits for the next
+        step. When the run is done, only output that waits to be written is left.
         """
         if self.done:
             self._wait(TICK if timeout is None else timeout)
             return
-        self._deal()
+        self._handle_events()
         if not self.done and self.trouble is None:
-            hungry = self._feed()
-            self._wait(0 if hungry else self._patience(timeout))
-            self._take()
+            more = self._feed()
+            self._wait(0 if more else self._wait_time(timeout))
+            self._receive_all()
 
     def _wait(self, timeout: float) -> None:
         for key, _ in self._select(timeout):
             key.data()
 
-    def _take(self) -> None:
-        """What has come back, as far as there is room for it."""
-        replete = self._delivery.writer.replete
+    def _receive_all(self) -> None:
+        """Receive the frames that are here, while the result writer has room."""
+        pauses_receiving = self._delivery.writer.pauses_receiving
         try:
-            if replete():
+            if pauses_receiving():
                 return
             for frame in self._transport.arrivals():
-                self._arrived(frame)
-                if self.done or replete():
+                self._receive(frame)
+                if self.done or pauses_receiving():
                     return
-        except _Misfit:
-            self._tell_columns()
+        except _OtherColumns:
+            self._restart_with_columns()
         except (ProtocolFault, BadFrame) as fault:
             self._restart(Trouble("", 0, 0, f"protocol fault: {fault}"))
 
     def book(self) -> None:
-        """Have everything taken in the ledger; a frame's results are handed over before they are booked."""
+        """Bring the ledger up to date: a frame's results are delivered before they are counted."""
         self._receiving.book()
 
-    def _deal(self) -> None:
-        """With what was taken and what was heard, and with what the clock says."""
+    def _handle_events(self) -> None:
+        """Act on received frames, exits and deadlines: restart, checkpoint, regroup, or be done."""
         self.book()
-        if (ready := self._transport.ready) is not None and self._heard != self.window.epoch:
-            self._heard = self.window.epoch
-            for event in announced(ready, self._plan, self._transport.groups, self._heard):
+        if (ready := self._transport.ready) is not None and self._announced != self.window.epoch:
+            self._announced = self.window.epoch
+            for event in worker_events(ready, self._plan, self._transport.groups, self._announced):
                 self._tell(event)
         self._transport.look()
         if self._transport.trouble is not None:
@@ -188,15 +205,16 @@ class Loop:
             self.done = True
 
     def _last_barrier(self) -> bool:
-        """Send a draining chain's last barrier, if there is anything left that only it can let go of."""
+        """Send a draining chain's last barrier, if accepted splits still wait for one; whether anything is on its
+        way."""
         self.checkpoint()
         return bool(self.window.on_way)
 
-    def _patience(self, timeout: float | None) -> float:
-        if self._transport.busy and not self._delivery.writer.replete():
+    def _wait_time(self, timeout: float | None) -> float:
+        if self._transport.busy and not self._delivery.writer.pauses_receiving():
             return 0
         wait = TICK if timeout is None else min(timeout, TICK)
-        for deadline in (self._transport.deadline(), None if self._shut else self.dispatch.due()):
+        for deadline in (self._transport.deadline(), None if self._closed else self.dispatch.due()):
             if deadline is not None:
                 wait = min(wait, deadline)
         return max(0.0, wait)
@@ -204,34 +222,34 @@ class Loop:
     # Out
 
     @property
-    def _shut(self) -> bool:
-        """Nothing more of the source may go in now."""
+    def _closed(self) -> bool:
+        """No split may be dispatched now."""
         return self._transport.ready is None or self._end_sent or self._draining or self.regrouping.emptying
 
     def _feed(self) -> bool:
-        """Whether there is more to be had at once."""
-        if self._shut:
+        """Dispatch what fits; whether there is more to dispatch at once."""
+        if self._closed:
             return False
-        hungry = self.dispatch.feed()
+        more = self.dispatch.feed()
         if self.dispatch.done:
             self._end_sent = True
             self._sending.end()
-        return hungry
+        return more
 
     # Back
 
-    def _arrived(self, frame: Frame) -> None:
+    def _receive(self, frame: Frame) -> None:
         metadata, body = unpack_payload(frame.payload)
         if frame.header.kind in (BARRIER, SKIP):
             self.window.passed(frame.header.sequence)
             if frame.header.kind == BARRIER:
-                self._cut(body)
+                self._barrier_back(body)
             return
         if self._columned and not self._receiving.fits(frame.header, metadata, body):
-            raise _Misfit
+            raise _OtherColumns
         self._receiving.receive(frame.header, metadata, body)
         if self._delivery.fatal is not None or self._delivery.too_many is not None:
-            if not frame.header.more:  # the last piece has the counts of what was delivered before it
+            if not frame.header.more:  # the last piece carries the counts of those before it
                 self.book()
                 self.done = True
         elif self.commit_due and not self.window.stateful and self.window.at_edge:
@@ -240,8 +258,8 @@ class Loop:
 
     # Checkpoints
 
-    def _cut(self, body: memoryview) -> None:
-        """A barrier is back: the snapshots stand for everything accepted so far."""
+    def _barrier_back(self, body: memoryview) -> None:
+        """Keep the snapshots of a barrier that came back: they stand for everything accepted so far. Commit."""
         with guard("a stage's snapshot", "its reading"):
             snapshots = pickle.loads(body)
         self.snapshots = validate_snapshots(snapshots, self._names)
@@ -249,14 +267,14 @@ class Loop:
         self._commit()
 
     def checkpoint(self) -> None:
-        """Have everything accepted committed soon: at the next edge of a split, or behind a barrier."""
+        """Have everything accepted committed soon: at the end of a split, or, with state, when a barrier is back."""
         if not self.window.stateful:
             self.commit_due = True
-        elif not self._unsaved and not self._ending and self._transport.ready and self.window.barrier_due():
+        elif not self._unsnapshotted and not self._ending and self._transport.ready and self.window.barrier_due():
             self._sending.send(self.window.barrier())
 
     def row(self) -> dict[str, Any]:
-        """What a journal's row says of the source and of the stages with state, and which stages its numbers mean."""
+        """The loop's part of a journal row: the source's position, and the state of the stages."""
         self.book()
         stages = {"order": self._names, "snapshots": encode_snapshots(self.snapshots), "stopped": self.dispatch.stopped}
         return {"position": self.window.position, "bytes": self.dispatch.bytes_forgotten} | stages
@@ -265,24 +283,24 @@ class Loop:
 
     @property
     def _ending(self) -> bool:
-        """END was sent: nothing can go in behind it."""
+        """END was sent, or is about to be: no barrier may follow it."""
         return self._end_sent or self.regrouping.emptying
 
     @property
     def _regroupable(self) -> bool:
-        """Whether groups may be chosen: that is still open, there is more to come, and nobody is suspected."""
-        return self.regrouping.open and not self._shut and not self._isolation.inspections
+        """Whether groups may be chosen now: not chosen yet, more to dispatch, no split under inspection."""
+        return self.regrouping.open and not self._closed and not self._isolation.inspections
 
     def _regroup(self) -> None:
-        """Let what is on its way come back, and the workers end; then begin again. No death, and nobody to blame."""
+        """Let the workers end, then start the new groups with what is not accepted yet. Not counted as a restart."""
         if not self.regrouping.end_sent:
-            self._empty()
+            self._let_groups_end()
         elif self._transport.ended and not self._draining:
             point("regroup")
-            self._begin_again(careful=False)
+            self._resend(careful=False)
 
-    def _empty(self) -> None:
-        """The last barrier and END, once no other barrier is on its way; unless the run is to stop meanwhile."""
+    def _let_groups_end(self) -> None:
+        """Send the last barrier and END, once no other barrier is on its way. A draining run keeps its groups."""
         if self._draining:
             self.regrouping.emptying = False
         if self._draining or self.window.barrier_on_way:
@@ -295,7 +313,7 @@ class Loop:
     # After a death
 
     def _restart(self, trouble: Trouble) -> None:
-        """Kill, and begin the next epoch from what is accepted; or see that it is no use."""
+        """Report a death, isolate its record, and begin the next epoch; or give up and set `trouble`."""
         self.book()
         self._tell(WorkerFailed(trouble.stage or "chain", trouble.worker, trouble.pid, trouble.how, self.window.epoch))
         quarantined = self._isolation.died(culprit_of(trouble))
@@ -303,38 +321,39 @@ class Loop:
         if quarantined is not None:
             point("quarantine")
             self.window.quarantine(quarantined.split, quarantined.record, (quarantined.type, quarantined.message))
-        if self._isolation.hopeless or (self._unsaved and not self.dispatch.can_rewind):
+        if self._isolation.hopeless or (self._unsnapshotted and not self.dispatch.can_rewind):
             self.trouble = trouble
             return
-        self._go_on(careful=trouble.split >= 0)
+        self._next_epoch(careful=trouble.split >= 0)
 
-    def _tell_columns(self) -> None:
-        """Of several last workers, one took another record than the first for its guide: tell them all, and go on.
+    def _restart_with_columns(self) -> None:
+        """Start the workers again, with the columns that the output has now.
 
-        Nobody is to blame, and it happens once: from here on each finds for itself what doesn't fit.
+        Several last workers may each derive columns from the first record they see, and these may differ. It happens
+        once at most: from now on each worker encodes for the same columns.
         """
         self.book()
-        if self._told or (self._unsaved and not self.dispatch.can_rewind):
+        if self._columns_known or (self._unsnapshotted and not self.dispatch.can_rewind):
             how = "records with other columns came before the first had been written; say which there are with `fields`"
             self.trouble = Trouble("", 0, 0, how)
             return
-        self._go_on(careful=False)
+        self._next_epoch(careful=False)
 
-    def _go_on(self, *, careful: bool) -> None:
-        if self._unsaved:
+    def _next_epoch(self, *, careful: bool) -> None:
+        if self._unsnapshotted:
             self.window.rewind(self._isolation.inspections)
             self.dispatch.rewind()
             self._end_sent = False
-            self._begin({}, careful=careful)
+            self._start_epoch({}, careful=careful)
             return
-        self._begin_again(careful=careful)
+        self._resend(careful=careful)
 
-    def _begin_again(self, *, careful: bool) -> None:
-        """The next epoch, with the latest snapshots and all that is not yet done with."""
+    def _resend(self, *, careful: bool) -> None:
+        """Begin the next epoch with the latest snapshots, and send again what is not accepted yet."""
         self.dispatch.land(self._blocks.landed)
         self.regrouping.take_effect()
         frames = self.window.restart(self._isolation.inspections)
-        self._begin(self.snapshots, careful=careful)
+        self._start_epoch(self.snapshots, careful=careful)
         for sent in frames:
             self._sending.send(sent)
         if self._end_sent:
@@ -360,7 +379,7 @@ def window_for(plan: Plan, transport: Transport, *, stateful: bool) -> Window:
 # Events
 
 
-def announced(ready: Ready, plan: Plan, groups: Sequence[Group], epoch: int) -> Iterator[WorkerReady]:
+def worker_events(ready: Ready, plan: Plan, groups: Sequence[Group], epoch: int) -> Iterator[WorkerReady]:
     """An event for each worker. Raises SetupFailed if one could not be set up."""
     if ready.errors:
         stage, worker, _, text = ready.errors[0]

@@ -1,6 +1,7 @@
-"""A DATA frame is back: is it its turn, what becomes of it, who is told.
+"""A DATA frame came back: check its turn, deliver its results, and count it.
 
-Results are handed over first; what is to be booked about a frame waits until nobody waits for them any more.
+Results are delivered at once. The accounting of a frame waits for the next step of the loop, because the caller may
+wait for the results.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ from stagerunner.runtime.blocks import Blocks
 from stagerunner.runtime.dispatch import Dispatch
 from stagerunner.window.core import Window
 from stagerunner.window.isolation import PoisonIsolation
-from stagerunner.window.splits import Disposition, Kept, Taken
+from stagerunner.window.splits import Disposition, Kept, Received
 from stagerunner.wire.frame import MORE, STOP, Header
 from stagerunner.wire.metadata import Metadata, unpack_spread
 
 
 class Receiving:
-    """What comes back, frame by frame. again: a frame that is only worked on again counts for the source as well."""
+    """What comes back, frame by frame.
+
+    again: the source is read again after a death, so frames that were accepted before count for its limit once more.
+    """
 
     def __init__(
         self,
@@ -36,7 +40,7 @@ class Receiving:
         self._dispatch = dispatch
         self._isolation = isolation
         self._again = again
-        self._unbooked: tuple[Header, Metadata, Taken] | None = None
+        self._unbooked: tuple[Header, Metadata, Received] | None = None
 
     def fits(self, header: Header, metadata: Metadata, body: memoryview) -> bool:
         """Whether the frame was encoded for the columns that the output has."""
@@ -46,12 +50,12 @@ class Receiving:
         return self._delivery.writer.fits(content)
 
     def receive(self, header: Header, metadata: Metadata, body: memoryview) -> None:
-        """Take a frame or piece. Raises ProtocolFault when it can't be its turn."""
+        """Accept or drop a frame or piece. Raises ProtocolFault when it is not its turn."""
         if self._unbooked is not None:
             self.book()
         if header.flags & STOP and not self._window.stopped:
             self._dispatch.stopped_by(metadata.stop)
-        taken = self._window.took(
+        taken = self._window.receive(
             header.sequence,
             header.split,
             header.first,
@@ -68,7 +72,7 @@ class Receiving:
         self._unbooked = header, metadata, taken
 
     def book(self) -> None:
-        """All that is left to be done about the frame that was taken last."""
+        """Count the frame that was received last, free its block, and let the window forget its split."""
         if self._unbooked is None:
             return
         (header, metadata, taken), self._unbooked = self._unbooked, None
@@ -77,7 +81,7 @@ class Receiving:
         if taken.final:
             self._blocks.back(header.sequence, metadata)
             if self._window.stateful:
-                kept.payload = self._blocks.landed(kept.payload)  # only kept for a resend from here on
+                kept.payload = self._blocks.landed(kept.payload)  # kept for a resend only: no block
             self._count(metadata, kept, booked=taken.disposition is not Disposition.DROP)
             if taken.disposition is not Disposition.DROP:
                 self._delivery.pieces.booked(kept.number, taken.sent.reached)
@@ -93,7 +97,7 @@ class Receiving:
     def _accept(self, header: Header, metadata: Metadata, body: memoryview, kept: Kept | None) -> None:
         point("accept")
         content, buffers = (body, ()) if metadata.buffer_refs is None else self._blocks.opened(metadata, body)
-        self._delivery.writer.take(content, header.records, buffers)
+        self._delivery.writer.write(content, header.records, buffers)
         point("deliver")
         if metadata.failures:
             self._failed(metadata.failures, kept)
@@ -102,7 +106,7 @@ class Receiving:
         self._delivery.failures(failures, kept, self._dispatch.locate)
 
     def _count(self, metadata: Metadata, kept: Kept, *, booked: bool) -> None:
-        """A frame's ledger, on its last piece. booked: they are new, and not of a part that is only worked on again."""
+        """Count a frame by its last piece. booked: its counts are new; else they were accepted before."""
         lines = metadata.booked
         if booked:
             self._delivery.counts(lines, metadata.extras)

@@ -3,8 +3,8 @@
     failed.jsonl ──▶ failed.jsonl.replaying ──▶ chain ──▶ output
                                                   └─────▶ failed.jsonl: what fails again, or can't come back
 
-The letters are taken away under another name, which is removed when the replay is done: so none is replayed twice, and
-what was killed can be resumed.
+The file is renamed for the replay and removed when it is done: no letter is replayed twice, and a replay that was
+killed can be resumed.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ from stagerunner.evaluate.wording import nearest
 from stagerunner.journal import Journal, journal_path
 from stagerunner.parts.base import Part, target_of
 from stagerunner.plan import Plan, PlannedPart, make_plan, why_no_resume
-from stagerunner.runtime.session import made
+from stagerunner.runtime.session import make_part
 
 UNDER_WAY = ".replaying"
-"""What the name of a file of letters ends in while they are replayed."""
+"""Suffix of a file of dead letters while it is replayed."""
 AGAIN = " (replay)"
 
 
-def taken(letters: Path) -> Path:
-    """Where the letters are while they are replayed."""
+def replaying_path(letters: Path) -> Path:
+    """Where the letters are during the replay."""
     return letters.with_name(letters.name + UNDER_WAY)
 
 
 def replay_plan(
     config: Config, catalog: Catalog, letters: Path, *, start: str | None, append: bool, engine: str | None
 ) -> Plan:
-    """The chain with the letters as its source. Raises ConfigError, and UsageError where it can't be replayed so."""
+    """The chain with the letters as its source. Raises ConfigError, and UsageError if it can't be replayed."""
     plan = make_plan(config, catalog, records_given=True, engine=engine)
     names = [stage.name for stage in plan.stages]
     if start is not None and start not in (*names, "sink"):
         near = nearest(start, names)
         hint = f"did you mean {near!r}?" if near else f"there is {', '.join([*names, 'sink'])}"
         raise UsageError(f"--from: no stage of this chain is named {start!r}; {hint}")
-    options = {"path": str(taken(letters)), "stages": names, "start": start}
+    options = {"path": str(replaying_path(letters)), "stages": names, "start": start}
     part = Part("source", "letters", target_of(Letters), "Dead letters that come back", found=Letters)
     source = PlannedPart("letters", "source", part, options, Settings(on_error="dead_letter"), {"from": start})
     stages = tuple(replace(stage, work=stage.work._replace(stages=len(names))) for stage in plan.stages)
@@ -62,8 +62,8 @@ def replay_plan(
 
 
 def _written(sink: PlannedPart | None, *, append: bool) -> PlannedPart | None:
-    """The sink as a replay writes it: to a new file, or behind what is there, and never over it."""
-    if sink is None or getattr(made(sink), "stdout", False):
+    """The sink of a replay: it writes to a new file or appends, and never overwrites."""
+    if sink is None or getattr(make_part(sink), "stdout", False):
         return sink
     if "mode" not in signature(sink.part.found).parameters:
         if append:
@@ -74,24 +74,24 @@ def _written(sink: PlannedPart | None, *, append: bool) -> PlannedPart | None:
 
 
 def journal_of(plan: Plan) -> str | None:
-    """The journal of a replay, beside its output's own: that tells of the run, which has been done with."""
+    """The journal of a replay. It stands beside the journal of the run, which belongs to the same output."""
     target = _target(plan)
     return None if target is None else str(journal_path(target.with_name(f"{target.name}.replay")))
 
 
 def _target(plan: Plan) -> Path | None:
-    find = getattr(made(plan.sink), "target", None)
+    find = getattr(make_part(plan.sink), "target", None)
     found: Path | None = find() if find is not None else None
     return found
 
 
 def finished(letters: Path, journal: str | None) -> bool:
-    """Whether a replay into this output, whose journal that is, has come to its end: then no letters are under way."""
-    return journal is not None and not taken(letters).exists() and _state(Path(journal)) == "done"
+    """Whether the replay with this journal is done: then no letters are left to replay."""
+    return journal is not None and not replaying_path(letters).exists() and _state(Path(journal)) == "done"
 
 
 def _state(path: Path) -> str:
-    """What the journal says of its run; nothing where there is none."""
+    """The state of the run in this journal; "" without a journal."""
     if not path.is_file():
         return ""
     journal = Journal(path)
@@ -103,9 +103,9 @@ def _state(path: Path) -> str:
 
 
 def check_places(plan: Plan, letters: Path, *, append: bool, resumed: bool) -> None:
-    """Raises UsageError for letters that are none, for an output that is there already or holds the letters, and where
-    it can't be resumed as it should be."""
-    target, away = _target(plan), taken(letters)
+    """Raises UsageError for a file without dead letters, for an output that exists or holds the letters, and for a
+    replay that can't be resumed."""
+    target, away = _target(plan), replaying_path(letters)
     if resumed and (why := why_no_resume(plan)) is not None:
         raise UsageError(f"--resume can't be had, since {why}; without it the replay starts over")
     there = away if away.exists() else letters
@@ -125,18 +125,18 @@ def check_places(plan: Plan, letters: Path, *, append: bool, resumed: bool) -> N
         raise UsageError(f"an unfinished replay has written to {target}: go on with --resume")
 
 
-def take(letters: Path) -> bool:
-    """Take the letters away to be replayed, if an unfinished replay hasn't; whether there are any.
+def take_letters(letters: Path) -> bool:
+    """Rename the file of letters for the replay, unless an unfinished replay has; whether there are any letters.
 
-    Raises UsageError for those of a run that may yet be resumed, and write the last of them once more.
+    Raises UsageError if a run with letters in it may still be resumed: it would write its last letters again.
     """
-    if taken(letters).exists():
+    if replaying_path(letters).exists():
         return True
     if not letters.exists() or not letters.stat().st_size:
         return False
     for output in outputs_in(letters):
         _refuse_unfinished(letters, output)
-    take_away(letters, taken(letters))
+    take_away(letters, replaying_path(letters))
     return True
 
 
@@ -151,11 +151,11 @@ def _refuse_unfinished(letters: Path, output: str) -> None:
         )
 
 
-def put_back(letters: Path) -> bool:
-    """The replay was refused, and hasn't begun: the letters are what they were. Whether that could be had."""
-    return bring_back(taken(letters), letters)
+def put_letters_back(letters: Path) -> bool:
+    """Undo `take_letters`: the replay was refused before it began. Whether that worked."""
+    return bring_back(replaying_path(letters), letters)
 
 
-def put_away(letters: Path) -> None:
-    """The replay is done."""
-    taken(letters).unlink(missing_ok=True)
+def remove_letters(letters: Path) -> None:
+    """Remove the letters: the replay is done."""
+    replaying_path(letters).unlink(missing_ok=True)

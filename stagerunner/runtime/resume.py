@@ -18,7 +18,7 @@ from stagerunner.errors import UsageError
 from stagerunner.events import Notice
 from stagerunner.guard import guard, head, plain, wrong
 from stagerunner.inherited import here
-from stagerunner.journal import HIDDEN, Entry, Journal, decode_snapshots, differences, journal_path, no_journal
+from stagerunner.journal import HIDDEN, Entry, Journal, decode_snapshots, differences, journal_path, not_a_journal
 from stagerunner.parts.hooks import PROJECT
 from stagerunner.plan import Plan, PlannedPart, PlannedStage, why_no_resume
 from stagerunner.plan.outputs import used_by
@@ -142,7 +142,7 @@ def _readable(row: Any, path: Path) -> dict[str, Any]:
             int(stage) + count
         checked: dict[str, Any] = {"position": row["position"], "sink": row["sink"], "stopped": row["stopped"]}
     except Exception as error:
-        raise no_journal(path, f"its row has another shape: {head(error)}") from None
+        raise not_a_journal(path, f"its row has another shape: {head(error)}") from None
     return {**row, **checked}
 
 

@@ -63,7 +63,7 @@ class Session:
         self._writer = writer
         self._exits = ExitStack()
         self._began = monotonic()
-        self._told = self._checked = self._began
+        self._last_progress = self._last_checkpoint = self._began
         self._committed = False
         self._earlier = 0
         """Records that earlier lives of the run took."""
@@ -88,7 +88,7 @@ class Session:
 
     def _build(self) -> None:
         """Open the journal, the output and the chain, in the order in which each may be touched."""
-        source, sink = made(self.plan.source), made(self.plan.sink)
+        source, sink = make_part(self.plan.source), make_part(self.plan.sink)
         if source is not None:
             with guard("the source", "max_record"):
                 source.max_record = self.plan.run.max_record
@@ -112,10 +112,10 @@ class Session:
         if letters is not None and self._resume.wanted:
             letters.claim(None if row is None else row["letters"], forced=self._resume.forced)
         self._exits.callback(self._release)
-        self._discard(source)
+        self._reset_journal(source)
         self.delivery.open(row)
         if row is not None:
-            self._note_place(row)
+            self._note_position(row)
             point("resume")
 
     def _open_chain(self, source: Any) -> None:
@@ -140,13 +140,13 @@ class Session:
             )
         return made
 
-    def _note_place(self, row: dict[str, Any]) -> None:
+    def _note_position(self, row: dict[str, Any]) -> None:
         """A sink that goes on may have made a file for it, which the next resume is to know as its own."""
         journal, place = self._beginning.journal, self.writer.position()
         if journal is not None and self.writer.keeps == "truncate" and place != row["sink"]:
             journal.write(row | {"sink": place})
 
-    def _discard(self, source: Any) -> None:
+    def _reset_journal(self, source: Any) -> None:
         """Have the journal forget the run before a fresh one, ahead of its output: a journal never leads its sink."""
         journal = self._beginning.journal
         if journal is not None and self._beginning.row is None:
@@ -165,7 +165,7 @@ class Session:
         journal = self._resume.journal
         if journal is not None and os.path.realpath(journal) == os.path.realpath(plan.dead_letter):
             raise UsageError(f"{journal} can't hold both the journal and the dead letters; name another file")
-        label = label_of(plan.dead_letter, None if find is None else find(), end_of(plan))
+        label = label_of(plan.dead_letter, None if find is None else find(), output_name(plan))
         again = f"{label} (replay)"
         letters = DeadLetters(
             plan.dead_letter, Mask(plan.secrets), again if plan.replay else label, () if plan.replay else (again,)
@@ -202,7 +202,7 @@ class Session:
             return split_source
         if source is None:
             if is_held(plan.source.part.target):
-                return given(streamed(plan.source), self._selector, plan.run.linger)
+                return given(stream_records(plan.source), self._selector, plan.run.linger)
             feed = SourceSpec(
                 plan.source.part.target,
                 plan.source.options,
@@ -265,11 +265,11 @@ class Session:
         now = monotonic()
         if self._beginning.done:
             return
-        if now - self._checked >= self.plan.run.checkpoint and self._beginning.journal is not None:
-            self._checked = now
+        if now - self._last_checkpoint >= self.plan.run.checkpoint and self._beginning.journal is not None:
+            self._last_checkpoint = now
             self.loop.checkpoint()
-        if now - self._told >= every:
-            self._told = now
+        if now - self._last_progress >= every:
+            self._last_progress = now
             stages, ledger = self.summary(0).stages, self.delivery.ledger
             self.tell(
                 Progress(
@@ -370,7 +370,7 @@ class Session:
         self.loop.book()
         return summary_of(
             self.plan,
-            self.delivery.told,
+            self.delivery.ledger_so_far,
             self.transport.clocks(),
             seconds,
             exit_code,
@@ -383,7 +383,7 @@ class Session:
         )
 
 
-def streamed(part: PlannedPart) -> Iterator[Any]:
+def stream_records(part: PlannedPart) -> Iterator[Any]:
     """The records of a stream that only this process can run. Raises RunFailed where it raises anything."""
     try:
         yield from load(part.part.target)(**part.options)
@@ -393,7 +393,7 @@ def streamed(part: PlannedPart) -> Iterator[Any]:
         raise RunFailed(f"the source failed: {describe(error)}") from error
 
 
-def end_of(plan: Plan) -> str:
+def output_name(plan: Plan) -> str:
     """What a chain without an output file of its own is called among those that share a file of dead letters."""
     return f"{'the caller' if plan.sink is None else plan.sink.part.name} of {plan.name}"
 
@@ -404,7 +404,7 @@ def _refuse_closed(stream: TextIO | None, message: str) -> None:
         raise UsageError(message)
 
 
-def made(part: PlannedPart | None) -> Any:
+def make_part(part: PlannedPart | None) -> Any:
     """The parent's instance of a source or sink; None for a stream, which runs elsewhere."""
     if part is None:
         return None

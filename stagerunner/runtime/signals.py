@@ -31,7 +31,7 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 HINT = "; --resume goes on from there"
 HINT_NOW = "; --resume goes on from the last commit"
 
-PRESTARTED = 0.5
+AFTER_GRACE = 0.5
 """Seconds beyond grace in which a run that stands nowhere makes its last commit and tells of it."""
 
 
@@ -57,10 +57,10 @@ class Signals:
     def __enter__(self) -> Signals:
         if threading.current_thread() is not threading.main_thread():
             return self
-        self._watchdog = Watchdog(self._grace + PRESTARTED, self._end_now)
+        self._watchdog = Watchdog(self._grace + AFTER_GRACE, self._end_now)
         for number in STOPPING:
             if signal.getsignal(number) is not signal.SIG_IGN:  # nohup stays nohup
-                self._before[number] = signal.signal(number, self._told)
+                self._before[number] = signal.signal(number, self._on_signal)
         return self
 
     def __exit__(
@@ -77,7 +77,7 @@ class Signals:
         if self._number is not None:
             session.drain()
 
-    def _told(self, number: int, frame: FrameType | None) -> None:
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self._number is not None:
             self._end_now(number, again=True)
             return
@@ -133,9 +133,9 @@ class Watchdog:
     def __init__(self, patience: float, end: Callable[..., None]) -> None:
         self._patience = patience
         self._end = end
-        self._hearing, self._telling = os.pipe()
-        os.set_blocking(self._telling, False)
-        self._before = signal.set_wakeup_fd(self._telling, warn_on_full_buffer=False)
+        self._reading, self._writing = os.pipe()
+        os.set_blocking(self._writing, False)
+        self._before = signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
         self._thread = threading.Thread(target=self._watch, name="stagerunner-watchdog", daemon=True)
         with suppress(RuntimeError):  # no more threads: then there are only the handlers
             self._thread.start()
@@ -147,12 +147,12 @@ class Watchdog:
     def _wait(self) -> None:
         first, deadline = 0, 0.0
         poll = select.poll()
-        poll.register(self._hearing, select.POLLIN)
+        poll.register(self._reading, select.POLLIN)
         while True:
             if not poll.poll(max(0.0, deadline - monotonic()) * 1000 if first else None):
                 self._end(first, again=False)
                 return
-            for number in os.read(self._hearing, 64) or (0,):
+            for number in os.read(self._reading, 64) or (0,):
                 if not number:
                     return
                 if first and number in STOPPING:
@@ -164,8 +164,8 @@ class Watchdog:
         """Hear no more."""
         signal.set_wakeup_fd(self._before)
         with suppress(OSError):
-            os.close(self._telling)
+            os.close(self._writing)
         if self._thread.ident is not None:
             self._thread.join()
         with suppress(OSError):
-            os.close(self._hearing)
+            os.close(self._reading)

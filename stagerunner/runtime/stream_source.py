@@ -39,16 +39,18 @@ class Stream:
         reading, out = os.pipe()
         spec, spec_end = os.pipe()
         life, self._life = os.pipe()
-        hearing, said = os.pipe()
+        output_reader, output_writer = os.pipe()
         self._printed = Printed(selector, lines)
-        self._printed.watch(hearing, "source")
+        self._printed.watch(output_reader, "source")
         widen(out)
         self._pipe = Inbound(reading, LARGEST)
         os.set_blocking(reading, False)
         try:
-            self._process = run_module("stagerunner.engines.process.source_process", (spec, out, life), said, hash_seed)
+            self._process = run_module(
+                "stagerunner.engines.process.source_process", (spec, out, life), output_writer, hash_seed
+            )
         finally:
-            for fd in (spec, out, life, said):
+            for fd in (spec, out, life, output_writer):
                 os.close(fd)
         with open(spec_end, "wb") as file, suppress(BrokenPipeError):
             pickle.dump(feed.files, file, 5)

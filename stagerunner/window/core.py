@@ -1,15 +1,15 @@
-"""The window: the splits sent and not yet done with, and the frames on their way.
+"""The window: the splits that were sent and are not done, and the frames on their way.
 
-    admit ──▶ Kept (until done with) ──▶ Sent (one frame of a range of it) ──▶ taken ──▶ forgotten
-                 ▲                                                     │
-                 └────────── restart: kept splits are sent again ◀─────┘
+    admit ──▶ Kept (a split, until it is done) ──▶ Sent (a frame: a range of it) ──▶ received ──▶ forgotten
+                 ▲                                                              │
+                 └──────────── restart: kept splits are sent again ◀────────────┘
 
-Results come back in the order of their sequence. A frame may come back in pieces; *accepted* is (split, source
-record), and a resend starts exactly there. Counts ride on the last piece of a frame only, so of a frame that was
-taken in part the parent asks the taken part again, for its counts alone (`Verdict.COUNTS`).
+Frames come back in the order of their sequence, whole or in pieces. *Accepted* is (split, source record), and a resend
+starts exactly there. Only the last piece of a frame carries its counts. If a frame was accepted in part, a restart
+sends the accepted part again for its counts alone (`Disposition.COUNTS`).
 
-In a chain with state nothing is forgotten before the next barrier has returned; a restart then sends everything
-since the last barrier, and what had been taken already is dropped as it comes back.
+In a chain with state nothing is forgotten before the next barrier has come back. A restart then sends everything since
+the last barrier, and drops the results that were accepted before.
 """
 
 from __future__ import annotations
@@ -22,12 +22,15 @@ from typing import Any
 from stagerunner.records import BARRIER, DATA, FIRST, FLUSH, SKIP, TO_THE_END, WHOLE, QuarantineKey
 from stagerunner.window.balancing import DEEP, Balancing
 from stagerunner.window.isolation import Inspection
-from stagerunner.window.splits import FLUSHES, Disposition, Kept, ProtocolFault, Sent, Taken
+from stagerunner.window.splits import FLUSHES, Disposition, Kept, ProtocolFault, Received, Sent
 
 
 class Window:
-    """All decisions about what is in flight. `limit` is in bytes; `stateful`: some stage remembers; `workers`: how many
-    the widest group has."""
+    """All decisions about what is in flight.
+
+    limit: bytes. stateful: some stage has state. least_frames, least_records: what may be on its way whatever the
+    bytes. workers: of the widest group.
+    """
 
     def __init__(
         self,
@@ -46,44 +49,39 @@ class Window:
         self.most_frames = DEEP * workers
         self.epoch = FIRST
         self.position: Any = None
-        """Where the source goes on after everything that is wholly taken."""
+        """Where the source goes on behind every split that is wholly accepted."""
         self.kept: deque[Kept] = deque()
         self.on_way: deque[Sent] = deque()
         self.stopped = False
-        """A stage needs no more: no split of the source is admitted any longer."""
+        """A stage needs no more: no split of the source is admitted."""
         self.balancing = Balancing(workers)
         self._sequence = 0
         self._numbers = self._flushed = 0
         self._bytes = self._unforgotten = self._skips = 0
         self._redo = (-1, 0, 0)
-        """Taken before the source was read anew: splits below a number, and of that one (counted, accepted) records."""
+        """Accepted before the source was read again: splits below a number, and (counted, accepted) records of it."""
         self._inspections: Mapping[int, Inspection] = {}
         self._quarantines: dict[int, dict[QuarantineKey, tuple[str, str]]] = {}
 
     # What goes out
 
     @property
-    def bytes_in_flight(self) -> int:
-        """Bytes of the splits that are not wholly taken."""
-        return self._bytes
-
-    @property
     def bytes_kept(self) -> int:
-        """Bytes of all splits kept, those kept only for a resend included."""
+        """Bytes of all splits kept, also of those kept for a resend only."""
         return self._bytes + self._unforgotten
 
     @property
     def last_sequence(self) -> int:
-        """The sequence of the last frame sent in this epoch; -1 when none was."""
+        """The sequence of the last frame sent in this epoch; -1 if none was."""
         return self._sequence - 1
 
     @property
     def at_edge(self) -> bool:
-        """Everything accepted belongs to splits that are wholly taken: `position` stands for all of it."""
+        """Everything accepted belongs to splits that are wholly accepted: `position` stands for all of it."""
         return not self.kept or self.kept[0].accepted == 0
 
     def room(self, records_per_frame: int = 1, begun: Sequence[int] | None = None) -> bool:
-        """Whether another split may be admitted; one always may when nothing is on its way. begun: see `pass_over`."""
+        """Whether another split may be admitted: always when nothing is on its way. begun: see `pass_over`."""
         if self.stopped or not self.on_way:
             return not self.stopped
         frames = max(self.least_frames, -(-self.least_records // max(1, records_per_frame)))
@@ -92,11 +90,11 @@ class Window:
         return (more or on_way < frames) and self.bytes_kept < self.limit
 
     def wants_barrier(self) -> bool:
-        """Whether half the window is kept only for want of a barrier, and none is on its way."""
+        """Whether splits that wait for a barrier fill half the window, and no barrier is on its way."""
         return self.stateful and 2 * self._unforgotten >= self.limit and not self.barrier_on_way
 
     def barrier_due(self) -> bool:
-        """Whether a barrier would let go of anything, and none is on its way."""
+        """Whether splits are kept, and no barrier is on its way."""
         return bool(self.kept) and not self.barrier_on_way
 
     @property
@@ -104,29 +102,29 @@ class Window:
         return any(sent.kind == BARRIER for sent in self.on_way)
 
     def pass_over(self, begun: Sequence[int], most: int) -> list[Sent]:
-        """The skip frames to send before what is admitted next, if any. begun: the latest sequence of each worker."""
+        """The skip frames to send before the next split. begun: the latest sequence that each worker has begun."""
         skips = self.balancing.skips(self._sequence, begun, most)
         self._skips += skips
         return [self._send(SKIP, None) for _ in range(skips)]
 
     def admit(self, payload: Any, size: int, position: Any = None, last: int = TO_THE_END) -> list[Sent]:
-        """Take in a split of the source and say what to send. `last`: no more source records than that."""
+        """Admit a split of the source; the frames to send. last: the most source records in it."""
         number, self._numbers = self._numbers, self._numbers + 1
         least = len(payload) if isinstance(payload, bytes) else 0
         return self._keep(Kept(number, payload, max(size, least), position, end=last))
 
     def flush(self, stage: int, payload: bytes) -> list[Sent]:
-        """What makes `stage` give what it has left; a split of its own."""
+        """The FLUSH of a stage, kept as a split of its own; the frames to send."""
         self._flushed = FLUSHES + stage + 1
         position = self.kept[-1].position if self.kept else self.position
         return self._keep(Kept(FLUSHES + stage, payload, len(payload), position, flush=stage))
 
     def barrier(self) -> Sent:
-        """The frame that collects snapshots."""
+        """The frame that collects snapshots on its way."""
         return self._send(BARRIER, None)
 
     def _keep(self, kept: Kept) -> list[Sent]:
-        """The frames to send for a new split: one, unless this is a second reading of the source."""
+        """Keep a new split; the frames to send: one, unless the source is read for the second time."""
         self.kept.append(kept)
         self._bytes += kept.size
         if self._quarantines:
@@ -158,7 +156,7 @@ class Window:
 
     # What comes back
 
-    def took(
+    def receive(
         self,
         sequence: int,
         split: int,
@@ -169,10 +167,11 @@ class Window:
         stop: bool = False,
         stop_stage: int = -1,
         fails: bool = False,
-    ) -> Taken:
-        """A piece of a DATA frame came back: what becomes of it. Raises ProtocolFault when it can't be its turn.
+    ) -> Received:
+        """Decide about a DATA frame or piece that came back. Raises ProtocolFault if it is not its turn.
 
-        stop: a stage, `stop_stage`, needs no more. fails: its split is never done, for a failure in it ends the run.
+        first, last: its source records. more: further pieces follow. stop: the stage `stop_stage` needs no more.
+        fails: a failure in it ends the run, so its split is never done.
         """
         sent = self._expected(sequence)
         kept = sent.split
@@ -180,17 +179,17 @@ class Window:
             raise ProtocolFault(f"frame {sequence}: records {first} to {last} of split {split} were not asked for")
         sent.reached = last
         if kept.beyond:
-            return Taken(Disposition.DROP, sent, not more, finished=not more and self._arrived(sent, kept))
+            return Received(Disposition.DROP, sent, not more, finished=not more and self._frame_done(sent, kept))
         if sent.disposition is Disposition.ACCEPT:
             kept.accepted = last
         if stop and not more and not self.stopped:
             self._stop(sent, kept, stop_stage)
         sent.fatal |= fails and not (self.stopped and sent.disposition is Disposition.DROP)
-        finished = not more and not sent.fatal and self._arrived(sent, kept)
-        return Taken(sent.disposition, sent, not more, finished, sent.fatal)
+        finished = not more and not sent.fatal and self._frame_done(sent, kept)
+        return Received(sent.disposition, sent, not more, finished, sent.fatal)
 
     def _stop(self, sent: Sent, kept: Kept, stage: int) -> None:
-        """Nothing behind this frame is wanted but what stages behind `stage` flush: let go of the rest."""
+        """Drop everything behind this frame, except the flushes of stages behind `stage`."""
         self.stopped = True
         sent.last = kept.end = sent.reached
         for later in self.on_way:
@@ -205,7 +204,7 @@ class Window:
         if kept.flush < 0:
             self._numbers = kept.number + 1
 
-    def _arrived(self, sent: Sent, kept: Kept) -> bool:
+    def _frame_done(self, sent: Sent, kept: Kept) -> bool:
         self.on_way.popleft()
         self.balancing.back(sent.sequence)
         kept.counted = max(kept.counted, sent.reached)
@@ -219,10 +218,10 @@ class Window:
         return True
 
     def passed(self, sequence: int) -> None:
-        """A skip frame came back, or a barrier: everything sent before it is taken, and its snapshots stand for it."""
+        """A skip frame or a barrier came back. The snapshots of a barrier stand for everything sent before it."""
         sent = self._expected(sequence)
         if sent.kind not in (BARRIER, SKIP):
-            raise ProtocolFault(f"frame {sequence} is neither barrier nor blank")
+            raise ProtocolFault(f"frame {sequence} is neither a barrier nor a skip frame")
         self.on_way.popleft()
         self._skips -= sent.kind == SKIP
         if sent.kind == BARRIER:
@@ -234,7 +233,7 @@ class Window:
         return self.on_way[0]
 
     def _forget(self) -> None:
-        """Let go of the splits at the head that are done; the journal may stand behind them."""
+        """Forget the done splits at the head: the journal may now stand behind them."""
         while self.kept and self.kept[0].done:
             kept = self.kept.popleft()
             self._unforgotten -= kept.size
@@ -243,13 +242,13 @@ class Window:
     # After a death
 
     def quarantine(self, split: int, record: QuarantineKey, failure: tuple[str, str]) -> None:
-        """This record of a split is not to be tried again, not even when the split is read anew after it was let go."""
+        """Never try this record again, even if its split is read again after it was forgotten."""
         kept = next((kept for kept in self.kept if kept.number == split), None)
         quarantined = self._quarantines.setdefault(split, {}) if kept is None else kept.quarantined
         quarantined[record] = failure
 
     def restart(self, inspections: Mapping[int, Inspection] | None = None) -> list[Sent]:
-        """Begin the next epoch: the frames to send again, in order. Splits under inspection are cut and marked."""
+        """Begin the next epoch; the frames to send again, in order. Splits under inspection are cut and marked."""
         self._begin_epoch()
         for kept in self.kept:
             self._resend(kept, (inspections or {}).get(kept.number))
@@ -262,7 +261,7 @@ class Window:
         self.on_way.clear()
 
     def _resend(self, kept: Kept, inspection: Inspection | None) -> None:
-        """The part taken already (for its counts, or for the state it leaves), then what is still to be taken."""
+        """Send the accepted part of a split again (for its counts, or for state), then the rest."""
         edges = {edge for _, record, ordinal in kept.quarantined if ordinal == WHOLE for edge in (record, record + 1)}
         cuts = sorted(edges | (inspection.cuts if inspection is not None else set()))
         marked = inspection is not None
@@ -285,9 +284,9 @@ class Window:
             self._send(kind, kept, start, stop, disposition, marked)
 
     def rewind(self, inspections: Mapping[int, Inspection]) -> None:
-        """Begin the next epoch from the source's beginning: what is admitted next has been taken, as far as it was.
+        """Begin the next epoch at the source's beginning. What was accepted stays accepted.
 
-        For chains whose state can't be had in any other way. Splits must be admitted as they were the first time.
+        For a stage with state and no `snapshot`. Splits must be admitted with the same cuts as the first time.
         """
         self._begin_epoch()
         partial = next((kept for kept in self.kept if not kept.done), None)

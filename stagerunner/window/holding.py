@@ -1,23 +1,22 @@
-"""What the parent holds of results: how much of them it reads, and when it takes no more.
+"""How much of the results the parent holds, and when it reads no more.
 
-    links ──▶ held, whole or in part: the window's bytes ──▶ taken, in turn ──▶ waiting for a slow reader: PATIENT
+    pipes ──▶ held, whole or in part: the window's bytes ──▶ received in turn ──▶ waiting for a reader: MOST_WAITING
 
-What isn't read stays in the pipes, and the workers wait there. The link whose turn it is is read in any case until a
-frame of it is here, so the lowest unfinished frame always moves; it is taken as soon as whoever has the results has
-room.
+What is not read stays in the pipes, and workers block. The pipe whose turn it is is always read until a frame of it is
+here: so the lowest unfinished frame always moves. The frame is received once the result writer has room.
 """
 
 from __future__ import annotations
 
 CHARGE = 1024
-"""Bytes that a frame is charged besides its own: many tiny ones are held by what they take, not by what they say."""
+"""Bytes charged for each frame besides its payload: tiny frames take memory too."""
 
-PATIENT = 2**20
-"""Bytes accepted and not yet gone, to a slow reader or the caller, beyond which nothing more is taken."""
+MOST_WAITING = 2**20
+"""Accepted bytes that wait for a slow reader or the caller; beyond, no frame is received."""
 
 
 class Holding:
-    """Frames that are here and not taken. limit: in bytes of results; charge: of each frame besides."""
+    """Bytes of frames that are here and not received. limit: bytes. charge: for each frame besides its payload."""
 
     def __init__(self, limit: int, charge: int = CHARGE) -> None:
         self.bytes = 0
@@ -29,7 +28,7 @@ class Holding:
         return self.bytes >= self._limit
 
     def begun(self, size: int) -> None:
-        """Memory was taken for so many bytes of a frame that is not here yet, or (less than 0) it is used now."""
+        """So many bytes were allocated for a frame that is not here whole; less than 0: released."""
         self.bytes += size
 
     def came(self, size: int) -> None:
@@ -39,5 +38,5 @@ class Holding:
         self.bytes -= size + self._charge
 
     def reads(self, *, due: bool, here: bool) -> bool:
-        """Whether a link is to be read. due: it is its turn; here: a frame of it waits to be taken."""
+        """Whether to read a pipe. due: it is its turn. here: a frame of it is here already."""
         return not self.full or (due and not here)

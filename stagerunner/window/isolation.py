@@ -3,36 +3,33 @@
     a death in a frame ─▶ the frame is sent again, marked ─▶ a death at record r ─▶ r goes alone ─▶ twice dead alone
     ─▶ quarantined: its stage writes the failure instead of calling
 
-Where the death falls outside any call (unpickling, memory), there is no r: the frame is halved until one record is
-left, or until both halves pass: then it was memory, nobody is quarantined, and frames stay smaller.
-A death and a missed deadline are the same here. An innocent record that was at work when somebody killed its worker
-passes when it is alone.
+If the death falls outside any call (unpickling, memory), there is no r. The frame is halved until one record is left,
+or until both halves pass: then it was memory, nothing is quarantined, and frames stay smaller.
+A missed deadline is treated like a death. A record whose worker was killed from outside passes when it is alone.
 """
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 from msgspec import Struct, field
 
 from stagerunner.records import TO_THE_END
 
 STRIKES = 2
-"""Deaths alone after which a record is quarantined: one might be an outsider's doing."""
+"""Deaths alone after which a record is quarantined: a single one may come from outside."""
 
 MOST_RESTARTS = 10
-"""Restarts in a row, without a record accepted or a suspect narrowed, after which the run ends."""
+"""Restarts in a row after which the run ends, if no record was accepted and no suspect split narrowed."""
 
 TARDY = 4
-"""Restarts that one counts for whose worker was over its time with no frame in hand, as in setup: three are enough, for
-each takes as long as the limit is (60 s by default)."""
+"""What a restart counts if the worker exceeded a deadline without a frame, as in setup. Three such restarts are enough:
+each takes the whole time limit (60 s by default)."""
 
 
 class Culprit(Struct, frozen=True):
-    """What a death left behind. stage: index of a stage, the source or the sink. split: -1 when it was idle.
+    """What is known of a death. stage: index of a stage, the source or the sink. split: -1 if the worker was idle.
 
-    first, last: the source records of the frame it had. origin, ordinal: the record it was at, -1 when none was marked.
-    type, message: the failure, should it come to a quarantine. tardy: it was over its time, and idle.
+    first, last: the source records of its frame. origin, ordinal: the record in the call, -1 if none was noted.
+    type, message: the failure, if the record is quarantined. tardy: the worker was over its deadline, and idle.
     """
 
     stage: int = -1
@@ -47,7 +44,7 @@ class Culprit(Struct, frozen=True):
 
 
 class Inspection(Struct):
-    """How a suspected split is sent again: cut before these records, every frame of it marked."""
+    """How a suspect split is sent again: cut before these records, every frame of it marked."""
 
     cuts: set[int] = field(default_factory=set)
 
@@ -56,10 +53,9 @@ class Inspection(Struct):
 
 
 class Quarantine(Struct, frozen=True):
-    """A quarantine: (stage, source record, ordinal) of a split, and its failure.
+    """A quarantined record of a split, (stage, source record, ordinal), and its failure.
 
-    The ordinal is WHOLE where the death fell outside any call: whatever became of that source record is not even to
-    be decoded.
+    The ordinal is WHOLE if the death fell outside any call: nothing that comes of the source record is even decoded.
     """
 
     split: int
@@ -69,7 +65,7 @@ class Quarantine(Struct, frozen=True):
 
 
 class PoisonIsolation:
-    """What is known of the deaths since the last progress."""
+    """Finds poison records from the deaths since the last progress."""
 
     def __init__(self) -> None:
         self.inspections: dict[int, Inspection] = {}
@@ -80,11 +76,11 @@ class PoisonIsolation:
 
     @property
     def hopeless(self) -> bool:
-        """Too many restarts in a row came to nothing."""
+        """Too many restarts in a row brought no progress."""
         return self._fruitless >= MOST_RESTARTS
 
     def died(self, culprit: Culprit) -> Quarantine | None:
-        """Take a death in; a quarantine if there now is one."""
+        """Record a death. Gives a quarantine if the record is found."""
         self.restarts += 1
         self._fruitless += TARDY if culprit.tardy else 1
         if culprit.split < 0:
@@ -96,7 +92,7 @@ class PoisonIsolation:
         return None
 
     def _died_alone(self, culprit: Culprit) -> Quarantine | None:
-        """Only what died while its frame was marked and cut out for it counts."""
+        """Count a strike, if the frame was marked and held this record alone on purpose."""
         inspection = self.inspections.setdefault(culprit.split, Inspection())
         record = max(culprit.origin, culprit.first)
         if not {record, record + 1} <= inspection.cuts:
@@ -106,14 +102,14 @@ class PoisonIsolation:
         key = (culprit.split, culprit.stage, record, culprit.ordinal)
         strikes = self._strikes[key] = self._strikes.get(key, 0) + 1
         if strikes > STRIKES:
-            return None  # quarantined already, and it still kills: more of the same is no progress
+            return None  # quarantined already, and it still kills: no progress
         self._fruitless = 0
         if strikes < STRIKES:
             return None
         return Quarantine(culprit.split, (culprit.stage, record, culprit.ordinal), culprit.type, culprit.message)
 
     def _narrow(self, culprit: Culprit) -> bool:
-        """One look closer at the split: mark it, then single the record out, or halve the frame."""
+        """Narrow the split down: mark it, then cut the record out or halve the frame. Whether that changed anything."""
         inspection = self.inspections.get(culprit.split)
         if culprit.origin >= 0:
             inspection = self.inspections.setdefault(culprit.split, Inspection())
@@ -124,7 +120,7 @@ class PoisonIsolation:
             self.inspections[culprit.split] = Inspection()
             return True
         if culprit.last >= TO_THE_END:
-            return False  # nobody knows how much there is to halve
+            return False  # the number of records to halve is unknown
         middle = (culprit.first + culprit.last) // 2
         if middle in inspection.cuts:
             return False
@@ -132,15 +128,10 @@ class PoisonIsolation:
         return True
 
     def accepted(self, split: int, *, finished: bool) -> bool:
-        """Something new was accepted. True if this ends an inspection in which frames were cut and nobody
-        quarantined."""
+        """Something new was accepted. True if it ends an inspection that cut frames and quarantined nothing."""
         self._fruitless = 0
         if not finished or split not in self.inspections:
             return False
         inspection = self.inspections.pop(split)
         self._strikes = {key: n for key, n in self._strikes.items() if key[0] != split}
         return bool(inspection.cuts)
-
-    def cuts(self) -> Mapping[int, Inspection]:
-        """Split → how it is to be sent again."""
-        return self.inspections

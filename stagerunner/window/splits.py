@@ -1,4 +1,4 @@
-"""What the window holds: splits as they are kept, frames as they were sent, and what is said of what comes back."""
+"""What the window holds: kept splits, frames on their way, and what it decides about frames that come back."""
 
 from __future__ import annotations
 
@@ -10,32 +10,31 @@ from msgspec import Struct, field
 from stagerunner.records import TO_THE_END, QuarantineKey
 
 FLUSHES = 2**48
-"""Number of the first stage's flush, as a split: the same in every reading of the source, and behind all of it."""
+"""Split number of the first stage's flush: behind all splits, and the same each time the source is read."""
 
 
 class Disposition(Enum):
-    """What becomes of something that came back."""
+    """What happens to a frame that came back."""
 
     ACCEPT = "accept"
-    """Its results are new: take them, failures and counts included."""
+    """Its results, failures and counts are new."""
     COUNTS = "counts"
-    """Its results were taken in an earlier epoch; only its counts are still missing."""
+    """Its results were accepted in an earlier epoch; only its counts are missing."""
     DROP = "drop"
-    """All of it was taken before, or lies behind the stop."""
+    """All of it was accepted before, or lies behind the stop."""
 
 
 class ProtocolFault(Exception):
-    """Something came back that can't be: the epoch is lost."""
+    """A frame broke the protocol: the epoch is lost."""
 
 
 class Kept(Struct):
-    """A split as the parent keeps it.
+    """A split that the parent keeps.
 
-    payload: what a worker needs to read it. size: bytes it stands for. position: where the source goes on after it.
+    payload: what a worker needs to read it. size: bytes it stands for. position: where the source goes on behind it.
     flush: the stage whose flush this is, or -1. end: the number of its source records, once known.
-    accepted: source records taken so far. counted: those whose counts were taken too. done: all are.
-    beyond: it lies behind the stop; nobody wants it.
-    quarantined: records not to be tried again, and why.
+    accepted: source records accepted so far. counted: those whose counts were accepted too. done: all of them.
+    beyond: it lies behind the stop and is dropped. quarantined: records never to be tried again, and their failures.
     """
 
     number: int
@@ -52,9 +51,10 @@ class Kept(Struct):
 
 
 class Sent(Struct):
-    """A frame on its way: source records first ≤ i < last of a kept split, or a barrier (then `split` is None).
+    """A frame on its way: source records first ≤ i < last of a kept split; `split` is None for a barrier or skip frame.
 
-    fatal: a piece of it brought a failure that ends the run; what still comes of it are its counts.
+    reached: the source record up to which its pieces came back. fatal: a piece brought a failure that ends the run;
+    only its counts are still to come.
     """
 
     sequence: int
@@ -68,9 +68,12 @@ class Sent(Struct):
     fatal: bool = False
 
 
-class Taken(Struct, frozen=True):
-    """What the window says of a piece that came back. `finished`: the split it belongs to is now done. `fatal`: a
-    failure in it ends the run, even if its records were taken before: a stage has changed its mind about one."""
+class Received(Struct, frozen=True):
+    """What the window decides about a frame or piece that came back.
+
+    final: it was the last piece of its frame. finished: its split is now done. fatal: a failure in it ends the run,
+    even if its records were accepted before and a stage now fails one.
+    """
 
     disposition: Disposition
     sent: Sent
@@ -83,7 +86,7 @@ class Taken(Struct, frozen=True):
 
 
 class Limit:
-    """A split may go when it can't pass the limit whatever it holds; else alone, cut at what is left."""
+    """`--limit`: a split is sent if it can't exceed the limit; else it is sent alone, cut at what is left."""
 
     def __init__(self, records: int | None) -> None:
         self._records = records
@@ -95,7 +98,7 @@ class Limit:
         return self._records is not None and self._taken >= self._records
 
     def may_go(self, most: int | None, *, alone: bool) -> int | None:
-        """The `last` to send a split with, or None if it has to wait. `alone`: nothing else is on its way."""
+        """The `last` to send a split with; None if it must wait. alone: nothing else is on its way."""
         if self._records is None:
             return TO_THE_END
         left = self._records - self._taken - self._outstanding
@@ -107,9 +110,9 @@ class Limit:
         self._outstanding += most or 0
 
     def came(self, taken: int) -> None:
-        """So many source records were taken."""
+        """So many source records were accepted."""
         self._taken += taken
 
     def settled(self, most: int | None) -> None:
-        """A split that was sent is wholly taken."""
+        """A split is wholly accepted."""
         self._outstanding -= most or 0

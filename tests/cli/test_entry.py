@@ -19,7 +19,7 @@ HEAVY = ("yaml", "msgspec", "rich", "pluggy", "importlib.metadata", "asyncio", "
 def borrowed(monkeypatch):
     """The process of the tests is not the command's."""
     monkeypatch.setattr(Streams, "own", lambda self: None)
-    monkeypatch.setattr(entry, "hear_signals", lambda: None)
+    monkeypatch.setattr(entry, "restore_signals", lambda: None)
 
 
 PROBE = f"""

@@ -113,7 +113,7 @@ def test_more_failures_than_allowed_end_the_run(delivery):
 
 
 def test_a_commit_is_letters_then_sink_then_journal(delivery, order):
-    delivery.writer.take(memoryview(b"12345"), 1, ())
+    delivery.writer.write(memoryview(b"12345"), 1, ())
     delivery.counts([(SOURCE, 1, 0, 1, 0, 0, 0)])
     delivery.failures([failure(0, 1)], None, locate)
 
@@ -129,7 +129,7 @@ def test_a_commit_is_letters_then_sink_then_journal(delivery, order):
 def test_the_row_of_a_transaction_says_where_the_sink_is(tmp_path, order, told):
     delivery = Delivery(("parse",), ResultWriter(order, "transaction"), None, told.append, {}, encoded=True)
     delivery.open(None)
-    delivery.writer.take(memoryview(b"123"), 1, ())
+    delivery.writer.write(memoryview(b"123"), 1, ())
 
     delivery.commit({}, None)
 

@@ -6,7 +6,7 @@ import pytest
 
 from stagerunner.delivery.writers import CallerWriter, SinkWriter, StdoutWriter
 from stagerunner.errors import OutputBusy, RunFailed
-from stagerunner.window.holding import CHARGE, PATIENT
+from stagerunner.window.holding import CHARGE, MOST_WAITING
 
 
 class Noting:
@@ -25,19 +25,19 @@ def test_a_sink_is_told_everything_in_order():
     sink = Noting()
     writer = SinkWriter(sink)
     writer.open(5)
-    writer.take(memoryview(b"data"), 1)
+    writer.write(memoryview(b"data"), 1)
     writer.commit({"row": 1})
     writer.sync()
     writer.finish()
 
     assert sink.told == [("open", 5), ("write", b"data"), ("commit", {"row": 1}), ("sync",), ("finish",)]
     assert writer.keeps == "truncate"
-    assert not writer.full()
+    assert not writer.pauses_dispatch()
 
 
 def test_a_sink_is_not_bothered_with_nothing():
     sink = Noting()
-    SinkWriter(sink).take(memoryview(b""), 0)
+    SinkWriter(sink).write(memoryview(b""), 0)
 
     assert sink.told == []
 
@@ -51,17 +51,17 @@ def test_a_sink_that_was_never_opened_is_not_aborted():
 
 def test_the_caller_gets_records_and_is_full_at_two_lists():
     writer = CallerWriter()
-    writer.take(memoryview(pickle.dumps([1, 2])), 2)
-    assert not writer.full()
-    writer.take(memoryview(pickle.dumps([3])), 1)
+    writer.write(memoryview(pickle.dumps([1, 2])), 2)
+    assert not writer.pauses_dispatch()
+    writer.write(memoryview(pickle.dumps([3])), 1)
 
-    assert writer.full()
+    assert writer.pauses_dispatch()
     assert [writer.records(), writer.records()] == [[1, 2], [3]]
 
 
 def test_a_result_that_can_not_be_read_here_ends_the_run():
     writer = CallerWriter()
-    writer.take(memoryview(b"no pickle"), 1)
+    writer.write(memoryview(b"no pickle"), 1)
 
     with pytest.raises(RunFailed, match="can't be unpickled here"):
         writer.records()
@@ -69,35 +69,35 @@ def test_a_result_that_can_not_be_read_here_ends_the_run():
 
 def test_standard_output_is_full_beyond_a_mebibyte():
     writer = StdoutWriter(object())
-    writer.take(memoryview(bytes(PATIENT - CHARGE)), 1)
-    assert not writer.full()
-    writer.take(memoryview(b"x"), 1)
+    writer.write(memoryview(bytes(MOST_WAITING - CHARGE)), 1)
+    assert not writer.pauses_dispatch()
+    writer.write(memoryview(b"x"), 1)
 
-    assert writer.full()
-    assert writer.queued == PATIENT - CHARGE + 1
+    assert writer.pauses_dispatch()
+    assert writer.queued == MOST_WAITING - CHARGE + 1
 
 
 def test_many_tiny_frames_for_standard_output_are_charged_for_what_they_take_here():
     writer = StdoutWriter(object())
-    for _ in range(1 + PATIENT // (CHARGE + 2)):
-        assert not writer.replete()
-        writer.take(memoryview(b"1\n"), 1)
+    for _ in range(1 + MOST_WAITING // (CHARGE + 2)):
+        assert not writer.pauses_receiving()
+        writer.write(memoryview(b"1\n"), 1)
 
-    assert writer.replete()
+    assert writer.pauses_receiving()
 
 
 def test_a_caller_is_given_no_more_than_a_mebibyte_ahead():
     writer = CallerWriter()
-    body = memoryview(pickle.dumps([bytes(PATIENT // 2)]))
-    writer.take(body, 1)
-    writer.take(memoryview(pickle.dumps([1])), 1)
-    assert not writer.replete()
-    writer.take(body, 1)
-    assert writer.replete()
+    body = memoryview(pickle.dumps([bytes(MOST_WAITING // 2)]))
+    writer.write(body, 1)
+    writer.write(memoryview(pickle.dumps([1])), 1)
+    assert not writer.pauses_receiving()
+    writer.write(body, 1)
+    assert writer.pauses_receiving()
 
     writer.records()
 
-    assert not writer.replete()
+    assert not writer.pauses_receiving()
 
 
 def test_a_sink_says_how_its_records_look_on_standard_output():
@@ -106,7 +106,7 @@ def test_a_sink_says_how_its_records_look_on_standard_output():
             return bytes(data).upper()
 
     writer = StdoutWriter(Shouting())
-    writer.take(memoryview(b"abc"), 1)
+    writer.write(memoryview(b"abc"), 1)
 
     assert list(writer.waiting) == [b"ABC"]
 

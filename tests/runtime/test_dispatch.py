@@ -77,7 +77,7 @@ def test_a_limit_is_kept_to_the_record(dispatch, sent):
     kept = sent[0].split
     limited.counted(2, 0, Metadata(), kept)
     limited.finished(kept)
-    limited._window.took(0, 0, 0, 2, more=False)
+    limited._window.receive(0, 0, 0, 2, more=False)
     limited.feed()
 
     assert [frame.last for frame in sent] == [2, 1]

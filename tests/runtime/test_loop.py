@@ -8,7 +8,7 @@ from stagerunner.engines.process.parent.root_cause import culprit_of
 from stagerunner.engines.topology import groups_of
 from stagerunner.errors import SetupFailed
 from stagerunner.events import Checkpoint, WorkerReady
-from stagerunner.runtime.loop import announced
+from stagerunner.runtime.loop import worker_events
 
 
 def test_a_death_in_a_record_blames_the_record():
@@ -54,7 +54,7 @@ def test_every_worker_is_told_once_an_epoch(project):
 def test_frames_are_dealt_by_load_where_several_workers_take_them_one_by_one(project, stage, expected):
     project.write("later.py", "async def later(record: int) -> int:\n    return record\n")
     with project.results(stage, "double", records=[]) as results:
-        assert results._session.loop.dispatch.deals == expected
+        assert results._session.loop.dispatch.balances == expected
 
 
 @pytest.mark.parametrize("limit", [0, 1, 15, 16, 17, 1000, 5000])
@@ -80,7 +80,7 @@ def plan(project):
 def test_each_worker_is_named_by_its_stage(plan):
     ready = Ready(((0, 0, 11), (0, 1, 12), (1, 0, 13)), ())
 
-    assert list(announced(ready, plan, groups_of(plan), 3)) == [
+    assert list(worker_events(ready, plan, groups_of(plan), 3)) == [
         WorkerReady("same", 0, 11, 3),
         WorkerReady("same", 1, 12, 3),
         WorkerReady("double", 0, 13, 3),
@@ -91,4 +91,4 @@ def test_the_first_worker_that_could_not_be_set_up_ends_the_run(plan):
     ready = Ready(((0, 0, 11), (1, 0, 13)), ((1, 0, 13, "OSError: no such model"), (0, 0, 11, "later")))
 
     with pytest.raises(SetupFailed, match=r"double could not be set up \(worker 1\): OSError: no such model"):
-        list(announced(ready, plan, groups_of(plan), 1))
+        list(worker_events(ready, plan, groups_of(plan), 1))

@@ -66,7 +66,7 @@ class Pipe:
         self.drain = StdoutDrain(self.writer, self.selector, lambda: self.writing)
 
     def take(self, data: bytes) -> None:
-        self.writer.take(memoryview(data), 1)
+        self.writer.write(memoryview(data), 1)
 
     def turn(self) -> bool:
         """Look once whether something can be written; whether it could."""
@@ -143,7 +143,7 @@ def test_nothing_is_done_before_somebody_reads(pipe):
 
 def test_a_file_is_written_at_once(tmp_path):
     writer = StdoutWriter(object())
-    writer.take(memoryview(b"x" * 10**6), 1)
+    writer.write(memoryview(b"x" * 10**6), 1)
     with selectors.DefaultSelector() as selector, open(tmp_path / "out", "wb") as file:
         StdoutDrain(writer, selector, file.fileno).watch()
 

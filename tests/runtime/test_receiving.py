@@ -21,7 +21,7 @@ class Heard:
         self.writer = self
         self.pieces = Pieces(1, sink=False)
 
-    def take(self, body, records, buffers):
+    def write(self, body, records, buffers):
         self.told.append(("results", bytes(body), records))
 
     def failures(self, failures, kept, locate):

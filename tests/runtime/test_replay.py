@@ -123,7 +123,7 @@ def test_an_empty_file_and_one_whose_writer_was_killed_are_letters(planned, lett
 def test_an_output_that_is_there_is_only_appended_to_or_gone_on_with(planned, letters, append, resumed, away, told):
     letters.with_name("again.jsonl").write_text("1\n")
     if away:
-        letters.rename(replaying.taken(letters))
+        letters.rename(replaying.replaying_path(letters))
     plan = planned(append=append)
 
     if told is None:
@@ -147,16 +147,16 @@ def test_what_can_not_be_resumed_is_told(planned, letters):
 
 
 def test_letters_are_taken_away_once_and_removed_when_the_replay_is_done(letters):
-    assert replaying.take(letters)
-    assert (letters.exists(), replaying.taken(letters).read_text()) == (False, letter())
+    assert replaying.take_letters(letters)
+    assert (letters.exists(), replaying.replaying_path(letters).read_text()) == (False, letter())
 
     letters.write_text("what failed again")
-    assert replaying.take(letters), "an unfinished replay goes on with those it has"
-    assert replaying.taken(letters).read_text() == letter()
+    assert replaying.take_letters(letters), "an unfinished replay goes on with those it has"
+    assert replaying.replaying_path(letters).read_text() == letter()
 
-    replaying.put_away(letters)
-    replaying.put_away(letters)
-    assert (letters.read_text(), replaying.taken(letters).exists()) == ("what failed again", False)
+    replaying.remove_letters(letters)
+    replaying.remove_letters(letters)
+    assert (letters.read_text(), replaying.replaying_path(letters).exists()) == ("what failed again", False)
 
 
 @pytest.mark.parametrize("content", [None, ""])
@@ -164,8 +164,8 @@ def test_where_there_are_none_nothing_is_taken(letters, content):
     letters.unlink()
     if content is not None:
         letters.write_text(content)
-    assert not replaying.take(letters)
-    assert not replaying.taken(letters).exists()
+    assert not replaying.take_letters(letters)
+    assert not replaying.replaying_path(letters).exists()
 
 
 @pytest.mark.parametrize(
@@ -178,11 +178,11 @@ def test_letters_of_a_run_or_replay_that_may_yet_be_resumed_stay_where_they_are(
     unfinished(path)
 
     with pytest.raises(UsageError, match=r"has dead letters of a run into .*out.jsonl that has not come to its end"):
-        replaying.take(letters)
+        replaying.take_letters(letters)
     assert letters.exists()
 
     path.unlink()
-    assert replaying.take(letters)
+    assert replaying.take_letters(letters)
 
 
 def unfinished(path: Path) -> None:
@@ -204,5 +204,5 @@ def test_a_replay_is_finished_once_its_journal_says_so_and_no_letters_are_under_
     opened.close()
     assert replaying.finished(letters, str(journal))
 
-    replaying.taken(letters).touch()
+    replaying.replaying_path(letters).touch()
     assert not replaying.finished(letters, str(journal))

@@ -12,7 +12,7 @@ from stagerunner.events import Notice
 from stagerunner.journal import encode_snapshots
 from stagerunner.runtime.opening import Resume
 from stagerunner.runtime.resume import begin, fingerprint
-from stagerunner.runtime.session import made
+from stagerunner.runtime.session import make_part
 
 NUMBERS = {"use": "range", "with": {"stop": 5}}
 ROW = {
@@ -39,7 +39,7 @@ def beginning(project, open_stack):
     def beginning(*stages, resume=Resume(), told=None, **keys):
         plan = project.plan(*stages, **({"source": NUMBERS, "sink": "out.jsonl"} | keys))
         told = [] if told is None else told
-        found = begin(plan, made(plan.source), made(plan.sink), resume, told.append)
+        found = begin(plan, make_part(plan.source), make_part(plan.sink), resume, told.append)
         if found.journal is not None:
             open_stack.callback(found.journal.close)
         return plan, found
@@ -50,7 +50,7 @@ def beginning(project, open_stack):
 def left(beginning, state: str = "running", **row) -> None:
     """Leave a journal behind, and a file that fits it."""
     plan, found = beginning("same")
-    found.journal.begin(fingerprint(plan, made(plan.source), "salt"), "77", ROW | row)
+    found.journal.begin(fingerprint(plan, make_part(plan.source), "salt"), "77", ROW | row)
     found.journal.mark(state)
     found.journal.close()
 
@@ -121,7 +121,7 @@ def test_a_changed_chain_is_refused_unless_forced(beginning, project):
 def test_a_journal_of_an_older_format_is_refused_with_what_to_do(beginning, project):
     plan, found = beginning("same")
     older = {("books" if key == "ledger" else key): value for key, value in ROW.items()}
-    found.journal.begin(fingerprint(plan, made(plan.source), "salt") | {"format": 3}, "77", older)
+    found.journal.begin(fingerprint(plan, make_part(plan.source), "salt") | {"format": 3}, "77", older)
     found.journal.close()
     project.write("out.jsonl.partial", "0\n1\n2\n3\n4\n")
 
@@ -161,7 +161,7 @@ def test_the_journal_stands_where_it_is_asked_for(beginning, project):
 def test_a_fingerprint_is_json_and_knows_what_matters(project):
     def of(*stages, **keys):
         plan = project.plan(*stages, **({"source": NUMBERS, "sink": "out.jsonl"} | keys))
-        return json.dumps(fingerprint(plan, made(plan.source), "salt"), sort_keys=True)
+        return json.dumps(fingerprint(plan, make_part(plan.source), "salt"), sort_keys=True)
 
     before = of("same")
     assert before == of({"use": "same", "workers": 3, "timeout": "5s"}, run={"frame": 7, "engine": "inline"})
@@ -183,9 +183,9 @@ def test_another_secret_is_noticed_and_shown_to_nobody(beginning, project, monke
     project.plugin("@stage\ndef salted(record, *, salt: str = ''):\n    return record\n")
     monkeypatch.setenv("A", "first-secret")
     plan, found = beginning({"use": "salted"} | place)
-    kept = fingerprint(plan, made(plan.source), "salt")
+    kept = fingerprint(plan, make_part(plan.source), "salt")
     assert "first-secret" not in json.dumps(kept)
-    assert kept != fingerprint(plan, made(plan.source), "other salt") | {"salt": "salt"}
+    assert kept != fingerprint(plan, make_part(plan.source), "other salt") | {"salt": "salt"}
     found.journal.begin(kept, "77", ROW | {"order": ["salted"]})
     found.journal.close()
 
@@ -203,7 +203,7 @@ def test_a_path_that_holds_another_secret_is_noticed_and_shown_to_nobody(beginni
     path = {key: "${secret:A}/f.jsonl"}
     monkeypatch.setenv("A", "first-secret")
     plan, found = beginning("same", **path)
-    kept = fingerprint(plan, made(plan.source), "salt")
+    kept = fingerprint(plan, make_part(plan.source), "salt")
     assert "first-secret" not in json.dumps(kept)
     found.journal.begin(kept, "77", ROW | {"order": ["same"]})
     found.journal.close()
@@ -218,7 +218,7 @@ def test_another_variable_is_shown_beside_the_old_one(beginning, project):
     project.plugin("@stage\ndef salted(record, *, salt: str = ''):\n    return record\n")
     stage = {"use": "salted", "with": {"salt": "${vars.x}"}}
     plan, found = beginning(stage, vars={"x": "old"})
-    found.journal.begin(fingerprint(plan, made(plan.source), "salt"), "77", ROW | {"order": ["salted"]})
+    found.journal.begin(fingerprint(plan, make_part(plan.source), "salt"), "77", ROW | {"order": ["salted"]})
     found.journal.close()
     with pytest.raises(UsageError, match='salt: was "old", is "new"'):
         beginning(stage, vars={"x": "new"}, resume=Resume(wanted=True))

@@ -73,21 +73,21 @@ class Whimsical(Balancing):
 class SlowWriter(SinkWriter):
     """Has what is taken written at once, and yet no room for more until it is let go: a reader who takes his time."""
 
-    PATIENT = 40
+    MOST_WAITING = 40
 
     def __init__(self, sink: Any, *, slow: bool) -> None:
         super().__init__(sink)
         self._slow = slow
         self.queued = 0
 
-    def take(self, body: memoryview, records: int, buffers: Sequence[memoryview] = ()) -> None:
-        if self.queued > self.PATIENT:
+    def write(self, body: memoryview, records: int, buffers: Sequence[memoryview] = ()) -> None:
+        if self.queued > self.MOST_WAITING:
             raise Wrong(f"{self.queued} bytes wait for who is slow, and more was taken")
-        super().take(body, records, buffers)
+        super().write(body, records, buffers)
         self.queued += len(body) if self._slow else 0
 
-    def replete(self) -> bool:
-        return self.queued > self.PATIENT
+    def pauses_receiving(self) -> bool:
+        return self.queued > self.MOST_WAITING
 
     def let_go(self) -> bool:
         """The reader takes what waits; whether there was anything."""
@@ -128,7 +128,7 @@ class Life(Session):
             self.delivery.ledger.restore(beginning.row["ledger"])
         if beginning.done:
             return
-        self._discard(source)
+        self._reset_journal(source)
         self.delivery.open(beginning.row)
         self.split_source = SourceSplits(source, None if beginning.row is None else beginning.row["position"])
         selector: Any = Watched()

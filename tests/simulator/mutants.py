@@ -101,7 +101,7 @@ def an_early_stop_is_forgotten_on_resume(patch: Patch) -> None:
 
 @mutant("dead letters committed at stage time")
 def dead_letters_are_written_as_they_come(patch: Patch) -> None:
-    arrived = Loop._arrived
+    arrived = Loop._receive
 
     def at_once(self: Loop, frame: Any) -> None:
         metadata = unpack_payload(frame.payload)[0]
@@ -110,7 +110,7 @@ def dead_letters_are_written_as_they_come(patch: Patch) -> None:
             self._delivery.failures(metadata.failures, split, self.dispatch.locate)
         arrived(self, frame)
 
-    patch.setattr(Loop, "_arrived", at_once)
+    patch.setattr(Loop, "_receive", at_once)
 
 
 # Restart
@@ -158,25 +158,25 @@ def a_frame_of_the_old_epoch_arrives_in_the_new_one(patch: Patch) -> None:
 
 @mutant("piece counted twice")
 def a_frame_is_counted_twice(patch: Patch) -> None:
-    arrived = Window._arrived
+    arrived = Window._frame_done
 
     def forgetful(self: Window, sent: Any, kept: Any) -> bool:
         finished = arrived(self, sent, kept)
         kept.counted = 0
         return finished
 
-    patch.setattr(Window, "_arrived", forgetful)
+    patch.setattr(Window, "_frame_done", forgetful)
 
 
 @mutant("results are taken twice")
 def results_are_taken_twice(patch: Patch) -> None:
-    took = Window.took
+    receive = Window.receive
 
     def greedy(self: Window, *arguments: Any, **more: Any) -> Any:
         self.on_way[0].disposition = Disposition.ACCEPT
-        return took(self, *arguments, **more)
+        return receive(self, *arguments, **more)
 
-    patch.setattr(Window, "took", greedy)
+    patch.setattr(Window, "receive", greedy)
 
 
 @mutant("state is lost in a restart")
@@ -282,14 +282,14 @@ def links_out_of_turn_are_read_without_end(patch: Patch) -> None:
 
 @mutant("what is here is taken though nobody has room")
 def what_is_here_is_taken_though_nobody_has_room(patch: Patch) -> None:
-    take = Loop._take
+    take = Loop._receive_all
 
     def greedy(self: Loop) -> None:
         with pytest.MonkeyPatch.context() as within:
-            within.setattr(type(self._delivery.writer), "replete", lambda writer: False)
+            within.setattr(type(self._delivery.writer), "pauses_receiving", lambda writer: False)
             take(self)
 
-    patch.setattr(Loop, "_take", greedy)
+    patch.setattr(Loop, "_receive_all", greedy)
 
 
 @mutant("frames are taken as they come")
@@ -356,8 +356,8 @@ def a_flush_behind_the_stop_is_dropped(patch: Patch) -> None:
 
 @mutant("a split that fails the run is done")
 def a_split_that_fails_the_run_is_done(patch: Patch) -> None:
-    took = Window.took
-    patch.setattr(Window, "took", lambda self, *given, fails, **more: took(self, *given, fails=False, **more))
+    receive = Window.receive
+    patch.setattr(Window, "receive", lambda self, *given, fails, **more: receive(self, *given, fails=False, **more))
 
 
 @mutant("barriers pass unsaved splits")

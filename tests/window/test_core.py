@@ -9,7 +9,7 @@ from stagerunner.records import BARRIER, DATA, FLUSH, SKIP, TO_THE_END, WHOLE
 from stagerunner.window.balancing import DEEP
 from stagerunner.window.core import Window
 from stagerunner.window.isolation import Inspection
-from stagerunner.window.splits import FLUSHES, Disposition, ProtocolFault, Sent, Taken
+from stagerunner.window.splits import FLUSHES, Disposition, ProtocolFault, Received, Sent
 
 SPLIT = b"split"
 
@@ -20,11 +20,11 @@ def admitted(window: Window, count: int, size: int = 10) -> None:
         window.admit(SPLIT, size, position=1 + len(window.kept))
 
 
-def came(window: Window, first: int, last: int, *, more: bool = False, **what: Any) -> Taken:
+def came(window: Window, first: int, last: int, *, more: bool = False, **what: Any) -> Received:
     """The frame whose turn it is comes back, or a piece of it."""
     sent = window.on_way[0]
     assert sent.split is not None
-    return window.took(sent.sequence, sent.split.number, first, last, more=more, **what)
+    return window.receive(sent.sequence, sent.split.number, first, last, more=more, **what)
 
 
 def ranges(sent: list[Sent]) -> list[tuple[int, int, str]]:
@@ -37,7 +37,7 @@ def ranges(sent: list[Sent]) -> list[tuple[int, int, str]]:
 def test_a_split_is_one_frame_to_its_end() -> None:
     window = Window(100)
     assert ranges(window.admit(SPLIT, 10)) == [(0, TO_THE_END, "accept")]
-    assert window.bytes_in_flight == 10
+    assert window.bytes_kept == 10
     assert window.last_sequence == 0
 
 
@@ -173,14 +173,14 @@ def test_what_was_not_asked_for_is_a_fault(sequence: int, split: int, first: int
     window = Window(100)
     admitted(window, 2)
     with pytest.raises(ProtocolFault):
-        window.took(sequence, split, first, last, more=False)
+        window.receive(sequence, split, first, last, more=False)
 
 
 def test_more_records_than_asked_for_are_a_fault() -> None:
     window = Window(100)
     window.admit(SPLIT, 10, last=3)
     with pytest.raises(ProtocolFault):
-        window.took(0, 0, 0, 4, more=False)
+        window.receive(0, 0, 0, 4, more=False)
 
 
 def test_the_position_never_passes_a_split_that_is_not_done() -> None:
@@ -205,7 +205,6 @@ def test_with_state_nothing_is_let_go_before_a_barrier_came_back() -> None:
     window = Window(100, stateful=True)
     admitted(window, 1)
     came(window, 0, 4)
-    assert window.bytes_in_flight == 0
     assert window.bytes_kept == 10
     barrier = window.barrier()
     window.passed(barrier.sequence)

@@ -14,7 +14,7 @@ from importlib import import_module
 from types import TracebackType
 from typing import Any
 
-from stagerunner.inherited import hear_signals, is_refusal
+from stagerunner.inherited import is_refusal, restore_signals
 
 REFUSED = 75
 """Exit status of a process that the system refused memory, descriptors or processes."""
@@ -31,7 +31,7 @@ PR_SET_PDEATHSIG = 1
 def begin(module: str) -> None:
     """Import this module and run its `main`. The garbage collector is off until then."""
     sys.excepthook = tell
-    hear_signals()
+    restore_signals()
     signal_at_parents_end(signal.SIGCONT)  # if it is stopped, it wakes up to kill what it has started
     main = import_module(module).main
     gc.enable()

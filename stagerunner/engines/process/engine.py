@@ -66,9 +66,9 @@ def _instructed(plan: Plan, hash_seed: str | None) -> ForkServerClient:
     be."""
     many = make_room([stage.settings.workers for stage in plan.stages] or [1])
     begun = fork_server(hash_seed)
-    begun.foretell(plan.our_modules)
+    begun.preload(plan.our_modules)
     if many:
-        begun.allow(many)
+        begun.allow_descriptors(many)
     return begun
 
 

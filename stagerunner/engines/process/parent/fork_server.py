@@ -68,19 +68,19 @@ class ForkServerClient:
         ours, theirs = socket.socketpair()
         life, self._life = os.pipe()
         self._sock = ours
-        self._heard = bytearray()
+        self._received = bytearray()
         self._outbox = Outbox(ours)
         self._waiting: deque[int] = deque()
-        self._asked: deque[int] = deque()
+        self._unanswered: deque[int] = deque()
         """How many descriptors go with each spec that waits to be sent, and with each that is not answered yet."""
-        self.stuffed = False
+        self.socket_full = False
         """The socket takes no more just now; once it does, `pump` is to be called."""
         self.pids: dict[int, int] = {}
         self.gone = False
-        self.answering = True
+        self.answered_all = True
         """Whether it has told the end of everybody it was asked to spec."""
         self._refusal: OSError | None = None
-        self._idle = True
+        self._unused = True
         """Nobody was started yet: there is nothing that the fork server would have to end."""
         try:
             self._process = run_module("stagerunner.engines.process.forkserver", (theirs.fileno(), life), 2, hash_seed)
@@ -112,7 +112,7 @@ class ForkServerClient:
 
         Never waits: what the fork server can't take yet is sent by `pump`. Raises OSError when the fork server is gone.
         """
-        self._idle = False
+        self._unused = False
         descriptors = [*inbound, *outbound, *others]
         self._waiting.append(len(descriptors))
         self._outbox.put((identity, len(inbound), len(outbound), sealed), descriptors, owned)
@@ -120,26 +120,28 @@ class ForkServerClient:
 
     def pump(self) -> None:
         """Send specs as far as the fork server keeps up with them. Raises OSError when the fork server is gone."""
-        self.stuffed = False
-        while self._waiting and (not self._asked or (len(self._asked) < MOST_ASKED and sum(self._asked) < MOST_ON_WAY)):
+        self.socket_full = False
+        while self._waiting and (
+            not self._unanswered or (len(self._unanswered) < MOST_ASKED and sum(self._unanswered) < MOST_ON_WAY)
+        ):
             if not self._outbox.send():
-                self.stuffed = True
+                self.socket_full = True
                 return
-            self._asked.append(self._waiting.popleft())
+            self._unanswered.append(self._waiting.popleft())
 
-    def foretell(self, modules: list[str]) -> None:
+    def preload(self, modules: list[str]) -> None:
         """Name modules of ours that workers are going to need: the fork server imports them, once for all."""
-        self._say(modules)
+        self._send(modules)
 
-    def allow(self, descriptors: int) -> None:
+    def allow_descriptors(self, descriptors: int) -> None:
         """A worker is going to have so many: the fork server, who is handed them first, has to be allowed that too."""
-        self._say(descriptors)
+        self._send(descriptors)
 
-    def _say(self, said: list[str] | int) -> None:
+    def _send(self, said: list[str] | int) -> None:
         with suppress(BrokenPipeError):  # whoever specs will hear of it
             tell(self._sock, said)
 
-    def hear(self) -> Iterator[Ended]:
+    def exits(self) -> Iterator[Ended]:
         """What the fork server has said since; sets `gone` when it will say no more. Never waits."""
         while True:
             try:
@@ -151,21 +153,21 @@ class ForkServerClient:
             if not data:
                 self.gone = True
                 break
-            self._heard += data
+            self._received += data
         yield from self._messages()
         if self._waiting and not self.gone:
             with suppress(OSError):  # that it is gone is heard next time
                 self.pump()
 
     def _messages(self) -> Iterator[Ended]:
-        while len(self._heard) >= 2 * LENGTH.size:
-            end = 2 * LENGTH.size + LENGTH.unpack_from(self._heard)[0]
-            if len(self._heard) < end:
+        while len(self._received) >= 2 * LENGTH.size:
+            end = 2 * LENGTH.size + LENGTH.unpack_from(self._received)[0]
+            if len(self._received) < end:
                 return
-            message: tuple[Any, ...] = pickle.loads(self._heard[2 * LENGTH.size : end])
-            del self._heard[:end]
+            message: tuple[Any, ...] = pickle.loads(self._received[2 * LENGTH.size : end])
+            del self._received[:end]
             if message[0] == "started":
-                self._asked.popleft()
+                self._unanswered.popleft()
                 self.pids[message[1]] = message[2]
             elif message[0] == "refused":
                 self._refusal = OSError(message[1], os.strerror(message[1]))
@@ -189,31 +191,31 @@ class ForkServerClient:
     def end_workers(self, patience: float) -> None:
         """Kill all workers and wait, at most `patience` seconds, until they are gone."""
         until = monotonic() + patience
-        self._forget()
-        for _ in self.hear():
+        self._drop_waiting()
+        for _ in self.exits():
             pass
-        while (self.pids or self._asked) and not self.gone and (left := until - monotonic()) > 0:
+        while (self.pids or self._unanswered) and not self.gone and (left := until - monotonic()) > 0:
             self.kill_workers()
             wait_for(self._sock.fileno(), left)
-            for _ in self.hear():
+            for _ in self.exits():
                 pass
-        self.answering = not (self.gone or self.pids or self._asked or self._outbox.torn)
+        self.answered_all = not (self.gone or self.pids or self._unanswered or self._outbox.torn)
 
-    def _forget(self) -> None:
+    def _drop_waiting(self) -> None:
         """Hire nobody of those that wait to be."""
         self._waiting.clear()
         self._outbox.clear()
-        self.stuffed = False
+        self.socket_full = False
 
     def close(self) -> None:
         """Kill everything, and wait for the fork server a moment; one that is stuck, or only just begins, is killed
         too."""
         self.kill_workers()
-        if self._idle:
+        if self._unused:
             self._process.kill()
-        self._forget()
+        self._drop_waiting()
         os.close(self._life)
-        self._hear_the_end(1)
+        self._wait_for_close(1)
         self._sock.close()
         try:
             self._process.wait(1)
@@ -222,7 +224,7 @@ class ForkServerClient:
             self._process.kill()
             self._process.wait()
 
-    def _hear_the_end(self, patience: float) -> None:
+    def _wait_for_close(self, patience: float) -> None:
         """Until the fork server's end of the socket is closed, which is when it ends: `wait` with a limit would
         sleep."""
         with suppress(OSError):

@@ -58,7 +58,7 @@ class WorkerPool:
         self._page = MetricsPage(self._metrics, slots_of(self.groups))
         self._health = Health(self._page)
         self._fork_server: ForkServerClient | None = None
-        self._stuffed = False
+        self._socket_full = False
         self._specs: dict[int, WorkerSpec] = {}
         self._deaths: list[Ended] = []
         self._printed = Printed(selector, lines)
@@ -79,7 +79,7 @@ class WorkerPool:
 
     def prepare(self, fork_server: ForkServerClient) -> None:
         """Take over a fork server that has begun."""
-        self._watch_over(fork_server)
+        self._adopt(fork_server)
 
     def start(self, epoch: int, snapshots: dict[int, Any], *, careful: bool = False) -> None:
         self._drop_epoch()
@@ -90,7 +90,7 @@ class WorkerPool:
         self._deaths.clear()
         self._page.clear()
         self._health.begin()
-        if self._fork_server is None or not self._fork_server.answering:
+        if self._fork_server is None or not self._fork_server.answered_all:
             self._new_fork_server()
         owners = 0 if self.arena is None else self.arena.owners
         self._start_all(specs(self._plan, self.groups, epoch, snapshots, careful=careful, owners=owners))
@@ -112,11 +112,11 @@ class WorkerPool:
         if self._fork_server is not None:
             self._selector.unregister(self._fork_server)
             self._fork_server.close()
-        self._watch_over(ForkServerClient(self._hash_seed))
+        self._adopt(ForkServerClient(self._hash_seed))
 
-    def _watch_over(self, fork_server: ForkServerClient) -> None:
-        self._fork_server, self._stuffed = fork_server, False
-        self._selector.register(fork_server, selectors.EVENT_READ, self._hear)
+    def _adopt(self, fork_server: ForkServerClient) -> None:
+        self._fork_server, self._socket_full = fork_server, False
+        self._selector.register(fork_server, selectors.EVENT_READ, self._read_exits)
 
     def _start_all(self, specs: Iterator[WorkerSpec]) -> None:
         """Make the pipes and have each worker handed its ends, which are closed here then: only our own are kept."""
@@ -130,7 +130,7 @@ class WorkerPool:
             ins = [wiring.reading[position, u, spec.number] for u in spec.inbound]
             outs = [wiring.writing[position, spec.number, d] for d in spec.outbound]
             self._start_worker(spec, ins, outs)
-        self._attend()
+        self._watch_fork_server()
 
     def _start_worker(self, spec: WorkerSpec, ins: list[Connection], outs: list[Connection]) -> None:
         fork_server = self._fork_server
@@ -146,12 +146,12 @@ class WorkerPool:
         except BrokenPipeError:
             self._break("the fork server has ended", patience=0)
 
-    def _attend(self) -> None:
+    def _watch_fork_server(self) -> None:
         """Be told when the fork server says something, and when it can be told something, while there is something."""
-        if self._fork_server is not None and self._fork_server.stuffed != self._stuffed:
-            self._stuffed = self._fork_server.stuffed
-            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._stuffed else 0)
-            self._selector.modify(self._fork_server, events, self._hear)
+        if self._fork_server is not None and self._fork_server.socket_full != self._socket_full:
+            self._socket_full = self._fork_server.socket_full
+            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._socket_full else 0)
+            self._selector.modify(self._fork_server, events, self._read_exits)
 
     def _open_ours(self, wiring: Wiring) -> None:
         """Our ends: what we write to the first group, what the last group returns."""
@@ -201,7 +201,7 @@ class WorkerPool:
         returns = self._returns
         try:
             if self.ready is None:
-                self._hear_ready()
+                self._read_ready()
             if self.ready is not None and not self.ready.errors:
                 yield from returns.frames(self._epoch)
         except BadFrame as fault:
@@ -218,7 +218,7 @@ class WorkerPool:
     def _fork_server_gone(self) -> bool:
         return self._fork_server is None or self._fork_server.gone
 
-    def _hear_ready(self) -> None:
+    def _read_ready(self) -> None:
         lines = self._returns.ready_lines()
         if lines is not None:
             pids = tuple((stage, worker, pid) for stage, worker, pid, _ in lines)
@@ -226,16 +226,16 @@ class WorkerPool:
 
     # Deaths
 
-    def _hear(self) -> None:
+    def _read_exits(self) -> None:
         assert self._fork_server is not None
-        self._deaths += [death for death in self._fork_server.hear() if death.identity in self._specs]
+        self._deaths += [death for death in self._fork_server.exits() if death.identity in self._specs]
         self._fork_server.check()
-        self._attend()
+        self._watch_fork_server()
         if self._fork_server.gone:
             self._break("the fork server has ended", patience=0)
         if any(not self._end_sent or self._is_cause(death) for death in self._deaths) and not self._returns.ended:
             self._break("a worker has ended")
-            self._shorten()
+            self._wait_less()
 
     def _break(self, why: str, patience: float = PATIENCE) -> None:
         if self._broken is None:
@@ -247,7 +247,7 @@ class WorkerPool:
     def _is_cause(self, death: Ended) -> bool:
         return is_cause(death, self._specs[death.identity], self._page)
 
-    def _shorten(self) -> None:
+    def _wait_less(self) -> None:
         """Once a cause is known, wait only for others that died at the same moment."""
         if self._broken and any(map(self._is_cause, self._deaths)):
             until, why = self._broken
@@ -269,7 +269,7 @@ class WorkerPool:
         if self.trouble is not None or self.ended:
             return
         if self._returns.ended or self._broken is not None:
-            self._hear()  # who has ended in time is not to be blamed for what our caller did meanwhile
+            self._read_exits()  # who has ended in time is not to be blamed for what our caller did meanwhile
         if self._returns.ended:
             if self._closing.overdue(self._specs, self._deaths) and self._fork_server is not None:
                 self._fork_server.kill_workers()

@@ -63,13 +63,13 @@ class Kept:
         """The pid of the worker."""
 
         def heard() -> int | None:
-            list(self.fork_server.hear())
+            list(self.fork_server.exits())
             return self.fork_server.pids.get(1)
 
         return wait_until(heard, what="the start of the worker")
 
     def ended(self) -> Ended:
-        return wait_until(lambda: next(iter(self.fork_server.hear()), None), what="the end of the worker")
+        return wait_until(lambda: next(iter(self.fork_server.exits()), None), what="the end of the worker")
 
     def close(self) -> None:
         self.fork_server.close()
@@ -109,7 +109,7 @@ def test_all_workers_are_ended_on_demand(kept):
     kept.fork_server.end_workers(5)
 
     assert not alive(pid)
-    assert kept.fork_server.answering
+    assert kept.fork_server.answered_all
 
 
 def test_a_fork_server_that_is_gone_is_noticed_and_its_worker_with_it(kept):
@@ -117,10 +117,10 @@ def test_a_fork_server_that_is_gone_is_noticed_and_its_worker_with_it(kept):
     pid = kept.started()
     os.kill(kept.fork_server.pid, signal.SIGKILL)
 
-    wait_until(lambda: list(kept.fork_server.hear()) == [] and kept.fork_server.gone)
+    wait_until(lambda: list(kept.fork_server.exits()) == [] and kept.fork_server.gone)
     wait_until(lambda: not alive(pid), 1, "the end of the worker")
     kept.fork_server.end_workers(0.1)
-    assert not kept.fork_server.answering
+    assert not kept.fork_server.answered_all
 
 
 def test_a_stuck_fork_server_is_not_waited_for(kept):
@@ -130,7 +130,7 @@ def test_a_stuck_fork_server_is_not_waited_for(kept):
 
     kept.fork_server.end_workers(0.2)
 
-    assert not kept.fork_server.answering
+    assert not kept.fork_server.answered_all
 
 
 def test_a_fork_server_ignores_what_is_the_parents_business(kept):
@@ -141,7 +141,7 @@ def test_a_fork_server_ignores_what_is_the_parents_business(kept):
 
     kept.fork_server.end_workers(5)
 
-    assert kept.fork_server.answering
+    assert kept.fork_server.answered_all
 
 
 def test_the_fork_server_imports_from_where_we_import_and_restores_the_variable(project, monkeypatch):
@@ -175,12 +175,12 @@ def test_nobody_waits_for_a_fork_server_that_is_stopped(kept):
     assert not kept.fork_server.pids
 
     kept.fork_server.end_workers(0)
-    assert not kept.fork_server.answering
+    assert not kept.fork_server.answered_all
     os.kill(kept.fork_server.pid, signal.SIGCONT)
 
 
 def test_a_fork_server_can_be_allowed_more_open_files(kept):
-    kept.fork_server.allow(1500)
+    kept.fork_server.allow_descriptors(1500)
     kept.fork()
     pid = kept.started()
 
