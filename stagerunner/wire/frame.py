@@ -77,7 +77,9 @@ class Frame(NamedTuple):
 
 def pack_header(header: Header, length: int | None = None) -> bytes:
     """The 56 bytes of a header. length: of the payload, where the header doesn't know it yet."""
-    return pack_fields(*header[:-1], header.length if length is None else length)
+    kind, flags, epoch, sequence, split, first, last, piece, records, known = header
+    size = known if length is None else length
+    return pack_fields(kind, flags, epoch, sequence, split, first, last, piece, records, size)
 
 
 def pack_fields(*fields: int) -> bytes:

@@ -28,7 +28,7 @@ from stagerunner.evaluate.wording import describe
 from stagerunner.records import DATA, END, READY
 from stagerunner.wire.arena import Arena
 from stagerunner.wire.control import ControlMessage, send_pieces
-from stagerunner.wire.frame import SIZE, BadFrame, Frame, Header, pack_header
+from stagerunner.wire.frame import MARKED, SIZE, BadFrame, Frame, Header, pack_header
 from stagerunner.wire.metrics import BLOCKED, CLOSED, LEFT, WAITING, MetricsPage, Slot
 from stagerunner.wire.pipe import Inbound, send, write_records
 from stagerunner.wire.spec import WorkerSpec
@@ -223,7 +223,7 @@ class Worker:
         self._sequence += self._spec.width
 
     def _write(self, fd: int, header: Header, metadata: bytes, body: bytes) -> None:
-        if header.marked and not self.connected:  # else the neighbour would be blamed
+        if header.flags & MARKED and not self.connected:  # else the neighbour would be blamed
             raise Left("the stage has closed the pipe")
         started = now()
         for slot in self._slots:

@@ -147,8 +147,10 @@ class StageRunner:
             return self._by_piece(frame, self._piece(batch, found), began, work)
         if codec.buffer_refs is not None:
             return (self._noted(frame, self._piece(batch, found), body, began, work),)
-        own, records = b"".join(map(line, batch.counts)), len(found)  # the source's, in the first worker
-        own += LINE.pack(self._evaluator.work.index, records, 0, records, 0, 0, 0, 0)
+        records = len(found)
+        own = LINE.pack(self._evaluator.work.index, records, 0, records, 0, 0, 0, 0)
+        for counts in batch.counts:
+            own = line(counts) + own  # the source's, in the first worker
         if self._sink:
             own += LINE.pack(self._encoder.ends, records, 0, records, 0, 0, 0, 0)
         size = codec.size
@@ -161,9 +163,9 @@ class StageRunner:
             -1,
             NOWHERE,
             0,
-            max(spent, slowest),
-            widest if self._sink else max(size, widest),
-            max(codec.heavy, heaviest),
+            spent if spent > slowest else slowest,
+            size if size > widest and not self._sink else widest,
+            heaviest if heaviest > codec.heavy else codec.heavy,
             ledger + len(own),
             0,
         )
