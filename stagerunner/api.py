@@ -153,7 +153,7 @@ class Chain(Struct, frozen=True):
             event = mask.data(event)
             if listener is not None and not isinstance(event, Summary):
                 listener(event)
-            for notice in self.catalog.tell(event):
+            for notice in self.catalog.notify(event):
                 if listener is not None:
                     listener(mask.data(notice))
 

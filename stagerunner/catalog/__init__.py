@@ -1,4 +1,4 @@
-"""Plugins → Catalog: what is on offer, under which name, and by whom."""
+"""Plugins → Catalog: every part by name, and the plugin that provides it."""
 
 from __future__ import annotations
 

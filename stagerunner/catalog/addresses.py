@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from stagerunner.catalog.importing import attribute, existing, import_file, import_named
+from stagerunner.catalog.importing import attribute, existing_file, import_file, import_named
 from stagerunner.catalog.model import Resolved, Unresolved
 from stagerunner.guard import shown
 from stagerunner.parts import held
@@ -17,7 +17,7 @@ _ADDRESS = r"(?P<where>.+\.py|[^\W\d]\w*(\.\w+)*):(?P<name>[^\W\d]\w*(\.[^\W\d]\
 
 
 def is_address(text: str) -> bool:
-    """Whether a text says where to import something from, and what."""
+    """Whether a text has the form of an address."""
     return ":" in text and re.fullmatch(_ADDRESS, text) is not None
 
 
@@ -27,7 +27,7 @@ def is_file(text: str) -> bool:
 
 
 def at_address(kind: Kind, text: str, base: Path) -> Resolved:
-    """The part at an address; a file's path stands against `base`. Raises Unresolved."""
+    """The part at an address; a path is relative to the folder `base`. Raises Unresolved."""
     match = re.fullmatch(_ADDRESS, text)
     if match is None:
         raise Unresolved("address", f"'{text}' is no address", "write ./file.py:name or pkg.module:name")
@@ -38,8 +38,8 @@ def at_address(kind: Kind, text: str, base: Path) -> Resolved:
     return Resolved(part, found, _provider(where, module))
 
 
-def handed_over(kind: Kind, found: Any) -> Resolved:
-    """The part that an object is. Raises Unresolved."""
+def from_object(kind: Kind, found: Any) -> Resolved:
+    """The part that a Python object itself is. Raises Unresolved."""
     target = held.target_of(found)
     return Resolved(_part(kind, found, target), found, getattr(found, "__module__", None) or type(found).__name__)
 
@@ -47,7 +47,7 @@ def handed_over(kind: Kind, found: Any) -> Resolved:
 def _module(where: str, base: Path) -> ModuleType:
     if where == "__main__":
         raise Unresolved("not-importable", "a worker can't import __main__", "move it to a file of its own")
-    return import_file(existing(base, where)) if is_file(where) else import_named(where)
+    return import_file(existing_file(base, where)) if is_file(where) else import_named(where)
 
 
 def _part(kind: Kind, found: Any, target: str) -> Part:

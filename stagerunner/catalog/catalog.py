@@ -1,4 +1,4 @@
-"""The catalog: every part by name, with who provides it, and the way from a `use:` to what it means."""
+"""The catalog: every part by name with its plugin, and how a `use:` becomes a part."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from msgspec import Struct, field
 
 from stagerunner import events
 from stagerunner.catalog import freshness
-from stagerunner.catalog.addresses import at_address, handed_over
+from stagerunner.catalog.addresses import at_address, from_object
 from stagerunner.catalog.importing import import_target
 from stagerunner.catalog.model import Entry, Problem, Provider, Resolved, Unresolved
 from stagerunner.config.nodes import Scalar
@@ -20,7 +20,7 @@ from stagerunner.guard import is_ctrl_c, one_line
 from stagerunner.hookspecs import CommandSpec, EngineSpec, ViewSpec
 from stagerunner.parts.base import Kind, Part, part_of
 
-_HEARD: dict[type, str] = {
+_EVENT_HOOKS: dict[type, str] = {
     events.RunStarted: "stagerunner_run_started",
     events.WorkerReady: "stagerunner_worker_ready",
     events.WorkerFailed: "stagerunner_worker_failed",
@@ -33,8 +33,8 @@ _HEARD: dict[type, str] = {
 class Catalog(Struct, frozen=True, eq=False):
     """What all plugins offer.
 
-    entries: all who offer a part under (kind, name); more than one is a conflict. problems: what is wrong with
-    plugins, for whoever lists them. mistakes: what is wrong with those the config asked for.
+    entries: the parts under each (kind, name), each with its plugin; more than one is a conflict. problems: what is
+    wrong with any plugin. mistakes: what is wrong with those that the config asks for.
     started_hooks, stopping_hooks: "module:function", called in each worker.
     """
 
@@ -56,7 +56,7 @@ class Catalog(Struct, frozen=True, eq=False):
 
     @property
     def conflicts(self) -> dict[tuple[Kind, str], tuple[Entry, ...]]:
-        """The names that more than one plugin gives to different parts."""
+        """The names under which plugins offer different parts."""
         return {key: entries for key, entries in self.entries.items() if len(entries) > 1}
 
     def names(self, kind: Kind) -> list[str]:
@@ -64,26 +64,26 @@ class Catalog(Struct, frozen=True, eq=False):
         return sorted(name for offered, name in self.entries if offered == kind)
 
     def find(self, kind: Kind, name: str) -> Entry | None:
-        """The part of that name. Raises Unresolved when two plugins offer one."""
+        """The part of this name, or None. Raises Unresolved if two plugins offer one."""
         entries = self.entries.get((kind, name), ())
         if len(entries) > 1:
             message = f"the {kind} '{name}' is offered by {_listed(entries)}"
             raise Unresolved("conflict", message, "keep one out: -p no:NAME")
         return entries[0] if entries else None
 
-    def taking(self, kind: Kind, ending: str) -> list[Entry]:
-        """The sources or sinks that are chosen for a file name ending (".jsonl", in lower case)."""
+    def for_suffix(self, kind: Kind, suffix: str) -> list[Entry]:
+        """The sources or sinks for files with this suffix (".jsonl", in lower case)."""
         entries = (entry for (offered, _), entry in self.parts.items() if offered == kind)
-        return [entry for entry in entries if ending in map(str.lower, entry.part.suffixes)]
+        return [entry for entry in entries if suffix in map(str.lower, entry.part.suffixes)]
 
     def resolve(self, kind: Kind, use: Scalar, base: Path, path: str = "") -> Resolved | Mistake:
-        """What a `use:` means, imported; or the mistake that it is.
+        """The part that a `use:` names, imported, or a mistake.
 
-        base: the folder a file's path stands against. path: where `use` stands in the config.
+        base: the folder that a file's path is relative to. path: where `use` stands in the config.
         """
         try:
             if use.given is not None:
-                return handed_over(kind, use.given)
+                return from_object(kind, use.given)
             return at_address(kind, use.text, base) if ":" in use.text else self._named(kind, use.text)
         except Unresolved as why:
             return Mistake(why.code, str(why), use.mark, path, why.fix)
@@ -102,10 +102,10 @@ class Catalog(Struct, frozen=True, eq=False):
         return Resolved(_completed(part, found), found, entry.provider)
 
     def _replaced(self, entry: Entry) -> Unresolved:
-        """The name of a part leads to another object than the plugin has offered."""
+        """The target of a part leads to another object than the plugin offered."""
         part = entry.part
         if part.target.partition(":")[0] in freshness.replaced:
-            message = f"'{part.name}' of {entry.provider} was changed, and read anew, since this chain was loaded"
+            message = f"'{part.name}' of {entry.provider} was changed and imported again since this chain was loaded"
             return Unresolved("changed", message, "load the chain again")
         return Unresolved("not-importable", f"'{part.name}' of {entry.provider} is not what '{part.target}' leads to")
 
@@ -118,7 +118,7 @@ class Catalog(Struct, frozen=True, eq=False):
         others = [other for other in ("source", "stage", "sink") if (other, name) in self.entries]
         if others:
             return Unresolved(f"unknown-{kind}", f"{message}; there is a {others[0]} of that name")
-        # The name may well be one of a plugin that didn't load.
+        # The name may belong to a plugin that could not be loaded.
         failed = "; ".join(f"{provider}: {text}" for provider, text in self.problems)
         return Unresolved(
             f"unknown-{kind}",
@@ -126,9 +126,9 @@ class Catalog(Struct, frozen=True, eq=False):
             did_you_mean(name, self.names(kind)),
         )
 
-    def tell(self, event: object) -> tuple[events.Notice, ...]:
-        """Tell observers what happened. One that raises is named in a notice, and the others still hear of it."""
-        hook = _HEARD.get(type(event))
+    def notify(self, event: object) -> tuple[events.Notice, ...]:
+        """Call the observers of an event. One that raises becomes a notice; the others are still called."""
+        hook = _EVENT_HOOKS.get(type(event))
         if hook is None:
             return ()
         notices = []
@@ -147,7 +147,7 @@ def _listed(entries: tuple[Entry, ...]) -> str:
 
 
 def _completed(part: Part, found: object) -> Part:
-    """A part named by string says nothing of its form; the object it leads to does."""
+    """The part with the form that its object declares: a part named by string doesn't know it."""
     decorated = part_of(found)
     if decorated is None:
         return part._replace(found=found)

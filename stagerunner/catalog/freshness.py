@@ -1,10 +1,10 @@
-"""Plugins that somebody goes on writing while this process lives: what was changed on disk is imported anew.
+"""Imports plugins again that were edited while this process runs, as in a notebook.
 
-    import of a plugin ─▶ the modules that came with it are noted ─▶ next load: changed? ─▶ forgotten, with whoever
-                                                                                            imports them
+    a plugin is imported ─▶ note the modules imported with it ─▶ next load: changed on disk? ─▶ forget them, and the
+                                                                                               modules that import them
 
-What this program had imported itself, before any plugin asked for it, isn't ours to forget; nor is what is installed.
-Unchanged modules stay what they are, so that their classes do.
+Modules that the program had imported before, and installed ones, are never forgotten. Unchanged modules stay, so that
+their classes remain the same objects.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _noted: dict[str, tuple[str, int]] = {}
 """Module → its file, and the checksum of what was imported from there."""
 
 replaced: set[str] = set()
-"""Modules that were forgotten once: what had been loaded before holds other objects than they do now."""
+"""Modules that were forgotten at least once: parts loaded before hold objects of the old version."""
 
 
 @contextmanager
 def noting(name: str) -> Iterator[None]:
-    """Note what is imported within for the first time, on behalf of the module of that name."""
+    """Note the modules that are imported for the first time inside, while the module of this name is imported."""
     if name in sys.modules:
         yield
         return
@@ -54,12 +54,12 @@ def _note(name: str, module: ModuleType | None) -> None:
 
 
 def noted() -> list[str]:
-    """The files of plugins and of the modules of their own that they have imported."""
+    """The files of plugins and of their own modules that they imported."""
     return [file for file, _ in _noted.values()]
 
 
 def _checksum(file: str) -> int:
-    """Of what stands in a file; -1 where there is none any more."""
+    """The checksum of a file; -1 if it is gone."""
     try:
         return crc32(Path(file).read_bytes())
     except OSError:
@@ -67,7 +67,7 @@ def _checksum(file: str) -> int:
 
 
 def forget_changed() -> None:
-    """Have the next import read anew what was changed since."""
+    """Forget changed modules, so that the next import reads them again."""
     changed = {name for name, (file, checksum) in _noted.items() if _checksum(file) != checksum}
     for name in changed:
         _forget_compiled(_noted[name][0])
@@ -79,8 +79,8 @@ def forget_changed() -> None:
 
 
 def _forget_compiled(file: str) -> None:
-    """It goes by the second: of two versions within one, as long as each other, the first would stay for ever."""
-    from importlib.util import cache_from_source  # only who changes a plugin needs it
+    """Delete the .pyc file: it compares seconds and length, so it may hide a change within one second."""
+    from importlib.util import cache_from_source  # only needed when a plugin was changed
 
     with suppress(OSError, NotImplementedError):
         Path(cache_from_source(file)).unlink()
@@ -97,7 +97,7 @@ def _forget(name: str) -> None:
 
 
 def _with_dependents(stale: set[str]) -> set[str]:
-    """These modules, what lies in them if they are packages, and whoever imports any of them."""
+    """These modules, those inside them if they are packages, and those that import any of them."""
     imported = {name: _imports(name) for name in _noted} if stale else {}
     found: set[str] = set()
     while found != stale:
@@ -108,8 +108,8 @@ def _with_dependents(stale: set[str]) -> set[str]:
 
 
 def _imports(name: str) -> set[str]:
-    """All that a module imports anywhere, and all that it might, where a name may be a module's or another."""
-    import ast  # only who changes a plugin needs it
+    """Everything that a module imports, including names that may or may not be modules."""
+    import ast  # only needed when a plugin was changed
 
     wanted: set[str] = set()
     try:

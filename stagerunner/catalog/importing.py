@@ -1,4 +1,4 @@
-"""Importing what other people wrote, in the parent; what goes wrong there becomes one line that names their code."""
+"""Imports plugin code in the parent. An error becomes one line that names the place in that code."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from stagerunner.parts import files
 
 
 def import_named(name: str) -> ModuleType:
-    """The module of that name. Raises Unresolved with the error and its place in the user's code."""
+    """The module of this name. Raises Unresolved with the error and its place in the plugin's code."""
     try:
-        # Standard output is for data alone, whatever a plugin prints while it is imported.
+        # Standard output is for data: what a plugin prints while it is imported goes to standard error.
         with kept(), redirect_stdout(sys.stderr), noting(name):
             return importlib.import_module(name)
     except BaseException as error:
@@ -29,11 +29,11 @@ def import_named(name: str) -> ModuleType:
             raise
         if isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}."):
             raise Unresolved("no-module", f"there is no module '{error.name}'") from None
-        raise Unresolved("import-failed", f"{_called(name)} could not be imported: {one_line(error)}") from None
+        raise Unresolved("import-failed", f"{_described(name)} could not be imported: {one_line(error)}") from None
 
 
-def existing(base: Path, text: str) -> Path:
-    """The file that a text names, in full. Raises Unresolved when there is none."""
+def existing_file(base: Path, text: str) -> Path:
+    """The absolute path of the file that a text names. Raises Unresolved if there is none."""
     try:
         path = (base / expand_user(text)).resolve()
         there = path.is_file()
@@ -41,12 +41,12 @@ def existing(base: Path, text: str) -> Path:
         # Too long, or characters that no file system takes.
         raise Unresolved("no-file", f"there is no such file: {reason(error)}") from None
     if not there:
-        raise Unresolved("no-file", f"there is no file {shown(path)}", _neighbour(path))
+        raise Unresolved("no-file", f"there is no file {shown(path)}", _similar_file(path))
     return path
 
 
 def import_file(path: Path) -> ModuleType:
-    """The module that stands for a plugin file, given in full; workers will know it under the same name.
+    """The module of a plugin file, given by its absolute path; workers import it under the same name.
 
     Raises Unresolved as `import_named` does.
     """
@@ -56,13 +56,13 @@ def import_file(path: Path) -> ModuleType:
 
 
 def import_target(target: str) -> Any:
-    """What "module:qualified.name" leads to. Raises Unresolved."""
+    """The object at "module:qualified.name". Raises Unresolved."""
     module, _, name = target.partition(":")
     return attribute(import_named(module), name)
 
 
 def attribute(module: ModuleType, dotted: str) -> Any:
-    """What a module has under a (dotted) name. Raises Unresolved."""
+    """The object that a module has under a (dotted) name. Raises Unresolved."""
     found: Any = module
     for name in dotted.split("."):
         try:
@@ -72,17 +72,17 @@ def attribute(module: ModuleType, dotted: str) -> Any:
                 raise
             raise Unresolved(
                 "no-attribute",
-                f"{_called(module.__name__)} has no '{dotted}'",
+                f"{_described(module.__name__)} has no '{dotted}'",
                 did_you_mean(name, (other for other in vars(module) if not other.startswith("_"))),
             ) from None
     return found
 
 
-def _called(module: str) -> str:
+def _described(module: str) -> str:
     path = files.registered().get(module)
     return f"module '{module}'" if path is None else shown(path)
 
 
-def _neighbour(path: Path) -> str:
+def _similar_file(path: Path) -> str:
     beside = path.parent.glob("*.py") if path.parent.is_dir() else ()
     return did_you_mean(path.name, (other.name for other in beside))

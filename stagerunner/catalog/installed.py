@@ -1,8 +1,8 @@
-"""Installed plugins: the entry points of the group `stagerunner`. Nothing is imported by listing them.
+"""Installed plugins: the entry points of the group `stagerunner`, found without importing any.
 
-`importlib.metadata` would say the same, but importing it costs as much as all of our own modules together, and it
-parses every entry point of every distribution. So the folders on `sys.path` are read here; wherever anything but
-folders could hold a distribution (a zip file, an egg, a finder of somebody's own), it is asked after all.
+`importlib.metadata` gives the same, but importing it costs as much as all our own modules together, and it parses every
+entry point of every distribution. So this module reads the folders on `sys.path` itself. It falls back to
+`importlib.metadata` where anything but folders could hold a distribution: a zip file, an egg, another finder.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from stagerunner.parts.hooks import PROJECT
 from stagerunner.tuples import NamedTuple
 
 _INFOS = {".dist-info": "METADATA", ".egg-info": "PKG-INFO"}
-"""What the folder of a distribution's metadata ends in, and the file in it that has its name and version."""
+"""Suffix of a metadata folder → the file in it with the distribution's name and version."""
 
 
 class Installed(NamedTuple):
@@ -34,16 +34,16 @@ class Installed(NamedTuple):
 
     @property
     def attr(self) -> str:
-        """What of the module is meant, or "" for the module itself."""
+        """The attribute of the module, or "" for the module itself."""
         return self.value.partition("[")[0].partition(":")[2].strip()
 
 
 class _NotJustFolders(Exception):
-    """There may be distributions that can't be found by reading folders."""
+    """Reading folders may miss distributions."""
 
 
 def installed_plugins() -> tuple[Installed, ...]:
-    """All entry points of the group, in order of distribution and name."""
+    """All entry points of the group, by distribution and name."""
     try:
         found = list(_in_folders(sys.path))
     except _NotJustFolders:
@@ -56,8 +56,8 @@ def provider_of(point: Installed) -> str:
     return f"{point.distribution} {point.version}" if point.distribution else point.value
 
 
-def goes_by(point: Installed, names: Collection[str]) -> bool:
-    """Whether one of the names means this plugin: its own, its distribution's or its module's."""
+def is_named(point: Installed, names: Collection[str]) -> bool:
+    """Whether one of the names is that of this plugin, its distribution or its module."""
     own = {point.name, point.module, point.distribution or point.name}
     return not {_normal(name) for name in own}.isdisjoint(_normal(name) for name in names)
 
@@ -67,7 +67,7 @@ def _normal(name: str) -> str:
 
 
 def _by_metadata() -> Iterator[Installed]:
-    from importlib import metadata  # heavy, and hardly ever needed
+    from importlib import metadata  # heavy, and rarely needed
 
     for point in metadata.entry_points(group=PROJECT):
         dist = (point.dist.name, point.dist.version) if point.dist else ()
@@ -75,7 +75,7 @@ def _by_metadata() -> Iterator[Installed]:
 
 
 def _in_folders(paths: Iterable[str]) -> Iterator[Installed]:
-    """Raises _NotJustFolders. Of two distributions of one name the first one counts, as it does for imports."""
+    """Of two distributions of one name the first counts, as it does for imports. Raises _NotJustFolders."""
     if any(hasattr(finder, "find_distributions") and finder is not PathFinder for finder in sys.meta_path):
         raise _NotJustFolders
     seen: set[str] = set()
@@ -120,7 +120,7 @@ def _name_and_version(info: str) -> tuple[str, str]:
     for line in _lines(info, _INFOS[kind.lower()]):
         key, _, value = line.partition(":")
         said.setdefault(key.lower(), value.strip())
-        if not line:  # behind the header stands the whole README
+        if not line:  # behind the header follows the whole README
             break
     name, _, version = stem.partition("-")
     return said.get("name", name), said.get("version", version)

@@ -1,4 +1,4 @@
-"""All roads a plugin comes by: entry points, the file's `plugins:`, and `-p`."""
+"""Loads plugins from entry points, the config's `plugins:`, `-p` and Python, into a Catalog."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from stagerunner import hookspecs
 from stagerunner.catalog.addresses import is_file
 from stagerunner.catalog.catalog import Catalog
 from stagerunner.catalog.freshness import forget_changed
-from stagerunner.catalog.importing import attribute, existing, import_file, import_named
-from stagerunner.catalog.installed import Installed, goes_by, installed_plugins, provider_of
+from stagerunner.catalog.importing import attribute, existing_file, import_file, import_named
+from stagerunner.catalog.installed import Installed, installed_plugins, is_named, provider_of
 from stagerunner.catalog.model import Entry, Problem, Provider, Unresolved
-from stagerunner.catalog.offers import STARTED, STOPPING, Offers, Spec, as_plugin, lone_part, offers_of
+from stagerunner.catalog.offers import STARTED, STOPPING, Offers, Spec, as_plugin, offers_of, single_part
 from stagerunner.errors import Mark, Mistake
 from stagerunner.guard import is_ctrl_c, one_line
 from stagerunner.hookspecs import CommandSpec, EngineSpec, ViewSpec
@@ -25,16 +25,15 @@ from stagerunner.parts.base import Kind
 from stagerunner.parts.hooks import PROJECT
 
 PluginRef: TypeAlias = tuple[Any, Mark | None, Path]
-"""What was written (a package, `./file.py`, `pkg.module`), where, and the folder a path stands against; or, in Python,
-the module, function or class itself."""
+"""A plugin (a package, `./file.py`, `pkg.module`; in Python also the module, function or class itself), its mark, and
+the folder that a path is relative to."""
 
 
 def load_catalog(*, plugins: Sequence[PluginRef] = (), blocked: Sequence[str] = (), installed: bool = True) -> Catalog:
-    """Import the plugins, anew if they were changed on disk, and list what they offer.
+    """Import the plugins (again, if they changed on disk) and list what they offer.
 
-    plugins: those of the file and of `-p`; one that can't be loaded is a mistake of the catalog. blocked: names of
-    plugins that are kept out before they are imported. installed: take the installed ones too, where one that can't
-    be loaded is but a problem.
+    plugins: those of the config and of `-p`; one that can't be loaded is a mistake of the catalog. blocked: names of
+    plugins that are not imported. installed: load the installed plugins too; one that can't be loaded is a problem.
     """
     forget_changed()
     loading = _Loading(blocked)
@@ -61,23 +60,23 @@ class _Loading:
         self._problems: dict[str, tuple[str, list[str]]] = {}
         self._mistakes: list[Mistake] = []
         found = installed_plugins()
-        self.points = [point for point in found if not goes_by(point, blocked)]
-        self._kept_out = [point for point in found if goes_by(point, blocked)]
+        self.points = [point for point in found if not is_named(point, blocked)]
+        self._blocked_points = [point for point in found if is_named(point, blocked)]
 
     def load_point(self, point: Installed) -> list[str]:
         return self._load(point.value, provider_of(point), lambda: _load_point(point))
 
     def load_object(self, found: Any) -> None:
-        """A module, or a decorated function or class. Whatever is wrong with it is a mistake."""
+        """Load a module, or a decorated function or class. Anything wrong with it is a mistake."""
         module = isinstance(found, ModuleType)
         name = found.__name__ if module else f"{getattr(found, '__qualname__', type(found).__name__)} {id(found):x}"
         label = name.partition(" ")[0]
-        texts = self._load(name, label, lambda: found if module else lone_part(found))
+        texts = self._load(name, label, lambda: found if module else single_part(found))
         self._mistakes += (Mistake("plugin", text, Mark(label, column=0)) for text in texts)
 
     def load_named(self, ref: str, mark: Mark, base: Path, path: str) -> None:
-        """A plugin somebody asked for by name: whatever is wrong with it is a mistake."""
-        if ref in self._blocked or any(goes_by(point, [ref]) for point in self._kept_out):
+        """Load a plugin that the config or `-p` names. Anything wrong with it is a mistake."""
+        if ref in self._blocked or any(is_named(point, [ref]) for point in self._blocked_points):
             return
         try:
             texts = self._load_ref(ref, base)
@@ -88,15 +87,15 @@ class _Loading:
 
     def _load_ref(self, ref: str, base: Path) -> list[str]:
         if is_file(ref):
-            file = existing(base, ref)
+            file = existing_file(base, ref)
             return self._load(files.module_name(file), ref, lambda: import_file(file))
-        points = [point for point in self.points if goes_by(point, [ref])]
+        points = [point for point in self.points if is_named(point, [ref])]
         if points:
             return [text for point in points for text in self.load_point(point)]
         return self._load(ref, ref, lambda: import_named(ref))
 
     def _load(self, name: str, provider: str, load: Callable[[], Any]) -> list[str]:
-        """Load a plugin that isn't yet, and say what is wrong with it."""
+        """Load a plugin unless that was done; return what is wrong with it."""
         if name not in self._problems:
             texts: list[str] = []
             self._problems[name] = (provider, texts)
@@ -122,14 +121,14 @@ class _Loading:
     def _keep(self, offers: Offers, provider: str) -> None:
         for part in offers.parts:
             rivals = self._entries.setdefault((part.kind, part.name), [])
-            # The same object by two roads is one part.
+            # The same object offered twice is one part.
             if all(rival.part.target != part.target for rival in rivals):
                 rivals.append(Entry(part, provider))
         self._specs += ((spec, provider) for spec in offers.specs)
         self._worker_hooks += offers.worker_hooks
 
     def catalog(self) -> Catalog:
-        # Later ones win in a dict; of two specs with one name the first is to stand.
+        # In a dict the last one wins; of two specs with one name the first must win.
         first = [spec for spec, _ in reversed(self._specs)]
         problems = [Problem(provider, text) for provider, texts in self._problems.values() for text in texts]
         return Catalog(

@@ -1,4 +1,4 @@
-"""What the catalog holds, and what looking something up in it gives."""
+"""The entries of the catalog, and the results of a look-up."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from stagerunner.tuples import NamedTuple
 
 
 class Entry(Struct, frozen=True):
-    """A part and who provides it: "stagerunner 0.1.0", "./my_stages.py"."""
+    """A part and its plugin: "stagerunner 0.1.0", "./my_stages.py"."""
 
     part: Part
     provider: str
 
 
 class Problem(NamedTuple):
-    """Something wrong with a plugin, in one sentence, that stops nobody who doesn't need that plugin."""
+    """Something wrong with a plugin, in one sentence. It only matters to chains that need the plugin."""
 
     provider: str
     text: str
 
 
 class Provider(Struct, frozen=True):
-    """A plugin that was loaded: `name` is how pluggy knows it, `hooks` the hooks it has."""
+    """A loaded plugin. name: as it is registered with pluggy. hooks: those that it implements."""
 
     name: str
     provider: str
@@ -33,7 +33,7 @@ class Provider(Struct, frozen=True):
 
 
 class Resolved(Struct, frozen=True):
-    """A part that was imported: `found` is the function or class that `part.target` leads to."""
+    """A part that was imported. found: the function or class at `part.target`."""
 
     part: Part
     found: Any
@@ -41,7 +41,7 @@ class Resolved(Struct, frozen=True):
 
 
 class Unresolved(Exception):
-    """What a config refers to isn't there, or can't be used: why, in the words of a Mistake."""
+    """What a config refers to doesn't exist or can't be used. It has the fields of a Mistake."""
 
     def __init__(self, code: str, message: str, fix: str = "") -> None:
         super().__init__(message)

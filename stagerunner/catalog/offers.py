@@ -1,4 +1,4 @@
-"""What one plugin offers: its hooks are asked when it is registered, so that its provider is known."""
+"""What one plugin offers: its hooks are called when it is registered, while it is known which plugin it is."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ Spec: TypeAlias = EngineSpec | CommandSpec | ViewSpec
 
 
 class Offers(Struct):
-    """Parts and specs of one plugin, its hooks, and what is wrong with it.
+    """The parts and specs of one plugin, its hooks, and what is wrong with it.
 
-    worker_hooks: (hook, "module:function") for the hooks that are called in workers.
+    worker_hooks: (hook, "module:function") for each hook that is called in workers.
     """
 
     parts: list[Part] = field(default_factory=list)
@@ -46,8 +46,8 @@ class Offers(Struct):
     problems: list[str] = field(default_factory=list)
 
 
-class LoneFile:
-    """Stands in for a module that has no hooks of its own: it offers what is decorated in there."""
+class PartsPlugin:
+    """A plugin for parts that come without hooks: those decorated in a module, or a single one."""
 
     def __init__(self, found: Iterable[Any]) -> None:
         self._found = list(found)
@@ -70,48 +70,48 @@ class LoneFile:
 
 
 def as_plugin(found: Any) -> Any:
-    """What is handed to pluggy: a module without hooks speaks through a LoneFile."""
+    """What pluggy registers: a PartsPlugin for a module without hooks, else the object itself."""
     if not isinstance(found, ModuleType):
         return found
     if any(map(_is_hook, vars(found).values())):
         return found
-    return LoneFile(value for value in vars(found).values() if _is_from(value, found))
+    return PartsPlugin(value for value in vars(found).values() if _is_from(value, found))
 
 
-def lone_part(found: Any) -> LoneFile:
-    """What is handed to pluggy for one function or class. Raises Unresolved where it isn't decorated."""
+def single_part(found: Any) -> PartsPlugin:
+    """What pluggy registers for one function or class. Raises Unresolved if it isn't decorated."""
     part = part_of(found)
     if part is None:
         name = getattr(found, "__name__", type(found).__name__)
         raise Unresolved(
-            "plugin", f"'{name}' is no part: nothing says what it is", "write @stage, @source or @sink above it"
+            "plugin", f"'{name}' is no part: it isn't decorated", "write @stage, @source or @sink above it"
         )
-    return LoneFile([part._replace(target=held.target_of(found), found=found)])
+    return PartsPlugin([part._replace(target=held.target_of(found), found=found)])
 
 
 def offers_of(manager: pluggy.PluginManager, plugin: Any) -> Offers:
-    """Ask all hooks of a registered plugin. One that raises is a problem, and the others are asked all the same."""
+    """Call all hooks of a registered plugin. One that raises is a problem; the others are still called."""
     offers = Offers()
     for caller in manager.get_hookcallers(plugin) or ():
         if not caller.has_spec():
-            offers.problems.append(_misspelt(manager, caller.name))
+            offers.problems.append(_unknown_hook(manager, caller.name))
             continue
         offers.hooks.append(caller.name)
         for implementation in caller.get_hookimpls():
             if implementation.plugin is plugin:
-                _ask(offers, caller.name, implementation.function)
+                _call(offers, caller.name, implementation.function)
     return offers
 
 
-def _ask(offers: Offers, hook: str, function: Any) -> None:
+def _call(offers: Offers, hook: str, function: Any) -> None:
     if hook in KINDS:
         for offered in _answer(offers, hook, function):
-            _take_part(offers, hook, offered)
+            _add_part(offers, hook, offered)
     elif hook in SPECS:
         for offered in _answer(offers, hook, function):
-            _take_spec(offers, hook, offered)
+            _add_spec(offers, hook, offered)
     elif hook in (STARTED, STOPPING):
-        _take_worker_hook(offers, hook, function)
+        _add_worker_hook(offers, hook, function)
 
 
 def _answer(offers: Offers, hook: str, function: Any) -> Iterable[Any]:
@@ -124,52 +124,52 @@ def _answer(offers: Offers, hook: str, function: Any) -> Iterable[Any]:
         return ()
 
 
-def _no_text(*fields: Any) -> str:
-    """What stands where a text is due, or nothing."""
-    return next((f"{field!r} where a text is due" for field in fields if not isinstance(field, str)), "")
+def _not_text(*fields: Any) -> str:
+    """A complaint about the first field that is not text, or ""."""
+    return next((f"{field!r} where text is expected" for field in fields if not isinstance(field, str)), "")
 
 
-def _odd_part(part: Part) -> str:
+def _invalid_part(part: Part) -> str:
     if not isinstance(part.suffixes, tuple | list):
-        return f"{part.suffixes!r} where a tuple of suffixes is due"
-    return _no_text(part.name, part.target, part.summary, *part.suffixes)
+        return f"{part.suffixes!r} where a tuple of suffixes is expected"
+    return _not_text(part.name, part.target, part.summary, *part.suffixes)
 
 
-def _take_part(offers: Offers, hook: str, offered: Any) -> None:
+def _add_part(offers: Offers, hook: str, offered: Any) -> None:
     kind = KINDS[hook]
     decorated = part_of(offered)
-    if isinstance(offered, Part) and (odd := _odd_part(offered)):
-        offers.problems.append(f"{hook} gives a part with {odd}")
+    if isinstance(offered, Part) and (invalid := _invalid_part(offered)):
+        offers.problems.append(f"{hook} returned a part with {invalid}")
     elif isinstance(offered, Part):
         offers.parts.append(offered._replace(kind=kind))
     elif decorated is None:
-        offers.problems.append(f"{hook} gives a {type(offered).__name__}, neither decorated nor a part(…)")
+        offers.problems.append(f"{hook} returned a {type(offered).__name__}, neither decorated nor a part(…)")
     elif decorated.kind != kind:
-        offers.problems.append(f"{hook} gives '{decorated.name}', which is a {decorated.kind}")
+        offers.problems.append(f"{hook} returned '{decorated.name}', which is a {decorated.kind}")
     else:
         offers.parts.append(decorated._replace(found=offered))
 
 
-def _take_spec(offers: Offers, hook: str, offered: Any) -> None:
+def _add_spec(offers: Offers, hook: str, offered: Any) -> None:
     if not isinstance(offered, SPECS[hook]):
-        offers.problems.append(f"{hook} gives a {type(offered).__name__} instead of {SPECS[hook].__name__}")
+        offers.problems.append(f"{hook} returned a {type(offered).__name__} instead of {SPECS[hook].__name__}")
         return
     spec: Any = offered
-    if odd := _no_text(spec.name, spec.target, spec.summary):
-        offers.problems.append(f"{hook} gives {SPECS[hook].__name__} with {odd}")
+    if invalid := _not_text(spec.name, spec.target, spec.summary):
+        offers.problems.append(f"{hook} returned {SPECS[hook].__name__} with {invalid}")
     else:
         offers.specs.append(spec)
 
 
-def _take_worker_hook(offers: Offers, hook: str, function: Any) -> None:
+def _add_worker_hook(offers: Offers, hook: str, function: Any) -> None:
     if not getattr(function, "__qualname__", "").isidentifier():
-        # It is called in workers by its name alone, so there must be no object to find first.
+        # Workers import it by name, so it can't be the method of an object.
         offers.problems.append(f"{hook} has to be a function of a module")
     else:
         offers.worker_hooks.append((hook, f"{function.__module__}:{function.__qualname__}"))
 
 
-def _misspelt(manager: pluggy.PluginManager, name: str) -> str:
+def _unknown_hook(manager: pluggy.PluginManager, name: str) -> str:
     fix = did_you_mean(name, _known_hooks(manager))
     return f"there is no hook '{name}'" + (f"; {fix}" if fix else "")
 

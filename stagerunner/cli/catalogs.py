@@ -1,4 +1,4 @@
-"""The catalog without a chain, for the commands that list."""
+"""The catalog without a chain, for the commands that list plugins and parts."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from stagerunner.catalog import Catalog, load_catalog
 from stagerunner.cli.streams import Streams
 from stagerunner.errors import ConfigError
 from stagerunner.inherited import here
-from stagerunner.plan.preparing import OUT
+from stagerunner.plan.preparing import EXCLUDE
 
 
 def catalog_with(plugins: Sequence[str]) -> Catalog:
-    """What is installed and what `-p` asks for. Raises ConfigError where the latter can't be loaded."""
+    """The installed plugins and those of `-p`. Raises ConfigError if one of the latter can't be loaded."""
     folder = here()
-    wanted = [(ref, None, folder) for ref in plugins if not ref.startswith(OUT)]
-    blocked = [ref.removeprefix(OUT) for ref in plugins if ref.startswith(OUT)]
+    wanted = [(ref, None, folder) for ref in plugins if not ref.startswith(EXCLUDE)]
+    blocked = [ref.removeprefix(EXCLUDE) for ref in plugins if ref.startswith(EXCLUDE)]
     catalog = load_catalog(plugins=wanted, blocked=blocked)
     if catalog.mistakes:
         raise ConfigError(catalog.mistakes)
@@ -23,7 +23,7 @@ def catalog_with(plugins: Sequence[str]) -> Catalog:
 
 
 def warn(catalog: Catalog, streams: Streams) -> None:
-    """Say what is wrong with plugins that nobody asked for by name."""
+    """Print what is wrong with installed plugins, and which names more than one plugin offers."""
     for provider, text in catalog.problems:
         streams.err().line(("warn", f"warning: {provider}: "), text)
     for (kind, name), entries in catalog.conflicts.items():

@@ -20,7 +20,7 @@ from stagerunner.views.figures import plural
 
 
 class Checked(Struct, frozen=True):
-    """What became of one file."""
+    """The result of checking one file."""
 
     file: str
     mistakes: tuple[Mistake, ...] = ()
@@ -38,9 +38,16 @@ class Checked(Struct, frozen=True):
 @click.command(cls=Command)
 @click.argument("files", nargs=-1, required=True, metavar="FILE…", type=flags.FILE)
 @flag("Options", "--json", "as_json", is_flag=True, help="The same as --format json.")
-@flag("Options", "--format", "form", type=click.Choice(["text", "json", "github"]), default="text", help="How to tell.")
-@flags.changes
-@flags.talk
+@flag(
+    "Options",
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "github"]),
+    default="text",
+    help="Output format.",
+)
+@flags.change_flags
+@flags.output_flags
 @click.pass_obj
 def command(streams: Streams, /, files: tuple[str, ...], as_json: bool, form: str, **given: Any) -> int:
     """Find mistakes in the chains in FILE… without starting anything. Exit code 2 if there are any."""
@@ -54,7 +61,7 @@ def command(streams: Streams, /, files: tuple[str, ...], as_json: bool, form: st
         for mistake in (mistake for one in checked for mistake in one.mistakes):
             streams.out().line(mistake_github(mistake))
     else:
-        _tell(checked, streams.err())
+        _print(checked, streams.err())
     number = sum(len(one.mistakes) for one in checked)
     if number and form != "text":
         streams.err().line(("bad", plural(number, "mistake")))
@@ -70,7 +77,7 @@ def _check(file: str, request: Request, streams: Streams) -> Checked:
         return Checked(file, (Mistake("usage", str(error), Mark(file)),))
 
 
-def _tell(checked: list[Checked], console: Console) -> None:
+def _print(checked: list[Checked], console: Console) -> None:
     for one in checked:
         if one.mistakes:
             console.write(render(one.mistakes, console.color, console.secrets) + "\n")

@@ -131,7 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BaseException as error:
         code = _report(error, streams)
     finally:
-        streams.reveal()
+        streams.restore()
     return _flush(code, streams)
 
 

@@ -14,7 +14,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Flag(click.Option):
-    """An option that stands under a heading of the help page."""
+    """An option under a heading of the help page."""
 
     def __init__(self, *names: Any, heading: str = "Options", **settings: Any) -> None:
         super().__init__(*names, **settings)
@@ -22,12 +22,12 @@ class Flag(click.Option):
 
 
 class FileName(click.types.StringParamType):
-    """A text that is mostly the name of a file: the shell completes it as one."""
+    """A text that is usually a file name: the shell completes it as one."""
 
     name = "file"
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
-        from click.shell_completion import CompletionItem  # imported by whoever asks for it
+        from click.shell_completion import CompletionItem  # only shell completion needs it
 
         return [CompletionItem(incomplete, type="file")]
 
@@ -35,19 +35,19 @@ class FileName(click.types.StringParamType):
 FILE = FileName()
 
 
-class Apart(click.Command):
-    """A command of ours: while it runs, what plugins print is not data."""
+class OwnCommand(click.Command):
+    """A command of ours: while it runs, what plugins print goes to standard error."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        with ctx.ensure_object(Streams).aside():
+        with ctx.ensure_object(Streams).data_only():
             return super().invoke(ctx)
 
 
-class Group(Apart, click.Group):
-    """The same with commands of its own."""
+class Group(OwnCommand, click.Group):
+    """Such a command with subcommands."""
 
 
-class Command(Apart):
+class Command(OwnCommand):
     """A command whose help page groups its options by heading."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -67,7 +67,7 @@ def flag(heading: str, *names: str, **settings: Any) -> Callable[[F], F]:
 
 
 def together(*flags: Callable[[Any], Any]) -> Callable[[F], F]:
-    """Several decorators as one; the first stands first in the help."""
+    """Several decorators as one; the help page lists their flags in this order."""
 
     def decorate(function: F) -> F:
         for one in reversed(flags):
@@ -77,17 +77,17 @@ def together(*flags: Callable[[Any], Any]) -> Callable[[F], F]:
     return decorate
 
 
-def _kept(field: str, value_of: Callable[[Any], Any] = lambda value: value) -> Callable[..., None]:
-    """A callback that leaves a flag's value in the streams, where it isn't the default."""
+def _store(field: str, value_of: Callable[[Any], Any] = lambda value: value) -> Callable[..., None]:
+    """A callback that stores a flag's value in the Streams, unless it is the default."""
 
-    def keep(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
+    def store(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
         if value and ctx.get_parameter_source(str(parameter.name)) is not click.core.ParameterSource.DEFAULT:
             setattr(ctx.ensure_object(Streams), field, value_of(value))
 
-    return keep
+    return store
 
 
-SEEN = "What you see (always on standard error)"
+SHOWN = "What you see (always on standard error)"
 HOW = "How it runs"
 CHANGED = "Changing the chain for this call"
 
@@ -96,19 +96,19 @@ color = click.option(
     type=click.Choice(["auto", "always", "never"]),
     default="auto",
     expose_value=False,
-    callback=_kept("color"),
+    callback=_store("color"),
     help="auto: on a terminal, unless NO_COLOR is set.",
     cls=Flag,
-    heading=SEEN,
+    heading=SHOWN,
 )
-verbose = flag(SEEN, "-v", "--verbose", is_flag=True, expose_value=False, callback=_kept("verbose"), help="Say more.")
+verbose = flag(SHOWN, "-v", "--verbose", is_flag=True, expose_value=False, callback=_store("verbose"), help="Say more.")
 log_format = flag(
-    SEEN,
+    SHOWN,
     "--log-format",
     type=click.Choice(["text", "json"]),
     default="text",
     expose_value=False,
-    callback=_kept("json", lambda value: value == "json"),
+    callback=_store("json", lambda value: value == "json"),
     help="json: each line is an object.",
 )
 plugins = flag(
@@ -119,7 +119,7 @@ plugins = flag(
     metavar="PLUGIN",
     help="Load a plugin: a package, ./file.py, or no:NAME to keep one out.  [repeatable]",
 )
-changes = together(
+change_flags = together(
     flag(
         CHANGED,
         "--var",
@@ -138,21 +138,21 @@ changes = together(
     ),
     plugins,
 )
-talk = together(verbose, color)
-seen = together(
-    flag(SEEN, "--progress", metavar="WHAT", help="auto, live, plain, json or none; auto: live on a terminal."),
-    flag(SEEN, "--summary", metavar="FILE", type=FILE, help="Write the summary as JSON; - is standard output."),
-    flag(SEEN, "-q", "--quiet", is_flag=True, help="No progress, no closing summary."),
+output_flags = together(verbose, color)
+run_output_flags = together(
+    flag(SHOWN, "--progress", metavar="WHAT", help="auto, live, plain, json or none; auto: live on a terminal."),
+    flag(SHOWN, "--summary", metavar="FILE", type=FILE, help="Write the summary as JSON; - is standard output."),
+    flag(SHOWN, "-q", "--quiet", is_flag=True, help="No progress, no closing summary."),
     verbose,
     log_format,
     color,
 )
-"""What a run shows of itself."""
+"""The flags for what a run shows."""
 as_json = flag("Options", "--json", "json", is_flag=True, help="Print JSON.")
 
 
-def way(*, resume: str, allow: str) -> Callable[[F], F]:
-    """How a chain is run, in the words of the command."""
+def execution_flags(*, resume: str, allow: str) -> Callable[[F], F]:
+    """The flags for how a chain is run. resume, allow: their help, in the words of the command."""
     return together(
         flag(HOW, "--engine", metavar="NAME", help="process, or inline: all in this process, so breakpoint() works."),
         flag(HOW, "--resume", is_flag=True, help=resume),
@@ -162,5 +162,5 @@ def way(*, resume: str, allow: str) -> Callable[[F], F]:
 
 
 def request_of(given: dict[str, Any]) -> Request:
-    """The request that the flags of a command make; flags that are none of its business are passed over."""
+    """The request that a command's flags make; other flags are ignored."""
     return Request(**{name: value for name, value in given.items() if name in Request.__struct_fields__})

@@ -1,4 +1,4 @@
-"""`stagerunner plugins`: what is loaded, what it adds, and what could not be loaded."""
+"""`stagerunner plugins`: the plugins, what each adds, and which could not be loaded."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _KINDS: tuple[Kind, ...] = ("stage", "source", "sink")
 @click.command(cls=Command)
 @flags.as_json
 @flags.plugins
-@flags.talk
+@flags.output_flags
 @click.pass_obj
 def command(streams: Streams, json: bool, plugins: tuple[str, ...]) -> None:
     """List plugins: where they come from and what they add."""

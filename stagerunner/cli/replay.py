@@ -1,4 +1,4 @@
-"""`stagerunner replay LETTERS -c FILE`: dead letters through the rest of their chain."""
+"""`stagerunner replay LETTERS -c FILE`: run dead letters through the rest of their chain."""
 
 from __future__ import annotations
 
@@ -26,14 +26,16 @@ _WHAT = "What goes in and out"
 
 @click.command(cls=Command)
 @click.argument("letters", type=flags.FILE)
-@flag(_WHAT, "-c", "--chain", metavar="FILE", required=True, type=flags.FILE, help="The chain whose run has left them.")
-@flag(_WHAT, "--from", "start", metavar="STAGE", help="Start all of them there; else each where it failed.")
+@flag(_WHAT, "-c", "--chain", metavar="FILE", required=True, type=flags.FILE, help="The chain that wrote them.")
+@flag(_WHAT, "--from", "start", metavar="STAGE", help="Start all of them at this stage, not each where it failed.")
 @flag(_WHAT, "-o", "--sink", metavar="PART", type=flags.FILE, help="Write the results here, to a new file.")
 @flag(_WHAT, "--append", is_flag=True, help="Append to the output: that of -o, or the chain's own.")
-@flags.changes
+@flags.change_flags
 @flag(HOW, "--pdb", is_flag=True, help="In this process, with a debugger where a stage raises.")
-@flags.way(resume="Go on where a replay of these letters left off.", allow="Exit 0, not 3, when some fail again.")
-@flags.seen
+@flags.execution_flags(
+    resume="Go on where a replay of these letters left off.", allow="Exit 0, not 3, when some fail again."
+)
+@flags.run_output_flags
 @click.pass_obj
 def command(
     streams: Streams,
@@ -50,7 +52,7 @@ def command(
 ) -> int:
     """Run the dead letters in LETTERS through their chain, each from the stage that failed.
 
-    What passes is written, what fails again is a dead letter again. When the replay is done, LETTERS holds just those.
+    What passes is written to the sink. When the replay is done, LETTERS holds those that failed again.
     """
     file = Path(letters)
     made = _chain(streams, file, chain, start, pdb=pdb, append=append, **given)
@@ -61,7 +63,7 @@ def command(
         return 0
     replay.check_places(made.plan, file, append=append, resumed=resumed)
     written = SummaryFile.of(summary, made.plan)
-    under_way = replay.replaying_path(file).exists()
+    begun_before = replay.replaying_path(file).exists()
     if not replay.take_letters(file):
         if not quiet:
             streams.err().line(f"{file} is empty: there is nothing to replay")
@@ -71,7 +73,7 @@ def command(
         with watching:
             code = perform(made, streams, written, progress="none" if pdb else progress, quiet=quiet)
     except StagerunnerError as error:
-        begun = under_way or error.summary is not None
+        begun = begun_before or error.summary is not None
         back = not begun and replay.put_letters_back(file)
         if not (back or quiet or isinstance(error, ReaderGone)):
             streams.err().line(f"the letters are in {replay.replaying_path(file)} until their replay is done")

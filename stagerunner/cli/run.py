@@ -35,7 +35,7 @@ Exit codes:
 
 
 DEAD_LETTERS = 3
-"""Exit code of a run that is done, but for these."""
+"""Exit code of a run that is done, but has dead letters."""
 
 
 @click.command(cls=Command, epilog=_EXIT_CODES)
@@ -51,13 +51,13 @@ DEAD_LETTERS = 3
 @flag(_ENDS, "-o", "--sink", metavar="PART", type=flags.FILE, help="Write here.")
 @flag(_ENDS, "-n", "--limit", metavar="N", type=click.IntRange(min=0), help="Stop after N source records.")
 @flag(_ENDS, "--only", metavar="STAGE[..STAGE]", help="Run just this piece of the chain.")
-@flags.changes
+@flags.change_flags
 @flag(HOW, "--dry-run", is_flag=True, help="Check, print the plan, run nothing.")
 @flag(HOW, "--journal", metavar="PATH", type=flags.FILE, help="Keep the journal here.")
-@flags.way(
+@flags.execution_flags(
     resume="Go on where a stopped run of this chain left off.", allow="Exit 0, not 3, when there are dead letters."
 )
-@flags.seen
+@flags.run_output_flags
 @click.pass_obj
 def command(
     streams: Streams,
@@ -78,20 +78,23 @@ def command(
     if dry_run:
         print_plan(chain.plan, streams.err())
         return 0
-    _say_beforehand(chain, streams, quiet=quiet)
+    _warn(chain, streams, quiet=quiet)
     return perform(chain, streams, written, progress=progress, quiet=quiet)
 
 
 def perform(chain: Chain, streams: Streams, written: SummaryFile, *, progress: str | None, quiet: bool) -> int:
-    """Run it, tell what happens and what it came to; the exit code. Raises the error it ends with, told of so far."""
+    """Run the chain, show what happens, print the closing summary; return the exit code.
+
+    Raises the error that the run ended with, after the summary: the caller only has to report it.
+    """
     listener = _listener(chain, streams, progress or ("none" if quiet else "auto"), quiet=quiet)
     signals = streams.until_the_end(Signals(chain.plan.run.grace, streams.last_words, to_the_end=streams.owned))
-    outcome, failed = _executed(chain, listener, signals)
+    outcome, failed = _execute(chain, listener, signals)
     if outcome is not None:
         gone = isinstance(failed, ReaderGone)
-        _close(outcome, chain, streams, quiet=quiet or gone)
+        _print_summary(outcome, chain, streams, quiet=quiet or gone)
         if quiet and failed is None:
-            _say_why(outcome, streams)
+            _print_reason(outcome, streams)
         written.write(outcome, streams, failed)
     if failed is not None:
         raise failed
@@ -99,8 +102,8 @@ def perform(chain: Chain, streams: Streams, written: SummaryFile, *, progress: s
     return outcome.exit_code
 
 
-def _executed(chain: Chain, listener: Listener, signals: Signals) -> tuple[Summary | None, StagerunnerError | None]:
-    """What the run came to, and the error that it ended with."""
+def _execute(chain: Chain, listener: Listener, signals: Signals) -> tuple[Summary | None, StagerunnerError | None]:
+    """The summary, if the run got so far, and the error that it ended with."""
     gone = False
     try:
         return chain.execute(listener, signals=signals), None
@@ -111,8 +114,8 @@ def _executed(chain: Chain, listener: Listener, signals: Signals) -> tuple[Summa
         listener.close(silent=gone)
 
 
-def _say_why(outcome: Summary, streams: Streams) -> None:
-    """Why a run that came to its end doesn't end with 0: `-q` leaves out the summary, and not that."""
+def _print_reason(outcome: Summary, streams: Streams) -> None:
+    """Why a finished run doesn't exit with 0: `-q` hides the summary, but not that."""
     if outcome.exit_code == DEAD_LETTERS:
         streams.err().line(("warn", f"{plural(outcome.records['dead'], 'dead letter')} in {outcome.dead_letter}"))
     elif outcome.exit_code:
@@ -120,7 +123,7 @@ def _say_why(outcome: Summary, streams: Streams) -> None:
             streams.err().line(("bad", message))
 
 
-def _say_beforehand(chain: Chain, streams: Streams, *, quiet: bool) -> None:
+def _warn(chain: Chain, streams: Streams, *, quiet: bool) -> None:
     for warning in () if quiet else warnings(chain.plan):
         streams.err().line(("warn", "warning: "), warning)
     if not quiet and source_sort(chain.plan.source) == "stdin" and sys.stdin is not None and sys.stdin.isatty():
@@ -142,11 +145,10 @@ def _can_draw(console: Console) -> bool:
     return console.stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def _close(outcome: Summary, chain: Chain, streams: Streams, *, quiet: bool) -> None:
-    """The closing summary."""
+def _print_summary(outcome: Summary, chain: Chain, streams: Streams, *, quiet: bool) -> None:
     if quiet:
         return
-    from stagerunner.views.closing import closing  # needed at the end: the beginning need not wait for it
+    from stagerunner.views.closing import closing  # not needed before the end of the run
 
     console = streams.err()
     if streams.json:
@@ -156,14 +158,13 @@ def _close(outcome: Summary, chain: Chain, streams: Streams, *, quiet: bool) -> 
     alone = [stage.name for stage in plan.stages if stage.work.form.state]
     paced = [stage.name for stage in plan.stages if stage.work.rate is not None]
     width = _columns() if console.stream.isatty() else None
-    # In one process there are no workers to be had more of.
-    advise = plan.run.engine != "inline"
+    advise = plan.run.engine != "inline"  # one process can't have more workers
     for line in closing(outcome, alone=alone, paced=paced, width=width, cpu=sum(os.times()[:4]), advise=advise):
         console.line(*line)
 
 
 def _columns() -> int:
-    import shutil  # it imports every compression there is
+    import shutil  # it imports all compression modules
 
     return shutil.get_terminal_size().columns
 

@@ -1,4 +1,4 @@
-"""`stagerunner show FILE`: the chain as it will run, with the origin of each value; or how fast it will be."""
+"""`stagerunner show FILE`: the chain as it will run, with the origin of each value, or how fast it will be."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from stagerunner.cli import flags
 from stagerunner.cli.flags import Command, flag
 from stagerunner.cli.streams import Streams
 from stagerunner.plan import Plan
-from stagerunner.plan.fusing import said
+from stagerunner.plan.fusing import fusion_notes
 from stagerunner.plan.preparing import prepare
 from stagerunner.views.console import Console
 from stagerunner.views.resolved import Tree, origins, resolved, values_of, yaml_lines
 
 _WIDEST = 60
-"""Origins stand no further to the right than this, but for lines that are longer."""
+"""Origins are aligned at this column at most; a longer line pushes its own further."""
 
 
 @click.command(cls=Command)
@@ -32,8 +32,8 @@ _WIDEST = 60
     type=click.IntRange(min=1),
     help="Take N source records through the stages, write nothing, and say what each costs and what would be faster.",
 )
-@flags.changes
-@flags.talk
+@flags.change_flags
+@flags.output_flags
 @click.pass_obj
 def command(streams: Streams, /, file: str, json: bool, graph: bool, number: int | None, **given: Any) -> None:
     """Print the chain in FILE as it will run, and where each value comes from. Secrets are not shown."""
@@ -47,11 +47,16 @@ def command(streams: Streams, /, file: str, json: bool, graph: bool, number: int
         return
     tree = resolved(chain.config, chain.plan)
     if json:
-        told = {"format": 1, "config": values_of(tree), "origins": origins(tree), "fusion": list(said(chain.plan))}
-        out.line(out.json(told))
+        data = {
+            "format": 1,
+            "config": values_of(tree),
+            "origins": origins(tree),
+            "fusion": list(fusion_notes(chain.plan)),
+        }
+        out.line(out.json(data))
     else:
         _print(tree, out)
-        for sentence in said(chain.plan):
+        for sentence in fusion_notes(chain.plan):
             out.line(("dim", f"# {sentence}"))
 
 

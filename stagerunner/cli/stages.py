@@ -1,4 +1,4 @@
-"""`stagerunner stages`: every stage, source and sink there is, and all about one of them."""
+"""`stagerunner stages`: list the stages, sources and sinks, or explain one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _KINDS: tuple[Kind, ...] = ("stage", "source", "sink")
 @click.group(cls=Group, invoke_without_command=True, subcommand_metavar="[show NAME]")
 @flags.as_json
 @flags.plugins
-@flags.talk
+@flags.output_flags
 @click.pass_context
 def command(ctx: click.Context, json: bool, plugins: tuple[str, ...]) -> None:
     """List stages, sources and sinks, or explain one of them."""
@@ -45,7 +45,7 @@ def command(ctx: click.Context, json: bool, plugins: tuple[str, ...]) -> None:
 
 
 def _names(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    """What the shell completes: all that are installed."""
+    """Shell completion: the names of all installed parts."""
     return sorted({name for _, name in catalog_with(()).entries if name.startswith(incomplete)})
 
 
@@ -53,10 +53,10 @@ def _names(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> l
 @click.argument("name", shell_complete=_names)
 @flags.as_json
 @flags.plugins
-@flags.talk
+@flags.output_flags
 @click.pass_context
 def show(ctx: click.Context, name: str, json: bool, plugins: tuple[str, ...]) -> None:
-    """Explain the stage, source or sink NAME; ./file.py:name will do as well."""
+    """Explain the stage, source or sink NAME; it may be ./file.py:name."""
     streams: Streams = ctx.obj
     above = ctx.parent.params if ctx.parent else {}
     catalog = catalog_with((*above.get("plugins", ()), *plugins))
@@ -96,7 +96,7 @@ def _data(catalog: Catalog) -> dict[str, Any]:
 
 
 def _resolved(catalog: Catalog, name: str) -> list[tuple[Kind, Resolved]]:
-    """All that go by the name. Raises UsageError where nothing does, or where it can't be imported."""
+    """The parts of this name. Raises UsageError if there is none, or if it can't be imported."""
     kinds: tuple[Kind, ...] = tuple(kind for kind in _KINDS if (kind, name) in catalog.entries)
     if not kinds and ":" not in name:
         fix = (
@@ -107,7 +107,7 @@ def _resolved(catalog: Catalog, name: str) -> list[tuple[Kind, Resolved]]:
     use = Scalar(name, name, Mark("NAME", 1, 1, name, len(name)))
     outcomes = [(kind, catalog.resolve(kind, use, here())) for kind in kinds or _KINDS]
     found = [(kind, one) for kind, one in outcomes if isinstance(one, Resolved)]
-    # An undecorated function at an address could be any of them; a stage is what people mean.
+    # An undecorated function at an address fits every kind; a stage is most likely meant.
     return (found if kinds else found[:1]) or _refuse(outcomes[0][1])
 
 

@@ -1,4 +1,4 @@
-"""How this call talks: what its flags say about colour, secrets and the form of lines, and the streams that follow."""
+"""The streams of one call: standard output for data, standard error for the rest, as its flags want them."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from stagerunner.views.console import Console, use_color
 Entered = TypeVar("Entered")
 
 SHOW_CURSOR = "\x1b[?25h"
-"""What a live view would have written at its end."""
+"""What a live view writes at its end."""
 
 
-class Nowhere(io.StringIO):
-    """Takes everything and keeps nothing."""
+class NullStream(io.StringIO):
+    """Discards what is written to it."""
 
     def write(self, text: str) -> int:
         return len(text)
 
 
-class Aside(io.TextIOBase):
-    """What other people's code prints in this process: lines on standard error, secrets masked.
+class PluginOutput(io.TextIOBase):
+    """`sys.stdout` while plugins run: what they print goes to standard error, line by line, secrets masked.
 
-    Who writes bytes to standard output means it: `buffer` is the real one.
+    Bytes are not redirected: `buffer` is that of the real standard output.
     """
 
     encoding = "utf-8"
@@ -50,14 +50,17 @@ class Aside(io.TextIOBase):
             self._streams.err().line("\n".join(lines))
         return len(text)
 
-    def last(self) -> None:
-        """What is left when nothing more comes."""
+    def finish(self) -> None:
+        """Write the last line, if it has no line end."""
         if self._rest:
             self.write("\n")
 
 
 class Streams:
-    """Filled in as flags are read; what tells of an error at the very end asks here too."""
+    """The streams and what flags say of them. Flags fill it in as they are parsed, so that an error is reported alike.
+
+    offered: the name of the command, if it is a plugin's. owned: this process is the command's alone (see `own`).
+    """
 
     def __init__(self, color: str = "auto") -> None:
         self.color = color
@@ -65,7 +68,6 @@ class Streams:
         self.json = False
         self.secrets: tuple[str, ...] = ()
         self.offered = ""
-        """The name of the command, if it is a plugin's."""
         self.owned = False
         self._stdout: TextIO | None = None
         self._stderr: TextIO | None = None
@@ -74,37 +76,37 @@ class Streams:
     _open: ExitStack | None = None
 
     def until_the_end(self, entered: AbstractContextManager[Entered]) -> Entered:
-        """Enter this, until nothing is left to be said."""
+        """Enter a context that ends with the call, after its last message."""
         self._open = self._open or ExitStack()
         return self._open.enter_context(entered)
 
     def own(self) -> None:
-        """This process is the command's alone, with its standard streams, to its very end."""
+        """Take over the standard streams: this process runs nothing but the command, and ends with it."""
         self._stderr, self.owned = inherited.part_output(), True
 
     def lend(self, command: str) -> None:
-        """A plugin's command writes to standard output as it likes."""
+        """Give standard output to a plugin's command of this name."""
         self.offered = command
         if self.owned:
             inherited.join_output()
 
     def conceal(self, secrets: Iterable[str]) -> None:
-        """Show these as `***` from now on, with those told before; whoever prints to standard error here does too."""
+        """Mask these secrets too from now on, also in what other code prints to `sys.stderr`."""
         self.secrets = tuple(dict.fromkeys((*self.secrets, *secrets)))
         mask = Mask(self.secrets)
         if mask and sys.stderr is not None:
             self._errors = self._errors or sys.stderr
             sys.stderr = cast("TextIO", MaskedStream(self._errors, mask))
 
-    def reveal(self) -> None:
-        """The call is over: standard error is as it was."""
+    def restore(self) -> None:
+        """Restore `sys.stderr`: the call is over."""
         if self._open is not None:
             self._open.close()
         if self._errors is not None:
             sys.stderr, self._errors = self._errors, None
 
     def out(self) -> Console:
-        """Standard output, for what was asked for. A reader that has left raises BrokenPipeError."""
+        """Standard output, for data. Writing raises BrokenPipeError if the reader has left."""
         return self._console(self._stdout or sys.stdout)
 
     def err(self) -> Console:
@@ -118,7 +120,7 @@ class Streams:
         print_error(error, console or self.err(), json=self.json)
 
     def last_words(self, error: StagerunnerError) -> None:
-        """Say why the process ends, from whatever thread and without waiting: not for a lock, and for no reader."""
+        """Report why the process ends, from any thread, without waiting for a lock or a reader."""
         said = io.StringIO()
         self.report(error, Console(said, secrets=self.secrets))
         shown = SHOW_CURSOR if os.isatty(2) and os.environ.get("TERM") != "dumb" else ""
@@ -128,27 +130,26 @@ class Streams:
             os.write(2, f"{shown}{said.getvalue()}".encode(errors="backslashreplace")[: select.PIPE_BUF])
 
     @contextmanager
-    def aside(self) -> Iterator[None]:
-        """Standard output is for data alone, whatever is printed meanwhile; in a process of our own, to its end."""
-        if self._stdout is not None:  # a command within a group
+    def data_only(self) -> Iterator[None]:
+        """Keep standard output for data: what plugins print goes to standard error. If `owned`, this never ends."""
+        if self._stdout is not None:  # a command inside a group: done already
             yield
             return
-        self._stdout = sys.stdout or Nowhere()
-        printed = sys.stdout = Aside(self, self._stdout)
+        self._stdout = sys.stdout or NullStream()
+        printed = sys.stdout = PluginOutput(self, self._stdout)
         try:
             yield
         finally:
-            printed.last()
+            printed.finish()
             if not self.owned:
                 sys.stdout, self._stdout = self._stdout, None
 
     def flush(self) -> None:
-        """Write out what is left. Raises OSError, or ValueError for a stream that somebody has closed."""
+        """Flush standard output. Raises OSError, or ValueError if the stream was closed."""
         stream = self._stdout or sys.stdout
         if stream is not None:
             stream.flush()
 
     def _console(self, stream: TextIO | None, *, losable: bool = False) -> Console:
-        # Python has None for a descriptor that was closed when it started.
-        there = stream or Nowhere()
-        return Console(there, color=use_color(there, self.color), secrets=self.secrets, losable=losable)
+        stream = stream or NullStream()  # Python has None for a descriptor that was closed when it started
+        return Console(stream, color=use_color(stream, self.color), secrets=self.secrets, losable=losable)

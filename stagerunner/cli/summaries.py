@@ -1,4 +1,4 @@
-"""`--summary FILE|-`: what a run came to, for programs."""
+"""`--summary FILE|-`: the summary of a run as JSON."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from stagerunner.plan import Plan
 from stagerunner.plan.outputs import used_by
 
 STDOUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
-"""What standard output is called. It can't be opened by its name: descriptor 1 is for what people print."""
+"""Names of standard output. It can't be opened by name: descriptor 1 takes what plugins print (see `Streams.own`)."""
 
 
 class SummaryFile(Struct, frozen=True):
-    """Where the summary goes: a path, "-" for standard output, or nowhere."""
+    """Where the summary goes: a path, "-" for standard output, or None."""
 
     path: str | None
 
     @classmethod
     def of(cls, path: str | None, plan: Plan) -> SummaryFile:
-        """Raises UsageError for a place where it can't be written, before anything is started."""
+        """Check the place before anything is started. Raises UsageError if nothing can be written there."""
         path = "-" if path in STDOUT else path
         if path == "-" and sys.__stdout__ is None:
             raise UsageError("standard output is closed; give --summary a file")
@@ -41,7 +41,7 @@ class SummaryFile(Struct, frozen=True):
         return cls(str(place))
 
     def write(self, summary: Summary, streams: Streams, failed: StagerunnerError | None) -> None:
-        """Raises RunFailed or Stopped where that fails; of a run that has failed itself, that is only said."""
+        """Write the summary. Raises RunFailed or Stopped if that fails; after a failed run it only warns."""
         if self.path is None:
             return
         line = streams.err().json(summary.as_json())
@@ -57,7 +57,7 @@ class SummaryFile(Struct, frozen=True):
             why = error.strerror if isinstance(error, OSError) else str(error)
             message = f"the summary can't be written to {self.path}: {why}"
             if failed is None:
-                raise RunFailed(f"{message}; the run itself came to its end") from error
+                raise RunFailed(f"{message}; the run itself finished") from error
             streams.err().line(("warn", message))
 
 

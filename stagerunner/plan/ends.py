@@ -1,4 +1,4 @@
-"""The two ends of the chain: a source or sink resolved, checked, and found within reach."""
+"""The source and the sink: which part it is, its options, and whether its files can be reached."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from stagerunner.guard import is_ctrl_c, one_line, reason
 from stagerunner.parts.sink import check_sink
 from stagerunner.parts.source import is_stream
 from stagerunner.plan.model import PlannedPart
-from stagerunner.plan.targets import COMPRESSED, address, foreign, unoffered
+from stagerunner.plan.targets import COMPRESSED, why_address, why_foreign, why_not_offered
 from stagerunner.plan.values import checked_options, filled, mark_of, shown
 
 EndKind = Literal["source", "sink"]
 
-STANDARD = {"source": "-", "sink": "stdout"}
-"""What stands for an end that the file leaves out."""
+DEFAULT = {"source": "-", "sink": "stdout"}
+"""The source and sink of a config without them."""
 
-_FIT: dict[str, Callable[[Any], object]] = {"source": is_stream, "sink": check_sink}
-"""What raises TypeError for a function or class that can't be such an end."""
+_FORM_CHECKS: dict[str, Callable[[Any], object]] = {"source": is_stream, "sink": check_sink}
+"""They raise TypeError for a function or class that can't be a source or sink."""
 
-_REFUSED = {"source": address, "sink": foreign}
-"""What says why a path is none of that end; a source may well read a ZIP archive as the bytes it is."""
+_PATH_CHECKS = {"source": why_address, "sink": why_foreign}
+"""They say why a path can't be used. A source may read a ZIP archive, as bytes."""
 
 
 class End(Struct, frozen=True):
-    """A planned source or sink as it was written, and an instance of its class (None for a stream)."""
+    """A planned source or sink, how it was written, and an instance of its class (None for a stream)."""
 
     written: PartConfig
     planned: PlannedPart
@@ -44,11 +44,11 @@ class End(Struct, frozen=True):
 
 
 def plan_end(config: Config, catalog: Catalog, kind: EndKind, *, resumed: bool = False) -> End | list[Mistake]:
-    """The config's source or sink, resolved, checked and found within reach; or everything wrong with it.
+    """The config's source or sink, resolved and checked, or everything wrong with it.
 
-    resumed: what is there already may be the run's own.
+    resumed: an output that exists may be the run's own.
     """
-    part = spelt_out(config, catalog, kind)
+    part = _named_part(config, catalog, kind)
     if isinstance(part, Mistake):
         return [part]
     resolved = _resolved(config, catalog, kind, part)
@@ -58,9 +58,9 @@ def plan_end(config: Config, catalog: Catalog, kind: EndKind, *, resumed: bool =
     if mistakes:
         return mistakes
     path = _written_path(part)
-    if isinstance(options.get("path"), Path) and (why := _REFUSED[kind](path)) is not None:
+    if isinstance(options.get("path"), Path) and (why := _PATH_CHECKS[kind](path)) is not None:
         return [Mistake("target", why[0], mark_of(part, "path"), f"{part.path}.with", why[1])]
-    instance = _within_reach(catalog, kind, part, resolved.found, options, resumed=resumed)
+    instance = _checked_instance(catalog, kind, part, resolved.found, options, resumed=resumed)
     if isinstance(instance, Mistake):
         return [instance]
     name = part.name or kind
@@ -76,16 +76,16 @@ def _resolved(config: Config, catalog: Catalog, kind: EndKind, part: PartConfig)
     if isinstance(resolved, Mistake):
         return resolved
     try:
-        _FIT[kind](resolved.found)
+        _FORM_CHECKS[kind](resolved.found)
     except TypeError as why:
         return Mistake("form", f"'{part.use.text}' can't be a {kind}: {why}", part.use.mark, path)
     return resolved
 
 
-def _within_reach(
+def _checked_instance(
     catalog: Catalog, kind: EndKind, part: PartConfig, found: Any, options: dict[str, Any], *, resumed: bool
 ) -> Any | Mistake:
-    """An instance that has checked its files; nothing is opened for good."""
+    """An instance that has checked its files; nothing stays open."""
     if not inspect.isclass(found):
         return None
     try:
@@ -96,13 +96,13 @@ def _within_reach(
     except BaseException as error:
         if is_ctrl_c(error):
             raise
-        return _out_of_reach(catalog, kind, part, error)
+        return _check_failed(catalog, kind, part, error)
     return instance
 
 
-def _out_of_reach(catalog: Catalog, kind: EndKind, part: PartConfig, error: BaseException) -> Mistake:
+def _check_failed(catalog: Catalog, kind: EndKind, part: PartConfig, error: BaseException) -> Mistake:
     text = _sentence(error) if isinstance(error, OSError | ValueError) else one_line(error)
-    # A bare word that is no file may have been meant as a name.
+    # A bare word that is no file may be a misspelt name.
     word = _written_path(part) if part.bare else ""
     fix = did_you_mean(word, catalog.names(kind)) if word.isidentifier() else ""
     path = part.path if part.bare else f"{part.path}.with"
@@ -116,7 +116,7 @@ def _sentence(error: BaseException) -> str:
 
 
 def _written_path(part: PartConfig) -> str:
-    """The path option as it is written, where it is one text; else nothing."""
+    """The `path` option as it is written, if it is one text; else ""."""
     node = part.options.get("path") if part.options else None
     return node.text if isinstance(node, Scalar) else ""
 
@@ -124,26 +124,29 @@ def _written_path(part: PartConfig) -> str:
 # Which part it is
 
 
-def spelt_out(config: Config, catalog: Catalog, kind: EndKind) -> PartConfig | Mistake:
-    """The source or sink of the config with its part's name under `use`, and a bare path under `with`."""
-    part = (config.source if kind == "source" else config.sink) or _standard(config, kind)
+def _named_part(config: Config, catalog: Catalog, kind: EndKind) -> PartConfig | Mistake:
+    """The config's source or sink with the name of a part under `use`; a bare path goes under `with`.
+
+    A path chooses its part by suffix, else it is `lines`.
+    """
+    part = (config.source if kind == "source" else config.sink) or _default(config, kind)
     text = part.use.text
     if not part.bare or part.use.given is not None or is_address(text) or _is_name(catalog, kind, text):
         return part
     if kind == "sink" and text == "-":
         return _using(part, "stdout", None)
-    takers = [entry.part.name for entry in catalog.taking(kind, _suffix(text))]
-    if len(takers) > 1:
-        message = f"'{text}' could be {' or '.join(takers)}"
+    candidates = [entry.part.name for entry in catalog.for_suffix(kind, _suffix(text))]
+    if len(candidates) > 1:
+        message = f"'{text}' could be {' or '.join(candidates)}"
         return Mistake("ambiguous", message, part.use.mark, part.path, f"write {{use: …, with: {{path: {text}}}}}")
-    if (why := unoffered(text, kind)) is not None and (not takers or foreign(text) is not None):
+    if (why := why_not_offered(text, kind)) is not None and (not candidates or why_foreign(text) is not None):
         return Mistake("target", why[0], part.use.mark, part.path, why[1])
     path = Scalar("path", "path", part.use.mark)
-    return _using(part, takers[0] if takers else "lines", Mapping(((path, part.use),), part.use.mark))
+    return _using(part, candidates[0] if candidates else "lines", Mapping(((path, part.use),), part.use.mark))
 
 
-def _standard(config: Config, kind: EndKind) -> PartConfig:
-    text, mark = STANDARD[kind], config.root.mark
+def _default(config: Config, kind: EndKind) -> PartConfig:
+    text, mark = DEFAULT[kind], config.root.mark
     return PartConfig(Scalar(text, text, mark), kind, None, Settings(), {}, mark, kind, bare=True)
 
 

@@ -10,7 +10,7 @@ from stagerunner.plan.promise import forgetful
 
 
 def fusible(plan: Plan) -> tuple[int, ...]:
-    """How many neighbouring stages may share workers, from the first stage to the last; all ones without `auto`."""
+    """The sizes of the groups of neighbours that may share workers, in order; all 1 without `auto`."""
     sizes: list[int] = []
     for place, stage in enumerate(plan.stages):
         if place and why_apart(plan, plan.stages[place - 1], stage) is None:
@@ -21,18 +21,18 @@ def fusible(plan: Plan) -> tuple[int, ...]:
 
 
 def why_apart(plan: Plan, before: PlannedStage, stage: PlannedStage) -> str | None:
-    """Why two neighbours each have workers of their own whatever is measured; None where they may share."""
+    """Why two neighbours can't share workers; None if they may."""
     if plan.run.fuse != "auto":
         return "run.fuse is off"
     if forgotten := forgetful(plan):
-        return f"'{forgotten[0]}' has state without snapshot and restore, which other groups would cost it"
+        return f"'{forgotten[0]}' has state without snapshot and restore, which would be lost when groups change"
     if before.settings.workers != stage.settings.workers:
         return f"'{before.name}' has {before.settings.workers} workers, '{stage.name}' {stage.settings.workers}"
     return _alone(before) or _alone(stage)
 
 
 def _alone(stage: PlannedStage) -> str | None:
-    """What a stage has that can't be shared."""
+    """The setting or form of a stage that forbids sharing."""
     settings, form = stage.settings, stage.work.form
     if settings.timeout is not None:
         return f"'{stage.name}' has a timeout"
@@ -45,7 +45,7 @@ def _alone(stage: PlannedStage) -> str | None:
     return None
 
 
-def said(plan: Plan) -> Iterator[str]:
+def fusion_notes(plan: Plan) -> Iterator[str]:
     """What `run.fuse: auto` means for this chain, in sentences."""
     if plan.run.fuse != "auto" or plan.run.engine != "process":
         return

@@ -37,12 +37,12 @@ def make_plan(
     only: str | None = None,
     resumed: bool = False,
 ) -> Plan:
-    """Check everything and start nothing; only what the chain uses is imported.
+    """Check everything and start nothing. Only the parts that the chain uses are imported.
 
-    records_given: the caller gives the records, no source is planned. take_results: the caller takes the results, no
-    sink is planned. limit: source records to be read at most. engine: its name, before the file's. only: the stages
-    "a..b" alone. resumed: an output that is there may be the run's own. Raises ConfigError with all mistakes of config,
-    plugins and plan; UsageError for a limit below 0.
+    records_given: the caller gives the records, so there is no source. take_results: the caller takes the results, so
+    there is no sink. limit: source records to read at most. engine: overrides the config's. only: the stages "a..b".
+    resumed: an output that exists may be the run's own.
+    Raises ConfigError with all mistakes of config, plugins and plan; UsageError for a negative limit.
     """
     if limit is not None and limit < 0:
         raise UsageError(f"a limit of {limit} records makes no sense")
@@ -54,7 +54,7 @@ def make_plan(
     planning.report(output_mistakes(config, source, sink))
     options, wrong = engine_options(config, spec)
     planning.report(wrong)
-    planning.judge()
+    planning.raise_mistakes()
     plan = Plan(
         name=config.name,
         stages=planned,
@@ -72,11 +72,11 @@ def make_plan(
         masked=config.masked,
         limit=limit,
     )
-    return replace(plan, notes=(*notes(plan), *fusing.said(plan)))
+    return replace(plan, notes=(*notes(plan), *fusing.fusion_notes(plan)))
 
 
 class _Planning:
-    """Plans piece by piece, goes on past mistakes and raises them all at the end."""
+    """Plans piece by piece and collects mistakes, to raise them all at the end."""
 
     def __init__(self, config: Config, catalog: Catalog) -> None:
         self._config = config
@@ -86,8 +86,8 @@ class _Planning:
     def report(self, mistakes: Iterable[Mistake]) -> None:
         self._mistakes += mistakes
 
-    def judge(self) -> None:
-        """Raises ConfigError if anything was wrong."""
+    def raise_mistakes(self) -> None:
+        """Raise ConfigError if there are any."""
         if self._mistakes:
             mask = Mask(self._config.secrets)
             raise ConfigError(_masked(mistake, mask) for mistake in dict.fromkeys(self._mistakes))
@@ -110,7 +110,7 @@ class _Planning:
             if isinstance(outcome, list):
                 self.report(outcome)
             else:
-                self.report(_out_of_workers_reach(stage, outcome.part.target, engine))
+                self.report(_unreachable_in_workers(stage, outcome.part.target, engine))
                 planned.append(outcome)
         return tuple(planned)
 
@@ -119,12 +119,12 @@ class _Planning:
         if isinstance(outcome, list):
             self.report(outcome)
             return None
-        self.report(_out_of_workers_reach(outcome.written, outcome.planned.part.target, engine))
+        self.report(_unreachable_in_workers(outcome.written, outcome.planned.part.target, engine))
         return outcome
 
 
-def _out_of_workers_reach(part: PartConfig, target: str, engine: EngineSpec) -> list[Mistake]:
-    """A mistake where a part is held by this process alone, and others are to run it."""
+def _unreachable_in_workers(part: PartConfig, target: str, engine: EngineSpec) -> list[Mistake]:
+    """A mistake if workers are to run a part that only this process can reach."""
     if engine.name == "inline" or not is_held(target):
         return []
     why = f"'{part.use.text}' is a lambda, local, or defined in __main__: a worker process can't import it"
@@ -133,8 +133,10 @@ def _out_of_workers_reach(part: PartConfig, target: str, engine: EngineSpec) -> 
 
 
 def _masked(mistake: Mistake, mask: Mask) -> Mistake:
-    """What a plugin says of a value may hold the secret that it was given. The line it stands in is masked when it is
-    drawn: a caret stands below it."""
+    """The mistake with secrets masked: a plugin's message may quote one.
+
+    The source line is masked later, when it is drawn, because the caret below it has to move too.
+    """
     return mistake._replace(message=mask(mistake.message), fix=mask(mistake.fix), path=mask(mistake.path))
 
 
@@ -142,7 +144,7 @@ def _masked(mistake: Mistake, mask: Mask) -> Mistake:
 
 
 def selected(stages: tuple[PartConfig, ...], only: str | None) -> tuple[PartConfig, ...] | Mistake:
-    """The stages from a to b, both included: "a..b", "a..", "..b", or "a" for one alone."""
+    """The stages from a to b, both included: "a..b", "a..", "..b", or "a" for one."""
     if only is None:
         return stages
     first, dots, last = only.partition("..") if ".." in only else (only, "", only)
@@ -170,7 +172,7 @@ BUILT_IN = {
 
 
 def chosen_engine(config: Config, catalog: Catalog, name: str | None = None) -> EngineSpec | Mistake:
-    """The engine of that name, or else the one that the file names."""
+    """The engine of this name; without one, that of the config."""
     engines = {**catalog.engines, **BUILT_IN}
     wanted = name or config.run.engine
     if wanted in engines:
@@ -181,7 +183,7 @@ def chosen_engine(config: Config, catalog: Catalog, name: str | None = None) -> 
 
 
 def engine_options(config: Config, engine: EngineSpec) -> tuple[dict[str, Any], list[Mistake]]:
-    """What stands under `with` of `run.engine`: the keyword-only arguments of the engine's class."""
+    """The options under `with` of `run.engine`: the keyword-only arguments of the engine's class."""
     node = config.run.engine_options
     if node is None or engine.name != config.run.engine:
         return {}, []

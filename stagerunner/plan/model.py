@@ -1,4 +1,4 @@
-"""The plan: everything an engine needs, and nothing that could still be wrong."""
+"""The plan: everything that an engine needs, completely checked."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from stagerunner.parts.hooks import PROJECT
 
 
 class PlannedPart(Struct, frozen=True):
-    """A source or sink, resolved. `options` are checked and converted; `shown` is what may be printed of them; `filled`
-    is what variables in them held, and whether it may be shown to nobody.
+    """A source or sink, resolved.
+
+    options: checked and converted. shown: what may be printed of them. filled: for each variable in them, its text and
+    whether it must stay hidden. provider: the plugin it comes from.
     """
 
     use: str
@@ -29,7 +31,7 @@ class PlannedPart(Struct, frozen=True):
 
 
 class PlannedStage(Struct, frozen=True):
-    """A stage, resolved: what the workers are told (`work`), how many there are, and where it came from."""
+    """A stage, resolved. work: what its workers need to know. The other fields are those of PlannedPart."""
 
     use: str
     work: Work
@@ -45,21 +47,21 @@ class PlannedStage(Struct, frozen=True):
 
     @property
     def places(self) -> int:
-        """Records that may be under way in it side by side."""
+        """Records that can be in progress at once."""
         return self.settings.workers * (self.work.concurrency if self.work.form.awaited else 1)
 
 
 class Plan(Struct, frozen=True):
     """What is to run.
 
-    source: None when records are given by the caller; sink: None when the caller takes the results.
+    source: None if the caller gives the records. sink: None if the caller takes the results.
     files: module name → path of the plugin files that workers must be able to import.
-    own: the files that the chain itself is in: its config, plugins, and modules of their own.
+    own: the files that define the chain: its config, plugins, and the modules that they import.
     started_hooks, stopping_hooks: "module:function", called in each worker.
     engine_options: what stands under `with` of `run.engine`, checked.
     replay: the source is a file of dead letters.
-    secrets: values to be masked in everything that goes out; masked: the same, and what `${env:…}` held.
-    notes: what `check` tells besides mistakes.
+    secrets: values to mask in all output. masked: the same, and the values of `${env:…}`.
+    notes: what `check` says besides mistakes.
     """
 
     name: str
@@ -86,6 +88,6 @@ class Plan(Struct, frozen=True):
 
     @property
     def our_modules(self) -> list[str]:
-        """The modules of those parts that come with this program."""
+        """The modules of the built-in parts that the chain uses."""
         parts = [part for part in (self.source, *self.stages, self.sink) if part is not None]
         return sorted({part.part.target.partition(":")[0] for part in parts if part.provider.startswith(f"{PROJECT} ")})

@@ -1,4 +1,4 @@
-"""Files that the run writes: none may be one that it reads, one that the chain is in, or one that it writes twice."""
+"""The files that a run writes: none may be one that it reads, one that defines the chain, or written twice."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from stagerunner.guard import guard, reason, wrong
 from stagerunner.parts import files
 from stagerunner.plan.ends import End
 from stagerunner.plan.model import Plan
-from stagerunner.plan.targets import no_json_lines
+from stagerunner.plan.targets import why_not_json_lines
 from stagerunner.plan.values import mark_of
 
 OPEN_ALREADY = ("/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/")
-"""Names of what others write to."""
+"""Streams that are open already; other code writes to them."""
 
 
 def dead_letter_path(config: Config) -> Path | None:
-    """The dead letter file; its path stands against the folder it was written in."""
+    """The dead letter file; its path is relative to the folder of the file it is written in."""
     scalar = config.dead_letter
     return None if scalar is None else resolve_path(config.base_of(scalar.mark), scalar.text)
 
 
 def own_files(config: Config) -> tuple[Path, ...]:
-    """The files that the chain is in: the config, its plugins, and the modules of their own that these import."""
+    """The files that define the chain: the config, its plugins, and the modules that these import."""
     written = config.base / Path(config.file).name
     return (written, *(Path(path) for path in dict.fromkeys((*files.registered().values(), *noted()))))
 
 
 def output_mistakes(config: Config, source: End | None, sink: End | None) -> Iterator[Mistake]:
-    """A mistake for each output that would destroy an input or another output, or that can't be made."""
+    """A mistake for each output that would overwrite an input or another output, or that can't be created."""
     inputs = [] if source is None else _patterns(source.planned.options.get("path"))
     target = None if sink is None else _owned(sink)
     if isinstance(target, Mistake):
@@ -51,38 +51,38 @@ def output_mistakes(config: Config, source: End | None, sink: End | None) -> Ite
 
 
 def used_by(plan: Plan, path: Path) -> bool:
-    """Whether a run of this plan reads this file, is written in it, or writes it besides."""
-    if _found(plan.own, path) is not None:
+    """Whether a run of this plan reads or writes this file, or is defined by it."""
+    if _own_file(plan.own, path) is not None:
         return True
     ends = (part.options.get("path") for part in (plan.source, plan.sink) if part is not None)
     return any(_reads(_patterns(one), path) for one in (*ends, plan.dead_letter))
 
 
-def _found(own: Iterable[Path], path: Path) -> Path | None:
-    """Which of the chain's own files this is."""
+def _own_file(own: Iterable[Path], path: Path) -> Path | None:
+    """The one of the chain's own files that this is, if any."""
     return next((file for file in own if file.is_file() and _same(file, path)), None)
 
 
-def _called(config: Config, file: Path) -> str:
+def _described(config: Config, file: Path) -> str:
     written = own_files(config)[0]
-    return f"{file.name}, this chain's config" if file == written else f"{file.name}, which this chain is made of"
+    return f"{file.name}, this chain's config" if file == written else f"{file.name}, which is part of this chain"
 
 
 def _sink_mistakes(config: Config, sink: End, target: Path, inputs: list[str]) -> Iterator[Mistake]:
     mark = mark_of(sink.written, "path")
-    if why := _unnameable(target):
+    if why := _bad_name(target):
         yield Mistake("sink-check", f"the output can't be written: {why}", mark, "sink")
     elif _reads(inputs, target):
         yield _overwrites("the sink would overwrite what the source reads", mark, "sink")
-    elif own := _found(own_files(config), target):
-        yield _overwrites(f"the sink would overwrite {_called(config, own)}", mark, "sink")
+    elif own := _own_file(own_files(config), target):
+        yield _overwrites(f"the sink would overwrite {_described(config, own)}", mark, "sink")
 
 
 def _dead_letter_mistakes(
     config: Config, dead: Path, scalar: Scalar, target: Path | None, inputs: list[str]
 ) -> Iterator[Mistake]:
-    homeless = UNKNOWN_USER if has_unknown_user(scalar.text) else None
-    if why := homeless or _unmakeable(dead) or _no_place_of_their_own(dead):
+    no_user = UNKNOWN_USER if has_unknown_user(scalar.text) else None
+    if why := no_user or _not_writable(dead) or _not_a_file(dead):
         yield Mistake("dead-letter", f"the dead letters can't be written: {why}", scalar.mark, "dead_letter")
     elif target is not None and _same(dead, _journal_of(target)):
         yield _overwrites("the dead letters would overwrite the journal", scalar.mark, "dead_letter")
@@ -92,9 +92,9 @@ def _dead_letter_mistakes(
         yield _overwrites("the dead letters would overwrite the output", scalar.mark, "dead_letter")
     elif _reads(inputs, dead):
         yield _overwrites("the dead letters would overwrite what the source reads", scalar.mark, "dead_letter")
-    elif own := _found(own_files(config), dead):
-        yield _overwrites(f"the dead letters would overwrite {_called(config, own)}", scalar.mark, "dead_letter")
-    elif (named := no_json_lines(scalar.text)) is not None:
+    elif own := _own_file(own_files(config), dead):
+        yield _overwrites(f"the dead letters would overwrite {_described(config, own)}", scalar.mark, "dead_letter")
+    elif (named := why_not_json_lines(scalar.text)) is not None:
         yield Mistake("target", named[0], scalar.mark, "dead_letter", named[1])
 
 
@@ -115,7 +115,7 @@ def _owned(sink: End) -> Path | Mistake | None:
 
 
 def _target(sink: End) -> Path | None:
-    """The file that a sink owns. Raises RunFailed where what it says is no path."""
+    """The file that a sink owns. Raises RunFailed if its `target` returns no path."""
     owns = hasattr(sink.instance, "target")
     part = f"the sink {sink.planned.part.name}"
     with guard(part, "target"):
@@ -126,7 +126,7 @@ def _target(sink: End) -> Path | None:
 
 
 def _reads(patterns: list[str], target: Path) -> bool:
-    readable = (pattern for pattern in patterns if not _unnameable(Path(pattern)))
+    readable = (pattern for pattern in patterns if not _bad_name(Path(pattern)))
     return any(_same(Path(pattern), target) or _matches(pattern, target) for pattern in readable)
 
 
@@ -135,27 +135,27 @@ def _matches(pattern: str, target: Path) -> bool:
         return False
     import glob  # few sources are more than a path
 
-    # An output that isn't there yet would be read by the next run.
+    # An output that doesn't exist yet would be read by the next run.
     beside = _same(Path(pattern).parent, target.parent) and fnmatch.fnmatchcase(target.name, Path(pattern).name)
     found = glob.iglob(pattern, recursive=True)  # noqa: PTH207  (Path.glob takes no absolute pattern)
     return beside or any(_same(Path(path), target) for path in found)
 
 
 def _same(one: Path, other: Path) -> bool:
-    """Whether two names mean one file. A device, which may well be read and written at once, is none."""
-    if _unnameable(other) or (other.exists() and not (other.is_file() or other.is_dir())):
+    """Whether two paths lead to one file. A device is no file: it may be read and written at once."""
+    if _bad_name(other) or (other.exists() and not (other.is_file() or other.is_dir())):
         return False
     if os.path.realpath(one) == os.path.realpath(other):
         return True
-    return one.exists() and other.exists() and one.samefile(other)  # by another name of its own
+    return one.exists() and other.exists() and one.samefile(other)  # hard links
 
 
 def _journal_of(output: Path) -> Path:
     return output.with_name(f".{output.name}.stagerunner")
 
 
-def _no_place_of_their_own(path: Path) -> str:
-    """Why lines can't be kept there, or nothing. What is thrown away, in /dev/null, needs no place."""
+def _not_a_file(path: Path) -> str:
+    """Why this is no file that keeps what is written, or "". /dev/null is allowed: it discards everything."""
     if os.path.normpath(path).startswith(OPEN_ALREADY):
         return f"{path} is a stream that is open already; name a file"
     if path.is_fifo() or path.is_socket():
@@ -163,9 +163,9 @@ def _no_place_of_their_own(path: Path) -> str:
     return ""
 
 
-def _unmakeable(path: Path) -> str:
-    """Why a file can't be written there, or nothing."""
-    if why := _unnameable(path):
+def _not_writable(path: Path) -> str:
+    """Why no file can be written there, or ""."""
+    if why := _bad_name(path):
         return why
     if path.is_dir():
         return f"{path} is a folder"
@@ -177,8 +177,8 @@ def _unmakeable(path: Path) -> str:
     return "" if os.access(folder, os.W_OK | os.X_OK) else f"nothing may be written in {folder}"
 
 
-def _unnameable(path: Path) -> str:
-    """Why there can be no file of that name (too long, characters that no file system takes), or nothing."""
+def _bad_name(path: Path) -> str:
+    """Why no file can have this name (too long, characters that no file system takes), or ""."""
     try:
         os.path.realpath(path)
         path.exists()

@@ -1,4 +1,4 @@
-"""From a file and what the call says to a plan, and no further: the road of every command that starts nothing."""
+"""From a config and what the call asks for to a plan. Nothing is started; every command goes this way."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from stagerunner.inherited import here
 from stagerunner.plan.making import make_plan
 from stagerunner.plan.model import Plan
 
-OUT = "no:"
-"""Before a plugin's name: keep it out."""
+EXCLUDE = "no:"
+"""The prefix of a plugin that is not to be loaded."""
 
 
 class Request(Struct, frozen=True):
-    """What a call asks for beyond the file. Empty and None: as the file says."""
+    """What a call asks for beyond the config. Empty and None: as the config says."""
 
     vars: Mapping[str, Any] | Sequence[str] = field(default_factory=dict)
     sets: Sequence[str] | Mapping[str, Any] = ()
@@ -41,7 +41,7 @@ AS_WRITTEN = Request()
 
 
 class Prepared(Struct, frozen=True):
-    """A config, the plugins it can use, and the plan that they make."""
+    """A config, the catalog of its plugins, and the plan made of both."""
 
     config: Config
     catalog: Catalog
@@ -49,11 +49,11 @@ class Prepared(Struct, frozen=True):
 
 
 Secrets = Callable[[tuple[str, ...]], None]
-"""Told what is not to be shown, before any plugin is imported: it may print, or raise, whatever it likes."""
+"""Called with the secrets before any plugin is imported, because a plugin may print them."""
 
 
 def prepare(file: Source, request: Request = AS_WRITTEN, secrets: Secrets | None = None) -> Prepared:
-    """Read, check and plan; nothing is started. Raises ConfigError with every mistake, UsageError for a bad call."""
+    """Read, check and plan. Raises ConfigError with every mistake, UsageError for an impossible call."""
     config, catalog = read(file, request, secrets)
     with Mask(config.secrets).errors():
         resumed = request.resume or request.force_resume
@@ -64,14 +64,14 @@ def prepare(file: Source, request: Request = AS_WRITTEN, secrets: Secrets | None
 
 
 def read(file: Source, request: Request, secrets: Secrets | None = None) -> tuple[Config, Catalog]:
-    """The config, overridden as the call wants it, and the catalog with its plugins. Mistakes are kept in both."""
+    """The config, with the overrides of the call, and the catalog. Each has its mistakes; nothing is raised."""
     config = read_config(
         file, vars=request.vars, sets=request.sets, source_override=request.source, sink_override=request.sink
     )
     if secrets is not None:
         secrets(config.secrets)
-    blocked = [ref.removeprefix(OUT) for ref in request.plugins if isinstance(ref, str) and ref.startswith(OUT)]
-    wanted = [ref for ref in request.plugins if not isinstance(ref, str) or not ref.startswith(OUT)]
+    blocked = [ref.removeprefix(EXCLUDE) for ref in request.plugins if isinstance(ref, str) and ref.startswith(EXCLUDE)]
+    wanted = [ref for ref in request.plugins if not isinstance(ref, str) or not ref.startswith(EXCLUDE)]
     plugins: list[PluginRef] = [(scalar.text, scalar.mark, config.base_of(scalar.mark)) for scalar in config.plugins]
     plugins += [(ref, Mark("-p", 1, 1, ref) if isinstance(ref, str) else None, here()) for ref in wanted]
     return config, load_catalog(plugins=plugins, blocked=blocked)

@@ -1,4 +1,4 @@
-"""What holds after a crash: one sentence, which follows from source, sink and state alone (DESIGN, section 7)."""
+"""What holds after a crash: one sentence, which follows from source, sink and state alone."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _NO_RESUME = {
 
 
 def promise(plan: Plan) -> str:
-    """One sentence: what the output is worth after the death of a worker, and what after the parent's."""
-    if unsaid := next(undeclared(plan), None):
-        return f"not exactly once: '{unsaid[0]}' remembers something between records and doesn't say so"
+    """One sentence: what holds after the death of a worker, and what after the parent's."""
+    if undeclared_state := next(undeclared(plan), None):
+        return f"not exactly once: '{undeclared_state[0]}' remembers something between records and doesn't declare it"
     return f"{_after_a_worker(source_sort(plan.source), forgetful(plan))}; {_after_the_parent(plan)}"
 
 
 def why_no_resume(plan: Plan, *, journal: bool = False) -> str | None:
-    """Why a run of this plan can't be resumed; None where it can. journal: the call says where to keep one."""
+    """Why a run of this plan can't be resumed; None if it can. journal: the call names a journal."""
     why = _NO_RESUME.get(source_sort(plan.source)) or _NO_RESUME.get(sink_sort(plan.sink))
     if why is None and forgetful(plan):
         why = f"'{forgetful(plan)[0]}' has state without snapshot and restore"
@@ -42,7 +42,7 @@ def why_no_resume(plan: Plan, *, journal: bool = False) -> str | None:
 
 
 def _names_its_file(sink: PlannedPart | None) -> bool:
-    """Whether there is a place beside the output for the journal."""
+    """Whether the sink names its file, so that the journal can be beside it."""
     if sink is None:
         return False
     target = getattr(_built(sink), "target", None)
@@ -51,13 +51,13 @@ def _names_its_file(sink: PlannedPart | None) -> bool:
 
 
 def forgetful(plan: Plan) -> tuple[str, ...]:
-    """The stages whose state dies with their worker: they have state and no snapshot."""
+    """The stages that have state without snapshot: it is lost when their worker dies."""
     forms = ((stage.name, stage.work.form) for stage in plan.stages)
     return tuple(name for name, form in forms if form.state and not form.snapshots)
 
 
 def source_sort(source: PlannedPart | None) -> SourceSort:
-    """Whether the source can be read again, and if not, why."""
+    """Whether the source can be read again ("splits"), or why not."""
     if source is None:
         return "records"
     if is_stream(source.part.found):
@@ -69,7 +69,7 @@ def source_sort(source: PlannedPart | None) -> SourceSort:
 
 
 def sink_sort(sink: PlannedPart | None) -> SinkSort:
-    """What the sink keeps of an interrupted run."""
+    """What the sink keeps of an interrupted run; "caller" if there is none."""
     if sink is None:
         return "caller"
     built = _built(sink)
@@ -78,14 +78,14 @@ def sink_sort(sink: PlannedPart | None) -> SinkSort:
 
 
 def notes(plan: Plan) -> tuple[str, ...]:
-    """What `check` tells about a plan without mistakes."""
+    """What `check` says about a plan without mistakes."""
     costs = "after a death everything is read again" if source_sort(plan.source) == "splits" else "a death ends the run"
     lacking = (f"'{name}' has state without snapshot and restore: {costs}" for name in forgetful(plan))
-    return (promise(plan), *warnings(plan), *lacking, *_unwatched(plan))
+    return (promise(plan), *warnings(plan), *lacking, *_not_enforced(plan))
 
 
 def undeclared(plan: Plan) -> Iterator[tuple[str, Change]]:
-    """The stages that remember something between records and don't say so, and what."""
+    """The stages that change something that outlives a call and declare no state, and what they change."""
     for stage in plan.stages:
         change = None if stage.work.form.state else remembers(stage.part.found)
         if change is not None:
@@ -93,21 +93,21 @@ def undeclared(plan: Plan) -> Iterator[tuple[str, Change]]:
 
 
 def warnings(plan: Plan) -> tuple[str, ...]:
-    """What `check` and `run` warn of: a promise would not hold."""
+    """What `check` and `run` warn of: stages with undeclared state."""
     return tuple(f"'{name}' {changing(change)}" for name, change in undeclared(plan))
 
 
 def changing(change: Change) -> str:
-    """What a stage does that remembers something, and what to write."""
+    """The warning about a change that outlives a call, with what to write instead."""
     place = f"{shown(change.file)}:{change.line}"
     return (
-        f"changes {change.what} ({place}) and declares no state: with several workers, or after a death, what it gives "
-        "may be wrong. Write @stage(state=True); or state=False if no result depends on what it keeps, as on a cache"
+        f"changes {change.what} ({place}) and declares no state: with several workers, or after a death, "
+        "its results may be wrong. Write @stage(state=True), or state=False if no result depends on it, as on a cache"
     )
 
 
-def _unwatched(plan: Plan) -> Iterator[str]:
-    """Settings that nobody is there to see to where all is in one process."""
+def _not_enforced(plan: Plan) -> Iterator[str]:
+    """Settings that the inline engine can't enforce, because there is no other process."""
     for stage in plan.stages if plan.run.engine == "inline" else ():
         if stage.settings.timeout is not None and not stage.work.form.awaited:
             yield f"'{stage.name}' has a timeout, which the engine inline ignores"
@@ -131,6 +131,6 @@ def _after_the_parent(plan: Plan) -> str:
 
 
 def _built(part: PlannedPart) -> Any:
-    # What it can do may depend on its options: a path may be standard input, or a device.
+    # Its abilities may depend on its options: a path may be standard input, or a device.
     with guard(f"the {part.part.kind} {part.part.name}", "its making"):
         return part.part.found(**part.options)

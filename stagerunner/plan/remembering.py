@@ -1,7 +1,7 @@
-"""Stages that remember something between records and don't say so, found by reading their code.
+"""Finds stages that keep something between records without declaring state, by reading their code.
 
-What a stage assigns to itself, or puts into something that it keeps, outlives the call; with several workers each has
-some of it, and after a death some is lost or counted twice. Where the source isn't to be had, nothing is said.
+What a stage assigns to itself, or adds to a container that it keeps, outlives the call. With several workers each has
+a part of it, and after a death some is lost or counted twice. Without source code, nothing is reported.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Change(NamedTuple):
 
 
 def remembers(found: Any) -> Change | None:
-    """The first change that outlives a call of this transform, if it doesn't say what it is by `state`."""
+    """The first change that outlives a call of this transform; None if there is none, or if it declares `state`."""
     part = part_of(found)
     if part is not None and part.state is not None:
         return None
@@ -51,32 +51,32 @@ def remembers(found: Any) -> Change | None:
         start = getattr(found, "process", None) or getattr(found, "process_batch", None)
     else:
         start = found
-    reading = Reading(found if inspect.isclass(found) else None)
-    return next(reading.changes(inspect.unwrap(start)), None) if callable(start) else None
+    walk = CallWalk(found if inspect.isclass(found) else None)
+    return next(walk.changes(inspect.unwrap(start)), None) if callable(start) else None
 
 
-class Reading:
-    """Follows a transform through the functions of its own file that it calls. owner: its class, if it is one."""
+class CallWalk:
+    """Walks from a transform through the functions of its own module that it calls. owner: its class, if it is one."""
 
     def __init__(self, owner: type | None) -> None:
         self._owner = owner
-        self._met: set[Any] = set()
+        self._visited: set[Any] = set()
 
     def changes(self, function: Any) -> Iterator[Change]:
-        """What a call of this changes and outlives it, in the order of its lines, then in what it calls."""
+        """The changes that outlive a call of this function, by line, then those in what it calls."""
         node = node_of(function)
-        if node is None or function in self._met:
+        if node is None or function in self._visited:
             return
-        self._met.add(function)
-        names = Names(function, node, self._owner)
+        self._visited.add(function)
+        scope = Scope(function, node, self._owner)
         file = function.__code__.co_filename
-        yield from (Change(what, file, line) for line, what in names.changed())
-        for called in names.called():
+        yield from (Change(what, file, line) for line, what in scope.changed())
+        for called in scope.called():
             yield from self.changes(called)
 
 
-class Names:
-    """What the names in one function stand for."""
+class Scope:
+    """One function: which of its names stand for something that outlives a call."""
 
     def __init__(self, function: FunctionType, node: Function, owner: type | None) -> None:
         self._function = function
@@ -90,7 +90,7 @@ class Names:
         self._aliases = dict(self._aliased())
 
     def _kept_names(self) -> set[str]:
-        """Names that outlive the call: of the module, of functions around this one, and defaults that can change."""
+        """Names from outside the call: module globals, closures, and mutable defaults."""
         code = self._function.__code__
         names = set(code.co_freevars) - {"__class__"}
         names |= {name for name in code.co_names if _can_change(self._function.__globals__.get(name))}
@@ -101,7 +101,7 @@ class Names:
         return names | {name for name, value in given.items() if _can_change(value)}
 
     def _aliased(self) -> Iterator[tuple[str, str]]:
-        """Local names for something kept: `seen = self.seen`."""
+        """Local names for something that outlives the call: `seen = self.seen`."""
         for node in ast.walk(self._node):
             match node:
                 case ast.Assign(targets=[ast.Name(id=name)], value=ast.Attribute() | ast.Subscript() as value):
@@ -109,7 +109,7 @@ class Names:
                         yield name, what
 
     def _what(self, node: ast.expr, *, local: bool = True) -> str:
-        """ "self.total" where this is part of something kept; else nothing."""
+        """ "self.total" if this is part of something that outlives the call, else ""."""
         path = ""
         while isinstance(node, ast.Attribute | ast.Subscript):
             path = f".{node.attr}" if isinstance(node, ast.Attribute) else ""
@@ -123,20 +123,20 @@ class Names:
         return node.id if node.id in self._lasting else ""
 
     def changed(self) -> list[tuple[int, str]]:
-        """(line, what): every change of something kept."""
+        """(line, what) for every change of something that outlives the call."""
         start = self._function.__code__.co_firstlineno - _first_line(self._node)
-        made = {id(inner) for node in ast.walk(self._node) for inner in self._made_once(node)}
+        lazy = {id(inner) for node in ast.walk(self._node) for inner in self._lazy_assignments(node)}
         found = [
             (target.lineno + start, what)
             for node in ast.walk(self._node)
-            if id(node) not in made
+            if id(node) not in lazy
             for target in _targets(node)
             if (what := self._what(target) if isinstance(node, ast.Call) else self._assigned(target))
         ]
         return sorted(found)
 
     def _assigned(self, target: ast.expr) -> str:
-        """What assigning to this changes. A name alone is changed where it is declared to be another's."""
+        """What an assignment to this changes. A bare name counts only if it is declared global or nonlocal."""
         if isinstance(target, ast.Name):
             return target.id if target.id in self._declared() else ""
         return self._what(target)
@@ -145,8 +145,8 @@ class Names:
         nodes = [node for node in ast.walk(self._node) if isinstance(node, ast.Global | ast.Nonlocal)]
         return {name for node in nodes for name in node.names}
 
-    def _made_once(self, node: ast.AST) -> Iterator[ast.AST]:
-        """What is made when it is first needed remembers nothing of the records: `if self.x is None: self.x = …`."""
+    def _lazy_assignments(self, node: ast.AST) -> Iterator[ast.AST]:
+        """Assignments that initialise lazily, `if self.x is None: self.x = …`: they keep nothing of a record."""
         if not isinstance(node, ast.If):
             return
         tested = {self._what(inner) for inner in ast.walk(node.test) if isinstance(inner, ast.Attribute)}
@@ -165,7 +165,7 @@ class Names:
                     yield inner
 
     def called(self) -> Iterator[Any]:
-        """The methods of its own, and the functions of its own module, that it calls."""
+        """The methods of its own class and the functions of its own module that it calls."""
         for node in ast.walk(self._node):
             match node:
                 case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=method)) if name and name == self._self:
@@ -179,13 +179,13 @@ class Names:
 
 
 def _can_change(value: Any) -> bool:
-    """Whether a value that a name outside stands for could hold something of a record."""
+    """Whether a value is mutable, so that it could keep something of a record."""
     fixed = (str, bytes, int, float, complex, bool, tuple, frozenset, ModuleType, type, FunctionType)
     return value is not None and not isinstance(value, fixed)
 
 
 def _targets(node: ast.AST) -> Iterator[ast.expr]:
-    """What a statement or call changes."""
+    """The expressions that a statement or call changes."""
     match node:
         case ast.Assign(targets=targets) | ast.Delete(targets=targets):
             yield from _single(targets)
@@ -206,7 +206,7 @@ def _single(targets: Iterable[ast.expr]) -> Iterator[ast.expr]:
 
 
 def node_of(function: Any) -> Function | None:
-    """The definition of a function, read from its file; None where that isn't to be had."""
+    """The definition of a function, read from its file; None if there is no source."""
     code = getattr(function, "__code__", None)
     if code is None or not isinstance(function, FunctionType):
         return None
@@ -216,7 +216,7 @@ def node_of(function: Any) -> Function | None:
 
 @lru_cache(maxsize=16)
 def _functions(source: str) -> dict[int, Function]:
-    """The functions of a file by the line in which each begins, decorators included."""
+    """The functions of a file by their first line, decorators included."""
     try:
         nodes = list(ast.walk(ast.parse(source)))
     except (SyntaxError, ValueError, RecursionError):

@@ -20,7 +20,7 @@ from stagerunner.plan.values import checked_options, filled, shown
 def plan_stage(
     config: Config, catalog: Catalog, engine: EngineSpec, index: int, stage: PartConfig
 ) -> PlannedStage | list[Mistake]:
-    """The stage, resolved and checked, as the one at `index` of the chain; or everything wrong with it."""
+    """The stage at `index` of the chain, resolved and checked, or everything wrong with it."""
     resolved = catalog.resolve("stage", stage.use, config.base_of(stage.use.mark), f"{stage.path}.use")
     if isinstance(resolved, Mistake):
         return [resolved]
@@ -78,18 +78,18 @@ def _work(config: Config, index: int, stage: PartConfig, target: str, form: Form
 
 
 def misplaced(stage: PartConfig, form: Form, engine: EngineSpec) -> Iterator[Mistake]:
-    """A mistake for each setting that says nothing for a stage of this form, or to this engine."""
-    for setting, message, fix in _refusals(stage, form, engine):
+    """A mistake for each setting that has no effect on a stage of this form or in this engine."""
+    for setting, message, fix in _unusable_settings(stage, form, engine):
         if setting in stage.given:
             yield Mistake("setting", message, stage.given[setting], f"{stage.path}.{setting}", fix)
 
 
-def _refusals(stage: PartConfig, form: Form, engine: EngineSpec) -> Iterator[tuple[str, str, str]]:
+def _unusable_settings(stage: PartConfig, form: Form, engine: EngineSpec) -> Iterator[tuple[str, str, str]]:
     name = stage.name
     if form.state and stage.settings.workers > 1:
         yield "workers", f"'{name}' has state, and a stage with state has one worker", "leave `workers` out"
     if not form.batch:
-        yield "batch", f"'{name}' takes its records one by one; `batch` is for batch transforms", "leave it out"
+        yield "batch", f"'{name}' takes records one by one; `batch` is for batch transforms", "leave it out"
     if not form.awaited:
         yield "concurrency", f"'{name}' is not async; `concurrency` is for async stages", "use `workers`"
     if stage.settings.on_error == "fail":

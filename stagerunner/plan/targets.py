@@ -1,6 +1,7 @@
-"""What the name of a file asks for: a scheme, a compression or a format that nobody installed offers is a mistake.
+"""What a file name asks for. A scheme, compression or format that no installed plugin offers is a mistake.
 
-Without this, `-o s3://bucket/x` would be a file in a folder called `s3:`, and `-o x.parquet` lines of JSON.
+Without this, `-o s3://bucket/x` would write into a folder called `s3:`, and `-o x.parquet` would write JSON lines.
+Each `why_…` function returns the reason and the fix, or None if there is nothing to object.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from pathlib import PurePath
 from typing import Literal
 
 COMPRESSED = (".gz", ".bz2", ".xz")
-"""The suffixes of files that are compressed, and that sources and sinks know."""
+"""Suffixes of compressed files that sources and sinks can handle."""
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://+")
 
@@ -47,9 +48,9 @@ _FORMATS = {
 }
 
 
-def unoffered(text: str, kind: Literal["source", "sink"]) -> tuple[str, str] | None:
-    """Why a bare name is no file for any part, and what to write instead; None where it may be one."""
-    if found := foreign(text):
+def why_not_offered(text: str, kind: Literal["source", "sink"]) -> tuple[str, str] | None:
+    """Why no part reads or writes a file of this name."""
+    if found := why_foreign(text):
         return found
     path = PurePath(text)
     suffix = PurePath(path.stem).suffix if path.suffix.lower() in COMPRESSED else path.suffix
@@ -63,8 +64,8 @@ def unoffered(text: str, kind: Literal["source", "sink"]) -> tuple[str, str] | N
     return None
 
 
-def address(text: str) -> tuple[str, str] | None:
-    """Why this is no path, but an address somewhere else; None where it is one."""
+def why_address(text: str) -> tuple[str, str] | None:
+    """Why this is the address of something elsewhere, not a path."""
     scheme = _SCHEME.match(text)
     if scheme is not None and scheme[1].lower() == "file":
         return f"'{text}' is an address, not a path", f"write the path alone: /{text[scheme.end() :].lstrip('/')}"
@@ -73,9 +74,9 @@ def address(text: str) -> tuple[str, str] | None:
     return None
 
 
-def foreign(text: str) -> tuple[str, str] | None:
-    """Why this is no path of a file that can be read and written as it is; None where it is one."""
-    if found := address(text):
+def why_foreign(text: str) -> tuple[str, str] | None:
+    """Why this is no file that can be read and written directly: an address, or an unknown compression."""
+    if found := why_address(text):
         return found
     suffix = next((one.lower() for one in PurePath(text).suffixes[:-3:-1] if one.lower() in _PACKED), "")
     if suffix:
@@ -83,9 +84,9 @@ def foreign(text: str) -> tuple[str, str] | None:
     return None
 
 
-def no_json_lines(text: str) -> tuple[str, str] | None:
-    """Why a file of plain JSON lines can't have this name; None where it can."""
-    if found := foreign(text):
+def why_not_json_lines(text: str) -> tuple[str, str] | None:
+    """Why a file of uncompressed JSON lines can't have this name."""
+    if found := why_foreign(text):
         return found
     suffix = PurePath(text).suffix.lower()
     if suffix in COMPRESSED or suffix == ".csv" or (suffix in _FORMATS and suffix != ".json"):

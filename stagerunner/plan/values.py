@@ -1,4 +1,4 @@
-"""The options of a part: read by its type hints, fit to be sent to a worker, and as they may be shown."""
+"""The options of a part: read by its type hints, checked that they can be sent to workers, and as they may be shown."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from stagerunner.parts.base import Kind
 
 MASK = "***"
 _SENDABLE = (str, bytes, bool, int, float, type(None), PurePath)
-"""Types that can be sent to a worker for certain."""
+"""Types that can always be sent to a worker."""
 
 
 def checked_options(config: Config, kind: Kind, part: PartConfig, found: Any) -> tuple[dict[str, Any], list[Mistake]]:
-    """The options of a part as its function or class takes them, and what is wrong with them."""
+    """The options as the part's function or class takes them, and everything wrong with them."""
     try:
         options = options_of(found, kind)
     except TypeError as why:
@@ -33,7 +33,7 @@ def checked_options(config: Config, kind: Kind, part: PartConfig, found: Any) ->
 def _unsendable(values: dict[str, Any], part: PartConfig, path: str) -> Iterator[Mistake]:
     doubtful = {name: value for name, value in values.items() if not isinstance(value, _SENDABLE)}
     if doubtful:
-        import pickle  # most chains have plain options alone
+        import pickle  # most chains have plain options only
     for name, value in doubtful.items():
         try:
             pickle.dumps(value, protocol=5)
@@ -43,13 +43,13 @@ def _unsendable(values: dict[str, Any], part: PartConfig, path: str) -> Iterator
 
 
 def mark_of(part: PartConfig, option: str) -> Mark:
-    """Where an option is written; where it isn't, the part."""
+    """The mark of an option; if it isn't written, that of the part."""
     node = part.options.get(option) if part.options else None
     return part.use.mark if node is None else node.mark
 
 
 def shown(part: PartConfig) -> dict[str, Any]:
-    """The options as they may be shown: variables as they were written, secrets as `***`."""
+    """The options as they may be shown: variables as written, secrets as `***`."""
     return {} if part.options is None else {key: _shown(node) for key, node in part.options}
 
 
@@ -66,7 +66,7 @@ def _shown(node: Node) -> Any:
 
 
 def filled(part: PartConfig) -> dict[str, tuple[str, bool]]:
-    """What the variables in the options held: where → the text, and whether it may be shown to nobody."""
+    """The values of variables in the options: path → (text, whether it must stay hidden)."""
     return {} if part.options is None else dict(_filled(part.options, ""))
 
 

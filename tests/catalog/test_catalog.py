@@ -49,7 +49,7 @@ def test_a_part_named_by_string_is_imported_when_it_is_used(catalog_of, write, u
     """)
     assert catalog.parts["sink", "decode"].part.summary == "Text to data"
     assert catalog.resolve("sink", use("decode"), tmp_path).found("1") == 1
-    assert [entry.part.name for entry in catalog.taking("sink", ".json")] == ["decode"]
+    assert [entry.part.name for entry in catalog.for_suffix("sink", ".json")] == ["decode"]
 
 
 def test_an_unknown_name_is_a_mistake_where_it_stands(catalog_of, use, tmp_path):
@@ -129,9 +129,9 @@ def test_observers_hear_of_what_they_listen_to(catalog_of, capsys):
         @hookimpl
         def stagerunner_checkpoint(): print("kept")
     """)
-    assert catalog.tell(STARTED) == ()
-    assert catalog.tell(events.Checkpoint(3)) == ()
-    assert catalog.tell(events.Notice("unheard")) == ()
+    assert catalog.notify(STARTED) == ()
+    assert catalog.notify(events.Checkpoint(3)) == ()
+    assert catalog.notify(events.Notice("unheard")) == ()
     assert capsys.readouterr().out == "inline\nkept\n"
 
 
@@ -142,7 +142,7 @@ def test_an_observer_that_raises_is_a_notice_and_the_others_still_hear(catalog_o
         def stagerunner_run_started(event): raise KeyError("x")
     """
     hearing = failing.replace('raise KeyError("x")', 'print("heard")')
-    [first, second] = catalog_of(failing, hearing, failing).tell(STARTED)
+    [first, second] = catalog_of(failing, hearing, failing).notify(STARTED)
     assert "KeyError: 'x'" in first.text
     assert "stagerunner_run_started of" in second.text
     assert capsys.readouterr().out == "heard\n"

@@ -160,5 +160,5 @@ def test_a_chain_of_before_says_that_it_is_to_be_loaded_again(write):
     old = stagerunner.load(path, engine="inline")
     write("plugin.py", STAGE + "@stage\ndef same(record): return [record]")
     assert list(stagerunner.load(path, engine="inline").run([1])) == [[1]]
-    with pytest.raises(ConfigError, match="was changed, and read anew, since this chain was loaded"):
+    with pytest.raises(ConfigError, match="was changed and imported again since this chain was loaded"):
         old.run([1])

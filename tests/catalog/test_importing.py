@@ -5,7 +5,15 @@ from pathlib import Path
 import pytest
 
 from stagerunner.catalog import Unresolved
-from stagerunner.catalog.importing import attribute, existing, import_file, import_named, import_target, one_line, shown
+from stagerunner.catalog.importing import (
+    attribute,
+    existing_file,
+    import_file,
+    import_named,
+    import_target,
+    one_line,
+    shown,
+)
 from stagerunner.parts import files
 
 
@@ -70,4 +78,4 @@ def test_paths_are_shown_as_a_person_would_write_them(tmp_path, monkeypatch):
 @pytest.mark.parametrize(("name", "why"), [("x" * 300 + ".py", "File name too long"), ("a\0.py", ".*embedded null .*")])
 def test_a_name_that_no_file_can_have_is_no_file(tmp_path, name, why):
     with pytest.raises(Unresolved, match=f"^there is no such file: {why}$"):
-        existing(tmp_path, name)
+        existing_file(tmp_path, name)

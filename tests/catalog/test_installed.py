@@ -6,7 +6,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from stagerunner.catalog.installed import Installed, goes_by, installed_plugins, provider_of
+from stagerunner.catalog.installed import Installed, installed_plugins, is_named, provider_of
 
 
 @pytest.fixture
@@ -37,11 +37,11 @@ def test_the_provider_is_the_distribution(point):
 
 @pytest.mark.parametrize("name", ["geo_tools", "geo-tools", "Geo.Tools", "geo_code"])
 def test_it_goes_by_any_of_its_names(point, name):
-    assert goes_by(point, ["other", name])
+    assert is_named(point, ["other", name])
 
 
 def test_it_goes_by_no_other_name(point):
-    assert not goes_by(point, ["geo", ""])
+    assert not is_named(point, ["geo", ""])
 
 
 @pytest.mark.parametrize("value", ["geo.code:Plugin.inner", "geo.code : Plugin.inner [extra]"])

@@ -4,7 +4,7 @@ import pluggy
 import pytest
 
 from stagerunner import hookspecs
-from stagerunner.catalog.offers import LoneFile, as_plugin, offers_of
+from stagerunner.catalog.offers import PartsPlugin, as_plugin, offers_of
 from stagerunner.hookspecs import CommandSpec
 from stagerunner.parts.base import part
 from stagerunner.parts.hooks import PROJECT, hookimpl
@@ -60,9 +60,9 @@ def test_one_hook_that_raises_leaves_the_others(manager):
 @pytest.mark.parametrize(
     ("hook", "given", "problem"),
     [
-        ("stagerunner_stages", Hole, "stagerunner_stages gives 'hole', which is a sink"),
+        ("stagerunner_stages", Hole, "stagerunner_stages returned 'hole', which is a sink"),
         ("stagerunner_stages", len, "neither decorated nor a part(…)"),
-        ("stagerunner_engines", "ray", "stagerunner_engines gives a str instead of EngineSpec"),
+        ("stagerunner_engines", "ray", "stagerunner_engines returned a str instead of EngineSpec"),
     ],
 )
 def test_what_does_not_belong_in_a_hook_is_a_problem(manager, hook, given, problem):
@@ -84,5 +84,5 @@ def test_a_worker_hook_without_a_name_is_a_problem(manager):
 
 
 def test_only_a_module_without_hooks_is_a_lone_file():
-    assert isinstance(as_plugin(pytest), LoneFile)
+    assert isinstance(as_plugin(pytest), PartsPlugin)
     assert as_plugin(shout) is shout

@@ -80,6 +80,6 @@ def test_a_stage_that_remembers_without_saying_so_gets_no_promise_anywhere(invok
 
     assert "not exactly once: 'total'" in checked
     assert warning in checked
-    assert "Write @stage(state=True); or state=False" in checked
+    assert "Write @stage(state=True), or state=False" in checked
     assert warning in shown
     assert "safe with many workers" not in shown

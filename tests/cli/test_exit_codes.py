@@ -307,7 +307,7 @@ SITUATIONS = {
     "a closed standard output, of a check": ("sr check c.yaml --json >&-", 1, "standard output is closed"),
     "a closed standard output, of the data": ("sr run ends.yaml -q < in.txt >&-", 2, "-o FILE writes a file"),
     "a closed standard output, of the summary": ("sr run c.yaml -q --summary - >&-", 2, "give --summary a file"),
-    "a summary that finds no room": ("sr run c.yaml -q --summary /dev/full", 1, "the run itself came to its end"),
+    "a summary that finds no room": ("sr run c.yaml -q --summary /dev/full", 1, "the run itself finished"),
     "mistakes that are told as data": ("sr check nowhere.yaml --json", 2, "1 mistake"),
     "a folder as a journal": ("sr run c.yaml -q --journal .", 2, "it is no file"),
     "a device as a journal": ("sr run c.yaml -q --journal /dev/null", 2, "it is no file"),
@@ -528,13 +528,13 @@ def test_what_we_have_to_say_is_said_whatever_a_part_has_closed(tmp_path, closes
 
 HOOKS = [
     ("stages", "5", "stagerunner_stages failed: TypeError"),
-    ("stages", "'ab'", "stagerunner_stages gives a str"),
-    ("stages", "[part('x', 5)]", "stagerunner_stages gives a part with 5 where a text is due"),
-    ("stages", "[part(5, 'a:b')]", "stagerunner_stages gives a part with 5 where a text is due"),
-    ("sinks", "[part('x', 'a:b', suffixes=5)]", "gives a part with 5 where a tuple of suffixes is due"),
-    ("views", "[hookspecs.ViewSpec(None, 'a:b')]", "gives ViewSpec with None where a text is due"),
-    ("engines", "[hookspecs.EngineSpec('x', 5)]", "gives EngineSpec with 5 where a text is due"),
-    ("commands", "[hookspecs.CommandSpec(5, 'a:b')]", "gives CommandSpec with 5 where a text is due"),
+    ("stages", "'ab'", "stagerunner_stages returned a str"),
+    ("stages", "[part('x', 5)]", "stagerunner_stages returned a part with 5 where text is expected"),
+    ("stages", "[part(5, 'a:b')]", "stagerunner_stages returned a part with 5 where text is expected"),
+    ("sinks", "[part('x', 'a:b', suffixes=5)]", "returned a part with 5 where a tuple of suffixes is expected"),
+    ("views", "[hookspecs.ViewSpec(None, 'a:b')]", "returned ViewSpec with None where text is expected"),
+    ("engines", "[hookspecs.EngineSpec('x', 5)]", "returned EngineSpec with 5 where text is expected"),
+    ("commands", "[hookspecs.CommandSpec(5, 'a:b')]", "returned CommandSpec with 5 where text is expected"),
     ("stages", "sys.exit()", "stagerunner_stages failed: SystemExit"),
 ]
 

@@ -11,7 +11,7 @@ from stagerunner.cli.streams import Streams
 @click.command(cls=flags.Command)
 @click.argument("file")
 @flags.flag("First", "--one", help="The first.")
-@flags.changes
+@flags.change_flags
 @flags.verbose
 @flags.log_format
 @flags.color
@@ -37,7 +37,7 @@ def run(*arguments: str) -> list[dict]:
 def test_options_stand_under_their_headings():
     page = CliRunner().invoke(command, ["--help"]).stdout
     headings = [line for line in page.splitlines() if line.endswith(":") and not line.startswith(" ")]
-    assert headings == ["First:", f"{flags.CHANGED}:", f"{flags.SEEN}:", "Options:"]
+    assert headings == ["First:", f"{flags.CHANGED}:", f"{flags.SHOWN}:", "Options:"]
 
 
 def test_how_to_talk_is_kept_in_the_streams():

@@ -208,7 +208,7 @@ def test_the_summary_does_not_overwrite_what_the_run_reads_or_writes(call, chain
 
 WRITES = (
     (["-o", "chain.yaml"], "the sink would overwrite chain.yaml, this chain's config"),
-    (["-o", "parts.py"], "the sink would overwrite parts.py, which this chain is made of"),
+    (["-o", "parts.py"], "the sink would overwrite parts.py, which is part of this chain"),
     (["--set", "sink=parts.py"], "the sink would overwrite parts.py"),
     (["--set", "sink=watch.py"], "the sink would overwrite watch.py"),
     (["--set", "sink=beside.py"], "the sink would overwrite beside.py"),

@@ -29,6 +29,6 @@ def test_secrets_are_masked_from_then_on(capsys):
     streams.conceal(["hunter2"])
     streams.err().line("it is hunter2")
     print("so it is: hunter2", file=sys.stderr)
-    streams.reveal()
+    streams.restore()
     print("hunter2", file=sys.stderr)
     assert capsys.readouterr().err == "it is ***\nso it is: ***\nhunter2\n"

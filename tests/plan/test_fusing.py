@@ -4,7 +4,7 @@ import pytest
 
 from stagerunner.config.model import Run
 from stagerunner.plan import fusible
-from stagerunner.plan.fusing import said
+from stagerunner.plan.fusing import fusion_notes
 
 AUTO = Run(fuse="auto")
 
@@ -21,7 +21,7 @@ def test_nothing_is_shared_unless_it_is_asked_for(planned):
     plan = planned(shout("a"), shout("b"))
 
     assert fusible(plan) == (1, 1)
-    assert list(said(plan)) == []
+    assert list(fusion_notes(plan)) == []
 
 
 def test_a_chain_without_stages_has_nothing_to_share(planned):
@@ -41,7 +41,7 @@ def test_what_a_stage_has_for_itself_keeps_it_apart(planned, settings, why):
     plan = planned(shout("a"), shout("b", **settings), shout("c"), run=AUTO)
 
     assert fusible(plan) == (1, 1, 1)
-    assert f"a and b stay apart: {why}" in list(said(plan))
+    assert f"a and b stay apart: {why}" in list(fusion_notes(plan))
 
 
 def test_an_async_stage_takes_in_frames_ahead_and_stays_alone(planned):
@@ -56,7 +56,7 @@ def test_state_that_can_not_be_handed_on_keeps_the_whole_chain_as_it_is(planned)
     plan = planned(shout("a"), shout("b"), "tally", run=AUTO)
 
     assert fusible(plan) == (1, 1, 1)
-    assert "'tally' has state without snapshot" in next(said(plan))
+    assert "'tally' has state without snapshot" in next(fusion_notes(plan))
 
 
 def test_check_says_what_passes_in_a_group(planned):
@@ -70,4 +70,4 @@ def test_check_says_what_passes_in_a_group(planned):
 def test_an_engine_without_processes_of_its_own_fuses_nothing(planned):
     plan = planned(shout("a"), shout("b"), run=AUTO, how={"engine": "inline"})
 
-    assert list(said(plan)) == []
+    assert list(fusion_notes(plan)) == []

@@ -6,7 +6,7 @@ import pytest
 from support.project import Project
 
 from stagerunner.errors import ConfigError
-from stagerunner.plan.targets import foreign, no_json_lines, unoffered
+from stagerunner.plan.targets import why_foreign, why_not_json_lines, why_not_offered
 
 
 @pytest.fixture
@@ -37,8 +37,8 @@ def test_what_nobody_offers_is_a_mistake_with_its_place(project, kind, name):
     "name", ["x", "x.log", "x.txt", "x.txt.gz", "x.md", "a.b/c", ".hidden", "x.2024", "x.jsonl.xz"]
 )
 def test_what_may_well_be_text(name):
-    assert unoffered(name, "sink") is None
-    assert unoffered(name, "source") is None
+    assert why_not_offered(name, "sink") is None
+    assert why_not_offered(name, "source") is None
 
 
 def test_a_folder_is_no_sink(project):
@@ -68,8 +68,8 @@ def test_the_same_from_the_command_line(project):
 
 @pytest.mark.parametrize("name", ["failed.jsonl.gz", "failed.csv", "failed.parquet", "s3://b/failed.jsonl", "f.zst"])
 def test_dead_letters_are_plain_lines_of_json(project, name):
-    assert no_json_lines(name) is not None
+    assert why_not_json_lines(name) is not None
     with pytest.raises(ConfigError) as caught:
         project.plan("same", source="-", sink="out.jsonl", dead_letter=name)
     assert caught.value.mistakes[0].path == "dead_letter"
-    assert no_json_lines("failed.json") is no_json_lines("failed") is foreign("a.b") is None
+    assert why_not_json_lines("failed.json") is why_not_json_lines("failed") is why_foreign("a.b") is None
