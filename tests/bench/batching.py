@@ -1,4 +1,4 @@
-"""Functions made one, and records in lists: what is done by hand for libraries that can't do it themselves."""
+"""Several functions as one, and records in lists: made by hand for libraries that can't do it themselves."""
 
 from __future__ import annotations
 

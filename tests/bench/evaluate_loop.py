@@ -50,7 +50,7 @@ def once(call: Callable[[list[Any]], Any], records: list[Any]) -> float:
 
 
 def compare(number: int, ours: Callable[[list[Any]], Any]) -> None:
-    """The fastest of many rounds, taken in turns: what else the machine does slows both alike."""
+    """The fastest of many rounds, taken in turns, so that other work on the machine slows both alike."""
     records = list(range(number))
     pairs = [(once(bare, records), once(ours, records)) for _ in range(ROUNDS)]
     loop, stage = (min(times) for times in zip(*pairs, strict=True))

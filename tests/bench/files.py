@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 DISTINCT = 50 * 10**6
-"""Bytes of lines that are made; making them takes longer than most of what is done with them."""
+"""So many bytes of lines are made, then repeated: making lines takes longer than most jobs."""
 
 WORDS = ("amber", "birch", "cobalt", "dune", "ember", "fjord", "grove", "harbour")
 
@@ -39,7 +39,7 @@ def row(number: int, dice: random.Random) -> str:
 
 
 def made(path: Path, size: int, line: Callable[[int, random.Random], str], head: str = "") -> int:
-    """Write lines until the file has `size` bytes; how many there are. Beyond DISTINCT bytes they come again."""
+    """Write lines until the file has `size` bytes; returns their number. After DISTINCT bytes the lines repeat."""
     dice, lines, length = random.Random(11), list[str](), 0
     while length < min(size, DISTINCT):
         lines.append(line(len(lines), dice))

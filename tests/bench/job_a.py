@@ -1,4 +1,4 @@
-"""Job A: what passing records costs. Three stages that do nothing, a process each, over distinct dicts made beforehand.
+"""Job A: what passing records costs. Three stages that do nothing, a process each, over distinct dicts made in advance.
 
 Against three chained `multiprocessing.Pool(1).imap(chunksize=1000)`, fork; against the bound, which is what pickle
 alone would take on all cores for the four hops; against the peers, by default and tuned; and memory from 1 M to 10 M.
@@ -55,7 +55,7 @@ SLOW = ("pypeln", "SPDL", "SPDL, buffer_size=1000", "SPDL, one region (no hops)"
 
 
 def checked(results: Iterable[dict[str, Any]], count: int) -> int:
-    """Count them; in order, all there, and the sum of their scores right, or it raises."""
+    """Count the records. Raises if any is missing or out of order, or if the sum of the scores is wrong."""
     seen, score = 0, 0.0
     for record in results:
         if record["id"] != seen:
@@ -108,7 +108,7 @@ def _codec(frames: list[Records], together: Any, writer: Any) -> None:
 
 
 class Peak:
-    """The most that was seen of the parent and of all workers together."""
+    """The largest memory seen of the parent, and of the fork server and all workers together."""
 
     def __init__(self) -> None:
         self.parent = self.workers = Memory(0, 0)
@@ -121,7 +121,7 @@ class Peak:
         self.parent, self.workers = _larger(self.parent, memory_of(os.getpid())), _larger(self.workers, below)
 
     def text(self) -> str:
-        return f"parent {_mib(self.parent)}, keeper and workers {_mib(self.workers)}"
+        return f"parent {_mib(self.parent)}, fork server and workers {_mib(self.workers)}"
 
 
 def _larger(one: Memory, other: Memory) -> Memory:
@@ -133,7 +133,7 @@ def _mib(memory: Memory) -> str:
 
 
 def remembered(count: int) -> Peak:
-    """Run over a generator of `count` records, looking twenty times."""
+    """Run over a generator of `count` records, and look at the memory twenty times."""
     peak, every = Peak(), count // 20
     for number, _ in enumerate(stagerunner.load(CONFIG).run(iter(Dicts(count)))):
         if number % every == every // 2:

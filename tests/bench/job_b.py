@@ -1,7 +1,7 @@
 """Job B: a CPU-bound stage with two workers, order kept: what of two cores' time the transform itself had.
 
 Each record says how much of its thread's own CPU it wants (0.2 to 3 ms), and how much it had: the sum of that over
-2 × wall. Neither the parent's work nor anybody's waiting counts as use. The heavy tail: 1 record in 50 takes 50 ms.
+2 × wall. Neither the parent's work nor any waiting counts as use. The heavy tail: 1 record in 50 takes 50 ms.
 The ideal is measured beside it: two processes with half of the records each and nothing to pass on.
 
 usage: python job_b.py [--quick]                 python job_b.py NAME KIND SECONDS      one run, its Outcome as JSON

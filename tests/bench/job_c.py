@@ -1,7 +1,7 @@
 """Job C: frames of 8 MB through three stages: forwarded, touched (`x + 1`), and 8 MB of `bytes`.
 
 Against the same chain over `Connection.send`; against gpupipe and SPDL, which pass arrays through shared memory; and
-against the copy alone that whoever forwards the frames of its caller has to make.
+against the copy alone, which is needed to forward the frames of a caller.
 
 usage: python job_c.py [--quick]                 python job_c.py NAME KIND COUNT        one run, its Outcome as JSON
 """
@@ -29,7 +29,7 @@ KINDS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "bytes": (same, "5 ×"),
 }
 OURS, SENDS, COPIES = "stagerunner", "Connection.send", "the copy alone"
-PLACES = 4
+BLOCKS = 4
 
 
 class Frames:
@@ -47,12 +47,12 @@ class Frames:
 
 
 def copies(functions: peers.Functions, items: peers.Items, setup: peers.Setup = None) -> Iterator[Any]:
-    """The bound: each frame is copied into shared memory, in four places by turns, and nobody is told."""
-    shared, places = memoryview(mmap.mmap(-1, PLACES * SIZE)), itertools.cycle(range(PLACES))
+    """The bound: each frame is copied into shared memory, into four blocks in turn, and no message is sent."""
+    shared, blocks = memoryview(mmap.mmap(-1, BLOCKS * SIZE)), itertools.cycle(range(BLOCKS))
     for frame in items():
-        place = next(places) * SIZE
-        shared[place : place + SIZE] = memoryview(frame)
-        yield shared[place : place + SIZE]
+        start = next(blocks) * SIZE
+        shared[start : start + SIZE] = memoryview(frame)
+        yield shared[start : start + SIZE]
 
 
 CONTENDERS: dict[str, tuple[str, peers.Chain]] = {

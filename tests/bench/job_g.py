@@ -26,7 +26,7 @@ STAGES = 3
 PYTHON = [sys.executable, "-c"]
 CORE, CLICK = "import click, pluggy, yaml, msgspec", "import click"
 NEEDED = f"{CORE}, multiprocessing.connection, sqlite3, subprocess, pathlib"
-"""What a run needs besides: pipes, a journal, a keeper, files."""
+"""CORE, and what a run needs besides: pipes, a journal, a fork server, files."""
 
 
 def command(arguments: list[str]) -> Outcome:

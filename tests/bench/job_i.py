@@ -52,7 +52,7 @@ class Watch:
 
     @contextmanager
     def going(self) -> Iterator[None]:
-        """Look while the body runs."""
+        """Look at the memory while the body runs."""
         looking = threading.Thread(target=self._look, daemon=True)
         looking.start()
         yield

@@ -1,6 +1,7 @@
 """Job J, `show --sample`: the rate it predicts, against that of a run. Both are taken in turns, in each round.
 
-Of a run, the time and the CPU of one that ends after its first record are taken off: starting is not predicted.
+From the time and CPU of a run, those of a run that ends after its first record are subtracted: starting is not
+predicted.
 
 usage: python job_j.py [--quick]
 """

@@ -22,14 +22,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or every process of every run would compile every module again
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else every process of every run would compile all modules
 
 HERE = Path(__file__).parent
 CORES = len(os.sched_getaffinity(0))
 
 
 class Spread(NamedTuple):
-    """A median, and how far the rounds lay apart."""
+    """The median, lowest and highest of several rounds."""
 
     median: float
     low: float
@@ -47,7 +47,7 @@ def spread(values: list[float]) -> Spread:
 
 
 class HasRate(Protocol):
-    """What a contender has to tell."""
+    """What the result of a contender needs."""
 
     @property
     def rate(self) -> float: ...
@@ -57,7 +57,7 @@ Rated = TypeVar("Rated", bound=HasRate)
 
 
 class Outcome(NamedTuple):
-    """What one run of one contender took. amount: what it got done, in the job's own unit."""
+    """The costs of one run of one contender. amount: the work done, in the job's own unit."""
 
     amount: float
     seconds: float
@@ -89,7 +89,7 @@ def in_turns(contenders: dict[str, Callable[[], Rated]], rounds: int, seed: int 
 
 
 def ratios(ours: list[Outcome], theirs: list[Outcome]) -> Spread:
-    """How many times as fast we were, round by round."""
+    """How many times as fast we were, for each round."""
     return spread([mine.rate / other.rate for mine, other in zip(ours, theirs, strict=True)])
 
 
@@ -196,7 +196,7 @@ HEAD = "| measured | stagerunner | against | ratio | aim |\n|---|---|---|---|---
 
 
 def present(title: str, rows: Callable[[bool], Iterator[Row]]) -> None:
-    """The `main` of every job: its rows as a table on stdout, what is going on meanwhile on stderr."""
+    """The `main` of every job: prints its rows as a table on stdout, and the progress on stderr."""
     parser = argparse.ArgumentParser(description=title)
     parser.add_argument("--quick", action="store_true", help="smaller and fewer rounds")
     arguments = parser.parse_args()
@@ -241,7 +241,7 @@ def elsewhere(script: str, *arguments: str, limit: float = 300) -> Outcome | Non
 
 
 def tell(outcome: Outcome) -> None:
-    """What a script that `elsewhere` runs prints last."""
+    """Print an outcome as the last line of a script that `elsewhere` runs."""
     print(json.dumps(outcome._asdict()))
 
 

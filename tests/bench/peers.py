@@ -30,7 +30,7 @@ FORK = multiprocessing.get_context("fork")
 
 
 def stagerunner(functions: Functions, items: Items, setup: Setup = None) -> Iterator[Any]:
-    """As documented; `setup` is what a class is for, so it is not taken here."""
+    """As documented. `setup` is not used here: a stage with a setup is a class."""
     import stagerunner as library
 
     assert setup is None
@@ -154,7 +154,7 @@ def gpupipe(
     for function in functions:
         pipe.add(Stage(function, setup), outqn=queued, chunk=chunk)
     try:
-        yield from itertools.islice(pipe, items.count)  # at its own end it waits ten seconds for processes to be gone
+        yield from itertools.islice(pipe, items.count)  # else it waits ten seconds for its processes at the end
     finally:
         pipe.stop(force=True)
 
@@ -166,8 +166,8 @@ def spdl(functions: Functions, items: Items, setup: Setup = None, buffer: int = 
 
     builder = PipelineBuilder().add_source(items())
     for function in functions:
-        place = ProcessPoolExecutorConfig(max_workers=1, mp_context="fork", initializer=setup)
-        builder = builder.to(place, buffer_size=buffer).pipe(function)
+        executor = ProcessPoolExecutorConfig(max_workers=1, mp_context="fork", initializer=setup)
+        builder = builder.to(executor, buffer_size=buffer).pipe(function)
     pipeline = builder.to(MAIN_PROCESS, buffer_size=buffer).add_sink(sink).build(num_threads=1)
     with pipeline.auto_stop():
         yield from pipeline
@@ -178,8 +178,8 @@ def spdl_one_region(functions: Functions, items: Items, setup: Setup = None) -> 
     from spdl.pipeline import PipelineBuilder
     from spdl.pipeline.defs import MAIN_PROCESS, ProcessPoolExecutorConfig
 
-    place = ProcessPoolExecutorConfig(max_workers=1, mp_context="fork", initializer=setup)
-    builder = PipelineBuilder().add_source(items()).to(place, buffer_size=BATCH)
+    executor = ProcessPoolExecutorConfig(max_workers=1, mp_context="fork", initializer=setup)
+    builder = PipelineBuilder().add_source(items()).to(executor, buffer_size=BATCH)
     for function in functions:
         builder = builder.pipe(function)
     pipeline = builder.to(MAIN_PROCESS, buffer_size=BATCH).add_sink(QUEUE).build(num_threads=1)

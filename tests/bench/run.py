@@ -22,7 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Run the benches and print their tables.")
     parser.add_argument("--quick", action="store_true", help="smaller and fewer rounds")
     parser.add_argument("--only", default=",".join(JOBS), help="jobs, as a,b,c")
-    parser.add_argument("--docs", type=Path, help="a page with a place for the figures")
+    parser.add_argument("--docs", type=Path, help="a page with marks between which the figures are put")
     chosen = parser.parse_args()
     began = time.monotonic()
     parts = [machine() + (" Quick: smaller and fewer rounds." if chosen.quick else "")]
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def tables(job: str, *, quick: bool) -> str:
-    """What a job prints. A job that fails says so in its place, and the others go on."""
+    """The output of a job. If it fails, that is said instead, and the others continue."""
     command = [sys.executable, str(HERE / f"job_{job}.py"), *["--quick"] * quick]
     say(f"job {job.upper()}")
     ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)

@@ -1,4 +1,4 @@
-"""A sink that takes its time, for the job about memory."""
+"""A slow sink, for the job about memory."""
 
 from __future__ import annotations
 

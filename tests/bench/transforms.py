@@ -22,7 +22,7 @@ def thrice(record: Any) -> Any:
 
 
 def burn(record: Record) -> Record:
-    """Job B: work until `ms` milliseconds of this thread's own CPU are used, and say how many nanoseconds it were."""
+    """Job B: work until this thread has used `ms` milliseconds of CPU; returns the nanoseconds used."""
     began = time.thread_time_ns()
     until, number = began + record["ms"] * 1_000_000, 0
     while time.thread_time_ns() < until:

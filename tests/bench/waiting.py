@@ -1,4 +1,4 @@
-"""What waits for somebody else; apart from `transforms`, for asyncio takes longer to import than a worker to begin."""
+"""A transform that waits. Apart from `transforms`, because importing asyncio takes longer than starting a worker."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from typing import Any
 
 
 async def asked(order: dict[str, Any]) -> dict[str, Any]:
-    """For predictions: 5 ms of waiting for somebody else."""
+    """For predictions: 5 ms of waiting."""
     await asyncio.sleep(0.005)
     return order

@@ -64,5 +64,5 @@ def test_a_lie_in_the_ledger_is_found(folder, lie):
         _failing(folder, lie).run()
 
 
-def test_without_a_lie_the_same_run_is_told_as_it_is(folder):
+def test_without_a_lie_the_same_run_passes(folder):
     assert _failing(folder, "truth").run()["failed again"] == 1

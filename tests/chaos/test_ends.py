@@ -1,4 +1,4 @@
-"""How a run ends before its end, or beside another one: signals, readers, full disks, second runs, changed chains."""
+"""Runs that end early or meet another run: signals, readers, full disks, second runs, changed chains."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_within_a_second_of_the_parents_death_everything_is_gone(tmp_path):
 
 
 @pytest.mark.parametrize("victim", ["parent", "fork_server", "worker"])
-def test_who_is_stopped_and_goes_on_quarantines_nobody(tmp_path, victim):
+def test_a_run_that_is_suspended_and_continued_quarantines_no_record(tmp_path, victim):
     case = _case(tmp_path, timeout="1s")
     expected = case.expected()
     with Run(case) as run:
@@ -137,7 +137,7 @@ def test_a_reader_that_leaves_ends_the_run_in_silence(tmp_path):
     gone(case, 1)
 
 
-def test_a_reader_that_never_reads_blocks_nobody(tmp_path):
+def test_a_reader_that_never_reads_blocks_no_stop(tmp_path):
     case = _to_stdout(_case(tmp_path))
     with Run(case, popen={"stdout": subprocess.PIPE}) as run:
         pipe = run.process.stdout
@@ -222,7 +222,7 @@ DEEDS = {
 
 
 @pytest.mark.parametrize("deed", DEEDS)
-def test_what_a_plugin_does_to_its_process_is_no_concern_of_others(tmp_path, deed):
+def test_what_a_plugin_does_to_its_own_process_harms_no_other(tmp_path, deed):
     plugin = tmp_path / "rude.py"
     plugin.write_text(RUDE.format(folder=str(tmp_path), deed=DEEDS[deed]))
     records = [{"key": "a", "value": number, "deed": ""} for number in range(100)]
@@ -234,7 +234,7 @@ def test_what_a_plugin_does_to_its_process_is_no_concern_of_others(tmp_path, dee
     assert [json.loads(line) for line in case.got().output.splitlines()] == records
 
 
-# Who owns what
+# Ownership of outputs
 
 
 def test_the_second_run_into_one_output_leaves_the_first_alone(tmp_path):

@@ -1,4 +1,4 @@
-"""The system refuses the parent something: the run ends well all the same, or cleanly and --resume makes it exact."""
+"""A system call of the parent fails: the run ends well all the same, or cleanly, and --resume makes it exact."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ ERRORS = {
 """Every call of the shim, and every way in which the system refuses it."""
 
 PASSING = ("EAGAIN", "EPIPE", "ECONNRESET")
-"""What no system says for ever of a descriptor that is ready."""
+"""Errors that no system returns for ever for a descriptor that is ready."""
 
 FIRST = " ".join(map(str, range(1, 13)))
 

@@ -1,4 +1,4 @@
-"""Every fault at every place of a worker's life: the run recovers, sets the record aside, or says which stage failed.
+"""Every fault at every point of a worker's life: the run recovers, sets the record aside, or says which stage failed.
 
 It never hangs, shows no traceback of ours, and leaves nothing behind.
 """
@@ -64,7 +64,9 @@ def outcome(cell: Cell, case: Case, run: Run, code: int) -> str:
         return f"wrong: exit {code}"
     if "closing" in run.said and values == list(range(40)):
         return "closing failed"
-    return "failed" if stage in run.said.partition("error[")[2] or _is_source(cell, run) else "wrong: who was it?"
+    return (
+        "failed" if stage in run.said.partition("error[")[2] or _is_source(cell, run) else "wrong: which stage was it?"
+    )
 
 
 def _set_aside(cell: Cell, stage: str, values: list[int], stages: list[str], output: bytes) -> str:
@@ -107,5 +109,5 @@ def expected(cell: Cell) -> set[str]:
     if cell.place == "flush":
         return {"flush set aside"} if raises else {"recovered"} if once else {"failed", "flush set aside"}
     if cell.place == "unpickle" and cell.position == "first" and raises:
-        return {"failed"}  # what lies behind what the source itself raises can't be had
+        return {"failed"}  # nothing can be read after the record at which the source itself raises
     return {"recovered"} if once and not raises else {"record set aside"}

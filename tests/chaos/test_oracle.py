@@ -1,4 +1,4 @@
-"""The oracles are tried on what they are to find: doctored outcomes, and a command with a bug in its protocol."""
+"""Tests of the oracles: they find manipulated outcomes, and bugs planted in the protocol of the command."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ DEATHS = {
     "end_of_file_is_the_end": Death("torn frame", 4),
     "no_state": Death("commit", 3),
 }
-"""Where somebody has to die for the bug to show."""
+"""The point at which a process has to die for the bug to show."""
 
 
 RESTARTS = ("lost_head", "resent_from_the_split", "end_of_file_is_the_end")
-"""Bugs of the restart by a new epoch; a chain with state has another one."""
+"""Bugs of restarting with a new epoch; a chain with state is restarted otherwise."""
 
 
 def _case(folder: Path, bug: str) -> Case:
@@ -120,7 +120,7 @@ def test_a_process_too_many_is_found(finished):
     case, _, _ = finished
     sleeping = [sys.executable, "-c", "import signal; print(flush=True); signal.pause()"]
     with subprocess.Popen(sleeping, env=environment(case), start_new_session=True, stdout=subprocess.PIPE) as process:
-        process.stdout.readline()  # while it begins, nobody can read the environment it is known by
+        process.stdout.readline()  # before that, its environment, by which it is recognised, can't be read
         try:
             with pytest.raises(AssertionError, match="processes"):
                 left_over(case, 0.2)

@@ -1,4 +1,4 @@
-"""Each named point of the protocol is where somebody dies, once and by direction; nothing is lost there."""
+"""A process dies at each named point of the protocol, on purpose; nothing is lost."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from chaos_support.scenario import case_of, named
 from stagerunner.failpoints import POINTS
 
 AGAIN = ("accept", "deliver", "sink written", "commit", "barrier", "torn frame")
-"""Points that are passed many times: also the third time is tried."""
+"""Points that are passed many times: the third time is tested too."""
 
 STATE = ("barrier", "flush")
 """Points that only a chain with state passes."""
 
 GROUPS = ("regroup",)
-"""Points that only a chain passes which begins with stages together that are better apart."""
+"""Points that only a chain passes whose stages share workers at first and are then separated."""
 
 EVERY = tuple(point for point in POINTS if point not in GROUPS)
 
 SINK = ("accept", "sink written", "commit", "finishing", "rename", "resume")
-"""Points at which it matters what sink it is."""
+"""Points at which the kind of sink matters."""
 
 RESUMES = ("resume",)
-"""Points that only a life behind another one passes."""
+"""Points that only a resumed life passes."""
 
 SECOND = tuple(point for point in POINTS if point not in ("quarantine", "halving", "restart", "torn frame", "flush"))
 """Points of the parent at which it dies once more while it recovers."""

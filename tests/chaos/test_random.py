@@ -1,4 +1,4 @@
-"""Random chains under random harm: what comes out is what comes out when nobody does any.
+"""Random chains under random harm: the output is that of a run without harm.
 
 One seed again: CHAOS_SEEDS=17 pytest tests/chaos/test_random.py; CHAOS_KEEP=1 leaves the folders.
 """

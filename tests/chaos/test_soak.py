@@ -1,4 +1,4 @@
-"""A long input, somebody killed at 20, 40, 60 and 80 % of it: memory and descriptors stay where they were."""
+"""A long input, with a process killed at 20, 40, 60 and 80 % of it: memory and descriptors don't grow."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def case(tmp_path: Path) -> Case:
 
 
 class Watch:
-    """One life of the command: how far it is, and how large its processes were on the way there."""
+    """One life of the command: its progress, and the sizes of its processes at each point."""
 
     def __init__(self, run: Run, size: int) -> None:
         self.run, self._size = run, size
@@ -145,5 +145,5 @@ def _looks(lives: list[Watch]) -> int:
 
 
 def _growth(lives: list[Watch]) -> int:
-    """KiB by which the process grew that grew most."""
+    """The largest growth of any process, in KiB."""
     return max(max(sizes) - sizes[0] for life in lives for sizes in life.memory.values()) // 1024

@@ -118,8 +118,8 @@ BUGS: dict[str, Callable[[], None]] = {
 }
 
 
-def failing_frame_unbooked() -> None:
-    """What the frame brought in which a run fails is in the output, and in no ledger."""
+def failing_frame_is_not_counted() -> None:
+    """Records of the frame in which a run fails are in the output, but not in the ledger."""
     counts = Delivery.counts
 
     def booked(self: Any, *lines: Any) -> None:
@@ -130,12 +130,12 @@ def failing_frame_unbooked() -> None:
 
 
 def ledger_begins_anew() -> None:
-    """A resumed run counts what it has done itself."""
+    """A resumed run counts only what it has done itself."""
     Ledger.restore = lambda self, rows: None
 
 
-LIES: dict[str, Callable[[], None]] = {lie.__name__: lie for lie in (failing_frame_unbooked, ledger_begins_anew)}
-"""Bugs that leave the output right, and say something wrong of it."""
+LIES: dict[str, Callable[[], None]] = {lie.__name__: lie for lie in (failing_frame_is_not_counted, ledger_begins_anew)}
+"""Bugs that leave the output right and make the report wrong."""
 
 
 def main() -> int:

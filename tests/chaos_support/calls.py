@@ -24,7 +24,7 @@ CALLS = {
     "clone": ("clone", "clone3", "vfork", "fork"),
     "close": ("close",),
 }
-"""What a point is called, and the system calls that are it."""
+"""Name of a point, and its system calls."""
 
 _LINE = re.compile(r"^(?:\d+ +)?(\w+)\(")
 

@@ -45,7 +45,7 @@ _expected: dict[str, Outcome] = {}
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """All that a run is judged by: the rows or bytes of the output, and the dead letters in their order."""
+    """Everything by which a run is judged: rows or bytes of the output, and the dead letters in order."""
 
     output: Any
     letters: Letters
@@ -69,7 +69,7 @@ class Case:
 
     @property
     def out(self) -> Path:
-        """The folder in which nothing may be but output, dead letters and journal."""
+        """The folder that may contain only output, dead letters and journal."""
         return self.folder / "out"
 
     @property
@@ -99,7 +99,7 @@ class Case:
         return self
 
     def expected(self) -> Outcome:
-        """What the inline engine gives where deadly records are refused instead of killing; once for cases alike."""
+        """The result of the inline engine, with deadly records refused instead. Computed once for equal cases."""
         config = self._config("out", [_harmless(stage) for stage in self.stages], {"engine": "inline"})
         alike = json.dumps([config, self.records]).replace(str(self.folder), "")
         with _one_at_a_time:
@@ -145,7 +145,7 @@ def _prepare_output(out: Path, sink: str) -> None:
 
 
 def _harmless(stage: dict[str, Any]) -> dict[str, Any]:
-    """The stage with options that let nobody die and nobody wait."""
+    """The stage with options that make it neither kill nor wait."""
     options = {name: HARMLESS.get(name, value) for name, value in stage.get("with", {}).items()}
     return {**stage, "with": options}
 
@@ -174,7 +174,7 @@ def _output(path: Path, sink: str) -> Any:
 
 
 def _rows(path: Path) -> Any:
-    base = sqlite3.connect(path)  # as anybody opens it: what a killed process left half done is rolled back
+    base = sqlite3.connect(path)  # an ordinary connection: it rolls back what a killed process left unfinished
     try:
         tables = {name for (name,) in base.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         rows = base.execute("SELECT * FROM results ORDER BY rowid").fetchall() if "results" in tables else None
@@ -190,7 +190,7 @@ def _letters(path: Path) -> Letters:
 
 
 def _place(origin: dict[str, Any]) -> dict[str, Any]:
-    """The same in whatever folder the case has."""
+    """A path without the folder of the case, so that cases can be compared."""
     return origin | {"name": Path(origin["name"]).name} if "name" in origin else origin
 
 
@@ -199,7 +199,7 @@ _NOT_HANDED_ON = ("STAGERUNNER_", "CHAOS_", "PYTHONDONTWRITEBYTECODE")
 
 
 def environment(case: Case, **more: str) -> dict[str, str]:
-    """Ours, with the places a run may use and the token its processes are known by."""
+    """Our environment, with folders that a run may use and the token by which its processes are recognised."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(_NOT_HANDED_ON)}
     places = {"TMPDIR": str(case.temporary), "CHAOS_EVENTS": str(case.events), "CHAOS_TOKEN": str(case.folder)}
     path = os.pathsep.join(filter(None, [str(TESTS), os.environ.get("PYTHONPATH")]))

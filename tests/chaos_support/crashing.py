@@ -43,7 +43,7 @@ def _segv() -> None:
 
 
 def _loop() -> None:
-    """Without an end, but not at the cost of the cases beside it; chaos_support.parts has one that never rests."""
+    """Loop for ever, sleeping, so that parallel cases don't suffer. One that never sleeps is in chaos_support.parts."""
     while True:
         time.sleep(0.001)
 
@@ -64,7 +64,7 @@ if "CRASH_AT_IMPORT" in os.environ:
 
 
 class Trap:
-    """What goes off when it is pickled, or when it is unpickled."""
+    """A value with a fault in its pickling or unpickling."""
 
     def __init__(self, at: str, name: str, mark: str) -> None:
         self.at, self.name, self.mark = at, name, mark

@@ -1,4 +1,4 @@
-"""A run that ends early, or doesn't: a chain and what happens to it; and its summary held against the files."""
+"""A run that may end early: a chain and what happens to it. Its summary is compared with the files."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Early:
             self.hit[f"exit {code}"] += 1
             if code in (0, 1, 3):
                 break
-        if code == 1:  # it fails in the same place again, and nothing is counted twice
+        if code == 1:  # it fails at the same record again, and nothing is counted twice
             assert self._live("nothing", draw, RESUME) == 1
             self.hit["failed again"] += 1
         elif not any(stage["use"] == "take" for stage in self.case.stages):
@@ -142,7 +142,7 @@ def _balances(told: dict[str, int], stages: list[dict[str, Any]], where: str) ->
 
 
 def _says_the_same(case: Case, run: Run, told: dict[str, int], *, whole: bool) -> None:
-    """The closing summary for people names no file that doesn't hold what it says, and filters by who filters."""
+    """The closing summary names no file that doesn't hold what it says, and counts as filtered what stages filtered."""
     head = next(
         (line for line in run.said.splitlines() if re.match(r"(done in|failed after|stopped after) ", line)), ""
     )

@@ -1,4 +1,4 @@
-"""The processes of a run, found through /proc by the token in their environment, whoever their parent is now."""
+"""The processes of a run, found in /proc by the token in their environment, whatever their parent is now."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def children_of(parent: int) -> set[int]:
 
 
 def send(pid: int, number: signal.Signals) -> bool:
-    """Whether there was somebody to be told."""
+    """Send a signal. Returns whether the process existed."""
     with suppress(ProcessLookupError):
         os.kill(pid, number)
         return True

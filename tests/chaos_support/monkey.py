@@ -1,4 +1,4 @@
-"""Random harm: who is hit, by what and when, all drawn from the seed; the moments come from the progress of the run."""
+"""Random harm: which process is hit, how and when, drawn from the seed; moments depend on the run's progress."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from chaos_support.running import RESUME, Run, count, gone, told
 from chaos_support.scenario import case_of, forgets
 
 JITTER = 0.02
-"""Seconds at most between the moment waited for and the deed: chance, not synchronisation."""
+"""Seconds at most between the awaited moment and the harm: chance, not synchronisation."""
 
 PAUSE = 0.15
-"""Seconds at most that somebody is stopped."""
+"""A process is stopped for at most so many seconds."""
 
 MOST_LIVES = 6
 
@@ -59,7 +59,7 @@ class Chaos:
         return cls(seed, case, [_harm(draw) for _ in range(draw.choice([1, 3, 4, 5, 6, 6]))])
 
     def run(self) -> Counter[str]:
-        """Through all harm to the end, and hold it to the oracle."""
+        """Run through all harm to the end, and check the result with the oracle."""
         expected = self.case.write().expected()
         waiting = list(self.harms)
         while True:
@@ -77,7 +77,7 @@ class Chaos:
                 return self.hit
 
     def _look_at_the_remains(self) -> None:
-        """What the next life finds."""
+        """Check what the next life finds."""
         if any(self.case.out.iterdir()):
             self.hit["resumed"] += 1
         if self.case.got().letters:
@@ -156,6 +156,6 @@ def _harm(draw: Random) -> Harm:
 
 
 def _inside(case: Case, pid: int) -> bool:
-    """Whether the last thing this process told is that it entered a record."""
-    own = [what for what, who in told(case) if who == pid]
+    """Whether the last event of this process is that it began a record."""
+    own = [what for what, teller in told(case) if teller == pid]
     return bool(own) and own[-1] == "enter"

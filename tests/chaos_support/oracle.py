@@ -1,4 +1,4 @@
-"""What every run is held to, whatever was done to it."""
+"""The checks that every run has to pass, whatever was done to it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chaos_support.running import Run, gone
 
 SHARED = Path("/dev/shm")
 OURS = ("Traceback (most recent call last)", "error[internal]", "InternalError")
-"""What a person never sees of us."""
+"""Words that a user must never see."""
 
 
 def exact(case: Case, expected: Outcome) -> None:
@@ -68,7 +68,7 @@ def done(case: Case, run: Run, expected: Outcome) -> None:
 
 
 def calm(run: Run) -> None:
-    """No traceback of ours, no excuse."""
+    """No traceback of ours, and no message about an internal error."""
     assert not any(text in run.said for text in OURS), run.said[-3000:]
     assert run.process.returncode != 70, run.said[-3000:]
 

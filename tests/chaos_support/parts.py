@@ -1,4 +1,4 @@
-"""The plugin file of all chaos runs. What happens in its stages is told, a line each, in the file CHAOS_EVENTS."""
+"""The plugin file of all chaos runs. Its stages write what happens to the file CHAOS_EVENTS, one line per event."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _obey(record: Record, harmless: bool) -> None:
 
 @stage
 class Numbered:
-    """Adds how many records have come; gives the sum at the end."""
+    """Adds the number of records so far; gives the sum at the end."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -164,7 +164,7 @@ class Fragile:
 
 @stage(state=True)
 class Forgetful:
-    """Adds how many records have come, and can't tell that to anybody."""
+    """Adds the number of records so far. Has state without a snapshot."""
 
     def __init__(self) -> None:
         self.count = 0

@@ -1,4 +1,4 @@
-"""A death at a named point, by direction, and what comes after it."""
+"""A planned death at a named point, and what follows it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def die_and_resume(case: Case, plan: Plan, expected: Outcome, **how: Any) -> lis
 
 
 def _dies(case: Case, number: int, death: Death, **how: Any) -> bool:
-    """One life of the command; whether somebody died in it as planned. A worker's death doesn't end it."""
+    """One life of the command. Returns whether a process died in it as planned; a worker's death doesn't end it."""
     log = case.folder / f"died-{number}"
     kill = {"STAGERUNNER_KILL_AT": str(death), "STAGERUNNER_KILL_LOG": str(log)}
     with Run(case, *(RESUME if number else ()), **kill, **how) as run:

@@ -23,7 +23,7 @@ RESUME = ("--resume",)
 
 
 def wrapped(module: str, *arguments: str) -> dict[str, Any]:
-    """How to have Run start the command through a module of ours that changes something first."""
+    """A command prefix for Run: start through a module of ours that changes something first."""
     return {"python": ("-m", f"chaos_support.{module}", *arguments)}
 
 
@@ -32,7 +32,7 @@ class Hung(AssertionError):
 
 
 class Run:
-    """One process of the command. Leaving it ends whatever is left of the run."""
+    """One process of the command. Leaving the context ends everything that is left of the run."""
 
     def __init__(
         self, case: Case, *arguments: str, wrapper: Sequence[str] = (), python: Sequence[str] = (), **more: Any
@@ -121,7 +121,7 @@ def finished(case: Case, *arguments: str, **more: Any) -> Run:
 
 
 def gone(case: Case, seconds: float = 1.0) -> None:
-    """Waits until no process of the case's runs is left; fails when that takes longer."""
+    """Wait until no process of the case's runs is left. Fails if that takes too long."""
     token = str(case.folder)
     wait_until(lambda: not family(token), seconds, f"the end of all processes of {token}")
 

@@ -56,7 +56,7 @@ class Refusals:
 
 
 def install(call: str, refusals: Refusals) -> None:
-    """Put the refusals in the place of the call."""
+    """Replace the call by one that may fail."""
     CALLS[call](refusals)
 
 
@@ -97,7 +97,7 @@ def _file_truncate(refusals: Refusals) -> None:
 
 
 def _database(refusals: Refusals) -> None:
-    """The journal, or the database of a sink: SQLite says such things in its own words."""
+    """The journal, or the database of a sink: SQLite has errors of its own."""
 
     class Base(sqlite3.Connection):
         def execute(self, *arguments: Any) -> sqlite3.Cursor:
@@ -110,7 +110,7 @@ def _database(refusals: Refusals) -> None:
 
 
 def _open(refusals: Refusals) -> None:
-    """Only what is opened to be written."""
+    """Only files that are opened for writing."""
 
     def opening(call: Callable[..., Any]) -> Callable[..., Any]:
         def open_or_not(path: Any, how: Any = 0, *more: Any, **named: Any) -> Any:

@@ -38,7 +38,7 @@ import os, subprocess, sys
 from pathlib import Path
 from stagerunner import stage
 
-if os.environ.get("PLANTED"):  # the bug of not looking at what was opened
+if os.environ.get("PLANTED"):  # the bug of not verifying the file that was opened
     from stagerunner_parts.sources.inputs import InputFile
     InputFile.verify = lambda self, fd: True
 
@@ -94,7 +94,7 @@ class Case:
         return path
 
     def pour(self, pipe: Path | int) -> None:
-        """Write the content into a pipe, for as long as somebody reads it."""
+        """Write the content into a pipe as long as it has a reader."""
 
         def fill() -> None:
             with suppress(BrokenPipeError), open(pipe, "wb") as file:
@@ -216,7 +216,7 @@ def named_pipe(case: Case) -> None:
     os.mkfifo(pipe)
     case.given = str(pipe)
     case.pour(pipe)
-    # Where nobody reads it, whoever waits to write is let go.
+    # If nothing reads the pipe, this lets the waiting writer go.
     case.cleanup.callback(lambda: os.close(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)))
 
 
@@ -232,7 +232,7 @@ def descriptor_of_a_pipe(case: Case) -> None:
     case.cleanup.callback(os.close, reading)
 
 
-def descriptor_of_nobody(case: Case) -> None:
+def descriptor_that_is_not_open(case: Case) -> None:
     case.given, case.must_work, case.rows = "/dev/fd/77", False, ["nothing may come"]
 
 
@@ -307,7 +307,15 @@ def mount(case: Case, path: Path) -> None:
 
 SOURCES = (
     *(plain, replaced, truncated, emptied_and_filled_again, growing, named_pipe, descriptor, descriptor_of_a_pipe),
-    *(descriptor_of_nobody, standard_input, process_file, link_to_a_link, link_in_a_circle, not_utf8, odd_characters),
+    *(
+        descriptor_that_is_not_open,
+        standard_input,
+        process_file,
+        link_to_a_link,
+        link_in_a_circle,
+        not_utf8,
+        odd_characters,
+    ),
     *(glob_of_what_is_not_utf8, at_home, upper_case, no_newline_at_the_end, byte_order_mark, mounted),
 )
 

@@ -27,7 +27,7 @@ def test_a_file_has_one_name_for_one_path():
     assert module_name(Path("/a/my-stages.py")).startswith("stagerunner_files.my_stages_")
 
 
-def test_a_known_file_can_be_imported_under_its_name(tmp_path):
+def test_a_registered_file_can_be_imported_under_its_name(tmp_path):
     path = tmp_path / "some.py"
     path.write_text("answer = 42\n")
     register({module_name(path): str(path)})
@@ -37,14 +37,14 @@ def test_a_known_file_can_be_imported_under_its_name(tmp_path):
     assert (module.answer, module.__file__) == (42, str(path))
 
 
-def test_what_nobody_made_known_is_not_found():
+def test_a_file_that_is_not_registered_is_not_found():
     register({})
 
     with pytest.raises(ModuleNotFoundError):
         importlib.import_module("stagerunner_files.some_12345678")
 
 
-def test_the_finder_stands_in_line_once():
+def test_the_finder_is_installed_once():
     register({"stagerunner_files.a_1": "/a"})
     register({"stagerunner_files.b_2": "/b"})
 

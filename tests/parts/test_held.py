@@ -76,7 +76,7 @@ def test_what_was_defined_in_the_program_itself_or_in_no_file_is_held(monkeypatc
     assert is_held(target_of(sys.modules["__main__"].__dict__.pop("shout")))
 
 
-def test_it_is_held_no_longer_than_anybody_needs_it():
+def test_it_is_held_no_longer_than_it_is_used():
     target = target_of(lambda record: record)
     gc.collect()
     with pytest.raises(AttributeError, match="this process has no object_"):

@@ -19,7 +19,7 @@ def test_a_class_with_all_methods_is_a_sink(keeps):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_a_class_that_lacks_a_method_is_told_which(name):
+def test_a_class_that_lacks_a_method_is_refused_and_the_method_named(name):
     with pytest.raises(TypeError, match=f"class Mine has no {name}"):
         check_sink(made(without=name))
 

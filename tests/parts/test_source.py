@@ -21,7 +21,7 @@ def test_a_class_is_splittable_and_a_generator_function_a_stream():
     assert is_stream(ticks)
 
 
-def test_a_class_that_lacks_methods_is_told_which():
+def test_a_class_that_lacks_methods_is_refused_and_the_methods_named():
     with pytest.raises(TypeError, match="class Half has no read and no identity"):
         is_stream(type("Half", (), {"splits": None}))
 

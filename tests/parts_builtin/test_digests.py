@@ -106,7 +106,7 @@ def test_what_json_holds_stands_as_its_json():
     assert canonical({"b": [1, 2.5, None, True], "a": "é"}) == '{"a": "é", "b": [1, 2.5, null, true]}'
 
 
-def test_what_does_not_say_what_it_holds_is_refused_and_not_told_by_where_it_lies():
+def test_a_value_that_can_not_be_pickled_is_refused_and_not_compared_by_its_address():
     class Local:
         pass
 

@@ -74,7 +74,7 @@ def test_what_apache_writes_for_a_request(request_, fields):
         ("::ffff:1.2.3.4", "-", "ämy"),
     ],
 )
-def test_who_it_was_may_have_spaces_and_colons(ip, ident, user):
+def test_a_user_name_may_have_spaces_and_colons(ip, ident, user):
     found = Parse().process(COMMON.replace("1.2.3.4 - amy", f"{ip} {ident} {user}") + TAIL)
     assert (found["ip"], found["ident"], found["user"]) == (ip, ident, user)
     assert found["time"] == "12/May/2026:10:11:12 +0000"

@@ -1,4 +1,4 @@
-"""Large arrays through a chain: the same ones come out, whoever keeps one, whoever dies, and whether they fit."""
+"""Large arrays through a chain: the same ones come out, even if they are kept, too large, or a worker dies."""
 
 from __future__ import annotations
 
@@ -173,9 +173,9 @@ def test_heavy_frames_travel_in_the_arena(project, monkeypatch):
 
 
 @needs_arena
-def test_places_that_are_given_away_while_held_would_be_noticed(project, monkeypatch):
-    """The planted bug: nobody asks whether the caller still holds what lies in a place."""
-    monkeypatch.setattr(Arena, "held", lambda self, places: ())
+def test_blocks_that_are_given_away_while_held_would_be_noticed(project, monkeypatch):
+    """The planted bug: blocks are reused although the caller still refers to their arrays."""
+    monkeypatch.setattr(Arena, "held", lambda self, blocks: ())
 
     kept = list(project.results("plus_one", "same", records=arrays(40)))
 

@@ -1,4 +1,4 @@
-"""An async stage that blocks its loop, or doesn't let itself be cancelled, is ended within its timeout."""
+"""An async stage that blocks its loop or ignores cancellation is ended within its timeout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever is slow, no more than the window is on its way."""
+"""Whatever is slow, at most a window of data is in flight."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_slow_stage_holds_up_the_source(project):
     pulled = [0]
 
     with project.results("same", "gate", records=counted(pulled), run={"window": WINDOW, "frame": 10}) as results:
-        session = results._session
+        session = results._session  # private, to turn the loop by hand: the caller is as slow as can be
         while session.loop.window.room():
             session.step(0.01)
         for _ in range(20):
@@ -70,7 +70,7 @@ def test_results_that_grow_are_bounded_by_pipes_and_pieces(project):
     with project.results("grow", records=range(200), run={"window": WINDOW, "frame": 200}) as results:
         for _ in range(2000):
             next(results)
-            waiting = results._writer.waiting
+            waiting = results._writer.waiting  # private: no caller sees what waits
             most = max(most, sum(len(records) for records in waiting) * 10_000)
 
     assert most <= 16 * 2**20
@@ -115,7 +115,7 @@ ROOM = 2 * 8 + 16 + 6
 @needs_proc
 @pytest.mark.parametrize("stage", ["big", "large"])
 def test_results_that_a_slow_reader_of_standard_output_leaves_are_not_piled_up(project, stage):
-    """Of each short line come 6 MB; neither the parent nor the worker holds more than their share."""
+    """Each short line becomes 6 MB; neither the parent nor the worker holds more than its share."""
     project.plugin(BIG)
     project.write("in.txt", "abc\n" * 3000)
     project.config(stage, source="in.txt", run={"window": "8MiB"})
@@ -154,7 +154,7 @@ def test_an_inline_chain_loses_nothing_to_a_slow_caller(project):
 
 
 def settled(pipe):
-    """Looks, until a second has passed since nobody read from the pipe any more."""
+    """Look until nothing has been read from the pipe for a second."""
     for _ in range(10):
         yield
         select.select([], [], [], 0.1)

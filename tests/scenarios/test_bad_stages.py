@@ -1,4 +1,4 @@
-"""Whatever a stage does, the run ends well or says what was wrong; nothing hangs and nothing is lost in silence."""
+"""Whatever a stage does, the run ends well or reports what was wrong. Nothing hangs, and nothing is lost silently."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_a_setup_that_takes_too_long_three_times_ends_the_run(project):
     assert len(project.told(WorkerFailed)) == 3
 
 
-def test_what_a_stage_prints_is_told_line_by_line(project):
+def test_what_a_stage_prints_is_shown_line_by_line(project):
     project.plugin("""
         @stage
         def bad(record):
@@ -133,7 +133,7 @@ def test_what_a_stage_prints_is_told_line_by_line(project):
     assert sorted(line.text for line in told) == ["at 1", "at 2", "half a line", "half a line"]
 
 
-def test_what_a_stage_prints_without_a_newline_is_told_at_its_end(project):
+def test_what_a_stage_prints_without_a_newline_is_shown_at_its_end(project):
     project.plugin("""
         @stage
         def bad(record):
@@ -177,7 +177,7 @@ def test_standard_input_is_empty_in_a_stage(project):
     ("engine", "deed"),
     [("process", "raise ValueError('late')"), ("process", "os._exit(4)"), ("inline", "raise ValueError('late')")],
 )
-def test_a_close_that_fails_is_told_after_everything_was_delivered(project, deed, engine):
+def test_a_close_that_fails_is_reported_after_everything_was_delivered(project, deed, engine):
     project.plugin(f"""
         @stage
         class Bad:
@@ -222,7 +222,7 @@ def several(record):
 
 @pytest.mark.parametrize("engine", ["inline", "process"])
 @pytest.mark.parametrize(("stage", "bad"), [("large", ["record 5", "record 11"]), ("several", ["record 5"])])
-def test_what_has_become_too_large_costs_its_record_however_much_others_are_together(project, stage, bad, engine):
+def test_a_result_that_is_too_large_costs_only_its_own_record(project, stage, bad, engine):
     project.plugin(LARGE)
     run = {"engine": engine, "max_growth": "256KiB", "frame": 20}
 

@@ -1,4 +1,4 @@
-"""A record with other columns than the output is its own failure, however many workers encode, and whoever dies."""
+"""A record with other columns than the output fails alone, with any number of workers, and when a worker dies."""
 
 from __future__ import annotations
 

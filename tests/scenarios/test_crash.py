@@ -1,4 +1,4 @@
-"""A worker dies at any place: the results are those of a run in which nobody died."""
+"""A worker dies at any point: the results are those of a run without deaths."""
 
 from __future__ import annotations
 
@@ -221,7 +221,7 @@ def test_within_a_second_of_the_parents_death_no_process_is_left(project):
 
 @pytest.fixture
 def foster():
-    """We take in whom a dead process leaves behind. The kernel wakes the stopped ones itself only if nobody does."""
+    """Become the parent of orphaned processes. Without a new parent, the kernel itself would wake the stopped ones."""
     set_subreaper = partial(ctypes.CDLL(None).prctl, 36)
     if set_subreaper(1, 0, 0, 0):
         pytest.skip("needs Linux")

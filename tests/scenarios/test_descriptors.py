@@ -21,7 +21,7 @@ def pipes(pid: int) -> list[str]:
 
 
 @pytest.mark.parametrize(("before", "width", "after"), [(1, 1, 1), (1, 2, 3), (2, 2, 2), (3, 2, 1), (3, 1, 2)])
-def test_a_worker_holds_exactly_its_links(project, before, width, after):
+def test_a_worker_holds_exactly_its_pipes(project, before, width, after):
     stages = [{"use": "same", "workers": n} for n in (before, width, after)]
 
     with project.results(*stages, records=range(100_000)) as results:
@@ -46,7 +46,7 @@ def test_a_worker_maps_the_metrics_and_reads_nothing_from_outside(project):
     assert held[1] == held[2]
 
 
-def test_the_fork_server_holds_no_link(project):
+def test_the_fork_server_holds_no_pipe(project):
     with project.results("same", "same", records=range(100_000)) as results:
         next(results)
         (fork_server,) = children()

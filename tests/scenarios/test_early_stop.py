@@ -64,7 +64,7 @@ def test_stages_behind_the_stop_are_flushed_and_those_before_it_are_not(project)
     assert list(project.results("sum", take(3), "sum", source=SOURCE)) == [0, 1, 2, "3 records"]
 
 
-def test_failures_behind_the_stop_are_nobodys(project):
+def test_failures_behind_the_stop_do_not_count(project):
     project.plugin("""
         @stage
         def odd(record):

@@ -52,7 +52,7 @@ def parent():
 
 @stage
 class Sum:
-    "The sum so far; tells who asks for its state."
+    "The sum so far; writes down when its state is asked for."
     def __init__(self, *, dies: str = "", interrupts: str = ""):
         self.sum, self.dies, self.interrupts = 0, dies, interrupts
     def process(self, record):
@@ -106,7 +106,7 @@ def groups(summary) -> list[int]:
 
 
 def outcome(project, *stages, length: int = COUNT, **run):
-    """All that can be seen of a run, and its summary."""
+    """Everything that can be seen of a run, and its summary."""
     letters = project / "letters.jsonl"
     results = project.results(*stages, records=range(length), run=run, dead_letter=str(letters))
     records = list(results)
@@ -235,7 +235,7 @@ def test_a_record_that_kills_is_quarantined_in_its_own_stage(project, place):
 @needs_proc
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_what_kills_outside_any_call_is_quarantined_whole(project, place):
-    """The last of the fused stages gives what kills whoever encodes it."""
+    """The last of the fused stages gives a record that kills the worker which encodes it."""
     project.plugin("""
         class Bomb:
             def __reduce__(self):
@@ -344,7 +344,7 @@ def test_a_stage_whose_state_can_not_be_handed_on_is_left_alone(project):
 
 
 @pytest.mark.usefixtures("parted")
-def test_a_worker_that_fails_in_closing_for_other_groups_is_told_of_in_the_end(project):
+def test_a_close_that_fails_while_groups_change_is_reported_at_the_end(project):
     project.plugin("""
         @stage
         class Untidy:

@@ -86,7 +86,7 @@ def test_what_workers_need_of_ours_is_imported_once_for_all(project):
 
 
 def test_built_in_parts_import_little():
-    """Each worker imports its own parts: what they import in vain is paid for as often."""
+    """Each worker imports its own parts, so each pays for imports that it doesn't need."""
     parts = "text fields filter parse sources.range sources.lines sinks.lines sinks.null".split()
     imports = ", ".join(f"stagerunner_parts.{part}" for part in parts)
     code = f"import stagerunner.engines.process.forkserver, {imports}, sys; print(*sys.modules)"

@@ -7,7 +7,7 @@ from functools import partial
 
 
 def limit(soft: int, hard: int | None = None) -> None:
-    """In the process that is to be: how many files it may have open."""
+    """Runs in the new process: limits how many files it may have open."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard or resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 
 

@@ -1,4 +1,4 @@
-"""A record is what it was when it was given, as in a plain loop that writes each down at once."""
+"""A record stays what it was when it was given, as in a plain loop that writes each one at once."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Loop:
         exec(compile((project / "parts.py").read_text(), str(project / "parts.py"), "exec"), self.names)
 
     def through(self, use: str, texts: list[str]) -> tuple[list[str], list[str]]:
-        """What the stage gives for these records, and those it fails on as it got them."""
+        """What the stage gives for these records, and the records on which it fails, as it got them."""
         import asyncio
 
         found, given, failed = self.names[use.capitalize()]() if use in ("keeps", "sometimes") else None, [], []

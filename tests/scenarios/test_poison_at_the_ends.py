@@ -1,4 +1,4 @@
-"""What kills or hangs its worker outside a stage's call costs one record too: of a source, a sink, or a flush."""
+"""A record that kills or hangs its worker in the source, the sink or a flush costs one record, as in a stage."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ TIMED = {"use": "same", "timeout": "150ms"}
 
 
 @pytest.mark.parametrize(("wrong", "kind"), [("exits", "Killed"), ("hangs", "Timeout")])
-def test_a_record_that_kills_who_reads_it_is_the_sources_failure(project, wrong, kind):
+def test_a_record_that_kills_its_reader_is_the_sources_failure(project, wrong, kind):
     project.plugin(PARTS)
     letters = project / "letters.jsonl"
     source = {"use": "numbers", "with": {"wrong": wrong}, "on_error": "dead_letter"}
@@ -103,7 +103,7 @@ def test_a_record_that_kills_who_reads_it_is_the_sources_failure(project, wrong,
     assert results.summary.balanced
 
 
-def test_a_record_that_kills_who_reads_it_ends_the_run_where_the_source_says_fail(project):
+def test_a_record_that_kills_its_reader_ends_the_run_where_the_source_says_fail(project):
     project.plugin(PARTS)
     got = []
 
@@ -115,7 +115,7 @@ def test_a_record_that_kills_who_reads_it_ends_the_run_where_the_source_says_fai
 
 
 @pytest.mark.parametrize(("how", "kind"), [("exits", "Killed"), ("hangs", "Timeout")])
-def test_a_record_that_kills_who_encodes_it_is_the_sinks_failure(project, how, kind):
+def test_a_record_that_kills_its_encoder_is_the_sinks_failure(project, how, kind):
     project.plugin(PARTS)
     stages = ["twice", {"use": "deadly", "with": {"how": how}, "timeout": "150ms"}]
     project.write("in.jsonl", "".join(f"{number}\n" for number in range(3, 6)))
@@ -128,7 +128,7 @@ def test_a_record_that_kills_who_encodes_it_is_the_sinks_failure(project, how, k
     assert (summary.exit_code, summary.records["skipped"], summary.balanced) == (0, 2, True)
 
 
-def test_a_record_that_kills_who_encodes_it_ends_the_run_where_the_sink_says_fail(project):
+def test_a_record_that_kills_its_encoder_ends_the_run_where_the_sink_says_fail(project):
     project.plugin(PARTS)
     project.write("in.jsonl", "".join(f"{number}\n" for number in range(6)))
     source, sink = {"use": "jsonl", "with": {"path": "in.jsonl"}}, {"use": "jsonl", "with": {"path": "out.jsonl"}}

@@ -157,7 +157,7 @@ def test_a_finished_run_is_not_run_again(project):
     assert (project / "out").stat() == before
 
 
-def test_other_stages_are_told_side_by_side_and_refused_by_force_too(project):
+def test_other_stages_are_listed_side_by_side_and_refused_by_force_too(project):
     unfinished(project, "fatal", "same")
     run = {"frame": 37, "checkpoint": "1ms"}
     project.config("fatal", "same", "same", source="in.jsonl", sink=SINKS["jsonl"], run=run)

@@ -1,4 +1,4 @@
-"""Whatever part of a chain fails, in whatever form, its error is told with what it comes from and the user's lines."""
+"""Whatever part of a chain fails, its error is reported with its causes and the user's own lines."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_the_cause_is_told_with_its_lines(chain, form):
+def test_the_cause_is_reported_with_its_lines(chain, form):
     stage, ends = FORMS[form]
     keys = {"source": "in.txt", "sink": {"use": "null"}, "run": {"engine": "inline"}} | ends
 
@@ -103,7 +103,7 @@ def test_the_cause_is_told_with_its_lines(chain, form):
     assert "  caused by KeyError: 'x'\n    " in str(raised.value)
 
 
-def test_between_processes_it_is_told_as_well(chain):
+def test_between_processes_it_is_reported_as_well(chain):
     with pytest.raises(StageFailed) as raised:
         chain.execute("plain", source="in.txt", sink={"use": "null"})
 
@@ -113,7 +113,7 @@ def test_between_processes_it_is_told_as_well(chain):
     assert lines[-1].endswith("in fail")
 
 
-def test_a_setup_that_fails_is_told_with_its_cause(chain):
+def test_a_setup_that_fails_is_reported_with_its_cause(chain):
     late = """
 @stage
 class Late:

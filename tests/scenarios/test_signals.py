@@ -84,8 +84,8 @@ def test_the_second_signal_ends_at_once(project):
 
 
 @pytest.mark.parametrize("path", ["hole", "hole.csv", "pipe", "/dev/zero"])
-def test_a_record_end_that_never_comes_keeps_nobody_waiting(project, path):
-    """It is looked for a little at a time: in a file of 25 GB without a newline, in a pipe nobody writes to."""
+def test_a_record_end_that_never_comes_does_not_block_the_parent(project, path):
+    """The search goes step by step: in a file of 25 GB without a newline, and in a pipe without a writer."""
     (project / "hole").touch()
     (project / "hole.csv").write_text("a,b\n")
     for name in ("hole", "hole.csv"):
@@ -158,7 +158,7 @@ def test_a_second_signal_ends_at_once_what_a_sink_holds_up(project):
     assert b"for the second time; nothing more was committed; --resume goes on from the last commit" in err
 
 
-def test_what_nobody_reads_keeps_no_run_from_stopping(project):
+def test_a_full_standard_error_does_not_keep_a_run_from_stopping(project):
     """Standard error is a pipe that is full, and a plugin prints on and on."""
     project.plugin("""
         @stage
@@ -174,7 +174,7 @@ def test_what_nobody_reads_keeps_no_run_from_stopping(project):
 
 
 def waiting_in(pipe) -> int:
-    """Bytes in a pipe that nobody has read."""
+    """Unread bytes in a pipe."""
     return struct.unpack("i", fcntl.ioctl(pipe.fileno(), termios.FIONREAD, bytes(4)))[0]
 
 

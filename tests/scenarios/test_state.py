@@ -1,4 +1,4 @@
-"""Stages that remember: their state outlives any death, and the results are those of a run in which nobody died."""
+"""Stages with state: it survives any death, and the results are those of a run without deaths."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_without_snapshots_the_source_is_read_again(project, at):
     assert results.summary.balanced
 
 
-def test_a_stage_that_fails_a_record_when_it_comes_again_ends_the_run_with_that_failure(project):
+def test_a_record_that_fails_only_after_a_restart_ends_the_run_with_that_failure(project):
     project.plugin("""
         @stage
         class Fickle:

@@ -1,4 +1,4 @@
-"""Outputs that aren't plain files, or that somebody else uses too: what the whole command makes of them."""
+"""Outputs that aren't plain files, or that other programs use too, written by the whole command."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from support.waiting import wait_until
 SOURCE = {"use": "range", "with": {"stop": 5}}
 
 
-def test_a_named_pipe_gets_everything_once_somebody_reads(project):
+def test_a_named_pipe_gets_everything_once_it_has_a_reader(project):
     os.mkfifo(project / "pipe")
     project.config(source=SOURCE, sink="pipe")
     with project.start("run", "chain.yaml", "-q") as process:
@@ -20,7 +20,7 @@ def test_a_named_pipe_gets_everything_once_somebody_reads(project):
         assert process.wait(20) == 0
 
 
-def test_even_nothing_is_waited_for_by_a_reader(project):
+def test_even_an_empty_output_waits_for_a_reader(project):
     os.mkfifo(project / "pipe")
     project.config(source={"use": "range", "with": {"stop": 0}}, sink="pipe")
     with project.start("run", "chain.yaml", "-q") as process:
@@ -70,7 +70,7 @@ def test_a_full_device_stops_the_run(project):
     assert b"No space left" in done.stderr
 
 
-def test_a_run_that_another_journal_does_not_know_is_left_alone(project):
+def test_an_unfinished_output_that_this_journal_does_not_know_is_left_alone(project):
     project.plugin("@stage\ndef stuck(record):\n    if record == 3: raise ValueError('three')\n    return record\n")
     project.config("stuck", source=SOURCE, sink="out.txt", run={"frame": 1})
     assert project.cli("run", "chain.yaml", "-q").returncode == 1

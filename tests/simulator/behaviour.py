@@ -16,7 +16,7 @@ class Flaw(Exception):
 
 
 class Died(Exception):
-    """The worker is gone, from one instruction to the next."""
+    """The worker was killed between two instructions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Behaviour:
 
 @dataclass(slots=True)
 class Memory:
-    """What a stage remembers. enough: it has said that it needs no more."""
+    """What a stage remembers. enough: it has said that it needs no more records."""
 
     data: list[int] = field(default_factory=list)
     enough: bool = False
@@ -137,7 +137,7 @@ def flush(stage: Behaviour, memory: Memory) -> list[int]:
 
 
 def kills_in_decoding(stage: Behaviour, values: list[int]) -> bool:
-    """Whether these records, come in one piece, kill the worker before it calls anything."""
+    """Whether decoding these records in one piece kills the worker, before it calls the stage."""
     if stage.kind == "heavy":
         return len(values) > stage.count
     return stage.kind == "murky" and any(map(stage.meets, values))

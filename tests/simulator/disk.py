@@ -1,4 +1,4 @@
-"""What survives the parent: the output, the dead letters, the journal. Every touch of it is a moment to die at."""
+"""What survives the parent: output, dead letters, journal. The parent may die at every access to it."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from stagerunner.journal import Entry
 
 
 class ParentKilled(StagerunnerError):
-    """The parent is gone, from one instruction to the next; no guard may take it for the sink's failure."""
+    """The parent was killed between two instructions. No guard may take this for an error of the sink."""
 
 
-class Wrong(StagerunnerError):
-    """The oracle objects. Nothing on its way may take it for somebody's mistake."""
+class Violation(StagerunnerError):
+    """A promise was broken. It isn't a StagerunnerError, so that no code on the way handles it."""
 
 
 class Disk:
-    """The lasting things of one run. `fuse`: touches left until the parent dies; None: it doesn't."""
+    """The files of one run. `fuse`: accesses left until the parent dies; None: it doesn't die here."""
 
     def __init__(self, dice: Dice) -> None:
         self.output = bytearray()
         self.letters: list[dict[str, Any]] = []
         self.entry: Entry | None = None
         self.row: dict[str, Any] | None = None
-        """What a transaction sink wrote down beside its rows."""
+        """The journal row that a transaction sink stored with its rows."""
         self.renamed = 0
         self.fuse: int | None = None
         self.dice = dice
@@ -40,7 +40,7 @@ class Disk:
 
 
 class SimJournal:
-    """The journal's face, on the simulated disk."""
+    """The interface of the journal, on the simulated disk."""
 
     path = Path("journal")
 
@@ -56,7 +56,7 @@ class SimJournal:
     def write(self, row: dict[str, Any]) -> None:
         entry, disk = self._entry, self._disk
         if row["sink"] > len(disk.output) or (row.get("letters") or 0) > len(disk.letters):
-            raise Wrong("the journal leads the sink")
+            raise Violation("the journal leads the sink")
         self._keep(Entry(entry.state, entry.fingerprint, entry.hash_seed, dict(row)))
 
     def mark(self, state: str) -> None:
@@ -79,7 +79,7 @@ class SimJournal:
 
 
 class SimSink:
-    """A sink whose writes may lie in a buffer when the parent dies."""
+    """A sink with a buffer that is lost if the parent dies."""
 
     def __init__(self, disk: Disk, keeps: str) -> None:
         self.keeps = keeps
@@ -87,14 +87,14 @@ class SimSink:
         self._buffer = bytearray()
 
     def target(self) -> None:
-        """No file of ours can be taken away."""
+        """No file, since none can be taken away in the simulation."""
 
     def open(self, position: Any) -> None:
         self._disk.touch()
         if self._disk.renamed:
-            raise Wrong("the output was finished and is written again")
+            raise Violation("the output was finished and is written again")
         if (position or 0) > len(self._disk.output):
-            raise Wrong("the output is shorter than the journal says")
+            raise Violation("the output is shorter than the journal says")
         self.truncate(position or 0)
 
     def truncate(self, position: int) -> None:
@@ -133,7 +133,7 @@ class SimSink:
 
 
 class SimLetters:
-    """The dead letters' face (delivery.deadletters.DeadLetters)."""
+    """The interface of `delivery.deadletters.DeadLetters`."""
 
     conceal = staticmethod(str)
 
@@ -144,7 +144,7 @@ class SimLetters:
     def open(self, position: int | None) -> None:
         self._disk.touch()
         if (position or 0) > len(self._disk.letters):
-            raise Wrong("the dead letters are fewer than the journal says")
+            raise Violation("the dead letters are fewer than the journal says")
         del self._disk.letters[position or 0 :]
 
     def write(self, line: dict[str, Any]) -> None:

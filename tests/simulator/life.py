@@ -1,12 +1,12 @@
-"""One life of the parent: the real Session, Loop, Window, Suspects, Limit, Delivery and Ledger over simulated ends."""
+"""One life of the parent: the real Session, Loop, Window and Delivery, with simulated source, sink and workers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from simulator.disk import Disk, SimJournal, SimLetters, SimSink, Wrong
-from simulator.pipes import Watched
+from simulator.disk import Disk, SimJournal, SimLetters, SimSink, Violation
+from simulator.pipes import SimSelector
 from simulator.pool import SimPool
 from simulator.scenario import Dice, Scenario
 from simulator.workers import Witness
@@ -31,7 +31,7 @@ class SimSource:
     def __init__(self, scenario: Scenario) -> None:
         self._scenario = scenario
         self.asked = 0
-        """How many splits it has given; of an empty one nobody but the parent hears."""
+        """How many splits it has given. An empty one is seen by the parent alone."""
 
     def splits(self, after: Any, want: Want) -> Iterator[Split]:
         place = after or 0
@@ -56,8 +56,8 @@ class SimSource:
         return Origin("", None, split.data[0] + number)
 
 
-class Whimsical(Balancing):
-    """Passes workers over as the dice fall: skip frames may come at any time, and any number of them."""
+class RandomSkips(Balancing):
+    """Passes workers over at random: any number of skip frames may come at any time."""
 
     def __init__(self, dice: Dice) -> None:
         super().__init__(1)
@@ -71,7 +71,7 @@ class Whimsical(Balancing):
 
 
 class SlowWriter(SinkWriter):
-    """Has what is taken written at once, and yet no room for more until it is let go: a reader who takes his time."""
+    """A slow reader: everything taken is written at once, but there is no room for more before `let_go`."""
 
     MOST_WAITING = 40
 
@@ -82,7 +82,7 @@ class SlowWriter(SinkWriter):
 
     def write(self, body: memoryview, records: int, buffers: Sequence[memoryview] = ()) -> None:
         if self.queued > self.MOST_WAITING:
-            raise Wrong(f"{self.queued} bytes wait for who is slow, and more was taken")
+            raise Violation(f"{self.queued} bytes wait for the slow reader, and more was taken")
         super().write(body, records, buffers)
         self.queued += len(body) if self._slow else 0
 
@@ -90,24 +90,25 @@ class SlowWriter(SinkWriter):
         return self.queued > self.MOST_WAITING
 
     def let_go(self) -> bool:
-        """The reader takes what waits; whether there was anything."""
+        """The reader takes everything that waits. Returns whether there was anything."""
         waited, self.queued = bool(self.queued), 0
         return waited
 
 
 class Life(Session):
-    """A run as the parent sees it, from its beginning (or its resumption) on."""
+    """A run in the parent, from its beginning or resumption on."""
 
     def __init__(self, scenario: Scenario, disk: Disk, witness: Witness, *, resumed: bool) -> None:
         super().__init__(scenario.plan(), lambda event: None, resume=Resume(wanted=resumed))
         self._scenario = scenario
         self._disk = disk
         self._witness = witness
+        self.drained = False
         self._build()
 
     @property
     def finished_before(self) -> bool:
-        """An earlier life had finished everything."""
+        """Whether an earlier life had finished everything."""
         return self._beginning.done
 
     @property
@@ -131,12 +132,12 @@ class Life(Session):
         self._reset_journal(source)
         self.delivery.open(beginning.row)
         self.split_source = SourceSplits(source, None if beginning.row is None else beginning.row["position"])
-        selector: Any = Watched()
+        selector: Any = SimSelector()
         self.pool = self.transport = SimPool(scenario, disk.dice, selector, self._witness)
         snapshots = self._start_workers()
         self.loop = Loop(plan, self.split_source, self.delivery, self.transport, selector, self.tell, self._commit)
         if scenario.least is not None:
             self.loop.window.least_frames, self.loop.window.least_records = scenario.least
         if scenario.deals:
-            self.loop.dispatch.slow, self.loop.window.balancing = 0, Whimsical(disk.dice)
+            self.loop.dispatch.slow, self.loop.window.balancing = 0, RandomSkips(disk.dice)
         self._start(snapshots)

@@ -1,4 +1,4 @@
-"""Planted bugs: each breaks one rule of the protocol."""
+"""Planted bugs: each breaks one rule of the protocol. They patch private methods, since a bug is inside the code."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def dead_letters_are_not_cut_back(patch: Patch) -> None:
     patch.setattr(SimLetters, "open", lambda self, position: None)
 
 
-@mutant("books are forgotten on resume")
+@mutant("the ledger is forgotten on resume")
 def the_ledger_is_forgotten(patch: Patch) -> None:
     patch.setattr(Ledger, "restore", lambda self, rows: None)
 
@@ -146,11 +146,11 @@ def a_frame_of_the_old_epoch_arrives_in_the_new_one(patch: Patch) -> None:
     def with_leftovers(self: SimPool, epoch: int, snapshots: Any, *, careful: bool = False) -> None:
         left = [pipe.pipe.here() for pipe in self._pipes]
         start(self, epoch, snapshots, careful=careful)
-        for pipe, parcels in zip(self._pipes, left, strict=False):
-            for parcel in parcels:
-                assert parcel.frame is not None
-                parcel.frame = parcel.frame._replace(header=parcel.frame.header._replace(epoch=epoch))
-                pipe.pipe.put(parcel)
+        for pipe, frames in zip(self._pipes, left, strict=False):
+            for frame in frames:
+                assert frame.real is not None
+                frame.real = frame.real._replace(header=frame.real.header._replace(epoch=epoch))
+                pipe.pipe.put(frame)
             pipe.pipe.pump()
 
     patch.setattr(SimPool, "start", with_leftovers)
@@ -224,9 +224,9 @@ def strikes_are_laid_to_the_source_record(patch: Patch) -> None:
 def quarantines_are_lost_in_a_flush(patch: Patch) -> None:
     flush = SimRunner._flush
 
-    def pardoned(self: SimRunner, parcel: Any) -> Any:
-        parcel.quarantined = {}
-        return flush(self, parcel)
+    def pardoned(self: SimRunner, frame: Any) -> Any:
+        frame.quarantined = {}
+        return flush(self, frame)
 
     patch.setattr(SimRunner, "_flush", pardoned)
 
@@ -270,18 +270,18 @@ def the_window_never_refuses(patch: Patch) -> None:
     patch.setattr(Window, "room", lambda self, *told: not self.stopped)
 
 
-@mutant("the link in turn is read without end")
-def the_link_in_turn_is_read_without_end(patch: Patch) -> None:
+@mutant("the pipe in turn is read without end")
+def the_pipe_in_turn_is_read_without_end(patch: Patch) -> None:
     patch.setattr(Holding, "reads", lambda self, *, due, here: due or not self.full)
 
 
-@mutant("links out of turn are read without end")
-def links_out_of_turn_are_read_without_end(patch: Patch) -> None:
+@mutant("pipes out of turn are read without end")
+def pipes_out_of_turn_are_read_without_end(patch: Patch) -> None:
     patch.setattr(Holding, "full", property(lambda self: False))
 
 
-@mutant("what is here is taken though nobody has room")
-def what_is_here_is_taken_though_nobody_has_room(patch: Patch) -> None:
+@mutant("what is here is taken though the sink has no room")
+def what_is_here_is_taken_though_the_sink_has_no_room(patch: Patch) -> None:
     take = Loop._receive_all
 
     def greedy(self: Loop) -> None:
@@ -312,8 +312,8 @@ def frames_are_taken_as_they_come(patch: Patch) -> None:
     patch.setattr(Window, "_expected", wherever)
 
 
-@mutant("who is passed over gets no blank")
-def who_is_passed_over_gets_no_skip(patch: Patch) -> None:
+@mutant("a worker that is passed over gets no skip frame")
+def a_worker_that_is_passed_over_gets_no_skip(patch: Patch) -> None:
     """The next frame takes the number of a neighbour's turn, and nothing takes the turn before it."""
 
     def silent(self: Window, begun: Any, most: int) -> Any:

@@ -1,4 +1,4 @@
-"""Bounded pipes: bytes go in and out in any portions, a frame is there when all its bytes are."""
+"""Bounded pipes: bytes move in any portions, and a frame arrives with its last byte."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from stagerunner.records import Counts, Failure, QuarantineKey
 from stagerunner.wire.frame import BadFrame, Frame, Header
 
 
-class Parcel:
-    """A frame on a simulated link: the header, how many bytes it has, and its content as plain objects.
+class SimFrame:
+    """A frame on a simulated pipe: header, size in bytes, and content as plain objects.
 
-    content: (origin, value) pairs, or the body of a control frame. frame: the real frame, on return links only.
+    content: (origin, value) pairs, or the body of a control frame. real: the real frame, on return pipes only.
     """
 
-    __slots__ = ("content", "counts", "failures", "frame", "header", "quarantined", "size", "stop")
+    __slots__ = ("content", "counts", "failures", "header", "quarantined", "real", "size", "stop")
 
     def __init__(self, header: Header, content: Any, size: int) -> None:
         self.header = header
@@ -25,30 +25,30 @@ class Parcel:
         self.counts: list[Counts] = []
         self.quarantined: dict[QuarantineKey, tuple[str, str]] = {}
         self.stop = -1
-        self.frame: Frame | None = None
+        self.real: Frame | None = None
 
 
 class SimPipe:
-    """One writer, one reader, `capacity` bytes in between. What is put waits at the writer until it is written."""
+    """One writer, one reader, `capacity` bytes in between. Frames that were put wait until `pump` writes them."""
 
     __slots__ = ("_capacity", "_put", "_queue", "_read", "_written", "fills", "reader_gone", "writer_gone")
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._queue: deque[tuple[int, Parcel]] = deque()
+        self._queue: deque[tuple[int, SimFrame]] = deque()
         self._put = self._written = self._read = self.fills = 0
         self.reader_gone = self.writer_gone = False
 
-    def put(self, parcel: Parcel) -> None:
-        self._put += parcel.size
-        self._queue.append((self._put, parcel))
+    def put(self, frame: SimFrame) -> None:
+        self._put += frame.size
+        self._queue.append((self._put, frame))
 
     @property
     def flushed(self) -> bool:
         return self._written == self._put
 
     def pump(self) -> bool:
-        """Write what there is room for; whether that was anything."""
+        """Write as much as there is room for. Returns whether that was anything."""
         room = min(self._put - self._written, self._capacity - self._written + self._read)
         if room <= 0 or self.writer_gone:
             return False
@@ -56,37 +56,37 @@ class SimPipe:
         return True
 
     def fill(self) -> bool:
-        """Read what there is; whether that was anything."""
+        """Read everything written. Returns whether that was anything."""
         if self._read == self._written:
             return False
         self._read = self._written
         self.fills += 1
         return True
 
-    def take(self) -> Parcel | None:
-        """The next parcel, if all of it was read."""
+    def take(self) -> SimFrame | None:
+        """The next frame, if it was read completely."""
         if self._queue and self._queue[0][0] <= self._read:
             return self._queue.popleft()[1]
         return None
 
     @property
     def torn(self) -> bool:
-        """The last thing read is a part of a frame."""
+        """Whether the last bytes read are only a part of a frame."""
         start = self._queue[0][0] - self._queue[0][1].size if self._queue else self._read
         return start < self._read
 
     @property
     def single(self) -> bool:
-        """What was read and not taken is one frame, to its last byte."""
+        """Whether exactly one whole frame was read and not taken."""
         return bool(self._queue) and self._queue[0][0] == self._read
 
-    def here(self) -> list[Parcel]:
-        """Everything written whole and not yet taken."""
-        return [parcel for end, parcel in self._queue if end <= self._written]
+    def here(self) -> list[SimFrame]:
+        """All frames that were written completely and not taken."""
+        return [frame for end, frame in self._queue if end <= self._written]
 
 
 class SimReturnPipe:
-    """A pipe as the parent's real `Returns` sees it: the face of `chain.links.Inbound`."""
+    """The interface of a real inbound pipe (`wire.pipe`), for the parent's real `Returns`."""
 
     reserved = 0
 
@@ -96,7 +96,7 @@ class SimReturnPipe:
         self.ended = False
 
     def only(self) -> Frame | None:
-        """As the real one: a frame, if nothing was here and one read brings that frame and nothing else."""
+        """As in the real one: a frame, if nothing was held and one read brings exactly that frame."""
         return self.take() if self.spent and self.fill() and self.pipe.single else None
 
     def fill(self) -> bool:
@@ -112,16 +112,16 @@ class SimReturnPipe:
         return not self.pipe.torn
 
     def take(self) -> Frame | None:
-        parcel = self.pipe.take()
-        return None if parcel is None else parcel.frame
+        frame = self.pipe.take()
+        return None if frame is None else frame.real
 
     def check_empty(self) -> None:
         if self.pipe.torn:
-            raise BadFrame("a link ended inside a frame")
+            raise BadFrame("a pipe ended inside a frame")
 
 
-class Watched:
-    """The selector's stub: remembers who wants to read what; the scheduler decides when they may."""
+class SimSelector:
+    """A stub of the selector: remembers the registered readers; the scheduler decides when they run."""
 
     def __init__(self) -> None:
         self.readers: dict[int, Any] = {}

@@ -1,6 +1,6 @@
 """The workers of a simulated run, and the transport through which the real loop sees them.
 
-The links to the parent are read by the real `Returns`, so order and backpressure there are the real ones.
+The pipes to the parent are read by the real `Returns`, so order and backpressure there are the real ones.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from simulator.disk import Wrong
-from simulator.pipes import Parcel, SimPipe, SimReturnPipe, Watched
+from simulator.disk import Violation
+from simulator.frame_context import SimStop
+from simulator.pipes import SimFrame, SimPipe, SimReturnPipe, SimSelector
 from simulator.runners import SimRunner, SimStages, framed
 from simulator.scenario import Dice, Scenario
-from simulator.sim_frame import Stop
 from simulator.workers import SimWorker, Witness
 
 from stagerunner.engines.base import Clock, Ready, Trouble
@@ -27,16 +27,16 @@ from stagerunner.wire.metadata import Metadata, pack_metadata, unpack_payload
 
 QUIET = pack_metadata(Metadata())
 CHARGE = 1
-"""Bytes a frame is charged: as little as the records have."""
+"""Bytes that a frame counts in addition to its payload: as few as the simulated records have."""
 
 PATIENCE = 10
-"""Looks, at most, from a death until the parent has heard of it."""
+"""At most so many calls of `look` pass between a death and the parent's knowledge of it."""
 
 
 class SimPool:
-    """The transport: an epoch's workers and pipes at a time."""
+    """The transport: the workers and pipes of one epoch at a time."""
 
-    def __init__(self, scenario: Scenario, dice: Dice, selector: Watched, witness: Witness) -> None:
+    def __init__(self, scenario: Scenario, dice: Dice, selector: SimSelector, witness: Witness) -> None:
         self._scenario = scenario
         self._dice = dice
         self._selector = selector
@@ -51,11 +51,11 @@ class SimPool:
         self._broken: int | None = None
         self._why = ""
         self.choices: list[Callable[[], bool]] = []
-        """Everything that can happen now without the parent's loop."""
+        """Every move that is possible now without the parent's loop."""
         self.news = True
-        """Something has happened that wakes the parent."""
+        """Whether something has happened that wakes the parent."""
         self.activity = 0
-        """Goes up whenever the parent's side of the transport does something."""
+        """Counts what the parent's side of the transport does."""
         self.arena = None
         plan = scenario.plan()
         self.groups = grouped(plan, fusible(plan))
@@ -66,7 +66,7 @@ class SimPool:
         self.ended = False
         self.trouble: Trouble | None = None
 
-    # The transport's face
+    # The interface of a transport
 
     def start(self, epoch: int, snapshots: dict[int, Any], *, careful: bool = False) -> None:
         self._returns.close()
@@ -80,11 +80,11 @@ class SimPool:
 
     @property
     def held(self) -> int:
-        """Bytes of frames that the parent has here and hasn't taken."""
+        """Bytes of frames that the parent has read and not taken."""
         return self._returns.holding.bytes
 
     def _spec(self, snapshots: dict[int, Any], careful: bool) -> None:
-        stop, self.workers, self._rows = Stop(), [], []
+        stop, self.workers, self._rows = SimStop(), [], []
         widths = (1, *(group.width for group in self.groups), 1)
         for place, group in enumerate(self.groups):
             row = [
@@ -102,7 +102,7 @@ class SimPool:
         for place in range(1, len(self.groups)):
             self._pipe(place)
 
-    def _runner(self, index: int, snapshots: dict[int, Any], stop: Stop, careful: bool) -> SimRunner:
+    def _runner(self, index: int, snapshots: dict[int, Any], stop: SimStop, careful: bool) -> SimRunner:
         return SimRunner(self._scenario, index, snapshots.get(index), stop, self._witness.quarantined, careful)
 
     def _pipe(self, place: int) -> list[SimPipe]:
@@ -120,24 +120,24 @@ class SimPool:
         return pipes
 
     def send(self, header: Header, metadata: bytes, body: bytes) -> None:
-        parcel = Parcel(header, pickle.loads(body) if body else None, 8 + len(body))
+        frame = SimFrame(header, pickle.loads(body) if body else None, 8 + len(body))
         if metadata != QUIET:
-            parcel.quarantined = unpack_payload(metadata)[0].quarantined
+            frame.quarantined = unpack_payload(metadata)[0].quarantined
         if header.kind == BARRIER:
-            parcel.size = 4
+            frame.size = 4
         if header.kind == SKIP:
-            parcel.size, parcel.frame = 4, framed(header, metadata)
-        self._put(self.heads[header.sequence % len(self.heads)], parcel)
+            frame.size, frame.real = 4, framed(header, metadata)
+        self._put(self.heads[header.sequence % len(self.heads)], frame)
 
     def end(self, frames: int) -> None:
         for head in self.heads:
-            parcel = Parcel(Header(END, 0, self._epoch, frames), None, 4)
-            parcel.frame = framed(parcel.header, b"")
-            self._put(head, parcel)
+            frame = SimFrame(Header(END, 0, self._epoch, frames), None, 4)
+            frame.real = framed(frame.header, b"")
+            self._put(head, frame)
 
-    def _put(self, head: SimPipe, parcel: Parcel) -> None:
+    def _put(self, head: SimPipe, frame: SimFrame) -> None:
         self.activity += 1
-        head.put(parcel)
+        head.put(frame)
 
     def arrivals(self) -> Iterator[Frame]:
         if self.ready is None:
@@ -199,7 +199,7 @@ class SimPool:
             self._why = why
 
     def _blame(self) -> Trouble:
-        """The first stage's worker that died of itself."""
+        """The worker of the earliest stage that died by itself."""
         dead = [worker for worker in self.workers if worker.state == "dead"]
         if not dead:
             return Trouble("", 0, 0, self._why)
@@ -227,7 +227,7 @@ class SimPool:
         if worker.state != "done" and not self._returns.ended:
             self._break("a worker has ended")
 
-    # What the scheduler can do with it
+    # Moves of the scheduler
 
     def _set_up(self) -> bool:
         if self.ready is not None:
@@ -252,8 +252,9 @@ class SimPool:
         return moved
 
     def _check_room(self, pipe: SimReturnPipe) -> None:
-        """Beyond the window's bytes nothing may be read but the next frame in turn."""
+        """If a window's worth of bytes is held, only the next frame in turn may be read."""
+        # Private, since the order of reading is the rule that is checked, and no caller of `Returns` sees it.
         returns, number = self._returns, self._pipes.index(pipe)
         turn = number == returns._turn and not returns._here[number]
         if returns._ready and self.held >= self._scenario.window and not turn:
-            raise Wrong(f"{self.held} bytes are held, and more was read")
+            raise Violation(f"{self.held} bytes are held, and more was read")

@@ -1,4 +1,4 @@
-"""What must come out: the chain evaluated record by record, in one place, with nothing in between."""
+"""The expected result: the chain evaluated record by record in one plain loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A scenario: everything about a run that a seed decides beforehand."""
+"""A scenario: everything about a run that its seed determines in advance."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Scenario:
 
     values: the source's records. lengths: records per split. hint: whether splits say how many records they hold
     ("exact", "over", "none"). malformed: every so many-th value can't be read, 0: none.
-    deals: now and then somebody is passed over, with a skip frame in his turn.
+    deals: now and then a busy worker is passed over, and gets a skip frame in its turn.
     frame, window, least: the window's settings; least None: the real ones. capacity: bytes of a pipe;
     an END fits, as it does in every real pipe.
     kills: most deaths by outsiders, and how likely one is at a move. crashes: for each life of the parent that
@@ -64,7 +64,7 @@ class Scenario:
 
     @property
     def resumable(self) -> bool:
-        """Whether the parent may die: every state can be had again."""
+        """Whether the parent may die, that is, whether every state has snapshots."""
         return all(form_of(stage).snapshots or not form_of(stage).state for stage in self.stages)
 
     def readable(self, value: int) -> bool:

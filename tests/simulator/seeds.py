@@ -1,4 +1,4 @@
-"""Many seeds on all cores: what they met, and which of them broke a promise."""
+"""Runs many seeds on all cores, and reports what they met and which broke a promise."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import NamedTuple
 
-from simulator.disk import Wrong
+from simulator.disk import Violation
 from simulator.world import World, simulate
 
 PIECE = 500
@@ -38,7 +38,7 @@ def one_by_one(seeds: Sequence[int]) -> Met:
     for seed in seeds:
         try:
             met.figures.update(_figures(simulate(seed)))
-        except Wrong as objection:
+        except Violation as objection:
             met.broken[seed] = str(objection)
     return met
 

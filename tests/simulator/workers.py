@@ -1,7 +1,7 @@
-"""A simulated worker process: it reads its links in turn, has its stage runner work, writes in turn, and dies when
-told.
+"""A simulated worker process: it reads its pipes in turn, lets its stage runner work, writes in turn, and dies when it
+is told to.
 
-It is a generator: it runs until it has to wait, or until it is somebody else's turn.
+It is a generator that runs until it has to wait or another process has its turn.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Protocol
 
 from simulator.behaviour import Died
-from simulator.pipes import Parcel, SimPipe
+from simulator.pipes import SimFrame, SimPipe
 from simulator.runners import SimStages
 
 from stagerunner.records import END
 
 
 class Witness(Protocol):
-    """Sees who dies, and sees to it that nobody is quarantined without having killed."""
+    """Counts deaths, and checks that no record is quarantined without having killed."""
 
     def died(self, worker: SimWorker) -> None: ...
     def quarantined(self, split: int, stage: int, origin: int, ordinal: int) -> None: ...
@@ -65,50 +65,50 @@ class SimWorker:
     def _live(self) -> Generator[bool, None, None]:
         while True:
             pipe = self.inbound[self._sequence % self._upstream]
-            parcel = yield from self._received(pipe)
-            if parcel.header.kind == END:
-                yield from self._end(pipe, parcel)
+            frame = yield from self._received(pipe)
+            if frame.header.kind == END:
+                yield from self._end(pipe, frame)
                 return
             outbound = self.outbound[self._sequence % self._downstream]
             while True:
-                for made in self.runner.feed(parcel):
+                for made in self.runner.feed(frame):
                     if made is not None:
                         yield from self._write(outbound, made)
                     yield True
-                if not parcel.header.more:
+                if not frame.header.more:
                     break
-                parcel = yield from self._received(pipe)
+                frame = yield from self._received(pipe)
             self.runner.rest()
             self._sequence += self._width
 
-    def _received(self, pipe: SimPipe) -> Generator[bool, None, Parcel]:
-        """The next parcel of a link, as the value of the generator."""
-        while (parcel := pipe.take()) is None:
+    def _received(self, pipe: SimPipe) -> Generator[bool, None, SimFrame]:
+        """The next frame of a pipe, as the value of the generator."""
+        while (frame := pipe.take()) is None:
             if pipe.fill():
                 yield True
             elif pipe.writer_gone:
                 self.at_eof(pipe)
             else:
                 yield False
-        return parcel
+        return frame
 
     def at_eof(self, pipe: SimPipe) -> None:
         raise Left
 
-    def _write(self, pipe: SimPipe, parcel: Parcel) -> Iterator[bool]:
+    def _write(self, pipe: SimPipe, frame: SimFrame) -> Iterator[bool]:
         slot = self.runner.slot
         slot.holding, held = False, slot.holding
-        pipe.put(parcel)
+        pipe.put(frame)
         while not pipe.flushed:
             if pipe.reader_gone:
                 raise Left
             yield pipe.pump()
         slot.holding = held
 
-    def _end(self, came: SimPipe, parcel: Parcel) -> Iterator[bool]:
-        """END from every link, END on every link."""
+    def _end(self, came: SimPipe, frame: SimFrame) -> Iterator[bool]:
+        """Wait for END from every pipe, then send END on every pipe."""
         for pipe in self.inbound.values():
             if pipe is not came:
                 yield from self._received(pipe)
         for pipe in self.outbound.values():
-            yield from self._write(pipe, parcel)
+            yield from self._write(pipe, frame)

@@ -1,10 +1,10 @@
-"""The world of one simulated run: who moves next, who dies, and what the oracle says to it."""
+"""The scheduler and the oracle of one simulated run: which process moves next, which dies, which promise is broken."""
 
 from __future__ import annotations
 
 from collections import Counter
 
-from simulator.disk import Disk, ParentKilled, Wrong
+from simulator.disk import Disk, ParentKilled, Violation
 from simulator.life import Life
 from simulator.pool import SimPool
 from simulator.reference import Expected, Reference
@@ -16,14 +16,14 @@ from stagerunner.records import BARRIER, SKIP, WHOLE
 from stagerunner.window.isolation import STRIKES
 
 MOST_MOVES = 400_000
-"""Moves after which a run that still makes progress is said to make none."""
+"""After so many moves a run counts as endless, even if it makes progress."""
 
 MOST_RESTARTS = 400
-"""Deaths after which a run ought to have come to an end, one way or another."""
+"""After so many deaths, a run should have ended or failed."""
 
 
 def simulate(seed: int) -> World:
-    """Run a seed's scenario to its end. Raises Wrong where a promise is broken."""
+    """Run the scenario of a seed to its end. Raises Violation if a promise is broken."""
     world = World(draw(seed))
     world.run()
     return world
@@ -58,7 +58,7 @@ class World:
     # A life
 
     def _live(self) -> str:
-        """One life of the parent; how the run has ended in it, or ""."""
+        """One life of the parent; returns how the run ended in it, or "" if the parent was killed."""
         self._struck.clear()
         self._innocent.clear()
         what, count = self.scenario.crashes[self.lives] if self.lives < len(self.scenario.crashes) else ("", 0)
@@ -82,13 +82,13 @@ class World:
                 elif self._reader_moves(life, moved=moved):
                     life.pool.news = True
                 elif not moved and not self._anybody_moves(life.pool):
-                    raise Wrong("nobody can move")
-            if drains and not life.finished_before and life.loop._draining:
+                    raise Violation("no process can move")
+            if drains and not life.finished_before and life.drained:
                 life.interrupted()
                 life.delivery.abort()
                 return ""
             life.finish()
-        except (ParentKilled, Wrong):
+        except (ParentKilled, Violation):
             raise
         except StagerunnerError as error:
             life.delivery.abort()
@@ -100,7 +100,7 @@ class World:
         return "complete"
 
     def _reader_moves(self, life: Life, *, moved: bool) -> bool:
-        """Who is slow takes his time, but not for ever."""
+        """The slow reader reads at last, though not at once."""
         reader = getattr(life, "slow", None)
         return reader is not None and reader.queued and (not moved or self.dice.hits(0.3)) and reader.let_go()
 
@@ -111,6 +111,7 @@ class World:
             life.loop.checkpoint()
         if drains and self.dice.hits(0.05):
             life.loop.drain()
+            life.drained = True
             return True
         return asked
 
@@ -124,12 +125,12 @@ class World:
         self.regrouped |= life.pool.regrouped
         self.skips += sum(sent.kind == SKIP for sent in life.loop.window.on_way)
         if self.restarts > MOST_RESTARTS:
-            raise Wrong("restarts without end")
+            raise Violation("restarts without end")
 
-    # Who moves
+    # Moves
 
     def _let_others_move(self, pool: SimPool) -> bool:
-        """Some moves of workers and links, and perhaps a death; whether anything came of it."""
+        """Some moves of workers and pipes, and perhaps a death. Returns whether anything moved."""
         random, choices, burst, moved = self.dice.random, pool.choices, self.scenario.burst, False
         misses = len(choices)
         for _ in range(1 + int(random() * self.scenario.patience)):
@@ -145,7 +146,7 @@ class World:
             if not misses:
                 break
         if self.moves > MOST_MOVES:
-            raise Wrong("no end to it")
+            raise Violation("the run doesn't end")
         most, chance = self.scenario.kills
         if self.kills < most and self.dice.hits(chance):
             self._kill(self.dice.one_of(pool.workers))
@@ -154,11 +155,11 @@ class World:
         return moved
 
     def _anybody_moves(self, pool: SimPool) -> bool:
-        """Ask everyone once."""
+        """Let every worker and pipe move once, if it can."""
         return sum([move() for move in pool.choices]) > 0
 
     def _kill(self, worker: SimWorker) -> None:
-        """An outsider's SIGKILL, but for a second one that would hit the same innocent record alone."""
+        """A SIGKILL from outside, unless it would be the second to hit the same innocent record alone."""
         slot = worker.runner.slot
         if worker.state != "alive":
             return
@@ -169,10 +170,10 @@ class World:
         self.kills += 1
         worker.end("dead")
 
-    # What the oracle sees on the way
+    # What the oracle checks during the run
 
     def died(self, worker: SimWorker) -> None:
-        """A worker has died, of itself or not."""
+        """A worker has died, by itself or killed from outside."""
         self.deaths += 1
         slot = worker.runner.slot
         if slot.holding and slot.marked and slot.last - slot.first == 1:
@@ -180,66 +181,66 @@ class World:
             self._struck[slot.split, worker.runner.index, slot.first, ordinal] += 1
 
     def quarantined(self, split: int, stage: int, origin: int, ordinal: int) -> None:
-        """A worker was told not to touch this record."""
+        """A worker has skipped this record because it is quarantined."""
         if self._struck[split, stage, origin, ordinal] < STRIKES:
-            raise Wrong(f"record {origin} of split {split} was quarantined innocently")
+            raise Violation(f"record {origin} of split {split} was quarantined innocently")
 
     def _check_window(self, life: Life) -> None:
         window = life.loop.window
         largest = max(3 + 5 * max(self.scenario.lengths), 8)
         flushes = 16 * len(self.scenario.stages)
         if window.bytes_kept > self.scenario.window + largest + flushes:
-            raise Wrong(f"{window.bytes_kept} bytes are kept")
+            raise Violation(f"{window.bytes_kept} bytes are kept")
         splits = {s.split.number for s in window.on_way if s.split and s.split.flush < 0 and not s.split.done}
         most = window.most_frames if self.scenario.deals else 0
         if len(splits) > max(window.least_frames, window.least_records, most):
-            raise Wrong(f"{len(splits)} splits are on their way")
+            raise Violation(f"{len(splits)} splits are on their way")
         if sum(sent.kind == BARRIER for sent in window.on_way) > 1:
-            raise Wrong("two barriers are on their way")
+            raise Violation("two barriers are on their way")
 
     def _check_ledger(self, life: Life) -> None:
         ledger, expected = life.delivery.ledger, self.expected
         if not ledger.balanced:
-            raise Wrong(f"the ledger do not balance: {ledger.as_rows()}")
+            raise Violation(f"the ledger does not balance: {ledger.as_rows()}")
         if not expected.stopped and ledger.as_rows() != expected.ledger.as_rows():
-            raise Wrong(f"the ledger say {ledger.as_rows()}, not {expected.ledger.as_rows()}")
+            raise Violation(f"the ledger says {ledger.as_rows()}, not {expected.ledger.as_rows()}")
 
     def _check_early_ledger(self, life: Life) -> None:
-        """Of a run that failed: out is what was written, dead are the dead letters."""
+        """The ledger of a failed run: `out` is what was written, `dead` the number of dead letters."""
         ledger = life.delivery.ledger
         if not ledger.balanced:
-            raise Wrong(f"the ledger of a failed run do not balance: {ledger.as_rows()}")
+            raise Violation(f"the ledger of a failed run does not balance: {ledger.as_rows()}")
         written = bytes(self.disk.output).count(b"\n")
         if self.scenario.keeps == "truncate" and ledger.out != written:
-            raise Wrong(f"{written} records were written, and {ledger.out} are out")
+            raise Violation(f"{written} records were written, and {ledger.out} are out")
         if ledger.dead != len(self.disk.letters):
-            raise Wrong(f"there are {len(self.disk.letters)} dead letters, and {ledger.dead} are booked")
+            raise Violation(f"there are {len(self.disk.letters)} dead letters, and the ledger says {ledger.dead}")
 
-    # What it says at the end
+    # What the oracle checks at the end
 
     def _judge(self) -> None:
         expected = self.expected
         if self.outcome == "trouble":
-            raise Wrong("the run was given up")
+            raise Violation("the run was given up")
         if self.outcome == "complete" and expected.fatal:
-            raise Wrong("the run should have failed")
+            raise Violation("the run should have failed")
         if self.outcome == "failed" and not expected.fatal:
-            raise Wrong("the run should not have failed")
+            raise Violation("the run should not have failed")
         self._judge_output(bytes(self.disk.output), b"".join(b"%d\n" % value for value in expected.output))
         letters = Counter(
             (line["stage"], line["origin"]["name"], line["origin"]["number"], line.get("record"), line["type"])
             for line in self.disk.letters
         )
         if letters != expected.letters and (self.outcome == "complete" or letters - expected.letters):
-            raise Wrong(f"dead letters: {letters}, not {expected.letters}")
+            raise Violation(f"dead letters: {letters}, not {expected.letters}")
 
     def _judge_output(self, output: bytes, wanted: bytes) -> None:
         whole = self.outcome == "complete" or (self.outcome == "failed" and self.scenario.keeps == "truncate")
         if whole and output != wanted:
-            raise Wrong(f"the output is {output!r}, not {wanted!r}")
+            raise Violation(f"the output is {output!r}, not {wanted!r}")
         if not wanted.startswith(output):
-            raise Wrong(f"the output is {output!r}, no beginning of {wanted!r}")
+            raise Violation(f"the output is {output!r}, no beginning of {wanted!r}")
         if self.outcome == "complete" and not self.disk.renamed:
-            raise Wrong("nothing was renamed")
+            raise Violation("nothing was renamed")
         if self.outcome == "complete" and (self.disk.entry is None or self.disk.entry.state != "done"):
-            raise Wrong("the journal does not say that the run is done")
+            raise Violation("the journal does not say that the run is done")

@@ -17,7 +17,7 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="read
 
 @contextmanager
 def nothing_left() -> Iterator[None]:
-    """Fails when what is done within leaves a child, a descriptor or a thread behind."""
+    """A context that fails if its body leaves a child, a descriptor or a thread behind."""
     before, threads = _held(), set(threading.enumerate())
     yield
     gc.collect()

@@ -1,4 +1,4 @@
-"""What the system says of processes: who lives, who belongs to whom, which descriptors they hold."""
+"""What the system says of processes: which run, their children, their descriptors."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 
 def alive(pid: int) -> bool:
-    """Whether it runs; one that has ended and waits to be reaped doesn't."""
+    """Whether the process runs. One that has ended and waits to be reaped doesn't."""
     return _stat(pid)[:1] not in ([], ["Z"], ["X"])
 
 
 def asleep(pid: int) -> bool:
-    """Whether it waits for something."""
+    """Whether the process sleeps, waiting for something."""
     return _stat(pid)[:1] == ["S"]
 
 
@@ -40,7 +40,7 @@ def descendants(parent: int) -> set[int]:
 
 
 def descriptors(pid: int | str = "self") -> dict[int, str]:
-    """Number → what it is, as the system names it ("pipe:[4711]")."""
+    """Descriptor → its target as the system names it ("pipe:[4711]")."""
     found = {}
     for pipe in Path(f"/proc/{pid}/fd").iterdir():
         try:

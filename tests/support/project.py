@@ -1,4 +1,4 @@
-"""A folder with a plugin file and a config in it, as a person would have it."""
+"""A folder with a plugin file and a config in it, as a user would have it."""
 
 from __future__ import annotations
 
@@ -85,12 +85,12 @@ class Project:
         return prepare(self.config(*stages, **keys)).plan
 
     def results(self, *stages: str | dict[str, Any], records: Iterable[Any] | None = None, **keys: Any) -> Results:
-        """A run that has begun; what observers are told gathers in `events`."""
+        """Start a run; the events that observers get are collected in `events`."""
         chain = self.load(*stages, **keys)
         return Results(chain.plan, self.events.append, records)
 
     def execute(self, *stages: str | dict[str, Any], allow_dead_letters: bool = True, **keys: Any) -> Any:
-        """From source to sink; the summary."""
+        """Run it from source to sink; returns the summary."""
         request = Request(allow_dead_letters=allow_dead_letters)
         return prepare(self.config(*stages, **keys), request).execute(self.events.append)
 
@@ -99,11 +99,11 @@ class Project:
         return [event for event in self.events if isinstance(event, kind)]
 
     def cli(self, *arguments: str, **more: Any) -> subprocess.CompletedProcess[bytes]:
-        """`stagerunner ARGUMENTS` in the folder, to its end."""
+        """Run `stagerunner ARGUMENTS` in the folder to its end."""
         return subprocess.run(command(*arguments), cwd=self.folder, capture_output=True, timeout=60, **more)
 
     def start(self, *arguments: str, **more: Any) -> subprocess.Popen[bytes]:
-        """`stagerunner ARGUMENTS` in the folder, under way in a process group of its own."""
+        """Start `stagerunner ARGUMENTS` in the folder, in a process group of its own."""
         piped = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | more
         return subprocess.Popen(command(*arguments), cwd=self.folder, process_group=0, env=environment(), **piped)
 
@@ -113,5 +113,5 @@ def command(*arguments: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """Ours, without what would change how things are drawn."""
+    """Our environment, without variables that change how things are drawn."""
     return {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "FORCE_COLOR")}

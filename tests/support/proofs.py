@@ -1,4 +1,4 @@
-"""The reliability table: what the proofs ran, held against what was asked of them, printed at the end of the tests.
+"""The reliability table: what the proofs ran, compared with what was asked of them, printed at the end of the tests.
 
 A test is a proof when it is marked with its row, `@pytest.mark.reliability("random chaos")`; it states what it ran with
 the fixture `proved`: `proved(seeds=100, kills=214)`. The figures of all tests of a row add up.
@@ -29,7 +29,7 @@ Figures = Mapping[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The least figures of a row: of every test run, and of one with --full."""
+    """The least figures of a row: in every test run, and in one with --full."""
 
     always: Figures = field(default_factory=dict)
     full: Figures = field(default_factory=dict)
@@ -80,7 +80,7 @@ class Line:
         return "short" if any(self.figures[what] < least for what, least in asked.items()) else "ok"
 
     def text(self, asked: Figures) -> str:
-        """The figures, those first that a least is asked of."""
+        """The figures as text, those with a least value first."""
         bounds = [f"{self.figures[what]:,} {what} (asked: {least:,})" for what, least in asked.items()]
         return ", ".join([*bounds, *(f"{n:,} {what}" for what, n in self.figures.items() if what not in asked)])
 
@@ -98,7 +98,7 @@ class Table:
             self.lines.setdefault(row, Line()).add(report)
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """A table with every row in it is to have what it was asked for; a part of it need not."""
+        """A complete table must reach its least figures; a part of it need not."""
         if self.lines.keys() == ROWS.keys() and "short" in self.outcomes().values() and not session.exitstatus:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -139,7 +139,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What there is only in the long form is left out of the short one."""
+    """Leave out tests that exist only in the long form."""
     if not config.getoption("--full"):
         left_out = [item for item in items if item.get_closest_marker("full")]
         items[:] = [item for item in items if item not in left_out]

@@ -1,4 +1,4 @@
-"""What a worker is told, for tests that need no plan."""
+"""Worker specs, for tests that need no plan."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MODULE = "offered_by_the_chain_tests"
 
 
 def offered(found: Any) -> str:
-    """The target under which a function or class of a test can be imported, in this process."""
+    """A target under which this process can import a function or class of a test."""
     module = sys.modules.setdefault(MODULE, types.ModuleType(MODULE))
     setattr(module, found.__name__, found)
     return f"{MODULE}:{found.__name__}"
@@ -27,7 +27,7 @@ def work(found: Callable[..., Any], index: int = 0, **settings: Any) -> Work:
 
 
 def spec_for(*stages: Any, **settings: Any) -> WorkerSpec:
-    """The only worker of the only group, with these stages; a stage is a function, a class, or its Work."""
+    """The spec of a single worker with these stages; a stage is a function, a class, or its Work."""
     works = [stage if isinstance(stage, Work) else work(stage, index) for index, stage in enumerate(stages)]
     told = {
         "epoch": 1,

@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def wait_until(found: Callable[[], T], seconds: float = 10.0, what: str = "it") -> T:
-    """What `found` gives, once that is true. Fails the test when it isn't in so many seconds."""
+    """The result of `found` as soon as it is true. Fails the test if that takes more than so many seconds."""
     deadline = monotonic() + seconds
     while not (value := found()):
         assert monotonic() < deadline, f"{what} did not happen within {seconds:g} s"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from simulator.disk import Wrong
+from simulator.disk import Violation
 from simulator.mutants import MUTANTS
 from simulator.world import simulate
 
@@ -42,6 +42,6 @@ def test_the_simulator_notices(name, monkeypatch, proved):
 def objects(seed: int) -> bool:
     try:
         simulate(seed)
-    except (Wrong, LookupError):
+    except (Violation, LookupError):
         return True
     return False

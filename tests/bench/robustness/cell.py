@@ -1,4 +1,4 @@
-"""Runs one cell with a hard limit, does to it what its case says, and looks at what is left behind."""
+"""Runs one cell with a hard limit, applies the fault of its case, and counts what is left behind."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mischief import BAD, FOLDER
 
 HERE = Path(__file__).parent
 LIMIT = 10.0
-"""Seconds from the fault; who hasn't returned by then is stopped."""
+"""A run that hasn't returned so many seconds after the fault is stopped."""
 
 PATIENCE = 60.0
 """Seconds until the fault must have happened: some libraries take long to come to record 5,000."""
@@ -34,7 +34,7 @@ WATCHED = 8.0
 """Seconds a producer's memory is watched."""
 
 TOO_MUCH = 3 * 2**30
-"""Bytes at which a run is stopped: the machine is needed."""
+"""A run that uses more bytes is stopped, to protect the machine."""
 
 
 @dataclass(slots=True)
@@ -75,7 +75,7 @@ def run(library: str, case: str, limit: float = LIMIT) -> Outcome:
         finally:
             _settle(child, folder, outcome)
         _read(folder, outcome)
-    if outcome.status is not None:  # whom we had to kill couldn't clear up
+    if outcome.status is not None:  # a run that we had to kill could not clean up
         outcome.shared = len(shared() - shared_before)
     return outcome
 
@@ -143,7 +143,7 @@ def _memory(child: subprocess.Popen[bytes]) -> int:
 
 
 def _settle(child: subprocess.Popen[bytes], folder: Path, outcome: Outcome) -> None:
-    """Wait for what is leaving; then count what stayed, and end it."""
+    """Wait for processes to leave; then count those that stayed, and end them."""
     ours = child.poll() is None
     if not ours:
         until = time.monotonic() + SETTLING
@@ -157,7 +157,7 @@ def _settle(child: subprocess.Popen[bytes], folder: Path, outcome: Outcome) -> N
 
 
 def _marked(folder: Path) -> Iterator[int]:
-    """Processes that were started, at whatever remove, by the cell with this folder."""
+    """Processes started, directly or indirectly, by the cell with this folder."""
     mark = f"{FOLDER}={folder}".encode()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():

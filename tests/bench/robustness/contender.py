@@ -72,7 +72,7 @@ def results_of(library: str, case: Case) -> Iterator[Any]:
 
 
 class Report:
-    """What the consumer saw. Each number goes to a file at once: the consumer may not live to tell."""
+    """What the consumer saw. Each number is written to a file at once, since the consumer may be killed."""
 
     def __init__(self, folder: Path) -> None:
         self.count = 0
@@ -101,7 +101,7 @@ def consume(results: Iterator[Any], case: Case, report: Report) -> None:
 
 
 def main() -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it runs behind ignore Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell makes background processes ignore Ctrl-C
     library, case = sys.argv[1], CASES[sys.argv[2]]
     report, raised = Report(Path(os.environ[mischief.FOLDER])), None
     try:

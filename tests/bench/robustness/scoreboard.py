@@ -97,7 +97,7 @@ def line(case: str, library: str, outcome: cell.Outcome) -> str:
 
 
 def told(case: str, outcome: cell.Outcome) -> bool:
-    """Whether there was anything to name: a case with a culprit, and not all results came."""
+    """Whether there was anything to name: the case has a culprit, and results are missing."""
     return case not in LASTING and outcome.seen < contender.RECORDS
 
 
@@ -155,10 +155,10 @@ def short(seen: Seen) -> Iterator[str]:
     yield f"| | {' | '.join(SHORT[case] for case in cases)} |"
     yield "|---" * (len(cases) + 1) + "|"
     for library in libraries:
-        yield f"| {library} | {' | '.join(verdict(case, seen[case].get(library)) for case in cases)} |"
+        yield f"| {library} | {' | '.join(in_a_word(case, seen[case].get(library)) for case in cases)} |"
 
 
-def verdict(case: str, outcome: cell.Outcome | None) -> str:
+def in_a_word(case: str, outcome: cell.Outcome | None) -> str:
     if outcome is None:
         return ""
     if case == "parent killed":

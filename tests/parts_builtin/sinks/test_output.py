@@ -100,7 +100,7 @@ def test_a_file_shorter_than_the_position_is_refused(path, mode):
         Lines(path=path, mode=mode).open(position)
 
 
-def test_finish_once_more_does_no_harm(path):
+def test_finish_may_be_called_twice(path):
     written(path, ["one"]).finish()
     Lines(path=path).finish()
     assert content(path) == b"one\n"
@@ -248,7 +248,7 @@ def test_what_is_in_the_way_is_left_alone(tmp_path, mode, kind):
     assert os.path.lexists(place)
 
 
-def test_another_runs_output_is_not_gone_on_with(path):
+def test_another_runs_output_is_not_continued(path):
     first = written(path, ["aaaa"])
     first.abort()
     partial(path).unlink()
@@ -303,7 +303,7 @@ def test_a_file_taken_away_while_it_is_written(path):
         sink.finish()
 
 
-def test_a_run_that_nobody_can_resume_leaves_nothing(path):
+def test_a_run_that_can_not_be_resumed_leaves_nothing(path):
     sink = written(path, ["one"])
     sink.discard()
     sink.abort()

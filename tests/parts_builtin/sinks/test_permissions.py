@@ -50,7 +50,7 @@ def test_it_keeps_its_owner(path):
 
 
 @pytest.mark.skipif(not hasattr(os, "setxattr"), reason="Linux only")
-def test_it_keeps_attributes_and_nobody_may_do_more(path):
+def test_it_keeps_attributes_and_no_user_may_do_more(path):
     try:
         os.setxattr(path, "user.note", b"mine")
     except OSError:

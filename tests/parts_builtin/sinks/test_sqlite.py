@@ -120,7 +120,7 @@ def test_there_is_no_row_before_the_first_commit(path):
     assert sink.last_row() is None
 
 
-def test_finish_once_more_does_no_harm(path):
+def test_finish_may_be_called_twice(path):
     written(path, [{"id": 1}]).finish()
     Sqlite(path=path, table="orders").finish()
     assert rows(path) == [{"id": 1}]
@@ -170,7 +170,7 @@ def test_what_was_encoded_for_other_columns_is_not_written(path):
     sink.abort()
 
 
-def test_a_table_that_is_gone_cannot_be_gone_on_with(path):
+def test_a_table_that_is_gone_cannot_be_resumed(path):
     sink = Sqlite(path=path, table="orders")
     with pytest.raises(OSError, match="is gone"):
         sink.open(5)
@@ -204,7 +204,7 @@ def patience(monkeypatch):
 
 
 @pytest.mark.parametrize("lock", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])
-def test_who_has_locked_the_database_is_waited_for_and_that_is_said_once(path, patience, capfd, lock):
+def test_it_waits_for_a_locked_database_and_says_so_once(path, patience, capfd, lock):
     path.parent.mkdir()
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("CREATE TABLE others (a)")
@@ -217,7 +217,7 @@ def test_who_has_locked_the_database_is_waited_for_and_that_is_said_once(path, p
             assert capfd.readouterr().err == f"waiting for {path}, locked by another process\n"
 
 
-def test_whoever_reads_meanwhile_is_waited_for_at_the_commit(path, patience, capfd):
+def test_a_commit_waits_for_a_reader(path, patience, capfd):
     sink = written(path, [{"id": 1}])
     sink.write(sink.encode([{"id": 2}]))
     with closing(sqlite3.connect(path, isolation_level=None)) as other:

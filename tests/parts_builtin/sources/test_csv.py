@@ -105,7 +105,7 @@ def test_a_stray_quote_costs_its_row_at_most(write, items, fed, row, regular):
     assert fed(Csv(path=Path("-")), content, 7) == found
 
 
-def test_a_quote_that_never_closes_is_told_as_such(write, items):
+def test_a_quote_that_is_never_closed_is_named_as_the_reason(write, items):
     (found, *rest) = items(Csv(path=write("a.csv", b'a,b\n1,"x\n2,y\n3,z\n')))
     assert found == Malformed("CSVError", "a quote opens a field and is never closed", '1,"x')
     assert rest == [{"a": "2", "b": "y"}, {"a": "3", "b": "z"}]

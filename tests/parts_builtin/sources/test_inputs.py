@@ -183,7 +183,7 @@ def test_a_hole_is_as_large_as_it_says(tmp_path):
     assert unsplittable(tmp_path / "hole") is None
 
 
-def test_links_that_lead_nowhere_are_told_as_such(tmp_path):
+def test_a_link_that_leads_nowhere_is_named_as_the_reason(tmp_path):
     (tmp_path / "broken").symlink_to("gone")
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(FileNotFoundError, match="it is a link to gone, which isn't there"):
@@ -192,7 +192,7 @@ def test_links_that_lead_nowhere_are_told_as_such(tmp_path):
         find(tmp_path / "loop")
 
 
-def test_a_socket_is_told_as_such(tmp_path, monkeypatch):
+def test_a_socket_is_refused_with_what_to_do_instead(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # its name may have a hundred characters
     with closing(socket.socket(socket.AF_UNIX)) as ours:
         ours.bind("socket")

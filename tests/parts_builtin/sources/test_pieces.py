@@ -30,30 +30,30 @@ def test_a_file_that_became_shorter(write):
         list(whole.blocks(Cutter(100)))
 
 
-def test_feeding_makes_splits_of_whole_records():
-    feeding = Splitter("x", Cutter(100), at=5, resumable=True)
-    assert feeding.feed(b"on") == []
-    (split,) = feeding.feed(b"e\ntwo\nth")
+def test_a_splitter_makes_splits_of_whole_records():
+    splitter = Splitter("x", Cutter(100), at=5, resumable=True)
+    assert splitter.feed(b"on") == []
+    (split,) = splitter.feed(b"e\ntwo\nth")
     assert split.data == Piece("x", 5, 13, b"one\ntwo\n")
     assert (split.size, split.position, split.most) == (8, ["x", 13], 8)
-    (rest,) = feeding.feed(b"ree") + feeding.finish()
+    (rest,) = splitter.feed(b"ree") + splitter.finish()
     assert rest.data == Piece("x", 13, 18, b"three")
 
 
-def test_feeding_a_record_that_is_too_long():
-    feeding = Splitter("x", Cutter(3))
-    assert feeding.feed(b"abcde") == []
-    splits = feeding.feed(b"f\ng\n")
+def test_a_splitter_with_a_record_that_is_too_long():
+    splitter = Splitter("x", Cutter(3))
+    assert splitter.feed(b"abcde") == []
+    splits = splitter.feed(b"f\ng\n")
     assert [split.data.content for split in splits] == [Overlong(b"abcdef", 6, 7), b"g\n"]
     assert [split.position for split in splits] == [None, None]
 
 
-def test_feeding_with_a_head():
+def test_a_splitter_with_a_head():
     def first_line(block):
         line, newline, _ = block.partition(b"\n")
         return (line.decode(),), len(line + newline)
 
-    feeding = Splitter("x", Cutter(100), take_head=first_line)
-    assert feeding.feed(b"a\n") == []
-    (split,) = feeding.feed(b"b\n")
+    splitter = Splitter("x", Cutter(100), take_head=first_line)
+    assert splitter.feed(b"a\n") == []
+    (split,) = splitter.feed(b"b\n")
     assert split.data == Piece("x", 2, 4, b"b\n", ("a",))

@@ -1,11 +1,11 @@
-"""What a simulated worker holds while a frame passes: what it could leave behind, and the frame's books and cut."""
+"""What a simulated worker knows of a frame while it passes: its slot on the metrics page, counts and cut."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
 
-from simulator.pipes import Parcel
+from simulator.pipes import SimFrame
 
 from stagerunner.records import Counts, Failure
 from stagerunner.wire.frame import Header
@@ -15,8 +15,8 @@ Pairs = list[tuple[int, int]]
 
 
 @dataclass(slots=True)
-class Slot:
-    """What a dead worker leaves behind: what it had in hand."""
+class SimSlot:
+    """What a worker noted of the frame it is at work on, to be read after its death."""
 
     holding: bool = False
     marked: bool = False
@@ -32,23 +32,23 @@ class Slot:
 
 
 @dataclass(slots=True)
-class Stop:
-    """The page's words about the early stop: after which frame of this epoch, and which stage said so."""
+class SimStop:
+    """The early stop, as the metrics page has it: after which frame of this epoch, and which stage stopped."""
 
     sequence: int = -1
     stage: int = -1
 
 
 @dataclass(slots=True)
-class Piece:
+class SimPiece:
     pairs: Pairs
     first: int
     last: int
     failures: list[Failure] = field(default_factory=list)
 
 
-class SimFrame:
-    """One frame on its way through the stage, over all its pieces."""
+class SimFrameContext:
+    """One frame on its way through a stage, with all its pieces."""
 
     def __init__(self, header: Header) -> None:
         self.header = header
@@ -60,11 +60,11 @@ class SimFrame:
         self.pieces = 0
         self.reached = header.first
 
-    def take(self, parcel: Parcel) -> None:
-        for counts in parcel.counts:
+    def take(self, frame: SimFrame) -> None:
+        for counts in frame.counts:
             self.count(counts.stage).add(counts)
-        self.quarantined = parcel.quarantined
-        self.stop = max(self.stop, parcel.stop)
+        self.quarantined = frame.quarantined
+        self.stop = max(self.stop, frame.stop)
 
     def count(self, stage: int) -> Counts:
         found = self.tally.get(stage)
@@ -73,7 +73,7 @@ class SimFrame:
         return found
 
     def behind(self, failures: list[Failure]) -> None:
-        """Failures behind the cut: nobody is told of them, and their records are not processed."""
+        """Failures after the cut are dropped, and their records count as not processed."""
         for failure in failures:
             counts = self.count(failure.stage)
             counts.fail(failure.policy, -1)
