@@ -1,7 +1,7 @@
-"""A stage that is `async def`: many records at once, results in order.
+"""The evaluator of an `async def` stage: many calls at once, results in order. Also `make_evaluator`.
 
-evaluator.begin(batch)              # as long as there is room(), however many batches that makes
-for done in evaluator.poll(0.05): … # the finished ones, in the order in which they were begun
+evaluator.begin(batch)              # as long as there is room()
+for done in evaluator.poll(0.05): … # finished batches, in the order in which they were begun
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from stagerunner.evaluate import stage_api
 from stagerunner.evaluate.copying import defensive_copy, original_record
-from stagerunner.evaluate.cursor import refusals_in
-from stagerunner.evaluate.evaluator import NO_QUARANTINE, NO_SLOT, Evaluator, Quarantined
+from stagerunner.evaluate.cursor import Quarantined, refusals_in
+from stagerunner.evaluate.evaluator import NO_QUARANTINE, NO_SLOT, Evaluator
 from stagerunner.evaluate.failures import CallFailure, Refusal, failure_of, retry_delays
 from stagerunner.evaluate.forms import as_list
 from stagerunner.evaluate.growth import ResultList
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
 
 
 CLOSE_TIMEOUT = 1.0
-"""Seconds that cancelled calls have to end in when the stage is closed."""
+"""Seconds that cancelled calls get to end when the stage is closed."""
 
 CANCELLED = CallFailure("CancelledError", "cancelled")
 
 
 class AsyncEvaluator(Evaluator):
-    """A stage whose transform is `async def`; an event loop of its own runs while `apply` or `poll` does.
+    """Evaluates a stage whose transform is `async def`. Its event loop runs only during `apply` and `poll`.
 
-    A stage with state has one call under way at a time, for it sees its records in order; so has one that is
-    `watched`, for a death is then to be laid to one record, which the slot names. Snapshots are to be taken with
-    nothing under way.
+    A stage with state runs one call at a time, because it must see its records in order. So does a `watched` one: after
+    a death the slot must name the one record that was being processed. Take snapshots only while nothing is running.
+    attempts: those running, the oldest first.
     """
 
     def __init__(self, work: Work, slot: Slot = NO_SLOT, reserve: Reserve | None = None) -> None:
@@ -52,7 +52,6 @@ class AsyncEvaluator(Evaluator):
         self._pending: deque[PendingBatch] = deque()
         self._tasks: set[asyncio.Task[list[CallOutcome]]] = set()
         self.attempts: dict[Attempt, None] = {}
-        """Under way, the oldest first."""
         self._named: Attempt | None = None
         self._woken = False
 
@@ -61,20 +60,20 @@ class AsyncEvaluator(Evaluator):
 
         self._loop = asyncio.new_event_loop()
         super().build()
-        self._caller = AsyncCaller(self.work, self._transform_call, self._limiter, self._copy)
+        self._caller = AsyncCaller(self.work, self._transform_call(), self._limiter, self._copy)
 
     @property
     def under_way(self) -> int:
-        """Batches begun and not yet handed out."""
+        """Batches begun that `poll` has not returned yet."""
         return len(self._pending)
 
     def room(self) -> int:
-        """Calls that could be made at once beside those begun or waiting to be."""
+        """How many more calls could run now, beside those running or waiting."""
         waiting = sum(len(pending.waiting) for pending in self._pending)
         return max(0, self._most_calls - len(self._tasks) - waiting)
 
     def begin(self, batch: Batch, quarantined: Quarantined = NO_QUARANTINE) -> None:
-        """Start on a batch. It moves only while `poll` runs."""
+        """Start a batch. Its calls make progress only during `poll`."""
         refusals = refusals_in(batch, self.work.index, quarantined) if quarantined else {}
         self._pending.append(PendingBatch(self.work, batch, refusals))
         self._start_calls()
@@ -82,8 +81,8 @@ class AsyncEvaluator(Evaluator):
     def poll(self, timeout: float | None = None, inbound: int | None = None) -> list[Batch]:
         """Finished batches, in the order in which they were begun.
 
-        Waits until there is one, `timeout` seconds have passed or the descriptor `inbound` can be read, whichever
-        is first. With nothing under way and nothing to read it returns at once.
+        Waits until there is one, `timeout` seconds have passed or the descriptor `inbound` is readable. Without a batch
+        and without `inbound` it returns at once.
         """
         done = bool(self._pending) and self._pending[0].done
         if not done and (self._pending or inbound is not None):
@@ -93,7 +92,7 @@ class AsyncEvaluator(Evaluator):
         return list(self._finished_batches())
 
     def apply(self, batch: Batch, quarantined: Quarantined = NO_QUARANTINE) -> Batch:
-        """One batch in, one batch out. Raises RuntimeError with others under way, whose turn would be first."""
+        """One batch in, one batch out. Raises RuntimeError while other batches are under way."""
         if self._pending:
             raise RuntimeError("apply was called with batches under way")
         self.begin(batch, quarantined)
@@ -103,7 +102,7 @@ class AsyncEvaluator(Evaluator):
         yield self.apply(batch, quarantined)
 
     def close(self) -> None:
-        """Cancel what is under way, let the stage put its things away, close the loop."""
+        """Cancel running calls, call the stage's `close`, and close the event loop."""
         if self._loop is None:
             return
         try:
@@ -151,7 +150,7 @@ class AsyncEvaluator(Evaluator):
     def _spin(self, loop: asyncio.AbstractEventLoop) -> None:
         self._woken = False
         while not self._woken:
-            # From a task of the transform's own it comes out here too; whoever awaits that task is told as well.
+            # A SystemExit in any task ends run_forever too; whatever awaits that task gets it as well.
             with suppress(SystemExit):
                 loop.run_forever()
 
@@ -160,7 +159,7 @@ class AsyncEvaluator(Evaluator):
         self._running.stop()
 
     def _start_calls(self) -> None:
-        """Begin calls while there are places, the oldest batch first."""
+        """Start waiting calls, the oldest batch first, up to the limit."""
         places = 1 if self.watched else self._most_calls
         for pending in self._pending:
             while pending.waiting and len(self._tasks) < places:
@@ -181,11 +180,11 @@ class AsyncEvaluator(Evaluator):
 
     @property
     def _notes_attempts(self) -> bool:
-        """Whether the slot names the oldest attempt: one may block the loop, or not let itself be cancelled."""
+        """Whether the slot names the oldest attempt: an attempt may block the loop or ignore its cancellation."""
         return (self.watched or self.work.timeout is not None) and not isinstance(self.slot, NoSlot)
 
     def name_oldest(self, *, anew: bool = False) -> None:
-        """Have the slot say which attempt has lasted longest. anew: it has told of something else since."""
+        """Note the oldest attempt in the slot. anew: the slot has been used for something else since."""
         oldest = next(iter(self.attempts), None)
         if oldest is self._named and not anew:
             return
@@ -196,7 +195,7 @@ class AsyncEvaluator(Evaluator):
             self.slot.enter(oldest.record, oldest.since, oldest.batch)
 
     async def _call_list(self, pending: PendingBatch, start: int, end: int) -> list[CallOutcome]:
-        """The outcome of a call; for a list that failed in a stage without state, of a call for each record."""
+        """The outcome of one call. If a list fails in a stage without state, one for each of its records."""
         alone = end - start == 1 or self.work.form.state
         outcome = await self._outcome(pending, start, end, retried=alone)
         if alone or not isinstance(outcome.found, CallFailure):
@@ -214,16 +213,16 @@ class AsyncEvaluator(Evaluator):
     async def _outcome(
         self, pending: PendingBatch, start: int, end: int, *, retried: bool, fresh: bool = False
     ) -> CallOutcome:
-        """fresh: the records as they came, since a call has had them before."""
+        """The outcome of one call. fresh: make the argument anew, since an earlier call may have changed it."""
         listener = stage_api.CallListener()
         stage_api.current.set(listener)
         try:
-            found = await self._first_outcome(pending, start, end, retried, fresh)
+            found = await self._result(pending, start, end, retried, fresh)
         except BaseException as error:
             found = failure_of(error)
         return CallOutcome(start, end, found, listener.extra, listener.said_enough)
 
-    async def _first_outcome(self, pending: PendingBatch, start: int, end: int, retried: bool, fresh: bool) -> Any:
+    async def _result(self, pending: PendingBatch, start: int, end: int, retried: bool, fresh: bool) -> Any:
         if start in pending.refusals:
             return failure_of(Refusal(*pending.refusals[start]))
         records, fresh_argument = pending.batch.records, partial(self._argument, pending.batch, start, end)
@@ -235,27 +234,27 @@ class AsyncEvaluator(Evaluator):
         return found
 
     def _argument(self, batch: Batch, start: int, end: int) -> Any:
-        """What to call with once more: the records as they came."""
+        """The argument made anew: the records as they came."""
         if not self.work.form.batch:
             return original_record(batch, start)
         return [original_record(batch, index) for index in range(start, end)]
 
     def _finished(self, value: Any) -> Any:
-        """What a method gave, awaited where it is `async def`."""
+        """What a method returned, awaited if it is `async def`."""
         return self._running.run_until_complete(_awaited(value)) if hasattr(value, "__await__") else value
 
     def _flush_results(self) -> Iterable[Any] | None:
         found = super()._flush_results()
-        return self._drain(found) if hasattr(found, "__anext__") else found
+        return self._iterate(found) if hasattr(found, "__anext__") else found
 
-    def _drain(self, results: Any) -> Iterator[Any]:
+    def _iterate(self, results: Any) -> Iterator[Any]:
         with suppress(StopAsyncIteration):
             while True:
                 yield self._running.run_until_complete(_awaited(results.__anext__()))
 
 
 class Attempt:
-    """One attempt at a record, or at a list that begins with it, while it lasts."""
+    """A running attempt at a record, or at a list that begins with it; it registers itself with the evaluator."""
 
     def __init__(self, stage: AsyncEvaluator, batch: Batch, record: int) -> None:
         self._stage = stage
@@ -281,14 +280,14 @@ async def _awaited(value: Awaitable[Any]) -> Any:
 
 
 class AttemptObserver(Protocol):
-    """Told when an attempt begins and ends."""
+    """Called when an attempt begins and ends."""
 
     def start(self) -> None: ...
     def stop(self) -> None: ...
 
 
 class AsyncCaller(NamedTuple):
-    """How an async transform is called."""
+    """Calls an async transform: rate, timeout, retries, and checks of what it returns."""
 
     work: Work
     call: Callable[[Any], Awaitable[Any]]
@@ -296,7 +295,7 @@ class AsyncCaller(NamedTuple):
     copy: Callable[[Any], Any] = defensive_copy
 
     async def attempt(self, argument: Any, observer: AttemptObserver | None = None) -> Any:
-        """What one call gives, in the shape an Outcome has it; Trouble where it raises. clock: told while it lasts."""
+        """The result of one call, as in CallOutcome.found; a CallFailure if it raises."""
         import asyncio
 
         if self.limiter is not None and (wait := self.limiter.reserve()):
@@ -321,7 +320,10 @@ class AsyncCaller(NamedTuple):
         wanted: Callable[[], bool],
         observer: AttemptObserver | None = None,
     ) -> Any:
-        """What a later attempt gives, or the Trouble of the last one, as long as it is wanted. argument: makes it."""
+        """Try again as long as the result is wanted: the result, or the CallFailure of the last attempt.
+
+        argument: makes the call's argument anew.
+        """
         import asyncio
 
         for number, delay in enumerate(retry_delays(self.work), start=2):
@@ -345,7 +347,7 @@ class AsyncCaller(NamedTuple):
         return result_list.results
 
     def _timed_out(self, error: BaseException) -> CallFailure:
-        """The cause is the cancellation: its traceback says where the transform was waiting."""
+        """A Timeout failure. The cause is the cancellation; its traceback says where the transform was."""
         where = (error.__cause__ or error).__traceback__
         return CallFailure("Timeout", f"took longer than {self.work.timeout:g} s", frames_of(where))
 

@@ -1,4 +1,4 @@
-"""What has become of a batch so far: results and where they come from, failures, the ledger, and where it is cut."""
+"""What one stage has made of a batch so far: results, origins, failures, counts, and where the batch is cut."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from stagerunner.records import Batch, Counts, Failure, Spread, failures_behind_
 
 
 class BatchOutcome:
-    """The way of one batch through one stage. It is also what hears the transform's `count` and `enough`.
+    """Collects what one stage makes of one batch. It is also the listener for the transform's `count` and `enough`.
 
-    Forms add to `results` and say through the methods what else happened; `piece` makes a batch of what there is
-    since the last piece. One result for each record needs no word: where records and results are not one to one,
-    a form keeps `origins` beside `results` (`counted=True`), or says which records gave none (`nothing`, `lost`).
+    The loops of `forms` append to `results` and call methods for all else. `piece` makes a batch of all since the last
+    piece. One result for each record needs no call. Otherwise a loop reports how many results each record gave
+    (`counted=True`; `add_sizes`, `add_list`), or which records gave none (`add_none`, `drop_nones`, `fail`).
     """
 
     __slots__ = (
@@ -72,21 +72,22 @@ class BatchOutcome:
 
     @property
     def source_records(self) -> Iterator[int]:
-        """The origins of the incoming records, to be gone through once beside them."""
+        """The origins of the incoming records, as one iterator for the whole batch."""
         if self._sources is None:
             self._sources = iter(self.origins_of(0, len(self.batch.records)))
         return self._sources
 
     def enough(self) -> None:
+        """The current record is the last one the stage wants."""
         self._enough = True
         self.cursor.end()
 
     def counters(self) -> dict[str, int]:
-        """The stage's own counters as they are now, for `unsay`."""
+        """A copy of the stage's own counters, for `rewind`."""
         return dict(self.extra)
 
     def rewind(self, counters: dict[str, int], index: int, end: int) -> None:
-        """Go back to these records, as they came: what has been said since will be said again."""
+        """Go back to these records as they came, with the counters as they were before."""
         self.batch.records[index:end] = self.originals(index, end)
         self._enough = False
         self.extra.clear()
@@ -95,12 +96,12 @@ class BatchOutcome:
 
     @property
     def halted(self) -> bool:
-        """No further record is wanted: enough was said, or a failure is to end the run."""
+        """No further record is wanted: the stage called `enough`, or a failure ends the run."""
         return self._enough or self._cut is not None
 
     @property
     def at_source_end(self) -> bool:
-        """Whether a piece may end here: there is a next record, and it comes from another source record."""
+        """Whether a piece may end here: the next record comes from another source record."""
         index = self.cursor.index
         return not self.cursor.over and self.batch.origin(index) != self.batch.origin(index + 1)
 
@@ -111,7 +112,7 @@ class BatchOutcome:
         return self.batch.origins[start:end]
 
     def add_sizes(self, sizes: Sequence[int | None], origins: Sequence[int]) -> None:
-        """Records of these origins gave so many results each, which are in `results`; None: that record is lost."""
+        """Records of these origins gave so many of `results` each; None: the record failed."""
         given = [size or 0 for size in sizes]
         without = given.count(0)
         failed = sizes.count(None)
@@ -122,22 +123,22 @@ class BatchOutcome:
         self.counts.filtered += without - failed
 
     def add_list(self, start: int, end: int, found: list[Any]) -> None:
-        """The records start ≤ index < end, handed over as one list, gave this list."""
+        """The records start ≤ index < end, passed as one list, gave this list."""
         taken, given = end - start, len(found)
         if taken != given:
-            self._unequal(self.batch.origin(end - 1), taken, given)
+            self._spread_difference(self.batch.origin(end - 1), taken, given)
         self.results += found
         self.origins += self.origins_of(start, end) if taken == given else [self.batch.origin(end - 1)] * given
         self.counts.created += max(0, given - taken)
         self.counts.filtered += max(0, taken - given)
 
-    def _unequal(self, origin: int, taken: int, given: int) -> None:
-        """What a list gave comes from its last record, and so does how many fewer or more there are."""
+    def _spread_difference(self, origin: int, taken: int, given: int) -> None:
+        """A list whose length changed is booked under its last record: the results, and how many fewer or more."""
         fewer = taken - given
         self._given.append(([origin] * fewer, [0] * fewer) if fewer > 0 else ([origin], [1 - fewer]))
 
     def add_none(self) -> None:
-        """The record handed out last gave None: it is dropped, or that is its failure, or `lost` knows already."""
+        """The current record gave None: it is dropped, or has failed. Does nothing if `fail` was called for it."""
         index = self.cursor.index
         if self._no_result and self._no_result[-1] == index:
             return
@@ -148,7 +149,7 @@ class BatchOutcome:
         self.counts.filtered += 1
 
     def drop_nones(self) -> None:
-        """Each record handed out has put what it gave on the results: take out the Nones, which drop their records."""
+        """Every record so far gave one of `results`: remove the Nones, which drop their records."""
         without = [index for index, result in enumerate(self.results, self._piece_start) if result is None]
         if without:
             self.counts.filtered += len(without) - len(self._no_result)
@@ -156,7 +157,7 @@ class BatchOutcome:
             self.results = [result for result in self.results if result is not None]
 
     def fail(self, index: int, call_failure: CallFailure) -> None:
-        """This record failed."""
+        """Record this failure of a record; with `on_error: fail` it cuts the batch."""
         self._no_result.append(index)
         self._failed.append(index)
         self._failures.append(self._failure(index, call_failure))
@@ -168,16 +169,16 @@ class BatchOutcome:
     def _failure(self, index: int, call_failure: CallFailure) -> Failure:
         batch, work = self.batch, self.work
         place = (work.index, batch.origin(index), batch.ordinal(index))
-        return call_failure.failure(*place, work.on_error, original_record(batch, index))
+        return call_failure.for_record(*place, work.on_error, original_record(batch, index))
 
     def retry(self, call: Any, call_failure: CallFailure) -> Any:
-        """What a later attempt at the record handed out last gives; None where it is lost."""
+        """Try the current record again: its result, or None after recording its failure."""
         index = self.cursor.index
-        outcome = retry(call, lambda: original_record(self.batch, index), call_failure, self.work)
-        if isinstance(outcome, CallFailure):
-            self.fail(index, outcome)
+        found = retry(call, lambda: original_record(self.batch, index), call_failure, self.work)
+        if isinstance(found, CallFailure):
+            self.fail(index, found)
             return None
-        return outcome
+        return found
 
     def originals(self, start: int, end: int) -> list[Any]:
         """The records start ≤ index < end as they came, for another attempt."""
@@ -228,14 +229,14 @@ class BatchOutcome:
         return list(compress(self.origins_of(self._piece_start, index + 1), self._has_result))
 
     def _mask(self, without: Iterable[int], index: int) -> bytearray:
-        """For each record since the last piece, whether it is not among these."""
+        """One byte for each record since the last piece: 0 for those in `without`, else 1."""
         marks = bytearray(b"\1") * (index + 1 - self._piece_start)
         for place in without:
             marks[place - self._piece_start] = 0
         return marks
 
     def _cut_origins(self, origins: list[int] | None, last: int) -> list[int] | None:
-        """The origins before `last`; with the others go their results."""
+        """The origins before `last`. Removes the results of the others."""
         if origins is None or self._cut is None:
             return origins
         kept = bisect_left(origins, last)
@@ -244,14 +245,14 @@ class BatchOutcome:
         return origins[:kept]
 
     def _failures_before(self, last: int, over: bool) -> list[Failure]:
-        """Those that came with the batch and belong to this piece, and our own."""
+        """This piece's failures: those of earlier stages and our own. The rest wait for a later piece."""
         whole = over and not self.halted
         now = self._arrived if whole else [failure for failure in self._arrived if failure.origin < last]
         self._arrived = [] if whole else [failure for failure in self._arrived if failure.origin >= last]
         return now + self._failures
 
     def _ledger(self, index: int, over: bool) -> list[Counts]:
-        """Our own counts; with the last piece those of the stages before, which tell of the whole batch."""
+        """Our own counts; on the last piece also those of the stages before, which are for the whole batch."""
         end = len(self.batch.records) if over else index + 1
         self.counts.taken = end - self._piece_start
         self.counts.not_processed += end - (index + 1)
@@ -261,7 +262,7 @@ class BatchOutcome:
         return [*(without_failures(self.batch.counts, self._arrived) if over else ()), self.counts]
 
     def _spread(self, index: int, end: int) -> Spread | None:
-        """Which source records the counts of this piece come from, where they are not one for each."""
+        """How the counts of this piece divide by source record; None if each record gave one result."""
         given = self._given
         if len(self._no_result) > len(self._failed):
             given = [*given, (self.origins_of(self._piece_start, index + 1), self._dropped(index))]
@@ -269,7 +270,7 @@ class BatchOutcome:
         return Spread(given, left) if given or left else None
 
     def _dropped(self, index: int) -> bytes:
-        """For each record since the last piece, whether it was not dropped."""
+        """One byte for each record since the last piece: 0 if it was dropped, else 1."""
         if self._has_result and not self._failed:
             return bytes(self._has_result)
         failed = set(self._failed)
@@ -281,6 +282,6 @@ def _one_each(origins: list[int], first: int, last: int) -> bool:
 
 
 def without_failures(counts: list[Counts], dropped: Iterable[Failure]) -> list[Counts]:
-    """The counts without these failures, which lie behind the cut."""
+    """The counts without these failures, which are behind the cut."""
     moved = failures_behind_cut(dropped)
     return list(total([*counts, *moved]).values()) if moved else counts

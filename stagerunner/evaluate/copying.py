@@ -1,8 +1,8 @@
-"""A record is what it was when it was given, whatever becomes of it later where it came from.
+"""Defensive copies: nothing that happens to an object later changes a record.
 
-A stage may give an object that it keeps and changes, or two records that share a part; a failed attempt may have
-changed the record it was called with. So what a stage gives is copied as it is given, unless the stage can't have kept
-it (`keeps`), and a record that failed is had anew from what it was decoded from (`Original`).
+A stage may return an object that it keeps and changes, or two records that share a part. A failed attempt may have
+changed its record. So results are copied at once, unless the stage can't keep them (`may_keep_results`), and a record
+that failed is decoded again (`Original`).
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from stagerunner.records import Batch
 Stream = bytes | bytearray | memoryview
 
 UNCHANGING = frozenset((bytes, str, int, float, complex, bool, type(None)))
-"""Types whose values stay what they are."""
+"""Types whose values can't change."""
 
 _unchanging = UNCHANGING.issuperset
 
 DICTS = frozenset((dict,))
 CONTAINERS = frozenset((dict, list, tuple))
 PLAIN = UNCHANGING | CONTAINERS | {set, frozenset, bytearray}
-"""What `pickling.Strange` isn't raised for, and bytearrays."""
+"""Types for which `pickling.Strange` isn't raised, and bytearray."""
 
 HARMLESS = frozenset(
     (
@@ -39,34 +39,34 @@ HARMLESS = frozenset(
         *("re", "string", "time", "typing", "unicodedata", "urllib.parse", "uuid", "zlib"),
     )
 )
-"""Modules whose functions give what nobody else has."""
+"""Modules whose functions return objects that they don't keep."""
 
 DICT = b"}\x94"
-"""How every dict begins in a pickle."""
+"""The bytes with which every dict begins in a pickle."""
 
 FIXED = frozenset(("datetime", "decimal", "fractions", "uuid"))
-"""Modules whose classes have values that stay what they are."""
+"""Modules whose classes have immutable values."""
 
 REACHING = frozenset((globals, vars, eval, exec, __import__, setattr, delattr, breakpoint))
-"""Builtins that reach what outlives a call."""
+"""Builtins through which something may outlive a call."""
 
 OUTLIVING = frozenset(opmap[name] for name in ("IMPORT_NAME", "STORE_GLOBAL", "DELETE_GLOBAL", "STORE_ATTR"))
 """Instructions by which something may outlive a call."""
 
 LIVING = 0x20 | 0x80 | 0x200
-"""The flags of code that is a generator, a coroutine or both: it goes on after it has given something."""
+"""Flags of generators and coroutines: their code continues after it has given a result."""
 
 Call = Callable[[Any], Any]
 
 
-# What a stage gives
+# Results
 
 
 def may_keep_results(found: Any) -> bool:
-    """Whether a transform could still have what it gave.
+    """Whether a transform could still hold an object that it returned.
 
-    It can't where it says `pure = True`, or is a plain function that sees nothing but its record, constants, builtins
-    and functions of the same kind.
+    It can't if it sets `pure = True`, or if it is a plain function that uses only its record, constants, builtins and
+    functions of the same kind.
     """
     return getattr(found, "pure", False) is not True and _outlives(found, set())
 
@@ -80,7 +80,7 @@ def _outlives(found: Any, met: set[Any]) -> bool:
 
 
 def _reaches(code: CodeType, names: dict[str, Any], met: set[Any]) -> bool:
-    """Whether code sees a global that could hold something. An attribute of that name is taken for one."""
+    """Whether code uses a global that could hold an object. An attribute of the same name counts as a use."""
     if not OUTLIVING.isdisjoint(code.co_code[::2]):
         return True
     for name in code.co_names:
@@ -113,12 +113,12 @@ def _constant(value: Any) -> bool:
 
 
 def no_copy(value: Any) -> Any:
-    """What `own` is for what nobody has kept."""
+    """Returns the value itself, where no copy is needed."""
     return value
 
 
 def share_nothing(records: list[Any]) -> bool:
-    """Whether none of these is, or holds, what another does and somebody could change. False where it isn't known."""
+    """Whether no two of these records share a mutable object. False if that can't be decided."""
     level, met, kinds = records, 0, set(map(type, records))
     known: set[int] = set()
     while not kinds <= UNCHANGING:
@@ -141,18 +141,23 @@ def share_nothing(records: list[Any]) -> bool:
 
 
 def copy_if_shared(records: list[Any], stream: Stream | None = None) -> list[Any]:
-    """Records that have just been unpickled and are in this list alone, each with a life of its own.
+    """Records just unpickled and referred to by this list alone; copied if any two share a mutable object.
 
-    What isn't plain (`pickling.Strange`) has been given one before it was pickled. stream: the pickle, if at hand.
+    Records that aren't plain (`pickling.Strange`) were copied before pickling. stream: the pickle, if available.
     """
-    return records if _fresh(records, stream) or share_nothing(records) else list(map(defensive_copy, records))
+    return (
+        records
+        if _share_nothing_fast(records, stream) or share_nothing(records)
+        else list(map(defensive_copy, records))
+    )
 
 
-def _fresh(records: list[Any], stream: Stream | None) -> bool:
-    """Like `apart`, for a fifth of the time: whoever is held twice is referred to twice. False where it isn't known.
+def _share_nothing_fast(records: list[Any], stream: Stream | None) -> bool:
+    """`share_nothing` by reference counts, in a fifth of the time: a shared object has two references.
 
-    What the collector doesn't track holds nothing that could be shared, but may be shared itself if it is a dict. Those
-    are found by their types, unless the pickle has only as many as there are records.
+    False if that can't be decided. An object that the garbage collector doesn't track holds nothing that could be
+    shared, but an untracked dict may itself be shared. Such dicts are found by type, unless the pickle has just one
+    dict for each record.
     """
     kinds = set(map(type, records))
     if kinds <= UNCHANGING:
@@ -177,7 +182,7 @@ def _fresh(records: list[Any], stream: Stream | None) -> bool:
 
 
 def copying_results(call: Call) -> Call:
-    """The same call, what it gives being its own."""
+    """The same call; its results are copied."""
 
     def given(record: Any) -> Any:
         result = call(record)
@@ -187,25 +192,27 @@ def copying_results(call: Call) -> Call:
 
 
 def defensive_copy(value: Any) -> Any:
-    """The value as it is now: itself where nobody can change it, else a copy; itself too where it can't be pickled,
-    for it can't be sent either."""
+    """A copy of the value; the value itself if it is immutable.
+
+    Also the value itself if it can't be pickled: then it can't be sent either.
+    """
     kind = type(value)
     if kind is dict or kind is list:
         if _unchanging(map(type, value.values() if kind is dict else value)):
             return value.copy()
-        copy = _tree(value, {})
+        copy = _copy_json(value, {})
         if copy is not None:
             return copy
-    elif _constant(value) or (hasattr(kind, "__array_interface__") and _alone(value)):
+    elif _constant(value) or (hasattr(kind, "__array_interface__") and _unreferenced(value)):
         return value
     try:
-        return _copied(value)
+        return _copy_by_pickle(value)
     except BaseException:  # its own methods run here
         return value
 
 
-def _tree(value: Any, met: dict[int, Any]) -> Any:
-    """A copy of what JSON could hold, for a third of what pickle takes; None where there is anything else in it."""
+def _copy_json(value: Any, met: dict[int, Any]) -> Any:
+    """A copy of JSON-like data, in a third of the time that pickle takes; None if it holds anything else."""
     copy = met[id(value)] = value.copy()
     for key, inner in copy.items() if type(value) is dict else enumerate(copy):
         kind = type(inner)
@@ -216,7 +223,7 @@ def _tree(value: Any, met: dict[int, Any]) -> Any:
         elif kind is list and _unchanging(map(type, inner)):
             copy[key] = met[id(inner)] = inner.copy()
         elif kind is dict or kind is list:
-            if (found := _tree(inner, met)) is None:
+            if (found := _copy_json(inner, met)) is None:
                 return None
             copy[key] = found
         elif not _constant(inner):
@@ -224,15 +231,15 @@ def _tree(value: Any, met: dict[int, Any]) -> Any:
     return copy
 
 
-def _copied(value: Any) -> Any:
-    """Through pickle, as between processes; memory that nobody can write to stays where it is."""
+def _copy_by_pickle(value: Any) -> Any:
+    """A copy made by pickle, as between processes. Read-only memory isn't copied."""
     buffers: list[pickle.PickleBuffer] = []
     data = pickle.dumps(value, 5, buffer_callback=buffers.append)
-    return pickle.loads(data, buffers=[buffer if _fixed(buffer) else bytearray(buffer) for buffer in buffers])
+    return pickle.loads(data, buffers=[buffer if _read_only(buffer) else bytearray(buffer) for buffer in buffers])
 
 
-def _fixed(buffer: pickle.PickleBuffer) -> bool:
-    """Whether nobody can write to this memory: a view may only be read though what it looks at may be written to."""
+def _read_only(buffer: pickle.PickleBuffer) -> bool:
+    """Whether this memory is read-only for all: behind a read-only view there may be writable memory."""
     view = memoryview(buffer)
     holder = view.obj
     while (base := getattr(holder, "base", None)) is not None:
@@ -240,8 +247,8 @@ def _fixed(buffer: pickle.PickleBuffer) -> bool:
     return view.readonly and memoryview(holder).readonly
 
 
-def _alone(array: Any) -> bool:
-    """Whether only the call that has just given an array has it, and nobody else has its memory."""
+def _unreferenced(array: Any) -> bool:
+    """Whether nothing but the call that has just returned this array refers to it or its memory."""
     if array.dtype.hasobject:
         return False
     references, base = _references(array)
@@ -259,15 +266,14 @@ def _references(array: Any) -> tuple[int, Any]:
 
 
 class _Array:
-    """For counting: has a base of its own, as an array may have."""
+    """Stands for an array while references are counted: it has a base, as an array may have."""
 
     def __init__(self) -> None:
         self.base: Any = memoryview(b"")
 
 
 def _counted() -> tuple[int, int]:
-    """The references there are to an array which nobody else has, and to its base; the interpreter's own are among
-    them."""
+    """The reference counts of an array that only its call has, and of its base, the interpreter's own included."""
 
     def given() -> tuple[int, int]:
         result = _Array()
@@ -285,14 +291,14 @@ def _counted() -> tuple[int, int]:
 
 ALONE = _counted()
 ALONE_IN_LIST = max(map(getrefcount, [[]]))
-"""The references there are to what is in one list and nowhere else, as `map` sees them."""
+"""The reference count of an object that is in one list and nowhere else, as `map` sees it."""
 
 
-# What a record was
+# Original records
 
 
 class Original:
-    """The records of a batch as they came, had anew once one of them has failed. `decode` gives them."""
+    """The records of a batch as they came. `decode` makes them again when one has failed."""
 
     __slots__ = ("_decode", "_found")
 
@@ -301,7 +307,7 @@ class Original:
         self._found: list[Any] | None = None
 
     def records(self) -> list[Any]:
-        """All of them, for nobody to change; none if they can't be had again."""
+        """All records, not to be changed; none if decoding fails."""
         if self._found is None:
             try:
                 self._found = self._decode()
@@ -310,12 +316,12 @@ class Original:
         return self._found
 
     def behind(self, start: int, end: int) -> Original:
-        """Those of these indexes, start ≤ index < end."""
+        """The originals of the records start ≤ index < end."""
         return Original(lambda: self.records()[start:end])
 
 
 def original_record(batch: Batch, index: int) -> Any:
-    """The record at this index of a batch, as it was when it came: a copy, for whoever wants to change it."""
+    """The record at this index as it came: a copy, which may be changed."""
     record = batch.records[index]
     if batch.original is None or type(record) in UNCHANGING:
         return record
@@ -324,14 +330,14 @@ def original_record(batch: Batch, index: int) -> Any:
 
 
 def original_of(records: list[Any]) -> Original | None:
-    """The original of records that are about to be handed over as they are. None: nobody can change them."""
+    """The original of records that are passed on without a copy; None if they are immutable."""
     if UNCHANGING.issuperset(map(type, records)):
         return None
     buffers: list[pickle.PickleBuffer] = []
     try:
         data = pickle.dumps(records, 5, buffer_callback=buffers.append)
-    except BaseException:  # some can't be sent, but may pass between neighbours that share a worker
+    except BaseException:  # such records can't be sent, but may pass between stages that share a worker
         copies = list(map(defensive_copy, records))
         return Original(lambda: copies)
-    fixed = [buffer if _fixed(buffer) else bytes(buffer) for buffer in buffers]
+    fixed = [buffer if _read_only(buffer) else bytes(buffer) for buffer in buffers]
     return Original(lambda: pickle.loads(data, buffers=fixed))

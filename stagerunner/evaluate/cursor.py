@@ -1,4 +1,4 @@
-"""Handing out the records of a batch so that ending early costs nothing per record."""
+"""Iterating over the records of a batch, so that stopping early costs nothing per record."""
 
 from __future__ import annotations
 
@@ -12,28 +12,31 @@ from typing import Any
 from stagerunner.evaluate.work import Work
 from stagerunner.records import Batch, QuarantineKey
 
+Quarantined = Mapping[QuarantineKey, tuple[str, str]]
+"""Records that must not be tried again → (type, message) of the failure to write instead."""
+
 Refusals = Mapping[int, tuple[str, str]]
-"""Index of a record → (type, message) of the failure it is to become without a call."""
+"""The same for one stage and batch: index of a record → (type, message) of its failure."""
 
 
 class Cursor:
-    """Where a stage is in its batch.
+    """A stage's position in its batch.
 
-    A loop runs over `rest`, a plain list iterator, and knows nothing else. To end it, `end` empties the iterator
-    behind its back; to know where it is, `index` asks the iterator how much it has left.
+    A loop runs over `rest`, a plain list iterator. `end` ends the loop by emptying the iterator. `index` is computed
+    from how many items the iterator has left.
     """
 
     __slots__ = ("_ended", "_records", "rest")
 
     def __init__(self, records: list[Any], rest: Iterator[Any] | None = None) -> None:
-        """rest: an iterator of these records that somebody has begun to go through."""
+        """rest: an iterator over these records that may already have advanced."""
         self._records = records
         self._ended: int | None = None
         self.rest = iter(records) if rest is None else rest
 
     @property
     def index(self) -> int:
-        """The index of the record handed out last; -1 before the first."""
+        """The index of the current record; -1 before the first."""
         return len(self._records) - length_hint(self.rest) - 1 if self._ended is None else self._ended
 
     @property
@@ -44,21 +47,21 @@ class Cursor:
         return list(islice(self.rest, number))
 
     def back(self, index: int) -> None:
-        """Hand out from this index again."""
+        """Continue from this index again."""
         self._ended = None
         self.rest = iter(self._records[index:])
 
     def end(self, index: int | None = None) -> None:
-        """Hand out no more: the record at `index` (the one handed out last) was the last one looked at."""
+        """End the loop. index: of the last record that was processed; by default the current one."""
         self._ended = self.index if index is None else index
         deque(self.rest, maxlen=0)
 
 
 class Grouping:
-    """Which records make the next list for a batch transform.
+    """Cuts a batch into the lists that a batch transform is called with.
 
-    A list ends where a source record ends if it can, so that results of a whole list are never those of half a
-    source record; a quarantined record is a list of its own.
+    A list ends at the end of a source record where possible, so that a list's results never belong to half a source
+    record. A quarantined record is a list of its own. most: records in a list; None for no limit.
     """
 
     def __init__(self, most: int | None, batch: Batch, refusals: Refusals) -> None:
@@ -66,34 +69,34 @@ class Grouping:
         self._most = most or max(1, self._size)
         self._origins = batch.origins
         self._refusals = sorted(refusals)
-        self._alone = 0
+        self._single_until = 0
 
     def one_by_one(self, end: int) -> None:
-        """Lists of one record as far as this index."""
-        self._alone = end
+        """Make lists of one record up to this index."""
+        self._single_until = end
 
     def end(self, start: int) -> int:
         """The end of the list that begins at `start`."""
-        if start < self._alone or start in self._refusals:
+        if start < self._single_until or start in self._refusals:
             return start + 1
         end = min([start + self._most, self._size, *(index for index in self._refusals if index > start)])
         return end if self._origins is None else self._at_border(self._origins, start, end)
 
     def _at_border(self, origins: list[int], start: int, end: int) -> int:
         if start and origins[start - 1] == origins[start]:
-            # The rest of a source record that was longer than a list.
+            # the rest of a source record that is longer than a list
             return min(end, bisect_right(origins, origins[start]))
         border = end if end >= self._size else bisect_left(origins, origins[end])
         return border if border > start else end
 
 
 def grouping(work: Work, batch: Batch, refusals: Refusals) -> Grouping:
-    """Lists as long as `work` allows; of one record for a transform that takes one."""
+    """Lists of at most `work.batch` records; of one for a transform that takes one record."""
     return Grouping(work.batch if work.form.batch else 1, batch, refusals)
 
 
-def refusals_in(batch: Batch, stage: int, quarantined: Mapping[QuarantineKey, tuple[str, str]]) -> Refusals:
-    """The quarantines that records of this batch have at this stage."""
+def refusals_in(batch: Batch, stage: int, quarantined: Quarantined) -> Refusals:
+    """The quarantined records of this batch at this stage."""
     found = {
         _index(batch, origin, ordinal): why for (where, origin, ordinal), why in quarantined.items() if where == stage
     }
@@ -102,7 +105,7 @@ def refusals_in(batch: Batch, stage: int, quarantined: Mapping[QuarantineKey, tu
 
 
 def _index(batch: Batch, origin: int, ordinal: int) -> int:
-    """The index of the record with this origin and ordinal, -1 where there is none."""
+    """The index of the record with this origin and ordinal; -1 if there is none."""
     index = ordinal + (origin - batch.first if batch.origins is None else bisect_left(batch.origins, origin))
     if not 0 <= index < len(batch.records) or batch.origin(index) != origin:
         return -1

@@ -1,4 +1,4 @@
-"""The two ends of a chain inside the workers: a split becomes records, records become what the sink writes."""
+"""The two ends of a chain, in its workers: the source's reader, and the encoder for the sink."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from stagerunner.evaluate.copying import (
     original_of,
     original_record,
 )
+from stagerunner.evaluate.cursor import Quarantined
 from stagerunner.evaluate.failures import Refusal, failure_of
 from stagerunner.evaluate.growth import TooLarge
 from stagerunner.evaluate.wording import bounded, sendable, text_of
@@ -28,22 +29,19 @@ from stagerunner.records import (
     Counts,
     Failure,
     Malformed,
-    QuarantineKey,
     Split,
     behind_cut,
 )
 from stagerunner.tuples import NamedTuple
 
-Quarantined = Mapping[QuarantineKey, tuple[str, str]]
-
 UNREADABLE = frozenset((Malformed, type(None)))
-"""Types of what a source gives in the place of a record."""
+"""Types of what a source may give instead of a record."""
 
 
 class EndSpec(NamedTuple):
-    """A source or sink as a worker is told: what to import, its options, what a failure of its own means.
+    """A source or sink as a worker sees it: what to import, its options, its `on_error`.
 
-    target: "" for a source whose records come as they are, from a source process or from the caller.
+    target: "" if the records come ready-made, from a source process or from the caller.
     """
 
     target: str = ""
@@ -53,7 +51,7 @@ class EndSpec(NamedTuple):
 
 
 class GivenRecords:
-    """What reads a split that is the list of its records."""
+    """The source of splits that are lists of records."""
 
     max_record = 0
     pure = True
@@ -63,22 +61,21 @@ class GivenRecords:
 
 
 class SourceReader:
-    """The source's side: one split in, one batch out."""
+    """Reads splits with a source: one split in, one batch out. given: a split is the list of its records."""
 
     def __init__(self, source: Any, on_error: str) -> None:
         self._source = source
         self._on_error = on_error
         self._copy = defensive_copy if may_keep_results(source) else no_copy
         self.given = isinstance(source, GivenRecords)
-        """A split is the list of its records; `batch_of` is all there is to do."""
 
     def batch(
         self, split: Split, first: int, last: int, slot: Slot | None = None, quarantined: Quarantined = NOTHING
     ) -> Batch:
-        """Source records first ≤ i < last of the split; the batch's `last` is where they really end.
+        """The source records first ≤ i < last of the split; the batch's `last` is where they really end.
 
-        slot: told which record is being read, for one is suspected. quarantined: those that nobody is to read again;
-        what stands behind them in the split can't be read either.
+        slot: where each record is noted while it is read, if one is suspected. quarantined: records that must not be
+        read again; reading stops before the first of them.
         """
         end = min((record for stage, record, _ in quarantined if stage == SOURCE), default=last)
         if end < last:
@@ -86,7 +83,7 @@ class SourceReader:
         return self._read(split, first, last, slot)
 
     def _read_before_quarantined(self, split: Split, first: int, end: int, quarantined: Quarantined) -> Batch:
-        """The records before the one that isn't to be read, and its failure."""
+        """The records before the quarantined one, and its failure."""
         if first > end:
             return Batch([], first, first)
         batch = self._read(split, first, end, None)
@@ -120,12 +117,12 @@ class SourceReader:
         return batch
 
     def read_again(self, split: Split, first: int, last: int) -> list[Any]:
-        """The records that `batch` gave for this, read once more."""
+        """The records that `batch` gave for this range, read again."""
         given = islice(self._source.read(split), first, last)
         return [item for item in map(self._copy, given) if type(item) not in UNREADABLE]
 
     def batch_of(self, items: list[Any], first: int) -> Batch:
-        """The batch of what was read, from the source record `first` on."""
+        """The batch of these items, which begin with the source record `first`."""
         number = len(items)
         batch = Batch(items, first, first + number, None, None, [Counts(SOURCE, number, 0, number)])
         if not UNREADABLE.isdisjoint(map(type, items)):
@@ -133,7 +130,7 @@ class SourceReader:
         return batch
 
     def _take_out(self, batch: Batch) -> None:
-        """Book what can't be read, and keep the rest."""
+        """Turn what can't be read into failures, and keep the rest."""
         good = [index for index, item in enumerate(batch.records) if item is not None and type(item) is not Malformed]
         known = set(good)
         bad = [index for index in range(len(batch.records)) if index not in known]
@@ -153,14 +150,14 @@ class SourceReader:
         return Failure(SOURCE, origin, 0, type, message, self._on_error, record=item.record)
 
     def _source_failed(self, batch: Batch, error: BaseException) -> None:
-        """The source itself failed: what it gave before goes on, and the run ends there, if it doesn't before."""
+        """The source raised: its records up to there are kept, and the run ends there, unless it ends before."""
         if any(failure.policy == "fail" for failure in batch.failures):
             return
-        batch.failures = [*batch.failures, failure_of(error).failure(SOURCE, batch.last, 0, "fail")]
+        batch.failures = [*batch.failures, failure_of(error).for_record(SOURCE, batch.last, 0, "fail")]
 
 
 def _note_each(items: Iterator[Any], first: int, slot: Slot) -> Iterator[Any]:
-    """The same items; while each is had, the slot says which it is."""
+    """The same items; the slot notes each one while it is read."""
     slot.enter(first)
     for number, item in enumerate(items, first + 1):
         slot.leave()
@@ -170,7 +167,7 @@ def _note_each(items: Iterator[Any], first: int, slot: Slot) -> Iterator[Any]:
 
 
 def cut_at_failure(batch: Batch, failure: Failure) -> None:
-    """Let the batch end before the source record of `failure`, the ledger included."""
+    """End the batch before the source record of `failure`, in its counts too."""
     keep = sum(1 for index in range(len(batch.records)) if batch.origin(index) < failure.origin)
     dropped = len(batch.records) - keep
     before = [other for other in batch.failures if other.origin < failure.origin]
@@ -184,11 +181,12 @@ def cut_at_failure(batch: Batch, failure: Failure) -> None:
 
 
 class RecordEncoder:
-    """The other side: a batch in, the bytes for the sink out. `stage` is the index its failures are booked under.
+    """Encodes batches, for the sink or for the next worker; a record that can't be encoded becomes a failure.
 
-    Also used between stages, with pickle as the encoder: what can't be pickled is a failure of the stage it left.
-    changes: the encoder may change the records it is given, so they are kept as they were for another attempt.
-    begun: told the first record that goes out, by which a sink knows its columns.
+    Between workers the encoder is pickle, and such a failure belongs to the stage that the record leaves.
+    stage: the index under which failures are counted. counted: count the records as taken and out; for the sink.
+    changes: the encoder may change the records, so their originals are kept for another attempt.
+    begun: called once with the first record that is encoded, from which a sink takes its columns.
     """
 
     def __init__(
@@ -209,16 +207,16 @@ class RecordEncoder:
         self.changes = changes
 
     def plain(self, records: list[Any]) -> Any:
-        """The records encoded, nothing counted or taken out. Raises whatever encoding them raises."""
+        """Encode records without counting or taking out any. Raises whatever the encoder raises."""
         body = self._encode(records)
         self._begin(records)
         return body
 
     def body(self, batch: Batch, slot: Slot | None = None, quarantined: Quarantined = NOTHING) -> Any:
-        """The batch's records encoded. Those that can't be are taken out of the batch and booked.
+        """Encode the batch's records. Those that can't be encoded become failures of the batch.
 
-        slot: told which record is being encoded, each alone first, for one is suspected. quarantined: those that are
-        not to be encoded. Raises TooLarge for more than can be sent at once of more than one source record.
+        slot: if one record is suspected, each is first encoded alone and noted here. quarantined: records that must not
+        be encoded. Raises TooLarge if the records of several source records are too large to be sent together.
         """
         if slot is not None or quarantined:
             self._check_each(batch, slot, quarantined)
@@ -240,12 +238,12 @@ class RecordEncoder:
         if error is None and whole:
             self._begin(batch.records)
             return body
-        # Not while the error is under handling: it would be told as what each record's own comes from.
+        # Outside the except block: else this error would become the context of each record's own error.
         self._take_out(batch, self._errors(batch) if error is None else dict.fromkeys(range(number), error))
         return self._rest(batch)
 
     def _check_each(self, batch: Batch, slot: Slot | None, quarantined: Quarantined) -> None:
-        """Take out what is quarantined, and what can't be encoded alone."""
+        """Take out the quarantined records, and those that can't be encoded alone."""
         refused = {place[1:]: Refusal(*why) for place, why in quarantined.items() if place[0] == self._stage}
         bad: dict[int, BaseException] = {}
         batch.original = original_of(batch.records) if self.changes else None
@@ -265,7 +263,7 @@ class RecordEncoder:
             self._take_out(batch, bad)
 
     def _rest(self, batch: Batch) -> Any:
-        """The body of the records that are left; of none, where they can't be encoded together either."""
+        """The body of the records that are left; of none if they can't be encoded together either."""
         records = batch.records
         try:
             return self._encode(_originals(batch))
@@ -275,7 +273,7 @@ class RecordEncoder:
         return self._encode(batch.records)
 
     def behind(self, batch: Batch) -> list[Counts]:
-        """How a batch is booked that lies behind one which a failure has cut here."""
+        """The counts for a batch that comes after the one which a failure has cut here."""
         return behind_cut(self._stage, len(batch.records), batch.failures, given=not self._counted)
 
     def _book(self, batch: Batch) -> None:
@@ -322,14 +320,14 @@ class RecordEncoder:
             batch, index = _made_from(batch, index)
         record = original_record(batch, index)
         place = (self._stage, batch.origin(index), batch.ordinal(index))
-        failure = call_failure.failure(*place, self._on_error, record)
-        if isinstance(error, TooLarge) and len(pickled(record)) > error.most:  # it can't be sent in a failure either
+        failure = call_failure.for_record(*place, self._on_error, record)
+        if isinstance(error, TooLarge) and len(pickled(record)) > error.most:  # too large for a failure too
             return failure._replace(record=None, text=text_of(record))
         return failure
 
 
 def pickled(record: Any) -> bytes:
-    """Its pickle; nothing where it has none."""
+    """The record's pickle; empty if it can't be pickled."""
     try:
         return pickle.dumps(record, 5)
     except BaseException:
@@ -344,9 +342,9 @@ def _originals(batch: Batch) -> list[Any]:
 
 
 def _made_from(batch: Batch, index: int) -> tuple[Batch, int]:
-    """The batch and index of the record that a stage has made this one of; where several have its origin, one of them.
+    """The batch and index of the record from which a stage has made this one; if several have its origin, one of them.
 
-    The record itself where that isn't known, as in a flush.
+    The record itself if that isn't known, as in a flush.
     """
     before = batch.before
     if before is None:

@@ -1,39 +1,46 @@
-"""A stage set up and applied, for every transform that is called and then done."""
+"""The evaluator of a stage: sets its transform up and applies it to batches.
+
+    evaluator = make_evaluator(work)          (async_evaluator: also for `async def`)
+    evaluator.setup()
+    for piece in evaluator.pieces(batch): …
+    evaluator.close()
+
+`forms` has the loops that call the transform, `batch_outcome` collects what the calls give.
+"""
 
 from __future__ import annotations
 
 import sys
 from _thread import allocate_lock
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
 from stagerunner.evaluate import forms, stage_api
 from stagerunner.evaluate.batch_outcome import BatchOutcome
 from stagerunner.evaluate.copying import copying_results, defensive_copy, may_keep_results, no_copy
-from stagerunner.evaluate.cursor import Cursor, Refusals, grouping, refusals_in
+from stagerunner.evaluate.cursor import Cursor, Quarantined, Refusals, grouping, refusals_in
 from stagerunner.evaluate.failures import failure_of
 from stagerunner.evaluate.flush import flushed
 from stagerunner.evaluate.growth import ResultList
 from stagerunner.evaluate.loading import build
 from stagerunner.evaluate.rate import Reserve, rate_limiter
 from stagerunner.evaluate.work import NoSlot, Slot, Work
-from stagerunner.records import Batch, QuarantineKey
-
-Quarantined = Mapping[QuarantineKey, tuple[str, str]]
-"""Records not to be called again → (type, message) of the failure to write instead."""
+from stagerunner.records import Batch
 
 NO_QUARANTINE: Quarantined = {}
 NO_SLOT = NoSlot()
 PIECE_RECORDS = 4096
+"""Results after which a piece ends."""
 
 
 class Evaluator:
-    """A stage whose transform is no `async def`; what all evaluators offer.
+    """Evaluates a stage whose transform isn't `async def`. AsyncEvaluator has the same methods.
 
-    watched: whether each call is noted in the slot; worth its time only where a record is suspected or has a
-    deadline. turn: where the workers of a stage with a rate ask for their turns. piece_records: a piece is closed once
-    it holds this many results and a source record ends. flush_until: a batch of a flush ends before this result.
+    watched: note each call in the slot. It costs time, so set it only where a record is suspected or has a deadline.
+    reserve: reserves the time of the next call among all workers of a stage with a rate; see `rate`.
+    piece_records: a piece ends at the first end of a source record after this many results.
+    flush_until: a batch of a flush ends before the result with this number.
     """
 
     def __init__(self, work: Work, slot: Slot = NO_SLOT, reserve: Reserve | None = None) -> None:
@@ -48,83 +55,82 @@ class Evaluator:
         self._copy: Callable[[Any], Any]
 
     def build(self) -> None:
-        """Import the transform and give it its options. Raises what that raises."""
+        """Import the transform and pass it its options. Raises what the import and the constructor raise."""
         self._transform = build(self.work)
         self._copy = defensive_copy if may_keep_results(self._transform) else no_copy
 
     def setup(self) -> None:
-        """Make ready; `build` comes first where it hasn't been called. Raises whatever the stage raises."""
+        """Build the transform, unless `build` was called, and call its `setup`. Raises whatever the stage raises."""
         if self._transform is None:
             self.build()
         self._call_method("setup")
-        self._call = (
-            copying_results(self._transform_call)
-            if self.simple and self._copy is defensive_copy
-            else self._transform_call
-        )
+        call = self._transform_call()
+        self._call = copying_results(call) if self.simple and self._copy is defensive_copy else call
 
     def apply(self, batch: Batch, quarantined: Quarantined = NO_QUARANTINE) -> Batch:
-        """One batch in, one batch out: the same range of source records, unless it is cut.
+        """Apply the stage to a batch. The result stands for the same source records, unless it is cut.
 
-        It is cut before the source record of a failure whose policy is `fail`, and behind the one whose call said
-        `enough`; the batch then has `stop`. Batches after that are the caller's to hold back.
+        It is cut before the source record of a failure whose policy is `fail`, and after the one whose call said
+        `enough`; then its `stop` is set. The caller must not send any batch after it.
         """
         return next(self._pieces_of(batch, quarantined, sys.maxsize))
 
     def pieces(self, batch: Batch, quarantined: Quarantined = NO_QUARANTINE) -> Iterator[Batch]:
-        """The same in pieces, at least one. Each ends where a source record's results end; its `last` says which.
+        """`apply` in pieces, at least one. A piece ends at the end of a source record; its `last` says at which.
 
-        The counts of the stages before come with the last piece.
+        The last piece carries the counts of the stages before.
         """
         return self._pieces_of(batch, quarantined, self.piece_records)
 
     @property
     def simple(self) -> bool:
-        """Whether the transform is given one record at a time and gives one or none: what `whole` is for."""
+        """Whether the transform takes one record and returns one or None; then `apply_simple` may be called."""
         form = self.work.form
         return not (form.batch or form.many or form.awaited)
 
     def apply_simple(self, batch: Batch) -> list[Any] | Batch:
-        """`apply` for a `single` stage, with nobody quarantined: the results alone, where each record gave one and
-        nothing else was said."""
+        """`apply` for a simple stage and a batch without quarantined records.
+
+        Returns the list of results if each record gave one and the stage neither counted nor stopped; else a batch.
+        """
         if self.work.form.drops:
             outcome = BatchOutcome(self.work, batch)
-            stage_api.call_with_listener(outcome, self._advance(outcome, {}, sys.maxsize))
+            stage_api.call_with_listener(outcome, self._loop_over(outcome, {}, sys.maxsize))
             return outcome.piece()
         listener = LazyOutcome(self.work, batch)
-        guarded = self.watched or self._limiter is not None
-        return call_simple(self._wrapped(self._call, listener.cursor, {}) if guarded else self._call, listener)
+        wrapped = self.watched or self._limiter is not None
+        return call_simple(self._wrapped(self._call, listener.cursor, {}) if wrapped else self._call, listener)
 
     def flush(self, quarantined: Quarantined = NO_QUARANTINE) -> Iterator[Batch]:
-        """What the stage gives after the last record, at least one batch. The origins are 0, 1, 2, …"""
+        """What the stage's `flush` gives after the last record, as at least one batch. Its origins are 0, 1, 2, …"""
         slot = self.slot if self.watched else NO_SLOT
         refused = {origin: why for (stage, origin, _), why in quarantined.items() if stage == self.work.index}
-        return flushed(self.work, self._flush_results, self._copy, refused, self._flush_room, slot)
+        return flushed(self.work, self._flush_results, self._copy, refused, self._flush_batch_size, slot)
 
-    def _flush_room(self, given: int) -> int:
-        """How many more results of a flush make a batch."""
+    def _flush_batch_size(self, given: int) -> int:
+        """How many results the next batch of a flush may hold, after `given` results."""
         return max(1, min(self.piece_records, self.flush_until - given))
 
     def snapshot(self) -> Any:
-        """The stage's state as plain data; None where it takes no snapshots."""
+        """The stage's state as plain data; None if the stage has no `snapshot`."""
         return self._call_method("snapshot") if self.work.form.snapshots else None
 
     def restore(self, data: Any) -> None:
-        """Go on from a snapshot, after `setup`."""
+        """Continue from a snapshot. Call it after `setup`."""
         if self.work.form.snapshots:
             self._call_method("restore", data)
 
     def close(self) -> None:
-        """Let the stage put its things away; nothing happens where it was never built."""
+        """Call the stage's `close`, if the stage was built and has one."""
         self._call_method("close")
 
     def _call_method(self, method: str, *arguments: Any) -> Any:
-        """Call a method of a class that has it."""
+        """Call this method if the transform is a class that has it; else return None."""
         found = getattr(self._transform, method, None) if self.work.form.built else None
         return None if found is None else self._finished(found(*arguments))
 
     def _finished(self, value: Any) -> Any:
-        """What a method gave. Raises TypeError for an `async def`, which nothing would ever run."""
+        """What a method returned. Raises TypeError for a coroutine: no event loop would run it."""
         if hasattr(value, "__await__"):
             value.close()
             raise TypeError(f"{self.work.target} has `async def` methods, but what processes records isn't `async def`")
@@ -134,9 +140,8 @@ class Evaluator:
         results: Iterable[Any] | None = self._call_method("flush")
         return results
 
-    @property
     def _transform_call(self) -> Callable[[Any], Any]:
-        """What is called for a record, or for a list of them."""
+        """The function to call with a record, or with a list of records."""
         if not self.work.form.built:
             found = self._transform
         elif self.work.form.batch:
@@ -153,13 +158,13 @@ class Evaluator:
     def _pieces_of(self, batch: Batch, quarantined: Quarantined, most: int) -> Iterator[Batch]:
         outcome = BatchOutcome(self.work, batch, counted=self.work.form.many or self.work.form.batch)
         refusals = refusals_in(batch, self.work.index, quarantined) if quarantined else {}
-        proceed = self._advance(outcome, refusals, most)
+        advance = self._loop_over(outcome, refusals, most)
         while not outcome.finished:
-            stage_api.call_with_listener(outcome, proceed)
+            stage_api.call_with_listener(outcome, advance)
             yield outcome.piece()
 
-    def _advance(self, outcome: BatchOutcome, refusals: Refusals, most: int) -> Callable[[], None]:
-        """What goes on through the batch, as far as a piece may go."""
+    def _loop_over(self, outcome: BatchOutcome, refusals: Refusals, most: int) -> Callable[[], None]:
+        """A function that calls the transform until the batch or a piece of `most` results ends."""
         form, call = self.work.form, self._call
         if form.batch:
             checked = self._wrapped(forms.checking_list(call, self.work.growth, self._copy), outcome.cursor, refusals)
@@ -179,25 +184,26 @@ class Evaluator:
         )
 
     def _wrapped(self, call: forms.Call, cursor: Cursor, refusals: Refusals) -> forms.Call:
-        """The call with what is asked of it around it: nothing, as a rule."""
+        """The call with a slot, a rate and quarantines around it where there are any; usually the call itself."""
         if self.watched and not isinstance(self.slot, NoSlot):
             call = forms.noting_record(call, cursor, self.slot, lists=self.work.form.batch)
-        if self._limiter is not None:  # outside: who waits for a turn isn't late
+        if self._limiter is not None:  # outermost: waiting doesn't count against the deadline
             call = forms.rate_limited(call, self._limiter)
         return forms.refusing(call, cursor, refusals) if refusals else call
 
 
-# The usual call
+# The fast path: no BatchOutcome while there is nothing to record but results
 
 
 _outcome_lock = allocate_lock()
-"""Held while a passage is made: a transform may have threads of its own that say something."""
+"""Held while a BatchOutcome is made: threads of the transform may call `count` at the same time."""
 
 
 class LazyOutcome:
-    """Hears the transform in the place of a passage that isn't made yet.
+    """Makes a BatchOutcome when something other than a result has to be recorded; usually never.
 
-    results, rest: what there is of the results, and an iterator of the records still to come.
+    It is the listener for `count` and `enough`. results: so far. rest: an iterator of the records still to come.
+    made: the outcome, once it exists.
     """
 
     __slots__ = ("_batch", "_cursor", "_work", "made", "rest", "results")
@@ -212,13 +218,13 @@ class LazyOutcome:
 
     @property
     def cursor(self) -> Cursor:
-        """Where `rest` is."""
+        """The position of `rest` in the batch."""
         if self._cursor is None:
             self._cursor = Cursor(self._batch.records, self.rest)
         return self._cursor
 
     def outcome(self) -> BatchOutcome:
-        """The passage, with the results there are and the cursor where it is."""
+        """The BatchOutcome, with the results so far and the cursor at the current record."""
         with _outcome_lock:
             if self.made is None:
                 outcome = BatchOutcome(self._work, self._batch)
@@ -235,7 +241,7 @@ class LazyOutcome:
 
 
 def call_simple(call: forms.Call, listener: LazyOutcome) -> list[Any] | Batch:
-    """A record in, a record out, as in `forms`: the results; or a batch of them, where there is more to tell."""
+    """`forms.call_each` without a BatchOutcome. Returns the results, or a batch if there is more to record."""
     results = listener.results
     token = stage_api.current.set(listener)
     try:

@@ -1,4 +1,4 @@
-"""What becomes of a call that failed: tried again, or put into words. An exception object is never kept."""
+"""Calls that fail: retries, and failures as text. An exception object is never kept."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stagerunner.tuples import NamedTuple
 
 
 class Refusal(Exception):
-    """A record fails for a reason of ours that trying again won't change. type: the word for it."""
+    """Raised by the runner for a record that fails and must not be retried. type: the failure's type."""
 
     def __init__(self, type: str, message: str) -> None:
         super().__init__(message)
@@ -24,7 +24,7 @@ class Refusal(Exception):
 
 
 class CallFailure(NamedTuple):
-    """A failure in words, before it is known whose. final: trying again won't help."""
+    """A failed call as text, not yet tied to a record. final: a retry wouldn't help."""
 
     type: str
     message: str
@@ -33,10 +33,10 @@ class CallFailure(NamedTuple):
     final: bool = False
     causes: tuple[Cause, ...] = ()
 
-    def failure(self, stage: int, origin: int, ordinal: int, policy: str, record: Any = None) -> Failure:
-        """The same with the record it befell."""
-        told = (self.type, self.message, policy, self.frames, self.attempts)
-        return Failure(stage, origin, ordinal, *told, record, causes=self.causes)
+    def for_record(self, stage: int, origin: int, ordinal: int, policy: str, record: Any = None) -> Failure:
+        """The Failure of this record."""
+        fields = (self.type, self.message, policy, self.frames, self.attempts)
+        return Failure(stage, origin, ordinal, *fields, record, causes=self.causes)
 
 
 RETURNED_NONE = CallFailure(
@@ -47,11 +47,11 @@ RETURNED_NONE = CallFailure(
 
 
 on_exception: Callable[[BaseException], None] | None = None
-"""Shown each exception of user code while its frames are there: by a debugger, in the one process of `inline`."""
+"""Called with each exception of user code while its frames exist. The debugger of the inline engine sets it."""
 
 
 def failure_of(error: BaseException, handled: BaseException | None = None) -> CallFailure:
-    """An exception in words. handled: as `causes_of` takes it."""
+    """An exception as text. handled: as in `causes_of`."""
     if isinstance(error, Refusal):
         return CallFailure(error.type, bounded(str(error)), final=True)
     if on_exception is not None:
@@ -79,9 +79,10 @@ def _growing(work: Work) -> Iterator[float]:
 
 
 def retry(call: Callable[[Any], Any], argument: Callable[[], Any], call_failure: CallFailure, work: Work) -> Any:
-    """What a later attempt gives, or the Trouble of the last one. `trouble`: what came of the first.
+    """Try again as often as `work` allows: the result, or the CallFailure of the last attempt.
 
-    argument: makes what to call it with, since an attempt that failed may have changed that.
+    call_failure: of the first attempt. argument: makes the call's argument anew, since a failed attempt may have
+    changed it.
     """
     handled = sys.exception()
     for number, delay in enumerate(retry_delays(work), start=2):

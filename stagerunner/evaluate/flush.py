@@ -1,4 +1,4 @@
-"""What a stage gives after the last record: a split of its own, whose source records are its results."""
+"""What a stage's `flush` gives after the last record: a split of its own, whose source records are its results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _END = object()
 
 
 class Flush:
-    """The results of one flush as they are drawn. It hears `count`; there is nothing left of which to have enough."""
+    """The results of one flush while they are drawn. It is the listener for `count`; `enough` has no effect here."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Flush:
         return
 
     def batch(self, most: int, slot: Slot) -> Batch:
-        """The next results, `most` of them. A failure ends the flush: what would have followed can't be known."""
+        """The next `most` results. A failure ends the flush: a generator can't be continued after it has raised."""
         self.extra = {}
         first, results = self.given, list[Any]()
         try:
@@ -52,10 +52,10 @@ class Flush:
         return Batch(results, first, self.given, counts=[self._counts(len(results))])
 
     def _ended(self, results: list[Any], call_failure: CallFailure) -> Batch:
-        """The last batch, with the failure in the place of the result that did not come."""
+        """The last batch, with the failure in the place of the missing result."""
         first, policy = self.given, self._work.on_error
         place = first + len(results)
-        failure = call_failure._replace(attempts=1).failure(self._work.index, place, 0, policy)
+        failure = call_failure._replace(attempts=1).for_record(self._work.index, place, 0, policy)
         if policy == "fail":  # what did not come can't be counted
             return Batch(results, first, place, None, [failure], [self._counts(len(results))])
         counts = [self._counts(len(results), failed=1)]
@@ -85,7 +85,7 @@ class Flush:
 
 
 def as_iterator(found: Any) -> Iterator[Any]:
-    """What `flush` returned. Raises Refusal where that is neither None, an iterator nor a list."""
+    """An iterator over what `flush` returned. Raises Refusal if it isn't None, an iterator, a list or a tuple."""
     if found is None:
         return iter(())
     if isinstance(found, Iterator | list | tuple):
@@ -98,13 +98,14 @@ def flushed(
     start: Callable[[], Iterable[Any] | None],
     copy: Callable[[Any], Any],
     refused: Mapping[int, tuple[str, str]],
-    room: Callable[[int], int],
+    batch_size: Callable[[int], int],
     slot: Slot,
 ) -> Iterator[Batch]:
-    """The batches of a flush, at least one; `start` begins it.
+    """The batches of a flush, at least one. start: calls the stage's `flush`.
 
-    refused: results not to be drawn, and their failures. room: how many may be in the next batch, after so many.
+    refused: number of a result → (type, message) of the failure in its place. batch_size: how many results the next
+    batch may hold, after so many results.
     """
     flush = Flush(work, start, copy, refused)
     while not flush.over:
-        yield stage_api.call_with_listener(flush, partial(flush.batch, room(flush.given), slot))
+        yield stage_api.call_with_listener(flush, partial(flush.batch, batch_size(flush.given), slot))

@@ -1,7 +1,7 @@
-"""The loops: how each form of transform is called for the records of a batch.
+"""The loops that call a transform for the records of a batch, one for each form of transform.
 
-The loop for a plain function is what a whole run waits for, so it does nothing for a record that succeeds but call
-and append. A plain `for` is also the only form that survives a transform raising StopIteration.
+The loop for a plain function decides how fast a run is, so for a record that succeeds it only calls and appends. It is
+a plain `for`: `list(map(…))` ends without an error when a transform raises StopIteration.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Call = Callable[[Any], Any]
 
 
 def call_each(call: Call, outcome: BatchOutcome) -> None:
-    """A record in, a record out; None is a failure."""
+    """Call with each record, for one result each; None is a failure."""
     results = outcome.results
     for record in outcome.cursor.rest:
         try:
@@ -33,14 +33,15 @@ def call_each(call: Call, outcome: BatchOutcome) -> None:
         if result is None:
             outcome.add_none()
         else:
-            # As a method of a local, not as a bound method kept: the interpreter then calls nothing at all (−8 ns).
+            # `results.append(…)` is 8 ns faster than calling a bound method kept in a local.
             results.append(result)
 
 
 def call_filter(call: Call, outcome: BatchOutcome) -> None:
-    """A record in, a record or None out, where None drops the record: it is looked for once, at the end.
+    """Call with each record, for one result or None each; None drops the record.
 
-    A filter may drop nearly all; a word with the passage about each would be most of the work.
+    Nones are taken out once, at the end: a filter may drop nearly all records, and a method call for each would be most
+    of the work.
     """
     results = outcome.results
     for record in outcome.cursor.rest:
@@ -52,12 +53,15 @@ def call_filter(call: Call, outcome: BatchOutcome) -> None:
 
 
 def collecting(call: Call, result_list: ResultList) -> Call:
-    """A call that puts a record's results on the pile and says how many there are."""
+    """A call that adds a record's results to the list and returns how many there are."""
     return lambda record: result_list.add(call(record))
 
 
 def call_many(call: Call, outcome: BatchOutcome, result_list: ResultList, most: int) -> None:
-    """A record in, any number out: `call` puts them on the pile. Returns once a piece of `most` results can end."""
+    """Call with each record, for any number of results, which `call` adds to the list.
+
+    Returns when the batch ends, or a piece of at least `most` results.
+    """
     outcome.results = result_list.results
     start, sizes = outcome.cursor.index + 1, list[int | None]()
     for record, origin in zip(outcome.cursor.rest, outcome.source_records, strict=False):
@@ -73,14 +77,17 @@ def call_many(call: Call, outcome: BatchOutcome, result_list: ResultList, most: 
 
 
 def call_lists(call: Call, outcome: BatchOutcome, groups: Grouping, most: int) -> None:
-    """A list in, a list out. Returns once a piece of `most` results can end."""
+    """Call with lists of records, for a list of results each.
+
+    Returns when the batch ends, or a piece of at least `most` results.
+    """
     cursor = outcome.cursor
     while not cursor.over:
         start = cursor.index + 1
         group = cursor.take(groups.end(start) - start)
         end = start + len(group)
         counters = outcome.counters()
-        found = _tried(call, group, outcome, start, end)
+        found = _call_list(call, group, outcome, start, end)
         if found is None:
             outcome.rewind(counters, start, end)
             groups.one_by_one(end)
@@ -92,8 +99,10 @@ def call_lists(call: Call, outcome: BatchOutcome, groups: Grouping, most: int) -
             return
 
 
-def _tried(call: Call, group: list[Any], outcome: BatchOutcome, start: int, end: int) -> list[Any] | CallFailure | None:
-    """What a list gives, the trouble it is lost by, or None: its records are to be tried one by one."""
+def _call_list(
+    call: Call, group: list[Any], outcome: BatchOutcome, start: int, end: int
+) -> list[Any] | CallFailure | None:
+    """The results of a list, its failure, or None if its records are to be tried one by one."""
     try:
         found: list[Any] = call(group)
         return found
@@ -101,13 +110,13 @@ def _tried(call: Call, group: list[Any], outcome: BatchOutcome, start: int, end:
         call_failure = failure_of(error)
     if end - start > 1 and not outcome.work.form.state:
         return None
-    fresh = partial(outcome.originals, start, end)
-    later: list[Any] | CallFailure = retry(call, fresh, call_failure, outcome.work)
+    argument = partial(outcome.originals, start, end)
+    later: list[Any] | CallFailure = retry(call, argument, call_failure, outcome.work)
     return later
 
 
 def fail_all(outcome: BatchOutcome, start: int, end: int, call_failure: CallFailure) -> None:
-    """All records of a list are lost; where a failure ends the run, the first is and the others don't count."""
+    """Record this failure for all records of a list; only for the first if a failure ends the run."""
     for index in range(start, end):
         outcome.fail(index, call_failure)
         if outcome.halted:
@@ -115,12 +124,12 @@ def fail_all(outcome: BatchOutcome, start: int, end: int, call_failure: CallFail
 
 
 def checking_list(call: Call, growth: int, copy: Call) -> Call:
-    """A call for a batch transform that makes sure of a list without None in it."""
+    """A call of a batch transform that checks and copies the list it returns."""
     return lambda group: as_list(call(group), growth * len(group), copy)
 
 
 def as_list(found: Any, limit: int, copy: Call = defensive_copy) -> list[Any]:
-    """What a batch transform returned, as a list of records. Raises Refusal when it isn't one."""
+    """What a batch transform returned, as a list of copied records. Raises Refusal if it isn't a list of records."""
     if isinstance(found, Iterator):
         result_list = ResultList(limit, copy)
         result_list.add(found)
@@ -134,7 +143,7 @@ def as_list(found: Any, limit: int, copy: Call = defensive_copy) -> list[Any]:
 
 
 def refusing(call: Call, cursor: Cursor, refusals: Refusals) -> Call:
-    """A call that refuses the quarantined records, each of which comes alone."""
+    """A call that raises Refusal for quarantined records. In a batch transform each is a list of its own."""
 
     def refuse_or_call(argument: Any) -> Any:
         refusal = refusals.get(cursor.index)
@@ -146,7 +155,7 @@ def refusing(call: Call, cursor: Cursor, refusals: Refusals) -> Call:
 
 
 def rate_limited(call: Call, limiter: RateLimiter) -> Call:
-    """A call that waits for its turn first."""
+    """A call that first waits until the rate allows it."""
 
     def wait_and_call(argument: Any) -> Any:
         if wait := limiter.reserve():
@@ -157,7 +166,7 @@ def rate_limited(call: Call, limiter: RateLimiter) -> Call:
 
 
 def noting_record(call: Call, cursor: Cursor, slot: Slot, *, lists: bool) -> Call:
-    """A call that says in the slot which record it is at."""
+    """A call that notes in the slot which record is being processed. lists: it takes lists of records."""
 
     def enter_and_call(argument: Any) -> Any:
         slot.enter(cursor.index - len(argument) + 1 if lists else cursor.index)

@@ -1,4 +1,5 @@
-"""How much one source record may become: results are weighed while they come, so that an endless generator ends."""
+"""`run.max_growth`: the bytes one source record may become. Results are measured as they come, so that an endless
+generator is stopped."""
 
 from __future__ import annotations
 
@@ -12,18 +13,18 @@ from stagerunner.evaluate.copying import defensive_copy
 from stagerunner.evaluate.failures import Refusal
 
 UNWEIGHED = 16
-"""Results of a source record that are not weighed: most records give fewer, and weighing costs a pickling."""
+"""Results of a source record before the first is measured: most records give fewer, and measuring means pickling."""
 
 WEIGH_EVERY = 4096
 WEIGH_BYTES = 2**20
-"""The next weighing is due after MOST results, or after about this many bytes."""
+"""Results are measured again after WEIGH_EVERY results, or after about WEIGH_BYTES bytes."""
 
 LIST_SLOT = 8
-"""Bytes a result takes in a list, whatever its pickle takes: a billion `True`s are not a gigabyte of nothing."""
+"""Bytes counted for each result beside its pickle: its place in a list."""
 
 
 class TooLarge(Exception):
-    """What is to be sent on takes more bytes than one source record may have become."""
+    """The results of one source record take more bytes than `run.max_growth` allows. most: the limit."""
 
     def __init__(self, size: int, most: int) -> None:
         self.most = most
@@ -31,7 +32,7 @@ class TooLarge(Exception):
 
 
 def limited(encode: Callable[[list[Any]], Any], most: int) -> Callable[[list[Any]], Any]:
-    """The same encoding; raises TooLarge for more than so many bytes."""
+    """The same encoding. It raises TooLarge for more than `most` bytes."""
 
     def encoded(records: list[Any]) -> Any:
         data = encode(records)
@@ -43,9 +44,9 @@ def limited(encode: Callable[[list[Any]], Any], most: int) -> Callable[[list[Any
 
 
 class ResultList:
-    """The results of many records, and what those of the newest source record weigh.
+    """A list of results that limits what one source record may become.
 
-    limit: bytes that the results of one source record may weigh. own: what each result is made its own by.
+    limit: bytes of the results of one source record. copy: applied to each result.
     """
 
     __slots__ = ("_copy", "_due", "_limit", "_origin", "_weighed", "_weight", "results")
@@ -60,15 +61,15 @@ class ResultList:
         self._due = UNWEIGHED
 
     def begin(self, origin: int) -> None:
-        """The results that come next are those of this source record."""
+        """The next results come from this source record."""
         if origin != self._origin:
             self._origin, self._weight, self._weighed = origin, 0, len(self.results)
             self._due = self._weighed + UNWEIGHED
 
     def add(self, given: Iterable[Any] | None) -> int:
-        """Put on all the results of one record and return how many there were; all, or none if this raises.
+        """Add the results of one record and return how many there are. If this raises, none of them is added.
 
-        Raises Refusal for None, as the iterable or in it, and beyond the limit; and whatever the iterable raises.
+        Raises Refusal for None, as the iterable or in it, and above the limit; and whatever the iterable raises.
         """
         if given is None:
             raise Refusal("NoneReturned", "returned None; return an empty iterator to drop the record")
@@ -80,7 +81,7 @@ class ResultList:
                     raise Refusal("NoneReturned", "yielded None; a record is never None")
                 results.append(copy(result))
                 if len(results) >= self._due:
-                    self._weigh()
+                    self._measure()
         except BaseException:
             self._weight, self._weighed, self._due = weight, weighed, due
             del results[start:]
@@ -88,7 +89,7 @@ class ResultList:
             raise
         return len(results) - start
 
-    def _weigh(self) -> None:
+    def _measure(self) -> None:
         newest = self.results[self._weighed :]
         weight = size_of(newest)
         self._weight += weight
@@ -99,16 +100,16 @@ class ResultList:
 
 
 def size_of(results: list[Any]) -> int:
-    """Bytes, about: as they would travel, or as they lie in memory where they can't."""
+    """About how many bytes they take: pickled, or in memory if they can't be pickled."""
     try:
-        travelling = len(pickle.dumps(results, 5))
+        size = len(pickle.dumps(results, 5))
     except BaseException:
-        travelling = sum(map(sys.getsizeof, results))
-    return travelling + LIST_SLOT * len(results)
+        size = sum(map(sys.getsizeof, results))
+    return size + LIST_SLOT * len(results)
 
 
 def _close(given: Iterable[Any]) -> None:
-    """A generator left half-way ends here and now; what it says to that is of no interest."""
+    """Close a generator that was left half-way, and ignore what it raises."""
     with suppress(BaseException):
         if isinstance(given, Generator):
             given.close()

@@ -1,7 +1,7 @@
-"""A dead letter as a line of a file: docs/dead-letters.md says what stands in it. Format 1.
+"""A dead letter as a line of a file; docs/dead-letters.md describes its fields. Format 1.
 
-The head of a line (`version`, `output`, `number`) says whose it is, and is always written the same way, so that a run
-finds its own lines in a file of many without reading more of them.
+The head of a line (`version`, `output`, `number`) says which output it belongs to. It is always written the same way,
+so that a run finds its own lines in a shared file without reading the rest of each line.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from stagerunner.evaluate.wording import text_of, type_of
 VERSION = 1
 HEAD = ("version", "output", "number")
 LONGEST_TEXT = 1000
-"""Characters of what stands in the place of a value that JSON has no words for."""
+"""Characters of the text that replaces a value which JSON can't hold."""
 
 STAYS = "StaysDead"
-"""The type of what a source of letters gives in the place of a record that can't come back."""
+"""The Malformed type of a letter whose record can't come back."""
 
 _BEGINNING = f'{{"version":{VERSION},"output":'.encode()
-_TELLING = frozenset(("datetime", "decimal", "fractions", "pathlib", "uuid"))
-"""Modules whose types say all that they hold as a text."""
+_TEXT_SAYS_ALL = frozenset(("datetime", "decimal", "fractions", "pathlib", "uuid"))
+"""Modules whose types hold nothing that their `str` doesn't show."""
 
 
 def head(output: str, number: int | str = "") -> bytes:
-    """How the lines of an output begin, and the line with this number."""
+    """How the lines of an output begin; with `number`, how this line begins."""
     return _BEGINNING + json.dumps(output).encode() + b',"number":' + str(number).encode()
 
 
 def as_line(output: str, number: int, letter: dict[str, Any]) -> bytes:
-    """A letter as one line. Whatever the record is, there is a line."""
+    """A letter as one line, whatever its record is."""
     return head(output, number) + b"," + _body(letter)[1:] + b"\n"
 
 
 def owner_of(line: bytes, heads: Iterable[tuple[bytes, str]]) -> tuple[str, int] | None:
-    """Whose line it is, and its number, if it is of one of these outputs. heads: each with its output."""
+    """The output and number of a line, if it belongs to one of these outputs. heads: (head, output) of each."""
     if not line.startswith(_BEGINNING):
         return _owner_in(line, {output for _, output in heads})
     for beginning, output in heads:
@@ -49,7 +49,7 @@ def owner_of(line: bytes, heads: Iterable[tuple[bytes, str]]) -> tuple[str, int]
 
 
 def _owner_in(line: bytes, outputs: set[str]) -> tuple[str, int] | None:
-    """The same for a line that another program has written anew."""
+    """`owner_of` for a line that another program has rewritten."""
     letter = read_letter(line)
     if letter is None or letter.get("output") not in outputs or type(letter.get("number")) is not int:
         return None
@@ -57,12 +57,12 @@ def _owner_in(line: bytes, outputs: set[str]) -> tuple[str, int] | None:
 
 
 def begins_letter(line: bytes) -> bool:
-    """Whether it is a line as we write them, or the beginning of one."""
+    """Whether it is a line as `as_line` writes it, or the beginning of one."""
     return line.startswith(_BEGINNING) or _BEGINNING.startswith(line)
 
 
 def read_letter(line: bytes) -> dict[str, Any] | None:
-    """The letter of a line; None if it is none of this format."""
+    """The letter in a line; None if it isn't one of this format."""
     try:
         found = json.loads(line)
     except (ValueError, RecursionError):
@@ -81,12 +81,12 @@ def _body(letter: dict[str, Any]) -> bytes:
 def _json(data: Any) -> bytes:
     try:
         return json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-    except UnicodeEncodeError:  # half a character: JSON holds it as an escape
+    except UnicodeEncodeError:  # a lone surrogate: JSON can hold it as an escape
         return json.dumps(data, allow_nan=False, separators=(",", ":")).encode()
 
 
 def output_of(line: bytes) -> str:
-    """Whose line it is; nothing where that isn't said."""
+    """The output that a line belongs to; '' if it doesn't say."""
     letter = read_letter(line) or {}
     output = letter.get("output")
     return output if isinstance(output, str) else ""
@@ -96,14 +96,17 @@ def output_of(line: bytes) -> str:
 
 
 def record_fields(record: Any) -> dict[str, Any]:
-    """`record`, where JSON gives back just what the stage got; else as near as JSON comes, and in `altered` the first
-    thing in it that isn't what it was; `text` where there is nothing to come near to."""
+    """The fields that hold the record: `record` if JSON gives back exactly what the stage got.
+
+    Else `record` as near as JSON comes, with `altered`: its first value that differs. `text` alone if JSON can't
+    hold it at all.
+    """
     try:
         if _exact(record):
             return {"record": record}
         changes: list[str] = []
         return {"record": _near(record, "record", changes), "altered": changes[0]}
-    except BaseException:  # it goes round in a circle, is nested too deeply, or raises when it is looked at
+    except BaseException:  # circular, nested too deeply, or raising when it is read
         return {"text": text_of(record, LONGEST_TEXT)}
 
 
@@ -119,7 +122,7 @@ def _exact(value: Any) -> bool:
 
 
 def _near(value: Any, at: str, changes: list[str]) -> Any:
-    """The value as JSON; what had to be changed for it is noted."""
+    """The value as JSON data. What had to be altered is appended to `changes`."""
     kind = type(value)
     if kind is dict:
         return {_key(key, at, changes): _near(item, f"{at}[{key!r}]", changes) for key, item in value.items()}
@@ -139,7 +142,7 @@ def _as_text(value: Any) -> Any:
     module = type(value).__module__
     if module == "datetime" and hasattr(value, "isoformat"):
         return value.isoformat()
-    if module in _TELLING:
+    if module in _TEXT_SAYS_ALL:
         return str(value)
     if isinstance(value, str):
         return str.__str__(value)

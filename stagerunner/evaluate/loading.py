@@ -1,4 +1,4 @@
-"""From the target a worker is told to the transform it calls."""
+"""Importing a stage's target and building its transform."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from stagerunner.evaluate.work import Work
 
 
 def load(target: str) -> Any:
-    """The object that "module:qualified.name" stands for.
+    """The object named by "module:qualified.name".
 
-    Raises whatever the import raises, AttributeError where the module has no such name, ValueError without a colon.
+    Raises whatever the import raises, AttributeError if the module has no such name, ValueError without a colon.
     """
     module, colon, name = target.partition(":")
     if not (module and colon and name):
@@ -22,7 +22,7 @@ def load(target: str) -> Any:
 
 
 def build(work: Work) -> Any:
-    """The transform with its options: a function that takes the record alone, or an instance of the class.
+    """The transform with its options: a function that takes only the record, or an instance of the class.
 
     Raises what `load` and the constructor raise.
     """
@@ -33,10 +33,10 @@ def build(work: Work) -> Any:
 
 
 def with_options(found: Any, options: dict[str, Any]) -> Any:
-    """A function that needs no options: a copy with these as its defaults where it is plain enough, else a partial.
+    """The function with its options bound: a copy with other defaults if they are keyword-only, else a partial.
 
-    The interpreter calls such a copy as it calls any function; a partial with keywords takes twice as long as all that
-    is otherwise done for a record.
+    Calling a partial with keywords takes twice as long as everything else that is done for a record; calling the copy
+    costs no more than calling the function.
     """
     if type(found) is not FunctionType or not options.keys() <= set(_keyword_only(found.__code__)):
         return partial(found, **options)

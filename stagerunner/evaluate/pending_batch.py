@@ -1,4 +1,4 @@
-"""One batch on its way through an async stage: which calls are to be made, under way, ended."""
+"""A batch in an async stage: which calls are waiting, running and done."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 class CallOutcome(NamedTuple):
-    """What the call for the records start ≤ index < end came to.
+    """What the call for the records start ≤ index < end gave.
 
-    found: what it gave, by the form a record or None, a list of records, or Trouble. extra: what it counted.
+    found: a record or None, or a list of records, as the form says; or a CallFailure. extra: the call's counters.
     """
 
     start: int
@@ -32,9 +32,9 @@ class CallOutcome(NamedTuple):
 
 
 class PendingBatch:
-    """Calls begin in order and end in any; what they gave is put together in order, as if made one by one.
+    """The calls for one batch. They start in order and end in any order; `result` puts them together in order.
 
-    waiting: the calls not yet begun, as (start, end). under_way: those that have, by their first index.
+    waiting: calls not started yet, as (start, end). running: their tasks, by the index of the first record.
     """
 
     def __init__(self, work: Work, batch: Batch, refusals: Refusals) -> None:
@@ -54,11 +54,11 @@ class PendingBatch:
             start = end
 
     def wants(self, index: int) -> bool:
-        """Whether the results of this record can still matter."""
+        """Whether this record lies before everything that ends the batch."""
         return index < self._wanted
 
     def call_ended(self, start: int, outcomes: list[CallOutcome]) -> None:
-        """The call that began at `start` came to this; it may end what is wanted of the batch."""
+        """Add the outcomes of the call that started at this index. One of them may end the batch early."""
         self.running.pop(start, None)
         self._outcomes += outcomes
         for outcome in outcomes:
@@ -66,11 +66,11 @@ class PendingBatch:
                 self.limit(outcome.start + 1)
 
     def ends_batch(self, outcome: CallOutcome) -> bool:
-        """Whether nothing behind it is wanted."""
+        """Whether nothing after this outcome is wanted."""
         return outcome.enough or (isinstance(outcome.found, CallFailure) and self.work.on_error == "fail")
 
     def limit(self, index: int) -> None:
-        """Give up the calls from this index on, those under way too."""
+        """Drop the calls from this index on, and cancel those that are running."""
         self._wanted = min(self._wanted, index)
         for start, task in self.running.items():
             if not self.wants(start):
@@ -80,11 +80,11 @@ class PendingBatch:
 
     @property
     def done(self) -> bool:
-        """Whether everything wanted has come."""
+        """Whether every call that is wanted has ended."""
         return not self.waiting and not any(map(self.wants, self.running))
 
     def result(self) -> Batch:
-        """The outgoing batch of a flight that has landed."""
+        """The outgoing batch, once `done`."""
         batch_outcome = BatchOutcome(self.work, self.batch, counted=True)
         for outcome in sorted(self._outcomes, key=lambda outcome: outcome.start):
             batch_outcome.cursor.take(outcome.end - outcome.start)

@@ -1,7 +1,7 @@
-"""Dead letters that come back: a source that gives their records, each to enter the chain where it failed.
+"""Replaying dead letters: a source of their records, each of which enters the chain at the stage where it failed.
 
-A record that enters later than the first stage travels as an `Entering` and passes the stages before untouched, in its
-place among the others, so order is kept whatever stages the letters are of.
+A record that enters after the first stage travels as an `Entering` and passes the stages before untouched. So it keeps
+its place, and order is kept across stages.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Entering(NamedTuple):
 
 
 def bare(record: Any) -> Any:
-    """The record itself."""
+    """The record without its `Entering`."""
     return record.record if type(record) is Entering else record
 
 
@@ -39,7 +39,7 @@ def bare(record: Any) -> Any:
 
 
 def entry_of(letter: dict[str, Any] | None, stages: list[str], start: str | None) -> int | str:
-    """The index of the stage at which a letter's record enters (the number of stages: the sink), or why it can't."""
+    """The index of the stage at which a letter's record enters (the sink's: the number of stages), or why it can't."""
     if letter is None:
         return "this line is no dead letter"
     if "altered" in letter:
@@ -59,9 +59,9 @@ def entry_of(letter: dict[str, Any] | None, stages: list[str], start: str | None
 
 
 class Letters:
-    """The records of a file of dead letters. What can't come back is malformed, and stays a dead letter as it was.
+    """The source of the records of a dead-letter file. A letter that can't come back stays a dead letter, unchanged.
 
-    path: the file. stages: of the chain. start: the stage at which all enter, or None: each at its own.
+    path: the file. stages: names of the chain's stages. start: the stage at which all enter; None: each at its own.
     """
 
     max_record = 0
@@ -80,7 +80,7 @@ class Letters:
             return {"path": self._path, "size": self.size(), "head": f"{crc32(file.read(CHUNK)):08x}"}
 
     def splits(self, after: Any, want: Any) -> Iterator[Split]:
-        """`after`: the offset behind the last split."""
+        """after: the offset at which the last split ended."""
         start, size = after or 0, self.size()
         with open(self._path, "rb") as file:
             while start < size:
@@ -101,7 +101,7 @@ class Letters:
                 yield Entering(entry, record) if entry else record
 
     def locate(self, split: Split, number: int) -> Origin:
-        """Where the record came from when it failed first."""
+        """The record's origin when it first failed."""
         if self._asked[0] != split.data:
             self._asked = (split.data, [_origin(read_letter(line)) for line in self._lines(split)])
         return self._asked[1][number]
@@ -125,14 +125,14 @@ def _origin(letter: dict[str, Any] | None) -> Origin:
 
 
 def entered(call: Callable[[Any], Any], work: Work) -> Callable[[Any], Any]:
-    """A stage's transform for a chain whose records may enter late: those that enter behind it pass."""
+    """Wrap a stage's transform so that records which enter after this stage pass it untouched."""
     form, index, last = work.form, work.index, work.index + 1 == work.stages
 
     def passes(record: Any) -> bool:
         return type(record) is Entering and record.stage > index
 
     def passed(record: Any) -> Any:
-        return record.record if last else record  # nobody is left to take it out of its cover
+        return record.record if last else record  # no later stage would unwrap it
 
     def one(record: Any) -> Any:
         return passed(record) if passes(record) else call(bare(record))

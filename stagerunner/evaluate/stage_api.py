@@ -1,7 +1,7 @@
-"""What a transform may say while it is called: `count` and `enough`.
+"""What a transform may call while it runs: `count`, `enough` and `empty`.
 
-Several evaluators may live in one process, and an async one has several records under way at once, so who listens
-is a context variable: each async record runs in a context of its own.
+The listener is a context variable: a process may have several evaluators, and an async stage runs each call in a
+context of its own.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from typing import Any, Protocol, TypeVar
 T = TypeVar("T")
 
 MOST = 2**63 - 1
-"""The largest number that is counted at once."""
+"""The largest number that `count` takes."""
 
 allocate: Callable[[int], memoryview | None] | None = None
-"""Where a worker gets bytes of shared memory for the results of the frame in hand, if there is such a thing."""
+"""Allocates writable bytes of the arena for the current frame; None when there is no room. A worker sets it."""
 
 arena_type: type | None = None
-"""The type of what that memory belongs to."""
+"""The type of the objects that own this memory."""
 
 LARGE = 65536
-"""Bytes from which on an array travels beside the records."""
+"""Bytes from which on an array is put into shared memory."""
 
 
 class Listener(Protocol):
-    """Who hears a transform: an evaluator, for the batch or the record it is at. `extra`: the stage's own counters."""
+    """Receives a transform's calls of `count` and `enough`. extra: the stage's own counters."""
 
     @property
     def extra(self) -> dict[str, int]: ...
@@ -36,7 +36,7 @@ class Listener(Protocol):
 
 
 class CallListener:
-    """A listener for one record: what its call said, to be looked at once it has ended."""
+    """The listener for one async call; its counters are added up after the call."""
 
     __slots__ = ("extra", "said_enough")
 
@@ -54,8 +54,8 @@ current: ContextVar[Listener | None] = ContextVar("stagerunner.current", default
 def count(name: str, number: int = 1) -> None:
     """Add `number` to the counter `name` of the stage being called.
 
-    Outside a stage, and in threads that a transform starts itself, it does nothing. Raises TypeError for a name that is
-    no text and for what is no number, ValueError for a number that no machine integer or float holds.
+    It does nothing outside a stage, and in threads that a transform starts itself. Raises TypeError if `name` isn't
+    text or `number` isn't a number, and ValueError for a number that is too large or not finite.
     """
     if type(name) is not str or type(number) is not int or not -MOST <= number <= MOST:
         name, number = _counter(name, number)
@@ -65,7 +65,7 @@ def count(name: str, number: int = 1) -> None:
 
 
 def _counter(name: Any, number: Any) -> tuple[str, int]:
-    """A name and a number of types of somebody's own as plain ones. Raises TypeError and ValueError."""
+    """A name and a number of any types as plain ones. Raises TypeError and ValueError, as `count` does."""
     if not isinstance(name, str):
         raise TypeError(f"count() takes the name of a counter, and not {type(name).__name__}")
     if not isinstance(number, float):
@@ -79,9 +79,9 @@ def _counter(name: Any, number: Any) -> tuple[str, int]:
 
 
 def enough() -> None:
-    """Say that the results of the record now being processed are the last this stage will give.
+    """Stop the stage after the current record: its results are the last that this stage gives.
 
-    Outside a stage it does nothing. In a batch transform the record is the list it was handed.
+    It does nothing outside a stage. In a batch transform it stops after the current list.
     """
     listener = current.get()
     if listener is not None:
@@ -89,7 +89,7 @@ def enough() -> None:
 
 
 def call_with_listener(listener: Listener, call: Callable[[], T]) -> T:
-    """Make this call with the listener hearing what transforms say in it."""
+    """Make this call with `listener` as the current listener."""
     token = current.set(listener)
     try:
         return call()
@@ -98,13 +98,12 @@ def call_with_listener(listener: Listener, call: Callable[[], T]) -> T:
 
 
 def empty(shape: int | tuple[int, ...], dtype: Any = float) -> Any:
-    """A new numpy array, its content not set, to be filled and given as a result.
+    """A new numpy array with unset content, to be filled and returned as a result.
 
-    A large one lies where results travel from process to process, so that it isn't copied on its way out: worth
-    1.5 × on arrays that a stage fills. Anywhere else, and where there is no room, it is `numpy.empty`. Raises
-    ImportError where numpy isn't installed.
+    A large one lies in shared memory, so that sending it needs no copy: 1.5 × faster for arrays that a stage fills.
+    Outside a stage, and where there is no room, it is `numpy.empty`. Raises ImportError if numpy isn't installed.
     """
-    import numpy as np  # whoever asks for an array has it; nobody else has to
+    import numpy as np  # a late import: stages without arrays don't need numpy
 
     kind = np.dtype(dtype)
     sizes = (shape,) if isinstance(shape, int) else tuple(shape)

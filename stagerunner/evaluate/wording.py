@@ -1,6 +1,6 @@
-"""What user code raised or gave, in words: safe to send, to write and to show, whatever its own methods do.
+"""Exceptions and values of user code as text that is safe to send, write and show, whatever their own methods do.
 
-A worker tells of an exception while it has it; what travels is text. Nothing here raises.
+A worker turns an exception into text at once; the object never travels. Nothing here raises.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ LONGEST = 10_000
 """Characters of a message that are kept."""
 MOST_FRAMES = 20
 FIRST_FRAMES = 4
-"""Of those, how many are the outermost: of a deep recursion the beginning matters as well."""
+"""How many of those are the outermost: the start of a deep recursion matters as well."""
 MOST_CAUSES = 8
 SHOWN_FRAMES = 4
 MOST_NAMES = 500
-"""Fields that are looked through for one like the missing one."""
+"""Fields that are compared with a missing one."""
 LISTED_NAMES = 10
 
 OUR_PACKAGES = frozenset(("stagerunner", "stagerunner_parts"))
-"""Packages whose frames are of no use to whoever reads a traceback."""
+"""Packages whose frames are left out of tracebacks."""
 
 HOW = {"cause": "caused by", "context": "while handling", "member": "one of them:"}
-"""How a cause stands to what is told before it → the words for it."""
+"""Cause.how → the words before that cause."""
 
 
 def type_of(value: Any) -> str:
@@ -52,31 +52,31 @@ def text_of(value: Any, limit: int = 1000) -> str:
 
 
 def sendable(text: str) -> str:
-    """A plain text that UTF-8 can hold: half a character is written as an escape."""
-    # A subclass of str could not cross to a process that doesn't know it.
+    """A plain `str` that UTF-8 can hold: lone surrogates become escapes."""
+    # A subclass of str can't be unpickled in a process that hasn't imported it.
     return str.__str__(text).encode(errors="backslashreplace").decode()
 
 
 def bounded(text: str, limit: int = LONGEST) -> str:
-    """A message, cut where nobody would read on."""
+    """A message, cut to `limit` characters."""
     if len(text) <= limit:
         return sendable(text)
     return f"{sendable(text[:limit])}… ({len(text):,} characters in all)"
 
 
 def message_of(error: BaseException) -> str:
-    """An exception's text with the notes added to it; a missing field is called one."""
+    """An exception's text and its notes. A KeyError for a missing field says so."""
     try:
         text = _no_field(error) or str(error)
         notes = getattr(error, "__notes__", ())
-        # A list of anything: whoever sets it by hand may put what they like there.
+        # code may set __notes__ to a list of anything
         return bounded("\n".join([text, *(note for note in notes if isinstance(note, str))]))
     except BaseException:
         return f"<unprintable {type_of(error)}>"
 
 
 def frames_of(traceback: TracebackType | None) -> tuple[CodeFrame, ...]:
-    """The lines of a traceback that are not ours, outermost first, at most MOST_FRAMES of them."""
+    """The frames of user code in a traceback, outermost first, at most MOST_FRAMES."""
     frames = tuple(_user_frames(traceback))
     if len(frames) <= MOST_FRAMES:
         return frames
@@ -103,9 +103,9 @@ def is_ours(frame: FrameType) -> bool:
 
 
 def causes_of(error: BaseException, handled: BaseException | None = None) -> tuple[Cause, ...]:
-    """What an exception comes from: the chain of `from` and of errors under handling, and the members of groups.
+    """The causes and contexts of an exception, and the members of groups, nearest first.
 
-    handled: what was under handling before user code was called; an earlier attempt is no cause of a later one.
+    handled: the exception being handled when user code was called; an earlier attempt isn't a cause of a later one.
     """
     return tuple(islice(_causes(error, {id(error), id(handled)}), MOST_CAUSES))
 
@@ -129,7 +129,7 @@ def _next(error: BaseException) -> list[tuple[str, BaseException]]:
         elif error.__context__ is not None and not error.__suppress_context__:
             found.append(("context", error.__context__))
         return [(how, one) for how, one in found if isinstance(one, BaseException)]
-    except BaseException:  # a class may make a property of any of these
+    except BaseException:  # any of these may be a property that raises
         return []
 
 
@@ -153,7 +153,7 @@ def _no_field(error: BaseException) -> str:
 
 @lru_cache(maxsize=256)
 def no_field(name: str, names: tuple[str, ...]) -> str:
-    """That there is no such field, and which one may be meant. names: the fields there are."""
+    """The message that a field is missing, with the one that may be meant. names: the fields there are."""
     if not names:
         return ""
     near = nearest(name, names)
@@ -164,16 +164,16 @@ def no_field(name: str, names: tuple[str, ...]) -> str:
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:
-    """The choice most like the word, or nothing where none is near."""
-    import difflib  # only mistakes need it
+    """The choice most like the word; '' if none is near."""
+    import difflib  # a late import: only mistakes need it
 
     return next(iter(difflib.get_close_matches(word, list(choices), n=1, cutoff=0.6)), "")
 
 
 @lru_cache(maxsize=64)
 def _failing_expression(code: CodeType, instruction: int) -> ast.expr | None:
-    """The expression that raised, read from the source; None where that isn't to be had."""
-    import ast  # only a worker whose stage looks for a field that isn't there needs them
+    """The expression that raised, parsed from the source; None without a source."""
+    import ast  # a late import: only missing fields need them
     import linecache
 
     first, last, start, stop = next(islice(code.co_positions(), instruction // 2, None), (None,) * 4)
@@ -191,7 +191,7 @@ def _failing_expression(code: CodeType, instruction: int) -> ast.expr | None:
 
 
 def _looked_in(failing: ast.expr | None, frame: FrameType) -> Any:
-    """What the failing expression looks for a key in, where that is a local name or lies in one; runs no user code."""
+    """The mapping in which the failing expression looks up a key, if a local variable holds it. Runs no user code."""
     import ast
 
     match failing:
@@ -221,7 +221,7 @@ def _found(place: ast.expr, frame: FrameType) -> Any:
 def failure_lines(
     type: str, message: str, frames: Iterable[CodeFrame], causes: Iterable[Cause] = (), more: Iterable[str] = ()
 ) -> list[str]:
-    """A failure as people read it: what it was, `more`, where, and what it comes from."""
+    """A failure as lines of a message: type and message, `more`, the frames, and the causes."""
     lines = [f"{type}: {message}" if message else type, *more, *_places(frames, "  ")]
     for cause in causes:
         how, kind, text, places = cause
@@ -235,8 +235,8 @@ def _places(frames: Iterable[CodeFrame], indent: str) -> list[str]:
 
 
 def shown_frames(frames: tuple[CodeFrame, ...]) -> tuple[CodeFrame, ...]:
-    """The last few of the user's own; of libraries only where there is nothing else."""
-    import sysconfig  # nobody needs it before something has failed
+    """The last few frames of the user's own code; those of libraries only if there are no others."""
+    import sysconfig  # a late import: only failures need it
 
     paths = sysconfig.get_paths()
     standard = (paths["stdlib"], paths["platstdlib"])
@@ -246,14 +246,13 @@ def shown_frames(frames: tuple[CodeFrame, ...]) -> tuple[CodeFrame, ...]:
     return tuple((defensive_copy or theirs or frames)[-SHOWN_FRAMES:])
 
 
-# Errors in words
+# Errors as text
 
 
 PACKAGE = __file__.removesuffix("wording.py").removesuffix(f"evaluate{os.sep}")
-"""The package's own folder: frames of ours are of no use to whoever reads a traceback."""
+"""The package's own folder: its frames are left out of tracebacks."""
 
 
 def describe(error: BaseException) -> str:
-    """An error of the user's code as text: its type, message, the last lines of user code it came through, and its
-    causes."""
+    """An error of user code as text: type, message, the last frames of user code, and causes."""
     return "\n".join(failure_lines(type_of(error), message_of(error), frames_of(error.__traceback__), causes_of(error)))

@@ -1,4 +1,4 @@
-"""What a worker is told about a stage, and what it tells about itself while it works."""
+"""What a worker knows about a stage, and the slot in which it notes the current record."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from stagerunner.tuples import NamedTuple
 
 
 class Work(NamedTuple):
-    """One stage as a worker sees it: plain data, so that it crosses a process border.
+    """One stage as a worker sees it: plain data, so that it can be sent to another process.
 
-    index: its place in the chain, from 0. target: "module:name" to import. options: checked and converted.
-    batch: longest list a batch transform is handed (None: the frame). concurrency: async records in flight.
-    attempts, delay, factor, longest: the retry; seconds. timeout: seconds for one attempt, or None.
+    index: its position in the chain, from 0. target: "module:name" to import. options: checked and converted.
+    batch: records in a list for a batch transform, at most (None: the frame). concurrency: async calls at once.
+    attempts, delay, factor, longest: the setting `retry`, in seconds. timeout: seconds for one attempt, or None.
     rate: calls per second of the whole stage, or None. on_error: fail, skip, dead_letter.
-    growth: bytes that one source record may have become on leaving this stage. stages: of the chain, where records may
-    enter at any of them (evaluate.returning); else 0.
+    growth: bytes that one source record may have become on leaving this stage. stages: how many the chain has, if
+    records may enter at any of them (evaluate.returning); else 0.
     """
 
-    index: int  # type: ignore[assignment]  # a tuple's own method of that name is of no use here
+    index: int  # type: ignore[assignment]  # hides a method of tuple that nothing needs here
     name: str
     target: str
     form: Form
@@ -39,21 +39,21 @@ class Work(NamedTuple):
 
 
 class Slot(Protocol):
-    """Where a worker says which record it is at, for deadlines and for blame after a death."""
+    """Where a worker notes the current record, for deadlines and for the root cause of a death."""
 
     def enter(self, record: int, since: int = 0, batch: Batch | None = None) -> None:
-        """The call for the record at this index of the batch begins (for a batch transform: the first of its list).
+        """A call begins for the record at this index of the batch, or for a list that begins with it.
 
-        since: when it began, where that isn't now. batch: where several are under way, and `batch.frame` says of which
-        frame it is.
+        since: when it began, in nanoseconds of the monotonic clock; 0 for now. batch: given if several are under way;
+        `batch.frame` says which frame it belongs to.
         """
 
     def leave(self) -> None:
-        """It has ended."""
+        """The call has ended."""
 
 
 class NoSlot:
-    """A slot that nobody reads."""
+    """A slot that stores nothing."""
 
     def enter(self, record: int, since: int = 0, batch: Batch | None = None) -> None:
         pass
