@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from stagerunner import Reject, stage
+from stagerunner_parts.options import TextOption
 from stagerunner_parts.values import missing
 
 TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
@@ -63,10 +64,11 @@ KINDS: dict[str, tuple[str, Callable[[Any], Any]]] = {
 }
 
 
-class Type:
+class Type(TextOption):
     """What a field is converted to: int, float, decimal, datetime, datetime:FORMAT, bool or text."""
 
     def __init__(self, text: str) -> None:
+        super().__init__(text)
         kind, colon, layout = text.partition(":")
         if kind == "datetime" and bool(colon) == bool(layout):
             self.words, self.convert = f"a time of the form {layout or 'ISO 8601'}", _moment(layout)
@@ -74,18 +76,6 @@ class Type:
             self.words, self.convert = KINDS[text]
         else:
             raise ValueError(f"{text!r} is not one of int, float, decimal, datetime, datetime:FORMAT, bool, text")
-        self.text = text
-
-    @classmethod
-    def parse(cls, text: str) -> Type:
-        """Raises ValueError if there is no such type."""
-        return cls(text)
-
-    def __reduce__(self) -> tuple[type[Type], tuple[str]]:
-        return Type, (self.text,)
-
-    def __repr__(self) -> str:
-        return f"Type({self.text!r})"
 
 
 @stage(pure=True)

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
+from stagerunner_parts.options import TextOption
 from stagerunner_parts.values import missing
 
 Evaluate: TypeAlias = Callable[[Any], Any]
@@ -61,27 +62,16 @@ CALLS: dict[str, tuple[int, Callable[..., Any]]] = {
 """Name → number of arguments, and the function."""
 
 
-class Expression:
+class Expression(TextOption):
     """An expression over a record: the option type of `where`. Call it with a record."""
 
     def __init__(self, text: str) -> None:
-        self.text = text
+        super().__init__(text)
         self._evaluate = _read(text)
-
-    @classmethod
-    def parse(cls, text: str) -> Expression:
-        """Raises ValueError, with a message, if the text isn't an expression."""
-        return cls(text)
 
     def __call__(self, record: Any) -> Any:
         """Raises Reject if the record lacks a field that is evaluated, else whatever the operations raise."""
         return self._evaluate(record)
-
-    def __reduce__(self) -> tuple[type[Expression], tuple[str]]:
-        return Expression, (self.text,)
-
-    def __repr__(self) -> str:
-        return f"Expression({self.text!r})"
 
 
 def _read(text: str) -> Evaluate:

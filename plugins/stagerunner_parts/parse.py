@@ -6,6 +6,7 @@ import re
 from typing import Any, Literal
 
 from stagerunner import Reject, stage
+from stagerunner_parts.options import TextOption
 from stagerunner_parts.values import must_be_text
 
 QUOTED = r'"(?P<%s>(?:[^"\\]|\\.)*)"'
@@ -21,28 +22,17 @@ COMBINED = f"{COMMON} {QUOTED % 'referer'} {QUOTED % 'agent'}"
 PRESETS = {"common": COMMON, "combined": COMBINED}
 
 
-class Pattern:
+class Pattern(TextOption):
     """A regular expression with named groups: the option type of `pattern`."""
 
     def __init__(self, text: str) -> None:
+        super().__init__(text)
         try:
             self.compiled = re.compile(text)
         except (re.error, RecursionError, OverflowError) as error:
             raise ValueError(f"this is not a regular expression: {error}") from None
         if not self.compiled.groupindex:
             raise ValueError("it names no field: write a group (?P<name>…) for each")
-        self.text = text
-
-    @classmethod
-    def parse(cls, text: str) -> Pattern:
-        """Raises ValueError if it isn't a regular expression or has no named group."""
-        return cls(text)
-
-    def __reduce__(self) -> tuple[type[Pattern], tuple[str]]:
-        return Pattern, (self.text,)
-
-    def __repr__(self) -> str:
-        return f"Pattern({self.text!r})"
 
 
 @stage("parse", pure=True)

@@ -49,6 +49,16 @@ def mark(found: F, part: Part) -> F:
     return found
 
 
+def offer(kind: Kind, found: Any, name: str | None, suffixes: tuple[str, ...]) -> Any:
+    """What `@source` and `@sink` do. found: what is decorated; or a name or None, if the decorator has arguments."""
+
+    def decorate(decorated: Any) -> Any:
+        chosen = (found if isinstance(found, str) else name) or decorated.__name__.lower()
+        return mark(decorated, Part(kind, chosen, target_of(decorated), first_sentence(decorated), suffixes))
+
+    return decorate if found is None or isinstance(found, str) else decorate(found)
+
+
 def part_of(found: Any) -> Part | None:
     """The part an object was decorated as, or None. A subclass doesn't inherit it."""
     part = vars(found).get(ATTRIBUTE) if hasattr(found, "__dict__") else None

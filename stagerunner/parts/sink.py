@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, Protocol, overload
 
-from stagerunner.parts.base import Part, first_sentence, mark, target_of
+from stagerunner.parts.base import offer
 from stagerunner.parts.stage import T
 
 Keeps = Literal["truncate", "transaction", "nothing"]
@@ -44,12 +44,7 @@ def sink(found: str | None = None, *, name: str | None = None, suffixes: tuple[s
 def sink(found: T) -> T: ...
 def sink(found: Any = None, *, name: str | None = None, suffixes: tuple[str, ...] = ()) -> Any:
     """Offer a class as a sink. `suffixes`: the file name endings for which it is chosen."""
-
-    def decorate(decorated: Any) -> Any:
-        chosen = (found if isinstance(found, str) else name) or decorated.__name__.lower()
-        return mark(decorated, Part("sink", chosen, target_of(decorated), first_sentence(decorated), suffixes))
-
-    return decorate if found is None or isinstance(found, str) else decorate(found)
+    return offer("sink", found, name, suffixes)
 
 
 def check_sink(found: Any) -> None:

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol, overload
 
-from stagerunner.parts.base import Part, first_sentence, mark, target_of
+from stagerunner.parts.base import offer
 from stagerunner.parts.stage import T
 from stagerunner.records import Origin, Plain, Split
 
@@ -59,12 +59,7 @@ def source(
 def source(found: T) -> T: ...
 def source(found: Any = None, *, name: str | None = None, suffixes: tuple[str, ...] = ()) -> Any:
     """Offer a class or generator function as a source. `suffixes`: the file name endings for which it is chosen."""
-
-    def decorate(decorated: Any) -> Any:
-        chosen = (found if isinstance(found, str) else name) or decorated.__name__.lower()
-        return mark(decorated, Part("source", chosen, target_of(decorated), first_sentence(decorated), suffixes))
-
-    return decorate if found is None or isinstance(found, str) else decorate(found)
+    return offer("source", found, name, suffixes)
 
 
 def is_stream(found: Any) -> bool:
