@@ -352,7 +352,7 @@ class Session:
         ledger = self.delivery.ledger
         failures = [] if self._beginning.done else self.transport.teardown_failures()
         if not ledger.balanced:
-            raise InternalError(f"the ledger do not balance: {ledger.as_rows()}")
+            raise InternalError(f"the ledger does not balance: {ledger.as_rows()}")
         code = 1 if failures else 3 if ledger.dead and not allow_dead_letters else 0
         return self.summary(code, tuple(f"closing failed in {failure}" for failure in failures))
 

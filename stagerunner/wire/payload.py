@@ -196,7 +196,7 @@ class PayloadCodec:
         owner, offset, length = ref
         if owner != PIPE:
             if self._arena is None or block < 0:
-                raise ValueError("a frame says that it lies in a arena, and there is none")
+                raise ValueError("a frame refers to an arena, and there is none")
             return self._arena.view(block, Ref(owner, offset, length)).toreadonly()
         part = body[offset : offset + length]
         # Only a payload too large for the pipe's own buffer has memory of its own.

@@ -138,7 +138,7 @@ class ForkServerClient:
         self._send(descriptors)
 
     def _send(self, said: list[str] | int) -> None:
-        with suppress(BrokenPipeError):  # whoever specs will hear of it
+        with suppress(BrokenPipeError):  # the next fork fails, and says so
             tell(self._sock, said)
 
     def exits(self) -> Iterator[Ended]:
