@@ -1,17 +1,17 @@
-"""What can go wrong, and the exit code each kind of trouble ends in.
+"""What can go wrong, and its exit code.
 
     StagerunnerError
     ├── ConfigError        2    mistakes in the config, its options or its plugins; nothing was started
-    ├── UsageError         2    the call itself makes no sense (a missing file, a flag that can't be honoured)
+    ├── UsageError         2    the call itself is wrong (a missing file, an impossible flag)
     ├── RunFailed          1    the run ended in failure
     │   ├── StageFailed         a record failed where `on_error` is `fail`, or too many failed
     │   ├── SetupFailed         a worker could not be set up
     │   └── WorkerDied          a worker ended by signal or exit, and the run could not go on
     ├── OutputBusy        73    another run owns this output
-    ├── Stopped           75    stopped by something else than a signal (disk full …); can be resumed
+    ├── Stopped           75    stopped by something other than a signal (disk full …); can be resumed
     ├── Interrupted   128 + n   stopped by signal n; can be resumed
-    ├── ReaderGone       141    whoever read our standard output has left
-    └── InternalError     70    a fault of ours
+    ├── ReaderGone       141    the reader of our standard output has left
+    └── InternalError     70    a bug of ours
 
 `Reject` stands outside the tree: a transform raises it to refuse a record.
 """
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 
 class Mark(NamedTuple):
-    """A place in a text somebody wrote. `line` and `column` count from 1; `text` is that line, without its end.
+    """A place in a text. `line` and `column` count from 1; `text` is that line without its end.
 
-    In a config that is a mapping there are no lines: `file` is the path of the value, `line` which one it is in order,
+    A config that is a Python mapping has no lines. Then `file` is the path of the value, `line` its number in order,
     and `column` 0.
     """
 
@@ -49,7 +49,7 @@ class Mark(NamedTuple):
 
     @property
     def order(self) -> tuple[str, int, int]:
-        """What marks are sorted by."""
+        """The sort key of marks."""
         return self.file if self.column else "", self.line, self.column
 
 
@@ -73,11 +73,11 @@ class StagerunnerError(Exception):
 
     exit_code = 1
     summary: Summary | None = None
-    """What the run had come to, where there was one."""
+    """The summary of the run, if there was one."""
 
 
 class ConfigError(StagerunnerError):
-    """Everything wrong with a config, in order of lines. Nothing was started."""
+    """Everything wrong with a config, by line. Nothing was started."""
 
     exit_code = 2
 
@@ -87,7 +87,7 @@ class ConfigError(StagerunnerError):
 
 
 class UsageError(StagerunnerError):
-    """The call makes no sense."""
+    """The call itself is wrong."""
 
     exit_code = 2
 
@@ -105,11 +105,11 @@ class StageFailed(RunFailed):
 
 
 class SetupFailed(RunFailed):
-    """A worker could not import or set up what it was to run."""
+    """A worker could not import or set up its stage."""
 
 
 class WorkerDied(RunFailed):
-    """A worker ended by a signal or an exit of its own, and the run could not go on."""
+    """A worker died by a signal or exited, and the run could not go on."""
 
 
 class OutputBusy(StagerunnerError):
@@ -119,7 +119,7 @@ class OutputBusy(StagerunnerError):
 
 
 class Stopped(StagerunnerError):
-    """Stopped before the end by something that may pass; `--resume` goes on."""
+    """Stopped before the end by something that may be over later; `--resume` goes on."""
 
     exit_code = 75
 
@@ -134,12 +134,12 @@ class Interrupted(StagerunnerError):
 
 
 class ReaderGone(StagerunnerError):
-    """Whoever read our standard output has left."""
+    """The reader of our standard output has left."""
 
     exit_code = 141
 
 
 class InternalError(StagerunnerError):
-    """A fault of stagerunner itself."""
+    """A bug in stagerunner itself."""
 
     exit_code = 70

@@ -1,4 +1,4 @@
-"""What observers are told: plugins through the `stagerunner_…` event hooks, and the views."""
+"""The events of a run. Plugins get them through the `stagerunner_…` event hooks, and the views get them too."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 from msgspec import Struct, field
 
 FATES = ("out", "filtered", "skipped", "dead", "not_processed")
-"""What may become of a record that came in or was created. not_processed: only in a run that ended early."""
+"""The possible fates of a record. not_processed: only in a run that ended early."""
 
 
 class RunStarted(Struct, frozen=True):
-    """The plan is whole and the processes are about to start. `stages` are names in order."""
+    """The plan is made and the processes are about to start. `stages` are names in order."""
 
     name: str
     stages: tuple[str, ...]
@@ -28,7 +28,7 @@ class WorkerReady(Struct, frozen=True):
 
 
 class WorkerFailed(Struct, frozen=True):
-    """A worker ended before its time. `how` reads like "SIGKILL" or "exit status 3"."""
+    """A worker died. `how` is like "SIGKILL" or "exit status 3"."""
 
     stage: str
     worker: int
@@ -56,11 +56,11 @@ class Checkpoint(Struct, frozen=True):
 
 
 class StageTotals(Struct, frozen=True):
-    """One stage's books and clocks. Clocks are seconds summed over its workers.
+    """The ledger and clocks of one stage. Clocks are seconds, summed over its workers.
 
-    group: stages with the same number share their workers; 0 for a stage that was never started. Of such a group the
-    first stage has the clocks of what it waits for, the last one those of encoding, decoding and handing on.
-    consumes: what it gives is made of what it keeps or takes apart: a record of which nothing came was consumed.
+    group: stages with the same number share workers; 0 for a stage that never started. The first stage of a group has
+    the clock of waiting, the last one those of encoding, decoding and sending.
+    consumes: it builds its results from several records (as a sum does), so a record without a result was consumed.
     """
 
     name: str
@@ -82,8 +82,10 @@ class StageTotals(Struct, frozen=True):
 
 
 class Progress(Struct, frozen=True):
-    """How far the run is. `bytes_total` is None where the source doesn't know its size; `limit` are the source records
-    that are to be read at most. earlier, bytes_earlier: what a resumed run had taken before; seconds count from there.
+    """How far the run is.
+
+    bytes_total: None if the source doesn't know its size. limit: source records to read at most.
+    earlier, bytes_earlier: what was taken before a resume; seconds count from there.
     """
 
     seconds: float
@@ -99,20 +101,20 @@ class Progress(Struct, frozen=True):
 
     @property
     def start(self) -> Progress:
-        """What it was when this life of the run began."""
+        """The progress when this run was started or resumed."""
         taken, size = self.earlier, self.bytes_earlier
         return Progress(0.0, taken, 0, 0, size, self.bytes_total, (), taken, size, self.limit)
 
     @property
     def share(self) -> float | None:
-        """How much is done, from 0 to 1, by bytes or by the limit, whichever ends it first; None if nobody knows."""
+        """The share that is done, from 0 to 1, by bytes or by the limit, whichever ends first; None if unknown."""
         shares = [self.bytes_done / self.bytes_total] if self.bytes_total else []
         shares += [self.taken / self.limit] if self.limit else []
         return min(1.0, max(shares)) if shares else None
 
 
 class Output(Struct, frozen=True):
-    """A line a plugin printed or logged, in a worker."""
+    """A line that a plugin printed or logged in a worker."""
 
     stage: str
     worker: int
@@ -120,17 +122,17 @@ class Output(Struct, frozen=True):
 
 
 class Notice(Struct, frozen=True):
-    """A sentence of the runner's own that a person should read now ("… is discarded", "finishing 1,204 records …")."""
+    """A sentence of the runner for the user to read now ("… is discarded", "finishing 1,204 records …")."""
 
     text: str
 
 
 class Fusion(Struct, frozen=True):
-    """Neighbours that could share their workers, and what became of it.
+    """The decision about neighbours that could share workers.
 
-    parts: the stages' names, by the workers they have in the end; one part: they share them all. work: seconds that
-    each stage worked on a record, part by part. hop: seconds a record would take, or takes, between two workers.
-    Measured when it was decided; all zeros where nothing was.
+    parts: the names of stages that share workers, part by part; one part: all share. work: each stage's seconds per
+    record, part by part. hop: seconds per record between two workers. All are measured before the decision; zeros if
+    nothing was measured.
     """
 
     parts: tuple[tuple[str, ...], ...]
@@ -139,12 +141,12 @@ class Fusion(Struct, frozen=True):
 
 
 class Summary(Struct, frozen=True):
-    """What a run came to. `records` and `stages` hold the ledger of DESIGN's P8; `ok` means exit 0.
+    """The result of a run. ok: exit code 0.
 
-    records: in, created, out, filtered, skipped, dead, not_processed over the whole run. fusions: as they were decided.
-    output: where the results are, once they are whole. dead_letter: the file of the dead letters, if there are any.
-    messages: what a person should know, one sentence each. earlier: of the records in, those that were taken before
-    the run was resumed; seconds count from there.
+    records: in, created, out, filtered, skipped, dead, not_processed over the whole run; the ledger, with `stages`.
+    fusions: the decisions in order. output: where the results are, once they are complete. dead_letter: the file of
+    dead letters, if there are any. messages: what the user should know, one sentence each. earlier: those of the
+    records in that were taken before a resume; seconds count from there.
     """
 
     name: str
@@ -167,7 +169,7 @@ class Summary(Struct, frozen=True):
         return r["in"] + r["created"] == sum(r[fate] for fate in FATES)
 
     def as_json(self) -> dict[str, Any]:
-        """The form of `--summary`: format 1."""
+        """The JSON of `--summary`, format 1."""
         return {
             "format": 1,
             "ok": self.ok,

@@ -1,6 +1,6 @@
-"""All there is to hook into. A plugin marks its functions with `stagerunner.hookimpl`.
+"""All hooks. A plugin marks its functions with `stagerunner.hookimpl`.
 
-What a plugin offers is asked once, when it is registered; events are told to whoever listens.
+Hooks for what a plugin offers are called once, when it is registered; event hooks are called during a run.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def stagerunner_worker_ready(event: events.WorkerReady) -> None:
 
 @hookspec
 def stagerunner_worker_failed(event: events.WorkerFailed) -> None:
-    """A worker ended before its time."""
+    """A worker died."""
 
 
 @hookspec
@@ -102,7 +102,7 @@ def stagerunner_checkpoint(event: events.Checkpoint) -> None:
 
 @hookspec
 def stagerunner_run_finished(event: events.Summary) -> None:
-    """The run is over, well or not."""
+    """The run is over, successful or not."""
 
 
 @hookspec
@@ -112,4 +112,4 @@ def stagerunner_worker_started(stage: str, worker: int) -> None:
 
 @hookspec
 def stagerunner_worker_stopping(stage: str, worker: int) -> None:
-    """In each worker that leaves in good order, after its stage was closed."""
+    """In each worker that ends regularly, after its stage was closed."""

@@ -136,8 +136,8 @@ def _listener(chain: Chain, streams: Streams, progress: str, *, quiet: bool) -> 
         progress = "none"
     spec = chosen_view(progress, chain.catalog.views, terminal=_can_draw(console))
     workers = {stage.name: stage.settings.workers for stage in plan.stages}
-    told = spec is not BUILT_IN["none"] and not quiet
-    log = JsonLog(console) if streams.json else TextLog(workers, told=told, verbose=streams.verbose)
+    failures = spec is not BUILT_IN["none"] and not quiet
+    log = JsonLog(console) if streams.json else TextLog(workers, failures=failures, verbose=streams.verbose)
     return Listener(log, Silent(console, plan), lambda: open_view(spec, console, plan))
 
 

@@ -1,4 +1,4 @@
-"""Mistakes as people read them: what, where, the line with a caret, the fix."""
+"""Mistakes drawn for people: what, where, the line with a caret, the fix."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stagerunner.config.wording import shortened
 from stagerunner.errors import Mark, Mistake
 
 MOST = 100
-"""Mistakes drawn; the others are counted."""
+"""Mistakes that are drawn; the others are only counted."""
 LONGEST = 500
 """Characters of a message, a path or a fix that are shown."""
 
@@ -20,16 +20,16 @@ _RED, _BLUE, _BOLD, _PLAIN = "\x1b[1;31m", "\x1b[1;34m", "\x1b[1m", "\x1b[0m"
 
 
 def render(mistakes: Iterable[Mistake], color: bool = False, secrets: Iterable[str] = ()) -> str:
-    """All mistakes in the order given, and a last line that counts them; "" where there are none.
+    """The mistakes in the order given, and a last line that counts them; "" if there are none.
 
-    color: with ANSI colours. secrets: texts that are shown as `***`.
+    color: with ANSI colours. secrets: texts to mask.
     """
-    all_of_them = list(mistakes)
-    if not all_of_them:
+    found = list(mistakes)
+    if not found:
         return ""
-    page = _Drawing(color, Mask(secrets))
-    drawn = [page.mistake(mistake) for mistake in all_of_them[:MOST]]
-    return "\n\n".join([*drawn, page.mask(_count(all_of_them))]) + "\n"
+    drawing = _Drawing(color, Mask(secrets))
+    drawn = [drawing.mistake(mistake) for mistake in found[:MOST]]
+    return "\n\n".join([*drawn, drawing.mask(_count(found))]) + "\n"
 
 
 def _count(mistakes: Sequence[Mistake]) -> str:
@@ -52,7 +52,7 @@ class _Drawing(Struct, frozen=True):
         return "\n".join(lines)
 
     def _place(self, mark: Mark, path: str, sign: str, note: str) -> list[str]:
-        """ " --> file:1:2", and the line with its caret, where there is one to show."""
+        """ " --> file:1:2", then the line with its caret, if the mark has one."""
         number = str(mark.line)
         margin = " " * len(number)
         where = f"{margin}{self._in(_BLUE, '-->')} {self._text(str(mark))}{path}"

@@ -1,4 +1,4 @@
-"""One line of a text, fit to be shown: secrets masked, nothing in it that a terminal would act upon, not too long."""
+"""One line of a text as it is shown: secrets masked, control characters made visible, long lines cut."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from stagerunner.config.masking import MASKED, Mask
 from stagerunner.tuples import NamedTuple
 
 WIDEST = 100
-"""Characters of a line that are shown; the caret is among them."""
+"""Characters of a line that are shown, those at the caret among them."""
 
 _UNSEEN = "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufff9-\ufffb]"
 
 
 class Excerpt(NamedTuple):
-    """`text` as it is shown; the caret stands `offset` cells from its beginning and is `width` cells wide."""
+    """The text to show, and the caret below it: `offset` cells from the left, `width` cells wide."""
 
     text: str
     offset: int
@@ -22,7 +22,7 @@ class Excerpt(NamedTuple):
 
 
 def visible(text: str) -> str:
-    """The text with control and invisible characters made visible, one character for each."""
+    """The text with each control or invisible character replaced by a visible one."""
     return text if text.isascii() and text.isprintable() else re.sub(_UNSEEN, _stand_in, text)
 
 
@@ -34,7 +34,7 @@ def _stand_in(found: re.Match[str]) -> str:
 
 
 def excerpt(line: str, column: int, width: int, mask: Mask) -> Excerpt:
-    """What of a line is shown around the caret, which stands at `column` (from 1) and is `width` characters wide."""
+    """The part of a line around the caret at `column` (from 1), which is `width` characters wide."""
     line, start, end = _masked(line, column - 1, column - 1 + width, mask)
     begin, stop = _window(len(line), start, end)
     before, inside = visible(line[begin:start]), visible(line[start : min(end, stop)])
@@ -44,7 +44,7 @@ def excerpt(line: str, column: int, width: int, mask: Mask) -> Excerpt:
 
 
 def _masked(line: str, start: int, end: int, mask: Mask) -> tuple[str, int, int]:
-    """The line without its secrets, and where the caret's start and end have moved to."""
+    """The line with its secrets masked, and the start and end of the caret in it."""
     for begin, stop in reversed(mask.spans(line)):
         line = line[:begin] + MASKED + line[stop:]
         start, end = (_moved(place, begin, stop) for place in (start, end))
@@ -58,7 +58,7 @@ def _moved(place: int, begin: int, stop: int) -> int:
 
 
 def _window(length: int, start: int, end: int) -> tuple[int, int]:
-    """Which part of a long line is shown: the caret with as much before it as fits."""
+    """The part of a long line that is shown: the caret, with some text before it."""
     if length <= WIDEST:
         return 0, length
     begin = max(0, min(start - WIDEST // 3, length - WIDEST))
@@ -70,7 +70,7 @@ def _cells(text: str) -> int:
     """How wide a text is on a terminal."""
     if text.isascii():
         return len(text)
-    import unicodedata  # hardly any line needs it
+    import unicodedata  # few lines need it
 
     return sum(
         0 if unicodedata.combining(one) else 2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text

@@ -1,7 +1,7 @@
-"""Secrets in whatever goes out: found however somebody has written them, and `***` put in their place.
+"""Masks secrets in everything that goes out: finds them in whatever notation, and writes `***` instead.
 
-Text leaves by few doors, and each has a mask: events and errors (runner), failures and counters as they are taken
-(delivery), mistakes (plan), what a command prints, and what other people's code prints in our process (MaskedStream).
+Text leaves in few places, and each has a mask: events and errors (runtime), failures and counters as they are accepted
+(delivery), mistakes (plan), what a command prints, and what plugins print in this process (MaskedStream).
 """
 
 from __future__ import annotations
@@ -16,25 +16,22 @@ from stagerunner.errors import StagerunnerError
 
 MASKED = "***"
 
-TELLING = 4
-"""Characters of a secret from which on a piece of it tells something, and from which on it is looked for in the keys of
-data: a shorter one may well be part of ours."""
+SHORTEST = 4
+"""Characters of the shortest piece of a secret that is masked, and of the shortest secret that is masked in the keys of
+data. Anything shorter is likely to be part of our own words."""
 
 CUT = "…"
-"""What our messages end in where they are too long."""
+"""The end of a message that was cut."""
 
 
 class Mask:
-    """Puts `***` in the place of secrets: whole, each line of one by itself, and as code mostly writes them.
-
-    True where there is anything to mask.
-    """
+    """Replaces secrets by `***`: whole, line by line, and in the notations of `forms`. True if it has any to mask."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         whole = {secret for secret in secrets if secret.strip()}
         self._forms = sorted({form for secret in whole for form in forms(secret)}, key=len, reverse=True)
         self._pattern = _any_of(self._forms)
-        self._keys = _any_of([form for form in self._forms if len(form) >= TELLING])
+        self._keys = _any_of([form for form in self._forms if len(form) >= SHORTEST])
 
     def __bool__(self) -> bool:
         return self._pattern is not None
@@ -43,17 +40,17 @@ class Mask:
         return self._without(self.spans(text), text)
 
     def spans(self, text: str) -> list[tuple[int, int]]:
-        """Where the secrets stand; those that overlap are one."""
+        """The places of secrets in a text; overlapping ones are joined."""
         found = _spans(self._pattern, text)
         if self._pattern is not None and CUT in text:
             found = _joined([*found, *self._cut(text)])
         return found
 
     def _cut(self, text: str) -> Iterator[tuple[int, int]]:
-        """Beginnings of secrets in front of a `…`."""
+        """The beginnings of secrets that a `…` cuts off."""
         at = text.find(CUT)
         while at >= 0:
-            lengths = (n for form in self._forms for n in range(TELLING, len(form)) if text.endswith(form[:n], 0, at))
+            lengths = (n for form in self._forms for n in range(SHORTEST, len(form)) if text.endswith(form[:n], 0, at))
             longest = max(lengths, default=0)
             if longest:
                 yield at - longest, at
@@ -65,11 +62,11 @@ class Mask:
         return text
 
     def key(self, text: str) -> str:
-        """The key of a mapping."""
+        """The key of a mapping, masked."""
         return self._without(_spans(self._keys, text), text)
 
     def data(self, value: Any) -> Any:
-        """Plain data, events and summaries: every text in them. Numbers stay, for whoever counts."""
+        """Plain data, an event or a summary, with every text in it masked. Numbers stay: they may be counted with."""
         if self._pattern is None:
             return value
         match value:
@@ -82,14 +79,14 @@ class Mask:
             case tuple():
                 items = [self.data(item) for item in value]
                 return value._make(items) if hasattr(value, "_make") else tuple(items)
-        fields = getattr(type(value), "__struct_fields__", None)  # of msgspec, which isn't imported for a help page
+        fields = getattr(type(value), "__struct_fields__", None)  # of a Struct; `--help` imports no msgspec
         if fields is not None:
             return type(value)(**{name: self.data(getattr(value, name)) for name in fields})
         return value
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """What is raised within says no secret. Errors of other people's are theirs, and stay as they are."""
+        """Mask the StagerunnerErrors that are raised inside. Other errors stay as they are."""
         try:
             yield
         except StagerunnerError as error:
@@ -97,17 +94,17 @@ class Mask:
             raise
 
     def error(self, error: StagerunnerError) -> None:
-        """Mask what an error of ours says. A cause that says a secret is not told with it."""
+        """Mask an error of ours. A cause that contains a secret is dropped."""
         if not self:
             return
         error.args = self.data(error.args)
         error.summary = self.data(error.summary)
         cause = error.__cause__ or error.__context__
-        if cause is not None and not isinstance(cause, StagerunnerError) and self.spans(_said(cause)):
+        if cause is not None and not isinstance(cause, StagerunnerError) and self.spans(_text_of(cause)):
             error.__cause__, error.__suppress_context__ = None, True
 
 
-def _said(error: BaseException) -> str:
+def _text_of(error: BaseException) -> str:
     try:
         return f"{error} {error!r}"
     except BaseException:
@@ -128,7 +125,7 @@ def _spans(pattern: re.Pattern[str] | None, text: str) -> list[tuple[int, int]]:
 
 
 def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """In order, those that overlap as one."""
+    """In order, overlapping ones joined."""
     joined: list[tuple[int, int]] = []
     for start, end in sorted(spans):
         if joined and start < joined[-1][1]:
@@ -139,9 +136,11 @@ def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def forms(secret: str) -> set[str]:
-    """A secret as it may stand in a text: its lines, without the spaces around it, on one line, and all of these as
-    `repr`, JSON and URLs write them, once or twice over."""
-    lines = {line for line in secret.splitlines() if len(line.strip()) >= TELLING}
+    """The notations of a secret: as it is, stripped, its lines, on one line.
+
+    Each of these also as `repr` and JSON write it, once or twice over, and as in URLs.
+    """
+    lines = {line for line in secret.splitlines() if len(line.strip()) >= SHORTEST}
     plain = {secret, secret.strip(), " ".join(secret.split())} | lines
     once = {text for one in plain for text in _escaped(one)}
     twice = {text for one in once for text in _escaped(one)} if len(once) > len(plain) else set()
@@ -150,7 +149,7 @@ def forms(secret: str) -> set[str]:
 
 
 def _escaped(text: str) -> Iterator[str]:
-    """As it stands between quotes of any sort."""
+    """The text as it is written between quotes, by `repr`, `ascii`, JSON and as bytes."""
     import json  # most configs have no secrets
 
     for written in (
@@ -186,7 +185,7 @@ def _encodable(text: str) -> bool:
 
 
 class MaskedStream:
-    """A text stream that writes `***` for secrets; in everything else it is the stream it stands for."""
+    """A text stream that masks secrets; everything else is that of the stream it wraps."""
 
     def __init__(self, stream: TextIO, mask: Callable[[str], str]) -> None:
         self._stream = stream
@@ -206,7 +205,7 @@ class MaskedStream:
 
 @contextmanager
 def printing_aside(secrets: Iterable[str]) -> Iterator[None]:
-    """What other people's code prints in this process meanwhile goes to standard error, without these secrets."""
+    """While inside, what other code prints goes to standard error, with these secrets masked."""
     mask, errors = Mask(secrets), sys.stderr
     if mask and errors is not None:
         errors = cast("TextIO", MaskedStream(errors, mask))

@@ -1,4 +1,4 @@
-"""What a config file says, checked as far as it can be without knowing the plugins."""
+"""The config: what the file says, checked as far as is possible without the plugins."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Retry(Struct, frozen=True):
 
 
 class Settings(Struct, frozen=True):
-    """A part's settings, in records, seconds and bytes. None where the file is silent and no default stands."""
+    """A part's settings, in records, seconds and bytes. None: not written, and there is no default."""
 
     workers: int = 1
     batch: int | None = None
@@ -42,9 +42,9 @@ class Settings(Struct, frozen=True):
 class PartConfig(Struct, frozen=True):
     """A source, stage or sink as the file names it.
 
-    use: the name, path or target written. name: unique among stages (the default worked out).
-    options: the mapping under `with`. given: the keys of the settings that were written, with their places.
-    path: where it stands in the config ("stages[1]"). bare: it was a string, not a mapping.
+    use: the name, path or address written. name: unique among stages; the default, if none is written.
+    options: the mapping under `with`. given: the settings that are written, with their marks.
+    path: its place in the config ("stages[1]"). bare: it is a string, not a mapping.
     """
 
     use: Scalar
@@ -77,11 +77,12 @@ class Run(Struct, frozen=True):
 
 
 class Config(Struct, frozen=True):
-    """A whole config. `base` is the folder relative paths stand against; `root` the nodes, variables filled in.
+    """A whole config.
 
+    base: the folder that relative paths start from. root: the nodes, variables filled in.
     mistakes: everything found so far; the plan adds its own and raises them all at once.
-    secrets: values that must not be shown anywhere. masked: the same and those of `${env:…}`.
-    bases: for nodes that came from the command line, their Mark.file → the folder their paths stand against.
+    secrets: values that must not be shown anywhere. masked: the same, and those of `${env:…}`.
+    bases: for nodes from the command line, their Mark.file → the folder that their paths start from.
     """
 
     file: str
@@ -101,9 +102,9 @@ class Config(Struct, frozen=True):
     bases: dict[str, Path] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        """Without its values, which may be secret."""
+        """Without values, which may be secret."""
         return f"<Config {self.name}>"
 
     def base_of(self, mark: Mark) -> Path:
-        """The folder a path written at `mark` stands against."""
+        """The folder that a path written at `mark` starts from."""
         return self.bases.get(mark.file, self.base)

@@ -1,4 +1,4 @@
-"""The names of stages."""
+"""The names of stages: written, or made from `use`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PATTERN = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
 def stage_names(stages: Iterable[Node]) -> list[str]:
-    """One name for each stage, all different: the one written, else the default, with -2, -3 … where it is taken."""
+    """A unique name for each stage: the one written, else the default, with -2, -3 … if that is taken."""
     stages = list(stages)
     written = [_written(stage) for stage in stages]
     taken = {name for name in written if name}
@@ -21,7 +21,7 @@ def stage_names(stages: Iterable[Node]) -> list[str]:
 
 
 def default_name(use: str) -> str:
-    """What follows the last `/` or `:`, lower case, dots and underscores become dashes."""
+    """The part behind the last `/` or `:`, in lower case, dots and underscores as dashes."""
     last = re.split("[/:]", use)[-1].lower().replace(".", "-").replace("_", "-")
     return re.sub("[^a-z0-9-]", "", last).strip("-") or "stage"
 
@@ -37,7 +37,7 @@ def _use(stage: Node) -> str:
 
 
 def _free(name: str, taken: set[str], count: Counter[str]) -> str:
-    """The name with the next number that is free; `count` keeps how far each name has come."""
+    """The name with the next free number. count: how often each name was used."""
     while True:
         count[name] += 1
         free = name if count[name] == 1 else f"{name}-{count[name]}"

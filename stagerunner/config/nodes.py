@@ -105,7 +105,7 @@ def from_plain(value: Any, mark: Mark, depth: int = 0) -> Node:
         case dict():
             items = ((str(key), from_plain(item, mark, depth + 1)) for key, item in value.items())
             return Mapping(tuple((Scalar(key, key, mark), node) for key, node in items), mark)
-    raise TypeError(f"{type(value).__name__} has no place in a config")
+    raise TypeError(f"{type(value).__name__} can't be in a config")
 
 
 def with_entry(mapping: Mapping, key: Scalar, node: Node) -> Mapping:

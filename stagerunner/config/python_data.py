@@ -75,7 +75,7 @@ class _Reading:
             if hasattr(value, asked):
                 number = kind(value)
                 return Scalar(str(number), number, mark)
-        return self._misplaced(f"a value of type {type(value).__name__} has no place in a config", mark, path)
+        return self._misplaced(f"a value of type {type(value).__name__} can't be in a config", mark, path)
 
     def _part(self, found: Any, path: str, mark: Mark) -> Scalar:
         offered = part_of(found)

@@ -1,6 +1,6 @@
-"""Durations, sizes and rates as people write them: `500ms`, `64KiB`, `50/s`.
+"""Durations, sizes and rates in text: `500ms`, `64KiB`, `50/s`.
 
-Each reader takes the text and raises NotAQuantity, which says what is wrong and what to write instead.
+Each function takes the text and raises NotAQuantity, which says what is wrong and what to write.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ BYTES |= {"KB": 1000, "KiB": 1024}
 LONGEST_SECONDS = 86400.0 * 365 * 1000
 MOST_BYTES = 2**62
 
-# Compiled when there is something to read: most chains leave all of them at their defaults.
+# Strings, compiled when one is used: most chains have only defaults.
 _NUMBER_AND_UNIT = r"([0-9]{1,18}(?:\.[0-9]{1,18})?) ?([A-Za-z]*)"
 _RATE = r"([0-9]{1,12}(?:\.[0-9]{1,12})?) ?/ ?(?:([0-9.]*)([A-Za-z]+))"
 
 
 class NotAQuantity(ValueError):
-    """The text is no quantity of its kind. `fix` says what to write."""
+    """The text is no duration, size or rate. `fix` says what to write."""
 
     def __init__(self, message: str, fix: str) -> None:
         super().__init__(message)
@@ -31,7 +31,7 @@ class NotAQuantity(ValueError):
 
 
 def seconds(text: str) -> float:
-    """The seconds of a duration: `500ms`, `30s`, `5m`, `2h`, `1d`. A number without a unit is refused, but for 0."""
+    """The seconds of a duration: `500ms`, `30s`, `5m`, `2h`, `1d`. Only 0 needs no unit."""
     number, unit = _split(text, "a duration", "write 500ms, 30s, 5m or 2h")
     if not unit and float(number) == 0:
         return 0.0
@@ -60,7 +60,7 @@ def rate(text: str) -> float:
     calls, per, unit = found.groups()
     every = seconds(f"{per or 1}{unit}")
     if not every or not float(calls):
-        raise NotAQuantity("a rate is more than 0 calls in more than no time", "write 50/s")
+        raise NotAQuantity("a rate is more than 0 calls in a time above 0", "write 50/s")
     return float(calls) / every
 
 

@@ -24,10 +24,10 @@ class Unreadable(Exception):
 
 
 class ConfigText:
-    """The text of a config, or of one value on the command line, with its lines and the marks in them.
+    """The text of a config, or of one value on the command line, and the marks in it.
 
     lead: what precedes the text in its line ("run.frame=" of a `--set`); marks count from the beginning of that and
-    show it. whole: the line that marks show, if it goes on behind the text.
+    show it. whole: the whole line, to be shown in marks, if more of it follows the text.
     """
 
     def __init__(self, text: str, file: str, lead: str = "", whole: str = "") -> None:
@@ -55,7 +55,7 @@ class ConfigText:
 
 
 def decode(data: bytes | str, file: str, lead: str = "", whole: str = "") -> ConfigText:
-    """A text, or bytes in UTF-8, as a ConfigText. Raises Unreadable for what YAML allows in no text."""
+    """A text, or bytes in UTF-8, as a ConfigText. Raises Unreadable, also for characters that YAML forbids."""
     size = len(data if isinstance(data, bytes) else data.encode("utf-8", "surrogatepass"))
     if size > MOST_BYTES:
         raise Unreadable(Mistake("too-large", "a config is at most 1 MiB", Mark(file)))
@@ -81,5 +81,5 @@ def _decoded(data: bytes, file: str) -> str:
 def _unprintable(text: ConfigText, index: int) -> Mistake:
     before = ConfigText(text.text[:index], text.file)
     mark = text.mark(len(before.lines) - 1, len(before.lines[-1]))
-    message = f"the character U+{ord(text.text[index]):04X} can't stand in a config"
+    message = f"the character U+{ord(text.text[index]):04X} is not allowed in a config"
     return Mistake("encoding", message, mark, fix="remove it, or write it as an escape in double quotes")

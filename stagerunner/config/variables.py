@@ -1,7 +1,6 @@
 """`${vars.x}`, `${env:NAME}`, `${secret:NAME}`, each with `:-default`, and `$$`.
 
-Variables are filled in after parsing, into string values only: whatever they hold, it can't change the structure
-around it, nor a key.
+Variables are filled in after parsing, and only in string values. So their contents can't change keys or structure.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from stagerunner.errors import Mistake
 from stagerunner.tuples import NamedTuple
 
 MOST_CHARACTERS = 2**22
-"""How much text all fillings may make together."""
+"""Characters that all variables together may fill in."""
 
 
 class Filled(Struct, frozen=True):
@@ -40,7 +39,7 @@ def fill(root: Mapping, environment: Environment[str, str]) -> Filled:
 
 
 class Value(Struct, frozen=True):
-    """A variable's value, filled in itself: how deep it is, and how many nodes."""
+    """The value of a variable, its own variables filled in, with its depth and its number of nodes."""
 
     node: Node
     depth: int
@@ -48,9 +47,9 @@ class Value(Struct, frozen=True):
 
 
 class Filler:
-    """Fills nodes. Variables refer to variables, so each is filled when it is first asked for, and kept.
+    """Fills in nodes. Variables may refer to others, so each is filled in when it is first used, and kept.
 
-    Nodes, characters and depth are limited: with a few lines of variables a config could grow without end.
+    Nodes, characters and depth are limited: a few lines of variables could make a config of any size.
     """
 
     def __init__(self, declared: Node | None, environment: Environment[str, str]) -> None:
@@ -61,10 +60,10 @@ class Filler:
         self._environment = environment
         self._values: dict[str, Value | None] = {}
         self._open: list[str] = []
-        self._holes = self._nodes = self._characters = 0
+        self._failures = self._nodes = self._characters = 0
 
     def node(self, node: Node, path: str, depth: int) -> Node:
-        """The node, filled in; `depth` counts the lists, mappings and variables around it."""
+        """The node, filled in. depth: the lists, mappings and variables around it."""
         match node:
             case Scalar():
                 return self._scalar(node, path, depth) if isinstance(node.value, str) and "$" in node.text else node
@@ -75,7 +74,7 @@ class Filler:
                 return self.mapping(node, path, depth)
 
     def mapping(self, node: Mapping, path: str, depth: int) -> Mapping:
-        """The same for a mapping; the entries of `vars:` are filled as variables."""
+        """The mapping, filled in; the entries of `vars:` are filled in as variables."""
         if path == "vars" and depth == 1:
             return replace(node, entries=tuple((key, self._variable(key.text, value)) for key, value in node.entries))
         entries = (
@@ -95,13 +94,13 @@ class Filler:
             alone = reference(node.text)
             return self._alone(node, alone, depth) if alone else self._within(node, depth)
         except NotFilled as error:
-            self._holes += 1
+            self._failures += 1
             if error.code:
                 self.mistakes.append(Mistake(error.code, error.message, node.mark, path, error.fix))
             return replace(node, written=node.text)
 
     def _alone(self, node: Scalar, alone: Reference, depth: int) -> Node:
-        """A scalar that is one variable and nothing else takes its type, or its structure."""
+        """The value of a scalar that is one variable and nothing else: of any type, also a list or mapping."""
         found = self._read(alone, node, depth)
         if not isinstance(found, Scalar):
             return replace(found, mark=node.mark)
@@ -109,7 +108,7 @@ class Filler:
         return replace(found, value=value, mark=node.mark, quoted=False, written=node.text)
 
     def _within(self, node: Scalar, depth: int) -> Scalar:
-        """A text with variables in it stays text."""
+        """A text with variables in it; it stays text."""
         parts: list[Scalar] = []
 
         def filled(piece: re.Match[str]) -> str:
@@ -133,7 +132,7 @@ class Filler:
         return found
 
     def _read(self, wanted: Reference, place: Scalar, depth: int) -> Node:
-        """What a variable holds; its default where that is nothing. Raises NotFilled."""
+        """The value of a variable, or its default if that is empty. Raises NotFilled."""
         found = self._read_environment(wanted, place) if wanted.masked else self._read_vars(wanted.name, depth)
         nothing = found is None or (isinstance(found, Scalar) and found.value is None)
         empty = isinstance(found, Scalar) and not found.text
@@ -163,20 +162,20 @@ class Filler:
         return value.node
 
     def _value(self, name: str, depth: int) -> Value | None:
-        """A declared variable, filled in; None where that failed, which is reported there."""
+        """A declared variable, filled in; None if that failed, which is then reported already."""
         if name in self._open:
             circle = " → ".join(shortened(one) for one in [*self._open[self._open.index(name) :], name])
             raise NotFilled("variable-cycle", f"variables go in a circle: {circle}", "give one of them a value")
         if name not in self._values:
-            holes = self._holes
+            failures = self._failures
             self._open.append(name)
             node = self.node(self._declared[name], f"vars.{name}", depth + 1)
             self._open.pop()
-            self._values[name] = None if self._holes > holes else Value(node, *measured(node))
+            self._values[name] = None if self._failures > failures else Value(node, *measured(node))
         return self._values[name]
 
     def _charge(self, *, nodes: int = 0, characters: int = 0) -> None:
-        """Count what a filling adds; the first one too many is reported."""
+        """Count what a variable adds. Beyond the limit it raises NotFilled; only the first time it is reported."""
         full = self._nodes > MOST_NODES or self._characters > MOST_CHARACTERS
         self._nodes += nodes
         self._characters += characters
@@ -191,14 +190,14 @@ class Filler:
 
 FORMS = "write ${vars.NAME}, ${env:NAME} or ${secret:NAME}, each with :-default; $$ is a dollar"
 PIECE = re.compile(r"\$\$|\$\{[^}]*\}?")
-"""What is filled in in a text: a doubled dollar, or what wants to be a variable."""
+"""The pieces of a text that are replaced: a doubled dollar, or anything that looks like a variable."""
 
 _REFERENCE = r"\$\{(?:(vars)\.([^}:]+)|(env|secret):([A-Za-z_][A-Za-z0-9_]*))(?::-([^}]*))?\}"
-"""Compiled when there is a variable."""
+"""A string, compiled when a config has a variable."""
 
 
 class NotFilled(Exception):
-    """A variable can't be filled in. Without a code: that was reported at another place."""
+    """A variable can't be filled in. Without a code, that is reported elsewhere."""
 
     def __init__(self, code: str = "", message: str = "", fix: str = "") -> None:
         super().__init__(message)
@@ -221,11 +220,11 @@ class Reference(NamedTuple):
         return self.kind != "vars"
 
     def scalar(self, text: str, place: Scalar) -> Scalar:
-        """A text it stands for."""
+        """A value of this variable as a scalar."""
         return Scalar(text, text, place.mark, secret=self.secret, masked=self.masked)
 
     def unset(self, declared: Environment[str, Node], after: int) -> NotFilled:
-        """The complaint that there is nothing to fill in; `after` so many mistakes."""
+        """The error that the variable has no value. after: the number of mistakes before it."""
         name = shortened(self.name)
         if self.masked:
             message = f"the environment variable {name} is not set"
@@ -240,7 +239,7 @@ class Reference(NamedTuple):
 
 
 def reference(text: str) -> Reference | None:
-    """The variable that `text` is, and nothing else."""
+    """The variable, if `text` is one and nothing else."""
     found = re.fullmatch(_REFERENCE, text)
     if found is None:
         return None
@@ -249,7 +248,7 @@ def reference(text: str) -> Reference | None:
 
 
 def typed(text: str) -> bool | int | float | str:
-    """What YAML makes of a text that stands alone; never null, for a text that came from somewhere is one."""
+    """The value that YAML reads from the text of a variable; never null, since the variable is set."""
     try:
         value = resolve(text)
     except ValueError:
@@ -258,7 +257,7 @@ def typed(text: str) -> bool | int | float | str:
 
 
 def measured(node: Node) -> tuple[int, int]:
-    """How many levels of lists and mappings there are in it, and how many nodes."""
+    """The depth of lists and mappings in a node, and its number of nodes."""
     if isinstance(node, Scalar):
         return 0, 1
     inner = [measured(one) for one in _inside(node)]

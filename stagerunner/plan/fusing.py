@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from stagerunner.plan.model import Plan, PlannedStage
-from stagerunner.plan.promise import forgetful
+from stagerunner.plan.promise import without_snapshot
 
 
 def fusible(plan: Plan) -> tuple[int, ...]:
@@ -24,7 +24,7 @@ def why_apart(plan: Plan, before: PlannedStage, stage: PlannedStage) -> str | No
     """Why two neighbours can't share workers; None if they may."""
     if plan.run.fuse != "auto":
         return "run.fuse is off"
-    if forgotten := forgetful(plan):
+    if forgotten := without_snapshot(plan):
         return f"'{forgotten[0]}' has state without snapshot and restore, which would be lost when groups change"
     if before.settings.workers != stage.settings.workers:
         return f"'{before.name}' has {before.settings.workers} workers, '{stage.name}' {stage.settings.workers}"

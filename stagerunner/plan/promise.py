@@ -8,7 +8,7 @@ from typing import Any, Literal
 from stagerunner.guard import guard, shown
 from stagerunner.parts.source import is_stream
 from stagerunner.plan.model import Plan, PlannedPart
-from stagerunner.plan.remembering import Change, remembers
+from stagerunner.plan.undeclared_state import Change, undeclared_change
 
 SourceSort = Literal["splits", "stdin", "stream", "records"]
 SinkSort = Literal["truncate", "transaction", "nothing", "caller"]
@@ -24,16 +24,16 @@ _NO_RESUME = {
 
 def promise(plan: Plan) -> str:
     """One sentence: what holds after the death of a worker, and what after the parent's."""
-    if undeclared_state := next(undeclared(plan), None):
-        return f"not exactly once: '{undeclared_state[0]}' remembers something between records and doesn't declare it"
-    return f"{_after_a_worker(source_sort(plan.source), forgetful(plan))}; {_after_the_parent(plan)}"
+    if found := next(undeclared_state(plan), None):
+        return f"not exactly once: '{found[0]}' keeps something between records and declares no state"
+    return f"{_after_a_worker(source_sort(plan.source), without_snapshot(plan))}; {_after_the_parent(plan)}"
 
 
 def why_no_resume(plan: Plan, *, journal: bool = False) -> str | None:
     """Why a run of this plan can't be resumed; None if it can. journal: the call names a journal."""
     why = _NO_RESUME.get(source_sort(plan.source)) or _NO_RESUME.get(sink_sort(plan.sink))
-    if why is None and forgetful(plan):
-        why = f"'{forgetful(plan)[0]}' has state without snapshot and restore"
+    if why is None and without_snapshot(plan):
+        why = f"'{without_snapshot(plan)[0]}' has state without snapshot and restore"
     if why is None and plan.run.journal == "off" and not journal:
         why = "no journal is kept"
     if why is None and plan.run.journal == "auto" and not journal and not _names_its_file(plan.sink):
@@ -50,7 +50,7 @@ def _names_its_file(sink: PlannedPart | None) -> bool:
         return target is not None and target() is not None
 
 
-def forgetful(plan: Plan) -> tuple[str, ...]:
+def without_snapshot(plan: Plan) -> tuple[str, ...]:
     """The stages that have state without snapshot: it is lost when their worker dies."""
     forms = ((stage.name, stage.work.form) for stage in plan.stages)
     return tuple(name for name, form in forms if form.state and not form.snapshots)
@@ -80,24 +80,24 @@ def sink_sort(sink: PlannedPart | None) -> SinkSort:
 def notes(plan: Plan) -> tuple[str, ...]:
     """What `check` says about a plan without mistakes."""
     costs = "after a death everything is read again" if source_sort(plan.source) == "splits" else "a death ends the run"
-    lacking = (f"'{name}' has state without snapshot and restore: {costs}" for name in forgetful(plan))
+    lacking = (f"'{name}' has state without snapshot and restore: {costs}" for name in without_snapshot(plan))
     return (promise(plan), *warnings(plan), *lacking, *_not_enforced(plan))
 
 
-def undeclared(plan: Plan) -> Iterator[tuple[str, Change]]:
+def undeclared_state(plan: Plan) -> Iterator[tuple[str, Change]]:
     """The stages that change something that outlives a call and declare no state, and what they change."""
     for stage in plan.stages:
-        change = None if stage.work.form.state else remembers(stage.part.found)
+        change = None if stage.work.form.state else undeclared_change(stage.part.found)
         if change is not None:
             yield stage.name, change
 
 
 def warnings(plan: Plan) -> tuple[str, ...]:
     """What `check` and `run` warn of: stages with undeclared state."""
-    return tuple(f"'{name}' {changing(change)}" for name, change in undeclared(plan))
+    return tuple(f"'{name}' {state_warning(change)}" for name, change in undeclared_state(plan))
 
 
-def changing(change: Change) -> str:
+def state_warning(change: Change) -> str:
     """The warning about a change that outlives a call, with what to write instead."""
     place = f"{shown(change.file)}:{change.line}"
     return (

@@ -1,1 +1,1 @@
-"""What people and programs are shown of a run: while it runs, and at its end."""
+"""Everything that is drawn: progress, the closing summary, errors, the pages of commands."""

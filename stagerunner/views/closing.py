@@ -1,4 +1,4 @@
-"""The end of every run: counts, books, where the time went, and which stage is the limit."""
+"""The closing summary of a run: counts, the ledger, where the time went, and which stage is the limit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from stagerunner.events import FATES, StageTotals, Summary
 from stagerunner.views.console import Line, Piece
 from stagerunner.views.figures import count, percent, plural, seconds
 from stagerunner.views.limit import limit
-from stagerunner.views.sharing import fusions_told, wholes
+from stagerunner.views.sharing import fusion_lines, group_totals
 from stagerunner.views.table import Column, filled, table
 
 _COLUMNS = (
@@ -28,7 +28,7 @@ _COLUMNS = (
     Column("block", drops=2),
 )
 _LEDGER = (4, 5, 6, 7, 8)
-"""Columns that are left out where there is nothing in them."""
+"""Columns that are left out if they are empty."""
 
 
 def closing(
@@ -40,9 +40,9 @@ def closing(
     cpu: float = 0.0,
     advise: bool = True,
 ) -> Iterator[Line]:
-    """The lines. alone, paced, cpu: as `limit` takes them. width: of the terminal, if it is one.
+    """The lines of the summary.
 
-    advise: name the limit.
+    alone, paced, cpu: as `limit` takes them. width: of the terminal, if it is one. advise: name the limit.
     """
     yield _headline(summary)
     if summary.stages:
@@ -53,7 +53,7 @@ def closing(
     if not summary.balanced:
         yield _unbalanced(summary.records)
     yield from ((message,) for message in summary.messages)
-    yield from ((("dim", told),) for told in fusions_told(summary.fusions, summary.stages))
+    yield from ((("dim", line),) for line in fusion_lines(summary.fusions, summary.stages))
     if advise and summary.exit_code != 1 and (found := summary.limit or _limit(summary, alone, paced, cpu)):
         yield (found,)
 
@@ -64,11 +64,11 @@ def _limit(summary: Summary, alone: Collection[str], paced: Collection[str], cpu
 
 
 def stages_table(stages: Sequence[StageTotals], width: int | None) -> list[str]:
-    """The books of each stage and how its workers spent their time."""
-    spent = wholes(stages, [stage.work + stage.codec + stage.wait + stage.block for stage in stages])
+    """The ledger of each stage, and how its workers spent their time."""
+    spent = group_totals(stages, [stage.work + stage.codec + stage.wait + stage.block for stage in stages])
     rows = [_row(stage, whole) for stage, whole in zip(stages, spent, strict=True)]
-    said = set(filled(_COLUMNS, rows))
-    kept = [index for index in range(len(_COLUMNS)) if index not in _LEDGER or index in said]
+    used = set(filled(_COLUMNS, rows))
+    kept = [index for index in range(len(_COLUMNS)) if index not in _LEDGER or index in used]
     return table([_COLUMNS[index] for index in kept], [[row[index] for index in kept] for row in rows], width)
 
 
@@ -79,12 +79,12 @@ def _row(stage: StageTotals, whole: float) -> list[str]:
 
 
 def _consumed(stage: StageTotals) -> int:
-    """Of the records that nothing came of, those that went into what the stage makes."""
+    """Records that became part of other results, as in a sum: they are not counted as filtered."""
     return stage.filtered if stage.consumes else 0
 
 
 def shares(stage: StageTotals, whole: float) -> list[str]:
-    """Work, codec, wait and block in per cent of the whole time of its workers; "–" where no clock has run."""
+    """Work, codec, wait and block in per cent of the time of its workers; "–" if no clock has run."""
     clocks = (stage.work, stage.codec, stage.wait, stage.block)
     return [percent(clock / whole) for clock in clocks] if whole > 0 else ["–"] * 4
 
@@ -135,4 +135,4 @@ def _counters(stages: Sequence[StageTotals]) -> Iterator[Line]:
 def _unbalanced(records: dict[str, int]) -> Line:
     came = f"{records['in']} in + {records['created']} created"
     went = " + ".join(f"{records[fate]} {fate.replace('_', ' ')}" for fate in FATES)
-    return (("bad", "THE BOOKS DO NOT BALANCE: "), f"{came} is not {went}; records were lost or doubled")
+    return (("bad", "THE LEDGER DOES NOT BALANCE: "), f"{came} is not {went}; records were lost or doubled")

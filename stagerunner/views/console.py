@@ -1,4 +1,4 @@
-"""Where people read. Colours, secrets, odd characters and streams without a reader are dealt with here, once."""
+"""A stream for people. It handles colours, secrets, unprintable characters, and streams without a reader."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Style = Literal["bad", "warn", "good", "strong", "dim", "name"]
 Piece: TypeAlias = str | tuple[Style, str]
 
 
-class Fit(str):
-    """A text that may be written as it is: secrets are masked in it, and it has no control characters."""
+class SafeText(str):
+    """Text that may be written as it is: secrets are masked, and it has no control characters."""
 
     __slots__ = ()
 
 
 Line: TypeAlias = tuple[Piece, ...]
-"""One line: texts, some with a style."""
+"""One line: pieces of text, some with a style."""
 
 _CODES: dict[Style, str] = {"bad": "1;31", "warn": "33", "good": "32", "strong": "1", "dim": "2", "name": "36"}
 _ASCII = str.maketrans(
@@ -33,7 +33,7 @@ _ASCII = str.maketrans(
 
 
 def use_color(stream: TextIO, choice: str = "auto", environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether to write colours to a stream: as told (always, never), else as the environment and the terminal say."""
+    """Whether to write colours to a stream: as `choice` says (always, never), else by environment and terminal."""
     if choice != "auto":
         return choice == "always"
     if environment.get("NO_COLOR"):
@@ -43,23 +43,23 @@ def use_color(stream: TextIO, choice: str = "auto", environment: Mapping[str, st
     return environment.get("TERM") != "dumb" and stream.isatty()
 
 
-def whole(data: Any) -> Any:
-    """Data whose texts any reader of JSON takes: half of a surrogate pair is told by its number."""
+def encodable_data(data: Any) -> Any:
+    """The data with texts that can be encoded as UTF-8: half a surrogate pair becomes an escape."""
     match data:
         case str():
             return data if data.isascii() else data.encode(errors="backslashreplace").decode()
         case dict():
-            return {whole(text_of(key)): whole(value) for key, value in data.items()}
+            return {encodable_data(text_of(key)): encodable_data(value) for key, value in data.items()}
         case list() | tuple():
-            return [whole(item) for item in data]
+            return [encodable_data(item) for item in data]
     return data
 
 
 class Console:
     """A stream that lines are written to.
 
-    secrets: shown as `***`. losable: what can't be written is lost in silence, for no run should die because nobody
-    reads what it says; else Stopped or RunFailed is raised, and BrokenPipeError where the reader has left.
+    secrets: shown as `***`. losable: what can't be written is dropped silently, so that no run fails because nobody
+    reads its messages; else Stopped or RunFailed is raised, and BrokenPipeError if the reader has left.
     """
 
     def __init__(
@@ -72,38 +72,38 @@ class Console:
         self._losable = losable
 
     def line(self, *pieces: Piece) -> None:
-        """Write one line (or several, where a piece has line ends in it)."""
+        """Write one line, or several if a piece has line ends in it."""
         self.write(self.text(*pieces) + "\n")
 
     def text(self, *pieces: Piece) -> str:
-        """The pieces fit to be written: secrets masked, nothing for the terminal to act upon but our own colours."""
-        return "".join(self._fit(piece) for piece in pieces)
+        """The pieces as they may be written: secrets masked, and no control sequences but our own colours."""
+        return "".join(self._safe(piece) for piece in pieces)
 
-    def json(self, data: Any) -> Fit:
+    def json(self, data: Any) -> SafeText:
         """Data as one line of JSON, secrets masked."""
-        import json  # few lines are JSON, and every command has a console
+        import json  # few lines are JSON, but every command has a console
 
-        told = whole(self._mask.data(data))
-        return Fit(json.dumps(told, default=lambda value: whole(self._mask(text_of(value)))))
+        masked = encodable_data(self._mask.data(data))
+        return SafeText(json.dumps(masked, default=lambda value: encodable_data(self._mask(text_of(value)))))
 
     def write(self, text: str) -> None:
-        """Write a finished text as it is, as far as the stream's encoding allows."""
-        fit = self.encodable(text)
+        """Write a text as it is, as far as the stream's encoding allows."""
+        encoded = self.encodable(text)
         if not self._losable:
-            self._put(fit)
+            self._put(encoded)
             return
         try:
-            self._put(fit)
+            self._put(encoded)
         except (OSError, ValueError, StagerunnerError):
-            # Somebody may have closed the stream, and not what it led to.
+            # A plugin may have closed the stream, but not the descriptor.
             with suppress(OSError):
-                if not self._opened_again():
-                    os.write(2, fit.encode(errors="backslashreplace"))
+                if not self._reopened():
+                    os.write(2, encoded.encode(errors="backslashreplace"))
 
-    def _opened_again(self) -> bool:
-        """Whether our descriptor for standard error was closed, by a plugin, and what waits has been written now.
+    def _reopened(self) -> bool:
+        """Whether a plugin closed our descriptor for standard error; then it is opened again and the buffer written.
 
-        What waited on would be tried once more when the interpreter ends, and Python 3.13 complains if that fails.
+        Else the interpreter would try to write the buffer when it exits, and Python 3.13 complains if that fails.
         """
         try:
             number = self.stream.fileno()
@@ -118,7 +118,7 @@ class Console:
         return False
 
     def encodable(self, text: str) -> str:
-        """The text, other characters in the place of those that the stream can't take."""
+        """The text, with characters that the stream can't encode replaced."""
         encoding = getattr(self.stream, "encoding", None) or "utf-8"
         try:
             text.encode(encoding)
@@ -135,8 +135,8 @@ class Console:
         except OSError as error:
             raise refused(error, "standard output can't be written") from error
 
-    def _fit(self, piece: Piece) -> str:
-        if isinstance(piece, Fit):
+    def _safe(self, piece: Piece) -> str:
+        if isinstance(piece, SafeText):
             return piece
         style, text = (None, piece) if isinstance(piece, str) else piece
         lines = self._mask(text).expandtabs().split("\n")

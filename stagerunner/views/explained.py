@@ -1,4 +1,4 @@
-"""One part, explained: what it takes and gives, its options, how it is written, where its code is."""
+"""One part explained: what it takes and returns, its options, how to write it, where its code is."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from stagerunner.parts.forming import form_of
 from stagerunner.parts.sink import check_sink
 from stagerunner.parts.source import is_stream
 from stagerunner.parts.stage import Form
-from stagerunner.plan.promise import changing
-from stagerunner.plan.remembering import remembers
+from stagerunner.plan.promise import state_warning
+from stagerunner.plan.undeclared_state import undeclared_change
 
 _KEEPS = {
     "truncate": "a stopped run can be resumed",
@@ -28,7 +28,7 @@ _KEEPS = {
 
 
 class ExplainedOption(Struct, frozen=True):
-    """takes: the values it allows, in words; wants: its default, or "required"."""
+    """One option. takes: the values it allows, in words. wants: its default, or "required"."""
 
     name: str
     takes: str
@@ -38,7 +38,7 @@ class ExplainedOption(Struct, frozen=True):
 
 
 class Explained(Struct, frozen=True):
-    """form: short phrases that say how it behaves. place: "file:line" of its code."""
+    """A part. form: short phrases that say how it behaves. place: "file:line" of its code."""
 
     kind: Kind
     name: str
@@ -54,7 +54,7 @@ class Explained(Struct, frozen=True):
         return plain
 
     def example(self) -> Iterator[str]:
-        """How it stands in a config, its required options left open."""
+        """How to write it in a config, with `…` for required options."""
         key = {"stage": "- use", "source": "source", "sink": "sink"}[self.kind]
         left_open = ", ".join(f"{option.name}: …" for option in self.options if option.required)
         if self.kind != "stage":
@@ -67,7 +67,7 @@ class Explained(Struct, frozen=True):
 
 
 def explain(kind: Kind, use: str, resolved: Resolved) -> Explained:
-    """All about a part that was found. use: what was asked for, a name or an address."""
+    """The explanation of a part. use: the name or address that the user gave."""
     part, found = resolved.part, resolved.found
     options, unclear = _options(kind, found)
     return Explained(
@@ -95,7 +95,7 @@ def _option(option: Option) -> ExplainedOption:
 
 
 def default_text(value: Any) -> str:
-    """A default as it would be written in a config; "" for none."""
+    """A default as it is written in a config; "" for None."""
     if value is None:
         return ""
     return value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False, default=str)
@@ -110,13 +110,13 @@ def _form(kind: Kind, found: Any) -> tuple[str, ...]:
 
 def _stage(found: Any) -> tuple[str, ...]:
     form: Form = form_of(found)
-    change = None if form.state else remembers(found)
+    change = None if form.state else undeclared_change(found)
     many = "none, one or many records out of each" if form.many else "may drop records" if form.drops else ""
     phrases = (
         "a list of records at a time" if form.batch else "one record at a time",
         many,
         "async" if form.awaited else "",
-        "has state: one worker" if form.state else changing(change) if change else "safe with many workers",
+        "has state: one worker" if form.state else state_warning(change) if change else "safe with many workers",
         "its state is kept across restarts" if form.snapshots else "",
     )
     return tuple(phrase for phrase in phrases if phrase)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 EXACT = 10_000
-"""Counts below this are written out."""
+"""Counts below this are written in full."""
 
 
 def count(number: float) -> str:
-    """ "311", "1,204", "20.4 k", "3.02 M": three digits, or all of them while they are few."""
+    """ "311", "1,204", "20.4 k", "3.02 M": three digits, but small counts in full."""
     return f"{number:,.0f}" if abs(number) < EXACT else scaled(number, ("", " k", " M", " G", " T"))
 
 
 def short(number: float) -> str:
-    """The same without a space in it, for lines that programs take apart: "461k"."""
+    """The same without a space, for lines that programs parse: "461k"."""
     return f"{number:.0f}" if abs(number) < 1000 else scaled(number, ("", "k", "M", "G", "T"))
 
 
@@ -22,9 +22,9 @@ def size(number: float) -> str:
 
 
 def scaled(number: float, units: tuple[str, ...]) -> str:
-    """The number in the largest unit that leaves something before the point, each being 1000 of the one before."""
+    """The number in the largest unit in which it is at least 1; each unit is 1000 of the one before."""
     value, index = float(number), 0
-    # 999.6 would be written as 1000: that is already one of the next unit.
+    # 999.6 would be written as 1000, which is 1 in the next unit.
     while abs(value) >= (1000 if index == 0 else 999.5) and index < len(units) - 1:
         value, index = value / 1000, index + 1
     return (f"{value:.0f}" if index == 0 else digits(value)) + units[index]

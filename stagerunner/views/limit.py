@@ -11,15 +11,15 @@ from stagerunner.views.figures import count, percent
 from stagerunner.views.sharing import TOGETHER, merged
 
 LEAST_SECONDS = 1.0
-"""A run shorter than this was mostly starting up."""
+"""A shorter run is mostly start-up."""
 BUSY = 0.7
-"""A stage less busy than this holds nobody up."""
+"""A stage less busy than this is not the limit."""
 
 
 class Load(Struct, frozen=True):
-    """How busy a stage was, as a share of its workers' time, and how many source records a second it could do.
+    """How busy a stage was, as a share of its workers' time, and the source records per second that it could do.
 
-    Stages that share their workers are one here.
+    Stages that share workers are one here.
     """
 
     stage: StageTotals
@@ -28,7 +28,7 @@ class Load(Struct, frozen=True):
 
 
 def loads(stages: Sequence[StageTotals], seconds: float, taken: int) -> list[Load]:
-    """The stages, the busiest first. taken: source records in `seconds`."""
+    """The load of each stage, the busiest first. taken: source records in `seconds`."""
     stages = merged(stages)
     lived = _lived(stages, seconds)
     found = []
@@ -39,7 +39,7 @@ def loads(stages: Sequence[StageTotals], seconds: float, taken: int) -> list[Loa
 
 
 def _lived(stages: Sequence[StageTotals], seconds: float) -> float:
-    """How long the workers' clocks ran: the run without its start, where they count waiting too."""
+    """How long the workers' clocks ran: without start-up, if they count waiting."""
     if not any(stage.wait + stage.block for stage in stages):
         return seconds
     clocks = ((stage.work + stage.codec + stage.wait + stage.block) / stage.workers for stage in stages)
@@ -56,11 +56,10 @@ def limit(
     cpu: float = 0.0,
     cores: int | None = None,
 ) -> str:
-    """ "limit: hide-people, 94 % busy on 4 workers; 8 workers ≈ 94 k/s, then parse"; "" where too little is known.
+    """ "limit: hide-people, 94 % busy on 4 workers; 8 workers ≈ 94 k/s, then parse"; "" if too little is known.
 
-    alone: stages that can't have more than one worker. paced: those that have a rate. cpu: seconds of processor time
-    that all processes took together (the stages' clocks can't tell: a stage that sleeps is at work too). cores: how
-    many there are, if known.
+    alone: stages that can't have more than one worker. paced: those that have a rate. cpu: seconds of CPU time of all
+    processes (the stages' clocks can't tell: to them a sleeping stage works, too). cores: their number, if known.
     """
     if seconds < LEAST_SECONDS or not taken or not stages:
         return ""
@@ -94,7 +93,7 @@ def _advice(first: Load, others: Sequence[Load], used: float, *, alone: bool, co
 
 
 def _elsewhere(stages: Sequence[StageTotals], busiest: Load) -> str:
-    """No stage is the limit: the first one waits for the source, or the last one for the sink."""
+    """No stage is the limit: name the source or the sink, for which the stages wait."""
     first, last = stages[0], stages[-1]
     end = "the sink" if last.block / last.workers > first.wait / first.workers else "the source"
     return f"{end}; the busiest stage, {busiest.stage.name}, is busy {percent(busiest.busy)} of the time"

@@ -1,4 +1,4 @@
-"""Progress on a terminal: a table that is drawn anew, and lines that scroll by above it."""
+"""Progress on a terminal: a table that is redrawn, below lines that scroll."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stagerunner.views.console import Console, Piece
 from stagerunner.views.figures import clock, count, percent, size
 from stagerunner.views.limit import BUSY
 from stagerunner.views.plain import Silent
-from stagerunner.views.sharing import wholes
+from stagerunner.views.sharing import group_totals
 from stagerunner.views.table import Column, table
 
 # The table
@@ -46,14 +46,14 @@ _SHADES = "█▓░▒"
 
 
 class Dashboard:
-    """Keeps the last seconds of a run and draws them."""
+    """The last seconds of a run, drawn as a table."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._recent: deque[Progress] = deque()
 
-    def hear(self, event: Progress) -> None:
-        """Take in how far the run is."""
+    def add(self, event: Progress) -> None:
+        """Add the latest progress, and drop what is older than RECENT."""
         self._recent.append(event)
         while len(self._recent) > 2 and event.seconds - self._recent[1].seconds >= RECENT:
             self._recent.popleft()
@@ -72,14 +72,14 @@ class Dashboard:
 
 
 def _left(now: Progress) -> list[str]:
-    """How much of the source is done and when the rest will be, where its size is known."""
+    """The share of the source that is done and the time for the rest, if its size is known."""
     if (done := now.share) is None:
         return []
     by_limit = now.limit and done == min(1.0, now.taken / now.limit)
     whole = f"{count(now.limit)} records" if now.limit and by_limit else size(now.bytes_total or 0)
     facts = [f"{percent(done)} of {whole}"]
     gained = done - (now.start.share or 0.0)
-    # Before anything came back there is nothing to go by.
+    # Without results yet, there is nothing to estimate from.
     return [*facts, f"{clock(now.seconds / gained * (1 - done))} left"] if gained > 0 else facts
 
 
@@ -87,7 +87,7 @@ def _rows(now: Progress, before: Progress) -> list[list[str]]:
     earlier = {stage.name: stage for stage in before.stages}
     spent = _spent(now.stages, earlier)
     busy = [work + codec for work, codec, _, _ in spent]
-    together = wholes(now.stages, busy)
+    together = group_totals(now.stages, busy)
     limit = max(range(len(busy)), key=lambda place: (together[place], busy[place])) if max(together) >= BUSY else -1
     return [
         [
@@ -109,9 +109,10 @@ Clocks = tuple[float, float, float, float]
 
 
 def _spent(stages: Sequence[StageTotals], before: Mapping[str, StageTotals]) -> list[Clocks]:
-    """The shares of the four states since then in the time of each stage's workers; all wait while no clock has run."""
+    """Per stage the shares of the four states in its workers' time since `before`; all wait if no clock has run."""
     clocks = [_since(stage, before.get(stage.name, StageTotals(stage.name))) for stage in stages]
-    return [_shares(clock, whole) for clock, whole in zip(clocks, wholes(stages, list(map(sum, clocks))), strict=True)]
+    totals = group_totals(stages, list(map(sum, clocks)))
+    return [_shares(clock, total) for clock, total in zip(clocks, totals, strict=True)]
 
 
 def _since(stage: StageTotals, then: StageTotals) -> Clocks:
@@ -126,14 +127,14 @@ def _shares(clocks: Clocks, whole: float) -> Clocks:
 
 
 def bar(shares: Sequence[float]) -> str:
-    """The four shares side by side, always BAR characters in all."""
+    """The four shares side by side, BAR characters in all."""
     ends = [round(sum(shares[: index + 1]) * BAR) for index in range(len(shares))]
     drawn = "".join(shade * (end - start) for shade, start, end in zip(_SHADES, [0, *ends], ends, strict=False))
     return drawn.ljust(BAR, _SHADES[-2])[:BAR]
 
 
 def _stage_rate(stage: StageTotals, then: StageTotals | None, now: Progress, before: Progress) -> str:
-    if then is None and now.earlier:  # what it had taken when the run was resumed isn't known
+    if then is None and now.earlier:  # its count when the run was resumed isn't known
         return "–"
     return _rate(stage.taken - (0 if then is None else then.taken), now, before)
 
@@ -144,7 +145,7 @@ def _rate(records: int, now: Progress, before: Progress) -> str:
 
 
 class Live(Silent):
-    """Drawn at every Progress event, without a thread of its own; the closing summary takes the table's place."""
+    """Drawn at every Progress event, without a thread. At the end the table is removed: the closing summary follows."""
 
     def __init__(self, console: Console, plan: Plan) -> None:
         super().__init__(console, plan)
@@ -166,7 +167,7 @@ class Live(Silent):
             self._screen.print(Text.from_ansi(self.console.text(*pieces)), soft_wrap=True)
 
     def progress(self, event: Progress) -> None:
-        self._dashboard.hear(event)
+        self._dashboard.add(event)
         lines = self._dashboard.draw(self._screen.width - 1)
         drawn = self.console.encodable(self.console.text("\n".join(lines)))
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""What happens while a run runs, as lines: for people, or a JSON object each."""
+"""The events of a run as lines: for people, or as JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stagerunner.views.console import Console, Line
 from stagerunner.views.figures import count, plural
 
 SHOWN = 3
-"""Failed records of one stage that are shown; the others are counted."""
+"""Failed records of one stage that are shown; the others are only counted."""
 
 _FATES = {"dead_letter": ("dead letter", "in the dead letters"), "skip": ("skipped", "skipped")}
 _NAMES: dict[type, str] = {
@@ -27,39 +27,40 @@ _NAMES: dict[type, str] = {
 
 
 class Log(Protocol):
-    """Events → lines."""
+    """Turns events into lines."""
 
     def lines(self, event: Any) -> Iterator[Line]:
-        """What to say of an event, if anything."""
+        """The lines for an event, if any."""
 
     def rest(self) -> Iterator[Line]:
-        """What is left to be said when the run is over."""
+        """The last lines, when the run is over."""
 
 
 class TextLog:
-    """For people. workers: how many each stage has. told: failed records and dead workers are told too.
+    """Lines for people.
 
-    verbose: and workers that are ready, and checkpoints.
+    workers: how many each stage has. failures: show failed records, dead workers and notices too. verbose: show workers
+    that are ready and checkpoints too.
     """
 
-    def __init__(self, workers: Mapping[str, int], *, told: bool = True, verbose: bool = False) -> None:
+    def __init__(self, workers: Mapping[str, int], *, failures: bool = True, verbose: bool = False) -> None:
         self._workers = workers
-        self._told = told
+        self._failures = failures
         self._verbose = verbose
         self._failed: Counter[tuple[str, str]] = Counter()
 
     def lines(self, event: Any) -> Iterator[Line]:
         match event:
             case Output(stage, worker, text):
-                yield (("name", f"[{self._called(stage, worker)}]"), f" {text}")
-            case Notice(text) if self._told:
+                yield (("name", f"[{self._worker_name(stage, worker)}]"), f" {text}")
+            case Notice(text) if self._failures:
                 yield (text,)
-            case RecordFailed() if self._told and event.policy in _FATES:
+            case RecordFailed() if self._failures and event.policy in _FATES:
                 yield from self._record(event)
-            case WorkerFailed(stage, worker, pid, how) if self._told:
-                yield (("warn", f"{self._called(stage, worker)}: ended by {how}"), f" (pid {pid})")
+            case WorkerFailed(stage, worker, pid, how) if self._failures:
+                yield (("warn", f"{self._worker_name(stage, worker)}: ended by {how}"), f" (pid {pid})")
             case WorkerReady(stage, worker, pid) if self._verbose:
-                yield (("dim", f"{self._called(stage, worker)}: ready (pid {pid})"),)
+                yield (("dim", f"{self._worker_name(stage, worker)}: ready (pid {pid})"),)
             case Checkpoint(records) if self._verbose:
                 yield (("dim", f"checkpoint: {plural(records, 'record')} written"),)
 
@@ -75,12 +76,12 @@ class TextLog:
             message = f": {event.message}" if event.message else ""
             yield (("warn", f"{event.stage}: {_FATES[event.policy][0]}: "), f"{event.type}{message}{where}")
 
-    def _called(self, stage: str, worker: int) -> str:
+    def _worker_name(self, stage: str, worker: int) -> str:
         return f"{stage}/{worker + 1}" if self._workers.get(stage, 1) > 1 else stage
 
 
 class JsonLog:
-    """For programs: every event there is, but for progress, which is the view's."""
+    """JSON lines for programs: every event but progress, which the view shows."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

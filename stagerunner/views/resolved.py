@@ -31,7 +31,7 @@ Tree: TypeAlias = "Leaf | dict[str, Tree] | list[Tree]"
 
 
 def resolved(config: Config, plan: Plan) -> dict[str, Tree]:
-    """The whole config in the order of its grammar."""
+    """The whole config, in the order of the grammar."""
     root = config.root
     tree: dict[str, Tree] = {
         "version": Leaf(1, _origin(root, "version")),
@@ -63,7 +63,7 @@ def node_tree(node: Node) -> Tree:
 
 
 def place(mark: Mark) -> str:
-    """ "chain.yaml:7"; the flag alone for what the command line says."""
+    """ "chain.yaml:7", or the flag of the command line."""
     return mark.file if mark.file.startswith("-") else f"{mark.file}:{mark.line}"
 
 
@@ -94,7 +94,7 @@ def _end(root: Mapping, key: str, part: PartConfig | None, planned: PlannedPart)
 
 
 def _options(part: PartConfig, found: Any, shown: dict[str, Any]) -> dict[str, Tree]:
-    """What stands under `with`, and the defaults of what doesn't."""
+    """The options under `with`, and the defaults of the others."""
     given: dict[str, Tree] = {key: Leaf(value, place(part.use.mark)) for key, value in shown.items()}
     if part.options is not None:
         given |= {key: node_tree(node) for key, node in part.options}
@@ -108,9 +108,9 @@ def _plain(value: Any) -> Any:
 
 
 def _settings(node: Node | None, part: PartConfig, names: set[str]) -> dict[str, Tree]:
-    """The settings written, as written, then the defaults of those in `names`; None is no value worth a line."""
-    said = {key: node.get(key) for key in part.given} if isinstance(node, Mapping) else {}
-    given = {key: node_tree(value) for key, value in said.items() if value is not None and key != "name"}
+    """The settings that are written, then the defaults of the others in `names`, except None."""
+    nodes = {key: node.get(key) for key in part.given} if isinstance(node, Mapping) else {}
+    given = {key: node_tree(value) for key, value in nodes.items() if value is not None and key != "name"}
     return given | dict(_defaults(part.settings, names - set(given)))
 
 
@@ -160,7 +160,7 @@ _SIZES = frozenset(("window", "max_record", "max_growth", "max_memory"))
 
 
 def written(name: str, value: Any) -> Any:
-    """The value of the setting `name` as a config would say it."""
+    """The value of the setting `name` as it is written in a config."""
     if isinstance(value, Retry):
         return value.attempts
     if name in _DURATIONS:
@@ -171,7 +171,7 @@ def written(name: str, value: Any) -> Any:
 
 
 def size(value: int) -> str:
-    """Bytes in the largest unit that they are whole in."""
+    """Bytes in the largest unit that divides them."""
     for power, unit in ((3, "GiB"), (2, "MiB"), (1, "KiB")):
         if value and value % 1024**power == 0:
             return f"{value // 1024**power}{unit}"

@@ -1,4 +1,4 @@
-"""`show --sample N`: what each stage costs, how fast the chain will be, and what would make it faster."""
+"""The page of `show --sample N`: the cost of each stage, the speed of the chain, and what would make it faster."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _COLUMNS = (
 
 
 def sample_lines(sample: Sample, written: Forecast, better: Forecast, cores: int) -> Iterator[Line]:
-    """A table of what was measured, then what follows from it."""
+    """A table of the measurements, then the forecast and better settings."""
     if not sample.records:
         yield (("warn", "nothing to measure: the source gave no records"),)
         return
@@ -33,7 +33,7 @@ def sample_lines(sample: Sample, written: Forecast, better: Forecast, cores: int
     header, *rows = table(_COLUMNS, [_row(stage) for stage in sample.stages])
     yield (("dim", header),)
     yield from ((row,) for row in rows)
-    yield from _told(sample)
+    yield from _failures(sample)
     yield (f"as it is written: {_forecast(written)}",)
     if not list(changes(written, better)):
         yield (f"on {plural(cores, 'core')} no other number of workers, and no sharing of them, should be faster",)
@@ -64,8 +64,8 @@ def duration(seconds: float) -> str:
     return f"{digits(seconds)} s"
 
 
-def _told(sample: Sample) -> Iterator[Line]:
-    """What failed, and what was not reached."""
+def _failures(sample: Sample) -> Iterator[Line]:
+    """What failed, and which stages got no records."""
     for stage in sample.stages:
         if stage.failed:
             text = f"{stage.name}: {plural(stage.failed, 'failure')}, the first: {stage.failure}"
@@ -74,7 +74,7 @@ def _told(sample: Sample) -> Iterator[Line]:
         yield (("warn", f"{name}: {plural(number, 'failure')}"),)
     unreached = [stage.name for stage in sample.stages if not stage.taken]
     if unreached:
-        yield (f"no record came to {', '.join(unreached)}, so nothing is known of the cost there",)
+        yield (f"no record reached {', '.join(unreached)}, so the cost there is unknown",)
 
 
 def _forecast(forecast: Forecast) -> str:
@@ -87,7 +87,7 @@ def _forecast(forecast: Forecast) -> str:
 
 
 def changes(written: Forecast, better: Forecast) -> Iterator[str]:
-    """The flags that make the one into the other, where it is faster by as much as can be predicted."""
+    """The flags that change the one into the other, if the forecast is clearly faster."""
     if better.rate * 0.95 <= written.rate:
         return
     shared = [" + ".join(group.stages) for group in better.groups if len(group.stages) > 1]
@@ -99,7 +99,7 @@ def changes(written: Forecast, better: Forecast) -> Iterator[str]:
 
 
 def sample_data(sample: Sample, written: Forecast, better: Forecast, cores: int) -> dict[str, Any]:
-    """All of it for programs: seconds per source record, but for `each`."""
+    """The same for programs, in seconds per source record; `each` is per record of the stage."""
     data: dict[str, Any] = {
         "sample": to_builtins(sample),
         "cores": cores,

@@ -1,4 +1,4 @@
-"""Stages that share their workers: their clocks are parts of one whole, and together they are as busy as they are."""
+"""Stages that share workers: their clocks are parts of the time of the same workers, so they are shown as one."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from stagerunner.events import Fusion, StageTotals
 from stagerunner.views.figures import digits, plural, scaled
 
 TOGETHER = " + "
-"""Between the names of stages that share workers; no name has it in itself."""
+"""Separates the names of stages that share workers; no name contains it."""
 
 
-def sharers(stages: Sequence[StageTotals]) -> list[list[int]]:
-    """Places in `stages` of those that share their workers, group by group."""
+def groups_of(stages: Sequence[StageTotals]) -> list[list[int]]:
+    """The indices of stages that share workers, group by group."""
     groups: defaultdict[int, list[int]] = defaultdict(list)
     for place, stage in enumerate(stages):
         groups[stage.group or -1 - place].append(place)
     return list(groups.values())
 
 
-def wholes(stages: Sequence[StageTotals], values: Sequence[float]) -> list[float]:
-    """For each stage the values of its whole group, added up. values: one for each stage."""
+def group_totals(stages: Sequence[StageTotals], values: Sequence[float]) -> list[float]:
+    """For each stage the sum of `values` over its group. values: one for each stage."""
     found = [0.0] * len(stages)
-    for group in sharers(stages):
+    for group in groups_of(stages):
         for place in group:
             found[place] = sum(values[other] for other in group)
     return found
 
 
 def merged(stages: Sequence[StageTotals]) -> list[StageTotals]:
-    """Each group as one stage: what its workers do, with the names of all."""
-    return [_merged([stages[place] for place in group]) for group in sharers(stages)]
+    """Each group as one stage, with the names of all."""
+    return [_merged([stages[place] for place in group]) for group in groups_of(stages)]
 
 
 def _merged(stages: Sequence[StageTotals]) -> StageTotals:
@@ -49,7 +49,7 @@ def _merged(stages: Sequence[StageTotals]) -> StageTotals:
     )
 
 
-def fusions_told(fusions: Sequence[Fusion], stages: Sequence[StageTotals]) -> Iterator[str]:
+def fusion_lines(fusions: Sequence[Fusion], stages: Sequence[StageTotals]) -> Iterator[str]:
     """ "text-strip + parse share a worker: 0.40 µs and 1.10 µs a record, a hop costs 1.00 µs"."""
     workers = {stage.name: stage.workers for stage in stages}
     for fusion in fusions:

@@ -1,4 +1,4 @@
-"""Rows as aligned lines that are never wider than they may be: columns that matter less go first."""
+"""Rows as aligned lines of a limited width: less important columns are dropped first."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ GAP = "  "
 
 
 class Column(Struct, frozen=True):
-    """left: its text begins on one line; numbers end on one. drops: the higher, the earlier it gives way; 0: never."""
+    """left: aligned left, for text; else right, for numbers. drops: the highest is dropped first; 0: never."""
 
     title: str
     left: bool = False
@@ -28,7 +28,7 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int |
 
 
 def filled(columns: Sequence[Column], rows: Sequence[Sequence[str]], nothing: str = "0") -> Iterator[int]:
-    """The columns that say something: in at least one row something else than `nothing`."""
+    """The columns that have something else than `nothing` in at least one row."""
     return (index for index in range(len(columns)) if any(row[index] not in ("", nothing) for row in rows))
 
 

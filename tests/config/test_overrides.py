@@ -86,7 +86,7 @@ def test_what_comes_from_the_command_line_stands_against_the_current_folder(conf
             "1:1 stages[0].wrokers: unknown key 'wrokers' | did you mean 'workers'?",
         ),
         ({"sets": {"run.frame": "x"}}, "1:11 run.frame: frame must be a whole number, not the text 'x'"),
-        ({"sets": {"run.frame": object}}, "1:1 : 'run.frame' can't be set: type has no place in a config"),
+        ({"sets": {"run.frame": object}}, "1:1 : 'run.frame' can't be set: type can't be in a config"),
         ({"vars": ["dya=1"]}, "1:1 vars.dya: the file has no variable 'dya' | did you mean 'day'?"),
         (
             {"vars": {"q": 1}},

@@ -38,7 +38,7 @@ def test_a_byte_order_mark_is_dropped():
 def test_unreadable_bytes_have_a_place():
     assert refused(b"\xff\xfea\0") == ("the file is UTF-16", 1, 1)
     assert refused("a: ü\nö".encode() + b"\xff") == ("the byte 0xff is not UTF-8", 2, 2)
-    assert refused(b"a: 1\nb: \0") == ("the character U+0000 can't stand in a config", 2, 4)
-    assert refused("a: \x1b[31m") == ("the character U+001B can't stand in a config", 1, 4)
-    assert refused("a: \ud800") == ("the character U+D800 can't stand in a config", 1, 4)
+    assert refused(b"a: 1\nb: \0") == ("the character U+0000 is not allowed in a config", 2, 4)
+    assert refused("a: \x1b[31m") == ("the character U+001B is not allowed in a config", 1, 4)
+    assert refused("a: \ud800") == ("the character U+D800 is not allowed in a config", 1, 4)
     assert refused(b" " * (MOST_BYTES + 1)) == ("a config is at most 1 MiB", 1, 1)

@@ -93,7 +93,7 @@ def test_what_was_fused_is_told_with_its_reason(summary):
 
 def test_the_ledger_that_do_not_balance_are_told_loudly(summary):
     lines = written(closing(summary(records={"out": 9})))
-    assert lines[-1].startswith("THE BOOKS DO NOT BALANCE: 10 in + 0 created is not 9 out")
+    assert lines[-1].startswith("THE LEDGER DOES NOT BALANCE: 10 in + 0 created is not 9 out")
 
 
 def test_counters_messages_and_the_limit_follow(summary):

@@ -62,15 +62,15 @@ def progress(seconds: float, taken: int, total: int | None = None) -> Progress:
 
 def test_the_headline_has_rate_share_and_time_left():
     dashboard = Dashboard("logs")
-    dashboard.hear(progress(10.0, 1000, 4000))
-    dashboard.hear(progress(12.0, 2000, 4000))
+    dashboard.add(progress(10.0, 1000, 4000))
+    dashboard.add(progress(12.0, 2000, 4000))
     assert dashboard.draw(100)[0] == "logs · 0:12 · 2,000 in · 500/s · 50 % of 4.00 kB · 0:12 left"
 
 
 def test_after_a_resume_rate_and_time_left_are_those_of_this_life():
     dashboard = Dashboard("logs")
     now = progress(10.0, 3000, 4000)
-    dashboard.hear(replace(now, earlier=2000, bytes_earlier=2000))
+    dashboard.add(replace(now, earlier=2000, bytes_earlier=2000))
     first, *rows = dashboard.draw(120)
     assert first == "logs · 0:10 · 3,000 in · 100/s · 75 % of 4.00 kB · 0:10 left"
     assert [row.split()[4] for row in rows[1:]] == ["–", "–"]
@@ -78,21 +78,21 @@ def test_after_a_resume_rate_and_time_left_are_those_of_this_life():
 
 def test_with_a_limit_the_share_is_that_of_the_records_or_of_the_bytes_if_they_end_first():
     dashboard = Dashboard("logs")
-    dashboard.hear(replace(progress(10.0, 1000, 1_000_000), limit=2000))
+    dashboard.add(replace(progress(10.0, 1000, 1_000_000), limit=2000))
     assert dashboard.draw(100)[0].endswith("50 % of 2,000 records · 0:10 left")
-    dashboard.hear(replace(progress(13.0, 1000, 1250), limit=2000))
+    dashboard.add(replace(progress(13.0, 1000, 1250), limit=2000))
     assert dashboard.draw(100)[0].endswith("80 % of 1.25 kB · 0:03 left")
 
 
 def test_without_a_known_size_nothing_is_guessed():
     dashboard = Dashboard("logs")
-    dashboard.hear(progress(10.0, 1000))
+    dashboard.add(progress(10.0, 1000))
     assert dashboard.draw(100)[0] == "logs · 0:10 · 1,000 in · 100/s"
 
 
 def test_the_limit_is_marked():
     dashboard = Dashboard("logs")
-    dashboard.hear(progress(10.0, 1000))
+    dashboard.add(progress(10.0, 1000))
     marked = [line for line in dashboard.draw(120) if line.endswith("◀ limit")]
     assert [line.split()[0] for line in marked] == ["hide-people"]
 
@@ -100,15 +100,15 @@ def test_the_limit_is_marked():
 def test_rates_are_those_of_the_last_seconds():
     dashboard = Dashboard("logs")
     for second in range(10):
-        dashboard.hear(progress(second, 0))
-    dashboard.hear(progress(10.0, 1000))
+        dashboard.add(progress(second, 0))
+    dashboard.add(progress(10.0, 1000))
     assert "500/s" in dashboard.draw(100)[0]
 
 
 @pytest.mark.parametrize("width", [10, 40, 60, 79, 200])
 def test_no_line_is_wider_than_the_terminal(width: int):
     dashboard = Dashboard("logs")
-    dashboard.hear(progress(10.0, 1_000_000, 4_000_000))
+    dashboard.add(progress(10.0, 1_000_000, 4_000_000))
     assert all(len(line) <= width for line in dashboard.draw(width))
 
 

@@ -31,7 +31,7 @@ def test_a_failure_that_ends_the_run_is_left_to_its_error():
 
 
 def test_untold_are_all_but_what_plugins_print():
-    log = TextLog({}, told=False)
+    log = TextLog({}, failures=False)
     assert said(log, Notice("x"), FAILED, WorkerFailed("a", 0, 1, "SIGKILL"), Output("a", 0, "b")) == ["[a] b"]
 
 

@@ -55,7 +55,7 @@ def test_nothing_to_be_changed_is_said_too():
 def test_a_stage_that_got_nothing_is_named():
     rest = StageCost("rest", 0, 0, 0, "", 0.0, 0.0, 0.0)
 
-    assert "no record came to rest, so nothing is known of the cost there" in told(STRIP, rest)
+    assert "no record reached rest, so the cost there is unknown" in told(STRIP, rest)
 
 
 def test_without_records_there_is_nothing_to_say():

@@ -1,25 +1,25 @@
 from __future__ import annotations
 
 from stagerunner.events import Fusion, StageTotals
-from stagerunner.views.sharing import fusions_told, merged, sharers, wholes
+from stagerunner.views.sharing import fusion_lines, group_totals, groups_of, merged
 
 STAGES = [StageTotals("a", group=1), StageTotals("b", group=1), StageTotals("c", group=2), StageTotals("d", group=2)]
 
 
 def told(*fusions: Fusion, workers: int = 1) -> list[str]:
-    return list(fusions_told(fusions, [StageTotals(name, workers) for name in "abcd"]))
+    return list(fusion_lines(fusions, [StageTotals(name, workers) for name in "abcd"]))
 
 
 def test_stages_with_the_same_number_share():
-    assert sharers(STAGES) == [[0, 1], [2, 3]]
+    assert groups_of(STAGES) == [[0, 1], [2, 3]]
 
 
 def test_stages_that_were_never_started_share_nothing():
-    assert sharers([StageTotals("a"), StageTotals("b")]) == [[0], [1]]
+    assert groups_of([StageTotals("a"), StageTotals("b")]) == [[0], [1]]
 
 
 def test_the_whole_is_that_of_all_who_share():
-    assert wholes(STAGES, [1, 2, 3, 4]) == [3, 3, 7, 7]
+    assert group_totals(STAGES, [1, 2, 3, 4]) == [3, 3, 7, 7]
 
 
 def test_a_group_is_busy_with_all_its_stages():

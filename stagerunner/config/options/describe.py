@@ -47,7 +47,7 @@ _COUNTED = ("whole ", "number", "path", "duration", "regular ", "list", "mapping
 
 
 def bare(hint: Any) -> Any:
-    """The hint without NewType, type alias and type variable around it; Annotated stays."""
+    """The hint inside NewTypes, type aliases and type variables; Annotated stays."""
     while True:
         if isinstance(hint, typing.NewType):
             hint = hint.__supertype__
@@ -60,12 +60,12 @@ def bare(hint: Any) -> Any:
 
 
 def arms(hint: Any) -> tuple[Any, ...]:
-    """The types a union is made of; empty where the hint is none."""
+    """The members of a union; () for any other hint."""
     return typing.get_args(hint) if typing.get_origin(hint) in (Union, types.UnionType) else ()
 
 
 def describe(hint: Any) -> str:
-    """The values a hint allows, in words a person who doesn't know Python understands."""
+    """The values that a hint allows, in words for people who don't know Python."""
     hint = bare(hint)
     origin, inside = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
@@ -82,7 +82,7 @@ def describe(hint: Any) -> str:
 
 
 def wanted(hint: Any) -> str:
-    """The same as it stands behind "must be": "a whole number", "text"."""
+    """The same, to follow "must be": "a whole number", "text"."""
     words = describe(hint)
     return f"a {words}" if words.startswith(_COUNTED) else words
 
@@ -116,7 +116,7 @@ def _written(value: Any) -> str:
 
 
 def _limit(extra: Any) -> str:
-    """What a `msgspec.Meta` asks beyond the type."""
+    """The limits of a `msgspec.Meta`, in words."""
     if not isinstance(extra, msgspec.Meta):
         return ""
     said = {

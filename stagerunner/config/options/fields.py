@@ -1,4 +1,4 @@
-"""The options of a function or class: found in its signature, once, with their types resolved."""
+"""The options of a function or class, from its signature, with their type hints resolved."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _HELP = r"(?m)^[ \t]*(\w+):[ \t]+(.+)$"
 
 
 class Option(Struct, frozen=True):
-    """One option of a part. `hint` is its type, resolved (Any where none was given); `help` its line of the docstring.
+    """One option of a part.
 
-    default: None where it is required.
+    hint: its type hint, resolved; Any if it has none. default: None if it is required. help: its line of the docstring.
     """
 
     name: str
@@ -39,9 +39,9 @@ class Option(Struct, frozen=True):
 def options_of(found: Any, kind: Kind | None = None) -> tuple[Option, ...]:
     """The options of a part: a class's constructor parameters, a function's keyword-only arguments.
 
-    kind: what it is used as where its decorator doesn't say; the arguments of a generator function that is a source
-    are options all, since no record is handed to it. `*args` and `**kwargs` are not options.
-    Raises TypeError, in a plain sentence, when a type hint can't be resolved.
+    kind: its use, if its decorator doesn't say. All arguments of a generator function that is a source are options,
+    since it gets no record. `*args` and `**kwargs` are not options.
+    Raises TypeError, in a plain sentence, if a type hint can't be resolved.
     """
     part = part_of(found)
     kind = (part.kind if part else None) or kind or "stage"
@@ -64,7 +64,7 @@ def options_of(found: Any, kind: Kind | None = None) -> tuple[Option, ...]:
 def _parameters(found: Any) -> list[inspect.Parameter]:
     try:
         signature = inspect.signature(found)
-    except ValueError:  # a built-in that doesn't tell
+    except ValueError:  # a built-in without a signature
         return []
     except Exception as error:
         raise TypeError(f"the signature of {_name(found)} can't be read: {error}") from error
@@ -77,13 +77,13 @@ def _default(found: Any, parameter: inspect.Parameter) -> Any:
     field = getattr(found, "__dataclass_fields__", {}).get(parameter.name)
     if field is None:
         return parameter.default
-    from dataclasses import MISSING  # whoever wrote a dataclass has imported it
+    from dataclasses import MISSING  # already imported by the plugin with the dataclass
 
     return parameter.default if field.default_factory is MISSING else field.default_factory()
 
 
 def _hints(found: Any, parameters: list[inspect.Parameter]) -> dict[str, Any]:
-    """The parameters' hints. One at a time: a return type known to type checkers only is none of our business."""
+    """The parameters' hints, resolved one at a time: a return type may be known to type checkers only."""
     hinted = [one for one in parameters if one.annotation is not inspect.Parameter.empty]
     names = {name: value for space in _namespaces(found) for name, value in space.items()} if hinted else {}
     return {one.name: _resolved(one, found, names) for one in hinted}
@@ -98,7 +98,7 @@ def _resolved(parameter: inspect.Parameter, found: Any, names: dict[str, Any]) -
 
 
 def _namespaces(found: Any) -> Iterator[dict[str, Any]]:
-    """Where names in the hints may be defined: the function's module, or those of the class and (before) its bases."""
+    """Namespaces for the names in hints: the function's module, or those of the class's bases and of the class."""
     if inspect.isclass(found):
         modules = [base.__module__ for base in reversed(found.__mro__)]
         yield from (vars(sys.modules[name]) for name in modules if name in sys.modules)

@@ -40,7 +40,7 @@ class Change(NamedTuple):
     line: int
 
 
-def remembers(found: Any) -> Change | None:
+def undeclared_change(found: Any) -> Change | None:
     """The first change that outlives a call of this transform; None if there is none, or if it declares `state`."""
     part = part_of(found)
     if part is not None and part.state is not None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from stagerunner import stage
-from stagerunner.plan.remembering import remembers
+from stagerunner.plan.undeclared_state import undeclared_change
 
 SEEN: set[str] = set()
 TOTAL = 0
@@ -141,7 +141,7 @@ def behind_a_decorator(record):
     ],
 )
 def test_what_outlives_a_call_is_found_with_its_place(found, what):
-    change = remembers(found)
+    change = undeclared_change(found)
     assert change is not None
     line = Path(__file__).read_text().splitlines()[change.line - 1]
     assert (change.what, change.file) == (what, __file__)
@@ -226,17 +226,17 @@ def shadows(record):
     ],
 )
 def test_nothing_is_said_of_what_is_declared_made_once_or_gone_with_the_call(found):
-    assert remembers(found) is None
+    assert undeclared_change(found) is None
 
 
 def test_nothing_is_said_where_the_source_is_not_to_be_had():
     names = {}
     exec("class Unseen:\n    def process(self, record):\n        self.total = record\n", names)
-    assert remembers(names["Unseen"]) is None
+    assert undeclared_change(names["Unseen"]) is None
 
 
 def test_no_stage_of_ours_remembers_without_saying_so():
     import stagerunner_parts
 
     for part in stagerunner_parts.stagerunner_stages():
-        assert remembers(part) is None, part
+        assert undeclared_change(part) is None, part
