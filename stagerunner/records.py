@@ -1,6 +1,6 @@
-"""What a frame holds: a batch of records, where each comes from, what failed, and the counts.
+"""What a frame holds: a batch of records, their origins, failures and counts.
 
-Everything here crosses process borders, so everything here is plain data.
+All of it is sent between processes, so all of it is plain data.
 """
 
 from __future__ import annotations
@@ -11,29 +11,29 @@ from typing import Any, TypeAlias
 from stagerunner.tuples import NamedTuple
 
 TO_THE_END = 2**32 - 1
-"""As the `last` of a range: to the end of the split, wherever that is."""
+"""As the `last` of a range: up to the end of the split, which isn't known yet."""
 
 SOURCE = -1
-"""The stage index under which the source's own failures and counts are booked; the sink's is the number of stages."""
+"""The stage index of the source's own failures and counts; the sink's index is the number of stages."""
 
 NOTHING: dict[Any, Any] = {}
-"""The default of named tuples' dictionaries; nobody writes to those."""
+"""The default of dictionaries in named tuples, which are never written to."""
 
 QuarantineKey: TypeAlias = tuple[int, int, int]
-"""(stage, source record, ordinal of that record there): a record that is not to be tried again."""
+"""(stage, origin, ordinal of the record among those of this origin there): a record that must not be tried again."""
 
 WHOLE = -1
-"""As the ordinal of a quarantine: all that has become of the source record."""
+"""As the ordinal of a quarantine: all records that came from the source record."""
 
 
 class Split(NamedTuple):
     """A piece of the source, small enough to be sent and resent.
 
     data: what `read` needs, any plain value ("bytes 0-262144 of a.jsonl"), or the bytes or records themselves.
-    size: bytes this split stands for in the window and in the progress.
-    position: where the next split begins, as JSON data: `splits(after=position)` goes on from there.
-        None where the source can't be read twice.
-    most: no more source records than this are in it, if that is known.
+    size: bytes of this split, for the window and the progress.
+    position: where the next split begins, as JSON data: `splits(after=position)` continues there. None if the source
+        can't be read twice.
+    most: the largest number of source records it can hold, if that is known.
     """
 
     data: Any
@@ -43,10 +43,10 @@ class Split(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """Where a record came from, as a person would look it up. What isn't known is None.
+    """Where a record came from, for messages and dead letters. What isn't known is None.
 
-    name: the file or other origin; offset: in bytes from its start (decompressed); number: record of the run
-    or of the file, from 0; line: of the file, from 1. tried: how often a dead letter that comes back was tried before.
+    name: the file or other source; offset: bytes from its start (decompressed); number: of the record in the run or the
+    file, from 0; line: of the file, from 1. tried: attempts before, for a dead letter that is replayed.
     """
 
     name: str
@@ -57,9 +57,9 @@ class Origin(NamedTuple):
 
 
 class Malformed(NamedTuple):
-    """What a source yields, in the place of a record, for a piece of its input that can't be read as one.
+    """What a source yields instead of a record, for input that it can't read as one.
 
-    type: a word for what is wrong ("JSONDecodeError"); message: why; record: the piece itself, bytes or text.
+    type: what is wrong, in a word ("JSONDecodeError"); message: why; record: the input itself, bytes or text.
     """
 
     type: str
@@ -68,7 +68,7 @@ class Malformed(NamedTuple):
 
 
 class CodeFrame(NamedTuple):
-    """One line of the user's code in a traceback."""
+    """A frame of user code in a traceback."""
 
     file: str
     line: int
@@ -76,9 +76,9 @@ class CodeFrame(NamedTuple):
 
 
 class Cause(NamedTuple):
-    """What an exception comes from.
+    """The cause of an exception.
 
-    how: cause (`raise … from`), context (it was raised while this one was handled), member (of a group).
+    how: cause (`raise … from`), context (the exception was raised while this one was handled), member (of a group).
     """
 
     how: str
@@ -91,10 +91,10 @@ class Failure(NamedTuple):
     """A record that could not be processed, as text and plain data; an exception object never travels.
 
     stage: index of the stage (SOURCE for the source, the number of stages for the sink).
-    origin: the source record of the split it comes from; ordinal: which of the records with that origin, there.
-    policy: what its stage's `on_error` says: fail, skip or dead_letter.
-    record: the record as the stage got it, or None with `text` its representation where it can't be pickled.
-    causes: the chain of what the exception comes from, nearest first.
+    origin: the source record of the split that it comes from; ordinal: its number among the records with that origin.
+    policy: the stage's `on_error`: fail, skip or dead_letter.
+    record: the record as the stage got it; None if it can't be pickled, then `text` is its representation.
+    causes: the exception's causes, nearest first.
     """
 
     stage: int
@@ -111,7 +111,7 @@ class Failure(NamedTuple):
 
 
 class Plain:
-    """Named fields that can be written, compared and read. As dataclasses they would double what a worker imports."""
+    """A base for classes with named fields, `==` and `repr`. Dataclasses would double what a worker imports."""
 
     __slots__: tuple[str, ...] = ()
     __hash__ = None  # type: ignore[assignment]
@@ -125,10 +125,10 @@ class Plain:
 
 
 class Spread(NamedTuple):
-    """Where a stage's counts come from: what tells how to divide them by source record. Failures say it themselves.
+    """How a stage's counts divide by source record, beside what its failures say.
 
-    given: the source records of some that came, in order, and how many each gave; what isn't here gave one, or failed.
-    left: the source record of each that was not processed.
+    given: (origins of some incoming records, in order; how many results each gave). A record that isn't listed gave one
+    result, or failed. left: the origin of each record that was not processed.
     """
 
     given: list[tuple[Sequence[int], Sequence[int]]]
@@ -136,8 +136,7 @@ class Spread(NamedTuple):
 
 
 class Divisible:
-    """What counts may be asked for while a frame is under way; no part of what they are. spread: None where each record
-    gave one."""
+    """The field of Counts that `==` ignores. spread: None if each record gave one result."""
 
     __slots__ = ("spread",)
 
@@ -145,8 +144,8 @@ class Divisible:
 class Counts(Divisible, Plain):
     """The ledger of one stage: in + created = out + filtered + skipped + dead + not processed.
 
-    not_processed: the record that the run fails with, and what came with it behind the cut: a failure, or the record
-    of which a stage said that it was enough. Their fates are open. extra: the stage's own counters.
+    not_processed: the record that the run fails with, and all records behind a cut (a failure, or `enough`). This run
+    doesn't decide their fate. extra: the stage's own counters.
     """
 
     __slots__ = ("created", "dead", "extra", "filtered", "not_processed", "out", "skipped", "stage", "taken")
@@ -182,8 +181,8 @@ class Counts(Divisible, Plain):
             self.extra[name] = self.extra.get(name, 0) + number
 
     def fail(self, policy: str, number: int = 1) -> None:
-        """Records failed: what they count as is for their stage's `on_error` to say. With `fail` the run ends, and a
-        resumed one tries them again."""
+        """Count failed records as the stage's `on_error` says. With `fail` they are not processed: a resumed run tries
+        them again."""
         if policy == "skip":
             self.skipped += number
         elif policy == "dead_letter":
@@ -198,9 +197,9 @@ class Counts(Divisible, Plain):
 
 
 def behind_cut(stage: int, records: int, failures: Iterable[Failure], *, given: bool = False) -> list[Counts]:
-    """What changes in the ledger for records and failures at or behind a cut: none of them is processed.
+    """The counts to add for records and failures at or behind a cut: none of them is processed.
 
-    stage: where the records are. given: that stage has counted them as its results; else it has not taken them yet.
+    stage: where the records are. given: the stage has counted them as results; else it hasn't taken them yet.
     """
     ours = Counts(stage, out=-records) if given else Counts(stage, taken=records)
     ours.not_processed = records
@@ -208,7 +207,7 @@ def behind_cut(stage: int, records: int, failures: Iterable[Failure], *, given: 
 
 
 def failures_behind_cut(failures: Iterable[Failure]) -> list[Counts]:
-    """The same for failures alone: they are not reported, and their records are not processed."""
+    """The counts to add for failures behind a cut: they aren't reported, and their records are not processed."""
     return [_taken_back(failure) for failure in failures]
 
 
@@ -219,11 +218,11 @@ def _taken_back(failure: Failure) -> Counts:
 
 
 class Recalled:
-    """What a batch may be asked for once something has failed; no part of what it is.
+    """The fields of a Batch that `==` ignores; most are needed only once something has failed.
 
-    original: its records as they came (evaluate.copying.Original), None where nobody can have changed them.
-    before: the batch from whose records a stage has made these.
-    frame: (sequence, split) of the frame they came in, where several are under way at once.
+    original: the records as they came (evaluate.copying.Original); None if they can't have changed.
+    before: the batch from which a stage has made this one.
+    frame: (sequence, split) of its frame, if several are under way at once.
     """
 
     __slots__ = ("before", "frame", "original")
@@ -232,10 +231,10 @@ class Recalled:
 class Batch(Recalled, Plain):
     """The records of one frame, or of a piece of one, between two stages.
 
-    first, last: the source records of the split it stands for, first ≤ i < last; whatever has become of them.
-    origins: the source record each record comes from, ascending; None while they are first, first + 1, …
-    failures: what failed on the way so far. counts: one entry for each stage passed.
-    stop: the stage that needs no more has spoken in this frame; nothing after `last` is wanted.
+    first, last: it stands for the source records first ≤ i < last of the split, also those that are dropped by now.
+    origins: the source record of each record, ascending; None while they are first, first + 1, …
+    failures: those of the stages so far. counts: one entry for each stage passed.
+    stop: a stage has called `enough` in this frame; nothing after `last` is wanted.
     """
 
     __slots__ = ("counts", "failures", "first", "last", "origins", "records", "stop")
@@ -264,7 +263,7 @@ class Batch(Recalled, Plain):
         return self.first + index if self.origins is None else self.origins[index]
 
     def ordinal(self, index: int) -> int:
-        """Which of the records with the same origin the record at `index` is, from 0."""
+        """The number of the record at `index` among those with the same origin, from 0."""
         if self.origins is None:
             return 0
         origin, start = self.origins[index], index
@@ -274,7 +273,7 @@ class Batch(Recalled, Plain):
 
 
 def total(counts: Iterable[Counts]) -> dict[int, Counts]:
-    """The counts added up, a new entry for each stage."""
+    """The sum of the counts, as a new entry for each stage."""
     sums: dict[int, Counts] = {}
     for entry in counts:
         sums.setdefault(entry.stage, Counts(entry.stage)).add(entry)
@@ -292,6 +291,6 @@ END = 5
 SKIP = 6
 
 FIRST = 1
-"""The epoch a run begins with; each restart begins the next."""
+"""The first epoch of a run; each restart begins the next one."""
 
 KINDS = {READY: "READY", DATA: "DATA", FLUSH: "FLUSH", BARRIER: "BARRIER", END: "END", SKIP: "SKIP"}

@@ -1,12 +1,12 @@
-"""The arena: large buffers lie in shared memory, and pipes carry only where.
+"""The arena: large buffers lie in shared memory, and pipes carry only where they are.
 
-A nameless file has a slot for each block and owner (the parent, and each group of workers). The parent gives a frame a
-block when it sends it; each worker writes to its own slot of that block only, and hands on what lies in any slot of it.
-The block is free when the frame has come back and nobody holds a buffer of it. So there is no lock and no message to
-release anything, and nothing a killed worker could hold; a new epoch begins with a new file.
+A nameless file has a segment for each block and owner (the parent, and each group of workers). The parent gives a frame
+a block when it sends it. Each worker writes only to its own segment of that block, and forwards what lies in any of
+its segments. The block is free when the frame has come back and no process holds a buffer of it. So there are no locks,
+no release messages, and nothing that a killed worker could hold; a new epoch begins with a new file.
 
-The file is sparse: a slot costs address space until it is used, and then the pages that were used. Slots are few and
-used again last in, first out, since new pages cost four to seven copies.
+The file is sparse: a segment costs address space, and memory only for pages that were used. Segments are few and reused
+last in, first out, because a new page costs as much as four to seven copies.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from stagerunner.tuples import NamedTuple
 
 BLOCKS = 16
 SPAN = 2**30
-"""Bytes of address space for each slot; what is larger goes by the pipe."""
+"""Bytes of address space for each segment; what is larger goes through the pipe."""
 
 FROM = 65536
-"""Bytes from which on a buffer goes into the arena: below, the pipe is as quick."""
+"""Bytes from which on a buffer goes into the arena. Below, the pipe is as fast."""
 
 ALIGN = 64
 
 OURS = 2
-"""References to a slot that nobody holds a buffer of: the dictionary's, and `getrefcount`'s own argument."""
+"""The reference count of a segment without buffers: the dictionary's, and that of `getrefcount`'s argument."""
 
 
 class Ref(NamedTuple):
-    """Where bytes of a frame lie: in a slot of its block, or (owner PIPE) in its body."""
+    """Where bytes of a frame lie: in a segment of its block, or (owner PIPE) in its body."""
 
     owner: int
     offset: int
@@ -44,12 +44,12 @@ class Ref(NamedTuple):
 PIPE = -1
 
 WORDS = 16
-"""More machine words than CPython's Py_buffer has. The first is the address."""
+"""More machine words than CPython's Py_buffer has. The first one is the address."""
 
 
 def address_of(view: memoryview) -> int:
-    """The address of a contiguous buffer's first byte. There is no other way to learn that of a read-only one."""
-    import ctypes  # here and below: it takes the parent 2 ms, and most runs have no large buffer
+    """The address of a contiguous buffer's first byte. For a read-only buffer there is no other way to get it."""
+    import ctypes  # here and below a late import: it takes 2 ms, and most runs have no large buffer
 
     buffer = (ctypes.c_void_p * WORDS)()
     ctypes.pythonapi.PyObject_GetBuffer(ctypes.py_object(view), buffer, 0)
@@ -59,22 +59,22 @@ def address_of(view: memoryview) -> int:
 
 
 def create(owners: int) -> int | None:
-    """A arena's file for so many owners: its descriptor, or None where the system gives none."""
+    """Create the arena's file for so many owners: its descriptor, or None if the system refuses."""
     if not hasattr(os, "memfd_create"):
         return None
     fd = os.memfd_create("stagerunner-arena", os.MFD_CLOEXEC)
     size = BLOCKS * owners * SPAN
     try:
         os.ftruncate(fd, size)
-        mmap.mmap(fd, size).close()  # what we can't map, no worker can: they have the same limits
-    except OSError:  # on the size of files, or of the address space
+        mmap.mmap(fd, size).close()  # workers have the same limits: what fails here fails there
+    except OSError:  # over a limit on file size or address space
         os.close(fd)
         return None
     return fd
 
 
 class Arena:
-    """One epoch's arena, as one process sees it. Mapped when it is first used; takes over the descriptor."""
+    """One epoch's arena in one process. It is mapped at first use, and owns the descriptor."""
 
     def __init__(self, fd: int, owners: int) -> None:
         self.fd = fd
@@ -84,12 +84,12 @@ class Arena:
         self._segments: dict[tuple[int, int], Any] = {}
 
     def view(self, block: int, ref: Ref) -> memoryview:
-        """The bytes at `ref`, in the slot that its owner has of a block. Whoever holds the view, holds the slot."""
+        """The bytes at `ref` in this block. As long as the view exists, the segment counts as held."""
         view = memoryview(self._segment(block, ref.owner)).cast("B")
         return view[ref.offset : ref.offset + ref.length]
 
     def find(self, block: int, view: memoryview) -> Ref | None:
-        """Where in this block a buffer lies, if it does."""
+        """Where in this block a buffer lies; None if it lies elsewhere."""
         if self._map is None:
             return None
         number, offset = divmod(address_of(view) - self._start, SPAN)
@@ -97,7 +97,7 @@ class Arena:
         return Ref(owner, offset, view.nbytes) if where == block else None
 
     def held(self, blocks: Iterable[int]) -> tuple[int, ...]:
-        """Those of these blocks of which somebody in this process still holds a buffer."""
+        """Those of these blocks of which this process still holds a buffer."""
         busy = {key[0] for key in self._segments if sys.getrefcount(self._segments[key]) > OURS}
         return tuple(block for block in blocks if block in busy)
 
@@ -116,7 +116,7 @@ class Arena:
         return segment
 
     def close(self) -> None:
-        """Let go of the file. What somebody holds a buffer of stays until that is gone too."""
+        """Close the file. Memory of which a buffer is still held stays mapped until that buffer is gone."""
         self._segments.clear()
         self._map = None
         os.close(self.fd)

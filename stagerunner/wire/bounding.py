@@ -1,6 +1,6 @@
-"""Records that are larger than `run.max_record` allows, where they are pickled to be sent: their pickle is their size.
+"""`run.max_record` for records that are pickled to be sent: the pickle's bytes are a record's size.
 
-Nothing is measured but frames that are larger than one record may be.
+Records are measured only in frames that are larger than one record may be.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from stagerunner.records import Malformed
 
 
 def bounded(records: list[Any], most: int) -> list[Any]:
-    """The records, with a word in the place of each that is too large; the same list where none is."""
+    """The records, with a Malformed in the place of each one that is too large; the same list if none is."""
     sizes = [len(pickle.dumps(record, 5)) for record in records]
     if max(sizes) <= most:
         return records

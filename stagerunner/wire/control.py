@@ -1,6 +1,6 @@
 """Control messages that may be longer than a control frame: READY, and the END of a source process.
 
-`send_pieces` cuts a message into frames, each written at once or not at all; `ControlMessage` puts it together again.
+`send_pieces` cuts a message into frames, each written whole or not at all; `ControlMessage` puts it together again.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class ControlMessage:
         self.whole = False
 
     def add(self, frame: Frame) -> bool:
-        """Add the next piece; whether the message is whole now. Raises BadFrame for a frame of another kind."""
+        """Add the next piece. Returns whether the message is complete. Raises BadFrame for a frame of another kind."""
         if frame.header.kind != self._kind:
             raise BadFrame(f"{KINDS.get(frame.header.kind, 'a frame')} where {KINDS[self._kind]} was due")
         self.data += frame.payload

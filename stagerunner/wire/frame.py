@@ -2,11 +2,11 @@
 
     header, 56 bytes:  magic 4 · version 1 · kind 1 · flags 2 · epoch 4 · sequence 8 · split 8 · first 4 · last 4
                        · piece 4 · records 4 · length 8 · crc 4 (of the 52 bytes before it)
-    payload:           metadata (chain.metadata) · body
+    payload:           metadata (wire.metadata) · body
 
-The body of a DATA frame is a pickled list of records, or what a source's `read` needs, or what a sink's `encode`
-gave. `first` and `last` are the source records of the split the frame stands for, first ≤ i < last. A frame is
-checked before memory is taken for it.
+The body of a DATA frame is a pickled list of records, what a source's `read` needs, or what a sink's `encode` returned.
+The frame stands for the source records first ≤ i < last of the split. The header is checked before memory is allocated
+for the payload.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ MORE = 1
 STOP = 2
 """Flag: a stage needs no more records."""
 MARKED = 4
-"""Flag: store each record's index before its call; one of them may have killed a worker."""
+"""Flag: note each record in the slot before its call, because one of them may have killed a worker."""
 HELD = 8
-"""Flag: user code keeps an array of this frame's place."""
+"""Flag: user code still holds an array that lies in this frame's block."""
 
 CONTROL = 512 - SIZE
-"""Bytes a control frame may carry: such a frame is written at once or not at all, also under SIGKILL."""
+"""Bytes a control frame may carry: a frame of this size is written whole or not at all, even under SIGKILL."""
 
 
 class BadFrame(Exception):
-    """What came over a pipe is no frame of ours."""
+    """Bytes from a pipe that aren't a valid frame."""
 
 
 class Header(NamedTuple):
@@ -76,27 +76,29 @@ class Frame(NamedTuple):
 
 
 def pack_header(header: Header, length: int | None = None) -> bytes:
-    """The 56 bytes of a header. length: of the payload, where the header doesn't know it yet."""
+    """The 56 bytes of a header. length: of the payload, if the header doesn't hold it yet."""
     kind, flags, epoch, sequence, split, first, last, piece, records, known = header
     size = known if length is None else length
     return pack_fields(kind, flags, epoch, sequence, split, first, last, piece, records, size)
 
 
 def pack_fields(*fields: int) -> bytes:
-    """The same for the fields of a header, one by one."""
+    """`pack_header` for the separate fields of a header."""
     head = HEADER.pack(MAGIC, VERSION, *fields)
     return head + CRC.pack(crc32(head))
 
 
 def unpack_header(data: Any, limit: int, start: int = 0) -> Header:
-    """The header in the 56 bytes of `data` from `start` on. Raises BadFrame for anything else, or a payload over
-    `limit`."""
+    """The header in the 56 bytes of `data` from `start` on.
+
+    Raises BadFrame if there is no valid one, or if its payload is longer than `limit`.
+    """
     magic, version, *fields, crc = CHECKED.unpack_from(data, start)
     if crc != crc32(data[start : start + HEADER.size]):
         raise BadFrame("a header's checksum is wrong")
     if magic != MAGIC or version != VERSION:
         raise BadFrame("no frame of this version")
-    header = tuple.__new__(Header, fields)  # as `Header(*fields)`, which is a call of Python's
+    header = tuple.__new__(Header, fields)  # faster than `Header(*fields)`, which calls Python code
     if header.length > limit:
         raise BadFrame(f"a frame of {header.length} bytes, over the limit of {limit}")
     return header

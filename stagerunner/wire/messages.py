@@ -1,7 +1,4 @@
-"""What the parent and its fork server tell each other over their socket: plain data, and descriptors.
-
-A module of its own, so that the parent needn't import what the fork server forks.
-"""
+"""Messages between the parent and its fork server, over their socket: plain data, and descriptors."""
 
 from __future__ import annotations
 
@@ -27,11 +24,11 @@ MOST_DESCRIPTORS = 250
 
 
 Part = tuple[memoryview, list[int]]
-"""Bytes of a message that are sent together, and the descriptors that go with them."""
+"""Bytes that are sent in one call, and the descriptors sent with them."""
 
 
 def parts_of(message: Any, descriptors: Sequence[int] = ()) -> list[Part]:
-    """A message as it is sent. A part with descriptors has one byte: it is sent whole or not at all."""
+    """A message in the parts in which it is sent. A part with descriptors is one byte: it is never sent in half."""
     data = pickle.dumps(message, 5)
     rest = memoryview(LENGTH.pack(len(data)) + LENGTH.pack(len(descriptors)) + data)
     parts: list[Part] = []
@@ -41,8 +38,8 @@ def parts_of(message: Any, descriptors: Sequence[int] = ()) -> list[Part]:
     return [*parts, (rest, [])]
 
 
-def tell(sock: socket.socket, message: Any, descriptors: Sequence[int] = ()) -> None:
-    """Send one message and the descriptors that go with it, waiting as long as it takes."""
+def send_message(sock: socket.socket, message: Any, descriptors: Sequence[int] = ()) -> None:
+    """Send one message with its descriptors, waiting as long as it takes."""
     for data, taken in parts_of(message, descriptors):
         if taken:
             socket.send_fds(sock, [data], taken)
@@ -51,17 +48,17 @@ def tell(sock: socket.socket, message: Any, descriptors: Sequence[int] = ()) -> 
 
 
 class Outbox:
-    """Messages on their way to somebody who may take his time: what the socket doesn't take now waits here.
+    """Sends messages without waiting: what the socket doesn't take now is queued.
 
-    What is put in belongs to the outbox until it is sent: then the descriptors are closed, for the other side has its
-    own.
+    Descriptors belong to the outbox once they are put in. It closes them when they are sent, for the other side has
+    copies then.
     """
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._parts: deque[Part] = deque()
         self._owned: deque[tuple[int, Sequence[Closable]]] = deque()
-        """(parts put in up to the last of a message, what to close when that is sent)."""
+        """For each message: the number of its last part, and what to close when that is sent."""
         self._put = self._sent = 0
         self._begun = False
 
@@ -70,20 +67,20 @@ class Outbox:
 
     @property
     def torn(self) -> bool:
-        """A message was sent in part: nothing else can be told any more."""
+        """Whether a message was sent in part: no other message can follow it."""
         return self._begun
 
     def put(self, message: Any, descriptors: Sequence[int] = (), owned: Sequence[Closable] = ()) -> None:
-        """Have this sent. owned: what to close then."""
+        """Queue a message. owned: what to close once it is sent."""
         parts = parts_of(message, descriptors)
         self._parts += parts
         self._put += len(parts)
         self._owned.append((self._put, owned))
 
     def send(self) -> bool:
-        """Send what can be sent of the message that waits longest; whether that was all of it. Never waits.
+        """Send what the socket takes of the oldest message, without waiting. Returns whether it is sent whole.
 
-        Raises OSError when the other side is gone.
+        Raises OSError if the other side is gone.
         """
         while self._parts:
             data, descriptors = self._parts[0]
@@ -111,7 +108,7 @@ class Outbox:
             return 0
 
     def clear(self) -> None:
-        """Send nothing more of what waits."""
+        """Drop what is queued."""
         self._parts.clear()
         self._sent = self._put
         while self._owned:
@@ -119,17 +116,17 @@ class Outbox:
 
 
 def close_all(ones: Iterable[Closable]) -> None:
-    """Close each of them. Where a plugin has closed the descriptor already, a connection only forgets it: its `__del__`
-    would complain on standard error."""
+    """Close each of them, also those whose descriptor a plugin has closed already: their `__del__` would complain on
+    standard error."""
     for one in ones:
         with suppress(OSError):
             one.close()
 
 
-def hear(sock: socket.socket) -> tuple[Any, list[int]] | None:
-    """The next message and its descriptors; None when the other side is gone.
+def receive_message(sock: socket.socket) -> tuple[Any, list[int]] | None:
+    """The next message and its descriptors; None if the other side is gone.
 
-    Raises OSError when this process may not have as many descriptors.
+    Raises OSError if this process may not open that many descriptors.
     """
     descriptors: list[int] = []
     head = _receive(sock, 2 * LENGTH.size, descriptors)
@@ -148,7 +145,7 @@ def _receive(sock: socket.socket, size: int, descriptors: list[int]) -> bytes | 
     while len(data) < size:
         try:
             piece, ancillary, flags, _ = sock.recvmsg(size - len(data), space)
-        except ConnectionResetError:  # it is gone, and has left something unread
+        except ConnectionResetError:  # the other side ended with something unread
             return None
         if flags & socket.MSG_CTRUNC:
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))

@@ -1,11 +1,11 @@
-"""Metadata: what a frame says about its records, in front of them.
+"""Metadata: what stands before a frame's records and describes them.
 
     stop 4 · block 4 · room 8 · slowest 8 · widest 8 · heavy 8 · length of the lines 4 · length of the rest 4
-    lines: the ledger, 60 bytes for each stage passed · rest (pickle), left out while there is nothing to say
+    lines: the ledger, 60 bytes for each stage passed · rest: everything else, pickled; usually empty
     body
 
-Most frames have nothing to say but their ledger, and only the parent reads those: a worker hands on the lines of the
-stages before as bytes and puts its own behind them. (Pickled metadata cost 8 µs more on each of the four hops.)
+Most frames have only a ledger, which only the parent reads: a worker forwards the lines of earlier stages as bytes and
+appends its own. (Pickled metadata cost 8 µs more on each of four hops.)
 """
 
 from __future__ import annotations
@@ -25,16 +25,17 @@ LINE = struct.Struct("<i7q")
 
 
 class Metadata(Plain):
-    """What is said about the records of a frame.
+    """What a frame carries beside its records.
 
-    origins, failures: as in a Batch. quarantined: records not to be tried. stop: the stage that needs no more, or -1.
-    slowest: nanoseconds of the slowest worker so far. widest: bytes of the largest frame between workers so far.
+    origins, failures: as in a Batch. quarantined: records that must not be tried. stop: the stage that needs no more
+    records, or -1. slowest: nanoseconds of the slowest worker so far. widest: bytes of the largest frame between
+    workers so far.
     lines, extras: the ledger of all stages passed, on the last piece of a frame only; see `book` and `counts`.
-    block, room: where in the arena the frame may put large buffers (-1: nowhere), and bytes it has there in each
-    slot. laden: where this piece's buffers are (chain.payload codec). heavy: the most bytes that any slot got, or
-    should have. held: (group, worker) → blocks of which that worker's stages still hold buffers, if it has news of
-    that. spread: how to divide the ledger by source record, as far as it isn't clear: (stage, Spread), each pickled,
-    for only the parent may ever ask. On any piece: it may tell of records of those that follow.
+    spread: how the ledger divides by source record, where the other fields don't say it: pickled (stage, Spread), for
+    only the parent reads them. Any piece may carry it, for its own records and for later ones.
+    block, room: the frame's block in the arena (-1: none), and the bytes it has in each segment. buffer_refs: where
+    this piece's stream and buffers lie; see wire.payload. heavy: the most bytes that any segment got, or needed.
+    held: (group, worker) → blocks of which that worker's stages still hold buffers, if that has changed.
     """
 
     __slots__ = (
@@ -80,7 +81,7 @@ class Metadata(Plain):
         self.held: dict[tuple[int, int], tuple[int, ...]] = {} if held is None else held
 
     def book(self, counts: Iterable[Counts]) -> None:
-        """Put these behind the lines there are."""
+        """Append these counts to the ledger."""
         for c in counts:
             self.lines += line(c)
             if c.extra:
@@ -90,7 +91,7 @@ class Metadata(Plain):
 
     @property
     def booked(self) -> list[tuple[int, ...]]:
-        """The ledger, line by line: (stage, taken, created, out, filtered, skipped, dead, not processed).
+        """The ledger's lines: (stage, taken, created, out, filtered, skipped, dead, not processed).
 
         A stage may have several.
         """
@@ -98,14 +99,14 @@ class Metadata(Plain):
 
     @property
     def counts(self) -> list[Counts]:
-        """The same as `Counts`, with the stages' own counters."""
+        """The ledger as Counts, with the stages' own counters."""
         return [Counts(*entry) for entry in LINE.iter_unpack(self.lines)] + [
             Counts(stage, extra=extra) for stage, extra in self.extras
         ]
 
 
 def line(c: Counts) -> bytes:
-    """A stage's line in the ledger, its own counters left out."""
+    """A stage's line in the ledger, without its own counters."""
     return LINE.pack(c.stage, c.taken, c.created, c.out, c.filtered, c.skipped, c.dead, c.not_processed)
 
 
@@ -119,7 +120,7 @@ def unpack_spread(data: bytes) -> tuple[int, Spread]:
 
 
 def pack_metadata(metadata: Metadata) -> bytes:
-    """The metadata as they stand before a frame's body."""
+    """The metadata as bytes, to be sent before a frame's body."""
     rest = b""
     n = metadata
     if (
@@ -132,14 +133,22 @@ def pack_metadata(metadata: Metadata) -> bytes:
         or n.spread
     ):
         buffer_refs = None if n.buffer_refs is None else [tuple(ref) for ref in n.buffer_refs]
-        said = (n.origins, [_flat(f) for f in n.failures], n.quarantined, n.extras, buffer_refs, n.held, n.spread)
-        rest = pickle.dumps(said, 5)
+        fields = (
+            n.origins,
+            [_flat(f) for f in n.failures],
+            n.quarantined,
+            n.extras,
+            buffer_refs,
+            n.held,
+            n.spread,
+        )
+        rest = pickle.dumps(fields, 5)
     lines = n.lines
     return HEAD.pack(n.stop, n.block, n.room, n.slowest, n.widest, n.heavy, len(lines), len(rest)) + lines + rest
 
 
 def unpack_payload(payload: Any) -> tuple[Metadata, memoryview]:
-    """A payload's metadata and body. Raises BadFrame for anything that is none."""
+    """A payload's metadata and body. Raises BadFrame if it has no valid metadata."""
     view = memoryview(payload)
     if len(view) < HEAD.size:
         raise BadFrame("a payload without metadata")
@@ -147,7 +156,7 @@ def unpack_payload(payload: Any) -> tuple[Metadata, memoryview]:
     start = HEAD.size + ledger
     end = start + more
     if end > len(view) or ledger % LINE.size:
-        raise BadFrame("metadata longer than their payload")
+        raise BadFrame("metadata longer than its payload")
     metadata = Metadata(None, None, None, stop, slowest, widest, block=block, room=room, heavy=heavy)
     metadata.lines = bytes(view[HEAD.size : start])
     if more:
@@ -173,9 +182,9 @@ def _read_rest(metadata: Metadata, data: memoryview) -> None:
 
 
 def _flat(failure: Failure) -> tuple[Any, ...]:
-    """A failure as a tuple; a record that can't be pickled, and read again, goes as its text."""
+    """A failure as a tuple; with its record as text if that can't be pickled and unpickled."""
     try:
         pickle.loads(pickle.dumps(failure.record, 5))
-    except BaseException:  # its own methods may well exit
+    except BaseException:  # the record's own methods run here; they may even exit
         failure = failure._replace(record=None, text=text_of(failure.record))
     return tuple(failure)

@@ -1,8 +1,9 @@
 """The metrics page: one shared mapping, a slot per worker and stage, one writer per word.
 
 Words are aligned 64-bit integers. The parent reads them for the views, for deadlines and after a death; the page
-survives SIGKILL. Clocks are nanoseconds; `since` is of the monotonic clock, which all processes of a machine share.
-Behind the slots stands a word for each stage with a `rate`: when its next call may begin. All its workers write there.
+survives SIGKILL. Clocks are nanoseconds. `since` is a time of the monotonic clock, which all processes of a machine
+share. After the slots there is a word for each stage with a `rate`: when its next call may begin. All its workers write
+that word.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ WORDS = 16
 """Words per slot (128 bytes: two cache lines, so that no two writers share one)."""
 
 STOP, STOP_STAGE = range(2)
-"""Words of the page's head. STOP: the sequence of the frame in which a stage needed no more, plus one; 0 for none."""
+"""Words of the page's head. STOP: the sequence of the frame in which a stage called `enough`, plus one; else 0."""
 
 STATE, SINCE, RECORD, SEQUENCE, SPLIT, FIRST, LAST, LEFT = range(8)
 WORK, CODEC, WAIT, BLOCK, TAKEN, OUT, ORIGIN, ORDINAL = range(8, 16)
@@ -42,19 +43,19 @@ STATES = {
     CLOSED: "passing on its results",
 }
 
-# What changes together stands together and is stored by one call: a fifth of the time of one store per word.
+# Words that change together are adjacent and stored by one call, in a fifth of the time of one store per word.
 _STATE = struct.Struct("@2q")
 _HELD = struct.Struct("@7q")
 _CLOCKS = struct.Struct("@6q")
 
 
 def create(slots: int) -> int:
-    """A nameless shared file with room for the head and this many slots: its descriptor."""
+    """Create the nameless shared file, with the head and this many slots: its descriptor."""
     size = (slots + 1) * WORDS * 8
     if hasattr(os, "memfd_create"):
         fd = os.memfd_create("stagerunner-metrics", os.MFD_CLOEXEC)
     else:
-        import tempfile  # where there is no memfd, and only there
+        import tempfile  # a late import: only systems without memfd need it
 
         with tempfile.TemporaryFile() as file:
             fd = os.dup(file.fileno())
@@ -73,7 +74,7 @@ class MetricsPage:
         self._slots: list[Slot | None] = [None] * slots
 
     def slot(self, number: int) -> Slot:
-        """Made when it is first asked for: a worker has few of them."""
+        """The slot with this number. It is made at first use: a worker uses few of them."""
         slot = self._slots[number]
         if slot is None:
             base = (number + 1) * WORDS
@@ -82,7 +83,7 @@ class MetricsPage:
 
     @property
     def stop(self) -> int:
-        """The sequence of the frame in which a stage said it needs no more; -1 while none has."""
+        """The sequence of the frame in which a stage called `enough`; -1 if none has."""
         return self.words[STOP] - 1
 
     @stop.setter
@@ -98,23 +99,23 @@ class MetricsPage:
         self.words[STOP_STAGE] = stage
 
     def turn(self, first: int, between: float) -> float:
-        """The moment of the next call of the stage whose first worker has this slot: see evaluate.rate.
+        """Reserve the next call of the stage whose first worker has this slot; see evaluate.rate.Reserve.
 
-        The page's descriptor has to be open still. The lock is the kernel's, which takes it from a worker that dies.
+        The page's descriptor must still be open. The kernel releases the lock if the worker dies.
         """
-        from fcntl import LOCK_EX, LOCK_UN, lockf  # few stages have a rate
+        from fcntl import LOCK_EX, LOCK_UN, lockf  # a late import: few stages have a rate
 
         place = self._turns + first
         lockf(self._fd, LOCK_EX, 8, 8 * place)
         try:
-            mine = max(monotonic_ns(), self.words[place])
-            self.words[place] = mine + int(between * 1e9)
+            start = max(monotonic_ns(), self.words[place])
+            self.words[place] = start + int(between * 1e9)
         finally:
             lockf(self._fd, LOCK_UN, 8, 8 * place)
-        return mine / 1e9
+        return start / 1e9
 
     def clear(self) -> None:
-        """Begin a new epoch. Clocks, counts and turns go on."""
+        """Begin a new epoch. Clocks, counts and rates continue."""
         self.words[STOP] = self.words[STOP_STAGE] = 0
         for number in range(len(self._slots)):
             words = self.slot(number).words
@@ -122,7 +123,7 @@ class MetricsPage:
                 words[word] = 0
 
     def close(self) -> None:
-        """Let go of the memory, whoever still holds a slot (the traceback of an error may)."""
+        """Release the memory, even if something still refers to a slot, as a traceback may."""
         for slot in self._slots:
             if slot is not None:
                 slot.words.release()
@@ -131,9 +132,9 @@ class MetricsPage:
 
 
 class Slot:
-    """One worker's words for one stage. Also what the evaluator calls around a record (evaluate.work.Slot).
+    """One worker's words for one stage; also the evaluate.work.Slot in which the evaluator notes each record.
 
-    Its clocks are counted here and stored once a frame: nobody else writes them.
+    Its clocks and counts are attributes, added up here and stored on the page once a frame.
     """
 
     __slots__ = ("_at", "_clocks", "_map", "batch", "block", "codec", "out", "say", "taken", "wait", "words", "work")
@@ -145,11 +146,11 @@ class Slot:
         self._at = at
         self._clocks = at + WORK * 8
         self.say = partial(_STATE.pack_into, mapping, at)
-        """`state`, without a call of Python's: say(state, since)."""
+        """say(state, since): `state` without the cost of a Python call."""
         self.work, self.codec, self.wait, self.block, self.taken, self.out = words[WORK : OUT + 1].tolist()
 
     def enter(self, record: int, since: int = 0, batch: Batch | None = None) -> None:
-        """The record index is stored last, so that a kill in between leaves no half-told record."""
+        """Note a record. Its index is stored last, so that a kill in between leaves no record half noted."""
         words = self.words
         words[RECORD] = 0
         if batch is not None and batch.frame is not None:
@@ -157,40 +158,40 @@ class Slot:
         if self.batch is not None:
             words[ORIGIN], words[ORDINAL] = self.batch.origin(record), self.batch.ordinal(record)
         else:
-            words[ORIGIN], words[ORDINAL] = record, 0  # of a flush: its results are its source records
+            words[ORIGIN], words[ORDINAL] = record, 0  # of a flush, whose results are its source records
         words[SINCE] = since or monotonic_ns()
         words[RECORD] = record + 1
 
     def leave(self) -> None:
         self.words[RECORD] = 0
 
-    # since: now, where that has been asked for already; asking costs a fifth of a store.
+    # since: the current time, if the caller has it already; reading the clock costs a fifth of a store.
 
     def state(self, state: int, since: int = 0) -> None:
         self.say(state, since or monotonic_ns())
 
     def hold(self, state: int, sequence: int, split: int, first: int, last: int, since: int = 0) -> None:
-        """These source records of a split are in hand now, and what is being done with them."""
+        """Note which source records of a split the worker has now, and what it does with them."""
         self.batch = None
         _HELD.pack_into(self._map, self._at, state, since or monotonic_ns(), 0, sequence, split, first, last)
 
     def begin(self, sequence: int, split: int, batch: Batch, since: int = 0) -> None:
-        """A batch is about to be worked on."""
+        """Note that work on a batch begins."""
         self.batch = batch
         at = since or monotonic_ns()
         _HELD.pack_into(self._map, self._at, WORKING, at, 0, sequence, split, batch.first, batch.last)
 
     def rest(self, state: int, since: int) -> None:
-        """A frame is done: what the worker does now, the clocks and the counts."""
+        """Store the clocks and counts after a frame, and the state in which the worker is now."""
         self.say(state, since)
         _CLOCKS.pack_into(self._map, self._clocks, self.work, self.codec, self.wait, self.block, self.taken, self.out)
 
     def store(self) -> None:
-        """Let everybody see the clocks (nanoseconds) and the counts of records."""
+        """Store the clocks (nanoseconds) and the counts of records on the page."""
         _CLOCKS.pack_into(self._map, self._clocks, self.work, self.codec, self.wait, self.block, self.taken, self.out)
 
     def add(self, work: int, taken: int, out: int) -> None:
-        """Count what a call of the stage took, and let everybody see."""
+        """Add the time and records of a call of the stage, and store them."""
         self.work += work
         self.taken += taken
         self.out += out

@@ -1,12 +1,11 @@
-"""What a frame carries: records as bytes, with large buffers beside them, in the arena where the frame has a block.
+"""The payload codec: records as a pickle, with large buffers beside it, in the arena if the frame has a block.
 
-    records ── pickle 5 ──▶ stream, buffers from 64 KiB on ──▶ own slot of the frame's block │ else behind the stream
-    buffers that already lie in the block (forwarded) stay where they are: only where is told, in metadata.laden
+    records ── pickle 5 ──▶ stream, buffers from 64 KiB on ──▶ own segment of the frame's block │ else after the stream
+    buffers that lie in the block already (forwarded) stay where they are; metadata.buffer_refs says where all of it is
 
-`bytes` never go out of band in pickle 5, so a stream from 64 KiB on goes into the slot whole. Buffers come read-only,
-by whichever road: whoever wants to write makes a copy. A stream of large values that nobody can have changed, and that
-leave as they came before others come, stays where it is too (8 MB of bytes through three stages: five copies instead
-of eight).
+`bytes` never go out of band in pickle 5, so a stream from 64 KiB on goes into the segment whole. Buffers are always
+read-only when they arrive: to write to one, copy it. A stream of large immutable values that leave unchanged, before
+others arrive, stays where it is too (8 MB of bytes through three stages: five copies instead of eight).
 """
 
 from __future__ import annotations
@@ -23,17 +22,17 @@ from stagerunner.wire.pickling import Pickling
 from stagerunner.wire.pipe import ROOM
 
 Refs = list[Ref]
-"""Where a frame's bytes lie: the stream first, then its buffers in the order pickle wants them."""
+"""Where a frame's bytes lie: its stream, then its buffers in pickle's order."""
 
 UNCHANGING = frozenset((bytes, str, int, float, complex, bool, type(None)))
-"""Types whose values stay what they are."""
+"""Types whose values can't change."""
 
 ROOMY = 4096
-"""Bytes a record should take on average to be looked at again: that then costs nothing beside its copy."""
+"""Average bytes of a record from which on unchanged streams are looked for; that costs little beside a copy."""
 
 
 class SegmentWriter(Protocol):
-    """A frame's block. block: -1 for none; room: bytes of each slot; used: bytes of our own slot that are taken."""
+    """A frame's block. block: its number, -1 for none; room: bytes of each segment; used: bytes taken of our own."""
 
     block: int
     room: int
@@ -41,14 +40,16 @@ class SegmentWriter(Protocol):
 
 
 class NoSegment:
+    """For a frame without a block."""
+
     block, room, used = -1, 0, 0
 
 
 class PayloadCodec:
-    """Encodes and decodes the bodies of frames for one owner. Set `segment` to the frame's before encoding.
+    """Encodes and decodes the bodies of frames for one owner. Set `segment` before encoding for a frame.
 
-    laden, size, heavy: of what was encoded last: where it lies (None: all of it in the body), its bytes in all, and
-    the bytes that went into our slot or would have, had there been room.
+    buffer_refs, size, heavy: of what was encoded last. Where it lies (None: all in the body), its bytes in all, and the
+    bytes that went into our segment, or would have with enough room. most: bytes that may be encoded at once.
     """
 
     def __init__(self, arena: Arena | None, owner: int) -> None:
@@ -56,18 +57,17 @@ class PayloadCodec:
         self.buffer_refs: Refs | None = None
         self.size = self.heavy = 0
         self.most = sys.maxsize
-        """Bytes that may be encoded at once."""
         self._arena = arena
         self._owner = owner
         self._buffers: list[memoryview] = []
         self._came: tuple[tuple[Any, ...], int, Ref] | None = None
-        """Unchanging records that came last, the block they came in, and where their stream lies in it."""
+        """The immutable records that arrived last, their block, and where their stream lies in it."""
         self._pickling = Pickling(self._set_aside)
         self._plainly: Pickling | None = None
         self._top = 0
 
     def _set_aside(self, buffer: pickle.PickleBuffer) -> bool:
-        """Whether this buffer stays in the stream: a small one, or one that isn't contiguous."""
+        """Whether this buffer stays in the stream: it is small or not contiguous."""
         try:
             raw = buffer.raw()
         except BufferError:
@@ -77,12 +77,12 @@ class PayloadCodec:
         self._buffers.append(raw)
         return False
 
-    # Out
+    # Encoding
 
     def __call__(self, records: list[Any], plain: bool = False) -> bytes:
-        """The body of a frame with these records. Raises what pickling raises, and TooLarge.
+        """The body of a frame with these records. Raises whatever pickling raises, and TooLarge.
 
-        plain: raises Strange for others than plain ones.
+        plain: raise Strange for values that aren't plain.
         """
         if self._came is not None and self._unchanged(records):
             return b""
@@ -90,8 +90,8 @@ class PayloadCodec:
         try:
             parts = (self._for_plain() if plain else self._pickling).parts(records)
             if self._buffers or len(parts) > 1 or len(parts[0]) >= FROM:
-                return self._loaded(parts, self._buffers)
-            self.size, self.buffer_refs = len(parts[0]), None  # nothing for the arena, as a rule
+                return self._with_buffers(parts, self._buffers)
+            self.size, self.buffer_refs = len(parts[0]), None  # the usual case: nothing for the arena
             if self.size > self.most:
                 raise TooLarge(self.size, self.most)
             self.heavy = self._top = self.segment.used
@@ -105,7 +105,7 @@ class PayloadCodec:
         return self._plainly
 
     def _unchanged(self, records: list[Any]) -> bool:
-        """Whether these are the very values that came; their stream then goes on from where it lies."""
+        """Whether these are the very objects that arrived last. Their stream is then forwarded from where it lies."""
         assert self._came is not None
         (came, block, ref), self._came = self._came, None
         if block != self.segment.block or len(records) != len(came) or not all(map(is_, records, came)):
@@ -115,32 +115,32 @@ class PayloadCodec:
         return True
 
     def body(self, data: Any) -> Any:
-        """The body of a frame whose content is bytes already: the same bytes, or none if they lie in the arena."""
+        """The body of a frame whose content is bytes already: the same bytes, or b"" if they went into the arena."""
         self._came = None
         self.buffer_refs, self.size = None, len(data)
         self.heavy = self._top = self.segment.used
-        ref = self._shipped([memoryview(data).cast("B")], len(data)) if len(data) >= FROM else None
+        ref = self._copy_into_segment([memoryview(data).cast("B")], len(data)) if len(data) >= FROM else None
         if ref is None:
             return data
         self.buffer_refs = [ref]
         return b""
 
     def keep(self) -> None:
-        """What was encoded last is sent: what comes next in this frame lies behind it."""
+        """What was encoded last is sent, so the next piece of this frame must not overwrite it."""
         self.segment.used = self._top
 
-    def _loaded(self, stream: Sequence[bytes | memoryview], buffers: list[memoryview]) -> bytes:
+    def _with_buffers(self, stream: Sequence[bytes | memoryview], buffers: list[memoryview]) -> bytes:
         length = sum(map(len, stream))
         self.size = length + sum(map(len, buffers))
         if self.size > self.most:
             raise TooLarge(self.size, self.most)
         self.heavy = self._top = self.segment.used
-        head = self._shipped(stream, length) if length >= FROM else None
+        head = self._copy_into_segment(stream, length) if length >= FROM else None
         buffer_refs = [head or Ref(PIPE, 0, length)]
         body = [] if head else list(stream)
         behind = 0 if head else length
         for raw in buffers:
-            ref = self._forwarded(raw) or self._shipped([raw], raw.nbytes)
+            ref = self._forwarded(raw) or self._copy_into_segment([raw], raw.nbytes)
             if ref is None:
                 ref = Ref(PIPE, behind, raw.nbytes)
                 behind += raw.nbytes
@@ -156,23 +156,23 @@ class PayloadCodec:
             return None
         return self._arena.find(self.segment.block, raw)
 
-    def _shipped(self, parts: Sequence[bytes | memoryview], length: int) -> Ref | None:
-        """Copy into our own slot behind what is there; None if there is no room."""
+    def _copy_into_segment(self, parts: Sequence[bytes | memoryview], length: int) -> Ref | None:
+        """Append to our own segment; None if there is no room."""
         self.heavy += length + ALIGN
         start = -(-self._top // ALIGN) * ALIGN
         if self._arena is None or self.segment.block < 0 or start + length > self.segment.room:
             return None
         ref = Ref(self._owner, start, length)
-        slot = self._arena.view(self.segment.block, ref)
+        segment = self._arena.view(self.segment.block, ref)
         at = 0
         for part in parts:
-            slot[at : at + len(part)] = part
+            segment[at : at + len(part)] = part
             at += len(part)
         self._top = start + length
         return ref
 
     def empty(self, length: int) -> memoryview | None:
-        """Writable bytes of our own slot; None if there is no room."""
+        """Writable bytes of our own segment; None if there is no room."""
         start = -(-self.segment.used // ALIGN) * ALIGN
         if self._arena is None or self.segment.block < 0 or start + length > self.segment.room:
             return None
@@ -180,13 +180,13 @@ class PayloadCodec:
         return self._arena.view(self.segment.block, Ref(self._owner, start, length))
 
     def held(self, blocks: Iterable[int]) -> tuple[int, ...]:
-        """Those of these blocks of which somebody here holds a buffer."""
+        """Those of these blocks of which this process holds a buffer."""
         return () if self._arena is None else self._arena.held(blocks)
 
-    # In
+    # Decoding
 
     def opened(self, buffer_refs: Refs | None, block: int, body: memoryview) -> tuple[memoryview, list[memoryview]]:
-        """The stream of a frame and its buffers, read-only. Raises ValueError for what can't be."""
+        """The stream of a frame and its buffers, read-only. Raises ValueError for refs into a missing arena."""
         if buffer_refs is None:
             return body, []
         stream, *buffers = (self._view(ref, block, body) for ref in buffer_refs)
@@ -199,11 +199,11 @@ class PayloadCodec:
                 raise ValueError("a frame refers to an arena, and there is none")
             return self._arena.view(block, Ref(owner, offset, length)).toreadonly()
         part = body[offset : offset + length]
-        # Only a payload too large for the pipe's own buffer has memory of its own.
+        # The pipe reuses its buffer; only larger payloads have memory of their own.
         return part.toreadonly() if len(body) > ROOM else memoryview(bytes(part))
 
     def records(self, buffer_refs: Refs | None, block: int, body: memoryview) -> list[Any]:
-        """The records of a frame. Raises what unpickling raises."""
+        """The records of a frame. Raises whatever unpickling raises."""
         stream, buffers = self.opened(buffer_refs, block, body)
         self._came = None
         found: list[Any] = pickle.loads(stream, buffers=buffers)
@@ -217,6 +217,6 @@ class PayloadCodec:
         return found
 
     def _remember(self, records: list[Any], block: int, ref: Ref) -> None:
-        """A copy of the list is kept, for a stage that is given lists may change its own."""
+        """Remember immutable records for `_unchanged`, in a copy of the list: a batch stage may change the list."""
         if UNCHANGING.issuperset(map(type, records)):
             self._came = tuple(records), block, ref

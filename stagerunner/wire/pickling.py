@@ -1,8 +1,8 @@
-"""Pickle for whole frames, with what can be kept from frame to frame kept.
+"""Pickling whole frames with one pickler, reused from frame to frame.
 
-`pickle.dumps` makes a pickler and lets its memo grow anew for every frame: a third of its time for 1,600 small records
-(214 against 141 ns a record; 15 % of what frames of 76 KB cost all their way). Clearing a memo takes as long as it was
-ever large, though, so the pickler of a frame that was larger than usual isn't used again.
+`pickle.dumps` makes a pickler and grows its memo for every frame: a third of its time for 1,600 small records (214
+against 141 ns a record; 15 % of the whole cost of frames of 76 KB). Clearing a memo takes time in proportion to its
+largest size ever, so the pickler of an unusually large frame isn't reused.
 """
 
 from __future__ import annotations
@@ -13,31 +13,32 @@ from collections.abc import Callable
 from typing import Any
 
 LARGE = 2**18
-"""Bytes of a pickle after which a new pickler is made: no frame of small records has more."""
+"""Bytes of a pickle above which the pickler is replaced. No frame of small records is larger."""
 
 SHRUNK = 8
-"""Nor is one used for a pickle this many times smaller than the largest it has made."""
+"""The pickler is also replaced if a pickle is this many times smaller than its largest."""
 
 
 BYTEARRAY = re.compile(rb"\x96.{5}\0\0\0", re.DOTALL)
-"""How a bytearray begins in a pickle. Numbers and text may look like it."""
+"""How a bytearray begins in a pickle. Numbers and text may look the same."""
 
 
 class Strange(Exception):
-    """There is something in a value that isn't of the types that JSON has, bytes, tuples or sets."""
+    """A value isn't plain: it holds something other than JSON types, bytes, tuples and sets."""
 
 
 class _Plain(pickle.Pickler):
-    """A pickler for plain values. Only what isn't plain is asked for here, so it is as fast as any."""
+    """A pickler that refuses values that aren't plain. `reducer_override` is free: it is called only for those."""
 
     def reducer_override(self, value: Any) -> Any:
         raise Strange
 
 
 class Pickling:
-    """Turns values into bytes, one after the other, each as `pickle.dumps` would.
+    """Pickles values one after the other, each as `pickle.dumps` would.
 
-    aside: pickle's buffer_callback; false for a buffer that is not to be in the stream. plain: refuse what isn't plain.
+    aside: pickle's buffer_callback; returns False for a buffer that goes out of band. plain: raise Strange for values
+    that aren't plain.
     """
 
     def __init__(self, aside: Callable[[pickle.PickleBuffer], Any] | None = None, *, plain: bool = False) -> None:
@@ -51,19 +52,19 @@ class Pickling:
         return (_Plain if self._plain else pickle.Pickler)(self, 5, buffer_callback=self._aside)
 
     def write(self, data: Any) -> int:
-        """What the pickler calls: nearly always once, with everything; large bytes come by themselves, not copied."""
+        """Called by the pickler: nearly always once, with everything. Large bytes come separately, uncopied."""
         self._parts.append(data if type(data) is bytes else bytes(data))
         return len(data)
 
     def parts(self, value: Any) -> list[bytes]:
-        """The pickle of a value in parts. Raises whatever pickling it raises, and Strange."""
+        """The pickle of a value, in parts. Raises whatever pickling raises, and Strange."""
         self._parts = []
         try:
             self._pickler.dump(value)
             parts = self._parts
         finally:
             self._parts = []
-            self._pickler.clear_memo()  # at once: it keeps all it has seen, so the next frame would find no warm memory
+            self._pickler.clear_memo()  # now: it keeps the records alive, whose memory the next frame can reuse
         if self._plain and any(map(BYTEARRAY.search, parts)):
             raise Strange
         size = sum(map(len, parts))
@@ -80,6 +81,6 @@ class Pickling:
 
 
 def packing() -> Callable[[list[Any], bool], bytes]:
-    """Pickles lists, plain ones only where that is asked for: then it raises Strange for the others."""
-    plainly, anyhow = Pickling(plain=True), Pickling()
-    return lambda records, plain: plainly(records) if plain else anyhow(records)
+    """A function (records, plain) → pickle. With `plain` it raises Strange for values that aren't plain."""
+    only_plain, anything = Pickling(plain=True), Pickling()
+    return lambda records, plain: only_plain(records) if plain else anything(records)

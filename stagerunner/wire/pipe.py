@@ -1,7 +1,7 @@
 """Pipes: reading and writing frames on bare descriptors.
 
-Workers block; the parent never does. One reader and one writer per pipe, and no pipe outlives its epoch, so there are
-no locks, and what is torn is torn at the end of a dead epoch only.
+Workers block; the parent never does. Each pipe has one reader and one writer and belongs to one epoch. So there are no
+locks, and a torn frame can only be the last one of an epoch that has failed.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ from stagerunner import failpoints
 from stagerunner.wire.frame import SIZE, BadFrame, Frame, Header, pack_fields, pack_header, unpack_header
 
 ROOM = 2 * 65536
-"""Bytes asked for in one read: twice a frame of small records, so that one is nearly always here whole."""
+"""Bytes of one read: two frames of small records, so that one read nearly always gets a whole frame."""
 
 HUGE = 2**22
-"""Bytes of a frame from which on it gets memory of its own from the system, which has it back once the frame is gone.
-What the allocator is given back it keeps: the parent of frames of 6 MB would hold four times what it has."""
+"""Bytes from which on a frame gets a memory mapping of its own, which goes back to the system with the frame. The
+allocator would keep the memory: with frames of 6 MB the parent would hold four times as much as it uses."""
 
 CAPACITY = 2**20
-"""Bytes a pipe should hold, where the system lets us say so (Linux; refused beyond a user's quota)."""
+"""Bytes a pipe should hold, if the system allows it (on Linux, up to a user's quota)."""
 
 MOST_VECTORS = 64
-"""Buffers handed to one writev; below every system's IOV_MAX."""
+"""Buffers in one writev; below every system's IOV_MAX."""
 
 
 def widen(fd: int) -> None:
-    """Ask for a pipe of CAPACITY bytes: a writer then blocks less often. Where it is refused, 64 KiB do as well."""
+    """Ask for a pipe of CAPACITY bytes, so that writers block less often. If it is refused, 64 KiB work as well."""
     with suppress(OSError):
         fcntl.fcntl(fd, getattr(fcntl, "F_SETPIPE_SZ", 1031), CAPACITY)
 
 
 class Inbound:
-    """The reading end of a pipe. `limit`: bytes a frame's payload may have.
+    """The reading end of a pipe. limit: bytes a frame's payload may have.
 
-    passing: whoever reads is done with a frame before asking for the next, so its payload may lie where it was read.
+    passing: the caller is done with a frame before it reads the next, so payloads needn't be copied out of the buffer.
     """
 
     def __init__(self, fd: int, limit: int, *, passing: bool = False) -> None:
@@ -56,9 +56,9 @@ class Inbound:
         self._filled = 0
 
     def only(self) -> Frame | None:
-        """The next frame, if nothing was here and one read brings that frame and nothing else: as a rule it does.
+        """The next frame, if the buffer is empty and one read gets exactly that frame, as it usually does.
 
-        Otherwise None, and `read` goes on. Waits for it, or raises BlockingIOError. Raises BadFrame.
+        Otherwise None; then call `take` and `fill`. Waits, or raises BlockingIOError. Raises BadFrame.
         """
         if self._start != self._end or self._header is not None:
             return None
@@ -79,7 +79,7 @@ class Inbound:
         return frame
 
     def fill(self) -> bool:
-        """One read into the room there is. False at the end of the pipe; raises BlockingIOError if it would wait."""
+        """Read once into the buffer. False at the end of the pipe; raises BlockingIOError if it would wait."""
         if self._large is not None:
             count = os.readv(self.fd, [memoryview(self._large)[self._filled :]])
             self._filled += count
@@ -94,16 +94,16 @@ class Inbound:
 
     @property
     def reserved(self) -> int:
-        """Bytes of memory taken for a frame that isn't here whole."""
+        """Bytes of memory allocated for a frame that hasn't arrived whole."""
         return 0 if self._large is None else len(self._large)
 
     @property
     def spent(self) -> bool:
-        """Nothing is here but what has been taken: the pipe gave all it had."""
+        """Whether everything read has been taken."""
         return self._start == self._end and self._header is None
 
     def take(self) -> Frame | None:
-        """The next frame if it is here whole. Raises BadFrame when what is here can't become one."""
+        """The next frame, if it has arrived whole; else None. Raises BadFrame for an invalid header."""
         header = self._header
         if header is None:
             start = self._start
@@ -127,7 +127,7 @@ class Inbound:
         return tuple.__new__(Frame, (header, payload))
 
     def _maybe_large(self, length: int) -> None:
-        """A payload that doesn't fit the buffer gets memory of its own and is read straight into it."""
+        """Give a payload that doesn't fit the buffer its own memory, to be read straight into it."""
         if length <= ROOM:
             return
         here = self._end - self._start
@@ -150,7 +150,7 @@ class Inbound:
 def write_all(fd: int, buffers: list[bytes | bytearray | memoryview], length: int) -> None:
     """Write everything, `length` bytes, waiting as long as it takes."""
     written = os.writev(fd, buffers)
-    if written != length:  # hardly ever: a pipe of CAPACITY bytes takes several frames
+    if written != length:  # rare: a pipe of CAPACITY bytes holds several frames
         _write_rest(fd, buffers, written)
 
 
@@ -178,7 +178,7 @@ def send(fd: int, header: Header, *payload: bytes | bytearray | memoryview) -> N
 
 
 class Outbound:
-    """The writing end of a pipe, for somebody who must not wait: what can't be written yet is queued."""
+    """The writing end of a pipe, without waiting: what can't be written yet is queued. queued: its bytes."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
@@ -186,7 +186,7 @@ class Outbound:
         self.queued = 0
 
     def put(self, header: Header, *payload: bytes | bytearray | memoryview) -> None:
-        """Queue one frame, and write what can be written now."""
+        """Write one frame as far as the pipe takes it, and queue the rest."""
         length = sum(map(len, payload))
         parts = [pack_fields(*header[:-1], length), *payload]
         written = 0
@@ -194,7 +194,7 @@ class Outbound:
             with suppress(BlockingIOError):
                 written = os.writev(self.fd, parts)
         if written == SIZE + length:
-            return  # nearly always
+            return  # the usual case
         views = [memoryview(part) for part in parts if len(part)]
         _advance(views, written)
         self._views += views
@@ -202,14 +202,14 @@ class Outbound:
         self.pump()
 
     def _try(self, parts: Sequence[bytes | bytearray | memoryview]) -> int:
-        """Bytes of this that could be written now."""
+        """Write without waiting: how many bytes were written."""
         try:
             return os.writev(self.fd, parts)
         except BlockingIOError:
             return 0
 
     def pump(self) -> None:
-        """Write as much as goes without waiting. Raises BrokenPipeError when nobody reads any more."""
+        """Write what the pipe takes of the queue. Raises BrokenPipeError if the reader is gone."""
         while self._views:
             head = [self._views.popleft() for _ in range(min(len(self._views), MOST_VECTORS))]
             written = self._try(head)
@@ -221,7 +221,7 @@ class Outbound:
 
 
 def _advance(views: list[memoryview], written: int) -> None:
-    """Take `written` bytes off the front."""
+    """Remove `written` bytes from the front."""
     while views and written >= len(views[0]):
         written -= len(views.pop(0))
     if written:

@@ -1,4 +1,4 @@
-"""What a worker is told when it is started: plain data, sent by the parent through the fork server."""
+"""Worker specs: what a worker needs to know when it starts, as plain data from the parent through the fork server."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from stagerunner.tuples import NamedTuple
 
 
 class SealedSpec(NamedTuple):
-    """A spec on its way through the fork server. Options can be of types that a plugin's file defines; only the worker
-    may import those, and only once it has its environment and knows which names stand for which files.
+    """A pickled WorkerSpec, for the way through the fork server.
+
+    Options may be of types that a plugin defines. Only the worker may import plugins, and only after its environment is
+    set and it knows which module names stand for which files.
     """
 
     env: tuple[tuple[str, str], ...]
@@ -28,8 +30,8 @@ class SealedSpec(NamedTuple):
         return cls(spec.env, spec.files, pickle.dumps(spec, 5))
 
     def opened(self) -> WorkerSpec:
-        """In the worker. Raises what importing a plugin raises."""
-        if self.env:  # else it would touch a page for nothing
+        """The WorkerSpec; call this in the worker. Sets the environment. Raises whatever importing a plugin raises."""
+        if self.env:  # else a page of memory would be copied for nothing
             os.environ.update(dict(self.env))
         register(self.files)
         spec: WorkerSpec = pickle.loads(self.sealed)
@@ -37,20 +39,19 @@ class SealedSpec(NamedTuple):
 
 
 class WorkerSpec(NamedTuple):
-    """One worker's whole instructions.
+    """Everything one worker needs to know.
 
-    number, width: which worker of its group it is, and how many there are; names: what it is called in messages.
-    works: its stages, neighbours in the chain. inbound, outbound: the numbers of the workers on the other side, in
-    the order of the descriptors handed over with this. upstream, downstream: how many workers there are on each side.
-    source: what to read splits with (first group only). sink: what to encode with
-    (last group only; None: records go back as they are). ends: the number of stages, the sink's index.
-    owner: whose slots of the arena it writes to: the number of its group, from 1. owners: how many there are, the
-    parent with them; 0 where there is no arena.
-    slots: the numbers of its meter slots, one per stage, at least one. slot_count: how many the page has.
-    snapshots: stage → what `restore` is given; under `ends`, the columns that the sink is to expect.
-    limit: bytes of the largest frame. start_timeout: seconds for setup.
-    max_memory: bytes a worker may hold.
-    watch: a record is under suspicion: say at each call which one it is, and don't overlap frames.
+    number, width: its number in its group, from 0, and the group's size. names: of its stages, for messages.
+    works: its stages, neighbours in the chain. inbound, outbound: the numbers of the workers at the other ends of its
+    pipes, in the order of the descriptors sent with the spec. upstream, downstream: how many workers each side has.
+    source: what reads splits (first group only). sink: what encodes (last group only; None: records are sent back as
+    they are). ends: the number of stages, which is the sink's index.
+    owner: whose segments of the arena it writes to: the number of its group, from 1. owners: how many there are, the
+    parent included; 0 without an arena.
+    slots: its slots on the metrics page, one per stage, at least one. slot_count: how many the page has.
+    snapshots: stage → what its `restore` gets; under `ends`, the columns that the sink must expect.
+    limit: bytes of the largest frame. start_timeout: seconds for setup. max_memory: bytes a worker may hold.
+    watch: a record is suspected: note each record in the slot, and don't overlap frames.
     """
 
     epoch: int
@@ -83,7 +84,7 @@ class WorkerSpec(NamedTuple):
 
     @property
     def growth(self) -> int:
-        """Bytes that one source record may have become on leaving this worker."""
+        """Bytes that one source record may have become when it leaves this worker."""
         return self.works[-1].growth if self.works else self.limit
 
     @property
@@ -97,11 +98,11 @@ class WorkerSpec(NamedTuple):
 
 
 MOST = 1000
-"""Records in one frame at most."""
+"""Records in one frame, at most."""
 
 
 class SourceSpec(NamedTuple):
-    """Which source to run. linger: seconds a record may wait for others to share its frame."""
+    """A source for the source process. linger: seconds a record may wait for others to share its frame."""
 
     target: str
     options: dict[str, Any]

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from stagerunner.wire.messages import MOST_DESCRIPTORS, Outbox, hear, tell
+from stagerunner.wire.messages import MOST_DESCRIPTORS, Outbox, receive_message, send_message
 
 
 @pytest.fixture
@@ -19,25 +19,25 @@ def sockets():
 def test_a_message_arrives_whole(sockets):
     ours, theirs = sockets
 
-    tell(ours, {"any": ["plain", 1, None]})
+    send_message(ours, {"any": ["plain", 1, None]})
 
-    assert hear(theirs) == ({"any": ["plain", 1, None]}, [])
+    assert receive_message(theirs) == ({"any": ["plain", 1, None]}, [])
 
 
 def test_messages_arrive_one_by_one(sockets):
     ours, theirs = sockets
     for number in range(10):
-        tell(ours, number)
+        send_message(ours, number)
 
-    assert [hear(theirs)[0] for _ in range(10)] == list(range(10))
+    assert [receive_message(theirs)[0] for _ in range(10)] == list(range(10))
 
 
 def test_a_message_larger_than_the_sockets_buffer_arrives(sockets):
     ours, theirs = sockets
-    sending = threading.Thread(target=tell, args=(ours, b"x" * 10**7))
+    sending = threading.Thread(target=send_message, args=(ours, b"x" * 10**7))
     sending.start()
 
-    message, _ = hear(theirs)
+    message, _ = receive_message(theirs)
     sending.join()
 
     assert message == b"x" * 10**7
@@ -48,10 +48,10 @@ def test_descriptors_arrive_however_many_they_are(sockets, count):
     ours, theirs = sockets
     reading, writing = os.pipe()
     heard: list[int] = []
-    sending = threading.Thread(target=tell, args=(ours, "take these", [writing] * count))
+    sending = threading.Thread(target=send_message, args=(ours, "take these", [writing] * count))
     sending.start()
     try:
-        message, heard = hear(theirs)
+        message, heard = receive_message(theirs)
         sending.join()
         os.write(heard[-1], b"through")
         assert (message, len(heard), os.read(reading, 10)) == ("take these", count, b"through")
@@ -64,7 +64,7 @@ def test_the_end_of_the_other_side_is_heard(sockets):
     ours, theirs = sockets
     ours.close()
 
-    assert hear(theirs) is None
+    assert receive_message(theirs) is None
 
 
 def test_a_message_cut_off_is_the_end(sockets):
@@ -72,7 +72,7 @@ def test_a_message_cut_off_is_the_end(sockets):
     ours.sendall(b"\x10\x00\x00\x00\x00\x00\x00\x00abc")
     ours.close()
 
-    assert hear(theirs) is None
+    assert receive_message(theirs) is None
 
 
 def test_an_end_that_leaves_something_unread_is_an_end(sockets):
@@ -80,7 +80,7 @@ def test_an_end_that_leaves_something_unread_is_an_end(sockets):
     theirs.sendall(b"unread")
     ours.close()
 
-    assert hear(theirs) is None
+    assert receive_message(theirs) is None
 
 
 class End:
@@ -103,7 +103,7 @@ def test_an_outbox_never_waits_and_what_it_sends_arrives_in_order(sockets):
     assert not end.closed
 
     heard: list[tuple] = []
-    listening = threading.Thread(target=lambda: heard.extend(hear(theirs) for _ in range(3)))
+    listening = threading.Thread(target=lambda: heard.extend(receive_message(theirs) for _ in range(3)))
     listening.start()
     while outbox:
         outbox.send()
@@ -124,7 +124,7 @@ def test_an_outbox_sends_one_message_at_a_time(sockets):
     outbox.put("two")
 
     assert outbox.send()
-    assert hear(sockets[1]) == ("one", [])
+    assert receive_message(sockets[1]) == ("one", [])
     assert outbox.send()
     assert not outbox
 

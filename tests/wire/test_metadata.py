@@ -60,9 +60,9 @@ def test_a_stage_puts_its_line_behind_those_of_the_stages_before():
 def test_a_payload_whose_lengths_do_not_fit_is_a_bad_frame():
     with pytest.raises(BadFrame, match="without metadata"):
         unpack_payload(b"abc")
-    with pytest.raises(BadFrame, match="longer than their payload"):
+    with pytest.raises(BadFrame, match="longer than its payload"):
         unpack_payload(HEAD.pack(-1, -1, 0, 0, 0, 0, 0, 9))
-    with pytest.raises(BadFrame, match="longer than their payload"):
+    with pytest.raises(BadFrame, match="longer than its payload"):
         unpack_payload(HEAD.pack(-1, -1, 0, 0, 0, 0, 3, 0) + b"abc")
 
 

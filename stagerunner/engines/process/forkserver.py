@@ -31,7 +31,7 @@ from typing import Any
 from stagerunner.engines.process.beginning import signal_at_parents_end
 from stagerunner.engines.process.worker import main as worker
 from stagerunner.evaluate.wording import describe
-from stagerunner.wire.messages import hear, tell
+from stagerunner.wire.messages import receive_message, send_message
 
 USUAL = ("stagerunner.parts.sink", "stagerunner.parts.source", "stagerunner.parts.hooks", "glob", "pathlib")
 """Modules that most parts import. They start no threads."""
@@ -96,7 +96,7 @@ class ForkServer:
 
     def _hear(self) -> bool:
         try:
-            heard = hear(self._sock)
+            heard = receive_message(self._sock)
         except OSError as error:
             return self._refuse(error)
         if heard is None:
@@ -136,7 +136,7 @@ class ForkServer:
 
     def _answer(self, message: Any) -> bool:
         try:
-            tell(self._sock, message)
+            send_message(self._sock, message)
         except OSError:
             return False
         return True

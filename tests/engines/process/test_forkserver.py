@@ -10,7 +10,7 @@ import pytest
 from stagerunner.engines.process import forkserver
 from stagerunner.engines.process.forkserver import USUAL, ForkServer
 from stagerunner.engines.process.parent.fork_server import run_module
-from stagerunner.wire.messages import tell
+from stagerunner.wire.messages import send_message
 
 
 @pytest.mark.parametrize("gone", ["socket", "life"])
@@ -71,7 +71,7 @@ def test_it_imports_ahead_only_while_nobody_asks_for_anything(here):
 
 
 def test_what_it_is_told_of_is_imported_at_once_and_what_fails_is_left_to_a_worker(here):
-    tell(here.ours, ["one", "broken", "two"])
+    send_message(here.ours, ["one", "broken", "two"])
 
     assert here.fork_server._turn()
     assert here.imported == ["one", "broken", "two"]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from stagerunner.engines.process.beginning import DISCONNECTED, REFUSED
-from stagerunner.wire.messages import LENGTH, Closable, Outbox, tell
+from stagerunner.wire.messages import LENGTH, Closable, Outbox, send_message
 
 if TYPE_CHECKING:
     from stagerunner.wire.spec import SealedSpec
@@ -139,7 +139,7 @@ class ForkServerClient:
 
     def _send(self, said: list[str] | int) -> None:
         with suppress(BrokenPipeError):  # the next fork fails, and says so
-            tell(self._sock, said)
+            send_message(self._sock, said)
 
     def exits(self) -> Iterator[Ended]:
         """What the fork server has said since; sets `gone` when it will say no more. Never waits."""
