@@ -6,5 +6,5 @@ from math import isqrt
 
 
 def if_prime(number: int) -> int | None:
-    """Let prime numbers through. `| None` says that None drops the record."""
+    """Keep prime numbers. `| None` says that None drops the record."""
     return None if any(number % divisor == 0 for divisor in range(2, isqrt(number) + 1)) else number

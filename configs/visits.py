@@ -31,7 +31,7 @@ class Visits:
         visit[1:] = now, visit[2] + 1
 
     def flush(self) -> Iterator[dict[str, Any]]:
-        """The source has come to its end: so have the visits."""
+        """The source has ended, so all visits have."""
         for user, visit in sorted(self._open.items()):
             yield _told(user, visit)
 

@@ -1,6 +1,6 @@
 """A small service for ask-a-service.yaml: GET /countries/DE says Germany.
 
-Like any service it is too busy at times: what ends in 0 is told so every other time it is asked.
+Like any service, it is sometimes too busy: every other request with a number that ends in 0 is refused.
 
 usage: python country_server.py [PORT]      0, the default, lets the system choose; the URL is printed
 """

@@ -35,7 +35,7 @@ class Loaded(NamedTuple):
 
 
 class Space:
-    """A block while it is being loaded (chain.payload codec.Berth)."""
+    """A block while it is being loaded (wire.payload.SegmentWriter)."""
 
     def __init__(self, block: int, room: int) -> None:
         self.block, self.room, self.used = block, room, 0

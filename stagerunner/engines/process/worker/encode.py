@@ -1,4 +1,4 @@
-"""What leaves a stage runner: a batch becomes a frame, with the ledger of its way on the last piece.
+"""What leaves a stage runner: a batch becomes a frame, with the ledger on its last piece.
 
 What tells how to divide them goes with whichever piece is next: the parent may have to, if the last one never comes.
 """

@@ -44,7 +44,7 @@ def test_a_fork_server_that_started_nobody_is_killed_and_not_waited_for():
 
 
 class Kept:
-    """A fork server, the pipes of the one worker it is asked to spec, and the metrics."""
+    """A fork server, the pipes of the one worker that it is asked to start, and the metrics page."""
 
     def __init__(self) -> None:
         self.fork_server = ForkServerClient("7")
