@@ -84,7 +84,7 @@ def rows(quick: bool) -> Iterator[Row]:
                 "loop": partial(once, loop, source, out, count),
             }
             came = in_turns(contenders, rounds)
-        speeds = {who: spread([size / o.seconds / 1e6 for o in outcomes]) for who, outcomes in came.items()}
+        speeds = {name: spread([size / o.seconds / 1e6 for o in outcomes]) for name, outcomes in came.items()}
         yield Row(
             f"five trivial stages, {kind}, {size / 1e6:.0f} MB",
             speeds["chain"].text("{:.0f}") + " MB/s",

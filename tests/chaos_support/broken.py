@@ -1,4 +1,6 @@
-"""`python -m chaos_support.broken BUG COMMAND…`: the command with a bug planted in its protocol, for the oracles."""
+"""`python -m chaos_support.broken BUG COMMAND…`: the command with a bug planted in its protocol, for the oracles.
+
+The bugs replace private functions, since a bug is inside the code."""
 
 from __future__ import annotations
 

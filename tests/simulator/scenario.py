@@ -33,7 +33,7 @@ class Scenario:
     fine: workers can be stopped between two records. burst: most moves of one worker in a row. patience:
     most of them between two looks of the parent. fused: stages share workers where they may. weights: nanoseconds that
     each of them has worked, as soon as the parent has looked so often (`looks`): then it may want other groups.
-    slow: who takes the results does so now and then.
+    slow: the reader of the results reads only now and then.
     """
 
     seed: int

@@ -28,7 +28,7 @@ def path(tmp_path):
 @pytest.mark.parametrize("mode", [0o600, 0o400, 0o644, 0o666, 0o2750, 0o604])
 def test_a_replaced_file_keeps_its_mode(path, mode):
     path.chmod(mode)
-    assert replaced(path)  # nobody else reads it meanwhile
+    assert replaced(path)  # no other user can read it meanwhile
     assert (path.read_text(), path.stat().st_mode & 0o7777) == ("new\n", mode)
 
 
@@ -60,8 +60,8 @@ def test_it_keeps_attributes_and_no_user_may_do_more(path):
     # An access list for one more user, with which the group's bits are no longer the group's.
     entries = ((1, 6, 2**32 - 1), (2, 4, 1234), (4, 0, 2**32 - 1), (16, 4, 2**32 - 1), (32, 0, 2**32 - 1))
     packed = b"\2\0\0\0" + b"".join(
-        tag.to_bytes(2, "little") + rights.to_bytes(2, "little") + who.to_bytes(4, "little")
-        for tag, rights, who in entries
+        tag.to_bytes(2, "little") + rights.to_bytes(2, "little") + user.to_bytes(4, "little")
+        for tag, rights, user in entries
     )
     try:
         os.setxattr(path, ACL, packed)

@@ -88,7 +88,7 @@ def test_a_mounted_file_is_found_before_the_work(tmp_path):
         text=True,
     )
     if "unshare" in done.stderr or "mount" in done.stderr:
-        pytest.skip("this system lets nobody mount")
+        pytest.skip("this system doesn't allow mounting")
     assert "is mounted, so no other file can replace it" in done.stdout
     assert not is_mounted(mounted)
 

@@ -93,7 +93,7 @@ def _fill_again(path):
 
 
 def later(path):
-    """What was written within one tick of the clock can't be told by the time; nobody is that quick in earnest."""
+    """A change within one tick of the clock leaves the time as it was; no real program is that quick."""
     os.utime(path, ns=(0, path.stat().st_mtime_ns + 10**9))
 
 
@@ -150,7 +150,7 @@ def test_a_descriptor_is_one_under_every_name(folder):
 
 
 def test_a_descriptor_that_was_not_handed_to_us_is_not_read(tmp_path):
-    """It may be the journal's, or anybody's."""
+    """It may be a descriptor of the journal, or of a plugin."""
     with open(tmp_path / "a", "w+b") as file:
         ours = Unsplittable("/dev/fd/x", file.fileno())
         with pytest.raises(FileNotFoundError, match="was not handed to this process"):
