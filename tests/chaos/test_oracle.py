@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from chaos_support.broken import BUGS
+from chaos_support.broken import BUGS, LIES
 from chaos_support.case import Case, environment
 from chaos_support.oracle import calm, done, exact, left_over, nothing_left
 from chaos_support.parallel import in_parallel
@@ -35,8 +35,11 @@ RESTARTS = ("lost_head", "resent_from_the_split", "end_of_file_is_the_end")
 
 
 def _case(folder: Path, bug: str) -> Case:
-    """300 records, some of which are refused, or kill their worker where the bug is one of restarting."""
-    records = [{"key": "a", "value": number, "deed": "kill" if number % 100 == 20 else ""} for number in range(300)]
+    """300 records, some of which are refused, or kill their worker where the bug is one of restarting.
+
+    Those that kill are in the middle of their frame, so that a part of it is accepted when the worker dies again.
+    """
+    records = [{"key": "a", "value": number, "deed": "kill" if number % 100 == 22 else ""} for number in range(300)]
     options = {"harmless": bug not in RESTARTS, "pause": 0.0005}
     chain = [{"use": "deadly", "with": options, "on_error": "dead_letter"}]
     chain = chain if bug in RESTARTS else [{"use": "numbered"}, *chain]
@@ -46,6 +49,16 @@ def _case(folder: Path, bug: str) -> Case:
 
 def test_there_is_a_death_for_every_bug():
     assert DEATHS.keys() == BUGS.keys()
+
+
+@pytest.mark.parametrize("bug", BUGS | LIES)
+def test_every_bug_can_still_be_planted(tmp_path, bug):
+    """If the code has no such function any more, the command ends with an error, which looks like a bug found."""
+    command = [sys.executable, *wrapped("broken", bug)["python"], "--version"]
+
+    planted = subprocess.run(command, env=environment(_case(tmp_path, bug)), capture_output=True, text=True)
+
+    assert planted.returncode == 0, planted.stderr
 
 
 def test_every_planted_bug_is_found(folder, proved):

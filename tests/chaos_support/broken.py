@@ -1,6 +1,7 @@
 """`python -m chaos_support.broken BUG COMMAND…`: the command with a bug planted in its protocol, for the oracles.
 
-The bugs replace private functions, since a bug is inside the code."""
+The bugs replace private functions, since a bug is inside the code.
+"""
 
 from __future__ import annotations
 
@@ -47,22 +48,22 @@ def letters_not_truncated() -> None:
 
 def journal_before_sink() -> None:
     """The journal says that a frame is delivered when the one before it is."""
-    take = SinkWriter.take
+    write = SinkWriter.write
     held = deque[tuple[bytes, int]]()
 
     def late(self: Any, body: Any, records: int, buffers: Any = ()) -> None:
         held.append((bytes(body), records))
         if len(held) > 1:
-            take(self, *held.popleft())
+            write(self, *held.popleft())
 
     finish = SinkWriter.finish
 
     def finished(self: Any) -> None:
         while held:
-            take(self, *held.popleft())
+            write(self, *held.popleft())
         finish(self)
 
-    SinkWriter.take, SinkWriter.finish = late, finished
+    SinkWriter.write, SinkWriter.finish = late, finished
 
 
 def lost_head() -> None:
