@@ -35,7 +35,7 @@ Listener = Callable[[Any], None]
 def prepare(file: Source, request: Request = AS_WRITTEN, secrets: Secrets | None = None) -> Chain:
     """Read, check and plan; nothing is started. Raises ConfigError with every mistake, UsageError for a bad call.
 
-    secrets: told what is not to be shown, before a plugin is imported.
+    secrets: gets the values to mask, before any plugin is imported.
     """
     prepared = preparing.prepare(file, request, secrets)
     return Chain(prepared.config, prepared.catalog, prepared.plan, request)
@@ -49,11 +49,11 @@ def load(
     engine: str | None = None,
     only: str | None = None,
 ) -> Chain:
-    """A chain, checked and not started. `source`: a path, or the config itself: a text with a newline in it, or a
-    mapping, in which a part may be the function or class itself.
+    """A chain, checked and not started.
 
-    only: the stages "a..b" alone. Raises ConfigError with every mistake, each with its place; UsageError for a call
-    that makes no sense.
+    source: a path, or the config itself: a text with a newline in it, or a mapping, in which a part may be the function
+    or class itself. only: run the stages "a..b" alone. Raises ConfigError with every mistake and its place, UsageError
+    for arguments that make no sense.
     """
     request = request_of(vars or {}, set or (), plugins, engine, only)
     config, catalog = preparing.read(checked_source(source), request)
@@ -69,8 +69,7 @@ def run(
     engine: str | None = None,
     only: str | None = None,
 ) -> Summary:
-    """Run from source to sink, as the command does. Raises the error the run ends with; its `summary` has the
-    ledger."""
+    """Run from source to sink, as the command does. Raises the error the run ends with; its `summary` is set."""
     request = request_of(vars or {}, set or (), plugins, engine, only)
     with prestarted_fork_server(wanted=engine in (None, "process")):
         return prepare(checked_source(source), request).execute(listener)
@@ -91,7 +90,7 @@ def _callers_plan(config: Config, catalog: Catalog, request: Request, *, records
 
 
 class Chain(Struct, frozen=True):
-    """A plan that can be run, as often as you like."""
+    """A checked chain. It can be run any number of times."""
 
     config: Config
     catalog: Catalog
@@ -99,13 +98,13 @@ class Chain(Struct, frozen=True):
     request: Request = field(default_factory=Request)
 
     def __repr__(self) -> str:
-        """Short: a notebook shows it, and options may hold secrets."""
+        """Short, because a notebook shows it and options may hold secrets."""
         return repr(self.plan).replace("Plan", "Chain", 1)
 
     def run(self, records: Iterable[Any] | None = None) -> Results:
-        """Start, and give the results as they come. `records` replaces the source; the caller is the sink.
+        """Start, and give the results as they come. The caller is the sink; `records` replaces the source.
 
-        An iterator is read in a thread of its own, so it may wait for what becomes of the results: a queue will do.
+        An iterator is read in a thread of its own, so it may wait for results of this run, as a queue does.
         """
         if records is None and self.config.source is None:
             raise UsageError("this chain has no `source:`: give `run` its records")
@@ -118,7 +117,7 @@ class Chain(Struct, frozen=True):
     ) -> Summary:
         """Run from source to sink. Raises the error the run ends with, its `summary` set.
 
-        signals: what can stop it, entered already. progress_every: seconds between Progress events.
+        signals: entered already; they stop the run. progress_every: seconds between Progress events.
         """
         tell, mask = self._teller(listener), Mask(self.plan.secrets)
         with mask.errors(), self._session(tell) as session:
@@ -146,7 +145,7 @@ class Chain(Struct, frozen=True):
         return open_session(self.plan, tell, resume=resume)
 
     def _teller(self, listener: Listener | None) -> Listener:
-        """Tells an event to observers and to the listener, secrets masked."""
+        """A function that passes an event to observers and to the listener, secrets masked."""
         mask = Mask(self.plan.secrets)
 
         def tell(event: Any) -> None:
@@ -163,7 +162,7 @@ class Chain(Struct, frozen=True):
 def open_session(
     plan: Plan, listener: Listener, records: Iterable[Any] | None = None, resume: Resume = NO_RESUME
 ) -> Session:
-    """A run of this plan, to be entered. Its engine has begun, unless the journal has to say with which hash seed."""
+    """A run of this plan, to be entered. Its engine has begun, unless the journal must say with which hash seed."""
     fill_standard()
     engine = begin_engine(plan, early=not resume.wanted)
     try:
@@ -177,7 +176,7 @@ def open_session(
 
 
 def _leave(session: Session, owner: int) -> None:
-    """End the run; but not in a fork of the process that began it, which has but copies of what it goes by."""
+    """End the run, but not in a fork of the process that began it: a fork has copies of the descriptors only."""
     if os.getpid() == owner:
         session.__exit__(None, None, None)
 
@@ -192,26 +191,26 @@ class Results(Iterator[Any]):
         self._mask = Mask(plan.secrets)
         self._closed = False
         self.summary: Summary | None = None
-        """The ledger, once the run is over. Its exit code is the one the command would end with."""
+        """Set when the run is over. Its exit code is the one of the command."""
         with self._mask.errors():
             self._session = open_session(plan, tell, records)
             self._session.__enter__()
-        # Not `__del__`: in a cycle with its own iterator it would be called in no certain order with those of the links
-        # and sockets it still needs. Whatever this holds is alive when it is called.
+        # Not `__del__`: in a cycle with its own iterator the order is undefined, and pipes and sockets that it needs
+        # may be finalized first. What a finalizer holds is alive when it is called.
         self._end = finalize(self, _leave, self._session, os.getpid())
         self._end.atexit = False
         self._writer = cast("CallerWriter", self._session.writer)
         self._iterator = chain.from_iterable(self._lists())
 
     def __iter__(self) -> Iterator[Any]:
-        return self._iterator  # hands out records without a call of ours for each
+        return self._iterator  # gives records without a Python call for each
 
     def __next__(self) -> Any:
         return next(self._iterator)
 
     def _lists(self) -> Iterator[list[Any]]:
         while not self._closed:
-            yield self._next_list()  # and nothing here keeps it, so that the next one is made in warm memory
+            yield self._next_list()  # no reference is kept, so that the next list reuses its memory
 
     def _next_list(self) -> list[Any]:
         try:
@@ -221,7 +220,7 @@ class Results(Iterator[Any]):
             raise
 
     def _advance(self) -> list[Any]:
-        """Go on until there are results, or it is over; then there are none."""
+        """Step until there are results; an empty list when the run is over."""
         session = self._session
         while not self._writer.waiting and not session.over:
             session.step()
@@ -243,7 +242,7 @@ class Results(Iterator[Any]):
         self.summary = self._mask.data(self._session.summary(exit_code))
 
     def close(self) -> None:
-        """End the run here, with every process of it. Also at the end of the iteration, and when it is collected."""
+        """End the run and every process of it. Called at the end of the iteration, and when this is collected."""
         if not self._closed:
             self._closed = True
             if self.summary is None:
@@ -259,14 +258,14 @@ class Results(Iterator[Any]):
         self.close()
 
 
-# What the caller gives
+# Checking arguments
 
 
 _TEXTS = (str, bytes, bytearray, memoryview)
 
 
 def checked_source(source: Any) -> Any:
-    """What a config is taken from: a path, a text, or a mapping."""
+    """The source of a config: a path, a text or a mapping. Raises UsageError for anything else."""
     if isinstance(source, str | Mapping):
         return source
     if isinstance(source, os.PathLike) and isinstance(os.fspath(source), str):
@@ -275,7 +274,7 @@ def checked_source(source: Any) -> Any:
 
 
 def request_of(vars: Any, sets: Any, plugins: Any, engine: Any, only: Any) -> Request:
-    """The call's arguments, checked; the command line has the same."""
+    """The arguments of a call, checked. The command line has the same. Raises UsageError."""
     for name, value, example in (("vars", vars, "{'NAME': value}"), ("set", sets, "{'run.window': '8MiB'}")):
         if not isinstance(value, Mapping) and not _texts(value):
             raise UsageError(f"`{name}` is a mapping, as in {example}, or a list of texts, not {_called(value)}")
@@ -301,7 +300,8 @@ def _plugin(given: Any) -> Any:
 
 
 def checked_records(records: Any) -> Iterable[Any]:
-    """What a run is to work on: anything that gives records one after the other, but for what gives something else."""
+    """The records of a run: any iterable, except texts and mappings, which iterate over something else. Raises
+    UsageError."""
     if isinstance(records, _TEXTS):
         raise UsageError(f"`records` is one record, {_called(records)}: give a list of records, [{_brief(records)}]")
     if isinstance(records, Mapping):

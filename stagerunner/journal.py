@@ -1,9 +1,9 @@
 """The journal: one SQLite file per output that says where source and sink stand.
 
-It belongs to one run at a time (SQLite's own lock, gone with the process), may lag the sink and never leads it. Rows
-are JSON, snapshots in them MessagePack, so that reading a journal never runs code.
+One run owns it at a time (SQLite's lock, which ends with the process). It may lag the sink and never leads it. Rows
+are JSON, and snapshots in them MessagePack, so that reading a journal never runs code.
 
-    running ──▶ finishing ──▶ done          every step can be done twice
+    running ──▶ finishing ──▶ done          each step may be repeated
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from stagerunner.errors import OutputBusy, RunFailed, Stopped, UsageError
 from stagerunner.guard import head, is_ctrl_c, may_pass, reason
 
 _PRIMARY = 0xFF
-"""What an error of SQLite is; the bits above say which kind of it."""
+"""The bits of an error code of SQLite that name the error; the bits above are details."""
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS run (
@@ -48,7 +48,7 @@ small."""
 
 
 class Journal:
-    """An open journal, owned by us until it is closed. Raises OutputBusy when somebody else owns it."""
+    """An open journal, locked until it is closed. Raises OutputBusy if another run has it."""
 
     def __init__(self, path: Path, *, power: bool = False) -> None:
         self.path = path
@@ -71,35 +71,35 @@ class Journal:
             raise not_a_journal(path, error) from None
 
     def _refuse_foreign(self) -> None:
-        """Raises DatabaseError for a database of somebody else's, before anything is changed in it."""
+        """Raises DatabaseError for a database that is no journal, before anything is changed in it."""
         tables = {name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         columns = {row[1] for row in self._db.execute("PRAGMA table_info(run)")}
         if tables and not columns >= COLUMNS:
             raise sqlite3.DatabaseError(f"it is a database with {', '.join(sorted(tables))}")
 
     def read(self) -> Entry | None:
-        """What the last run into this output left, or None."""
+        """What the last run into this output left; None if there was none."""
         try:
             found = self._db.execute("SELECT state, fingerprint, hash_seed, row FROM run").fetchone()
             return None if found is None else _entry(*found)
-        except sqlite3.OperationalError as error:  # it has our columns, so it is the system that refuses
+        except sqlite3.OperationalError as error:  # it has our columns, so the system refused
             raise Stopped(f"the journal {self.path} can't be read: {error}") from None
         except (sqlite3.Error, TypeError, ValueError) as error:
             raise not_a_journal(self.path, error) from None
 
     def begin(self, fingerprint: dict[str, Any], hash_seed: str, row: dict[str, Any]) -> None:
-        """Forget what was there, and go on from this row: an empty one for a run that starts anew."""
+        """Replace the old entry by one with this row; the row is empty for a run that starts anew."""
         self._execute(
             "INSERT OR REPLACE INTO run VALUES (1, 'running', ?, ?, ?)",
             (json.dumps(fingerprint), hash_seed, json.dumps(row)),
         )
 
     def write(self, row: dict[str, Any]) -> None:
-        """Everything up to here is in the sink."""
+        """Record a commit: everything up to this row is in the sink."""
         self._execute("UPDATE run SET row = ?", (json.dumps(row),))
 
     def mark(self, state: str) -> None:
-        """The run is now `running`, `finishing` or `done`."""
+        """Set the state: `running`, `finishing` or `done`."""
         self._execute("UPDATE run SET state = ?", (state,))
 
     def _execute(self, statement: str, values: tuple[Any, ...]) -> None:
@@ -115,12 +115,12 @@ class Journal:
 
 
 def not_a_journal(path: Path, why: object) -> UsageError:
-    """A file that isn't what a run of ours has left there: nothing is begun, and it stays as it is."""
+    """The error for a file that is no journal. The file is not changed."""
     return UsageError(f"{path} is no journal of ours ({why}); remove it, or name another one with --journal")
 
 
 def _entry(state: Any, fingerprint: Any, seed: Any, row: Any) -> Entry:
-    """Raises TypeError or ValueError for what no run of ours has written."""
+    """Raises TypeError or ValueError for values that no run has written."""
     entry = Entry(state, json.loads(fingerprint), seed, json.loads(row))
     if state not in STATES or not isinstance(entry.fingerprint, dict) or not isinstance(entry.row, dict):
         raise ValueError("its row has another shape")
@@ -139,7 +139,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         kind = Stopped if may_pass(error) else UsageError
         raise kind(f"the journal {path} can't be opened: {reason(error)}") from None
     except sqlite3.Error as error:
-        # It doesn't say why: nothing may be written there, or there are no descriptors left.
+        # SQLite doesn't say why: the folder is read-only, or no descriptors are left.
         kind = Stopped if os.access(path.parent, os.W_OK | os.X_OK) and path.parent.exists() else UsageError
         raise kind(f"the journal {path} can't be opened: {error}") from None
 
@@ -199,11 +199,11 @@ def journal_path(output: Path) -> Path:
 
 
 HIDDEN = "salted "
-"""Before the digest of what may be shown to nobody."""
+"""Prefix of the digest of a value that must not be shown."""
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], at: str = "") -> list[str]:
-    """What has changed between two fingerprints, a line each, old and new side by side."""
+    """The changes between two fingerprints, one line each, old and new side by side."""
     lines = []
     for key in dict.fromkeys([*old, *new]):
         before, after = old.get(key), new.get(key)

@@ -161,7 +161,7 @@ def test_the_table_is_that_of_the_code(folder):
 
 
 def test_what_can_not_be_resumed_is_refused(folder):
-    with pytest.raises(UsageError, match="--resume can't be had"):
+    with pytest.raises(UsageError, match="--resume is not possible"):
         prepare(folder / "chain.yaml", Request(resume=True)).execute()
 
 

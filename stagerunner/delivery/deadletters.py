@@ -1,8 +1,8 @@
-"""Dead letters: records that could not be processed, one line of JSON each, with why and where from.
+"""Dead letters: records that could not be processed, one line of JSON each, with the reason and the origin.
 
-A file of dead letters may be shared. Each line says whose it is: a run takes out lines of its own output only, those of
-an earlier run or, when it is resumed, those behind its last checkpoint. While it runs it holds a lock that others may
-hold too; what changes lines that are there is done by who holds it alone, before a run begins.
+Several runs may share a file. Each line names the output that it belongs to, and a run removes lines of its own output
+only: those of an earlier run, or, when it is resumed, those behind its last checkpoint. A run holds a shared lock.
+Existing lines are changed only before a run begins, and only under an exclusive lock.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from stagerunner.evaluate.letters import (
 from stagerunner.records import CodeFrame, Failure, Origin
 
 PATIENCE = 2.0
-"""Seconds that another run may take to take out its lines."""
+"""Seconds to wait for another run that removes its lines."""
 
 
 def letter(failure: Failure, stage: str, origin: Origin, conceal: Callable[[str], str] = str) -> dict[str, Any]:
-    """A failure as it stands in the file. conceal: masks secrets in what somebody said; the record stays as it was."""
+    """A failure as it is written to the file. conceal: masks secrets in messages; the record is not changed."""
     if failure.type == STAYS and isinstance(failure.record, str):
         before = read_letter(failure.record.encode(errors="surrogateescape"))
         if before is not None:
@@ -63,14 +63,14 @@ def _frames(frames: tuple[CodeFrame, ...]) -> list[dict[str, Any]]:
 
 
 def label_of(path: Path, target: Path | None, otherwise: str) -> str:
-    """Whose letters they are: the output as it is seen from the file's folder, so that both can be moved together."""
+    """The name of an output in a file of letters: its path relative to the file, so that both can be moved together."""
     if target is None:
         return otherwise
     return os.path.relpath(os.path.realpath(target), os.path.realpath(path.parent))
 
 
 def take_away(path: Path, place: Path) -> None:
-    """Give the file another name, for what is in it to be replayed; who writes dead letters now begins a new file.
+    """Rename the file so that it can be replayed; a run that writes dead letters now begins a new file.
 
     Raises OutputBusy while a run writes to it.
     """
@@ -81,7 +81,7 @@ def take_away(path: Path, place: Path) -> None:
 
 
 def _alone(fd: int) -> bool:
-    """Lock an open file; whether nobody else has it."""
+    """Lock an open file; whether no other process holds a lock."""
     try:
         flock(fd, LOCK_EX | LOCK_NB)
     except BlockingIOError:
@@ -92,7 +92,7 @@ def _alone(fd: int) -> bool:
 
 
 def bring_back(place: Path, path: Path) -> bool:
-    """Undo `take_away`, if nobody has written dead letters since; whether it was undone."""
+    """Undo `take_away`, unless dead letters were written since; whether it was undone."""
     try:
         with path.open("ab") as file:
             if not _alone(file.fileno()) or os.fstat(file.fileno()).st_size:
@@ -110,10 +110,10 @@ def outputs_in(path: Path) -> set[str]:
 
 
 class Found(Struct):
-    """What is in a file that is claimed.
+    """What a claimed file holds.
 
-    mine: lines of ours that stay. dropped: lines to be taken out. first: where those begin. behind: whether a line that
-    stays stands behind them. foreign: what is in the file isn't dead letters.
+    mine: our lines that stay. dropped: lines to remove. first: the offset of the first of these. behind: whether a line
+    that stays follows one of these. foreign: the file holds no dead letters.
     """
 
     mine: int = 0
@@ -124,10 +124,10 @@ class Found(Struct):
 
 
 class DeadLetters:
-    """The file of a run. Written where it stands; `position` is how many letters of the run are in it.
+    """The file of a run, appended to in place. `position`: how many letters of the run are in it.
 
-    conceal: see `letter`. output: whose letters they are. heirs: outputs whose letters go with ours when a run starts
-    anew.
+    conceal: see `letter`. output: the name of our output. heirs: outputs whose letters are removed with ours when a run
+    starts anew.
     """
 
     def __init__(
@@ -147,11 +147,11 @@ class DeadLetters:
         self.position = 0
 
     def claim(self, position: int | None, *, forced: bool = False) -> None:
-        """Lock the file and look through it, and change nothing yet.
+        """Lock the file and read it; change nothing yet.
 
-        position: letters that were committed, or None to start anew. forced: some of them may be gone. Raises
-        OutputBusy where lines of ours have to go and somebody else writes, UsageError for a file of something else or
-        one that lacks letters, Stopped where the system refuses.
+        position: letters that were committed, or None to start anew. forced: some of them may be missing. Raises
+        OutputBusy if our lines must be removed while another run writes, UsageError for a file without dead letters or
+        with too few, Stopped if the system refuses.
         """
         try:
             self._claim(position, forced=forced)
@@ -180,7 +180,7 @@ class DeadLetters:
             )
 
     def open(self, position: int | None) -> None:
-        """Start anew, or go on behind the letter `position`. Raises what `claim` does, if that wasn't called."""
+        """Start anew, or go on behind the letter `position`. Calls `claim` first, if that was not done."""
         if self._fd < 0:
             self.claim(position)
         with self._guarded():
@@ -202,7 +202,7 @@ class DeadLetters:
     # Locks
 
     def _lock(self) -> bool:
-        """Open the file and lock it; whether we have it alone."""
+        """Open the file and lock it; whether the lock is exclusive."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         until = monotonic() + PATIENCE
         while True:
@@ -215,8 +215,8 @@ class DeadLetters:
             sleep(0.02)
 
     def _locked(self) -> bool | None:
-        """None: somebody is at work on it, or has just put another file in its place."""
-        # Not to wait for somebody to read a named pipe, which is none that we would write to.
+        """Whether the lock is exclusive; None if another run changes the file, or has just replaced it."""
+        # O_NONBLOCK: don't wait for a reader of a named pipe, which is refused below.
         self._fd = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o666)
         mode = os.fstat(self._fd).st_mode
         self._regular = stat.S_ISREG(mode)
@@ -235,13 +235,13 @@ class DeadLetters:
         return None
 
     def _in_place(self) -> bool:
-        """Whether the file we have is the one that stands there."""
+        """Whether the open file is still the one under this path."""
         with suppress(FileNotFoundError):
             return os.path.samestat(os.fstat(self._fd), self.path.stat())
         return False
 
     def _share(self) -> None:
-        """Others may write, too."""
+        """Make the lock a shared one."""
         try:
             flock(self._fd, LOCK_SH | LOCK_NB)
             if self._in_place():
@@ -250,12 +250,12 @@ class DeadLetters:
             pass
         except OSError:
             return
-        # Between the two locks somebody has taken out lines of theirs.
+        # Between the two locks another run has replaced the file.
         self.close()
         self._lock()
         self._share()
 
-    # What is there
+    # Reading
 
     def _look(self, *, alone: bool) -> Found:
         found = Found()
@@ -273,19 +273,20 @@ class DeadLetters:
         return found
 
     def _sorted(self, lines: Iterable[bytes], *, alone: bool) -> Iterator[tuple[int, bytes, bool | None]]:
-        """Each line with its offset, and whether it is one of ours that stays (True) or that goes; None for others."""
+        """Each line with its offset. The last value: True for our lines that stay, False for lines to remove, None for
+        other runs' lines."""
         at = 0
         for line in lines:
             owner = owner_of(line, self._heads)
             ours = None if owner is None else owner[0] == self._output and owner[1] <= self._kept
-            # What somebody left half written who isn't there any more is in no checkpoint.
+            # Half a line of a run that is gone is in no checkpoint.
             if alone and not line.endswith(b"\n") and begins_letter(line) and read_letter(line) is None:
                 ours = False
             yield at, line, ours
             at += len(line)
 
     def _rewrite(self) -> None:
-        """Another file without the lines that go, in the place of this one: it is there, whole, at every moment."""
+        """Replace the file by one without the lines to remove. There is a whole file at every moment."""
         place = self.path.resolve()
         beside = place.with_name(f".{place.name}.stagerunner-new")
         beside.unlink(missing_ok=True)
@@ -314,7 +315,7 @@ class DeadLetters:
             self.push()
 
     def push(self) -> None:
-        """Hand everything to the system, whole lines at once."""
+        """Write everything that waits, whole lines at once."""
         with self._guarded():
             if self._waiting and self._regular and not self._torn and self._ends_inside_a_line():
                 self._waiting[:0] = b"\n"
@@ -324,7 +325,7 @@ class DeadLetters:
                 self._torn = bool(self._waiting)
 
     def _ends_inside_a_line(self) -> bool:
-        """Whether somebody died writing, or an editor left out the last line end."""
+        """Whether the last line has no end: a writer was killed, or an editor left it out."""
         size = os.fstat(self._fd).st_size
         return size > 0 and os.pread(self._fd, 1, size - 1) != b"\n"
 
@@ -340,7 +341,7 @@ class DeadLetters:
 
 
 def _make_alike(one: int, other: int) -> None:
-    """Give the other file the mode of the one, and its owner where we may."""
+    """Give the other file the mode of the first, and its owner if that is allowed."""
     found = os.fstat(one)
     os.fchmod(other, stat.S_IMODE(found.st_mode))
     with suppress(OSError):

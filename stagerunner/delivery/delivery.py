@@ -1,7 +1,8 @@
-"""Delivery: accepted results go to the result writer, failures to the dead letters, counts into the ledger, in this
-order.
+"""Delivery: accepted results go to the result writer, failures to the dead letters, counts into the ledger.
 
-Commit order: dead-letter bytes, sink bytes, journal. The journal may lag the sink, it never leads it.
+    results ─▶ ResultWriter    failures ─▶ DeadLetters, observers    counts ─▶ Ledger
+
+Order of a commit: dead letters, sink, journal. The journal may lag the sink and never leads it.
 """
 
 from __future__ import annotations
@@ -24,24 +25,24 @@ from stagerunner.failpoints import point
 from stagerunner.records import SOURCE, Failure, Origin
 
 SHOWN = Mask(())
-"""Nothing is hidden."""
+"""A mask that hides nothing."""
 
 Locate = Callable[[Any, int], Origin]
 """(kept split, source record) → where that record stands."""
 
 
 class Row(Protocol):
-    """Where a commit is written down: the journal, or nothing."""
+    """What a commit is recorded in: the journal."""
 
     def write(self, row: dict[str, Any]) -> None: ...
 
 
 class Delivery:
-    """Everything that happens to results, once, in order.
+    """Everything that happens to accepted results, once and in order.
 
-    names: of the stages. limits: stage → most failures before the run ends (`max_errors`). encoded: the last worker
-    encodes for a sink, and the ledger it. mask: for what stages say, in failures and in the names of counters; whatever
-    is made of it here, in the journal too, then says no secret.
+    names: of the stages. limits: stage → most failures (`max_errors`). encoded: the last worker encodes for a sink,
+    which has a line in the ledger. mask: hides secrets in failures and in names of counters, before they are reported
+    or journaled.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class Delivery:
         return self._names[index] if index < len(self._names) else "sink"
 
     def failures(self, failures: list[Failure], split: Any, locate: Locate) -> None:
-        """Take them in order of the source, whichever stages of the frame they come from."""
+        """Report failures in the order of the source, whichever stage they come from."""
         for failure in sorted(failures, key=lambda f: (f.origin, f.stage, f.ordinal)):
             origin = locate(split, failure.origin)
             if type(failure.record) is Entering:
@@ -88,13 +89,13 @@ class Delivery:
             self._book(failure, origin)
 
     def _masked(self, failure: Failure) -> Failure:
-        """The record, or the text that stands for it, stays as it was."""
+        """Masked, except for the record or the text that stands for it."""
         said = (failure.type, failure.message, failure.frames, failure.causes)
         type_, message, frames, causes = self._mask.data(said)
         return failure._replace(type=type_, message=message, frames=frames, causes=causes)
 
     def record_text(self, failure: Failure) -> str:
-        """The failed record, fit to be shown."""
+        """The failed record as a short, masked text."""
         return failure_text(failure, self._mask)
 
     def _book(self, failure: Failure, origin: Origin) -> None:
@@ -110,7 +111,8 @@ class Delivery:
         )
 
     def counts(self, lines: Iterable[tuple[int, ...]], extras: Iterable[tuple[int, dict[str, int]]] = ()) -> None:
-        """What a frame says for the ledger. One that the run fails with comes again when the run is resumed."""
+        """Add a frame's counts to the ledger. Once a failure ends the run, the journal keeps no more counts: a resumed
+        run processes those records again."""
         if self.fatal is not None:
             self.ledger.keep_no_more()
         if self._mask:
@@ -119,11 +121,11 @@ class Delivery:
 
     @property
     def ledger_so_far(self) -> Ledger:
-        """The books with all that was delivered, whether or not its frame has come to its end."""
+        """The ledger, with the pieces that were delivered of frames that are not complete."""
         return self.ledger.with_more(self.pieces.ledger())
 
     def _masked_counters(self, counters: dict[str, int]) -> dict[str, int]:
-        """Counters whose names say no secret; those that now share one are added up."""
+        """The counters with masked names; those that now share a name are added up."""
         named: dict[str, int] = {}
         for name, number in counters.items():
             shown = self._mask(name)
@@ -131,7 +133,7 @@ class Delivery:
         return named
 
     def open(self, row: dict[str, Any] | None) -> None:
-        """Start anew, or go on from a journal's row."""
+        """Start anew (None), or go on from a journal row."""
         if row is not None:
             self.ledger.restore(row["ledger"])
             self._failures = {int(stage): count for stage, count in row["failures"].items()}
@@ -142,7 +144,7 @@ class Delivery:
             self._letters.open(None if row is None else row["letters"])
 
     def commit(self, row: dict[str, Any], journal: Row | None, *, power: bool = False) -> None:
-        """Make everything delivered so far stay, and write down how far that is."""
+        """Make everything delivered durable, and complete the row that says so."""
         if self._letters is not None:
             self._letters.push()
             if power:
@@ -166,7 +168,7 @@ class Delivery:
             self._letters.close()
 
     def abort(self, *, resumable: bool = True) -> None:
-        """Close, and leave what `--resume` needs."""
+        """Close, and keep what `--resume` needs."""
         if not resumable:
             self.writer.discard()
         self.writer.abort()
@@ -189,6 +191,6 @@ def where(origin: Origin) -> str:
 
 
 def failure_text(failure: Failure, mask: Callable[[str], str] = str, limit: int = 200) -> str:
-    """The record, short enough for a screen. Masked before it is cut, for no mask finds half a secret."""
+    """The record, short enough for a screen. Masked before it is cut: a mask can't find half a secret."""
     text = mask(failure.text or text_of(failure.record, sys.maxsize))
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -10,11 +10,11 @@ from stagerunner.events import FATES
 from stagerunner.records import SOURCE, Counts
 
 MANY = 1024
-"""Lines after which they are added up, if nobody has asked."""
+"""Lines after which they are added up, even if no total was asked for."""
 
 
 class Ledger:
-    """Counts of a run with this many stages; the source is booked under SOURCE, the sink under `stages`."""
+    """The counts of a run with so many stages. The source has the index SOURCE, the sink the index `stages`."""
 
     def __init__(self, stages: int, *, sink: bool) -> None:
         self._stages = stages
@@ -22,11 +22,11 @@ class Ledger:
         self._entries = {index: Counts(index) for index in range(SOURCE, stages + 1)}
         self._lines: list[tuple[int, ...]] = []
         self._kept: list[list[object]] | None = None
-        """The rows as the journal is to have them, once there is more in the ledger than stays."""
+        """The rows for the journal, once the ledger has counts that the journal must not keep."""
 
     @property
     def entries(self) -> dict[int, Counts]:
-        """Stage → its book."""
+        """Stage → its counts."""
         self._settle()
         return self._entries
 
@@ -35,7 +35,7 @@ class Ledger:
             self.entries[entry.stage].add(entry)
 
     def with_more(self, counts: Sequence[Counts]) -> Ledger:
-        """These books, and what else was counted; they themselves stay as they are."""
+        """This ledger with these counts added; itself if there are none. It is not changed."""
         if not counts:
             return self
         more = Ledger(self._stages, sink=self._sink)
@@ -44,7 +44,7 @@ class Ledger:
         return more
 
     def add_lines(self, lines: Iterable[tuple[int, ...]], extras: Iterable[tuple[int, dict[str, int]]]) -> None:
-        """The same for lines as a frame brings them: (stage, taken, …), and the stages' own counters."""
+        """Add lines as a frame brings them, (stage, taken, …), and the stages' own counters."""
         self._lines += lines
         for stage, extra in extras:
             self._entries[stage].add(Counts(stage, extra=extra))
@@ -52,7 +52,7 @@ class Ledger:
             self._settle()
 
     def _settle(self) -> None:
-        """Add up the lines there are, column by column: a few at a time cost four times as much each."""
+        """Add up the waiting lines, column by column: added a few at a time, each costs four times as much."""
         lines, self._lines = self._lines, []
         for stage in {line[0] for line in lines}:
             columns = zip(*[line for line in lines if line[0] == stage], strict=True)
@@ -97,8 +97,7 @@ class Ledger:
 
     @property
     def balanced(self) -> bool:
-        """Whether each stage's ledger balances, each stage took in what the one before gave, and nothing is missing end
-        to end."""
+        """Whether each stage balances, took in what the stage before gave, and nothing is missing end to end."""
         total = self.records()
         gone = sum(total[fate] for fate in FATES)
         if total["in"] + total["created"] != gone:
@@ -112,11 +111,11 @@ class Ledger:
         return self._kept or [as_row(entry) for entry in self.entries.values()]
 
     def keep_no_more(self) -> None:
-        """The journal is to say no more than there is now: what is booked next will be booked again after a resume."""
+        """Freeze what the journal gets: what is counted from now on is counted again after a resume."""
         self._kept = self.as_rows()
 
     def restore(self, rows: Sequence[list[Any]]) -> None:
-        """Go on from what the journal kept."""
+        """Go on from the rows of a journal."""
         self._entries |= {row[0]: Counts(*row) for row in rows}
 
 

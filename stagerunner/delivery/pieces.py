@@ -1,7 +1,7 @@
-"""The books of a frame's pieces whose last, which has them, has not come: a run may end there.
+"""The counts of a frame whose last piece, which carries them, has not come: a run may end there.
 
-They follow from what the pieces bring: their source records, the failures, and where stages gave more or fewer records
-than they took (records.Spread). The stages' own counters don't; those come with the last piece only.
+They are derived from what each piece brings: its source records, its failures, and where stages gave more or fewer
+records than they took (`records.Spread`). A stage's own counters can't be derived; they come with the last piece only.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from stagerunner.records import SOURCE, Counts, Failure, Spread
 
 
 class Pieces:
-    """What was taken of a frame that is not yet in the ledger. stages: of the chain. sink: it has a line of its own."""
+    """What was accepted and is not yet in the ledger. stages: how many. sink: it has a line in the ledger."""
 
     def __init__(self, stages: int, *, sink: bool) -> None:
         self._last = stages if sink else stages - 1
@@ -31,7 +31,7 @@ class Pieces:
         failures: Iterable[Failure],
         spreads: Iterable[tuple[int, Spread]],
     ) -> None:
-        """Source records first ≤ i < last of a split; of the flush of the stage `flush`, unless that is -1."""
+        """Add a piece: source records first ≤ i < last of a split. flush: the stage whose flush it is, or -1."""
         if split != self._split:
             self._begin(split, flush, first)
         self._end = last
@@ -39,7 +39,7 @@ class Pieces:
         self._spreads += spreads
 
     def booked(self, split: int, until: int) -> None:
-        """The source records of this split before that one are in the ledger."""
+        """The ledger now has the source records of this split before `until`."""
         if split == self._split:
             self._start = max(self._start, until)
             if self._start >= self._end:
@@ -50,7 +50,7 @@ class Pieces:
         self._spreads, self._failed = [], []
 
     def ledger(self) -> list[Counts]:
-        """What is to be added to the ledger."""
+        """What the ledger lacks, stage by stage."""
         number = self._end - self._start
         if not number:
             return []
@@ -62,7 +62,7 @@ class Pieces:
         return ledger
 
     def _of(self, stage: int, number: int, *, flushed: bool) -> Counts:
-        """One stage's, which took so many records, or gave them in its flush."""
+        """The counts of one stage that took `number` records, or gave them in its flush."""
         counts = Counts(stage, created=number) if flushed else Counts(stage, taken=number)
         for at, spread in self._spreads:
             if at == stage:
@@ -80,5 +80,5 @@ class Pieces:
         return counts
 
     def _within(self, origins: Sequence[int], values: Sequence[int]) -> Sequence[int]:
-        """Those of the values whose source records, at the same place, were taken and are not in the ledger."""
+        """The values whose source records (in `origins`, ascending) are accepted and not in the ledger."""
         return values[bisect_left(origins, self._start) : bisect_left(origins, self._end)]

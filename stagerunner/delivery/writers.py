@@ -1,4 +1,4 @@
-"""Who takes the results: a sink, standard output, or the caller."""
+"""Where accepted results go: a sink, standard output, or the caller."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from stagerunner.window.holding import CHARGE, MOST_WAITING
 
 
 class ResultWriter(Protocol):
-    """Takes the bodies of accepted frames, in order."""
+    """Gets the bodies of accepted frames, in order."""
 
     keeps: str
 
     def open(self, position: Any) -> None: ...
     def write(self, body: memoryview, records: int, buffers: Sequence[memoryview] = ()) -> None:
-        """buffers: what a pickled body has beside it."""
+        """Write one body. buffers: the out-of-band buffers of a pickled body."""
 
     def columns(self) -> Any:
-        """What the workers' sinks are to expect of every record; None where that isn't known, or nothing is."""
+        """The columns for which workers encode; None if the sink has none, or does not know them yet."""
 
     def fits(self, body: memoryview) -> bool:
-        """Whether this was encoded for the columns that the output has."""
+        """Whether this body was encoded for the columns of the output."""
 
     def pauses_dispatch(self) -> bool:
-        """No more should be sent into the chain before some of this has gone."""
+        """Whether no split should be dispatched before some results have gone."""
 
     def pauses_receiving(self) -> bool:
-        """Nothing more should be taken before some of this has gone."""
+        """Whether no frame should be received before some results have gone."""
 
     def position(self) -> Any: ...
     def commit(self, row: Any) -> None: ...
@@ -44,12 +44,12 @@ class ResultWriter(Protocol):
 
 
 def calling(sink: Any, method: str) -> guard:
-    """What a sink raises in a method is the end of the run, by the sink's name."""
+    """A guard: what the sink raises in this method ends the run, with the sink's name."""
     return guard(lambda: f"the sink {named(sink)}", method, refused="can't be written")
 
 
 def named(sink: Any) -> str:
-    """Where its output is, as the sink itself says, or the name of its class."""
+    """What the sink calls its output, or the name of its class."""
     try:
         described = sink.describe() if hasattr(sink, "describe") else None
     except BaseException as error:
@@ -60,7 +60,7 @@ def named(sink: Any) -> str:
 
 
 class _Columned:
-    """What a result writer asks a sink with columns."""
+    """The questions to a sink with columns."""
 
     _sink: Any
 
@@ -81,7 +81,7 @@ class _Columned:
 
 
 class SinkWriter(_Columned):
-    """A sink: what `encode` gave goes to `write`."""
+    """Passes what `encode` gave in the last worker to the sink's `write`."""
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
@@ -97,7 +97,7 @@ class SinkWriter(_Columned):
             except (OSError, ValueError) as error:
                 if getattr(error, "errno", None) is not None:
                     raise
-                # The sink's own sentence: what is there doesn't fit, and trying again later won't help.
+                # The sink's own message: the existing output doesn't fit, and trying again won't help.
                 raise UsageError(str(error)) from None
         self._opened = True
 
@@ -132,7 +132,7 @@ class SinkWriter(_Columned):
             self._sink.finish()
 
     def discard(self) -> None:
-        """Nobody can resume this run: the sink needn't leave anything."""
+        """The run can't be resumed: the sink need not keep anything."""
         discard = getattr(self._sink, "discard", None)
         if self._opened and discard is not None:
             with suppress(StagerunnerError), calling(self._sink, "discard"):
@@ -141,11 +141,11 @@ class SinkWriter(_Columned):
     def abort(self) -> None:
         if self._opened:
             with suppress(StagerunnerError), calling(self._sink, "abort"):
-                self._sink.abort()  # whatever ended the run is told; this would only hide it
+                self._sink.abort()  # the error that ended the run is reported; this one would hide it
 
 
 class _Keepless:
-    """What a result writer without a memory has in common."""
+    """What result writers without a position have in common."""
 
     keeps = "nothing"
 
@@ -181,7 +181,7 @@ class _Keepless:
 
 
 class NullWriter(_Keepless):
-    """Results nobody wants: a sample is about what they cost."""
+    """Drops results: a sample only measures what they cost."""
 
     def write(self, body: memoryview, records: int, buffers: Sequence[memoryview] = ()) -> None:
         pass
@@ -191,9 +191,9 @@ class NullWriter(_Keepless):
 
 
 class CallerWriter(_Keepless):
-    """The caller of the Python API: frames wait here, pickled, until their records are asked for.
+    """Keeps frames for the caller of the Python API, pickled until their records are asked for.
 
-    Unpickled only then, since records are cheapest to go through while they are new: 1,600 small ones fill a cache.
+    They are unpickled late because records are cheapest to use while they are in the cache: 1,600 small ones fill it.
     """
 
     def __init__(self) -> None:
@@ -206,7 +206,7 @@ class CallerWriter(_Keepless):
             self._queued += _size(body, buffers)
 
     def records(self) -> list[Any]:
-        """The records of the frame that has waited longest. Raises RunFailed if they can't be read here."""
+        """The records of the oldest frame. Raises RunFailed if they can't be unpickled here."""
         body, buffers = self.waiting.popleft()
         self._queued -= _size(body, buffers)
         try:
@@ -229,9 +229,9 @@ def _size(body: memoryview, buffers: Sequence[memoryview]) -> int:
 
 
 class StdoutWriter(_Columned, _Keepless):
-    """Standard output, a pipe or a device: bytes wait here until the loop may write without waiting.
+    """Keeps bytes for standard output, a pipe or a device until the loop can write without blocking.
 
-    A sink whose `encode` gives something else than the bytes of the file says with `rendered` what they are.
+    If `encode` gives something else than bytes of the file, the sink's `rendered` turns it into bytes.
     """
 
     def __init__(self, sink: Any) -> None:

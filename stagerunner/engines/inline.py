@@ -1,7 +1,7 @@
 """`run.engine: inline`: all stages in this process, one after the other, so that `breakpoint()` works.
 
-Every frame passes the same stage runners and the same codec as between processes, so it fails where they would fail,
-and gives the same records, failures and the ledger. Timeouts are not watched: nobody is there to watch them.
+Each frame passes the same stage runners and the same codec as between processes: it fails where they fail, and gives
+the same records, failures and ledger. Timeouts are not enforced, because no other process can kill a stage.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from stagerunner.wire.spec import WorkerSpec
 
 
 class InlineTransport:
-    """Frames wait in a queue and are worked on when arrivals are asked for."""
+    """Frames wait in a queue and pass the stages when `arrivals` is called."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -46,7 +46,7 @@ class InlineTransport:
         self._runners: list[StageRunner] = []
         self._queue: deque[Frame] = deque()
         self._under_way: Iterator[Frame] | None = None
-        """What is still to come of the frame that was worked on last."""
+        """The rest of the results of the last frame."""
         self._specs: list[WorkerSpec] = []
         self._teardown: list[str] = []
         self._open = ExitStack()
@@ -92,9 +92,9 @@ class InlineTransport:
         self._queue.append(Frame(Header(END, 0, 0, frames), b""))
 
     def arrivals(self) -> Iterator[Frame]:
-        """What becomes of the next frame; one frame a call, so that the loop can look around in between.
+        """The results of the next frame. One frame per call, so that the loop can act in between.
 
-        What nobody takes the first time comes the next time.
+        Pieces that the caller does not take are given in the next call.
         """
         if self.ready is None or self.ready.errors or not self.busy:
             return
@@ -106,9 +106,9 @@ class InlineTransport:
             self._under_way = self._through(frame, 0)
         try:
             with outside_loops():
-                for piece in self._under_way:  # noqa: UP028 - `yield from` would end it when we are left half-way
+                for piece in self._under_way:  # noqa: UP028 - `yield from` would close it when the caller stops half-way
                     yield piece
-        except GeneratorExit:  # whoever asked wants no more now
+        except GeneratorExit:  # the caller takes no more now
             raise
         except BaseException as error:
             if is_ctrl_c(error):
@@ -132,7 +132,7 @@ class InlineTransport:
             self._teardown.append(f"{spec.label}: {describe(error)}")
 
     def _trouble(self, error: BaseException) -> Trouble:
-        """What would have ended a worker: a record that can't be decoded."""
+        """The trouble for an error that would end a worker: a record that can't be decoded."""
         print(describe(error), file=sys.stderr)
         at = max(
             range(len(self._specs)), key=lambda position: self._page.slot(self._specs[position].slots[0]).words[SINCE]
@@ -164,7 +164,7 @@ class InlineTransport:
         return self._teardown
 
     def _abandon(self) -> None:
-        """Let go of stage runners that have not come to their end; what they raise now interests nobody."""
+        """Close stage runners that have not ended. Errors are ignored: the run has ended already."""
         for runner in () if self.ended else self._runners:
             with suppress(BaseException), outside_loops():
                 runner.close()
@@ -173,7 +173,7 @@ class InlineTransport:
         self._under_way = None
 
     def kill(self) -> None:
-        """There is nobody but us."""
+        """Nothing to kill: there is only this process."""
 
     def close(self) -> None:
         self._abandon()
@@ -184,9 +184,9 @@ class InlineTransport:
 
 @contextmanager
 def outside_loops() -> Iterator[None]:
-    """What runs in here may run event loops of its own, also where the caller stands in one: in a notebook for example.
+    """Let stages run event loops of their own even if the caller runs in one, as in a notebook.
 
-    Python keeps, by thread, which loop runs and which task; both are put aside, and back. A worker has no such caller.
+    Python keeps the running loop and task per thread. Both are removed and put back. A worker has no such caller.
     """
     events, tasks = sys.modules.get("asyncio.events"), sys.modules.get("asyncio.tasks")
     loop = None if events is None else events._get_running_loop()
@@ -211,7 +211,7 @@ def _restore_environment(before: dict[str, str]) -> None:
 
 
 class InlineEngine:
-    """The engine to debug with."""
+    """The engine for debugging."""
 
     name = "inline"
 

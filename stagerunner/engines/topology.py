@@ -1,4 +1,4 @@
-"""How a plan becomes groups of workers, and which pipes there are between them."""
+"""Groups of workers for a plan, and the pipes between them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stagerunner.wire.spec import WorkerSpec
 
 
 class Group(Struct, frozen=True):
-    """Neighbouring stages that share their workers; one stage, unless they were fused. None: one worker copies."""
+    """Neighbouring stages that share their workers: one, unless they are fused. Without stages one worker copies."""
 
     stages: tuple[PlannedStage, ...]
     width: int
@@ -27,12 +27,12 @@ class Group(Struct, frozen=True):
 
 
 def groups_of(plan: Plan) -> tuple[Group, ...]:
-    """One group a stage."""
+    """One group for each stage."""
     return grouped(plan, [1] * len(plan.stages))
 
 
 def grouped(plan: Plan, sizes: Sequence[int]) -> tuple[Group, ...]:
-    """Groups of so many neighbours each."""
+    """Groups of `sizes` neighbours each."""
     if not plan.stages:
         return (Group((), 1),)
     ends = list(itertools.accumulate(sizes))
@@ -118,7 +118,7 @@ def _group_spec(plan: Plan, groups: tuple[Group, ...], position: int, snapshots:
 
 
 def slots_of(groups: tuple[Group, ...]) -> int:
-    """How many meter slots the workers need: one per worker and stage, in this order however stages are grouped."""
+    """How many slots of the metrics page the workers need: one for each worker and stage, in this order."""
     return sum(group.width * max(1, len(group.stages)) for group in groups)
 
 

@@ -67,7 +67,7 @@ def _written(sink: PlannedPart | None, *, append: bool) -> PlannedPart | None:
         return sink
     if "mode" not in signature(sink.part.found).parameters:
         if append:
-            raise UsageError(f"--append can't be had: the sink {sink.part.name} has no `mode` to append with")
+            raise UsageError(f"--append is not possible: the sink {sink.part.name} has no `mode` to append with")
         return sink
     mode = "append" if append else "new"
     return replace(sink, options={**sink.options, "mode": mode}, shown={**sink.shown, "mode": mode})
@@ -107,7 +107,7 @@ def check_places(plan: Plan, letters: Path, *, append: bool, resumed: bool) -> N
     replay that can't be resumed."""
     target, away = _target(plan), replaying_path(letters)
     if resumed and (why := why_no_resume(plan)) is not None:
-        raise UsageError(f"--resume can't be had, since {why}; without it the replay starts over")
+        raise UsageError(f"--resume is not possible, because {why}; without it the replay starts over")
     there = away if away.exists() else letters
     if not there.is_file():
         raise UsageError(f"there is no file {letters}")

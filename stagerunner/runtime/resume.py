@@ -1,6 +1,6 @@
-"""Beginning anew or going on: the journal of an output, and whether it fits what is to be run.
+"""Start anew or resume: read the journal of an output, and check that it fits the plan.
 
-lock ─▶ fingerprint ─▶ what the sink itself says ─▶ truncate ─▶ seek
+lock ─▶ format ─▶ fingerprint ─▶ the sink's own row ─▶ truncate ─▶ seek
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ FORMAT = 4
 
 
 class Beginning(Struct, frozen=True):
-    """How a run begins. row: where the last one stood, or None to start anew. done: there is nothing left to do.
+    """How a run begins. row: where it goes on; None to start anew. done: there is nothing left to do.
 
-    hash_seed: the one of the run that it goes on with. salt: random, of this run and all that go on with it.
+    hash_seed: of the run that is resumed. salt: random, the same for a run and all its resumes.
     """
 
     journal: Journal | None = None
@@ -44,13 +44,13 @@ class Beginning(Struct, frozen=True):
 
 
 def begin(plan: Plan, source: Any, sink: Any, resume: Resume, tell: Callable[[Any], None]) -> Beginning:
-    """Take the lock, read the journal and decide. `source`, `sink`: the parent's instances, None where there is none.
+    """Lock the journal, read it and decide. source, sink: the parent's instances, or None.
 
-    Raises OutputBusy, or UsageError when `--resume` is asked for and can't be had.
+    Raises OutputBusy, and UsageError if `--resume` is not possible.
     """
     why = why_no_resume(plan, journal=resume.journal is not None)
     if resume.wanted and why is not None:
-        raise UsageError(f"--resume can't be had, since {why}")
+        raise UsageError(f"--resume is not possible, because {why}")
     path = _path(plan, sink, resume)
     if path is None:
         return Beginning()
@@ -88,7 +88,7 @@ def _decide(
             sink.finish()
         journal.mark("done")
     elif entry.state != "done":
-        if entry.fingerprint != now:  # by force: from here on this is the chain that is gone on with
+        if entry.fingerprint != now:  # forced: from now on the journal belongs to the changed chain
             journal.begin(now, entry.hash_seed, row)
         return Beginning(journal, row, entry.hash_seed, salt=salt)
     tell(Notice("the run was finished already; nothing to do"))
@@ -100,7 +100,7 @@ def _salt() -> str:
 
 
 def _refuse_existing(sink: Any) -> None:
-    """What the plan asks a sink of a run that isn't to be resumed. Raises UsageError."""
+    """Check a sink that must not overwrite, as the plan does for a fresh run. Raises UsageError."""
     try:
         getattr(sink, "check_new", lambda: None)()
     except OSError as error:
@@ -108,24 +108,24 @@ def _refuse_existing(sink: Any) -> None:
 
 
 def _tell_what_is_left(sink: Any, entry: Entry) -> None:
-    """Where the run before was: the sink knows its unfinished output by that, and discards or finishes no other."""
+    """Tell the sink where the last run stood: it discards or finishes only an output that matches."""
     left = getattr(sink, "left", None)
     if left is not None:
         left(entry.row.get("sink"))
 
 
 def _stands(entry: Entry, sink: Any) -> bool:
-    """Whether there is anything to go on from.
+    """Whether there is anything to resume.
 
-    Without a row a run had only just begun (a sink's own row is an older run's then); and a finished run whose output
-    somebody has taken away is no reason not to run.
+    Without a row the last run had only begun; a transaction sink's own row then belongs to an older run. If the
+    finished output was deleted, run again.
     """
     target = _target(sink)
     return bool(entry.row) and (entry.state != "done" or target is None or target.exists())
 
 
 def _target(sink: Any) -> Path | None:
-    """The file that a sink owns. Raises RunFailed where what it says is no path."""
+    """The file that a sink owns. Raises RunFailed if the sink gives anything but a path."""
     with guard(f"the sink {named(sink)}", "target"):
         found = sink.target() if hasattr(sink, "target") else None
     if not isinstance(found, Path | None):
@@ -134,7 +134,7 @@ def _target(sink: Any) -> Path | None:
 
 
 def _readable(row: Any, path: Path) -> dict[str, Any]:
-    """The row, if it says all that a run needs to go on. Raises UsageError."""
+    """The row, checked. Raises UsageError if something is missing or has another type."""
     try:
         Ledger(len(row["order"]), sink=True).restore(row["ledger"])
         decode_snapshots(row["snapshots"])
@@ -147,7 +147,7 @@ def _readable(row: Any, path: Path) -> dict[str, Any]:
 
 
 def _row(entry: Entry, sink: Any) -> dict[str, Any]:
-    """A transaction sink is the authority for its row, if it is this run's; elsewhere the journal is."""
+    """The row to resume from: a transaction sink's own, if this run wrote it; else the journal's."""
     if sink.keeps != "transaction":
         return entry.row
     with calling(sink, "last_row"):
@@ -158,7 +158,7 @@ def _row(entry: Entry, sink: Any) -> dict[str, Any]:
 
 
 def _path(plan: Plan, sink: Any, resume: Resume) -> Path | None:
-    """Where the journal stands; None when there is nothing to keep one for."""
+    """The path of the journal; None for a run without one."""
     if resume.journal is not None:
         return here() / resume.journal
     if plan.run.journal not in ("auto", "off"):
@@ -168,10 +168,10 @@ def _path(plan: Plan, sink: Any, resume: Resume) -> Path | None:
 
 
 def fingerprint(plan: Plan, source: Any, salt: str) -> dict[str, Any]:
-    """What must be unchanged to go on: the source's identity, every part and its options, what these and `env` were
-    filled with, the limits that change results, and the plugins' code.
+    """What must be unchanged to resume: the source's identity, each part with its options, the values filled in, `env`,
+    the limits that change results, and the plugins' code.
 
-    salt: random, and this run's own: what is secret is known again by a digest that can't be looked up.
+    salt: the run's own. Secrets are stored as salted digests, which can't be looked up.
     """
     hidden = _Hidden(salt, plan.masked)
     return {
@@ -194,7 +194,7 @@ def _identity(source: Any) -> Any:
 
 
 class _Hidden:
-    """What may be shown to nobody, as a salted digest. values: those that are to be hidden wherever they occur."""
+    """Replaces secrets by salted digests. values: the secrets."""
 
     def __init__(self, salt: str, values: Iterable[str]) -> None:
         self._salt = salt
@@ -209,7 +209,7 @@ class _Hidden:
         return HIDDEN + hashlib.blake2b(held, key=self._salt.encode(), digest_size=16).hexdigest()
 
     def inside(self, value: Any) -> Any:
-        """Plain data, with each text in it as `text` gives it."""
+        """Plain data, each text in it replaced by what `text` gives."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):

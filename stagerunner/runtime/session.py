@@ -1,4 +1,10 @@
-"""One run from its plan to its summary: who supplies, who moves, who takes; and what to do when it ends."""
+"""One run from its plan to its summary: journal, output, source, workers, loop; and how it ends.
+
+    plan ─▶ journal: anew or resumed? ─▶ output ─▶ source ─▶ workers ─▶ Loop.step … ─▶ last commit ─▶ done
+
+Leaving the session undoes all of it in reverse order: workers are killed and reaped, descriptors closed, the output
+finished or kept for `--resume`.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +49,7 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """A run under way. Use it as a context manager: leaving it ends every process, whatever has happened."""
+    """A run under way. Use it as a context manager: leaving it ends every process of the run."""
 
     def __init__(
         self,
@@ -54,7 +60,7 @@ class Session:
         engine: BegunEngine | None = None,
         writer: ResultWriter | None = None,
     ) -> None:
-        """result writer: takes the results instead of the plan's sink."""
+        """engine: begun already. writer: gets the results instead of the plan's sink."""
         self.plan = plan
         self.tell = listener
         self._records = records
@@ -66,7 +72,7 @@ class Session:
         self._last_progress = self._last_checkpoint = self._began
         self._committed = False
         self._earlier = 0
-        """Records that earlier lives of the run took."""
+        """Source records that this run accepted before it was resumed."""
         self._bytes_earlier = 0
         self._drain: StdoutDrain | None = None
         foreign = not plan.engine_target.startswith(f"{PROJECT}.")
@@ -141,13 +147,14 @@ class Session:
         return made
 
     def _note_position(self, row: dict[str, Any]) -> None:
-        """A sink that goes on may have made a file for it, which the next resume is to know as its own."""
+        """Journal the sink's position again: a sink that goes on may have made a new file, which the next resume must
+        know."""
         journal, place = self._beginning.journal, self.writer.position()
         if journal is not None and self.writer.keeps == "truncate" and place != row["sink"]:
             journal.write(row | {"sink": place})
 
     def _reset_journal(self, source: Any) -> None:
-        """Have the journal forget the run before a fresh one, ahead of its output: a journal never leads its sink."""
+        """Before a fresh run touches the output, forget the old run in the journal: a journal never leads its sink."""
         journal = self._beginning.journal
         if journal is not None and self._beginning.row is None:
             journal.begin(fingerprint(self.plan, source, self._beginning.salt), self._hash_seed, {})
@@ -155,8 +162,8 @@ class Session:
     def _make_letters(self, sink: Any) -> DeadLetters | None:
         """The file of dead letters, not yet opened.
 
-        Others may write to it, so it is claimed before anything is touched: for a fresh run at once, for a resumed one
-        when the journal has said that something is left to be done.
+        Other runs may write to the same file, so it is claimed before anything else is touched: by a fresh run at once,
+        by a resumed one when the journal has said that there is something left to do.
         """
         plan = self.plan
         if plan.dead_letter is None:
@@ -215,7 +222,7 @@ class Session:
         return stream_of(source, self._selector) or SourceSplits(source, None if row is None else row["position"])
 
     def _start_workers(self) -> dict[int, Any]:
-        """Say that the run begins, and have the first workers come up; the snapshots they begin with."""
+        """Report that the run begins and start the workers; the snapshots that they begin with."""
         row = self._beginning.row
         snapshots = {} if row is None else decode_snapshots(row["snapshots"])
         self.tell(RunStarted(self.plan.name, tuple(stage.name for stage in self.plan.stages), self.plan.run.engine))
@@ -224,7 +231,7 @@ class Session:
         return snapshots
 
     def _start(self, snapshots: dict[int, Any]) -> None:
-        """Write down where the run begins, and let it begin."""
+        """Commit where a fresh run begins, or take the row of a resumed one; then start the loop."""
         row = self._beginning.row
         if row is not None:
             self._earlier = self.delivery.ledger.taken
@@ -240,18 +247,18 @@ class Session:
 
     @property
     def over(self) -> bool:
-        """Nothing is left to be stepped through."""
+        """Whether no step is left to do."""
         if self._beginning.done:
             return True
         return self.loop.done and (self._drain is None or self._drain.done)
 
     def step(self, timeout: float | None = None) -> None:
-        """Do what can be done now. Raises the error the run ends with, everything before it delivered."""
+        """Do what can be done now. Raises the error the run ends with, once everything before it is delivered."""
         if self._drain is not None:
             self._drain.watch()
         try:
             self.loop.step(timeout)
-        except (OSError, MemoryError) as error:  # what `refusals` does; that would cost every step 2 µs
+        except (OSError, MemoryError) as error:  # as `refusals` does, which would cost each step 2 µs
             raise refused(error) from error
         except BaseException as error:
             if self._foreign is None or passes(error):
@@ -261,7 +268,7 @@ class Session:
             raise trouble_error(self.loop.trouble)
 
     def progress(self, every: float) -> None:
-        """Tell how far the run is, if it was not told within the last `every` seconds; ask for checkpoints in time."""
+        """Emit Progress, at most once in `every` seconds; ask for a checkpoint when one is due."""
         now = monotonic()
         if self._beginning.done:
             return
@@ -289,7 +296,7 @@ class Session:
     # The end
 
     def finish(self) -> None:
-        """The loop is done: commit, and end well or raise what went wrong."""
+        """Called when the loop is done: make the last commit and finish the output, or raise what went wrong."""
         if self._beginning.done:
             return
         error = failure_error(self.delivery) or self.split_source.error
@@ -309,10 +316,10 @@ class Session:
             journal.mark("done")
 
     def _commit(self, *, finished: bool = False) -> None:
-        """Everything accepted stays, and the journal says so.
+        """Make everything accepted durable: dead letters, sink, journal.
 
-        finished: it is the last one. The row says so itself, for it stands behind the last barrier, and nothing may
-        be sent again from there.
+        finished: the last commit. The row says so, because it stands behind the last barrier and nothing may be sent
+        again from there.
         """
         power = self.plan.run.durability == "power"
         row = self.loop.row() | {"finished": finished, "run": self._beginning.salt}
@@ -321,7 +328,7 @@ class Session:
 
     @property
     def done_before(self) -> bool:
-        """It was finished by an earlier run: there is nothing to do, and nothing to stop."""
+        """The run was finished before it was resumed: there is nothing to do or to stop."""
         return self._beginning.done
 
     def drain(self) -> None:
@@ -330,7 +337,7 @@ class Session:
             self.loop.drain()
 
     def interrupted(self) -> bool:
-        """Commit what was accepted, where the source can stand there; whether `--resume` can go on from it."""
+        """Commit what was accepted, if the source can go on from there; whether `--resume` can."""
         self.loop.book()
         if self.loop.window.at_edge and not self.loop.window.stateful:
             self._commit()
@@ -343,12 +350,12 @@ class Session:
         return journal and why_no_resume(self.plan, journal=self._resume.journal is not None) is None
 
     def kill(self) -> None:
-        """Kill every worker, and do nothing else: for a signal's handler, or another thread, that ends this process."""
+        """Kill every worker and do nothing else. For a signal handler or a thread that ends this process."""
         if not self._beginning.done:
             self.transport.kill()
 
     def closing_summary(self, *, allow_dead_letters: bool) -> Summary:
-        """The summary of a run that came to its end. Raises InternalError if the ledger don't balance."""
+        """The summary of a run that has ended well. Raises InternalError if the ledger does not balance."""
         ledger = self.delivery.ledger
         failures = [] if self._beginning.done else self.transport.teardown_failures()
         if not ledger.balanced:
@@ -363,7 +370,7 @@ class Session:
             self.delivery.abort(resumable=self._beginning.journal is not None)
 
     def summary(self, exit_code: int, messages: tuple[str, ...] = ()) -> Summary:
-        """The ledger and clocks as they stand."""
+        """The ledger and the clocks at this moment."""
         seconds = monotonic() - self._began
         if self._beginning.done:
             return summary_of(self.plan, self.delivery.ledger, [], seconds, exit_code, messages, whole=True)
@@ -384,7 +391,7 @@ class Session:
 
 
 def stream_records(part: PlannedPart) -> Iterator[Any]:
-    """The records of a stream that only this process can run. Raises RunFailed where it raises anything."""
+    """The records of a stream source that runs in this process. Raises RunFailed for anything that it raises."""
     try:
         yield from load(part.part.target)(**part.options)
     except BaseException as error:
@@ -394,18 +401,18 @@ def stream_records(part: PlannedPart) -> Iterator[Any]:
 
 
 def output_name(plan: Plan) -> str:
-    """What a chain without an output file of its own is called among those that share a file of dead letters."""
+    """The name, in a shared file of dead letters, of a chain without an output file."""
     return f"{'the caller' if plan.sink is None else plan.sink.part.name} of {plan.name}"
 
 
 def _refuse_closed(stream: TextIO | None, message: str) -> None:
-    """Raises UsageError. Python has None for a descriptor that was closed when it started."""
+    """Raises UsageError if the descriptor was closed when Python started: then the stream is None."""
     if stream is None:
         raise UsageError(message)
 
 
 def make_part(part: PlannedPart | None) -> Any:
-    """The parent's instance of a source or sink; None for a stream, which runs elsewhere."""
+    """The parent's instance of a source or sink; None for a stream source, which runs in a process of its own."""
     if part is None:
         return None
     with guard(f"the {part.part.kind} {part.part.name}", "its making"):

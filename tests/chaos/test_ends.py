@@ -322,7 +322,7 @@ def test_what_can_never_be_resumed_says_so(tmp_path, why):
     with Run(case, *RESUME) as run:
         assert run.wait() == 2
 
-    assert "--resume can't be had" in run.said
+    assert "--resume is not possible" in run.said
     calm(run)
 
 

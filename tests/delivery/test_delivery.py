@@ -15,7 +15,7 @@ class ResultWriter:
     def __init__(self, order: list, keeps: str = "truncate") -> None:
         self.order, self.keeps, self.length = order, keeps, 0
 
-    def take(self, body, records, buffers):
+    def write(self, body, records, buffers):
         self.length += len(body)
 
     def open(self, position):

@@ -139,7 +139,7 @@ def test_results_do_not_go_over_the_letters(planned, letters):
 
 
 def test_what_can_not_be_resumed_is_told(planned, letters):
-    with pytest.raises(UsageError, match=r"--resume can't be had, since .*; without it the replay starts over"):
+    with pytest.raises(UsageError, match=r"--resume is not possible, because .*; without it the replay starts over"):
         replaying.check_places(planned("stdout"), letters, append=False, resumed=True)
 
 

@@ -1,7 +1,4 @@
-"""`run.engine: process`: a process for each worker, forked by the fork server.
-
-The worker pool is imported late: the fork server starts up meanwhile.
-"""
+"""`run.engine: process`: one process for each worker, forked by the fork server."""
 
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class ProcessEngine:
-    """The engine that is meant: real processes, linked by pipes."""
+    """The default engine: real processes, linked by pipes."""
 
     name = "process"
 
@@ -32,7 +29,7 @@ class ProcessEngine:
         self._fork_server: ForkServerClient | None = None
 
     def begin(self, plan: Plan, hash_seed: str) -> None:
-        """Have the fork server begin, if it hasn't; it takes its time, which the parent can use for other things."""
+        """Start the fork server, or take the prestarted one. It starts up while the parent does other things."""
         self._fork_server = _instructed(plan, hash_seed)
 
     def transport(
@@ -55,15 +52,15 @@ class ProcessEngine:
         return pool
 
     def close(self) -> None:
-        """End the fork server, if no transport has taken it over."""
+        """End the fork server, unless a transport has taken it over."""
         if self._fork_server is not None:
             self._fork_server.close()
             self._fork_server = None
 
 
 def _instructed(plan: Plan, hash_seed: str | None) -> ForkServerClient:
-    """A fork server that knows what its workers will need of ours. Raises UsageError for more of them than there can
-    be."""
+    """A fork server that imports what the workers will need. Raises UsageError for more workers than the system
+    allows."""
     many = make_room([stage.settings.workers for stage in plan.stages] or [1])
     begun = fork_server(hash_seed)
     begun.preload(plan.our_modules)
@@ -72,28 +69,28 @@ def _instructed(plan: Plan, hash_seed: str | None) -> ForkServerClient:
     return begun
 
 
-# Room for a run's descriptors
+# Open files
 
 
 OURS = 64
-"""Descriptors of a process besides: standard streams, source, sink, journal, and what plugins open."""
+"""Descriptors of a process besides pipes: standard streams, source, sink, journal, and what plugins open."""
 
 LITTLE = 128
-"""What any process may have."""
+"""Descriptors that every process may have."""
 
 HELD = 5
 """Descriptors of a worker besides its pipes: standard streams, metrics, arena."""
 
 
 class Need(Struct, frozen=True):
-    """Descriptors, at most, of the parent and of one worker."""
+    """The most descriptors of the parent and of one worker."""
 
     parent: int
     worker: int
 
 
 def need(widths: Sequence[int]) -> Need:
-    """For groups of so many workers."""
+    """The need of groups with so many workers."""
     pipes = [lcm(*pair) for pair in itertools.pairwise([1, *widths, 1])]
     around = zip(widths, itertools.pairwise(pipes), strict=True)
     ends = [before // width + behind // width for width, (before, behind) in around]
@@ -101,12 +98,12 @@ def need(widths: Sequence[int]) -> Need:
 
 
 def make_room(widths: Sequence[int]) -> int:
-    """See to it that this process may have the descriptors it needs; how many one of its workers needs, if those are
-    many. Raises UsageError when the system allows fewer."""
+    """Raise the limit on open files if necessary; how many a worker needs, or 0 if that is few. Raises UsageError if
+    the system allows fewer."""
     needed = need(widths)
     if needed.parent <= LITTLE:
         return 0
-    import resource  # few chains are as wide
+    import resource  # only wide chains need it
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = needed.parent + _open()
@@ -121,7 +118,7 @@ def make_room(widths: Sequence[int]) -> int:
 
 
 def _open() -> int:
-    """Descriptors that are open already."""
+    """How many descriptors are open."""
     try:
         return sum(1 for _ in Path("/proc/self/fd").iterdir())
     except OSError:

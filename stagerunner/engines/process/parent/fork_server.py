@@ -1,4 +1,4 @@
-"""The parent's side of the fork server: start it, spec workers through it, hear how they ended, kill them."""
+"""The parent's side of the fork server: start it, have workers forked, read how they ended, kill them."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 MOST_ASKED = 32
 MOST_ON_WAY = 512
-"""Hires, and descriptors with them, that the fork server may not have answered yet. The system counts descriptors on
-their way against the limit on open ones; and answers that nobody has room for would have both sides wait for ever."""
+"""Forks without an answer, and the descriptors sent with them, at most. The system counts descriptors in flight against
+the limit on open files; and if answers filled the socket, both sides would wait for ever."""
 
 BEGIN = "import gc; gc.disable(); from stagerunner.engines.process.beginning import begin; begin({!r})"
-"""Modules live as long as their process, so nobody looks for garbage while they come (4 of 55 ms, against `-m`)."""
+"""Run a module without garbage collection during its imports: modules are never garbage (saves 4 of 55 ms)."""
 
 
 ENDING = 1.0
@@ -38,7 +38,7 @@ ENDING = 1.0
 
 
 class Ended(Struct, frozen=True):
-    """A worker that is no more. `status` is an exit status, or minus the signal that killed it."""
+    """A worker that has ended. `status` is an exit status, or minus the signal that killed it."""
 
     identity: int
     pid: int
@@ -62,7 +62,7 @@ def how_ended(status: int) -> str:
 
 
 class ForkServerClient:
-    """A running fork server. `hash_seed` is the PYTHONHASHSEED every worker of the run shares."""
+    """A running fork server. hash_seed: the PYTHONHASHSEED of every worker of the run."""
 
     def __init__(self, hash_seed: str | None = None) -> None:
         ours, theirs = socket.socketpair()
@@ -72,16 +72,16 @@ class ForkServerClient:
         self._outbox = Outbox(ours)
         self._waiting: deque[int] = deque()
         self._unanswered: deque[int] = deque()
-        """How many descriptors go with each spec that waits to be sent, and with each that is not answered yet."""
+        """How many descriptors go with each fork that waits to be sent, and with each that is not answered yet."""
         self.socket_full = False
-        """The socket takes no more just now; once it does, `pump` is to be called."""
+        """The socket is full: call `pump` when it can be written."""
         self.pids: dict[int, int] = {}
         self.gone = False
         self.answered_all = True
-        """Whether it has told the end of everybody it was asked to spec."""
+        """Whether it has reported the end of every worker that it was asked to fork."""
         self._refusal: OSError | None = None
         self._unused = True
-        """Nobody was started yet: there is nothing that the fork server would have to end."""
+        """No worker was forked yet: the fork server has nothing to end."""
         try:
             self._process = run_module("stagerunner.engines.process.forkserver", (theirs.fileno(), life), 2, hash_seed)
         except BaseException:
@@ -108,9 +108,9 @@ class ForkServerClient:
         others: Sequence[int],
         owned: Sequence[Closable] = (),
     ) -> None:
-        """Have a worker forked that gets these descriptors; `owned` are closed once it has them.
+        """Have a worker forked with these descriptors. owned: closed here once they are sent.
 
-        Never waits: what the fork server can't take yet is sent by `pump`. Raises OSError when the fork server is gone.
+        Never waits: what the socket can't take now is sent by `pump`. Raises OSError if the fork server is gone.
         """
         self._unused = False
         descriptors = [*inbound, *outbound, *others]
@@ -119,7 +119,7 @@ class ForkServerClient:
         self.pump()
 
     def pump(self) -> None:
-        """Send specs as far as the fork server keeps up with them. Raises OSError when the fork server is gone."""
+        """Send as many forks as the fork server keeps up with. Raises OSError if the fork server is gone."""
         self.socket_full = False
         while self._waiting and (
             not self._unanswered or (len(self._unanswered) < MOST_ASKED and sum(self._unanswered) < MOST_ON_WAY)
@@ -130,11 +130,11 @@ class ForkServerClient:
             self._unanswered.append(self._waiting.popleft())
 
     def preload(self, modules: list[str]) -> None:
-        """Name modules of ours that workers are going to need: the fork server imports them, once for all."""
+        """Have the fork server import modules that every worker needs."""
         self._send(modules)
 
     def allow_descriptors(self, descriptors: int) -> None:
-        """A worker is going to have so many: the fork server, who is handed them first, has to be allowed that too."""
+        """Have the fork server raise its limit on open files: descriptors of workers pass through it."""
         self._send(descriptors)
 
     def _send(self, said: list[str] | int) -> None:
@@ -142,7 +142,8 @@ class ForkServerClient:
             send_message(self._sock, said)
 
     def exits(self) -> Iterator[Ended]:
-        """What the fork server has said since; sets `gone` when it will say no more. Never waits."""
+        """The workers that have ended since the last call. Sets `gone` when the fork server has closed its end. Never
+        waits."""
         while True:
             try:
                 data = self._sock.recv(65536, socket.MSG_DONTWAIT)
@@ -156,7 +157,7 @@ class ForkServerClient:
             self._received += data
         yield from self._messages()
         if self._waiting and not self.gone:
-            with suppress(OSError):  # that it is gone is heard next time
+            with suppress(OSError):  # `gone` is set by the next call
                 self.pump()
 
     def _messages(self) -> Iterator[Ended]:
@@ -176,20 +177,20 @@ class ForkServerClient:
                 yield Ended(*message[1:])
 
     def check(self) -> None:
-        """Raises OSError if the system refused it a worker, or ended it by refusing what it needed itself."""
+        """Raises OSError if the system refused to fork a worker, or refused what the fork server itself needs."""
         if self._refusal is None and self.gone:
             self._refusal = refusal_of(self._process)
         if self._refusal is not None:
             raise self._refusal
 
     def kill_workers(self) -> None:
-        """SIGKILL to the process group of every worker that is not known to have ended."""
+        """Send SIGKILL to the process group of every worker that has not ended."""
         for pid in list(self.pids.values()):
             with suppress(OSError):
                 os.killpg(pid, signal.SIGKILL)
 
     def end_workers(self, patience: float) -> None:
-        """Kill all workers and wait, at most `patience` seconds, until they are gone."""
+        """Kill all workers and wait until they are gone, `patience` seconds at most."""
         until = monotonic() + patience
         self._drop_waiting()
         for _ in self.exits():
@@ -202,14 +203,13 @@ class ForkServerClient:
         self.answered_all = not (self.gone or self.pids or self._unanswered or self._outbox.torn)
 
     def _drop_waiting(self) -> None:
-        """Hire nobody of those that wait to be."""
+        """Drop the forks that wait to be sent."""
         self._waiting.clear()
         self._outbox.clear()
         self.socket_full = False
 
     def close(self) -> None:
-        """Kill everything, and wait for the fork server a moment; one that is stuck, or only just begins, is killed
-        too."""
+        """Kill all workers and wait a moment for the fork server to end; kill it if it is stuck or unused."""
         self.kill_workers()
         if self._unused:
             self._process.kill()
@@ -225,8 +225,7 @@ class ForkServerClient:
             self._process.wait()
 
     def _wait_for_close(self, patience: float) -> None:
-        """Until the fork server's end of the socket is closed, which is when it ends: `wait` with a limit would
-        sleep."""
+        """Wait until the fork server ends, by its end of the socket: `Popen.wait` with a timeout would poll."""
         with suppress(OSError):
             self._sock.shutdown(socket.SHUT_WR)
             self._sock.settimeout(patience)
@@ -235,7 +234,7 @@ class ForkServerClient:
 
 
 def wait_for(fd: int, seconds: float) -> None:
-    """Until it can be read. Not by `select`, which takes no number from 1024 on."""
+    """Wait until the descriptor can be read. By `poll`, because `select` takes no descriptor from 1024 on."""
     poll = select.poll()
     poll.register(fd, select.POLLIN)
     poll.poll(seconds * 1000)
@@ -244,11 +243,10 @@ def wait_for(fd: int, seconds: float) -> None:
 def run_module(
     module: str, descriptors: tuple[int, ...], output: int, hash_seed: str | None
 ) -> subprocess.Popen[bytes]:
-    """A fresh interpreter that runs this module of ours and is given these descriptors.
+    """A new interpreter that runs a module of stagerunner with these descriptors and our `sys.path`.
 
-    It imports from where we import from. It has a process group of its own, since Ctrl-C is the parent's business;
-    but not a session of its own: the kernel then wakes it, if it is stopped when the parent ends and nobody of its
-    session takes it in. Linux is asked for more (`signal_at_parents_end`).
+    It has a process group of its own, so that Ctrl-C reaches the parent only, but stays in our session: if the parent
+    ends while it is stopped, the kernel continues it. On Linux see also `signal_at_parents_end`.
     """
     command = [sys.executable, "-P", "-c", BEGIN.format(module), *map(str, descriptors)]
     environment = dict(os.environ)
@@ -268,7 +266,7 @@ def run_module(
 
 
 def refusal_of(process: subprocess.Popen[bytes]) -> OSError | None:
-    """What the system has refused a process of ours that has just closed its ends, if it has ended because of that."""
+    """The error of a process that ended because the system refused it something; None for any other end."""
     try:
         status = process.wait(ENDING)
     except subprocess.TimeoutExpired:
@@ -277,6 +275,6 @@ def refusal_of(process: subprocess.Popen[bytes]) -> OSError | None:
 
 
 def new_hash_seed() -> str:
-    """A PYTHONHASHSEED: sets of text then come in the same order in all workers of a run, and in its resumes."""
-    # Not `secrets`, which imports much for a number that is no secret.
+    """A PYTHONHASHSEED: all workers of a run and its resumes iterate over sets of text in the same order."""
+    # Not `secrets`: it imports much, and this number is not secret.
     return str(int.from_bytes(os.urandom(8), "big") % (2**32 - 1) + 1)

@@ -1,4 +1,4 @@
-"""What the parent sees of its workers through the metrics: clocks, deadlines, memory."""
+"""The parent's view of its workers through the metrics page: clocks, deadlines, memory."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from stagerunner.wire.metrics import BLOCK, CODEC, OUT, SEQUENCE, TAKEN, WAIT, W
 from stagerunner.wire.spec import WorkerSpec
 
 GLANCE = 0.05
-"""Seconds between two looks at the deadlines: with a look at every frame, one would cost a sixth of the other."""
+"""Seconds between two checks of deadlines. A check for every frame would cost a sixth of the frame."""
 
 GAP = 10**9
-"""Nanoseconds without a look that mean we were stopped, or the machine slept: nobody is late because of that."""
+"""Nanoseconds between two checks that mean we were stopped, or the machine slept: deadlines begin anew."""
 
 STACKS = 0.2
-"""Seconds a hung worker gets to print its stacks."""
+"""Seconds that a hung worker gets to print its stacks."""
 
 
 class Health:
-    """One run's workers, epoch by epoch."""
+    """Watches the workers of a run, epoch by epoch."""
 
     def __init__(self, page: MetricsPage) -> None:
         self._page = page
@@ -36,14 +36,15 @@ class Health:
         self.begin()
 
     def begin(self) -> None:
-        """A new epoch: nobody is late, and nobody was killed for memory."""
+        """A new epoch: no worker is late, and none was killed for memory."""
         self._late: Trouble | None = None
         self._glance = self._asked = 0.0
         self._looked = self._counted = 0
         self._oom_kills = oom_kills()
 
     def look(self, specs: Mapping[int, WorkerSpec], pids: Mapping[int, int]) -> Trouble | None:
-        """Who is over a deadline or its memory, once it has had the time to say where it hangs. Looks now and then."""
+        """The worker that is over a deadline or its memory, once it had time to print its stacks. Checks now and
+        then."""
         if monotonic() < self._glance:
             return None
         self._glance = monotonic() + GLANCE
@@ -55,7 +56,7 @@ class Health:
         return None
 
     def _since(self) -> int:
-        """From when on time counts. A long gap between two looks starts it anew."""
+        """The moment from which on time counts. A long gap between two checks resets it."""
         now = monotonic_ns()
         if now - self._looked > GAP or self._looked == 0:
             self._counted = now
@@ -63,21 +64,21 @@ class Health:
         return self._counted
 
     def _ask_for_stacks(self, pid: int) -> None:
-        """Have a hung worker print its stacks before it is killed."""
+        """Have a hung worker print its stacks before it is killed, once in a run."""
         self._asked = monotonic()
         if pid and not self._stacks_shown:
-            self._stacks_shown = True  # once a run is enough to see where it hangs
+            self._stacks_shown = True
             with suppress(OSError):
                 os.kill(pid, signal.SIGUSR1)
 
     def named(self, trouble: Trouble) -> Trouble:
-        """Say so if it was the kernel that killed."""
+        """The trouble, saying so if the kernel killed for want of memory."""
         if trouble.how != "SIGKILL" or oom_kills() <= self._oom_kills:
             return trouble
         return replace(trouble, how="SIGKILL, by the kernel: out of memory")
 
     def begun(self, specs: Mapping[int, WorkerSpec]) -> list[int]:
-        """How far each worker of the widest group is; where several are as wide, the last of those with its frames."""
+        """The latest sequence each worker of the widest group has begun; of several such groups, the slowest counts."""
         widest = max(spec.width for spec in specs.values())
         latest = [sys.maxsize] * widest
         for spec in specs.values():

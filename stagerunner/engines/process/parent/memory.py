@@ -1,4 +1,4 @@
-"""How much memory a process has, whether the kernel has killed for want of it, and how many processors we may use."""
+"""What the system says: memory of a process, kills for want of memory, processors we may use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ EVENTS = (Path("/proc/vmstat"), Path("/sys/fs/cgroup/memory.events"))
 
 
 def resident(pid: int) -> int | None:
-    """Bytes of a process that are in memory; None when that can't be told."""
+    """The resident bytes of a process; None if unknown."""
     try:
         with open(f"/proc/{pid}/statm", "rb") as file:
             return int(file.read().split()[1]) * PAGE
@@ -19,14 +19,14 @@ def resident(pid: int) -> int | None:
 
 
 def cores() -> int:
-    """Processors this process may run on; all there are where the system doesn't tell."""
+    """How many processors this process may run on; all, if the system doesn't say."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def oom_kills() -> int:
-    """How often the kernel has killed a process for want of memory, here and in our control group."""
+    """How many processes the kernel has killed for want of memory, on this machine and in our control group."""
     return sum(_count(path) for path in EVENTS)
 
 

@@ -1,7 +1,6 @@
-"""A fork server that begins before it is known what for: it takes as long to come up as a plan takes to be made.
+"""A prestarted fork server: it starts up while the plan is made, which takes as long.
 
-It is used if the run turns out to need one, and if what a fork server inherits is still as it was; else it has never
-been told anything, and is killed.
+A run uses it if it needs one and if what a fork server inherits has not changed meanwhile; else it is killed unused.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from stagerunner.inherited import fill_standard, working_folder
 
 
 class Prestarted(Struct, frozen=True, eq=False):
-    """A fork server nobody has asked anything. inherited: see `_inherited`."""
+    """A fork server that was not used yet. inherited: see `_inherited`."""
 
     fork_server: ForkServerClient
     hash_seed: str
@@ -30,21 +29,19 @@ class Prestarted(Struct, frozen=True, eq=False):
 
 
 _prestarted: list[Prestarted] = []
-"""At most one, while `spare_keeper` is entered: the run that is to have it is opened by whatever command there is.
-
-Runs may be begun by several threads, so whoever takes it out of here takes it by one call."""
+"""At most one, inside `prestarted_fork_server`. Threads may start runs at once, so it is removed by a single call."""
 
 
 @contextmanager
 def prestarted_fork_server(*, wanted: bool = True) -> Iterator[None]:
-    """Have a fork server begin, if it is wanted and none is spare; whoever of this process wants one meanwhile gets it.
+    """Prestart a fork server for a run that begins inside this context. It ends with the context if no run takes it.
 
-    If nobody does, it ends with this.
+    Does nothing if it is not wanted, or if one is prestarted already.
     """
     fill_standard()
     begun: list[Prestarted] = []
     if wanted and not _prestarted:
-        with suppress(OSError):  # whoever needs one will be refused too, and say so
+        with suppress(OSError):  # the run that needs one will report it
             seed = new_hash_seed()
             begun.append(Prestarted(ForkServerClient(seed), seed, _inherited()))
     _prestarted.extend(begun)
@@ -62,7 +59,7 @@ def next_hash_seed() -> str:
 
 
 def fork_server(hash_seed: str | None) -> ForkServerClient:
-    """The prestarted fork server if it will do, else one that begins now; a spare one that will not do ends."""
+    """The prestarted fork server if it fits, else a new one. One that does not fit is closed."""
     for prestarted in list(_prestarted):
         if _take(prestarted):
             if prestarted.hash_seed == hash_seed and prestarted.fits:
@@ -72,7 +69,7 @@ def fork_server(hash_seed: str | None) -> ForkServerClient:
 
 
 def _take(prestarted: Prestarted) -> bool:
-    """Whether it was still there, and is ours now."""
+    """Remove it from the list; whether it was still there."""
     try:
         _prestarted.remove(prestarted)
     except ValueError:
@@ -81,5 +78,5 @@ def _take(prestarted: Prestarted) -> bool:
 
 
 def _inherited() -> tuple[object, ...]:
-    """What a process has from its parent, and a plugin may change when it is loaded."""
+    """What a process inherits from its parent, and a plugin may change while it is loaded."""
     return working_folder(), tuple(sys.path), dict(os.environ)

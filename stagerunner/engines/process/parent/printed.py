@@ -1,4 +1,4 @@
-"""What workers print: one pipe a worker, read by the parent, told with the worker's name."""
+"""What workers print: one pipe for each worker, read by the parent and passed on with the worker's name."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Callable
 from functools import partial
 
 Lines = Callable[[str, int, bytes], None]
-"""Told what a worker printed: stage, worker, bytes (b"" when it will print no more)."""
+"""Called with what a worker printed: stage, worker, bytes (b"" at the end)."""
 
 
 class Printed:
-    """The reading ends of what workers, or a source process, print to."""
+    """Reads what workers, or a source process, print."""
 
     def __init__(self, selector: selectors.BaseSelector, lines: Lines) -> None:
         self._selector = selector
@@ -20,7 +20,7 @@ class Printed:
         self._names: dict[int, tuple[str, int]] = {}
 
     def watch(self, fd: int, name: str, number: int = 0) -> None:
-        """Read this descriptor from now on; it is ours."""
+        """Read this descriptor from now on, and close it at its end."""
         os.set_blocking(fd, False)
         self._names[fd] = (name, number)
         self._selector.register(fd, selectors.EVENT_READ, partial(self._read, fd))
@@ -42,7 +42,7 @@ class Printed:
         del self._names[fd]
 
     def close(self) -> None:
-        """Tell what is still to be read, and close."""
+        """Pass on what can still be read, and close."""
         for fd in list(self._names):
             while fd in self._names and self._read(fd):
                 pass

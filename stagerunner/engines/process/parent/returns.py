@@ -1,4 +1,4 @@
-"""The return pipes: frames come back on N pipes, and leave here in the order of their sequence."""
+"""The return pipes: frames come back on N pipes, and are given in the order of their sequence."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from stagerunner.engines.process.worker.main import ReadyLine
 
 READS = 8
-"""Reads of one pipe in a row, before the others get their turn; one does, unless a frame was not here whole."""
+"""Reads of one pipe in a row at most, while a frame is not here whole."""
 
 
 class Returns:
-    """What comes back. Frames are held up to `limit` bytes; then only the pipe whose turn it is is read, and that only
-    until there is a frame of it.
+    """Reads the return pipes.
 
+    limit: bytes of frames to hold; beyond, only the pipe whose turn it is is read, until a frame of it is here.
     charge: see `Holding`.
     """
 
@@ -40,12 +40,12 @@ class Returns:
         self._sequence = self._turn = 0
         self._fault: BadFrame | None = None
         self._ready = False
-        """READY has come on every pipe; only then are there turns."""
+        """READY has come on every pipe; turns begin then."""
         self._registered: set[int] = set()
         self.ended = False
         """END has come on every pipe, with nothing missing."""
         self.broken = False
-        """A pipe ended, and nothing more is to be had in turn."""
+        """A pipe ended without END, and its turn has come."""
         self._watch()
 
     def turn_is_here(self) -> bool:
@@ -69,7 +69,7 @@ class Returns:
                 self._sequence += 1
                 self._turn = self._sequence % len(self._pipes)
             if len(self._registered) < len(self._pipes):
-                self._watch()  # there may be room again, or it is another's turn
+                self._watch()  # there may be room again, or another pipe's turn
             yield frame
         if self._fault is not None:
             raise self._fault
@@ -77,7 +77,7 @@ class Returns:
 
     @property
     def _ending(self) -> bool:
-        """The pipe whose turn it is has said END; it counts once all the others have, so all are read."""
+        """The pipe whose turn it is has sent END. All pipes are read now, because END counts once all have sent it."""
         here = self._here[self._turn]
         return bool(here) and here[0].header.kind == END
 
@@ -93,7 +93,7 @@ class Returns:
             self._watch()
 
     def ready_lines(self) -> list[ReadyLine] | None:
-        """The READY of all pipes, once all of it is here. Raises BadFrame."""
+        """The lines of READY, once it is here from every pipe; else None. Raises BadFrame."""
         if self._fault is not None:
             raise self._fault
         if not all(self._said(number) for number in range(len(self._pipes))):
@@ -107,21 +107,21 @@ class Returns:
         return sorted(lines.values())
 
     def _any_cut_off(self) -> bool:
-        """Whether a pipe has ended without END. After a restart one can be through before another has said READY."""
+        """Whether a pipe has ended without END. A fast worker may have ended well before another has sent READY."""
         ended = (here for pipe, here in zip(self._pipes, self._here, strict=True) if pipe.ended)
         return any(not here or here[-1].header.kind != END for here in ended)
 
     def begin_turns(self) -> None:
-        """READY has come on every pipe: what comes now comes in turn."""
+        """READY has come on every pipe: frames come in turn from now on."""
         self._ready = True
         self._watch()
 
     def _said(self, number: int) -> bool:
-        """Whether the whole of READY is here from this pipe; whatever else is here has come behind it."""
+        """Whether all pieces of READY are here from this pipe."""
         return any(not frame.header.more for frame in self._here[number])
 
     def _ready_data(self, here: deque[Frame]) -> bytearray:
-        """Take the pieces of READY off the front; after a restart, frames can be waiting behind them already."""
+        """Take READY off the front. After a restart, frames may be waiting behind it already."""
         message = ControlMessage(READY)
         while not message.whole:
             frame = here.popleft()
@@ -130,9 +130,9 @@ class Returns:
         return message.data
 
     def _watch(self) -> None:
-        """Read the pipe whose turn it is, and the others while there is room for what they bring.
+        """Watch the pipe whose turn it is, and the others while there is room for their frames.
 
-        Before READY all are read that have not said it: after a restart frames can be behind it on some already.
+        Before READY, watch the pipes that have not sent it: on the others frames may follow it already.
         """
         for number, pipe in enumerate(self._pipes):
             if self._ready:
@@ -154,7 +154,7 @@ class Returns:
     def _read(self, number: int) -> None:
         pipe = self._pipes[number]
         if pipe.fd not in self._registered:
-            return  # a pipe that was read just now has filled the room there was
+            return  # another pipe has just filled the room
         try:
             if (frame := pipe.only()) is not None:
                 self._here[number].append(frame)
@@ -172,7 +172,7 @@ class Returns:
             self._watch()
 
     def _read_on(self, number: int, pipe: Inbound) -> None:
-        """What is here whole, and more of it while a frame is not."""
+        """Take the frames that are here; read on while one is not here whole."""
         reads, before = READS, pipe.reserved
         try:
             while not self._take(number, pipe) and reads and not pipe.ended:
@@ -184,7 +184,7 @@ class Returns:
             pipe.check_empty()
 
     def _take(self, number: int, pipe: Inbound) -> bool:
-        """The frames that are here whole; whether that is all there is."""
+        """Take the frames that are here whole; whether nothing else is here."""
         while (frame := pipe.take()) is not None:
             self._here[number].append(frame)
             self.holding.came(frame.header.length)

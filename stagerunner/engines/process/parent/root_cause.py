@@ -1,4 +1,4 @@
-"""Who is to blame: the root cause among several deaths, and who is over its time."""
+"""The root cause among several deaths, and workers that are over a limit of time or memory."""
 
 from __future__ import annotations
 
@@ -36,15 +36,16 @@ from stagerunner.wire.metrics import (
 from stagerunner.wire.spec import WorkerSpec
 
 HOLDING = (WORKING, DECODING, ENCODING, FLUSHING, READING, WRITING, CLOSED)
-"""States in which a worker has a frame in hand, and may be dying of it."""
+"""States in which a worker has a frame in hand, which may be what kills it."""
 
 
 LINGERING = 0.5
-"""Seconds that an async call has to end in once it is cancelled, before its worker is killed."""
+"""Seconds that a cancelled async call has to end, before its worker is killed."""
 
 
 def root_cause(deaths: list[Ended], specs: Mapping[int, WorkerSpec], page: MetricsPage, why: str) -> Trouble:
-    """The first death that isn't a consequence; ties go to the signalled one, then to the earlier stage."""
+    """The first death that is not a consequence of another. Ties: a signal before an exit status, then the earlier
+    stage. why: what to say if there is none."""
     causes = [death for death in deaths if is_cause(death, specs[death.identity], page)]
     causes = causes or [death for death in deaths if not _left(specs[death.identity], page)]
     if not causes:
@@ -54,17 +55,17 @@ def root_cause(deaths: list[Ended], specs: Mapping[int, WorkerSpec], page: Metri
 
 
 def is_cause(death: Ended, spec: WorkerSpec, page: MetricsPage) -> bool:
-    """Whether a death is none that another one brought about."""
+    """Whether a death is not the consequence of another one."""
     return death.status != 0 and not _left(spec, page)
 
 
 def trouble_of(spec: WorkerSpec, page: MetricsPage, pid: int, how: str, *, overdue: bool = False) -> Trouble:
-    """What a worker's slots say about it: the record it was at, or at least the frame it had in hand."""
+    """What a worker's slots say: the record in the call, or at least the frame in hand."""
     at = max(range(len(spec.slots)), key=lambda n: _telling(page.slot(spec.slots[n]).words))
     words = page.slot(spec.slots[at]).words
-    # What the first group decodes is a whole split: no part of it could be sent alone.
+    # The first group decodes a whole split: no part of it could be sent alone.
     holding = words[STATE] in HOLDING and not (words[STATE] == DECODING and spec.first)
-    # Who has closed its worker's descriptors has left the call by the time that shows.
+    # A stage that closed the worker's descriptors has left its call by the time that this is noticed.
     closed = words[STATE] == CLOSED
     inside = words[RECORD] > 0 or (closed and spec.watch and words[LAST] - words[FIRST] == 1)
     return Trouble(
@@ -85,15 +86,15 @@ def trouble_of(spec: WorkerSpec, page: MetricsPage, pid: int, how: str, *, overd
 
 
 def _telling(words: memoryview) -> tuple[bool, bool, int]:
-    """How much a slot tells: inside a call before merely holding a frame before anything else; the latest wins."""
+    """Sort key of slots: inside a call first, then holding a frame; then the latest."""
     return words[RECORD] > 0, words[STATE] in HOLDING, words[SINCE]
 
 
 def overdue(specs: Mapping[int, WorkerSpec], page: MetricsPage, pids: Mapping[int, int], since: int) -> Trouble | None:
     """The first worker over the `timeout` or `start_timeout` of its stage.
 
-    An async stage sees to its own timeout, unless a call blocks the loop, or goes on although it was cancelled.
-    since: nanoseconds of the monotonic clock before which no time counts (everybody may have been suspended).
+    An async stage enforces its own timeout, unless a call blocks the event loop or goes on after it was cancelled.
+    since: nanoseconds of the monotonic clock; time before does not count, as all processes may have been suspended.
     """
     now = monotonic_ns()
     for identity, spec in specs.items():
@@ -132,7 +133,7 @@ def _limit(spec: WorkerSpec, position: int, state: int, record: int) -> float | 
 
 
 def _grace(spec: WorkerSpec, position: int, state: int) -> float:
-    """Seconds beyond the limit that are given to a call which has been told to end."""
+    """Seconds beyond the limit for a call that has been cancelled."""
     return LINGERING if state == WORKING and spec.works and spec.works[position].form.awaited else 0.0
 
 
@@ -145,7 +146,7 @@ def _index(spec: WorkerSpec) -> int:
 
 
 def culprit_of(trouble: Trouble) -> Culprit:
-    """A trouble as the suspects see it."""
+    """A trouble as poison isolation needs it."""
     kind = "Killed" if not trouble.overdue else "Timeout" if "time" in trouble.how else "Memory"
     killed = f"the worker died twice with this record alone ({trouble.how})"
     message = f"over {trouble.how}" if trouble.overdue else killed

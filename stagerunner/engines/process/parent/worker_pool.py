@@ -1,7 +1,7 @@
-"""The process engine's transport: a worker pool of workers, one epoch at a time.
+"""The process engine's transport: a pool of workers, one epoch at a time.
 
-The parent writes to the first group, reads what the last group returns, and holds what comes out of turn up to the
-window's bytes; beyond that it reads only the pipe whose turn it is. It never waits: every pipe here is non-blocking.
+The parent writes to the first group and reads what the last group returns. It holds frames that come out of turn, up to
+the window's bytes; beyond that it reads only the pipe whose turn it is. It never blocks: every pipe is non-blocking.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from stagerunner.wire.pipe import Inbound, Outbound, widen
 from stagerunner.wire.spec import SealedSpec, WorkerSpec
 
 PATIENCE = 0.5
-"""Seconds to wait, after a pipe broke, for the fork server to say who died of what."""
+"""Seconds to wait, after a pipe broke, for the fork server to report which worker died and how."""
 
 TIES = 0.02
-"""Seconds to wait, once a cause is known, for others that may have come before it."""
+"""Seconds to wait, once a cause is known, for deaths that may have come before it."""
 
 REAPING = 1.0
-"""Seconds to wait for killed workers to be gone. New pipes make a stuck one harmless."""
+"""Seconds to wait for killed workers to end. New pipes make a stuck one harmless."""
 
 
 class WorkerPool:
@@ -75,10 +75,10 @@ class WorkerPool:
         self.ready: Ready | None = None
         self.trouble: Trouble | None = None
 
-    # An epoch begins
+    # Starting an epoch
 
     def prepare(self, fork_server: ForkServerClient) -> None:
-        """Take over a fork server that has begun."""
+        """Take over a running fork server."""
         self._adopt(fork_server)
 
     def start(self, epoch: int, snapshots: dict[int, Any], *, careful: bool = False) -> None:
@@ -103,7 +103,7 @@ class WorkerPool:
         self.groups = groups
 
     def _new_arena(self) -> None:
-        """Each epoch has its own: a worker that can't be reaped yet may still write to the old one."""
+        """Make a new arena for each epoch: a worker that is not reaped yet may still write to the old one."""
         owners = len(self.groups) + 1
         fd = create_arena(owners)
         self.arena = None if fd is None else Arena(fd, owners)
@@ -119,7 +119,7 @@ class WorkerPool:
         self._selector.register(fork_server, selectors.EVENT_READ, self._read_exits)
 
     def _start_all(self, specs: Iterator[WorkerSpec]) -> None:
-        """Make the pipes and have each worker handed its ends, which are closed here then: only our own are kept."""
+        """Make the pipes, and start each worker with its ends. They are closed here once it has them."""
         wiring = wire([1, *(group.width for group in self.groups), 1])
         self._open_ours(wiring)
         self._specs = {}
@@ -147,14 +147,14 @@ class WorkerPool:
             self._break("the fork server has ended", patience=0)
 
     def _watch_fork_server(self) -> None:
-        """Be told when the fork server says something, and when it can be told something, while there is something."""
+        """Watch the fork server's socket for reading, and for writing while something waits to be sent."""
         if self._fork_server is not None and self._fork_server.socket_full != self._socket_full:
             self._socket_full = self._fork_server.socket_full
             events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._socket_full else 0)
             self._selector.modify(self._fork_server, events, self._read_exits)
 
     def _open_ours(self, wiring: Wiring) -> None:
-        """Our ends: what we write to the first group, what the last group returns."""
+        """Take our ends of the pipes: to the first group, and from the last group."""
         self._pipes = [*wiring.heads, *wiring.returns]
         for pipe in self._pipes:
             os.set_blocking(pipe.fileno(), False)
@@ -211,7 +211,7 @@ class WorkerPool:
 
     @property
     def ended(self) -> bool:
-        """Asked anew each time: who was the last to end is told by the fork server, whoever it was that heard it."""
+        """END is back, and every worker has exited, or the fork server that reports exits is gone."""
         return self._returns.ended and (len(self._deaths) >= len(self._specs) or self._fork_server_gone)
 
     @property
@@ -248,7 +248,7 @@ class WorkerPool:
         return is_cause(death, self._specs[death.identity], self._page)
 
     def _wait_less(self) -> None:
-        """Once a cause is known, wait only for others that died at the same moment."""
+        """Once a cause is known, wait only for deaths at the same moment."""
         if self._broken and any(map(self._is_cause, self._deaths)):
             until, why = self._broken
             self._broken = (min(until, monotonic() + TIES), why)
@@ -269,7 +269,7 @@ class WorkerPool:
         if self.trouble is not None or self.ended:
             return
         if self._returns.ended or self._broken is not None:
-            self._read_exits()  # who has ended in time is not to be blamed for what our caller did meanwhile
+            self._read_exits()  # first, so that a slow caller does not make a worker look late
         if self._returns.ended:
             if self._closing.overdue(self._specs, self._deaths) and self._fork_server is not None:
                 self._fork_server.kill_workers()
@@ -284,7 +284,7 @@ class WorkerPool:
     def clocks(self) -> list[Clock]:
         return self._health.clocks(self._specs)
 
-    # The end of an epoch, and of everything
+    # Ending an epoch
 
     def _drop_epoch(self) -> None:
         if self._fork_server is not None:
@@ -313,15 +313,15 @@ class WorkerPool:
         os.close(self._metrics)
 
 
-# The end of an epoch's workers
+# Closing workers
 
 
 LEAST_GRACE = 1.0
-"""Seconds that workers have at least, however soon a run that is stopped is to end."""
+"""Seconds that workers get to close at least, even if the run is stopped with less grace."""
 
 
 class Closing:
-    """Who closed badly, or not in time. specs: identity → spec, for all workers of the epoch; deaths: so far."""
+    """Workers that fail while closing, or are late. specs: identity → spec of all workers; deaths: so far."""
 
     def __init__(self, grace: float) -> None:
         self.grace = grace
@@ -335,7 +335,7 @@ class Closing:
         self._since = 0.0
 
     def overdue(self, specs: Mapping[int, WorkerSpec], deaths: Collection[Ended]) -> bool:
-        """Whether those that are left are to be killed now; the first time it is asked, their time begins."""
+        """Whether to kill the workers that are left now. The first call starts their time."""
         self._since = self._since or monotonic()
         gone = {death.identity for death in deaths}
         left = [spec.label for identity, spec in specs.items() if identity not in gone]
@@ -345,24 +345,24 @@ class Closing:
         return True
 
     def failures(self, specs: Mapping[int, WorkerSpec], deaths: Sequence[Ended]) -> list[str]:
-        """Workers that left with an error after END, for their `close` or a stopping hook raised; and the late ones."""
+        """A line for each worker that was late, or failed after END because its `close` or a stopping hook raised."""
         failed = [f"{specs[death.identity].label}: {death.how}" for death in deaths if death.status > 0]
         return [*self._before, *failed, *(f"{label}: over its grace of {self.grace:g} s" for label in self._late)]
 
     def keep(self, specs: Mapping[int, WorkerSpec], deaths: Sequence[Ended]) -> None:
-        """These workers are done with, and others go on: their failures are the run's."""
+        """Keep the failures of these workers; new ones take their place."""
         self._before, self._late = self.failures(specs, deaths), []
 
 
-# The pipes of an epoch
+# Pipes
 
 
 Key = tuple[int, int, int]
-"""(group, worker written from, worker read by); for the writing end the group that writes, -1 for the parent."""
+"""(group, writing worker, reading worker). The group is the one that has the end; -1 for the parent's writing end."""
 
 
 class Wiring(Struct):
-    """All ends. reading, writing: by Key. heads, returns: the ends that stay ours. theirs: those that go to workers."""
+    """All ends. reading, writing: by Key. heads, returns: the parent's ends. theirs: the workers' ends."""
 
     reading: dict[Key, Connection] = field(default_factory=dict)
     writing: dict[Key, Connection] = field(default_factory=dict)
@@ -372,7 +372,7 @@ class Wiring(Struct):
 
 
 def wire(widths: list[int]) -> Wiring:
-    """Pipes for groups of these widths, the parent (1) first and last."""
+    """Pipes between groups of these widths; the parent, of width 1, stands first and last."""
     wiring = Wiring()
     for position, (upstream, downstream) in enumerate(itertools.pairwise(widths)):
         for up, down in pairs(upstream, downstream):
