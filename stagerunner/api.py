@@ -20,7 +20,7 @@ from stagerunner.errors import ReaderGone, StagerunnerError, UsageError
 from stagerunner.events import Summary
 from stagerunner.inherited import fill_standard
 from stagerunner.plan import Plan, make_plan, preparing
-from stagerunner.plan.preparing import AS_WRITTEN, Request, Secrets
+from stagerunner.plan.preparing import AS_WRITTEN, OnSecrets, Request
 from stagerunner.runtime.opening import NO_RESUME, Resume, begin_engine
 from stagerunner.runtime.signals import Signals
 
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 Listener = Callable[[Any], None]
 
 
-def prepare(file: Source, request: Request = AS_WRITTEN, secrets: Secrets | None = None) -> Chain:
+def prepare(file: Source, request: Request = AS_WRITTEN, on_secrets: OnSecrets | None = None) -> Chain:
     """Read, check and plan; nothing is started. Raises ConfigError with every mistake, UsageError for a bad call.
 
-    secrets: gets the values to mask, before any plugin is imported.
+    on_secrets: called with the secrets before any plugin is imported.
     """
-    prepared = preparing.prepare(file, request, secrets)
+    prepared = preparing.prepare(file, request, on_secrets)
     return Chain(prepared.config, prepared.catalog, prepared.plan, request)
 
 

@@ -25,8 +25,8 @@ from stagerunner.parts.base import Kind
 from stagerunner.parts.hooks import PROJECT
 
 PluginRef: TypeAlias = tuple[Any, Mark | None, Path]
-"""A plugin (a package, `./file.py`, `pkg.module`; in Python also the module, function or class itself), its mark, and
-the folder that a path is relative to."""
+"""A plugin (a package, `./file.py`, `pkg.module`; in Python also the module, function or class itself), its mark
+in the config (None: `-p` or Python), and the folder that a path is relative to."""
 
 
 def load_catalog(*, plugins: Sequence[PluginRef] = (), blocked: Sequence[str] = (), installed: bool = True) -> Catalog:
@@ -114,11 +114,11 @@ class _Loading:
             return []
         self._manager.register(plugin, name)
         offers = offers_of(self._manager, plugin)
-        self._keep(offers, provider)
+        self._add(offers, provider)
         self._providers.append(Provider(name, provider, tuple(offers.hooks)))
         return offers.problems
 
-    def _keep(self, offers: Offers, provider: str) -> None:
+    def _add(self, offers: Offers, provider: str) -> None:
         for part in offers.parts:
             rivals = self._entries.setdefault((part.kind, part.name), [])
             # The same object offered twice is one part.

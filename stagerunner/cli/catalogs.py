@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stagerunner.catalog import Catalog, load_catalog
+from stagerunner.catalog import Catalog
 from stagerunner.cli.streams import Streams
 from stagerunner.errors import ConfigError
-from stagerunner.inherited import here
-from stagerunner.plan.preparing import EXCLUDE
+from stagerunner.plan.preparing import catalog_with
 
 
-def catalog_with(plugins: Sequence[str]) -> Catalog:
+def usable_catalog(plugins: Sequence[str]) -> Catalog:
     """The installed plugins and those of `-p`. Raises ConfigError if one of the latter can't be loaded."""
-    folder = here()
-    wanted = [(ref, None, folder) for ref in plugins if not ref.startswith(EXCLUDE)]
-    blocked = [ref.removeprefix(EXCLUDE) for ref in plugins if ref.startswith(EXCLUDE)]
-    catalog = load_catalog(plugins=wanted, blocked=blocked)
+    catalog = catalog_with(plugins)
     if catalog.mistakes:
         raise ConfigError(catalog.mistakes)
     return catalog

@@ -62,11 +62,11 @@ class Program(click.Group):
             formatter.write_dl([record for record in records if record is not None])
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        wide = max(len(verb.usage) for verb in VERBS.values())
+        width = max(len(verb.usage) for verb in VERBS.values())
         for section in dict.fromkeys(verb.section for verb in VERBS.values()):
             with formatter.section(section):
                 shown = [verb for verb in VERBS.values() if verb.section == section]
-                formatter.write_dl([(verb.usage.ljust(wide), verb.summary) for verb in shown])
+                formatter.write_dl([(verb.usage.ljust(width), verb.summary) for verb in shown])
         with formatter.section("Examples"):
             for example in _EXAMPLES:
                 formatter.write_text(example)

@@ -8,7 +8,7 @@ import click
 
 from stagerunner.catalog import Catalog, Provider
 from stagerunner.cli import flags
-from stagerunner.cli.catalogs import catalog_with, warn
+from stagerunner.cli.catalogs import usable_catalog, warn
 from stagerunner.cli.flags import Command
 from stagerunner.cli.streams import Streams
 from stagerunner.parts.base import Kind
@@ -26,7 +26,7 @@ _KINDS: tuple[Kind, ...] = ("stage", "source", "sink")
 @click.pass_obj
 def command(streams: Streams, json: bool, plugins: tuple[str, ...]) -> None:
     """List plugins: where they come from and what they add."""
-    catalog = catalog_with(plugins)
+    catalog = usable_catalog(plugins)
     out = streams.out()
     if json:
         out.line(out.json(_data(catalog)))

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from stagerunner.api import Chain
 from stagerunner.cli import flags
 from stagerunner.cli.flags import HOW, Command, flag
-from stagerunner.cli.run import perform
+from stagerunner.cli.run import run_and_report
 from stagerunner.cli.streams import Streams
 from stagerunner.cli.summaries import SummaryFile
 from stagerunner.config.masking import Mask
@@ -62,7 +62,7 @@ def command(
             streams.err().line("the replay was finished already; nothing to do")
         return 0
     replay.check_places(made.plan, file, append=append, resumed=resumed)
-    written = SummaryFile.of(summary, made.plan)
+    summary_file = SummaryFile.of(summary, made.plan)
     begun_before = replay.replaying_path(file).exists()
     if not replay.take_letters(file):
         if not quiet:
@@ -71,7 +71,7 @@ def command(
     watching = PostMortem(streams.err().line).watching() if pdb else nullcontext()
     try:
         with watching:
-            code = perform(made, streams, written, progress="none" if pdb else progress, quiet=quiet)
+            code = run_and_report(made, streams, summary_file, progress="none" if pdb else progress, quiet=quiet)
     except StagerunnerError as error:
         begun = begun_before or error.summary is not None
         back = not begun and replay.put_letters_back(file)

@@ -17,7 +17,7 @@ from stagerunner.cli.summaries import SummaryFile
 from stagerunner.errors import ReaderGone, StagerunnerError
 from stagerunner.events import Summary
 from stagerunner.plan import Plan
-from stagerunner.plan.promise import source_sort, warnings
+from stagerunner.plan.promise import source_kind, warnings
 from stagerunner.runtime.signals import Signals
 from stagerunner.views.console import Console
 from stagerunner.views.figures import plural
@@ -74,28 +74,30 @@ def command(
     With no `source:` or `sink:` in the file it reads standard input and writes standard output, a record a line.
     """
     chain = prepare(Path(file), flags.request_of(given), streams.conceal)
-    written = SummaryFile.of(summary, chain.plan)
+    summary_file = SummaryFile.of(summary, chain.plan)
     if dry_run:
         print_plan(chain.plan, streams.err())
         return 0
     _warn(chain, streams, quiet=quiet)
-    return perform(chain, streams, written, progress=progress, quiet=quiet)
+    return run_and_report(chain, streams, summary_file, progress=progress, quiet=quiet)
 
 
-def perform(chain: Chain, streams: Streams, written: SummaryFile, *, progress: str | None, quiet: bool) -> int:
+def run_and_report(
+    chain: Chain, streams: Streams, summary_file: SummaryFile, *, progress: str | None, quiet: bool
+) -> int:
     """Run the chain, show what happens, print the closing summary; return the exit code.
 
     Raises the error that the run ended with, after the summary: the caller only has to report it.
     """
     listener = _listener(chain, streams, progress or ("none" if quiet else "auto"), quiet=quiet)
-    signals = streams.until_the_end(Signals(chain.plan.run.grace, streams.last_words, to_the_end=streams.owned))
+    signals = streams.keep_open(Signals(chain.plan.run.grace, streams.last_words, to_the_end=streams.owned))
     outcome, failed = _execute(chain, listener, signals)
     if outcome is not None:
         gone = isinstance(failed, ReaderGone)
         _print_summary(outcome, chain, streams, quiet=quiet or gone)
         if quiet and failed is None:
             _print_reason(outcome, streams)
-        written.write(outcome, streams, failed)
+        summary_file.write(outcome, streams, failed)
     if failed is not None:
         raise failed
     assert outcome is not None
@@ -124,9 +126,10 @@ def _print_reason(outcome: Summary, streams: Streams) -> None:
 
 
 def _warn(chain: Chain, streams: Streams, *, quiet: bool) -> None:
+    """Warn before the run of what will not hold, and if it waits for the keyboard."""
     for warning in () if quiet else warnings(chain.plan):
         streams.err().line(("warn", "warning: "), warning)
-    if not quiet and source_sort(chain.plan.source) == "stdin" and sys.stdin is not None and sys.stdin.isatty():
+    if not quiet and source_kind(chain.plan.source) == "stdin" and sys.stdin is not None and sys.stdin.isatty():
         streams.err().line("reading from the keyboard; Ctrl-D ends it, -i FILE reads a file")
 
 
@@ -157,13 +160,13 @@ def _print_summary(outcome: Summary, chain: Chain, streams: Streams, *, quiet: b
     plan = chain.plan
     alone = [stage.name for stage in plan.stages if stage.work.form.state]
     paced = [stage.name for stage in plan.stages if stage.work.rate is not None]
-    width = _columns() if console.stream.isatty() else None
+    width = _terminal_width() if console.stream.isatty() else None
     advise = plan.run.engine != "inline"  # one process can't have more workers
     for line in closing(outcome, alone=alone, paced=paced, width=width, cpu=sum(os.times()[:4]), advise=advise):
         console.line(*line)
 
 
-def _columns() -> int:
+def _terminal_width() -> int:
     import shutil  # it imports all compression modules
 
     return shutil.get_terminal_size().columns

@@ -8,7 +8,7 @@ import click
 
 from stagerunner.catalog import Catalog, Resolved
 from stagerunner.cli import flags
-from stagerunner.cli.catalogs import catalog_with, warn
+from stagerunner.cli.catalogs import usable_catalog, warn
 from stagerunner.cli.flags import Command, Group
 from stagerunner.cli.streams import Streams
 from stagerunner.config.nodes import Scalar
@@ -32,7 +32,7 @@ def command(ctx: click.Context, json: bool, plugins: tuple[str, ...]) -> None:
     if ctx.invoked_subcommand is not None:
         return
     streams: Streams = ctx.obj
-    catalog = catalog_with(plugins)
+    catalog = usable_catalog(plugins)
     out = streams.out()
     if json:
         out.line(out.json(_data(catalog)))
@@ -46,7 +46,7 @@ def command(ctx: click.Context, json: bool, plugins: tuple[str, ...]) -> None:
 
 def _names(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """Shell completion: the names of all installed parts."""
-    return sorted({name for _, name in catalog_with(()).entries if name.startswith(incomplete)})
+    return sorted({name for _, name in usable_catalog(()).entries if name.startswith(incomplete)})
 
 
 @command.command(cls=Command, short_help="explain one of them")
@@ -59,7 +59,7 @@ def show(ctx: click.Context, name: str, json: bool, plugins: tuple[str, ...]) ->
     """Explain the stage, source or sink NAME; it may be ./file.py:name."""
     streams: Streams = ctx.obj
     above = ctx.parent.params if ctx.parent else {}
-    catalog = catalog_with((*above.get("plugins", ()), *plugins))
+    catalog = usable_catalog((*above.get("plugins", ()), *plugins))
     found = [explain(kind, name, resolved) for kind, resolved in _resolved(catalog, name)]
     out = streams.out()
     if json or above.get("json"):

@@ -75,7 +75,7 @@ class Streams:
 
     _open: ExitStack | None = None
 
-    def until_the_end(self, entered: AbstractContextManager[Entered]) -> Entered:
+    def keep_open(self, entered: AbstractContextManager[Entered]) -> Entered:
         """Enter a context that ends with the call, after its last message."""
         self._open = self._open or ExitStack()
         return self._open.enter_context(entered)

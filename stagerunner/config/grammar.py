@@ -28,6 +28,44 @@ from stagerunner.config.settings import END_SETTINGS, RUN, STAGE_SETTINGS, setti
 from stagerunner.config.wording import in_words, listed, shortened
 from stagerunner.errors import Mark, Mistake
 
+
+def read_root(root: Mapping, config: Config) -> Config:
+    """The config with everything that `root` says; its mistakes are added to those of the config."""
+    mistakes: list[Mistake] = []
+    top = Location("", mistakes)
+    values = read_table(root, _TOP, top)
+    for key, fix in _REQUIRED.items():
+        if root.get(key) is None:
+            top.inside(key).add("missing-key", f"`{key}:` is missing", root.mark, fix)
+    fields = {key: value for key, value in values.items() if key not in ("version", "vars", "run")}
+    read = replace(config, root=root, run=_run(values.get("run", {}), config.base_of), **fields)
+    _require_dead_letter(read, root, mistakes)
+    return replace(read, mistakes=(*config.mistakes, *mistakes))
+
+
+def _run(values: dict[str, Any], base_of: Callable[[Mark], Path]) -> Run:
+    """The run mapping; the path of a journal comes with the folder that it is relative to."""
+    engine, journal = values.pop("engine", {}), values.pop("journal", None)
+    fields = {**values, **engine}
+    if journal is not None:
+        fields["journal"] = expand_user(journal.text)
+        fields["journal_base"] = None if journal.text in ("auto", "off") else base_of(journal.mark)
+    return Run(**fields)
+
+
+def _require_dead_letter(config: Config, root: Mapping, mistakes: list[Mistake]) -> None:
+    """`on_error: dead_letter` anywhere requires `dead_letter:`."""
+    written = root.get("dead_letter")
+    if written is not None and not is_null(written):
+        return
+    parts: list[PartConfig] = [part for part in (config.source, *config.stages, config.sink) if part]
+    for part in parts:
+        if part.settings.on_error == "dead_letter":
+            location = Location(f"{part.path}.on_error", mistakes)
+            message = "dead letters have nowhere to go: there is no `dead_letter:`"
+            location.add("dead-letter", message, part.given["on_error"], "add `dead_letter: PATH` at the top level")
+
+
 # Parts
 
 
@@ -108,18 +146,7 @@ def _report_duplicate_names(stages: Sequence, location: Location) -> None:
             location.mistakes.append(Mistake("duplicate-name", message, name.mark, path, "second one here", related))
 
 
-def read_root(root: Mapping, config: Config) -> Config:
-    """The config with everything that `root` says; its mistakes are added to those of the config."""
-    mistakes: list[Mistake] = []
-    top = Location("", mistakes)
-    values = read_table(root, _TOP, top)
-    for key, fix in _REQUIRED.items():
-        if root.get(key) is None:
-            top.inside(key).add("missing-key", f"`{key}:` is missing", root.mark, fix)
-    fields = {key: value for key, value in values.items() if key not in ("version", "vars", "run")}
-    read = replace(config, root=root, run=_run(values.get("run", {}), config.base_of), **fields)
-    _require_dead_letter(read, root, mistakes)
-    return replace(read, mistakes=(*config.mistakes, *mistakes))
+# The top level
 
 
 def _version(node: Node, location: Location) -> int:
@@ -154,26 +181,3 @@ _TOP: dict[str, Reader] = {
     "run": unset(_run_values),
     "tests": unset(refused("have no effect yet", "leave them out")),
 }
-
-
-def _run(values: dict[str, Any], base_of: Callable[[Mark], Path]) -> Run:
-    """The run mapping; the path of a journal comes with the folder that it is relative to."""
-    engine, journal = values.pop("engine", {}), values.pop("journal", None)
-    fields = {**values, **engine}
-    if journal is not None:
-        fields["journal"] = expand_user(journal.text)
-        fields["journal_base"] = None if journal.text in ("auto", "off") else base_of(journal.mark)
-    return Run(**fields)
-
-
-def _require_dead_letter(config: Config, root: Mapping, mistakes: list[Mistake]) -> None:
-    """`on_error: dead_letter` anywhere requires `dead_letter:`."""
-    written = root.get("dead_letter")
-    if written is not None and not is_null(written):
-        return
-    parts: list[PartConfig] = [part for part in (config.source, *config.stages, config.sink) if part]
-    for part in parts:
-        if part.settings.on_error == "dead_letter":
-            location = Location(f"{part.path}.on_error", mistakes)
-            message = "dead letters have nowhere to go: there is no `dead_letter:`"
-            location.add("dead-letter", message, part.given["on_error"], "add `dead_letter: PATH` at the top level")

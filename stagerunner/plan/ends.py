@@ -63,9 +63,15 @@ def plan_end(config: Config, catalog: Catalog, kind: EndKind, *, resumed: bool =
     instance = _checked_instance(catalog, kind, part, resolved.found, options, resumed=resumed)
     if isinstance(instance, Mistake):
         return [instance]
-    name = part.name or kind
     planned = PlannedPart(
-        part.use.text, name, resolved.part, options, part.settings, shown(part), resolved.provider, filled(part)
+        use=part.use.text,
+        name=part.name or kind,
+        part=resolved.part,
+        options=options,
+        settings=part.settings,
+        shown=shown(part),
+        provider=resolved.provider,
+        filled=filled(part),
     )
     return End(part, planned, instance)
 

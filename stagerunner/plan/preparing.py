@@ -11,7 +11,6 @@ from stagerunner.catalog import Catalog, PluginRef, load_catalog
 from stagerunner.config.masking import Mask
 from stagerunner.config.model import Config
 from stagerunner.config.read import Source, read_config
-from stagerunner.errors import Mark
 from stagerunner.inherited import here
 from stagerunner.plan.making import make_plan
 from stagerunner.plan.model import Plan
@@ -48,13 +47,13 @@ class Prepared(Struct, frozen=True):
     plan: Plan
 
 
-Secrets = Callable[[tuple[str, ...]], None]
+OnSecrets = Callable[[tuple[str, ...]], None]
 """Called with the secrets before any plugin is imported, because a plugin may print them."""
 
 
-def prepare(file: Source, request: Request = AS_WRITTEN, secrets: Secrets | None = None) -> Prepared:
+def prepare(file: Source, request: Request = AS_WRITTEN, on_secrets: OnSecrets | None = None) -> Prepared:
     """Read, check and plan. Raises ConfigError with every mistake, UsageError for an impossible call."""
-    config, catalog = read(file, request, secrets)
+    config, catalog = read(file, request, on_secrets)
     with Mask(config.secrets).errors():
         resumed = request.resume or request.force_resume
         plan = make_plan(
@@ -63,15 +62,23 @@ def prepare(file: Source, request: Request = AS_WRITTEN, secrets: Secrets | None
     return Prepared(config, catalog, plan)
 
 
-def read(file: Source, request: Request, secrets: Secrets | None = None) -> tuple[Config, Catalog]:
+def read(file: Source, request: Request, on_secrets: OnSecrets | None = None) -> tuple[Config, Catalog]:
     """The config, with the overrides of the call, and the catalog. Each has its mistakes; nothing is raised."""
     config = read_config(
         file, vars=request.vars, sets=request.sets, source_override=request.source, sink_override=request.sink
     )
-    if secrets is not None:
-        secrets(config.secrets)
-    blocked = [ref.removeprefix(EXCLUDE) for ref in request.plugins if isinstance(ref, str) and ref.startswith(EXCLUDE)]
-    wanted = [ref for ref in request.plugins if not isinstance(ref, str) or not ref.startswith(EXCLUDE)]
+    if on_secrets is not None:
+        on_secrets(config.secrets)
     plugins: list[PluginRef] = [(scalar.text, scalar.mark, config.base_of(scalar.mark)) for scalar in config.plugins]
-    plugins += [(ref, Mark("-p", 1, 1, ref) if isinstance(ref, str) else None, here()) for ref in wanted]
-    return config, load_catalog(plugins=plugins, blocked=blocked)
+    return config, catalog_with(request.plugins, plugins)
+
+
+def catalog_with(wanted: Sequence[Any], plugins: Sequence[PluginRef] = ()) -> Catalog:
+    """The catalog of the installed plugins, these `plugins`, and those that a call asks for.
+
+    wanted: as `-p` has them, relative to the current folder; `no:NAME` keeps one out. Python may give objects.
+    """
+    folder = here()
+    blocked = [ref.removeprefix(EXCLUDE) for ref in wanted if isinstance(ref, str) and ref.startswith(EXCLUDE)]
+    loaded = [ref for ref in wanted if not isinstance(ref, str) or not ref.startswith(EXCLUDE)]
+    return load_catalog(plugins=[*plugins, *((ref, None, folder) for ref in loaded)], blocked=blocked)

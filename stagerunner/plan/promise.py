@@ -10,8 +10,8 @@ from stagerunner.parts.source import is_stream
 from stagerunner.plan.model import Plan, PlannedPart
 from stagerunner.plan.undeclared_state import Change, undeclared_change
 
-SourceSort = Literal["splits", "stdin", "stream", "records"]
-SinkSort = Literal["truncate", "transaction", "nothing", "caller"]
+SourceKind = Literal["splits", "stdin", "stream", "records"]
+SinkKind = Literal["truncate", "transaction", "nothing", "caller"]
 
 _NO_RESUME = {
     "stdin": "standard input can't be read again",
@@ -26,12 +26,12 @@ def promise(plan: Plan) -> str:
     """One sentence: what holds after the death of a worker, and what after the parent's."""
     if found := next(undeclared_state(plan), None):
         return f"not exactly once: '{found[0]}' keeps something between records and declares no state"
-    return f"{_after_a_worker(source_sort(plan.source), without_snapshot(plan))}; {_after_the_parent(plan)}"
+    return f"{_after_a_worker(source_kind(plan.source), without_snapshot(plan))}; {_after_the_parent(plan)}"
 
 
 def why_no_resume(plan: Plan, *, journal: bool = False) -> str | None:
     """Why a run of this plan can't be resumed; None if it can. journal: the call names a journal."""
-    why = _NO_RESUME.get(source_sort(plan.source)) or _NO_RESUME.get(sink_sort(plan.sink))
+    why = _NO_RESUME.get(source_kind(plan.source)) or _NO_RESUME.get(sink_kind(plan.sink))
     if why is None and without_snapshot(plan):
         why = f"'{without_snapshot(plan)[0]}' has state without snapshot and restore"
     if why is None and plan.run.journal == "off" and not journal:
@@ -56,7 +56,7 @@ def without_snapshot(plan: Plan) -> tuple[str, ...]:
     return tuple(name for name, form in forms if form.state and not form.snapshots)
 
 
-def source_sort(source: PlannedPart | None) -> SourceSort:
+def source_kind(source: PlannedPart | None) -> SourceKind:
     """Whether the source can be read again ("splits"), or why not."""
     if source is None:
         return "records"
@@ -68,18 +68,18 @@ def source_sort(source: PlannedPart | None) -> SourceSort:
     return "stream" if getattr(built, "stream", False) else "splits"
 
 
-def sink_sort(sink: PlannedPart | None) -> SinkSort:
+def sink_kind(sink: PlannedPart | None) -> SinkKind:
     """What the sink keeps of an interrupted run; "caller" if there is none."""
     if sink is None:
         return "caller"
     built = _built(sink)
-    keeps: SinkSort = "nothing" if getattr(built, "stdout", False) else built.keeps
+    keeps: SinkKind = "nothing" if getattr(built, "stdout", False) else built.keeps
     return keeps
 
 
 def notes(plan: Plan) -> tuple[str, ...]:
     """What `check` says about a plan without mistakes."""
-    costs = "after a death everything is read again" if source_sort(plan.source) == "splits" else "a death ends the run"
+    costs = "after a death everything is read again" if source_kind(plan.source) == "splits" else "a death ends the run"
     lacking = (f"'{name}' has state without snapshot and restore: {costs}" for name in without_snapshot(plan))
     return (promise(plan), *warnings(plan), *lacking, *_not_enforced(plan))
 
@@ -115,7 +115,7 @@ def _not_enforced(plan: Plan) -> Iterator[str]:
             yield f"'{stage.name}' has a max_memory, which the engine inline ignores"
 
 
-def _after_a_worker(source: SourceSort, forgotten: tuple[str, ...]) -> str:
+def _after_a_worker(source: SourceKind, forgotten: tuple[str, ...]) -> str:
     if not forgotten:
         return "exactly once: a worker that dies loses and doubles nothing"
     if source == "splits":

@@ -28,12 +28,18 @@ def plan_stage(
     if isinstance(form, Mistake):
         return [form]
     options, mistakes = checked_options(config, "stage", stage, resolved.found)
-    mistakes += misplaced(stage, form, engine)
+    mistakes += misplaced_settings(stage, form, engine)
     if mistakes:
         return mistakes
     work = _work(config, index, stage, resolved.part.target, form, options)
     return PlannedStage(
-        stage.use.text, work, stage.settings, resolved.part, shown(stage), resolved.provider, filled(stage)
+        use=stage.use.text,
+        work=work,
+        settings=stage.settings,
+        part=resolved.part,
+        shown=shown(stage),
+        provider=resolved.provider,
+        filled=filled(stage),
     )
 
 
@@ -77,7 +83,7 @@ def _work(config: Config, index: int, stage: PartConfig, target: str, form: Form
 # Settings
 
 
-def misplaced(stage: PartConfig, form: Form, engine: EngineSpec) -> Iterator[Mistake]:
+def misplaced_settings(stage: PartConfig, form: Form, engine: EngineSpec) -> Iterator[Mistake]:
     """A mistake for each setting that has no effect on a stage of this form or in this engine."""
     for setting, message, fix in _unusable_settings(stage, form, engine):
         if setting in stage.given:
