@@ -116,14 +116,14 @@ def _points(info: str) -> Iterator[Installed]:
 
 def _name_and_version(info: str) -> tuple[str, str]:
     stem, kind = os.path.splitext(os.path.basename(info))  # noqa: PTH119, PTH122 - as above
-    said: dict[str, str] = {}
+    fields: dict[str, str] = {}
     for line in _lines(info, _INFOS[kind.lower()]):
         key, _, value = line.partition(":")
-        said.setdefault(key.lower(), value.strip())
+        fields.setdefault(key.lower(), value.strip())
         if not line:  # behind the header follows the whole README
             break
     name, _, version = stem.partition("-")
-    return said.get("name", name), said.get("version", version)
+    return fields.get("name", name), fields.get("version", version)
 
 
 def _lines(info: str, file: str) -> Iterator[str]:

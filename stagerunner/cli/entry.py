@@ -41,7 +41,7 @@ class Program(click.Group):
         if cmd_name in VERBS:
             return load_command(cmd_name)
         command = plugin_command(cmd_name)
-        ctx.ensure_object(Streams).lend(cmd_name)
+        ctx.ensure_object(Streams).lend_output(cmd_name)
         return command
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -166,7 +166,7 @@ def _report(error: BaseException, streams: Streams) -> int:
             return 2
         case BrokenPipeError():
             return BROKEN_PIPE
-        case SystemExit() if streams.offered:
+        case SystemExit() if streams.plugin_command:
             return _exited(error, streams)
     ours = _as_ours(error, streams)
     if streams.verbose and ours is not error:
@@ -184,8 +184,8 @@ def _as_ours(error: BaseException, streams: Streams) -> StagerunnerError:
             return error
         case KeyboardInterrupt() | click.Abort():
             return Interrupted("stopped by SIGINT", signal.SIGINT)
-    if streams.offered:
-        return RunFailed(f"the command '{streams.offered}' failed: {one_line(error)}")
+    if streams.plugin_command:
+        return RunFailed(f"the command '{streams.plugin_command}' failed: {one_line(error)}")
     if is_refusal(error):
         return refused(error)
     if not isinstance(error, Exception) or of_a_plugin(error):
@@ -198,7 +198,7 @@ def _exited(error: SystemExit, streams: Streams) -> int:
     if error.code is None or error.code == 0:
         return 0
     if isinstance(error.code, int):
-        streams.err().line(f"the command '{streams.offered}' ended with exit code {error.code}")
+        streams.err().line(f"the command '{streams.plugin_command}' ended with exit code {error.code}")
         return error.code
     streams.err().line(text_of(error.code))
     return 1

@@ -57,9 +57,9 @@ class PluginOutput(io.TextIOBase):
 
 
 class Streams:
-    """The streams and what flags say of them. Flags fill it in as they are parsed, so that an error is reported alike.
+    """The streams of a call, and what its flags say about them: filled in as flags are parsed, used by error reports too.
 
-    offered: the name of the command, if it is a plugin's. owned: this process is the command's alone (see `own`).
+    plugin_command: the name of the command, if it is a plugin's. owned: this process runs only the command (see `own`).
     """
 
     def __init__(self, color: str = "auto") -> None:
@@ -67,7 +67,7 @@ class Streams:
         self.verbose = False
         self.json = False
         self.secrets: tuple[str, ...] = ()
-        self.offered = ""
+        self.plugin_command = ""
         self.owned = False
         self._stdout: TextIO | None = None
         self._stderr: TextIO | None = None
@@ -84,9 +84,9 @@ class Streams:
         """Take over the standard streams: this process runs nothing but the command, and ends with it."""
         self._stderr, self.owned = inherited.part_output(), True
 
-    def lend(self, command: str) -> None:
+    def lend_output(self, command: str) -> None:
         """Give standard output to a plugin's command of this name."""
-        self.offered = command
+        self.plugin_command = command
         if self.owned:
             inherited.join_output()
 
@@ -121,13 +121,13 @@ class Streams:
 
     def last_words(self, error: StagerunnerError) -> None:
         """Report why the process ends, from any thread, without waiting for a lock or a reader."""
-        said = io.StringIO()
-        self.report(error, Console(said, secrets=self.secrets))
+        message = io.StringIO()
+        self.report(error, Console(message, secrets=self.secrets))
         shown = SHOW_CURSOR if os.isatty(2) and os.environ.get("TERM") != "dumb" else ""
         ready = select.poll()
         ready.register(2, select.POLLOUT)
         if ready.poll(0):
-            os.write(2, f"{shown}{said.getvalue()}".encode(errors="backslashreplace")[: select.PIPE_BUF])
+            os.write(2, f"{shown}{message.getvalue()}".encode(errors="backslashreplace")[: select.PIPE_BUF])
 
     @contextmanager
     def data_only(self) -> Iterator[None]:

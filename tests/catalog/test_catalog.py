@@ -68,12 +68,12 @@ def test_a_name_of_another_kind_is_said_to_be_one(catalog_of, use, tmp_path):
     assert mistake.message == "no stage is called 'numbers'; there is a source of that name"
 
 
-def test_a_name_that_nobody_offers_recalls_the_plugins_that_failed(catalog_of, use, tmp_path):
+def test_an_unknown_name_is_reported_with_the_plugins_that_failed(catalog_of, use, tmp_path):
     mistake = catalog_of("import nothing_such").resolve("stage", use("shout"), tmp_path)
     assert "./p0.py: p0.py could not be imported" in mistake.message.replace(str(tmp_path) + "/", "")
 
 
-def test_a_file_alone_is_no_stage(catalog_of, use, tmp_path):
+def test_a_file_without_a_name_is_not_a_stage(catalog_of, use, tmp_path):
     mistake = catalog_of(LOUD).resolve("stage", use("./p0.py"), tmp_path)
     assert mistake.fix == "say which stage: ./p0.py:NAME"
 

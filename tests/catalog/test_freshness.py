@@ -59,7 +59,7 @@ def test_a_class_of_a_plugin_read_anew_is_pickled_by_its_name(write):
     assert pickle.loads(pickle.dumps(kept)) is kept
 
 
-def test_helpers_beside_it_are_read_anew_and_so_is_whoever_imports_them(write):
+def test_changed_modules_beside_it_are_imported_again_and_those_that_import_them_too(write):
     write("inner.py", "ANSWER = 1")
     write("middle.py", "from inner import ANSWER")
     write("aside.py", "class Kept: pass")
@@ -71,7 +71,7 @@ def test_helpers_beside_it_are_read_anew_and_so_is_whoever_imports_them(write):
     assert sys.modules["aside"].Kept is kept
 
 
-def test_packages_beside_it_are_read_anew_whole(write):
+def test_packages_beside_it_are_imported_again_as_a_whole(write):
     write("tools/__init__.py", "from . import deep")
     write("tools/deep.py", "ANSWER = 1")
     path = write("plugin.py", "from tools import deep\nimport tools.deep\nanswer = deep.ANSWER, tools.deep.ANSWER")

@@ -76,6 +76,6 @@ def test_paths_are_shown_as_a_person_would_write_them(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("name", "why"), [("x" * 300 + ".py", "File name too long"), ("a\0.py", ".*embedded null .*")])
-def test_a_name_that_no_file_can_have_is_no_file(tmp_path, name, why):
+def test_a_name_that_no_file_can_have_is_reported_as_a_missing_file(tmp_path, name, why):
     with pytest.raises(Unresolved, match=f"^there is no such file: {why}$"):
         existing_file(tmp_path, name)

@@ -167,7 +167,7 @@ def test_a_hook_with_an_argument_that_it_does_not_get_is_a_mistake(write, tmp_pa
     assert "\n" not in mistake.message
 
 
-def test_what_a_plugin_prints_while_it_is_imported_is_no_data(write, tmp_path, capsys):
+def test_what_a_plugin_prints_while_it_is_imported_is_not_data(write, tmp_path, capsys):
     write("p.py", "print('hello')")
     load_catalog(plugins=[("./p.py", None, tmp_path)], installed=False)
     assert capsys.readouterr().out == ""

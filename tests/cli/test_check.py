@@ -12,7 +12,7 @@ def test_a_chain_without_mistakes_is_ok_and_says_what_is_promised(invoke, chain)
     assert "exactly once" in result.stderr
 
 
-def test_all_mistakes_of_all_files_are_told(invoke, chain, write):
+def test_all_mistakes_of_all_files_are_reported(invoke, chain, write):
     write("broken.yaml", BROKEN)
     result = invoke("check", "broken.yaml", chain(), "nowhere.yaml")
     assert result.return_value == 2

@@ -129,7 +129,7 @@ def test_the_traceback_is_shown_when_asked_for(monkeypatch, capsys):
         (MemoryError(), 75, "error[stopped]: the system refused: out of memory"),
     ],
 )
-def test_every_other_end_has_its_code_and_only_a_reader_that_has_left_is_told_nothing(
+def test_every_other_end_has_its_exit_code_and_only_for_a_reader_that_has_left_there_is_no_message(
     monkeypatch, capsys, error, code, said
 ):
     def fail(arguments, streams):
@@ -182,7 +182,7 @@ def noted(record):
 
 noted("imported")
 """
-"""A plugin whose file nobody closes: what waits to be written is, when the interpreter lets go of it."""
+"""A plugin that leaves a file open: its buffer is written when the interpreter collects it."""
 
 
 @pytest.mark.parametrize("verb", ["check", "run", "show"])
@@ -225,7 +225,7 @@ program.main()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_who_is_stopped_while_the_program_is_imported_hears_why(number):
+def test_a_stop_while_the_program_is_imported_is_reported(number):
     with subprocess.Popen([sys.executable, "-c", SLOW], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as begun:
         assert begun.stdout.readline() == b"here\n"
         begun.send_signal(number)
@@ -236,7 +236,7 @@ def test_who_is_stopped_while_the_program_is_imported_hears_why(number):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("verb", [["run", "-q"], ["check"], ["show"], ["replay", "none.jsonl", "-o", "-", "-c"]])
-def test_who_is_stopped_while_a_plugin_is_imported_hears_why(tmp_path, verb, number):
+def test_a_stop_while_a_plugin_is_imported_is_reported(tmp_path, verb, number):
     (tmp_path / "slow.py").write_text("import time\nprint('here', flush=True)\ntime.sleep(30)\n")
     (tmp_path / "chain.yaml").write_text("version: 1\nsource: a.txt\nstages: [./slow.py:same]\nplugins: [./slow.py]\n")
     (tmp_path / "a.txt").write_text("")
@@ -305,7 +305,7 @@ def test_a_plugins_command_is_found_by_name(invoke):
 
 
 @pytest.mark.usefixtures("_plugin")
-def test_what_is_no_command_is_refused():
+def test_an_object_that_is_not_a_command_is_refused():
     with pytest.raises(UsageError, match="is no click command"):
         entry.plugin_command("text")
 

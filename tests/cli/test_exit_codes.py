@@ -222,7 +222,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("end", "at", "deed", "code", "words"), WRONG)
-def test_what_is_given_and_of_a_wrong_type_is_a_failure_of_who_gave_it(odd, call, end, at, deed, code, words):
+def test_a_value_of_a_wrong_type_is_a_failure_of_the_part_that_returned_it(odd, call, end, at, deed, code, words):
     part = {"use": "reading" if end == "source" else "writing", "with": {"at": at, "deed": deed, "path": "mine.txt"}}
     stage = {"use": "fails", "on_error": "skip"} if at == "locate" else "same"
     odd.config(stage, **({"source": SOURCE, "sink": "out.txt"} | {end: part}))
@@ -383,7 +383,7 @@ def test_a_fork_that_the_system_refuses_can_be_tried_again(everybodys, most, sou
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="nothing can be blocked")
-def test_a_death_is_heard_of_where_whoever_started_us_has_blocked_every_signal(odd):
+def test_a_death_is_noticed_even_if_our_parent_blocked_every_signal(odd):
     odd.plugin("""
         @stage
         def dies(record):
@@ -452,7 +452,7 @@ def fed():
 
 @pytest.mark.parametrize("engine", ["process", "inline"])
 @pytest.mark.parametrize("source", ["told", "fed"])
-def test_nothing_but_data_gets_to_standard_output_whoever_prints(tmp_path, source, engine):
+def test_only_data_reaches_standard_output_whatever_prints(tmp_path, source, engine):
     project = Project(tmp_path)
     project.plugin("from stagerunner import Split\n" + LOUD)
     project.config("says", source=source, run={"engine": engine})
@@ -463,7 +463,7 @@ def test_nothing_but_data_gets_to_standard_output_whoever_prints(tmp_path, sourc
     assert all(word in ended.stderr for word in (b"printed", b"written", b"by the old name", b"by a child"))
 
 
-def test_nothing_but_json_gets_to_standard_output_whoever_prints(tmp_path):
+def test_only_json_reaches_standard_output_whatever_prints(tmp_path):
     project = Project(tmp_path)
     project.plugin("from stagerunner import Split\n" + LOUD)
     project.config("says", source="told")
@@ -593,7 +593,7 @@ def test_views_engines_and_observers_are_trusted_no_more_than_other_parts(odd, c
     assert "the engine odd failed: SystemExit" in told
 
 
-def test_half_a_character_is_told_in_json_that_everybody_reads(odd, call):
+def test_half_a_character_is_valid_json(odd, call):
     odd.plugin("@stage\ndef half(record):\n    count('\\udc80')\n    raise ValueError('\\udc80')\n")
     odd.config({"use": "half", "on_error": "skip"}, source=SOURCE, sink="out.txt")
 

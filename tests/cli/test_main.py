@@ -40,7 +40,7 @@ def test_nothing_else_does(called, arguments):
     assert called(*arguments) == (2, 0)
 
 
-def test_who_calls_it_in_a_process_of_his_own_pays_for_nothing_ahead(called):
+def test_a_call_from_python_starts_nothing_in_advance(called):
     assert called("run", given=["run", "chain.yaml"]) == (2, 0)
 
 
@@ -53,14 +53,14 @@ def test_who_calls_it_in_a_process_of_his_own_pays_for_nothing_ahead(called):
         (PermissionError(errno.EACCES, "Permission denied"), 1, "[Errno 13] Permission denied"),
     ],
 )
-def test_what_the_system_refuses_before_anything_is_here_is_told_in_a_line(monkeypatch, capfd, refusal, code, told):
+def test_what_the_system_refuses_during_the_imports_is_reported_in_a_line(monkeypatch, capfd, refusal, code, told):
     monkeypatch.setattr(console, "_enter", refusing(refusal))
 
     assert console.main(["run", "chain.yaml"]) == code
     assert capfd.readouterr().err == f"error[stopped]: the system refused: {told}\n"
 
 
-def test_a_module_that_is_missing_is_no_refusal(monkeypatch):
+def test_a_missing_module_is_not_a_refusal_of_the_system(monkeypatch):
     monkeypatch.setattr(console, "_enter", refusing(ModuleNotFoundError("No module named 'click'", name="click")))
 
     with pytest.raises(ModuleNotFoundError):

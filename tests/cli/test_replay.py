@@ -225,7 +225,7 @@ def test_a_replay_that_is_refused_leaves_the_letters_where_they_were(project, ar
     assert b"failed.jsonl.replaying" not in ran.stderr
 
 
-def test_a_replay_into_an_output_of_somebody_elses_leaves_the_letters_where_they_were(project):
+def test_a_replay_into_the_output_of_another_run_leaves_the_letters_in_place(project):
     before = (project / "failed.jsonl").read_bytes()
     journal = Journal(project / ".again.jsonl.replay.stagerunner")
     try:

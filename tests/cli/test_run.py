@@ -62,7 +62,7 @@ def test_dead_letters_are_exit_3_unless_allowed(call, chain, write):
     assert call("run", file, "--allow-dead-letters").returncode == 0
 
 
-def test_a_failed_stage_is_told_once_without_our_frames(call, chain, write):
+def test_a_failed_stage_is_reported_once_without_our_frames(call, chain, write):
     write("a.txt", "good\nbad\n")
     ended = call("run", chain("./parts.py:picky", source="a.txt"))
     assert ended.returncode == 1
@@ -150,7 +150,7 @@ def test_colour_can_be_asked_for(call, chain):
     assert "\x1b" not in call("run", file, env={"NO_COLOR": "1"}).stderr
 
 
-def test_a_stderr_that_nobody_reads_does_not_end_the_run(folder, chain):
+def test_a_stderr_without_a_reader_does_not_end_the_run(folder, chain):
     reader, writer = os.pipe()
     os.close(reader)
     ended = subprocess.run(

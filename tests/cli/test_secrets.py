@@ -1,4 +1,4 @@
-"""No command shows a secret, whoever says it: mistakes, failures, counters, prints, summaries, the journal."""
+"""No command shows a secret, in whatever output: mistakes, failures, counters, prints, summaries, the journal."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_the_chain_as_it_is_shown(said, command):
     assert "telling" in said(*command, stages=stage("telling"))
 
 
-def test_a_secret_that_is_no_number(said):
+def test_a_secret_that_is_not_a_number(said):
     assert "must be" in said("run", stages='[{use: take, with: {n: "${secret:KEY}"}}]')
     assert "must be" in said("run", stages='[{use: text.strip, workers: "${secret:KEY}"}]')
 

@@ -46,7 +46,7 @@ def test_a_broken_chain_is_exit_2(call, write):
     assert "`stages:` is missing" in ended.stderr
 
 
-def test_who_may_share_workers_is_told(invoke, chain):
+def test_the_stages_that_may_share_workers_are_named(invoke, chain):
     file = chain("text.strip", "text.strip", "{use: text.strip, timeout: 1s}")
     auto = ("--set", "run.fuse=auto")
     told = [
@@ -76,7 +76,7 @@ def test_a_sample_for_programs(invoke, chain):
     assert told["written"]["rate"] > 0
 
 
-def test_failures_of_a_sample_are_told_without_secrets(call, chain, monkeypatch):
+def test_failures_of_a_sample_are_shown_without_secrets(call, chain, monkeypatch):
     monkeypatch.setenv("SALT", "hunter2hunter2")
     ended = call("show", chain("{use: './parts.py:leaky', with: {key: '${secret:SALT}'}}"), "--sample", "9")
 
@@ -85,7 +85,7 @@ def test_failures_of_a_sample_are_told_without_secrets(call, chain, monkeypatch)
 
 
 @pytest.mark.parametrize("flags", [("--json",), ()])
-def test_what_a_stage_prints_is_no_part_of_the_sample(call, chain, flags):
+def test_what_a_stage_prints_is_not_part_of_the_sample(call, chain, flags):
     ended = call("show", chain("./parts.py:chatty"), "--sample", "1", *flags)
 
     assert "seen 0" in ended.stderr

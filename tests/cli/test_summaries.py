@@ -33,11 +33,11 @@ def test_a_place_that_can_not_be_written_is_refused_before_the_run(folder, path)
         SummaryFile.of(path, plan("null"))
 
 
-def test_a_write_that_fails_is_told(folder):
+def test_a_write_that_fails_is_reported(folder):
     with pytest.raises(RunFailed, match="can't be written to"):
         SummaryFile("nowhere/s.json").write(SimpleNamespace(as_json=dict), Streams(), None)
 
 
-def test_no_path_is_no_summary(capsys):
+def test_without_a_path_there_is_no_summary(capsys):
     SummaryFile.of(None, plan("stdout")).write(SimpleNamespace(as_json=dict), Streams(), None)
     assert capsys.readouterr().out == ""

@@ -90,7 +90,7 @@ def test_dead_letters_need_a_place_to_go(wrong, config):
     assert config(text, sets=["dead_letter=d.jsonl"]).dead_letter.text == "d.jsonl"
 
 
-def test_every_mistake_is_told_in_order_of_lines(wrong):
+def test_every_mistake_is_reported_in_order_of_lines(wrong):
     found = wrong("stages:\n- {use: a, wrkers: 2}\nnaem: x\nversion: 3\n")
     assert [mistake.split(" ")[0] for mistake in found] == ["2:12", "3:1", "4:10"]
 
@@ -136,7 +136,7 @@ def test_a_source_and_a_sink_are_named_by_their_place(config):
     assert (found.sink.name, found.sink.settings.on_error, found.sink.path) == ("out", "skip", "sink")
 
 
-def test_an_option_beside_use_is_told_its_place(wrong_stages):
+def test_an_option_beside_use_is_a_mistake_that_says_where_it_belongs(wrong_stages):
     assert wrong_stages("- use: a\n  fields: [x]") == [
         "4:3 stages[0].fields: unknown key 'fields' | options stand under `with:`"
     ]
@@ -159,7 +159,7 @@ def test_a_part_without_use(wrong_stages):
     ]
 
 
-def test_what_is_no_part(wrong_stages):
+def test_nodes_that_are_not_parts(wrong_stages):
     assert wrong_stages("- [a]\n- ''\n- null") == [
         "3:3 stages[0]: stages[0] must be text or a mapping with `use:`, not a list",
         "4:3 stages[1]: stages[1] must name something, and that is empty",

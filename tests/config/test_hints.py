@@ -68,7 +68,7 @@ def test_a_bracket_that_is_not_closed_names_where_it_opened():
     assert [(mark.line, mark.column, note) for mark, note in mistake.related] == [(2, 3, "opened here")]
 
 
-def test_anything_else_is_told_in_the_readers_words():
+def test_anything_else_is_reported_in_the_words_of_pyyaml():
     (mistake,) = read_yaml("%YAML 2.0\n---\na: 1", "f.yaml")[1]
     assert mistake.message.startswith("this can't be read as YAML: ")
 

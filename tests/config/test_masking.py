@@ -114,7 +114,7 @@ def test_a_cause_that_says_no_secret_stays():
     assert str(caught.value.__cause__) == "of the user's"
 
 
-def test_an_error_of_somebody_elses_stays_as_it_is():
+def test_an_error_that_is_not_ours_stays_as_it_is():
     with pytest.raises(LookupError, match="hunter2"), Mask(["hunter2"]).errors():
         raise LookupError("hunter2")
 

@@ -30,5 +30,5 @@ def test_written_names_are_never_taken_by_defaults(root):
     assert stage_names(root("[a, {use: b, name: a}, {use: a, name: a-2}, a]").items) == ["a-3", "a", "a-2", "a-4"]
 
 
-def test_what_is_no_stage_has_a_name_all_the_same(root):
+def test_nodes_that_are_not_stages_get_names_too(root):
     assert stage_names(root("[[1], {}, ~, {use: [], name: X}]").items) == ["stage", "stage-2", "stage-3", "stage-4"]

@@ -25,7 +25,7 @@ def test_a_tilde_anywhere_else_is_part_of_a_name():
     assert expand_user("a/~/b") == "a/~/b"
 
 
-def test_a_tilde_that_stands_for_nobody_is_known():
+def test_a_tilde_for_an_unknown_user_is_recognised():
     assert has_unknown_user("~no-such-user-here/a")
     assert not has_unknown_user("~/a")
     assert not has_unknown_user("a~")

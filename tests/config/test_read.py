@@ -75,12 +75,12 @@ def test_secrets_are_collected(monkeypatch):
     assert (found.secrets, found.masked) == (("hunter2",), ("hunter2", "east"))
 
 
-def test_a_value_that_could_not_be_filled_in_is_told_once():
+def test_a_value_that_could_not_be_filled_in_is_reported_once():
     (mistake,) = read_config("version: 1\nstages: [{use: a, workers: '${vars.n}'}]\n").mistakes
     assert mistake.code == "unset-variable"
 
 
-def test_an_alias_is_told_once():
+def test_an_alias_is_reported_once():
     (mistake,) = read_config("version: 1\nstages: *all\n").mistakes
     assert mistake.code == "alias"
 

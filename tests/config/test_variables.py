@@ -82,7 +82,7 @@ def test_what_was_written_is_kept(root):
     assert unexpanded(found) == {"vars": {"n": 1}, "a": "x${vars.n}", "b": "${env:E}", "c": "plain"}
 
 
-def test_unset_variables_are_told_at_their_place(wrong):
+def test_unset_variables_are_reported_at_their_place(wrong):
     assert wrong("vars: {day: 1}\nx: ${vars.dya}") == ["2:4 x: there is no variable 'dya' | did you mean 'day'?"]
     assert wrong("vars: {day: }\nx: [a, 'b${vars.day}']") == [
         "2:8 x[1]: vars.day has no value | give it one: --var day=VALUE"
@@ -92,19 +92,19 @@ def test_unset_variables_are_told_at_their_place(wrong):
     ]
 
 
-def test_what_is_no_variable_is_told_the_forms(wrong):
+def test_a_malformed_variable_is_a_mistake_that_lists_the_forms(wrong):
     (mistake,) = wrong("x: a${foo}")
     assert mistake.startswith("1:4 x: '${foo}' is no variable | write ${vars.NAME}, ${env:NAME} or ${secret:NAME}")
     assert "'${open' is no variable" in wrong("x: ${open")[0]
 
 
-def test_a_circle_is_told_once(wrong):
+def test_a_circle_is_reported_once(wrong):
     assert wrong("vars: {a: '${vars.b}', b: '${vars.c}', c: '${vars.a}'}\nx: ${vars.a}") == [
         "1:43 vars.c: variables go in a circle: a → b → c → a | give one of them a value"
     ]
 
 
-def test_a_mistake_in_a_variable_is_told_there_only(wrong):
+def test_a_mistake_in_a_variable_is_reported_there_only(wrong):
     assert len(wrong("vars: {a: '${env:NONE}', b: 'x${vars.a}'}\nx: ['${vars.a}', '${vars.b}']")) == 1
 
 

@@ -77,7 +77,7 @@ def test_keys_are_text_or_numbers_taken_as_text(root):
     assert mistakes("true: 1\n~: 2\n? [a]\n: 3") == [("key", 1, 1, 4), ("key", 2, 1, 1), ("key", 3, 3, 3)]
 
 
-def test_the_document_mark_alone_is_no_second_document(root):
+def test_a_document_mark_at_the_top_is_allowed(root):
     assert plain(root("---\na: 1\n...\n")) == {"a": 1}
 
 
@@ -96,7 +96,7 @@ def test_endless_numbers_are_mistakes_and_huge_ones_are_not():
     assert mistakes("a: 1e999999") == []
 
 
-def test_all_that_is_wrong_is_told_up_to_what_ends_the_reading():
+def test_all_mistakes_up_to_the_one_that_ends_the_reading_are_reported():
     assert [code for code, *_ in mistakes("a: &x 1\na: 2\nb: [")] == ["anchor", "duplicate-key", "yaml"]
 
 

@@ -36,7 +36,7 @@ def test_a_sink_out_of_reach_is_a_mistake(planned):
     assert (wrong.code, wrong.message, wrong.mark.line) == ("sink-check", "there is no such folder", 8)
 
 
-def test_a_class_of_another_form_is_no_end(planned, folder):
+def test_a_class_of_another_form_is_neither_source_nor_sink(planned, folder):
     (folder / "my.py").write_text("class Empty: ...\ndef plain(): ...\n")
     assert "has no splits and no read and no identity" in mistake(planned, source={"use": "./my.py:Empty"}).message
     assert "a source is a class with splits" in mistake(planned, source="./my.py:plain").message
@@ -96,7 +96,7 @@ def test_without_a_sink_results_go_to_standard_output(planned, sink):
     assert (planned_sink.use, planned_sink.options) == ("stdout", {})
 
 
-def test_an_address_is_no_path(planned):
+def test_an_address_is_not_a_path(planned):
     assert planned(source="./parts.py:ticks").source.use == "./parts.py:ticks"
 
 

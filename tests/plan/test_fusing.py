@@ -52,7 +52,7 @@ def test_state_that_can_be_handed_on_may_share(planned):
     assert fusible(planned("latest", shout("a"), run=AUTO)) == (2,)
 
 
-def test_state_that_can_not_be_handed_on_keeps_the_whole_chain_as_it_is(planned):
+def test_state_without_snapshot_forbids_all_sharing(planned):
     plan = planned(shout("a"), shout("b"), "tally", run=AUTO)
 
     assert fusible(plan) == (1, 1, 1)

@@ -54,7 +54,7 @@ def test_mistakes_of_plugins_that_the_config_names_are_among_them(config, folder
         make_plan(config(), catalog)
 
 
-def test_a_mistake_found_twice_is_told_once(config, catalog):
+def test_a_mistake_found_twice_is_reported_once(config, catalog):
     twice = Mistake("version", "there is no version", Mark("chain.yaml"))
     with pytest.raises(ConfigError) as caught:
         make_plan(config(mistakes=(twice, twice)), catalog)
@@ -105,7 +105,7 @@ def test_a_limit_below_zero_makes_no_sense(planned):
         planned(how={"limit": -1})
 
 
-def test_hooks_of_workers_are_told_by_name(config, folder):
+def test_hooks_of_workers_are_passed_by_name(config, folder):
     (folder / "hooked.py").write_text(
         "from stagerunner import hookimpl\n@hookimpl\ndef stagerunner_worker_started(stage, worker): ...\n"
     )

@@ -11,7 +11,7 @@ def project(tmp_path):
     return Project(tmp_path)
 
 
-def test_what_workers_are_told_can_be_sent(planned):
+def test_what_workers_need_to_know_can_be_sent(planned):
     work = planned({"use": "shout", "with": {"times": 2}}).stages[0].work
     assert pickle.loads(pickle.dumps(work)) == work
 

@@ -95,7 +95,7 @@ def test_another_name_of_the_source_is_the_source(tmp_path):
         planned(tmp_path, "failed.jsonl")
 
 
-def test_the_output_of_another_run_is_no_place_for_dead_letters(tmp_path):
+def test_dead_letters_can_not_go_to_the_output_of_another_run(tmp_path):
     (tmp_path / "in.txt").write_text("a\n")
     (tmp_path / ".failed.jsonl.stagerunner").write_text("")
 
@@ -109,7 +109,7 @@ def planned(folder, dead_letter):
     return prepare(file).plan
 
 
-def test_dead_letters_may_go_home_but_not_to_nobodys(planned, folder, monkeypatch):
+def test_dead_letters_may_go_to_the_home_folder_but_not_to_that_of_an_unknown_user(planned, folder, monkeypatch):
     monkeypatch.setenv("HOME", str(folder))
     assert planned(source="in.txt", sink="out.txt", dead_letter="~/dead.jsonl").dead_letter == folder / "dead.jsonl"
     with pytest.raises(ConfigError, match="a user that doesn't exist"):

@@ -39,7 +39,7 @@ def test_a_plugin_can_be_kept_out():
         prepare(TEXT, Request(plugins=["no:stagerunner"]))
 
 
-def test_mistakes_are_raised_together_and_a_senseless_limit_by_itself():
+def test_mistakes_are_raised_together_and_a_negative_limit_separately():
     with pytest.raises(ConfigError) as caught:
         prepare(TEXT.replace("text.strip", "text.strp").replace("version: 1", "version: 2"))
     assert len(caught.value.mistakes) == 2

@@ -30,7 +30,7 @@ def test_the_correctness_table(planned, ends, how, then):
     assert sentence.endswith(then)
 
 
-def test_without_a_file_of_its_own_there_is_no_place_for_a_journal(planned):
+def test_without_a_file_of_the_sink_there_is_no_place_for_a_journal(planned):
     plan = planned("shout", sink={"use": "homeless"})
     assert "can't be resumed, since the sink doesn't say which file it owns" in promise(plan)
     assert why_no_resume(plan, journal=True) is None
@@ -53,7 +53,7 @@ def test_the_promise_is_a_note_of_the_plan(planned):
     assert plan.notes == (promise(plan),)
 
 
-def test_what_nobody_watches_in_one_process_is_a_note(planned):
+def test_settings_that_one_process_can_not_enforce_are_noted(planned):
     stage = {"use": "shout", "timeout": 1.0, "max_memory": 2**30}
     assert not planned(stage).notes[1:]
     assert [note.split(", which")[0] for note in planned(stage, run=Run(engine="inline")).notes[1:]] == [

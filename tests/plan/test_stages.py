@@ -16,7 +16,7 @@ def mistake(planned, stage):
     return mistake
 
 
-def test_a_worker_is_told_target_form_and_options(planned):
+def test_a_worker_gets_target_form_and_options(planned):
     work = planned({"use": "shout", "with": {"times": 2}, "name": "louder"}).stages[0].work
     assert (work.index, work.name, work.options) == (0, "louder", {"times": 2})
     assert work.target.endswith(":shout")
@@ -43,14 +43,14 @@ def test_a_file_of_ones_own_is_named_and_known_to_workers(planned, folder):
     assert plan.files[stage.work.target.partition(":")[0]] == str(folder / "my.py")
 
 
-def test_a_class_that_is_no_stage(planned, folder):
+def test_a_class_that_is_not_a_stage(planned, folder):
     (folder / "my.py").write_text("class Empty: ...\n")
     wrong = mistake(planned, "./my.py:Empty")
     assert (wrong.code, wrong.mark.line, wrong.path) == ("form", 3, "stages[0].use")
     assert "needs one of the methods process and process_batch" in wrong.message
 
 
-def test_an_async_generator_is_no_stage(planned, folder):
+def test_an_async_generator_is_not_a_stage(planned, folder):
     (folder / "my.py").write_text("async def drip(record):\n    yield record\n")
     assert "an async generator can't be a stage" in mistake(planned, "./my.py:drip").message
 

@@ -1,4 +1,4 @@
-"""Names that ask for something which nobody offers."""
+"""Names that ask for something that no plugin offers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def project(tmp_path):
         *("x.zst", "x.jsonl.zst", "x.csv.zip", "x.tar.gz", "x.Z", "logs/*.feather"),
     ],
 )
-def test_what_nobody_offers_is_a_mistake_with_its_place(project, kind, name):
+def test_what_no_plugin_offers_is_a_mistake_with_its_place(project, kind, name):
     with pytest.raises(ConfigError) as caught:
         project.plan("same", **({"source": "-", "sink": "out.jsonl"} | {kind: name}))
     (mistake,) = caught.value.mistakes
@@ -41,7 +41,7 @@ def test_what_may_well_be_text(name):
     assert why_not_offered(name, "source") is None
 
 
-def test_a_folder_is_no_sink(project):
+def test_a_folder_is_not_a_sink(project):
     with pytest.raises(ConfigError, match="is a folder"):
         project.plan("same", source="-", sink="out/")
 

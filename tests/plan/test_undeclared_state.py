@@ -229,7 +229,7 @@ def test_nothing_is_said_of_what_is_declared_made_once_or_gone_with_the_call(fou
     assert undeclared_change(found) is None
 
 
-def test_nothing_is_said_where_the_source_is_not_to_be_had():
+def test_nothing_is_reported_without_source_code():
     names = {}
     exec("class Unseen:\n    def process(self, record):\n        self.total = record\n", names)
     assert undeclared_change(names["Unseen"]) is None

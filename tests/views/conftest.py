@@ -21,7 +21,7 @@ def console(stream: io.StringIO) -> Console:
 
 @pytest.fixture
 def summary() -> Callable[..., Summary]:
-    """A summary whose ledger balances unless told otherwise."""
+    """A summary whose ledger balances unless its arguments differ."""
 
     def make(*stages: StageTotals, exit_code: int = 0, seconds: float = 10.0, **changes: object) -> Summary:
         records = {"in": 10, "created": 0, "out": 10, "filtered": 0, "skipped": 0, "dead": 0, "not_processed": 0}

@@ -11,7 +11,7 @@ def written(lines: list[Line]) -> list[str]:
     return ["".join(piece if isinstance(piece, str) else piece[1] for piece in line) for line in lines]
 
 
-def test_a_run_without_stages_is_told_in_one_line(summary):
+def test_a_run_without_stages_is_summed_up_in_one_line(summary):
     assert written(closing(summary(seconds=69))) == ["done in 1 m 09 s · 10 in · 10 out"]
 
 
@@ -30,7 +30,7 @@ def test_the_exit_code_decides_how_it_ended(summary):
 
 
 @pytest.mark.parametrize("code", [1, 75, 130])
-def test_without_an_output_that_is_whole_none_is_named(summary, code):
+def test_an_output_that_is_not_complete_is_not_named(summary, code):
     assert written(closing(summary(exit_code=code)))[0].endswith(" 10 s · 10 in · 10 out")
 
 
@@ -70,7 +70,7 @@ def test_what_was_taken_before_a_resume_makes_no_stage_faster(summary):
     assert last == "limit: parse, 90 % busy on 1 worker; 2 workers ≈ 1/s"
 
 
-def test_no_clock_is_no_share():
+def test_without_clocks_there_are_no_shares():
     assert shares(StageTotals("a"), 0.0) == ["–"] * 4
 
 
@@ -83,7 +83,7 @@ def test_stages_that_share_a_worker_share_its_time(summary):
     ]
 
 
-def test_what_was_fused_is_told_with_its_reason(summary):
+def test_fused_stages_are_shown_with_the_reason(summary):
     fusion = Fusion((("parse", "shape"),), ((0.4e-6, 1.1e-6),), 1e-6)
     told = summary(StageTotals("parse", 2), StageTotals("shape", 2), fusions=(fusion,))
     assert written(closing(told, advise=False))[-1] == (
@@ -91,7 +91,7 @@ def test_what_was_fused_is_told_with_its_reason(summary):
     )
 
 
-def test_the_ledger_that_do_not_balance_are_told_loudly(summary):
+def test_a_ledger_that_does_not_balance_is_shown_in_capitals(summary):
     lines = written(closing(summary(records={"out": 9})))
     assert lines[-1].startswith("THE LEDGER DOES NOT BALANCE: 10 in + 0 created is not 9 out")
 

@@ -21,12 +21,12 @@ MISTAKE = errors.Mistake("unknown-key", "unknown key 'x'", errors.Mark("a.yaml",
         (errors.ConfigError([MISTAKE]), "error[unknown-key]: unknown key 'x'\n --> a.yaml:2:1"),
     ],
 )
-def test_an_error_is_told_once_with_its_code(console, stream, error, text):
+def test_an_error_is_printed_once_with_its_code(console, stream, error, text):
     print_error(error, console)
     assert stream.getvalue().startswith(text)
 
 
-def test_a_reader_that_has_left_is_told_nothing(console, stream):
+def test_for_a_reader_that_has_left_nothing_is_printed(console, stream):
     print_error(errors.ReaderGone("gone"), console)
     assert stream.getvalue() == ""
 

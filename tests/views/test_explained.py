@@ -32,7 +32,7 @@ def explained(kind: Any, found: Any) -> Explained:
     return explain(kind, found.__name__, Resolved(Part(kind, "x", "m:x", "A summary"), found, "geo 1.2"))
 
 
-def test_a_stage_is_told_by_form_and_options():
+def test_a_stage_is_explained_by_form_and_options():
     told = explained("stage", shout)
     assert told.form == ("one record at a time", "none, one or many records out of each", "safe with many workers")
     assert [(o.name, o.takes, o.wants, o.help) for o in told.options] == [

@@ -41,5 +41,5 @@ def test_sizes_count_in_thousands():
     assert [figures.size(number) for number in (512, 48_000, 1_100_000_000)] == ["512 B", "48.0 kB", "1.10 GB"]
 
 
-def test_one_is_no_plural():
+def test_one_is_singular():
     assert (figures.plural(1, "dead letter"), figures.plural(2, "dead letter")) == ("1 dead letter", "2 dead letters")

@@ -34,7 +34,7 @@ def test_the_time_it_took_to_start_is_not_held_against_the_stages():
     assert limit([StageTotals("a", work=4.0, wait=1.0)], 10, 100).startswith("limit: a, 80 % busy")
 
 
-def test_a_stage_with_state_is_not_told_to_take_more_workers():
+def test_more_workers_are_not_advised_for_a_stage_with_state():
     assert "it has state" in limit([stage("count", 0.9)], 10, 100, alone=["count"])
 
 
@@ -44,11 +44,11 @@ def test_stages_that_share_a_worker_are_the_limit_together():
     assert "it has state" in limit(shared, 10, 100_000, alone=["b"])
 
 
-def test_busy_cores_are_told_instead_of_workers():
+def test_busy_cores_are_named_instead_of_workers():
     assert limit([stage("a", 0.9, 2)], 10, 100, cpu=19, cores=2).endswith("all 2 cores are busy")
 
 
-def test_mostly_encoding_is_told():
+def test_mostly_encoding_is_named():
     assert "run.frame" in limit([stage("a", 0.1, codec=8.0)], 10, 100)
 
 
@@ -59,10 +59,10 @@ def test_without_a_busy_stage_the_slower_end_is_the_limit():
     assert limit([stage("a", 0.3, block=7.0)], 10, 100).startswith("limit: the sink")
 
 
-def test_too_little_known_is_no_limit():
+def test_with_too_little_known_no_limit_is_named():
     assert limit([stage("a", 1.0)], 0.5, 100) == limit([stage("a", 1.0)], 10, 0) == limit([], 10, 100) == ""
 
 
-def test_a_stage_that_waits_for_its_turns_is_not_told_to_take_more_workers():
+def test_more_workers_are_not_advised_for_a_stage_with_a_rate():
     found = limit([stage("ask", 0.9)], 10, 100, paced=["ask"])
     assert found == "limit: ask, 90 % busy on 1 worker, its `rate` waited for included"

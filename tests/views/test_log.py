@@ -30,12 +30,12 @@ def test_a_failure_that_ends_the_run_is_left_to_its_error():
     assert said(TextLog({}), RecordFailed("parse", "ValueError", "no", "fail", "")) == []
 
 
-def test_untold_are_all_but_what_plugins_print():
+def test_without_failures_only_what_plugins_print_is_shown():
     log = TextLog({}, failures=False)
     assert said(log, Notice("x"), FAILED, WorkerFailed("a", 0, 1, "SIGKILL"), Output("a", 0, "b")) == ["[a] b"]
 
 
-def test_workers_are_told_when_verbose():
+def test_workers_are_shown_when_verbose():
     ready, died = WorkerReady("a", 0, 12), WorkerFailed("a", 0, 12, "SIGKILL")
     assert said(TextLog({}), ready, died) == ["a: ended by SIGKILL (pid 12)"]
     assert said(TextLog({}, verbose=True), ready) == ["a: ready (pid 12)"]

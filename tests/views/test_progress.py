@@ -63,7 +63,7 @@ def test_the_view_is_opened_at_the_first_progress(console, stream):
     assert stream.getvalue() == "[a] before\n"
 
 
-def test_what_was_only_counted_is_told_at_the_end(console, stream):
+def test_failures_that_were_only_counted_are_shown_at_the_end(console, stream):
     listener = Listener(TextLog({}), Recording(console), lambda: Recording(console))
     for _ in range(5):
         listener(RecordFailed("a", "E", "", "skip", ""))

@@ -25,7 +25,7 @@ def test_each_stage_has_its_line():
     assert lines[3].split() == "parse 50 49 1 4.00 µs 2.00 µs 2.00 µs".split()
 
 
-def test_the_first_failure_is_told_in_one_line():
+def test_the_first_failure_is_shown_in_one_line():
     assert "parse: 1 failure, the first: ValueError: no date" in told(STRIP, PARSE)
     assert "source: 2 failures" in told(STRIP, PARSE)
 

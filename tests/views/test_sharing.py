@@ -18,7 +18,7 @@ def test_stages_that_were_never_started_share_nothing():
     assert groups_of([StageTotals("a"), StageTotals("b")]) == [[0], [1]]
 
 
-def test_the_whole_is_that_of_all_who_share():
+def test_a_total_is_that_of_all_stages_that_share():
     assert group_totals(STAGES, [1, 2, 3, 4]) == [3, 3, 7, 7]
 
 
@@ -48,5 +48,5 @@ def test_stages_parted():
     ]
 
 
-def test_nothing_measured_is_nothing_told_of_it():
+def test_without_measurements_none_are_shown():
     assert told(Fusion((("a", "b"),), ((0.0, 0.0),), 1e-6)) == ["a + b share a worker"]

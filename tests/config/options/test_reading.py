@@ -25,13 +25,13 @@ def test_null_for_an_option_that_defaults_to_none_says_nothing(values):
     assert values(shout, "{times: 3, limit: null}") == {"times": 3}
 
 
-def test_unknown_options_are_told_with_the_nearest_name(wrong):
+def test_unknown_options_are_reported_with_the_nearest_name(wrong):
     assert wrong(shout, "{times: 3, sing: x}") == ("there is no option 'sing'", "did you mean 'sign'?")
     assert wrong(shout, "{times: 3, zzz: x}")[1] == "the options are times, sign, limit"
     assert wrong(str.strip, "{zzz: x}")[1] == "it takes no options"
 
 
-def test_a_setting_among_the_options_is_told_its_place(wrong):
+def test_a_setting_among_the_options_is_a_mistake_that_says_where_it_belongs(wrong):
     assert wrong(shout, "{times: 3, workers: 4}") == (
         "there is no option 'workers'",
         "`workers` is a setting: it stands beside `use:`, not under `with:`",
@@ -52,13 +52,13 @@ def test_a_missing_option_stands_at_the_mapping(read):
     assert mistake.fix == "add `times:` (whole number)"
 
 
-def test_or_at_the_part_where_there_is_no_mapping():
+def test_without_a_mapping_a_missing_option_stands_at_the_part():
     part = Mark("f.yaml", 7, 3)
     mistakes = read_options(options_of(shout), None, mark=part, path="stages[0].with", base=lambda mark: None)[1]
     assert [mistake.mark for mistake in mistakes] == [part]
 
 
-def test_every_mistake_is_told_at_once(read):
+def test_every_mistake_is_reported_at_once(read):
     messages = [mistake.message for mistake in read(shout, "{sign: [a], limit: x, other: 1}")[1]]
     assert messages == [
         "sign must be text, not a list",
@@ -157,6 +157,6 @@ def test_values_that_do_not_fit(read, hint, text, path, message, fix):
     assert (mistake.path, mistake.message, mistake.fix) == (f"stages[0].with.{path}", message, fix)
 
 
-def test_each_wrong_item_is_told_at_its_place(read):
+def test_each_wrong_item_is_reported_at_its_place(read):
     mistakes = read(takes(list[int]), "x: [a, 1, b]")[1]
     assert [mistake.mark.column for mistake in mistakes] == [5, 11]

@@ -106,7 +106,7 @@ def test_what_is_wrong_with_a_regular_expression_is_said_by_python_behind_our_wo
     assert (message.startswith("x is no regular expression: "), fix) == (True, "")
 
 
-def test_a_tilde_that_stands_for_nobody_is_no_path(wrong):
+def test_a_tilde_for_an_unknown_user_is_refused(wrong):
     message, fix = wrong(takes(Path), "x: ~no-such-user-here/a")
     assert (message, fix) == (
         "x is no path: its ~ names a user that doesn't exist",
@@ -143,7 +143,7 @@ def test_no_fix_quotes_a_secret_number():
     assert (mistake.message, mistake.fix) == ("x must be a duration, not the value of ${env:S}", "")
 
 
-def test_null_is_no_path(wrong):
+def test_null_is_not_a_path(wrong):
     assert wrong(takes(Path), "x: null") == ("x must be a path, not nothing", "")
 
 
