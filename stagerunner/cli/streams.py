@@ -57,7 +57,7 @@ class PluginOutput(io.TextIOBase):
 
 
 class Streams:
-    """The streams of a call, and what its flags say about them: filled in as flags are parsed, used by error reports too.
+    """The streams of a call, and what its flags say about them: filled in as flags are parsed, also for error reports.
 
     plugin_command: the name of the command, if it is a plugin's. owned: this process runs only the command (see `own`).
     """
