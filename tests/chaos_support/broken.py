@@ -125,11 +125,11 @@ def failing_frame_is_not_counted() -> None:
     """Records of the frame in which a run fails are in the output, but not in the ledger."""
     counts = Delivery.counts
 
-    def booked(self: Any, *lines: Any) -> None:
+    def counted(self: Any, *lines: Any) -> None:
         if self.fatal is None:
             counts(self, *lines)
 
-    Delivery.counts = booked
+    Delivery.counts = counted
 
 
 def ledger_begins_anew() -> None:

@@ -189,7 +189,7 @@ def state_is_lost(patch: Patch) -> None:
     patch.setattr(SimPool, "start", skip)
 
 
-# Suspects
+# Poison isolation
 
 
 @mutant("quarantines are lost in a restart")
@@ -213,9 +213,9 @@ def strikes_are_laid_to_the_source_record(patch: Patch) -> None:
         def get(self, key: Any, default: Any = None) -> Any:
             return super().get((key[0], -1, key[2], -1), default)
 
-    def coarse(self: PoisonIsolation, blame: Any) -> Any:
+    def coarse(self: PoisonIsolation, trouble: Any) -> Any:
         self._strikes = Coarse(self._strikes)
-        return died(self, blame)
+        return died(self, trouble)
 
     patch.setattr(PoisonIsolation, "_died_alone", coarse)
 

@@ -59,11 +59,11 @@ class SimRunner:
             self.slot.hold(header, header.first, header.last)
         yield None
         context.take(frame)
-        sentence = (self._index, header.first, WHOLE)
+        key = (self._index, header.first, WHOLE)
         beyond = 0 <= self._stop.sequence < header.sequence and self._index <= self._stop.stage
         if self._index == 0:
             piece = self._read(frame, beyond)
-        elif sentence in context.quarantined:
+        elif key in context.quarantined:
             piece = self._undecoded(frame)
         else:
             piece = SimPiece(frame.content, header.first, header.last, frame.failures)

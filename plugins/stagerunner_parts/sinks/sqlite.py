@@ -81,7 +81,7 @@ class Sqlite:
         self._written = self.table if self.mode == "append" else f"{self.table}.partial"
 
     def check(self) -> None:
-        """Raises OSError or ValueError, with a sentence, when the table can't be written."""
+        """Raises OSError or ValueError, with a message, if the table can't be written."""
         if not self.table or self.table.startswith((POSITIONS, "sqlite_")) or "\0" in self.table:
             raise ValueError(f"{self.table!r} can't be the name of a table")
         check_target(self.path, self._real, in_place=True)
