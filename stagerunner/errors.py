@@ -11,7 +11,7 @@
     ├── Stopped           75    stopped by something other than a signal (disk full …); can be resumed
     ├── Interrupted   128 + n   stopped by signal n; can be resumed
     ├── ReaderGone       141    the reader of our standard output has left
-    └── InternalError     70    a bug of ours
+    └── InternalError     70    a bug in stagerunner itself
 
 `Reject` stands outside the tree: a transform raises it to refuse a record.
 """

@@ -1,4 +1,4 @@
-"""What one plugin offers: its hooks are called when it is registered, while it is known which plugin it is."""
+"""What one plugin offers: its hooks are called right after it is registered, so each part's plugin is known."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ FILE = FileName()
 
 
 class OwnCommand(click.Command):
-    """A command of ours: while it runs, what plugins print goes to standard error."""
+    """One of our own commands: while it runs, what plugins print goes to standard error."""
 
     def invoke(self, ctx: click.Context) -> Any:
         with ctx.ensure_object(Streams).data_only():

@@ -29,7 +29,7 @@ _ENDS = "What goes in and out"
 _EXIT_CODES = """\b
 Exit codes:
   0 done · 1 run failed · 2 usage or config mistake
-  3 done, but with dead letters (unless allowed) · 70 a fault of stagerunner
+  3 done, but with dead letters (unless allowed) · 70 a bug in stagerunner
   73 another run owns this output · 75 stopped, can be resumed
   129/130/143 hangup, Ctrl-C, SIGTERM · 141 reader gone"""
 

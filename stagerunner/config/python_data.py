@@ -23,13 +23,15 @@ _PART = re.compile(r"(source|sink|(source|sinks|stages)\[\d+\])(\.use)?")
 
 
 def read_mapping(data: Table[Any, Any]) -> tuple[Mapping, list[Mistake]]:
-    """The nodes of the data, and a mistake for everything that has no place in a config."""
+    """The nodes of the data, and a mistake for everything that can't be in a config."""
     reading = _Reading()
     root = reading.mapping(data, "", 0)
     return root, reading.mistakes
 
 
 class _Reading:
+    """Turns data into nodes, with a mark for each, and collects mistakes."""
+
     def __init__(self) -> None:
         self.mistakes: list[Mistake] = []
         self._count = 0

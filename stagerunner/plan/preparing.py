@@ -1,4 +1,4 @@
-"""From a config and what the call asks for to a plan. Nothing is started; every command goes this way."""
+"""From a config and a request to a plan. Nothing is started. Every command on a config begins here."""
 
 from __future__ import annotations
 

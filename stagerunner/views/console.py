@@ -58,8 +58,8 @@ def encodable_data(data: Any) -> Any:
 class Console:
     """A stream that lines are written to.
 
-    secrets: shown as `***`. losable: what can't be written is dropped silently, so that no run fails because nobody
-    reads its messages; else Stopped or RunFailed is raised, and BrokenPipeError if the reader has left.
+    secrets: shown as `***`. losable: what can't be written is dropped silently, so that no run fails for lack of a
+    reader; else Stopped or RunFailed is raised, and BrokenPipeError if the reader has left.
     """
 
     def __init__(

@@ -25,7 +25,7 @@ CODES: dict[type[StagerunnerError], str] = {
     errors.ReaderGone: "reader-gone",
     errors.InternalError: "internal",
 }
-REPORT = "this is a fault of stagerunner itself; please report it with the text above"
+REPORT = "this is a bug in stagerunner itself; please report it with the text above"
 
 
 def code_of(error: StagerunnerError) -> str:
