@@ -1,8 +1,8 @@
-"""Points at which a test may have this process killed, to prove that nothing is lost there. Off unless asked for.
+"""Points at which a test can kill this process, to prove that nothing is lost there. Off by default.
 
-`STAGERUNNER_KILL_AT=name:n` kills the process with SIGKILL when it reaches the point `name` for the n-th time;
-`STAGERUNNER_KILL_LOG=path` has the name written to a new file before, so that a point that is never reached shows.
-Where that file exists nobody dies any more: of a run's workers, and of those that take their places, one does.
+`STAGERUNNER_KILL_AT=name:n` kills the process with SIGKILL when it reaches the point `name` for the n-th time.
+`STAGERUNNER_KILL_LOG=path` writes the name to a new file first, so that a test sees whether the point was reached. If
+the file exists already, no process is killed: only one of a run's workers and their successors dies.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ POINTS = (
 )
 
 asked, _, _count = os.environ.get("STAGERUNNER_KILL_AT", "").partition(":")
-"""The point's name; empty as a rule."""
+"""The name of the point to die at; usually empty."""
 _left = int(_count or 1)
 
 
 def reached(name: str) -> bool:
-    """Whether this is the moment to die; the log says so."""
+    """Whether to die now. Writes the log."""
     global _left
     if name != asked:
         return False
@@ -42,7 +42,7 @@ def reached(name: str) -> bool:
 
 
 def _logged(name: str) -> bool:
-    """Whether this death is the first, as far as there is a log."""
+    """Whether this is the first death, by the log; True without a log."""
     path = os.environ.get("STAGERUNNER_KILL_LOG")
     if path is None:
         return True
@@ -56,7 +56,7 @@ def _logged(name: str) -> bool:
 
 
 def point(name: str) -> None:
-    """Die here, if that is asked for."""
+    """Die here, if the environment asks for it."""
     if asked and reached(name):
         die()
 

@@ -1,10 +1,10 @@
-"""The border at which the parent calls what a plugin brings: whatever comes back but a result is that part's failure.
+"""The border at which the parent calls plugins: whatever a plugin raises is the failure of that part.
 
     with guard("the sink out.txt", "write"):
         sink.write(data)
 
-A plugin's method may raise anything, SystemExit included, and may give anything. Neither may end the run as if all was
-well, or look like a fault of ours. What is really Ctrl-C, or says itself how the run is to end, passes.
+A plugin's method may raise anything, SystemExit included, and may return anything. Neither may end the run as a
+success, or look like a fault of stagerunner. A real Ctrl-C passes, and so does an error that says how the run ends.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from stagerunner.parts import files
 _HERE = os.path.dirname(__file__) + os.sep  # noqa: PTH120 - as a traceback has it
 
 LONGEST = 1000
-"""Characters of a message that are told."""
+"""Characters of a message that are reported."""
 
 MAY_PASS = frozenset(
     getattr(errno, name)
@@ -36,12 +36,12 @@ MAY_PASS = frozenset(
     )
     if hasattr(errno, name)
 )
-"""What the system refuses today and may allow tomorrow, nothing of the chain being changed: room, limits, devices,
-networks. A folder that isn't there, or may not be written, is no such thing."""
+"""Errors that may pass without any change of the chain: disk space, limits, devices, networks. A folder that is missing
+or not writable is not among them."""
 
 
 def refused(error: BaseException, what: str = "the system refused") -> StagerunnerError:
-    """How a run ends that the system refuses something: it may be resumed where that may pass, else it has failed."""
+    """The error of a run that the system refused something: Stopped (resumable) if that may pass, else RunFailed."""
     why = "out of memory" if isinstance(error, MemoryError) else reason(error)
     passes = not isinstance(error, OSError) or may_pass(error)
     return (Stopped if passes else RunFailed)(f"{what}: {why}")
@@ -49,7 +49,7 @@ def refused(error: BaseException, what: str = "the system refused") -> Stagerunn
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """What the system refuses in here (descriptors, processes, memory) stops the run; it can be resumed."""
+    """If the system refuses something in here (descriptors, processes, memory), the run stops and can be resumed."""
     try:
         yield
     except (OSError, MemoryError) as error:
@@ -57,9 +57,9 @@ def refusals() -> Iterator[None]:
 
 
 class guard:  # noqa: N801 - it reads as the statement that it is
-    """What is raised inside becomes the failure of this part in this method.
+    """Turns what is raised inside into the failure of this part in this method.
 
-    part: "the sink out.txt", or what gives that text when it is needed. refused: what is said of an OSError.
+    part: "the sink out.txt", or a function that gives it. refused: the words for an OSError.
     """
 
     __slots__ = ("_method", "_part", "_refused")
@@ -77,9 +77,9 @@ class guard:  # noqa: N801 - it reads as the statement that it is
             raise self.failure(error) from error
 
     def failure(self, error: BaseException) -> StagerunnerError:
-        """What an error in here means for the run."""
+        """The error of the run for an error in here."""
         part = self._part if isinstance(self._part, str) else self._part()
-        if isinstance(error, OSError) and error.errno is None:  # a sentence of the part's own
+        if isinstance(error, OSError) and error.errno is None:  # the part's own message
             return RunFailed(f"{part} failed: {reason(error)}")
         if isinstance(error, MemoryError) or (isinstance(error, OSError) and (self._refused or may_pass(error))):
             return refused(error, f"{part} {self._refused or 'failed'}")
@@ -87,15 +87,15 @@ class guard:  # noqa: N801 - it reads as the statement that it is
 
 
 def passes(error: BaseException) -> bool:
-    """Whether it is nobody's failure: Ctrl-C, or an error of ours that says how the run ends."""
+    """Whether it is not a part's failure: Ctrl-C, or an error of stagerunner that says how the run ends."""
     return is_ctrl_c(error) or (isinstance(error, StagerunnerError) and not isinstance(error, InternalError))
 
 
 def is_ctrl_c(error: BaseException) -> bool:
-    """Whether it is a KeyboardInterrupt from the signal, between two instructions, and not from somebody's `raise`."""
+    """Whether it is a KeyboardInterrupt from the signal, between two instructions, and not from a `raise`."""
     if not isinstance(error, KeyboardInterrupt):
         return False
-    from opcode import opmap  # hardly any process needs it
+    from opcode import opmap  # rarely needed
 
     place = error.__traceback__
     if place is None:
@@ -106,12 +106,12 @@ def is_ctrl_c(error: BaseException) -> bool:
 
 
 def wrong(part: str, method: str, given: Any, due: str) -> RunFailed:
-    """A method has given something that it must not: which part, which method, what, and what is due."""
+    """The error for a method that gave a value of the wrong type. due: what it should give."""
     return RunFailed(f"{part} failed: {method} gave {_a(type(given).__name__)}, not {due}")
 
 
 def plain(value: Any, part: str, method: str) -> Any:
-    """The value, if a journal can hold it. Raises RunFailed, naming the part, if it is no JSON data."""
+    """The value, if a journal can hold it. Raises RunFailed, naming the part, if it is not JSON data."""
     import json
 
     try:
@@ -124,7 +124,7 @@ def plain(value: Any, part: str, method: str) -> Any:
 
 
 def one_line(error: BaseException) -> str:
-    """ "KeyError: 'x' (my_stages.py:3)": the exception and where it came from, as far as that is the user's code."""
+    """ "KeyError: 'x' (my_stages.py:3)": the exception, and the line of user code that raised it."""
     place = ", ".join(_places(error))
     return f"{head(error)} ({place})" if place else head(error)
 
@@ -136,19 +136,19 @@ def head(error: BaseException) -> str:
 
 
 def shown(path: Path | str) -> str:
-    """A path as a person would write it: relative to the current folder where it lies below."""
+    """A path as a person writes it: relative to the current folder if it lies below."""
     folder = working_folder()
     near = ".." if folder is None else os.path.relpath(path, folder)
     return str(path) if near.startswith("..") else near
 
 
 def reason(error: BaseException) -> str:
-    """Why a file can't be reached, without the name of the file."""
+    """The reason in an OSError, without the name of the file."""
     return getattr(error, "strerror", None) or _text(error) or type(error).__name__
 
 
 def of_a_plugin(error: BaseException) -> bool:
-    """Whether it was raised in a plugin's file, by whatever road that was called."""
+    """Whether it was raised in a plugin's file."""
     place, last = error.__traceback__, ""
     while place is not None:
         last, place = place.tb_frame.f_code.co_filename, place.tb_next
@@ -156,7 +156,7 @@ def of_a_plugin(error: BaseException) -> bool:
 
 
 def text_of(value: Any) -> str:
-    """`str` of a value of somebody's own type, whatever that does."""
+    """`str` of a value whose type may raise anything."""
     try:
         return str(value)
     except BaseException as error:
@@ -170,7 +170,7 @@ def _text(error: BaseException) -> str:
 
 
 def may_pass(error: OSError) -> bool:
-    """Whether the system may allow it tomorrow, nothing of the chain being changed."""
+    """Whether the error may pass without any change of the chain."""
     return error.errno in MAY_PASS
 
 
@@ -179,7 +179,7 @@ def _a(word: str) -> str:
 
 
 def _places(error: BaseException) -> list[str]:
-    """Where it came from, in the user's own code: one place, or none."""
+    """The line of user code that raised it: one place, or none."""
     if isinstance(error, SyntaxError) and error.filename:
         return [f"{shown(error.filename)}:{error.lineno}"]
     frames = list(_frames(error))

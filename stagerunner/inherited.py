@@ -1,4 +1,4 @@
-"""What a process inherits from whoever started it, or from a plugin: it is set right here, and not trusted."""
+"""What a process inherits from its parent, or a plugin changes: signals, descriptors, folders. Nothing is trusted."""
 
 from __future__ import annotations
 
@@ -22,41 +22,41 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def restore_signals() -> None:
-    """Block none, and don't ignore the end of children: with either of them nobody would hear that a worker died.
+    """Unblock all signals and restore SIGCHLD: else the death of a worker would go unnoticed.
 
-    Ctrl-C is an exception from here on. SIGINT and SIGHUP stay ignored where they are: that is how `nohup` and a
-    shell's background jobs work.
+    From here on Ctrl-C raises KeyboardInterrupt. SIGINT and SIGHUP stay ignored if they are: `nohup` and the background
+    jobs of a shell depend on it.
     """
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # from here on somebody tells of it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def fill_standard() -> None:
-    """Open /dev/null for each standard descriptor that is closed: else the next pipe or file would become it, and get
-    what somebody prints."""
+    """Open /dev/null for each standard descriptor that is closed: else the next pipe or file would take its number, and
+    get what is printed."""
     for number in STANDARD:
         try:
             os.fstat(number)
         except OSError:
-            # The lowest number that is free, which is this one.
+            # `open` gives the lowest free number, which is this one.
             os.open(os.devnull, os.O_RDONLY if number == 0 else os.O_WRONLY)
 
 
 output = 1
-"""The descriptor that data goes to: standard output, or what has stood for it since `part_output`."""
+"""The descriptor for data: standard output, or its copy since `part_output`."""
 
 
 def is_refusal(error: BaseException | None) -> bool:
-    """Whether the system refused something; a library that can't be mapped for want of memory comes as ImportError."""
+    """Whether the system refused something. A library that does not fit in memory raises ImportError."""
     if isinstance(error, ImportError):
         return error.path is not None and not error.path.endswith(".py")
     return isinstance(error, OSError | MemoryError)
 
 
 def data_descriptor(number: int | None) -> int | None:
-    """The descriptor that data for this one goes to."""
+    """The descriptor to write data for this one to."""
     return output if number == 1 else number
 
 
@@ -64,15 +64,15 @@ FAR = 200
 
 
 class Closed(io.TextIOBase):
-    """Standard output that was closed before we began: what is to be written there is refused, and not lost."""
+    """Standard output that was closed when the process started: writing raises an error, so that nothing is lost."""
 
     def write(self, text: str) -> int:
         raise OSError(errno.EBADF, "standard output is closed")
 
 
 def part_output() -> TextIO | None:
-    """Keep standard output for data: whatever is printed to descriptor 1, by a child process of a plugin for one, goes
-    to standard error. Gives a stream to standard error that nobody else knows, and so nobody else closes.
+    """Keep standard output for data: what is printed to descriptor 1, also by a plugin's child processes, goes to
+    standard error. Gives a private stream to standard error, which no plugin can close.
     """
     global output
     fill_standard()
@@ -93,33 +93,33 @@ def join_output() -> None:
 
 
 def _second(stream: TextIO, number: int) -> TextIO:
-    """A stream like this to where the descriptor leads, by a descriptor of its own that no other program gets."""
+    """A stream like this one to the same file, with a descriptor of its own that no child process inherits."""
     buffering = 1 if getattr(stream, "line_buffering", False) else -1
     own = _far(number)
     return open(own, "w", buffering, encoding=stream.encoding, errors=stream.errors, closefd=False)
 
 
 def _far(number: int) -> int:
-    """Another descriptor for the same, far from those that come next: whoever closes it gets no file in its place."""
+    """A copy of a descriptor with a high number: if a plugin closes descriptors, no new file takes its place."""
     try:
         return fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, FAR)
-    except OSError:  # there may be no such numbers
+    except OSError:  # the limit on open files is lower
         return fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 3)
 
 
 def here() -> Path:
-    """The working folder. Where it is gone, a path against which nothing is found; full paths are good all the same."""
-    from pathlib import Path  # a worker does without it until something asks
+    """The working folder. If it was removed, an empty path: relative paths lead nowhere, absolute ones still work."""
+    from pathlib import Path  # most workers never need it
 
     return Path(working_folder() or "")
 
 
 @contextmanager
 def kept() -> Iterator[None]:
-    """See to it that other people's code changes nothing here that a run rests on.
+    """Undo what plugin code changes in here and a run depends on.
 
-    The working folder, the signals that stop a run, the mask for new files, the standard streams, the recursion limit.
-    What it changes in the environment and in `sys.path` is for its workers too, and stays.
+    That is: the working folder, handlers of signals that stop a run, the file mode mask, the standard streams, the
+    recursion limit. Changes of the environment and of `sys.path` are meant for workers too, and stay.
     """
     folder, mask = working_folder(), os.umask(0)
     os.umask(mask)
@@ -137,7 +137,7 @@ def kept() -> Iterator[None]:
 
 
 def working_folder() -> str | None:
-    """Its path; None where it is gone."""
+    """The path of the working folder; None if it was removed."""
     try:
         return os.getcwd()  # noqa: PTH109 - a path would have to be made
     except OSError:
@@ -152,7 +152,7 @@ def _go_back(folder: str | None) -> None:
 
 def _listen_again(handlers: Mapping[signal.Signals, Any]) -> None:
     for number, before in handlers.items():
-        # None: it was set by something that isn't Python. Only the main thread may set any.
+        # None: the handler was not set by Python. Only the main thread may set handlers.
         if before is not None and signal.getsignal(number) is not before:
             with suppress(ValueError):
                 signal.signal(number, before)

@@ -1,6 +1,6 @@
-"""The parent's part of the arena: it alone gives blocks away, and knows when they are free again.
+"""The parent's part of the arena: it alone gives out blocks, and knows when they are free again.
 
-split ──▶ a block, if frames are heavy and one is free ──▶ workers ──▶ accepted ──▶ free, once nobody holds a buffer
+split ──▶ a block, if frames are heavy and one is free ──▶ workers ──▶ accepted ──▶ free, once no buffer is in use
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from stagerunner.wire.metadata import Metadata
 from stagerunner.wire.payload import PayloadCodec, Refs
 
 BUDGET = 32 * 2**20
-"""Bytes of one owner's slots in use: with more, arrays leave the cache before the next stage looks at them."""
+"""Bytes of one stage's segments in use: with more, arrays leave the cache before the next stage reads them."""
 
 FEWEST = 2
 PATIENCE = 64
-"""Light frames in a row after which no blocks are given any more."""
+"""Light frames in a row after which no blocks are given out."""
 
 
 class Loaded(NamedTuple):
-    """Records of a split, pickled: the part that goes by the pipe, and where the rest lies."""
+    """Records of a split, pickled: the part for the pipe, and references to the rest in the arena."""
 
     body: bytes
     buffer_refs: Refs
@@ -42,18 +42,18 @@ class Space:
 
 
 NOWHERE = Space(-1, 0)
-"""No block: nothing is ever used of it, so one will do."""
+"""No block. Nothing is ever written to it, so one instance will do."""
 
 
 class Blocks:
-    """Who has which block in this epoch."""
+    """Which frame has which block in this epoch."""
 
     def __init__(self) -> None:
         self._room = self._light = 0
         self.begin(None)
 
     def begin(self, arena: Arena | None) -> None:
-        """A new epoch, and with it a new arena, or none. What was in the one before has been landed."""
+        """A new epoch with a new arena, or none. Payloads in the old arena were copied by `landed`."""
         self._arena = arena
         self._codec = PayloadCodec(arena, 0)
         self._idle = list(range(BLOCKS))[::-1]
@@ -64,20 +64,20 @@ class Blocks:
 
     @property
     def crowded(self) -> bool:
-        """Frames are heavy, and the next block comes free when a frame on its way is back: better wait for that."""
+        """Frames are heavy and no block is free: wait for a frame on its way."""
         return bool(self._room and self._on_way) and self._free() is None
 
     def load(self, records: list[Any], plain: bool = False) -> bytes | Loaded:
-        """Pickle records of the caller's, into a block if they are heavy. Raises what pickling raises.
+        """Pickle the caller's records, into a block if they are heavy. Raises what pickling raises.
 
-        plain: raises Strange for others than plain ones.
+        plain: raises Strange for records that are not of plain types.
         """
         known = bool(self._room)
         loaded = self._load(records, plain)
         if known or self._codec.heavy:
             self.learn(self._codec.heavy)
         if self._room and not known:
-            loaded = self._load(records, plain)  # the first heavy ones; now it is known how much room they take
+            loaded = self._load(records, plain)  # the first heavy records: now their size is known
         return loaded
 
     def _load(self, records: list[Any], plain: bool) -> bytes | Loaded:
@@ -94,16 +94,16 @@ class Blocks:
         return Loaded(body, self._codec.buffer_refs, space.block, space.room)
 
     def unload(self, payload: Any) -> None:
-        """Records that were loaded are not sent."""
+        """Give back the block of loaded records that are not sent."""
         if isinstance(payload, Loaded):
             self._give_back(payload.block)
 
     def wanted(self, payload: Any) -> bool:
-        """Whether a frame with this payload might be given a block, or has one."""
+        """Whether a frame with this payload has a block, or may get one."""
         return bool(self._room) or isinstance(payload, Loaded)
 
     def outgoing(self, sent: Sent, payload: Any, metadata: Metadata) -> bytes:
-        """The body of a frame to send; where it lies, and where its workers may put theirs, goes into the metadata."""
+        """The body of a frame to send. Sets the frame's block in the metadata."""
         if isinstance(payload, Loaded):
             metadata.block, metadata.room, metadata.buffer_refs = payload.block, payload.room, payload.buffer_refs
             body = payload.body
@@ -123,7 +123,7 @@ class Blocks:
         return Space(block, self._room)
 
     def _free(self) -> int | None:
-        """A block that is in nobody's hands, the one used last if it can be."""
+        """A block that is not in use, the last used one if possible."""
         if self._arena is None or BLOCKS - len(self._idle) >= max(FEWEST, min(BLOCKS, BUDGET // self._room)):
             return None
         kept = {block for blocks in self._held.values() for block in blocks}
@@ -136,7 +136,7 @@ class Blocks:
     # Back
 
     def opened(self, metadata: Metadata, body: memoryview) -> tuple[memoryview, list[memoryview]]:
-        """What came back: bytes, or a pickle and its buffers. Whoever keeps a buffer keeps the block."""
+        """A body that came back: bytes, or a pickle and its buffers. A buffer in use keeps the block."""
         return self._codec.opened(metadata.buffer_refs, metadata.block, body)
 
     def back(self, sequence: int, metadata: Metadata) -> None:
@@ -147,7 +147,7 @@ class Blocks:
         self.learn(metadata.heavy)
 
     def learn(self, heavy: int) -> None:
-        """A frame wanted so many bytes of a slot."""
+        """A frame needed so many bytes of a segment: adapt the room given to the next ones."""
         if heavy >= FROM:
             self._light = 0
             self._room = min(SPAN, max(self._room - self._room // 16, heavy + heavy // 8 + FROM))
@@ -157,7 +157,7 @@ class Blocks:
                 self._room = 0
 
     def landed(self, payload: Any) -> Any:
-        """A split's payload without a block: what lies in the arena is copied, so that the block is free for others."""
+        """A payload without a block: what lies in the arena is copied."""
         if not isinstance(payload, Loaded) or payload.block < 0:
             return payload
         views = self._codec.opened(payload.buffer_refs, payload.block, memoryview(payload.body))

@@ -1,4 +1,4 @@
-"""How fast a chain will be, and with which workers it would be faster, from what a sample says of its stages.
+"""Predict how fast a chain is, and with which workers it would be faster, from a sample of its stages.
 
 A chain is as fast as its slowest group of stages, divided by its workers, or as all of its work together, divided by
 the cores. Times are seconds per source record, so that stages that drop or multiply records compare. Pure.
@@ -20,14 +20,14 @@ HOP = 50e-6
 """Seconds that a frame costs a worker besides its records, in and out; the inline engine has no pipes."""
 
 WORTH = 0.95
-"""Another worker has to bring the time down to this share of what it was, or the group does without it."""
+"""Another worker is worth it if it brings the time down to this share."""
 
 MOST = 64
-"""Workers of one group at most. A stage that would need more to wait is better off async."""
+"""The most workers of a group. A stage that waits so much should be async."""
 
 
 class Group(Struct, frozen=True):
-    """Stages that share their workers. time: seconds that one worker is taken up by a source record."""
+    """Stages that share their workers. time: seconds of one worker per source record."""
 
     stages: tuple[str, ...]
     workers: int
@@ -36,38 +36,38 @@ class Group(Struct, frozen=True):
 
 
 class Forecast(Struct, frozen=True):
-    """rate: source records per second; 0 where nothing is known. limit: what holds it there."""
+    """rate: source records per second; 0 if unknown. limit: the group, or the cores, that limits it."""
 
     groups: tuple[Group, ...]
     rate: float
     limit: str
 
     def busy(self, group: Group) -> float:
-        """The share of its workers' time that a group works."""
+        """The share of their time that a group's workers work."""
         return min(1.0, group.time * self.rate / group.workers)
 
 
 def as_written(plan: Plan, sample: Sample, cores: int) -> Forecast:
-    """With the workers that the config gives."""
+    """The forecast with the workers of the config."""
     sizes = _fusible(plan) if plan.run.fuse == "auto" else (1,) * len(plan.stages)
     return forecast(_groups(plan, sample, sizes), _cpu(plan, sample, sizes) / cores)
 
 
 def better(plan: Plan, sample: Sample, cores: int) -> Forecast:
-    """With as many workers as pay, and stages that share them where that pays."""
+    """The forecast with as many workers, and as much sharing, as pays."""
     apart, shared = (_widened(plan, sample, sizes, cores) for sizes in ((1,) * len(plan.stages), _fusible(plan)))
     return shared if shared.rate * WORTH > apart.rate else apart
 
 
 def forecast(groups: Sequence[Group], shared: float) -> Forecast:
-    """shared: seconds a source record takes if all cores are busy with it."""
+    """The forecast for these groups. shared: seconds per source record with all cores busy."""
     times = {" + ".join(group.stages): group.time / group.workers for group in groups} | {"the cores": shared}
     limit = max(times, key=lambda name: times[name])
     return Forecast(tuple(groups), 1 / times[limit] if times[limit] else 0.0, limit)
 
 
 def _widened(plan: Plan, sample: Sample, sizes: Sequence[int], cores: int) -> Forecast:
-    """From one worker each, a worker more for the slowest group as long as it pays."""
+    """Start with one worker each, and add workers to the slowest group as long as it pays."""
     shared = _cpu(plan, sample, sizes) / cores
     found = forecast([replace(group, workers=1) for group in _groups(plan, sample, sizes)], shared)
     while True:
@@ -95,7 +95,7 @@ def _groups(plan: Plan, sample: Sample, sizes: Sequence[int]) -> list[Group]:
 
 
 def _cpu(plan: Plan, sample: Sample, sizes: Sequence[int]) -> float:
-    """Seconds of processor time per source record: what was measured, with the hops there are."""
+    """Seconds of processor time per source record: as measured, with the hops of these groups."""
     codec = sum(cost.codec for cost in sample.stages)
     kept = sum(
         max(cost.codec for cost in sample.stages[end - size : end])
@@ -109,7 +109,7 @@ def _ends(sizes: Sequence[int]) -> list[int]:
 
 
 def _fusible(plan: Plan) -> tuple[int, ...]:
-    """How many neighbours could share workers, were it asked for and had they the same number of them."""
+    """Sizes of groups, if `fuse: auto` were set and all stages had the same number of workers."""
     sizes: list[int] = []
     for before, stage in pairwise((None, *plan.stages)):
         assert stage is not None

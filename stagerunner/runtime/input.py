@@ -1,7 +1,6 @@
-"""Where splits come from: a splittable source, records the caller gives, or standard input.
+"""Split sources: a splittable source, records of the caller, or standard input.
 
-A split source is asked for the next split when the window has room, and answers at once: a split, or None when there is
-none now or none any more.
+A split source is asked for the next split when the window has room. It answers at once, with a split or None.
 """
 
 from __future__ import annotations
@@ -28,14 +27,14 @@ from stagerunner.wire.bounding import bounded
 from stagerunner.wire.pickling import Strange, packing
 
 SOURCE = "the source"
-"""What a source is called when it has failed."""
+"""The name of the source in messages about failures."""
 
 AHEAD = 4
 """Splits of standard input that may wait before reading pauses."""
 
 
 class PendingSplit(Struct):
-    """The next split: payload as a worker gets it, bytes, position, most records in it, number of its first record."""
+    """The next split: payload for a worker, bytes, position behind it, most records, number of its first record."""
 
     payload: Any
     size: int
@@ -45,7 +44,7 @@ class PendingSplit(Struct):
 
 
 class SplitSource(Protocol):
-    """Gives splits. `ended`: there will be no more; `error`: why there are no more, if it wasn't the end."""
+    """Gives splits. `ended`: there will be no more. `error`: why, if the source failed."""
 
     error: BaseException | None
 
@@ -53,20 +52,20 @@ class SplitSource(Protocol):
     def ended(self) -> bool: ...
     @property
     def prompt(self) -> bool:
-        """Whether asking at once, without waiting for any descriptor, may bring something."""
+        """Whether `next` may give a split at once, without waiting for events."""
 
     def next(self, want: Want) -> PendingSplit | None: ...
     def locate(self, payload: bytes, base: int | None, record: int) -> Origin: ...
     def total(self) -> int | None:
-        """Bytes there are in all, if that is known."""
+        """Bytes of the whole source, if known."""
 
     def close(self) -> None: ...
 
 
 class GivenRecords:
-    """Records an iterable gives, pickled as they are sent. It may take its time; the clock stands meanwhile.
+    """Records of an iterable that never waits, pickled as they are sent. Deadlines stand still meanwhile.
 
-    What may have to wait for others is for `drawing`.
+    For an iterator that may wait see `iterator_input`.
     """
 
     prompt = True
@@ -75,16 +74,15 @@ class GivenRecords:
         self._iterator = iter(records)
         self._linger = linger
         self.pack: Callable[[list[Any], bool], Any] = packing()
-        """Makes a payload of records, or raises Strange where only plain ones are asked for; whoever can do better than
-        bytes may set it."""
+        """(records, plain) → payload. Raises Strange if `plain` and some record is not. May be replaced."""
         self.drop: Callable[[Any], None] = lambda payload: None
-        """Lets go of a payload that isn't sent."""
+        """Called with a payload that is not sent."""
         self.max_record = sys.maxsize
         self._plain = True
-        """All records so far were plain."""
+        """All records so far were of plain types."""
         self._count = 0
         self.elsewhere = False
-        """The records are for other processes."""
+        """The records go to other processes."""
         self.ended = False
         self.error: BaseException | None = None
 
@@ -99,7 +97,7 @@ class GivenRecords:
         return self._pending_split(records) if records else None
 
     def _gather(self, records: list[Any], wanted: int) -> bool:
-        """Take records until there are as many as wanted, or `linger` is over; whether there are no more."""
+        """Take records until there are `wanted`, or `linger` is over; whether the iterable has ended."""
         began, size = monotonic(), 1
         while True:
             goal = min(wanted, len(records) + size)
@@ -123,18 +121,18 @@ class GivenRecords:
         return PendingSplit(payload, size, None, len(records), base)
 
     def _bounded(self, records: list[Any]) -> tuple[Any, int]:
-        """The payload of the records, those that are too large set aside; and its size."""
+        """The payload of the records, too large ones replaced by failures, and its size."""
         payload = self._payload(records)
         size = payload.size if isinstance(payload, Loaded) else len(payload)
         if size <= self.max_record or (fit := bounded(records, self.max_record)) is records:
             return payload, size
         self.drop(payload)
-        self._plain = False  # what stands for them is a type of ours
+        self._plain = False  # a failure is not of a plain type
         return self._bounded(fit)
 
     def _payload(self, records: list[Any]) -> Any:
-        """The records pickled, none sharing a part with another; of plain ones the first worker sees to that, which has
-        time (`copy_if_shared`)."""
+        """The records pickled so that no two share an object. For plain records the first worker does that
+        (`copy_if_shared`)."""
         if self._plain:
             try:
                 return self.pack(records, True)
@@ -153,7 +151,7 @@ class GivenRecords:
 
 
 def _refuse_of_main(record: Any) -> None:
-    """Raises UsageError. Pickle only has the name of a type, and a worker's `__main__` is another program."""
+    """Raises UsageError for a type of `__main__`: pickle stores its name, and a worker has another `__main__`."""
     kind = type(record)
     if kind.__module__ == "__main__":
         message = f"a worker process can't read records of type {kind.__qualname__}, which is defined in __main__"
@@ -161,7 +159,7 @@ def _refuse_of_main(record: Any) -> None:
 
 
 class SourceSplits:
-    """The splits of a splittable source, from `after` on."""
+    """The splits of a splittable source, behind the position `after`."""
 
     prompt = True
 
@@ -185,11 +183,11 @@ class SourceSplits:
             return iter(self._source.splits(after, self._want))
 
     def rewind(self) -> None:
-        """Begin again, cutting as before."""
+        """Begin again with the same cuts."""
         self._splits, self._again, self.ended = self._ask(self._after), iter(list(self._wants)), False
 
     def remember(self) -> None:
-        """Keep how each split was wanted, so that `rewind` can cut the same."""
+        """Keep how each split was cut, for `rewind`."""
         self._remembers = True
 
     def next(self, want: Want) -> PendingSplit | None:
@@ -202,10 +200,10 @@ class SourceSplits:
         self._want.size, self._want.records, self._want.exact = size, records, want.exact
         try:
             with guard(SOURCE, "splits"):
-                split = next(self._splits, self)  # a None that it gives is no end
+                split = next(self._splits, self)  # None from the source is not the end
                 if split is not self:
                     pending = _pending_split(split, "splits", again=True)
-                    # An empty one is for a source that is still looking for a record end, and is to be asked again.
+                    # An empty split means that the source still looks for the end of a record: ask again later.
                     return None if pending.most == 0 else pending
         except StagerunnerError as error:
             self.error = error
@@ -219,7 +217,7 @@ class SourceSplits:
         return self._total
 
     def _size(self) -> int | None:
-        """Asked before anything is begun, since it may fail."""
+        """The source's size. Asked before anything begins, because it may fail."""
         with guard(SOURCE, "size"):
             size = self._source.size() if hasattr(self._source, "size") else None
         if not isinstance(size, int | None):
@@ -231,9 +229,9 @@ class SourceSplits:
 
 
 class StandardInput:
-    """Standard input, or another stream, read when something is there and cut by the source whose path it is.
+    """Standard input, or another stream, read when data is there, and cut into splits by its source.
 
-    own: whether the descriptor is ours to close.
+    own: close the descriptor at the end.
     """
 
     def __init__(self, source: Any, selector: selectors.BaseSelector, fd: int = 0, *, own: bool = False) -> None:
@@ -256,7 +254,7 @@ class StandardInput:
         return bool(self._waiting) or not self._pollable
 
     def _watch(self) -> bool:
-        """Ask to be told when there is something. A plain file can't be polled; it never makes us wait either."""
+        """Register with the selector; False for a plain file, which can't be polled and never blocks."""
         if self._registered or self._over:
             return True
         try:
@@ -289,7 +287,7 @@ class StandardInput:
             self._unwatch()
 
     def next(self, want: Want) -> PendingSplit | None:
-        # Once, not until a record is complete: one that never ends must not keep the parent from anything else.
+        # One read, even if no record is complete: a record without an end must not block the parent.
         if not self._pollable and not self._over and not self._waiting:
             self._read()
         if not self._waiting:
@@ -303,7 +301,7 @@ class StandardInput:
             return _pending_split(split, "feed", again=False)
 
     def _cut(self, want: Want) -> None:
-        """Have the next split hold no more records than are wanted. Nobody waits for as many to come."""
+        """Cut the next split to the records that are wanted. It may hold fewer: nothing waits for more."""
         by_number = getattr(self._source, "by_number", None)
         if by_number is not None:
             with guard(SOURCE, "by_number"):
@@ -325,22 +323,22 @@ class StandardInput:
 
 
 def stream_of(source: Any, selector: selectors.BaseSelector) -> StandardInput | None:
-    """The split source for a source whose path can only be read as it comes; None for any other. Raises UsageError."""
+    """The split source for a path that can't be read twice; None for other sources. Raises UsageError."""
     if not (getattr(source, "stream", False) or getattr(source, "stdin", False)):
         return None
     try:
         fd = source.open_stream() if hasattr(source, "open_stream") else 0
     except OSError as error:
         raise UsageError(f"the source can't be opened: {error}") from error
-    if fd == 0 and sys.__stdin__ is None:  # what Python makes of a descriptor that was closed when it started
+    if fd == 0 and sys.__stdin__ is None:  # the descriptor was closed when Python started
         raise UsageError("standard input is closed; -i FILE reads a file")
     return StandardInput(source, selector, fd, own=fd != 0)
 
 
 def _pending_split(split: Any, method: str, *, again: bool) -> PendingSplit:
-    """A split that a source gave, as an offer. Raises RunFailed for what is no split, or holds what none may hold.
+    """The split of a source, checked. Raises RunFailed for anything else, or for wrong values in it.
 
-    again: it can be read again, from the position that it says.
+    again: the source can be read again from the split's position.
     """
     if not isinstance(split, Split):
         raise wrong(SOURCE, method, split, "a Split")
@@ -352,7 +350,7 @@ def _pending_split(split: Any, method: str, *, again: bool) -> PendingSplit:
 
 
 def _located(source: Any, payload: bytes, record: int) -> Origin:
-    """Where a source record stands, as the source can tell; what it can't is told by the record's number."""
+    """The origin of a source record, as the source says; else its number in the split."""
     try:
         found = source.locate(Split(pickle.loads(payload), 0), record) if hasattr(source, "locate") else None
     except BaseException as error:

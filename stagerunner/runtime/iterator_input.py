@@ -1,10 +1,10 @@
-"""Records of an iterator of the caller's, which may wait as long as it likes, for the next result to be taken even.
+"""Records of a caller's iterator, which may wait as long as it likes, even for results of the same run.
 
-    iterator ─▶ a thread of its own ─▶ as many as are asked for ─▶ DrawnRecords ─▶ loop
+    iterator ─▶ a thread of its own ─▶ as many records as asked for ─▶ DrawnRecords ─▶ loop
 
-Only the iterator is the thread's. It draws no more than the loop has asked for, wakes the loop through a pipe, and is
-asleep otherwise. A thread that is waiting in the iterator when nobody wants more can't be ended: it is left, touches
-nothing of the run any more, and ends when the iterator comes back.
+The thread uses the iterator and nothing else. It draws no more records than the loop has asked for, wakes the loop
+through a pipe, and sleeps otherwise. A thread that waits in the iterator when the run ends can't be stopped. It is left
+behind, touches nothing of the run, and ends when the iterator returns.
 """
 
 from __future__ import annotations
@@ -28,32 +28,32 @@ PARTING = 0.1
 """Seconds that the end of a run waits for the thread."""
 
 SLOW = 0.0001
-"""Seconds a record takes to be had, from which on nobody waits for the next one while nothing is under way."""
+"""Seconds per record from which on a record is sent alone if nothing is on its way."""
 
 FADING = 0.9
-"""What is left of a slow pace from one taking to the next."""
+"""How much of a slow pace is kept from one batch of records to the next."""
 
 _CONTAINERS: tuple[Any, ...] = ([], (), range(0), set(), frozenset(), {}, {}.values(), {}.items(), deque())
 PROMPT = {type(one) for one in _CONTAINERS} | {type(iter(one)) for one in _CONTAINERS} | {count}
-"""What never waits when it is asked for the next: no thread is needed."""
+"""Types whose iterators never wait: no thread is needed."""
 
 
 def given(records: Iterable[Any], selector: selectors.BaseSelector, linger: float) -> GivenRecords:
-    """The split source for records that the caller gives. Raises what the iterable's `__iter__` does."""
+    """The split source for records of the caller. Raises what the iterable's `__iter__` raises."""
     if type(records) in PROMPT:
         return GivenRecords(records, linger)
     return DrawnRecords(iter(records), selector, linger)
 
 
 class Drawing:
-    """What thread and loop share. `drawn`: the records that wait. over: there will be no more; error: why."""
+    """What thread and loop share. drawn: records that wait. over: there will be no more. error: why, if it failed."""
 
     def __init__(self, iterator: Iterator[Any], wake: int) -> None:
         self.drawn: deque[Any] = deque()
         self.over = False
         self.error: BaseException | None = None
         self.watched = False
-        """Somebody wants to be woken by the next record."""
+        """The loop wants to be woken by the next record."""
         self._iterator = iterator
         self._wake = wake
         self._wanted = 0
@@ -64,23 +64,23 @@ class Drawing:
     # The loop
 
     def ask(self, wanted: int) -> None:
-        """Have so many records waiting."""
+        """Ask for so many waiting records."""
         with self._change:
             self._wanted = wanted
             self._change.notify()
         if self._thread is None:
-            # A daemon: it may wait for ever, and whoever wants to end the program needn't.
+            # A daemon: it may wait for ever, and the program must be able to exit.
             self._thread = threading.Thread(target=self._run, name="stagerunner records", daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
-        """Nothing more is wanted, and the pipe is to be closed."""
+        """Stop the thread: the pipe is about to be closed."""
         with self._change:
             self._stopped = True
             self._change.notify()
         if self._thread is None:
             self._close()
-        elif self._thread is not threading.current_thread():  # where it collects the garbage that the run was
+        elif self._thread is not threading.current_thread():  # else the garbage collector runs in it
             self._thread.join(PARTING)
 
     # The thread
@@ -96,14 +96,14 @@ class Drawing:
         self._close()
 
     def _room(self) -> int:
-        """How many more are wanted, once any are; 0 at the end."""
+        """Wait until records are wanted; how many, or 0 at the end."""
         with self._change:
             while not self._stopped and len(self.drawn) >= self._wanted:
                 self._change.wait()
             return 0 if self._stopped else self._wanted - len(self.drawn)
 
     def _draw(self, room: int) -> bool:
-        """Draw so many; whether there may be more."""
+        """Draw up to `room` records; whether there may be more."""
         drawn = 0
         for record in islice(self._iterator, room):
             self.drawn.append(defensive_copy(record))
@@ -117,18 +117,18 @@ class Drawing:
 
     def _tell(self) -> None:
         with self._change:
-            if not self._stopped:  # else the descriptor may be somebody else's by now
+            if not self._stopped:  # else the descriptor may be reused by now
                 with suppress(BlockingIOError):
                     os.write(self._wake, b"!")
 
     def _close(self) -> None:
-        """A generator was begun for the run, and ends with it. What it raises now, Python tells of its thread."""
+        """Close a generator. Python reports what it raises as an error of the thread."""
         if isinstance(self._iterator, GeneratorType):
             self._iterator.close()
 
 
 class DrawnRecords(GivenRecords):
-    """The loop's side. idle: whether nothing is under way, so that waiting for company would make a record late."""
+    """The loop's side. idle: says whether nothing is on its way; a record then does not wait for company."""
 
     def __init__(self, iterator: Iterator[Any], selector: selectors.BaseSelector, linger: float) -> None:
         super().__init__((), linger)
@@ -151,7 +151,7 @@ class DrawnRecords(GivenRecords):
         return bool(self._drawing.drawn or self._drawing.over) and self.due() == 0
 
     def due(self) -> float | None:
-        """Seconds until the records that wait are to go; None while there are none."""
+        """Seconds until waiting records must be sent; None if none wait."""
         drawing = self._drawing
         if drawing.over:
             return 0

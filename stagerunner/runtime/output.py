@@ -1,4 +1,4 @@
-"""What goes out besides frames: lines that workers print, and our own standard output, written without ever waiting."""
+"""Output besides frames: lines that workers print, and standard output, written without blocking."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from stagerunner.events import Output
 from stagerunner.guard import guard, refused
 
 LONGEST_LINE = 16384
-"""Bytes of a printed line before it is told in parts."""
+"""Bytes of a printed line from which on it is reported in parts."""
 
 NOT_THEIRS = tuple(f'  File "{place}'.encode() for place in (PACKAGE, "<frozen"))
-"""In the stacks of a hung worker: frames that are not the user's."""
+"""Beginnings of lines in the stacks of a hung worker that are not the user's code."""
 
 
 class Lines:
-    """Cuts what workers print into lines and tells each as an Output event."""
+    """Cuts what workers print into lines, and emits each as an Output event."""
 
     def __init__(self, tell: Callable[[Output], None]) -> None:
         self._tell = tell
@@ -41,11 +41,10 @@ class Lines:
 
 
 class StdoutDrain:
-    """Writes what the result writer holds to standard output, or to a pipe or device: what is ready for it, and no
-    more.
+    """Writes the waiting results to standard output, a pipe or a device, without blocking.
 
-    A descriptor that other processes share is never made non-blocking: a write of PIPE_BUF bytes to a pipe that says it
-    is ready doesn't wait. A named pipe is open only once somebody reads it; until then `connect` gives None.
+    A shared descriptor is never made non-blocking; a write of PIPE_BUF bytes to a pipe that is ready does not block.
+    A named pipe can be opened only once it has a reader; until then `connect` gives None.
     """
 
     def __init__(
@@ -60,7 +59,7 @@ class StdoutDrain:
         self._plain = False
 
     def watch(self) -> None:
-        """Be told when something can be written, while there is something to write."""
+        """Register with the selector while something waits to be written."""
         if self._fd < 0 and not self._connected():
             return
         if self._plain:
@@ -70,7 +69,7 @@ class StdoutDrain:
                 self._selector.register(self._fd, selectors.EVENT_WRITE, self._write)
                 self._registered = True
             except PermissionError:
-                self._plain = True  # a plain file: it can't be polled and doesn't wait
+                self._plain = True  # a plain file: it can't be polled and never blocks
                 self._write_all()
         elif not self._writer.waiting and self._registered:
             self.unwatch()
@@ -92,7 +91,7 @@ class StdoutDrain:
 
     @property
     def done(self) -> bool:
-        """All of it has been taken. Who waits for a named pipe to be opened is let go even if nothing comes."""
+        """Everything is written. A named pipe counts only once a reader has opened it, even if there are no results."""
         return self._fd >= 0 and not self._writer.waiting
 
     def _write_all(self) -> None:

@@ -1,7 +1,7 @@
-"""The code that a part comes from: its module, and all modules of the plugin's own that this one imports.
+"""The code of a part: its module, and all modules of the plugin itself that this one imports.
 
-Nothing is imported to find out, and nothing is parsed: what looks like an import and leads to a file of the plugin's
-own counts. One file too many costs a `--force-resume`, one too few a wrong output.
+Nothing is imported or parsed. Whatever looks like an import and leads to a file of the plugin counts. One file too many
+costs a `--force-resume`, one too few a wrong output.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _STANDARD = Path(os.__file__).parent
 
 
 def code_of(target: str) -> dict[str, str]:
-    """File → its checksum and length, for the module of "module:name" and all of its own that it leads to."""
+    """File → checksum and length, for the module of "module:name" and the plugin's modules that it imports."""
     module = sys.modules.get(target.partition(":")[0])
     file = getattr(module, "__file__", None)
     if module is None or file is None:
@@ -38,14 +38,14 @@ def code_of(target: str) -> dict[str, str]:
         path = waiting.pop()
         if path not in found:
             code = path.read_bytes()
-            # Nobody forges it, and hashlib would load all of OpenSSL: 4 ms of every run that keeps a journal.
+            # A checksum is enough; hashlib would load OpenSSL, 4 ms of every run with a journal.
             found[path] = f"{crc32(code):08x}-{len(code)}"
             waiting += _own(code.decode(errors="replace"), path, root, start)
     return {os.path.relpath(path, root): found[path] for path in sorted(found)}
 
 
 def _root(module: ModuleType, file: Path) -> Path:
-    """The folder in which the plugin's own modules are looked for."""
+    """The folder in which the plugin's modules are searched."""
     if module.__name__.startswith(f"{PACKAGE}."):
         return file.parent
     depth = module.__name__.count(".") + (file.stem == "__init__")
@@ -53,8 +53,8 @@ def _root(module: ModuleType, file: Path) -> Path:
 
 
 def _own(code: str, path: Path, root: Path, start: Path) -> Iterator[Path]:
-    """The files of the plugin's own that this code imports, or might."""
-    # Among what is installed, other people's packages lie side by side: there a plugin is its own package alone.
+    """The files of the plugin that this code imports, or may import."""
+    # Installed packages lie side by side: there a plugin is its own package only.
     shared = root == _STANDARD or root.name in _INSTALLED
     package = start.relative_to(root).parts[0]
     for name in _imported(code, path, root):
@@ -65,7 +65,7 @@ def _own(code: str, path: Path, root: Path, start: Path) -> Iterator[Path]:
 
 
 def _imported(code: str, path: Path, root: Path) -> Iterator[str]:
-    """Dotted names below the root, each with the packages it lies in."""
+    """Dotted names below the root, each with its packages."""
     for base, names, plain in _IMPORT.findall(code):
         listed = [
             piece.split()[0] for piece in re.split(r"[,\n]", re.sub(r"[()\\]", " ", names or plain)) if piece.split()
@@ -82,7 +82,7 @@ def _imported(code: str, path: Path, root: Path) -> Iterator[str]:
 
 
 def _absolute(base: str, path: Path, root: Path) -> str:
-    """What a relative name means in that file."""
+    """The absolute form of a relative name in that file."""
     name = base.lstrip(".")
     level = len(base) - len(name)
     if not level:

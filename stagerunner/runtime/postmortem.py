@@ -1,4 +1,4 @@
-"""`--pdb`: a debugger at the user's frame, where an exception was raised, before the run goes on."""
+"""`--pdb`: a debugger at the user's frame that raised an exception, before the run goes on."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class PostMortem:
         place = users_place(error.__traceback__)
         if self._over or place is None:
             return
-        from pdb import Pdb  # nobody else needs it
+        from pdb import Pdb  # only --pdb needs it
 
         self._say(f"{type_of(error)}: {message_of(error)}")
         self._say("c: on to the next failure · q: on without the debugger")
@@ -34,7 +34,7 @@ class PostMortem:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Be shown what stages raise in this process. Nobody types at a run whose input is closed."""
+        """Open the debugger for what stages raise in this process; not if standard input is closed."""
         before, failures.on_exception = failures.on_exception, self if sys.stdin is not None else None
         try:
             yield
@@ -43,7 +43,7 @@ class PostMortem:
 
 
 def users_place(traceback: TracebackType | None) -> TracebackType | None:
-    """The traceback as far as the user's innermost frame, without ours; what libraries did inside is left out."""
+    """The traceback down to the user's innermost frame, without our frames and without those of libraries below it."""
     places: list[TracebackType] = []
     while traceback is not None:
         if not is_ours(traceback.tb_frame):

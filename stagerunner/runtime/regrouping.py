@@ -1,7 +1,7 @@
-"""`run.fuse: auto`, in the parent: what is measured of fused stages, and the one time groups are chosen anew.
+"""`run.fuse: auto` in the parent: measure fused stages, and choose their groups once.
 
-all that may share workers does ─▶ 200 ms of work ─▶ choose ─▶ the same groups: on it goes
-                                                        └────▶ others: BARRIER, END ─▶ the next epoch has them
+all stages that may share workers do ─▶ 200 ms of work ─▶ choose ─▶ the same groups: go on
+                                                             └────▶ others: BARRIER, END ─▶ the next epoch has them
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from stagerunner.records import Counts
 from stagerunner.window.fusing import Measured, choose
 
 LEAST = 200_000_000
-"""Nanoseconds that a group of several stages has to have worked before anything is said of it."""
+"""Nanoseconds that a fused group must have worked before its figures count."""
 
 CHEAPEST = 500.0
-"""Nanoseconds a record, at the least, at either end of a hop. (A hop of short texts takes 0.4 µs, one of dicts 1 to 2
-µs; a source that reads lines takes far less, and is no measure for it.)"""
+"""Nanoseconds per record at each end of a hop, at least. (A hop takes 0.4 µs for short texts, 1 to 2 µs for dicts.
+Reading lines takes far less and says nothing about hops.)"""
 
 
 class Regrouping:
-    """Chooses groups once; nothing at all in a chain in which no stages share workers."""
+    """Chooses groups once. Does nothing in a chain in which no stages share workers."""
 
     def __init__(self, plan: Plan, transport: Transport, ledger: Ledger) -> None:
         self._plan = plan
@@ -35,17 +35,17 @@ class Regrouping:
         self._decided: tuple[Fusion, ...] | None = None
         self._next: tuple[Group, ...] = ()
         self.emptying = False
-        """Nothing more of the source is sent before the next epoch has begun, with other groups."""
+        """Other groups were chosen: no split is sent before the next epoch."""
         self.end_sent = False
-        """END is on its way, for that reason."""
+        """END was sent to end the old groups."""
 
     @property
     def open(self) -> bool:
-        """Whether anything is still to be decided."""
+        """Whether groups are not chosen yet."""
         return bool(self._fused) and self._decided is None
 
     def due(self) -> bool:
-        """Whether enough is known now, and other groups would be better. From then on the chain is to be emptied."""
+        """Whether enough is measured and other groups are better. If so, the chain must be emptied."""
         if not self.open:
             return False
         totals = totalled(self._transport.clocks(), len(self._plan.stages))
@@ -54,23 +54,23 @@ class Regrouping:
         groups, flow = self._transport.groups, self._ledger.entries
         sizes = choose([figure for group in groups for figure in measured(group, totals, flow)], self._transport.cores)
         self._next = grouped(self._plan, sizes)
-        self._decided = self._told(self._next, totals)
+        self._decided = self._fusions_of(self._next, totals)
         self.emptying = self._next != groups
         return self.emptying
 
     def take_effect(self) -> None:
-        """The next epoch has the new groups; it begins when its workers are started."""
+        """Use the new groups in the next epoch."""
         if self.emptying:
             self.emptying = self.end_sent = False
             self._transport.regroup(self._next)
 
     def fusions(self) -> tuple[Fusion, ...]:
-        """What became of the stages that could share their workers; so far, where nothing has been decided."""
+        """The stages that could share workers, and how they do now."""
         if not self.open:
             return self._decided or ()
-        return self._told(self._transport.groups, totalled(self._transport.clocks(), len(self._plan.stages)))
+        return self._fusions_of(self._transport.groups, totalled(self._transport.clocks(), len(self._plan.stages)))
 
-    def _told(self, groups: tuple[Group, ...], totals: Sequence[Clock]) -> tuple[Fusion, ...]:
+    def _fusions_of(self, groups: tuple[Group, ...], totals: Sequence[Clock]) -> tuple[Fusion, ...]:
         return tuple(_fusion(fused, groups, totals) for fused in self._fused)
 
 
@@ -84,12 +84,11 @@ def totalled(clocks: Sequence[Clock], stages: int) -> list[Clock]:
 
 
 def measured(group: Group, totals: Sequence[Clock], flow: Mapping[int, Counts]) -> list[Measured]:
-    """A group's stages as `choose` wants them: over the records that have come back, which the ledger know (`flow`).
+    """A group's stages as `choose` needs them, over the records that have come back, which the ledger counts (`flow`).
 
-    (The metrics know how long a record takes, but not how many there are: of the frame that is just being worked on
-    the first stage may have had all and the last one none.) A hop between the stages isn't measured while they are
-    one; what the group's own ends cost for a record, decoding the source and encoding for the sink included, stands
-    for it.
+    (Metrics give the time per record only: of the frame in work the first stage may have seen all records and the last
+    one none.) A hop between fused stages can't be measured. The cost of the group's own ends for a record, with
+    decoding the source and encoding for the sink, stands for it.
     """
     clocks = [totals[stage.work.index] for stage in group.stages]
     first, last, end = clocks[0], clocks[-1], _end(clocks)
@@ -107,7 +106,7 @@ def measured(group: Group, totals: Sequence[Clock], flow: Mapping[int, Counts]) 
 
 
 def _end(clocks: Sequence[Clock]) -> float:
-    """Nanoseconds for a record at one end of a group: to come in, or to go out."""
+    """Nanoseconds per record at one end of a group, to decode or to encode."""
     records = clocks[0].taken + clocks[-1].out
     return sum(clock.codec for clock in clocks) / records if records else 0.0
 

@@ -1,7 +1,7 @@
-"""`show --sample N`: the first N source records through the inline engine, and what its metrics say of each stage.
+"""`show --sample N`: run the first N source records through the inline engine, and measure each stage.
 
-Nothing is written: no output, no dead letters, no journal. The records that warm up what is imported late or cached, a
-tenth of the sample at most, are left out of the figures.
+Nothing is written: no output, no dead letters, no journal. The first records, a tenth of the sample at most, warm up
+late imports and caches, and are left out of the figures.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ WARMING = 10
 
 
 class StageCost(Struct, frozen=True):
-    """One stage. taken, out, failed: records of the whole sample; failure: its first one, in words.
+    """One stage. taken, out, failed: records of the whole sample. failure: the first one, as text.
 
-    work, codec: seconds per source record that a worker spends on it, and on decoding and encoding around it. The
-    first stage decodes what the source gives, the last one encodes for the sink. each: work per record of its own.
+    work, codec: seconds per source record in the stage, and for decoding and encoding around it. The first stage
+    decodes the source, the last one encodes for the sink. each: seconds of work per record that the stage takes.
     """
 
     name: str
@@ -42,9 +42,9 @@ class StageCost(Struct, frozen=True):
 
 
 class Sample(Struct, frozen=True):
-    """What was seen. records: of the source. cpu: seconds of processor time for each, of the stages and the parent.
+    """What was measured. records: of the source. cpu: seconds of processor time for each, in stages and parent.
 
-    frame: source records a frame held. failures of the source and the sink stand under their names.
+    frame: source records per frame. failures: of the source and the sink, by name.
     """
 
     records: int
@@ -64,7 +64,7 @@ class _Reading(Struct, frozen=True):
 
 
 def sample(plan: Plan, number: int, records: Iterable[Any] | None = None) -> Sample:
-    """Take the first `number` source records through the chain. records: for a plan without a source.
+    """Run the first `number` source records. records: for a plan without a source.
 
     Failures are counted and end nothing. Raises what a run raises: SetupFailed, RunFailed.
     """
@@ -72,7 +72,7 @@ def sample(plan: Plan, number: int, records: Iterable[Any] | None = None) -> Sam
 
     def listen(event: Any) -> None:
         if isinstance(event, RecordFailed) and event.type == "KeyboardInterrupt":
-            raise KeyboardInterrupt  # somebody who waits in a stage presses Ctrl-C: that isn't the record's failure
+            raise KeyboardInterrupt  # Ctrl-C during a call is not the record's failure
         if isinstance(event, RecordFailed):
             failures.setdefault(event.stage, []).append(f"{event.type}: {event.message}")
 
@@ -80,7 +80,7 @@ def sample(plan: Plan, number: int, records: Iterable[Any] | None = None) -> Sam
 
 
 def _quiet(plan: Plan, number: int) -> Plan:
-    """The plan with every stage in this process, of which nothing stays and which no failure ends."""
+    """The plan on the inline engine, without anything written, and with failures skipped."""
     return replace(
         plan,
         engine_target=BUILT_IN["inline"].target,

@@ -1,11 +1,11 @@
-"""Being told to stop: the first signal drains and commits, the second one ends at once; grace is always kept.
+"""Signals that stop a run: the first one drains and commits, the second one ends at once. `grace` is always kept.
 
     a signal ──▶ handler: the loop drains ──▶ commit ──▶ Interrupted
-        └──────▶ watchdog: a second signal, or grace is over and we are still here ──▶ last words, exit
+        └──────▶ watchdog: a second signal, or grace is over ──▶ message, exit
 
-The handler runs between two steps of our own code only. Code of somebody else's can stand in a call that doesn't come
-back: a sink that waits for a locked database, a line for a reader who reads nothing. So a thread is told as well, by
-the interpreter itself. It commits nothing: what isn't in the journal by then is left to `--resume`.
+The handler runs between two instructions of Python code. A plugin's call may not return: a sink that waits for a locked
+database, a write that no process reads. So the interpreter notifies a thread as well, through a pipe. The thread
+commits nothing: what is not in the journal by then is left to `--resume`.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ HINT = "; --resume goes on from there"
 HINT_NOW = "; --resume goes on from the last commit"
 
 AFTER_GRACE = 0.5
-"""Seconds beyond grace in which a run that stands nowhere makes its last commit and tells of it."""
+"""Seconds beyond grace for the last commit and its message."""
 
 
 class Signals:
     """While it is entered, and in the main thread only, SIGINT, SIGTERM and SIGHUP stop the session in good order.
 
-    last_words: says on its way out why the process ends, without waiting for anybody. to_the_end: the process ends with
-    what this is entered for, so nobody is heard behind it: what has been said of the run is how it has ended.
+    last_words: reports why the process ends; it must not block. to_the_end: the process ends with this context, so
+    later signals are ignored: how the run ended is reported already.
     """
 
     def __init__(self, grace: float, last_words: Callable[[Interrupted], None], *, to_the_end: bool = False) -> None:
@@ -72,7 +72,7 @@ class Signals:
             self._watchdog.close()
 
     def stop(self, session: Session) -> None:
-        """From now on it is this session that is to be stopped."""
+        """Stop this session at the next signal; at once if a signal has come already."""
         self._session = session
         if self._number is not None:
             session.drain()
@@ -87,18 +87,18 @@ class Signals:
             self._session.drain()
 
     def time_is_up(self) -> bool:
-        """Whether the grace given to a stopping run is over. The first time that it is stopping, it is said."""
+        """Whether the grace of a stopping run is over. Reports once that the run is stopping."""
         if self._number is None:
             return False
         if not self._noticed and self._session is not None and not self._session.done_before:
-            self._noticed = True  # not in the handler: it may have come in the middle of telling something else
+            self._noticed = True  # not in the handler, which may interrupt another report
             in_flight = len(self._session.loop.window.on_way)
             again = "; once more to stop now" if self._number == signal.SIGINT else ""
             self._session.tell(Notice(f"stopping: finishing {in_flight} frames in flight{again}"))
         return monotonic() > self._deadline
 
     def end(self) -> None:
-        """Raises Interrupted if a signal has ended the run; everything accepted is committed first."""
+        """Commit everything accepted and raise Interrupted, if a signal has stopped the run."""
         if self._number is None or self._session is None or self._session.done_before:
             return
         hint = HINT if self._session.interrupted() else ""
@@ -106,7 +106,7 @@ class Signals:
         raise Interrupted(f"stopped by {named(self._number)} after {out} records had been written{hint}", self._number)
 
     def _end_now(self, number: int, *, again: bool) -> None:
-        """By whoever comes first: the handler of a second signal, or the watchdog."""
+        """End the process, once: from the handler of a second signal, or from the watchdog."""
         if not self._ending.acquire(blocking=False):
             return
         session = self._session
@@ -115,7 +115,7 @@ class Signals:
             session.kill()
             hint = HINT_NOW if session.resumable else ""
         why = "for the second time" if again else f"and not done {self._grace:g} s later"
-        with suppress(BaseException):  # nothing keeps us here
+        with suppress(BaseException):  # the process ends whatever happens
             self._last_words(Interrupted(f"stopped by {named(number)} {why}; nothing more was committed{hint}", number))
         os._exit(128 + number)
 
@@ -125,9 +125,9 @@ def named(number: int) -> str:
 
 
 class Watchdog:
-    """A thread that hears of signals whatever the main thread is doing, as long as that lets go of the interpreter.
+    """A thread that gets signals whatever the main thread does, as long as that releases the interpreter lock.
 
-    Made and closed in the main thread. end: called with the number of the signal, and whether it is the second one.
+    Made and closed in the main thread. end: called with the signal's number, and whether it is the second one.
     """
 
     def __init__(self, patience: float, end: Callable[..., None]) -> None:
@@ -137,11 +137,11 @@ class Watchdog:
         os.set_blocking(self._writing, False)
         self._before = signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
         self._thread = threading.Thread(target=self._watch, name="stagerunner-watchdog", daemon=True)
-        with suppress(RuntimeError):  # no more threads: then there are only the handlers
+        with suppress(RuntimeError):  # no thread can be started: the handlers must do
             self._thread.start()
 
     def _watch(self) -> None:
-        with suppress(OSError):  # somebody has closed our pipe: then, too, there are only the handlers
+        with suppress(OSError):  # a plugin closed the pipe: the handlers must do
             self._wait()
 
     def _wait(self) -> None:
@@ -161,7 +161,7 @@ class Watchdog:
                     first, deadline = number, monotonic() + self._patience
 
     def close(self) -> None:
-        """Hear no more."""
+        """Stop the thread and close the pipe."""
         signal.set_wakeup_fd(self._before)
         with suppress(OSError):
             os.close(self._writing)

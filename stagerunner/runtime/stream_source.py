@@ -1,4 +1,4 @@
-"""The parent's side of a stream source: starts the source process, and keeps its frames as opaque bytes."""
+"""The parent's side of a stream source: it starts the source process and keeps its frames as opaque bytes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LARGEST = 2**31
 
 
 class Stream:
-    """A split source whose splits come from a source process. `lines` is told what the source prints."""
+    """A split source whose splits come from a source process. lines: gets what the source prints."""
 
     def __init__(self, feed: SourceSpec, selector: selectors.BaseSelector, lines: Lines, hash_seed: str | None) -> None:
         self._selector = selector
@@ -77,7 +77,7 @@ class Stream:
     def _read(self) -> None:
         try:
             if not self._pipe.fill():
-                self._died("it ended without a word")
+                self._died("it ended without END")
             while (frame := self._pipe.take()) is not None:
                 self._take(frame)
         except BlockingIOError:
@@ -117,7 +117,7 @@ class Stream:
         return None
 
     def close(self) -> None:
-        """Nothing more is wanted: end the source process with everything it has started."""
+        """End the source process, with every process it has started."""
         if self._life < 0:
             return
         self._over = True

@@ -1,4 +1,4 @@
-"""How a run is told at its end: its summary, and the one error that is its root cause."""
+"""The end of a run: its summary, and the error for its root cause."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def summary_of(
     earlier: int = 0,
     whole: bool = False,
 ) -> Summary:
-    """What a run has come to. groups: as they are in the end; none where nothing was started. earlier: see Summary.
+    """The summary of a run. groups: the last ones, or none if no worker was started. earlier: see Summary.
 
-    whole: the output is complete, and has its name.
+    whole: the output is complete and has its final name.
     """
     return Summary(
         name=plan.name,
@@ -78,7 +78,7 @@ def _totals(plan: Plan, ledger: Ledger, clocks: list[Clock], index: int, groups:
 
 
 def trouble_error(trouble: Trouble) -> StagerunnerError:
-    """A death as the error the run ends with."""
+    """The error that a run ends with after this death."""
     if trouble.index < 0:
         return RunFailed(trouble.how)
     who = f"a worker of {trouble.stage} (worker {trouble.worker + 1}, pid {trouble.pid})"

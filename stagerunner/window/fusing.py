@@ -1,9 +1,8 @@
-"""Which neighbours share their workers: a cut between two stages costs a hop, and pays where cores are there for both.
+"""Which neighbours share their workers. A cut between two stages costs a hop, and pays if there are cores for both.
 
-A run begins with everything together that may be together. Then what was measured is put in: a group takes as long as
-its stages work and its two ends decode and encode, divided by its workers; all groups together can't be faster than
-the cores. The layout with the highest rate is chosen, and of those that are about as good the one with the fewest
-processes.
+A run begins with all stages together that may be together. Then the layout is chosen from measurements. A group takes
+the time of its stages plus decoding and encoding at its ends, divided by its workers; all groups together can't be
+faster than the cores. The fastest layout wins; of those about as fast, the one with the fewest processes.
 """
 
 from __future__ import annotations
@@ -13,14 +12,14 @@ from collections.abc import Iterator, Sequence
 from stagerunner.tuples import NamedTuple
 
 GAIN = 1.2
-"""A layout has to be so many times as fast to be worth more processes: what is predicted is no more exact than that."""
+"""A layout with more processes must be so many times as fast: predictions are not more exact."""
 
 
 class Measured(NamedTuple):
-    """One stage, over some records of the source (the same for all stages): times in any one unit.
+    """One stage, over some source records, the same for all stages. Times are in any one unit.
 
-    work: of its transform. arriving: decoding what comes to it, leaving: encoding what it gives, where it is the first
-    or the last of its group. workers: how many it has. joins: it may share them with the stage before.
+    work: of its transform. arriving: decoding, if it is the first of its group. leaving: encoding, if it is the last.
+    workers: how many it has. joins: it may share them with the stage before.
     """
 
     work: float
@@ -39,23 +38,23 @@ class Layout(NamedTuple):
     processes: int = 0
 
     def time(self, cores: int) -> float:
-        """What the records take when the chain is full."""
+        """The time for the records when the chain is full."""
         return max(self.slowest, self.total / cores)
 
     def and_group(self, group: Sequence[Measured]) -> Layout:
-        """This layout with another group behind it."""
+        """This layout with one more group."""
         spent = group[0].arriving + sum(stage.work for stage in group) + group[-1].leaving
         workers = group[0].workers
         slowest = max(self.slowest, spent / workers)
         return Layout((*self.sizes, len(group)), slowest, self.total + spent, self.processes + workers)
 
     def no_worse(self, other: Layout) -> bool:
-        """Whether nothing speaks for the other one."""
+        """Whether the other layout is better in nothing."""
         return self.slowest <= other.slowest and self.total <= other.total and self.processes <= other.processes
 
 
 def choose(stages: Sequence[Measured], cores: int) -> tuple[int, ...]:
-    """How many stages each group is to have, from the first to the last."""
+    """How many stages each group should have, from the first to the last."""
     layouts = _layouts(stages)
     best = min(layout.time(cores) for layout in layouts)
     good = [layout for layout in layouts if layout.time(cores) <= best * GAIN]
@@ -63,7 +62,7 @@ def choose(stages: Sequence[Measured], cores: int) -> tuple[int, ...]:
 
 
 def _layouts(stages: Sequence[Measured]) -> list[Layout]:
-    """All layouts of the chain for which something speaks, grown stage by stage."""
+    """All layouts that are not worse than another in everything, built stage by stage."""
     found = [[Layout()]]
     for end in range(1, len(stages) + 1):
         grown = [layout.and_group(stages[start:end]) for start in _starts(stages, end) for layout in found[start]]

@@ -1,9 +1,9 @@
-"""How large the next frame should be: small first, then about 30 ms in the slowest worker, never beyond the caches.
+"""The size of the next frame: small at first, then about 30 ms in the slowest worker, never larger than the caches.
 
-Figures from measurements on the real chain (docs/decisions.md): a chain of three is quickest with 1,500 to 2,400 of the
-smallest records a frame, that is with 56 KiB of them or more, with 500 to 2,400 of 95 bytes, and with 256 KiB of those
-of 1 KB; file ranges gain up to 256 KiB; a frame should last 10 to 30 ms in the slowest stage, so that skew is absorbed
-by frames in hand and the end of a run idles nobody for long.
+Measured (docs/decisions.md): a chain of three stages is quickest with 1,500 to 2,400 of the smallest records per frame
+(56 KiB or more), with 500 to 2,400 records of 95 bytes, and with 256 KiB of records of 1 KB. File ranges gain up to
+256 KiB. A frame should last 10 to 30 ms in the slowest stage: frames in hand then absorb skew, and workers are not idle
+for long at the end of a run.
 """
 
 from __future__ import annotations
@@ -15,35 +15,35 @@ LONGEST = 30e6
 """Nanoseconds a frame should last in the slowest worker."""
 
 FADING = 7 / 8
-"""What a frame's time still counts when the next has come: now and then a record takes a hundred times as long, and a
-frame that happened to have one says little of the next."""
+"""Weight that a frame's time keeps when the next one has come. Some records take a hundred times as long, and a frame
+with one of them says little about the next."""
 
 WIDEST = 57344
-"""Bytes a frame of the smallest records should have between workers. Pickle makes one piece of less than 64 KiB, and
-such a frame needs no place in the arena."""
+"""Bytes between workers that a frame of the smallest records should have. Below 64 KiB pickle makes one piece, and the
+frame needs no block in the arena."""
 
 FEWEST = 600
-"""Records a wider frame should hold, as long as it stays below RANGE: what a frame costs is then little for each."""
+"""Records that a wider frame should hold, up to RANGE bytes: the cost of a frame is then small for each record."""
 
 RANGE = 262144
-"""Bytes of a file range at most."""
+"""The most bytes of a file range."""
 
 MOST = 4096
-"""Records in a frame at most: beyond, nothing is gained and much is held."""
+"""The most records in a frame: more would gain nothing and take memory."""
 
 GROWTH = 4
 """A frame is at most this many times as large as the one before."""
 
 
 class Sizing:
-    """Learns from each frame that comes back. `fixed`: records per frame, whatever is learnt."""
+    """Learns from each frame that comes back. fixed: always this many records per frame."""
 
     def __init__(self, fixed: int | None = None) -> None:
         self._fixed = fixed
         self._records = float(fixed or FIRST)
         self._bytes_per_record = 0.0
         self._lately = (0.0, 0.0)
-        """(records, nanoseconds in the slowest worker) of the frames seen, those before ever less."""
+        """(records, nanoseconds in the slowest worker) of the frames seen, older ones weighted less."""
         self._most = MOST
         self._weighed = fixed is not None
 
@@ -54,32 +54,32 @@ class Sizing:
 
     @property
     def lasting(self) -> float:
-        """Nanoseconds the slowest worker should have to do with the next frame."""
+        """Nanoseconds that the next frame should take in the slowest worker."""
         seen, spent = self._lately
         return self._records * spent / seen if seen else 0.0
 
     def weighed(self, records: int, size: int) -> None:
-        """A frame is to be sent. Where its records are given (their number, else 0), no frame outgrows a file range."""
+        """A frame is about to be sent. records: their exact number, or 0; keeps frames within RANGE bytes."""
         self._weighed = True
         if self._fixed is None and records:
             self._records = min(self._records, max(1.0, RANGE * records / max(1, size)))
 
     @property
     def size(self) -> int:
-        """Bytes of the source the next split should hold."""
+        """Bytes of the source that the next split should hold."""
         if not self._bytes_per_record:
             return 4096 if self._fixed is None else 512 * self._fixed
         return max(1, min(RANGE, int(self._records * self._bytes_per_record)))
 
     def cap(self, records: int) -> None:
-        """A frame of more than `records` was too much for some worker's memory: stay below from now on."""
+        """A frame with more records needed too much memory in some worker: never send more from now on."""
         self._most = min(self._most, records)
         self._records = min(self._records, self._most)
 
     def learn(self, records: int, size: int, slowest: int, widest: int, most: int = 0) -> None:
         """A frame of `records` source records and `size` bytes took `slowest` ns and was `widest` bytes wide.
 
-        most: how many records came of them where that were most.
+        most: records that the stage with the most results gave.
         """
         if records <= 0:
             return
@@ -95,5 +95,5 @@ class Sizing:
 
 
 def _width(record: float) -> float:
-    """Bytes a frame should have between workers, for records of so many."""
+    """Bytes between workers that a frame should have, for records of so many bytes."""
     return max(WIDEST, min(RANGE, FEWEST * record))
