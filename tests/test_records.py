@@ -20,7 +20,7 @@ def test_an_ordinal_counts_the_records_of_one_origin():
     assert [batch.ordinal(index) for index in range(6)] == [0, 1, 2, 0, 0, 1]
 
 
-def test_the_ledger_balances_when_everything_that_came_went_somewhere():
+def test_the_ledger_balances_if_each_record_has_a_fate():
     assert Counts(0, taken=6, created=2, out=3, filtered=1, skipped=1, dead=2, not_processed=1).balanced
     assert not Counts(0, taken=5, out=4).balanced
 
@@ -43,7 +43,7 @@ def test_totals_add_up_per_stage(entries):
         assert sum(e.extra.get(name, 0) for e in entries) == sum(e.extra.get(name, 0) for e in sums.values())
 
 
-def test_totals_leave_the_entries_alone():
+def test_totals_do_not_change_the_entries():
     entry = Counts(0, taken=1, extra={"a": 1})
 
     total([entry, entry])
@@ -51,7 +51,7 @@ def test_totals_leave_the_entries_alone():
     assert (entry.taken, entry.extra) == (1, {"a": 1})
 
 
-def test_what_lies_behind_a_cut_is_not_processed_whatever_was_to_become_of_it():
+def test_failures_behind_a_cut_are_not_processed_whatever_their_policy():
     failures = [Failure(0, n, 0, "ValueError", "", policy) for n, policy in enumerate(("skip", "dead_letter", "fail"))]
     lost = Counts(0, taken=3)
     for failure in failures:

@@ -239,7 +239,7 @@ class AsyncEvaluator(Evaluator):
             return original_record(batch, start)
         return [original_record(batch, index) for index in range(start, end)]
 
-    def _finished(self, value: Any) -> Any:
+    def _resolve(self, value: Any) -> Any:
         """What a method returned, awaited if it is `async def`."""
         return self._running.run_until_complete(_awaited(value)) if hasattr(value, "__await__") else value
 

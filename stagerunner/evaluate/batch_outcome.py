@@ -20,6 +20,9 @@ class BatchOutcome:
     The loops of `forms` append to `results` and call methods for all else. `piece` makes a batch of all since the last
     piece. One result for each record needs no call. Otherwise a loop reports how many results each record gave
     (`counted=True`; `add_sizes`, `add_list`), or which records gave none (`add_none`, `drop_nones`, `fail`).
+
+    An index is that of an incoming record in its batch; the current record is the one that the cursor gave last.
+    finished: the last piece has been made.
     """
 
     __slots__ = (
@@ -51,10 +54,10 @@ class BatchOutcome:
         self.cursor = Cursor(batch.records)
         self._sources: Iterator[int] | None = None
         self._counted = counted
-        self._arrived = batch.failures
+        self._arrived = batch.failures  # those of earlier stages that no piece has carried yet
         self._first = batch.first
         self._piece_start = 0
-        self._cut: int | None = None
+        self._cut: int | None = None  # the origin of the failure that ends the run
         self._enough = False
         self.finished = False
         self._start_piece()
@@ -68,7 +71,7 @@ class BatchOutcome:
         self._no_result: list[int] = []
         self._failed: list[int] = []
         self._has_result = bytearray()
-        self._given: list[tuple[Sequence[int], Sequence[int]]] = []
+        self._given: list[tuple[Sequence[int], Sequence[int]]] = []  # as Spread.given
 
     @property
     def source_records(self) -> Iterator[int]:
@@ -265,11 +268,11 @@ class BatchOutcome:
         """How the counts of this piece divide by source record; None if each record gave one result."""
         given = self._given
         if len(self._no_result) > len(self._failed):
-            given = [*given, (self.origins_of(self._piece_start, index + 1), self._dropped(index))]
+            given = [*given, (self.origins_of(self._piece_start, index + 1), self._not_dropped(index))]
         left = [origin for origin in self.origins_of(index + 1, end) if origin <= self.batch.origin(index)]
         return Spread(given, left) if given or left else None
 
-    def _dropped(self, index: int) -> bytes:
+    def _not_dropped(self, index: int) -> bytes:
         """One byte for each record since the last piece: 0 if it was dropped, else 1."""
         if self._has_result and not self._failed:
             return bytes(self._has_result)

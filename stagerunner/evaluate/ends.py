@@ -92,7 +92,7 @@ class SourceReader:
         return batch
 
     def _refuse(self, batch: Batch, kind: str, message: str) -> None:
-        why = f"{message}; what stands behind it in its split can't be read either"
+        why = f"{message}; the rest of its split can't be read either"
         batch.failures = [*batch.failures, Failure(SOURCE, batch.last, 0, kind, why, self._on_error)]
         counts = Counts(SOURCE, taken=1)
         counts.fail(self._on_error)

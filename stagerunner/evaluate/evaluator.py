@@ -21,7 +21,7 @@ from stagerunner.evaluate.batch_outcome import BatchOutcome
 from stagerunner.evaluate.copying import copying_results, defensive_copy, may_keep_results, no_copy
 from stagerunner.evaluate.cursor import Cursor, Quarantined, Refusals, grouping, refusals_in
 from stagerunner.evaluate.failures import failure_of
-from stagerunner.evaluate.flush import flushed
+from stagerunner.evaluate.flush import flush_batches
 from stagerunner.evaluate.growth import ResultList
 from stagerunner.evaluate.loading import build
 from stagerunner.evaluate.rate import Reserve, rate_limiter
@@ -105,7 +105,7 @@ class Evaluator:
         """What the stage's `flush` gives after the last record, as at least one batch. Its origins are 0, 1, 2, …"""
         slot = self.slot if self.watched else NO_SLOT
         refused = {origin: why for (stage, origin, _), why in quarantined.items() if stage == self.work.index}
-        return flushed(self.work, self._flush_results, self._copy, refused, self._flush_batch_size, slot)
+        return flush_batches(self.work, self._flush_results, self._copy, refused, self._flush_batch_size, slot)
 
     def _flush_batch_size(self, given: int) -> int:
         """How many results the next batch of a flush may hold, after `given` results."""
@@ -127,13 +127,13 @@ class Evaluator:
     def _call_method(self, method: str, *arguments: Any) -> Any:
         """Call this method if the transform is a class that has it; else return None."""
         found = getattr(self._transform, method, None) if self.work.form.built else None
-        return None if found is None else self._finished(found(*arguments))
+        return None if found is None else self._resolve(found(*arguments))
 
-    def _finished(self, value: Any) -> Any:
+    def _resolve(self, value: Any) -> Any:
         """What a method returned. Raises TypeError for a coroutine: no event loop would run it."""
         if hasattr(value, "__await__"):
             value.close()
-            raise TypeError(f"{self.work.target} has `async def` methods, but what processes records isn't `async def`")
+            raise TypeError(f"{self.work.target} has `async def` methods, but its `process` isn't `async def`")
         return value
 
     def _flush_results(self) -> Iterable[Any] | None:
@@ -150,9 +150,9 @@ class Evaluator:
             found = self._transform.process
         called: Callable[[Any], Any] = found
         if self.work.stages:
-            from stagerunner.evaluate.returning import entered  # only where dead letters come back
+            from stagerunner.evaluate.returning import with_entering  # a late import: only replays need it
 
-            return entered(called, self.work)
+            return with_entering(called, self.work)
         return called
 
     def _pieces_of(self, batch: Batch, quarantined: Quarantined, most: int) -> Iterator[Batch]:
@@ -175,19 +175,15 @@ class Evaluator:
         return partial(loop, self._wrapped(call, outcome.cursor, refusals), outcome)
 
     def _expand(self, call: forms.Call, outcome: BatchOutcome, refusals: Refusals, most: int) -> None:
-        result_list = ResultList(self.work.growth, self._copy)
-        forms.call_many(
-            self._wrapped(forms.collecting(call, result_list), outcome.cursor, refusals),
-            outcome,
-            result_list,
-            most,
-        )
+        results = ResultList(self.work.growth, self._copy)
+        wrapped = self._wrapped(forms.collecting(call, results), outcome.cursor, refusals)
+        forms.call_many(wrapped, outcome, results, most)
 
     def _wrapped(self, call: forms.Call, cursor: Cursor, refusals: Refusals) -> forms.Call:
         """The call with a slot, a rate and quarantines around it where there are any; usually the call itself."""
         if self.watched and not isinstance(self.slot, NoSlot):
             call = forms.noting_record(call, cursor, self.slot, lists=self.work.form.batch)
-        if self._limiter is not None:  # outermost: waiting doesn't count against the deadline
+        if self._limiter is not None:  # around the slot: waiting must not count against the deadline
             call = forms.rate_limited(call, self._limiter)
         return forms.refusing(call, cursor, refusals) if refusals else call
 

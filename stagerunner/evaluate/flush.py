@@ -93,7 +93,7 @@ def as_iterator(found: Any) -> Iterator[Any]:
     raise Refusal("NotAList", f"flush returned {type(found).__name__}; it yields records or returns a list of them")
 
 
-def flushed(
+def flush_batches(
     work: Work,
     start: Callable[[], Iterable[Any] | None],
     copy: Callable[[Any], Any],

@@ -41,21 +41,21 @@ def bare(record: Any) -> Any:
 def entry_of(letter: dict[str, Any] | None, stages: list[str], start: str | None) -> int | str:
     """The index of the stage at which a letter's record enters (the sink's: the number of stages), or why it can't."""
     if letter is None:
-        return "this line is no dead letter"
+        return "this line isn't a dead letter"
     if "altered" in letter:
-        return f"JSON could not hold what the stage got: {letter['altered']}"
+        return f"the letter doesn't hold the record as the stage got it: {letter['altered']}"
     if letter.get("record") is None:
-        return "the letter has no record, or only a text that shows it"
+        return "the letter holds no record, or only its text"
     name = letter["stage"] if start is None else start
     if name in stages:
         return stages.index(name)
     if name == "sink":
         return len(stages)
     if name == "source":
-        return "the source could not read it: correct it there, or let the piece in with --from STAGE"
+        return "the source could not read it: correct the input, or send what was read to a stage with --from STAGE"
     near = nearest(name, stages)
-    meant = f"; is it {near!r} now?" if near else ""
-    return f"the chain has no stage {name!r}{meant} --from STAGE says where to let it in"
+    meant = f" (is it {near!r} now?)" if near else ""
+    return f"the chain has no stage {name!r}{meant}; choose one with --from STAGE"
 
 
 class Letters:
@@ -124,7 +124,7 @@ def _origin(letter: dict[str, Any] | None) -> Origin:
 # Stages
 
 
-def entered(call: Callable[[Any], Any], work: Work) -> Callable[[Any], Any]:
+def with_entering(call: Callable[[Any], Any], work: Work) -> Callable[[Any], Any]:
     """Wrap a stage's transform so that records which enter after this stage pass it untouched."""
     form, index, last = work.form, work.index, work.index + 1 == work.stages
 

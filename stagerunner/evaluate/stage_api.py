@@ -67,14 +67,14 @@ def count(name: str, number: int = 1) -> None:
 def _counter(name: Any, number: Any) -> tuple[str, int]:
     """A name and a number of any types as plain ones. Raises TypeError and ValueError, as `count` does."""
     if not isinstance(name, str):
-        raise TypeError(f"count() takes the name of a counter, and not {type(name).__name__}")
+        raise TypeError(f"count() takes the name of a counter, not {type(name).__name__}")
     if not isinstance(number, float):
         try:
             number = index(number)
         except TypeError:
-            raise TypeError(f"count() adds a number, and not {type(number).__name__}") from None
+            raise TypeError(f"count() adds a number, not {type(number).__name__}") from None
     if not -MOST <= number <= MOST:
-        raise ValueError(f"count() can't add {number if isinstance(number, float) else 'so large a number'}")
+        raise ValueError(f"count() can't add {number if isinstance(number, float) else 'a number this large'}")
     return str.__str__(name), number
 
 

@@ -160,7 +160,7 @@ def no_field(name: str, names: tuple[str, ...]) -> str:
     if near:
         return f"no field {name!r}; did you mean {near!r}?"
     more = ", …" if len(names) > LISTED_NAMES else ""
-    return f"no field {name!r}; there is {', '.join(names[:LISTED_NAMES])}{more}"
+    return f"no field {name!r}; the fields are {', '.join(names[:LISTED_NAMES])}{more}"
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:

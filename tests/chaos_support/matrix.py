@@ -24,7 +24,7 @@ RAISING = ("raise", "SystemExit")
 HANGING = ("SIGSTOP", "loop")
 STATE = ("flush", "snapshot")
 POISON = 11
-"""The last of a frame of four: what stands behind it in its split can't be read, where the source is what it kills."""
+"""The last of a frame of four: the rest of its split can't be read if it kills the source."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,9 +154,7 @@ def test_letters_of_the_source_and_altered_ones_stay_as_they_are(project):
     why = [
         event["message"] for line in ran.stderr.splitlines() if (event := json.loads(line))["event"] == "record-failed"
     ]
-    assert ["--from STAGE" in why[0], "tuple" in why[1], "text that shows it" in why[2], "'one'" in why[3]] == [
-        True
-    ] * 4
+    assert ["--from STAGE" in why[0], "tuple" in why[1], "holds no record" in why[2], "'one'" in why[3]] == [True] * 4
 
 
 def test_all_may_be_let_in_at_a_stage(project):

@@ -14,22 +14,22 @@ from stagerunner.parts.forming import form_of
 from stagerunner.records import Batch
 
 
-class Metadata:
-    """A slot that writes down what it is told."""
+class NotedSlot:
+    """A slot that lists the calls of its methods."""
 
     def __init__(self) -> None:
-        self.told: list[Any] = []
+        self.calls: list[Any] = []
 
     def enter(self, record: int, since: int = 0, batch: Batch | None = None) -> None:
-        self.told.append(record)
+        self.calls.append(record)
 
     def leave(self) -> None:
-        self.told.append("left")
+        self.calls.append("left")
 
 
 @pytest.fixture
-def notes() -> Metadata:
-    return Metadata()
+def noted() -> NotedSlot:
+    return NotedSlot()
 
 
 @pytest.fixture

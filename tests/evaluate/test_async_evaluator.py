@@ -49,7 +49,7 @@ def test_results_are_in_order_however_long_they_take(stage_of, batch_of):
     assert seen(stage_of(backwards).apply(batch_of(*range(10)))) == (list(range(10)), None, [])
 
 
-def test_so_many_at_once_and_no_more(stage_of, batch_of):
+def test_no_more_calls_run_at_once_than_allowed(stage_of, batch_of):
     meeting = Meeting(4)
 
     async def met(record):
@@ -78,13 +78,13 @@ def test_batches_overlap_and_come_back_in_order(stage_of, batch_of):
     assert (stage.room(), stage.under_way, stage.poll()) == (4, 0, [])
 
 
-def test_calls_waiting_take_up_room(stage_of, batch_of):
+def test_waiting_calls_take_up_room(stage_of, batch_of):
     stage = stage_of(same, concurrency=2)
     stage.begin(batch_of(*"abc"))
     assert stage.room() == 0
 
 
-def test_a_poll_gives_up_after_its_time(stage_of, batch_of):
+def test_a_poll_ends_after_its_timeout(stage_of, batch_of):
     async def stuck(record):
         await asyncio.Event().wait()
 
@@ -95,7 +95,7 @@ def test_a_poll_gives_up_after_its_time(stage_of, batch_of):
     assert stage.under_way == 1
 
 
-def test_a_poll_ends_when_there_is_something_to_read(stage_of, batch_of):
+def test_a_poll_ends_when_its_descriptor_is_readable(stage_of, batch_of):
     async def stuck(record):
         await asyncio.Event().wait()
 
@@ -111,18 +111,18 @@ def test_a_poll_ends_when_there_is_something_to_read(stage_of, batch_of):
         os.close(writing)
 
 
-def test_apply_does_not_overtake(stage_of, batch_of):
+def test_apply_is_refused_while_batches_are_under_way(stage_of, batch_of):
     stage = stage_of(same)
     stage.begin(batch_of("a"))
     with pytest.raises(RuntimeError, match="under way"):
         stage.apply(batch_of("b"))
 
 
-def test_an_empty_batch_comes_straight_back(stage_of, batch_of):
+def test_an_empty_batch_is_done_at_once(stage_of, batch_of):
     assert stage_of(same).apply(batch_of()).records == []
 
 
-def test_pieces_are_one(stage_of, batch_of):
+def test_there_is_only_one_piece(stage_of, batch_of):
     assert [piece.records for piece in stage_of(same).pieces(batch_of(1, 2))] == [[1, 2]]
 
 
@@ -139,7 +139,7 @@ def test_what_a_call_counts_stays_with_its_batch(stage_of, batch_of):
     assert [batch.counts[0].extra for batch in done] == [{"a": 2}, {"b": 1}]
 
 
-def test_what_is_cut_off_is_not_counted(stage_of, batch_of):
+def test_calls_behind_a_cut_are_not_counted(stage_of, batch_of):
     async def until(number):
         count("calls")
         if number == 1:
@@ -173,7 +173,7 @@ def test_a_call_that_cancels_itself_costs_its_record(stage_of, batch_of):
     assert seen(batch) == ([0, 2], [0, 2], [(1, "CancelledError")])
 
 
-def test_a_call_that_cancels_all_others_ends_no_run(stage_of, batch_of):
+def test_a_call_that_cancels_all_others_does_not_end_the_run(stage_of, batch_of):
     async def vandal(number):
         if number == 0:
             for task in asyncio.all_tasks() - {asyncio.current_task()}:
@@ -184,7 +184,7 @@ def test_a_call_that_cancels_all_others_ends_no_run(stage_of, batch_of):
     assert seen(batch) == ([0, 2], [0, 2], [(1, "CancelledError")])
 
 
-def test_an_exit_in_a_task_of_the_transforms_own_costs_its_record(stage_of, batch_of):
+def test_an_exit_in_a_task_of_the_transform_costs_its_record(stage_of, batch_of):
     async def leave():
         raise SystemExit(3)
 
@@ -211,7 +211,7 @@ def test_the_earliest_failure_ends_the_run(stage_of, batch_of):
     assert (batch.last, batch.counts[0].dead, batch.counts[0].not_processed) == (2, 0, 4)
 
 
-def test_a_call_over_its_time_is_tried_again(stage_of, batch_of):
+def test_a_call_over_its_timeout_is_retried(stage_of, batch_of):
     calls = []
 
     async def slow(record):
@@ -226,14 +226,14 @@ def test_a_call_over_its_time_is_tried_again(stage_of, batch_of):
     assert (failure.type, failure.attempts) == ("Timeout", 1)
 
 
-def test_a_reject_is_not_tried_again(stage_of, batch_of):
+def test_a_reject_is_not_retried(stage_of, batch_of):
     async def refusing(record):
         raise Reject("no")
 
     assert stage_of(refusing, attempts=3, on_error="skip").apply(batch_of("a")).failures[0].attempts == 1
 
 
-def test_none_drops_where_it_is_declared(stage_of, batch_of):
+def test_a_declared_none_drops_its_record(stage_of, batch_of):
     async def even(number) -> int | None:
         return None if number % 2 else number
 
@@ -264,7 +264,7 @@ def test_lists_may_be_awaited_and_fail_record_by_record(stage_of, batch_of):
     assert batch.counts[0].extra == {"seen": 5}
 
 
-def test_a_list_that_failed_goes_no_further_than_the_run(stage_of, batch_of):
+def test_records_of_a_failed_list_are_called_up_to_the_one_that_ends_the_run(stage_of, batch_of):
     lists = []
 
     @offered.batch
@@ -278,12 +278,12 @@ def test_a_list_that_failed_goes_no_further_than_the_run(stage_of, batch_of):
     assert (seen(batch), lists) == ((["a"], None, [(1, "ValueError")]), ["axc", "a", "x"])
 
 
-def test_the_quarantined_are_not_called(stage_of, batch_of):
+def test_quarantined_records_are_not_called(stage_of, batch_of):
     batch = stage_of(same, on_error="skip").apply(batch_of(*"abc"), {(0, 1, 0): ("Killed", "SIGSEGV")})
     assert seen(batch) == (["a", "c"], [0, 2], [(1, "Killed")])
 
 
-def test_while_it_is_watched_one_record_is_under_way_and_the_slot_names_it(stage_of, batch_of, notes):
+def test_a_watched_stage_runs_one_call_at_a_time_and_notes_its_record(stage_of, batch_of, noted):
     under_way = []
 
     async def alone(number):
@@ -293,14 +293,14 @@ def test_while_it_is_watched_one_record_is_under_way_and_the_slot_names_it(stage
         under_way.remove(number)
         return number
 
-    stage = stage_of(alone, slot=notes)
+    stage = stage_of(alone, slot=noted)
     stage.watched = True
     assert stage.apply(batch_of(0, 1, 2)).records == [0, 1, 2]
-    assert [told for told in notes.told if told != "left"] == [0, 1, 2]
-    assert notes.told[-1] == "left"
+    assert [call for call in noted.calls if call != "left"] == [0, 1, 2]
+    assert noted.calls[-1] == "left"
 
 
-def test_a_stage_with_state_sees_its_records_one_after_the_other(stage_of, batch_of):
+def test_a_stage_with_state_runs_one_call_at_a_time(stage_of, batch_of):
     order = []
 
     class Ordered:
@@ -347,7 +347,7 @@ def test_a_flush_may_be_an_async_generator(stage_of):
     ]
 
 
-def test_closing_abandons_what_is_under_way(stage_of, batch_of):
+def test_closing_cancels_running_calls(stage_of, batch_of):
     told = []
 
     async def stuck(record):
@@ -364,7 +364,7 @@ def test_closing_abandons_what_is_under_way(stage_of, batch_of):
     stage.close()
 
 
-def test_only_a_worker_that_awaits_pays_for_asyncio():
+def test_importing_the_evaluator_does_not_import_asyncio():
     asked = "import sys, stagerunner.evaluate.async_evaluator; print('asyncio' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True).stdout == "False\n"
 
@@ -380,14 +380,14 @@ def attempt(work, call, argument=None):
     return asyncio.run(AsyncCaller(work, call).attempt(argument))
 
 
-def test_an_attempt_gives_what_the_call_gives(work_of):
+def test_an_attempt_returns_the_result_of_the_call(work_of):
     async def double(number):
         return number * 2
 
     assert attempt(work_of(double), double, 4) == 8
 
 
-def test_an_attempt_over_its_time_says_where_it_was_waiting(work_of):
+def test_a_timeout_says_where_the_call_was_waiting(work_of):
     call_failure = attempt(work_of(stuck, timeout=0.001), stuck)
     assert (call_failure.type, call_failure.message, call_failure.final) == (
         "Timeout",
@@ -397,7 +397,7 @@ def test_an_attempt_over_its_time_says_where_it_was_waiting(work_of):
     assert (call_failure.frames[0].file, call_failure.frames[0].function) == (__file__, "stuck")
 
 
-def test_a_timeout_of_the_transforms_own_keeps_its_name(work_of):
+def test_a_timeout_raised_by_the_transform_keeps_its_name(work_of):
     async def impatient(record):
         await asyncio.wait_for(stuck(record), 0.001)
 
@@ -405,31 +405,31 @@ def test_a_timeout_of_the_transforms_own_keeps_its_name(work_of):
 
 
 @pytest.mark.parametrize("error", [asyncio.CancelledError, SystemExit, KeyboardInterrupt, GeneratorExit, OSError])
-def test_whatever_a_call_raises_is_trouble(work_of, error):
+def test_whatever_a_call_raises_is_a_failure(work_of, error):
     async def raising(record):
         raise error
 
     assert attempt(work_of(raising), raising).type == error.__name__
 
 
-def test_a_call_is_tried_again_while_it_is_wanted(work_of):
+def test_a_call_is_retried_while_its_result_is_wanted(work_of):
     calls = []
 
     async def failing(record):
         calls.append(record)
         raise OSError
 
-    def trouble_after(wanted):
+    def failure_after(wanted):
         calls.clear()
         caller = AsyncCaller(work_of(failing, attempts=4), failing)
         return asyncio.run(caller.retry(lambda: "r", CallFailure("OSError", ""), wanted)), len(calls)
 
-    call_failure, number = trouble_after(lambda: True)
+    call_failure, number = failure_after(lambda: True)
     assert (call_failure.attempts, number) == (4, 3)
-    call_failure, number = trouble_after(lambda: len(calls) < 1)
+    call_failure, number = failure_after(lambda: len(calls) < 1)
     assert (call_failure.attempts, number) == (2, 1)
 
 
-def test_a_final_trouble_is_left_alone(work_of):
+def test_a_final_failure_is_not_retried(work_of):
     final = CallFailure("Reject", "no", final=True)
     assert asyncio.run(AsyncCaller(work_of(stuck, attempts=9), stuck).retry(lambda: 1, final, lambda: True)) is final

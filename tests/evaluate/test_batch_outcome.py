@@ -44,7 +44,7 @@ def test_a_dropped_record_leaves_a_gap_in_the_origins(batch_of):
     assert piece.counts == [Counts(3, taken=3, out=2, filtered=1)]
 
 
-def test_a_sibling_dropped_may_leave_one_each(batch_of):
+def test_one_record_left_of_each_origin_needs_no_origins(batch_of):
     outcome = outcome_of(batch_of(*"abc", origins=[0, 0, 1]))
     outcome.cursor.take(1)
     outcome.add_none()
@@ -61,7 +61,7 @@ def test_an_undeclared_none_is_a_failure(batch_of):
     assert "declare `-> ... | None`" in failure.message
 
 
-def test_a_failure_says_everything(batch_of):
+def test_a_failure_has_all_its_fields(batch_of):
     outcome = outcome_of(batch_of(*"abc", origins=[4, 6, 6], first=4), on_error="dead_letter")
     let_through(outcome, 2)
     outcome.cursor.take(1)
@@ -73,7 +73,7 @@ def test_a_failure_says_everything(batch_of):
 @pytest.mark.parametrize(
     ("policy", "booked"), [("skip", {"skipped": 1}), ("dead_letter", {"dead": 1}), ("fail", {"not_processed": 1})]
 )
-def test_a_lost_record_is_booked_by_its_policy(batch_of, policy, booked):
+def test_a_failed_record_is_counted_by_its_policy(batch_of, policy, booked):
     outcome = outcome_of(batch_of("a"), on_error=policy)
     outcome.cursor.take(1)
     outcome.fail(0, BAD)
@@ -100,7 +100,7 @@ def test_enough_cuts_the_batch_behind_its_source_record(batch_of):
     assert piece.counts == [Counts(3, taken=4, out=2, not_processed=2)]
 
 
-def test_a_failure_on_the_record_that_had_enough_ends_the_run_all_the_same(batch_of):
+def test_a_failure_of_the_record_that_called_enough_ends_the_run(batch_of):
     outcome = outcome_of(batch_of(*"abc"))
     let_through(outcome, 1)
     outcome.cursor.take(1)
@@ -126,13 +126,13 @@ def test_the_records_of_earlier_failures_behind_a_cut_are_not_processed(batch_of
     assert ledger[1].dead == 2, "the incoming books are left as they are"
 
 
-def test_a_failure_that_ends_the_run_elsewhere_stays_with_a_batch_that_is_not_cut(batch_of):
+def test_a_failure_of_an_earlier_stage_does_not_cut_the_batch(batch_of):
     outcome = outcome_of(batch_of(*"ab", failures=[earlier(2, policy="fail")]))
     let_through(outcome, 2)
     assert outcome.piece().failures == [earlier(2, policy="fail")]
 
 
-def test_pieces_share_out_what_came_with_the_batch(batch_of):
+def test_pieces_divide_earlier_failures_and_counts(batch_of):
     batch = batch_of(*"abc", failures=[earlier(0), earlier(1)], counts=[Counts(1, taken=5)], stop=True, last=7)
     outcome = outcome_of(batch, counted=True)
     (record,) = outcome.cursor.take(1)
@@ -168,7 +168,7 @@ def test_a_list_of_another_length_belongs_to_its_last_source_record(batch_of, fo
     assert piece.counts == [Counts(3, taken=3, out=len(found), **ledger)]
 
 
-def test_what_was_said_can_be_taken_back(batch_of):
+def test_a_rewind_restores_the_counters(batch_of):
     outcome = outcome_of(batch_of(*"abc"))
     outcome.cursor.take(2)
     counters = outcome.counters()
@@ -180,12 +180,12 @@ def test_what_was_said_can_be_taken_back(batch_of):
     assert (piece.stop, piece.last, piece.counts) == (False, 3, [Counts(3, taken=3, out=3)])
 
 
-def test_an_empty_batch_stays_what_it_is(batch_of):
+def test_an_empty_batch_stays_empty(batch_of):
     batch = batch_of(origins=[], first=4, last=9, failures=[earlier(5)])
     piece = outcome_of(batch).piece()
     assert piece == Batch([], 4, 9, [], [earlier(5)], [Counts(3)])
 
 
-def test_the_ledger_without_dropped_failures_are_passed_on():
+def test_failures_behind_a_cut_are_taken_out_of_the_counts():
     ledger = [Counts(0, taken=1, out=1)]
     assert without_failures(ledger, []) is ledger

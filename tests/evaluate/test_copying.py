@@ -125,11 +125,11 @@ class Pure(Built):
 
 
 @pytest.mark.parametrize("found", [plain, calls_plain, gathers, declared, Pure()])
-def test_what_sees_nothing_that_outlives_a_call_keeps_nothing(found):
+def test_a_function_without_anything_that_outlives_a_call_keeps_nothing(found):
     assert not may_keep_results(found)
 
 
-def test_what_the_interpreter_has_made_faster_is_read_as_it_was_written():
+def test_specialized_bytecode_is_read_as_it_was_compiled():
     for _ in range(2000):
         gathers({"1": 1})
         sets_a_global(1)
@@ -146,7 +146,7 @@ def test_what_the_interpreter_has_made_faster_is_read_as_it_was_written():
         *[yields, awaits, closing_over(), Built(), partial(plain), json.loads],
     ],
 )
-def test_anything_else_may_have_kept_what_it_gave(found):
+def test_anything_else_may_keep_its_results(found):
     assert may_keep_results(found)
 
 
@@ -168,30 +168,30 @@ LOOP.append(LOOP)
         bytearray(b"1"),
     ],
 )
-def test_a_copy_is_equal_and_shares_nothing_that_changes(value):
+def test_a_copy_is_equal_and_shares_nothing_mutable(value):
     copy = defensive_copy(value)
     assert (copy, type(copy)) == (value, type(value))
     assert copy is not value
     assert share_nothing([copy, value]) or not share_nothing([copy])
 
 
-def test_what_is_one_within_a_record_stays_one():
+def test_an_object_referred_to_twice_in_a_record_stays_one_object():
     copy, loop = defensive_copy({"a": SHARED, "b": SHARED}), defensive_copy(LOOP)
     assert copy["a"] is copy["b"] is not SHARED
     assert loop[1] is loop is not LOOP
 
 
 @pytest.mark.parametrize("value", ["a", 1, None, (1, "a"), frozenset({1}), date(2026, 1, 1)])
-def test_what_nobody_can_change_is_its_own(value):
+def test_immutable_values_are_not_copied(value):
     assert defensive_copy(value) is value
 
 
-def test_what_can_not_be_copied_is_left_to_who_sends_it():
+def test_a_value_that_can_not_be_pickled_is_not_copied():
     function = lambda: 1  # noqa: E731
     assert defensive_copy(function) is function
 
 
-def test_an_array_is_copied_where_somebody_else_has_it_or_its_memory():
+def test_an_array_is_copied_if_something_else_refers_to_it_or_its_memory():
     held, memory = np.zeros(3), bytearray(24)
     calls = {
         "new": (lambda _: np.zeros(3), False),
@@ -215,7 +215,7 @@ def test_an_array_is_copied_where_somebody_else_has_it_or_its_memory():
         assert (result.__array_interface__["data"][0] != given["address"]) is copied, what
 
 
-def test_memory_that_nobody_can_write_to_stays_where_it_is():
+def test_read_only_memory_is_not_copied():
     fixed, held = np.frombuffer(b"12345678"), np.zeros(1)
     view = held[:]
     view.flags.writeable = False
@@ -237,7 +237,7 @@ def test_memory_that_nobody_can_write_to_stays_where_it_is():
         ([{"a": {1}}], False),
     ],
 )
-def test_records_are_apart_where_none_holds_what_another_does(records, wanted):
+def test_records_that_share_a_mutable_object_are_found(records, wanted):
     assert share_nothing(records) is wanted
 
 
@@ -279,7 +279,7 @@ FLAT: dict[str, int] = {"a": 1}
 @example(records=[{"a": ({},)}, {"b": [FLAT, FLAT]}], at_hand=True)
 @example(records=[FLAT, FLAT], at_hand=False)
 @example(records=[[SHARED], [SHARED]], at_hand=False)
-def test_what_was_unpickled_together_shares_nothing_any_more(records, at_hand):
+def test_records_unpickled_together_share_nothing_afterwards(records, at_hand):
     stream = pickle.dumps(records, 5)
 
     found = copy_if_shared(pickle.loads(stream), memoryview(stream) if at_hand else None)
@@ -299,7 +299,7 @@ def test_what_was_unpickled_together_shares_nothing_any_more(records, at_hand):
         "text",
     ],
 )
-def test_what_shares_nothing_is_not_copied(record, at_hand):
+def test_records_that_share_nothing_are_not_copied(record, at_hand):
     stream = pickle.dumps(copies := [copy.deepcopy(record) for _ in range(3)], 5)
     records = pickle.loads(stream)
 
@@ -309,7 +309,7 @@ def test_what_shares_nothing_is_not_copied(record, at_hand):
     assert found == copies
 
 
-def test_a_record_is_had_again_as_it_came_whatever_has_become_of_it():
+def test_the_original_of_a_changed_record_is_as_it_came():
     decoded = []
     batch = Batch([{"n": 1}, {"n": 2}, "text"])
     batch.original = Original(lambda: decoded.append(1) or [{"n": 1}, {"n": 2}, "text"])
@@ -321,13 +321,13 @@ def test_a_record_is_had_again_as_it_came_whatever_has_become_of_it():
     assert decoded == [1]
 
 
-def test_where_it_can_not_be_had_again_it_is_what_it_is():
+def test_a_record_that_can_not_be_decoded_again_is_returned_as_it_is():
     batch = Batch([{"n": 1}])
     batch.original = Original(lambda: 1 / 0)
     assert original_record(batch, 0) == {"n": 1}
 
 
-def test_what_is_kept_of_records_is_as_they_were_even_where_one_can_not_be_sent():
+def test_originals_are_kept_even_if_one_record_can_not_be_pickled():
     assert original_of(["a", 1]) is None
     for other in ("text", lambda: 1):
         records = [{"n": [1]}, other]

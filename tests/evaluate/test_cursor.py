@@ -19,7 +19,7 @@ def groups(batch, most, refusals=()):
     return cut
 
 
-def test_a_cursor_knows_where_it_is():
+def test_a_cursor_knows_its_index():
     cursor = Cursor(list("abc"))
     assert (cursor.index, cursor.over) == (-1, False)
     assert [(record, cursor.index) for record in cursor.rest] == [("a", 0), ("b", 1), ("c", 2)]
@@ -43,7 +43,7 @@ def test_a_cursor_can_go_back():
     assert (cursor.index, cursor.take(9), cursor.index) == (0, list("bcd"), 3)
 
 
-def test_a_list_is_as_long_as_it_may_be(batch_of):
+def test_a_list_is_as_long_as_allowed(batch_of):
     assert groups(batch_of(*"abcde"), 2) == [["a", "b"], ["c", "d"], ["e"]]
     assert groups(batch_of(*"abcde"), None) == [list("abcde")]
 
@@ -56,12 +56,12 @@ def test_a_source_record_longer_than_a_list_is_cut(batch_of):
     assert groups(batch_of(*"abcd", origins=[0, 0, 0, 1]), 2) == [["a", "b"], ["c"], ["d"]]
 
 
-def test_the_quarantined_come_alone(batch_of):
+def test_a_quarantined_record_is_a_list_of_its_own(batch_of):
     assert groups(batch_of(*"abcde"), None, refusals=[2]) == [["a", "b"], ["c"], ["d", "e"]]
     assert groups(batch_of(*"abcd", origins=[0, 1, 1, 1]), None, refusals=[2]) == [["a"], ["b"], ["c"], ["d"]]
 
 
-def test_one_by_one_as_far_as_told(batch_of):
+def test_lists_have_one_record_up_to_an_index(batch_of):
     lists = Grouping(3, batch_of(*"abcdefg"), {})
     lists.one_by_one(2)
     assert [lists.end(0), lists.end(1), lists.end(2), lists.end(5)] == [1, 2, 5, 7]

@@ -15,7 +15,7 @@ def same(record):
     return record
 
 
-def test_setup_and_close_are_told_to_a_class(stage_of, batch_of):
+def test_setup_and_close_of_a_class_are_called(stage_of, batch_of):
     told = []
 
     class Opened:
@@ -37,7 +37,7 @@ def test_setup_and_close_are_told_to_a_class(stage_of, batch_of):
     assert told == ["built", "setup", "close"]
 
 
-def test_what_setup_raises_comes_through(stage_of):
+def test_setup_raises_what_the_stage_raises(stage_of):
     class Broken:
         def setup(self):
             raise SystemExit("no licence")
@@ -61,7 +61,7 @@ def test_an_async_setup_of_a_plain_class_is_refused(stage_of):
         stage_of(Mixed)
 
 
-def test_state_goes_from_one_life_to_the_next(stage_of, batch_of):
+def test_a_snapshot_restores_the_state(stage_of, batch_of):
     class Numbered:
         def __init__(self):
             self.number = 0
@@ -100,7 +100,7 @@ def test_counters_travel_with_their_batch(stage_of, batch_of):
     assert current.get() is None
 
 
-def test_two_stages_in_one_process_are_heard_apart(stage_of, batch_of):
+def test_two_stages_in_one_process_have_separate_counters(stage_of, batch_of):
     def inner(record):
         count("inner")
         return record
@@ -132,7 +132,7 @@ def test_pieces_end_where_a_source_record_ends(stage_of, batch_of):
     assert all(entry.balanced for piece in pieces for entry in piece.counts)
 
 
-def test_pieces_are_made_as_they_are_asked_for(stage_of, batch_of):
+def test_pieces_are_made_lazily(stage_of, batch_of):
     begun = []
 
     def noted(record):
@@ -159,59 +159,59 @@ def test_an_empty_batch_is_one_empty_piece(stage_of, batch_of):
     assert [piece.records for piece in stage_of(none_of_it).pieces(batch_of())] == [[]]
 
 
-def test_only_a_watched_batch_is_noted_in_the_slot(stage_of, batch_of, notes):
-    stage = stage_of(same, slot=notes)
+def test_only_a_watched_batch_is_noted_in_the_slot(stage_of, batch_of, noted):
+    stage = stage_of(same, slot=noted)
     stage.apply(batch_of(*"ab"))
-    assert notes.told == []
+    assert noted.calls == []
     stage.watched = True
     stage.apply(batch_of(*"ab"))
-    assert notes.told == [0, "left", 1, "left"]
+    assert noted.calls == [0, "left", 1, "left"]
 
 
-def test_each_attempt_is_noted(stage_of, batch_of, notes):
+def test_each_attempt_is_noted(stage_of, batch_of, noted):
     def bad(record):
         raise ValueError
 
-    stage = stage_of(bad, slot=notes, attempts=2, on_error="skip")
+    stage = stage_of(bad, slot=noted, attempts=2, on_error="skip")
     stage.watched = True
     stage.apply(batch_of(*"ab"))
-    assert notes.told == [0, "left", 0, "left", 1, "left", 1, "left"]
+    assert noted.calls == [0, "left", 0, "left", 1, "left", 1, "left"]
 
 
-def test_the_slot_names_the_record_while_its_generator_runs(stage_of, batch_of, notes):
+def test_the_slot_names_the_record_while_its_generator_runs(stage_of, batch_of, noted):
     def drawn(record):
-        notes.told.append(record)
+        noted.calls.append(record)
         yield record
 
-    stage = stage_of(drawn, slot=notes)
+    stage = stage_of(drawn, slot=noted)
     stage.watched = True
     stage.apply(batch_of(*"ab"))
-    assert notes.told == [0, "a", "left", 1, "b", "left"]
+    assert noted.calls == [0, "a", "left", 1, "b", "left"]
 
 
-def test_the_slot_names_the_first_of_a_list(stage_of, batch_of, notes):
+def test_the_slot_names_the_first_of_a_list(stage_of, batch_of, noted):
     class Lists:
         def process_batch(self, records):
             return records
 
-    stage = stage_of(Lists, slot=notes, batch=2)
+    stage = stage_of(Lists, slot=noted, batch=2)
     stage.watched = True
     stage.apply(batch_of(*"abc"))
-    assert notes.told == [0, "left", 2, "left"]
+    assert noted.calls == [0, "left", 2, "left"]
 
 
-def test_the_quarantined_are_not_called(stage_of, batch_of, notes):
-    stage = stage_of(same, slot=notes, index=4, on_error="dead_letter")
+def test_quarantined_records_are_not_called(stage_of, batch_of, noted):
+    stage = stage_of(same, slot=noted, index=4, on_error="dead_letter")
     stage.watched = True
     quarantined = {(4, 6, 1): ("Killed", "SIGKILL"), (3, 5, 0): ("Timeout", "elsewhere")}
     batch = stage.apply(batch_of(*"abc", origins=[5, 6, 6], first=5), quarantined)
     (failure,) = batch.failures
-    assert (batch.records, notes.told) == (["a", "b"], [0, "left", 1, "left"])
+    assert (batch.records, noted.calls) == (["a", "b"], [0, "left", 1, "left"])
     assert (failure.type, failure.message, failure.record) == ("Killed", "SIGKILL", "c")
     assert (failure.origin, failure.ordinal, failure.attempts, failure.frames) == (6, 1, 1, ())
 
 
-def test_a_quarantine_is_not_tried_again(stage_of, batch_of):
+def test_a_quarantined_record_is_not_retried(stage_of, batch_of):
     stage = stage_of(same, attempts=3, on_error="skip", delay=1000.0)
     assert stage.apply(batch_of("a"), {(0, 0, 0): ("Killed", "SIGKILL")}).failures[0].attempts == 1
 
@@ -235,7 +235,7 @@ def test_a_quarantined_record_is_left_out_of_its_list(stage_of, batch_of, state)
     assert (lists, batch.records) == ([["a"], ["c", "d"]], ["a", "c", "d"])
 
 
-def test_a_batch_that_had_enough_keeps_the_word(stage_of, batch_of):
+def test_a_batch_with_stop_keeps_it(stage_of, batch_of):
     assert stage_of(same).apply(batch_of(1, stop=True)).stop
 
 
@@ -319,7 +319,7 @@ def given(records) -> Batch:
 @pytest.mark.parametrize("on_error", ["fail", "skip", "dead_letter"])
 @pytest.mark.parametrize("attempts", [1, 2])
 @pytest.mark.parametrize("transform", TRANSFORMS)
-def test_a_batch_in_one_go_is_the_batch_applied(stage_of, transform, attempts, on_error, watched):
+def test_apply_simple_gives_what_apply_gives(stage_of, transform, attempts, on_error, watched):
     stage = stage_of(transform, on_error=on_error, attempts=attempts, delay=0.0)
     stage.watched = watched
 
@@ -335,7 +335,7 @@ def test_a_batch_in_one_go_is_the_batch_applied(stage_of, transform, attempts, o
 
 
 @pytest.mark.parametrize("seed", range(200))
-def test_whatever_happens_at_random_is_the_same_either_way(stage_of, seed):
+def test_apply_simple_gives_what_apply_gives_at_random(stage_of, seed):
     dice = random.Random(seed)
     deeds = dice.choices(("give", "none", "raise", "stop", "count", "enough"), (9, 1, 1, 1, 1, 1), k=9)
     told = []
@@ -366,12 +366,12 @@ def test_whatever_happens_at_random_is_the_same_either_way(stage_of, seed):
     assert isinstance(found, list) or found == applied
 
 
-def test_a_passage_is_made_once_whoever_asks_for_it(work_of, monkeypatch):
+def test_an_outcome_is_made_once_by_whichever_thread(work_of, monkeypatch):
     batch = given([1, 2])
     listener = evaluator.LazyOutcome(work_of(same), batch)
 
     class Overtaken:
-        """The lock of somebody before whom another thread has got it."""
+        """A lock that another thread gets first, and makes the outcome."""
 
         others: ClassVar[list[BatchOutcome]] = []
 
@@ -388,7 +388,7 @@ def test_a_passage_is_made_once_whoever_asks_for_it(work_of, monkeypatch):
     assert [other is outcome for other in Overtaken.others] == [True]
 
 
-def test_what_is_raised_between_two_calls_is_no_failure_of_a_record(stage_of):
+def test_an_error_between_two_calls_is_not_a_failure_of_a_record(stage_of):
     class Rude(list):
         def __iter__(self):
             yield 1
@@ -401,13 +401,13 @@ def test_what_is_raised_between_two_calls_is_no_failure_of_a_record(stage_of):
         stage_of(same, on_error="skip").apply_simple(batch)
 
 
-def test_where_nothing_is_said_no_batch_is_made(stage_of):
+def test_without_anything_else_to_record_no_batch_is_made(stage_of):
     assert stage_of(same).apply_simple(given([1, 2])) == [1, 2]
     assert current.get() is None
     assert isinstance(stage_of(counting).apply_simple(given([1, 2])), Batch)
 
 
-def test_a_second_attempt_that_succeeds_counts_as_any_result(stage_of):
+def test_the_result_of_a_retry_is_an_ordinary_result(stage_of):
     tried = []
 
     def second(record):

@@ -1,4 +1,4 @@
-"""What `make` makes, and the promise over all forms: nothing visible depends on where a batch is cut."""
+"""All forms of transform: nothing visible depends on where a batch is cut. And `make_evaluator`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stagerunner.evaluate.stage_api import count, enough
 from stagerunner.parts.stage import stage as offered
 from stagerunner.records import Batch, Counts, total
 
-# A record's first letter says what comes of it: kept, dropped, doubled, an error, a reject, enough.
+# A record's first letter says what it becomes: kept, dropped, doubled, an error, a reject, enough.
 RECORDS = st.lists(st.sampled_from("kkkkd2!re").flatmap(lambda kind: st.integers(0, 9).map(lambda n: f"{kind}{n}")))
 REPEATS = st.lists(st.integers(0, 3), min_size=30, max_size=30)
 CUTS = st.lists(st.integers(0, 30), max_size=5)
@@ -120,7 +120,7 @@ def ended(piece):
 
 
 def visible(done):
-    """All there is to see of the outgoing batches, wherever they were cut; what wasn't looked at isn't seen."""
+    """What is visible of the outgoing batches, wherever they were cut; records that were not processed are left out."""
     results = [(batch.origin(index), record) for batch in done for index, record in enumerate(batch.records)]
     failures = [failure for batch in done for failure in batch.failures]
     (ledger,) = total(entry for batch in done for entry in batch.counts).values()
@@ -136,7 +136,7 @@ def visible(done):
 
 
 def assert_sound(done):
-    """The books of every piece balance, and the pieces stand one behind the other."""
+    """The counts of every piece balance, and each piece begins where the one before ended."""
     assert all(entry.balanced for batch in done for entry in batch.counts)
     assert all(before.last == after.first for before, after in pairwise(done))
     for batch in done:
@@ -178,7 +178,7 @@ def results_only(results):
 
 
 @pytest.mark.parametrize("forms", [(many, plain), (many, many), (plain, lists), (many, awaited)])
-def test_the_ledger_of_a_chain_balance_wherever_it_ends(stage_of, forms):
+def test_the_ledger_of_a_chain_balances_wherever_it_ends(stage_of, forms):
     policies = ("fail", "skip", "dead_letter")
     stages = {
         (place, policy): stage_of(form, index=place, on_error=policy, batch=3)
@@ -205,7 +205,7 @@ def test_the_ledger_of_a_chain_balance_wherever_it_ends(stage_of, forms):
 
 
 def chained(first, second, batch):
-    """One batch through two stages; of what comes behind the cut nothing is processed any more."""
+    """One batch through two stages; nothing behind the cut is processed."""
     done = []
     for middle in first.pieces(batch):
         if any(map(ended, done)):
@@ -217,6 +217,6 @@ def chained(first, second, batch):
     return done
 
 
-def test_a_coroutine_function_gets_the_evaluator_that_awaits(work_of):
+def test_a_coroutine_function_gets_the_async_evaluator(work_of):
     assert type(make_evaluator(work_of(awaited))) is AsyncEvaluator
     assert type(make_evaluator(work_of(plain))) is Evaluator

@@ -39,14 +39,14 @@ class Failing:
         return record
 
 
-def test_a_trouble_says_what_and_where():
+def test_a_failure_has_type_message_and_frames():
     call_failure = raised(ValueError("so wrong"))
     assert (call_failure.type, call_failure.message, call_failure.final) == ("ValueError", "so wrong", False)
     assert [(frame.file, frame.function) for frame in call_failure.frames] == [(__file__, "raised")]
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit(), StopIteration()])
-def test_any_exception_has_words(error):
+def test_any_exception_has_a_message(error):
     assert raised(error).type == type(error).__name__
 
 
@@ -58,7 +58,7 @@ def test_an_exception_without_text_is_named():
     assert message_of(Mute()) == "<unprintable Mute>"
 
 
-def test_a_text_of_a_class_of_its_own_becomes_a_plain_one():
+def test_a_subclass_of_str_becomes_a_plain_str():
     class Text(str):
         pass
 
@@ -82,12 +82,12 @@ def test_rejects_and_refusals_are_final():
     assert raised(Refusal("TooLarge", "why")) == CallFailure("TooLarge", "why", final=True)
 
 
-def test_pauses_grow_up_to_the_longest():
+def test_delays_grow_up_to_the_longest():
     work = retrying(6, delay=1.0, factor=3.0, longest=10.0)
     assert list(retry_delays(work)) == [1.0, 3.0, 9.0, 10.0, 10.0]
 
 
-def test_pauses_never_overflow():
+def test_delays_never_overflow():
     assert list(islice(retry_delays(retrying(10**9, delay=1.0)), 5000, 5001)) == [30.0]
 
 
@@ -98,12 +98,12 @@ def test_a_later_attempt_may_succeed(monkeypatch):
     assert slept == [0.5, 1.0, 2.0]
 
 
-def test_the_last_trouble_counts_its_attempts():
+def test_the_last_failure_counts_its_attempts():
     call_failure = retry(Failing(9), lambda: "record", raised(ValueError()), retrying(3))
     assert (call_failure.message, call_failure.attempts) == ("7 left", 3)
 
 
-def test_a_final_trouble_is_not_tried_again():
+def test_a_final_failure_is_not_retried():
     failing = Failing(9, Reject)
     call_failure = retry(failing, lambda: "record", raised(ValueError()), retrying(5))
     assert (call_failure.type, call_failure.attempts, failing.left) == ("Reject", 2, 8)

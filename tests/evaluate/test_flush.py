@@ -53,7 +53,7 @@ def broken(self):
     raise KeyError("total")
 
 
-def test_a_failing_flush_ends_the_run_behind_what_it_gave(stage_of):
+def test_a_failing_flush_ends_the_run_after_its_results(stage_of):
     (batch,) = stage_of(flushing(broken)).flush()
     (failure,) = batch.failures
     assert (batch.records, batch.last, batch.origins) == (["first"], 1, None)
@@ -70,7 +70,7 @@ def test_a_failing_flush_may_cost_one_result(stage_of):
 @pytest.mark.parametrize(
     ("given", "type"), [({"total": 1}, "NotAList"), ("text", "NotAList"), ([1, None], "NoneReturned")]
 )
-def test_a_flush_that_gives_no_records_fails(stage_of, given, type):
+def test_a_flush_that_returns_something_else_fails(stage_of, given, type):
     (batch,) = stage_of(flushing(lambda self: given)).flush()
     assert [failure.type for failure in batch.failures] == [type]
 
@@ -84,16 +84,16 @@ def test_whatever_a_flush_raises_is_a_failure(stage_of, error):
     assert batch.failures[0].type == error.__name__
 
 
-def test_of_a_watched_flush_it_is_noted_which_result_is_drawn(stage_of, notes):
-    stage = stage_of(flushing(numbers), slot=notes)
+def test_a_watched_flush_notes_each_result_in_the_slot(stage_of, noted):
+    stage = stage_of(flushing(numbers), slot=noted)
     stage.watched, stage.piece_records = True, 3
     number = sum(len(batch.records) for batch in stage.flush())
-    drawn = [told for told in notes.told if told != "left"]
+    drawn = [call for call in noted.calls if call != "left"]
     assert drawn == list(range(number + 1))
-    assert notes.told.index("left") == 3
+    assert noted.calls.index("left") == 3
 
 
-def test_a_result_that_is_not_to_be_drawn_is_a_failure_and_ends_the_flush(stage_of):
+def test_a_quarantined_result_is_a_failure_and_ends_the_flush(stage_of):
     stage = stage_of(flushing(numbers), on_error="skip")
     stage.flush_until = 2
     first, last = stage.flush({(0, 2, 0): ("Killed", "twice"), (1, 0, 0): ("Killed", "elsewhere")})

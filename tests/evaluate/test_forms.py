@@ -30,7 +30,7 @@ def test_a_declared_none_drops(stage_of, batch_of):
     assert (seen(batch), batch.counts[0].filtered) == (([0, 2], [0, 2], []), 1)
 
 
-def test_an_undeclared_none_is_a_failure_and_not_tried_again(stage_of, batch_of):
+def test_an_undeclared_none_is_a_failure_and_not_retried(stage_of, batch_of):
     calls = []
 
     def forgot(number):
@@ -124,7 +124,7 @@ def test_an_endless_generator_costs_its_record(stage_of, batch_of):
     assert seen(batch) == ([1, 1], [0, 2], [(1, "TooLarge")])
 
 
-def test_a_generator_is_tried_again_from_its_beginning(stage_of, batch_of):
+def test_a_generator_is_retried_from_its_beginning(stage_of, batch_of):
     attempts = []
 
     def flaky(number):
@@ -138,7 +138,7 @@ def test_a_generator_is_tried_again_from_its_beginning(stage_of, batch_of):
 
 
 @pytest.mark.parametrize("most", [1, 2, None])
-def test_a_batch_transform_is_handed_lists(stage_of, batch_of, most):
+def test_a_batch_transform_gets_lists(stage_of, batch_of, most):
     lengths = []
 
     @offered.batch
@@ -207,7 +207,7 @@ def test_a_failed_list_is_called_record_by_record_and_counted_once(stage_of, bat
     assert stage_of(picky, batch=3, on_error="fail").apply(batch_of(*"axcde")).counts[0].extra == {"seen": 2}
 
 
-def test_a_list_that_failed_leaves_nothing_said(stage_of, batch_of):
+def test_a_list_that_failed_leaves_no_counters(stage_of, batch_of):
     @offered.batch
     def once(records):
         count("seen", len(records))
@@ -220,7 +220,7 @@ def test_a_list_that_failed_leaves_nothing_said(stage_of, batch_of):
     assert (batch.records, batch.stop, batch.counts[0].extra) == (["a", "b", "c"], False, {"seen": 3})
 
 
-def test_a_list_fails_whole_where_there_is_state(stage_of, batch_of):
+def test_in_a_stage_with_state_a_list_fails_whole(stage_of, batch_of):
     class Summing:
         def __init__(self):
             self.calls = 0
@@ -265,7 +265,7 @@ def test_retries_are_counted_and_a_reject_is_not_retried(stage_of, batch_of):
     assert calls == [Reject, OSError, OSError, OSError]
 
 
-def test_the_frames_are_those_of_the_author(stage_of, batch_of):
+def test_the_frames_are_those_of_user_code(stage_of, batch_of):
     def deeper(record):
         return record["missing"]
 
@@ -289,7 +289,7 @@ def test_a_failure_ends_the_run_where_it_is(stage_of, batch_of):
     assert (counts.taken, counts.out, counts.dead, counts.not_processed) == (4, 1, 0, 3)
 
 
-def test_enough_ends_the_batch_behind_the_record(stage_of, batch_of):
+def test_enough_ends_the_batch_after_the_record(stage_of, batch_of):
     def until(record):
         if record == "b":
             enough()
@@ -308,7 +308,7 @@ def test_enough_may_come_with_a_dropped_record(stage_of, batch_of):
     assert (batch.records, batch.last, batch.stop, counts.filtered, counts.not_processed) == (["a"], 2, True, 1, 2)
 
 
-def test_enough_in_a_list_ends_behind_the_list(stage_of, batch_of):
+def test_enough_in_a_list_ends_the_batch_after_the_list(stage_of, batch_of):
     @offered.batch
     def until(records):
         enough()

@@ -12,13 +12,13 @@ from stagerunner.evaluate.growth import UNWEIGHED, WEIGH_EVERY, ResultList, size
 MIB = 2**20
 
 
-def test_results_are_piled_up_and_counted():
+def test_results_are_added_and_counted():
     result_list = ResultList(MIB)
     assert [result_list.add("ab"), result_list.add(iter(())), result_list.add(range(3))] == [2, 0, 3]
     assert result_list.results == ["a", "b", 0, 1, 2]
 
 
-def test_a_raise_takes_back_the_results_of_its_record():
+def test_a_raise_removes_the_results_of_its_record():
     def failing():
         yield 1
         raise ValueError
@@ -38,7 +38,7 @@ def test_none_is_never_a_result(given):
     assert (refused.value.type, result_list.results) == ("NoneReturned", [])
 
 
-def test_arrays_and_other_things_that_equal_nothing_pass():
+def test_results_whose_equality_is_odd_pass():
     class Odd:
         def __eq__(self, other):
             raise TypeError("incomparable")
@@ -67,7 +67,7 @@ def test_an_endless_generator_ends_near_the_limit(record):
     assert next(drawn) <= max(UNWEIGHED + WEIGH_EVERY, 2 * MIB // 8)
 
 
-def test_a_generator_that_will_not_end_is_left_alone():
+def test_a_generator_that_refuses_to_close_is_left_alone():
     def stubborn():
         while True:
             try:
@@ -80,7 +80,7 @@ def test_a_generator_that_will_not_end_is_left_alone():
     assert refused.value.type == "TooLarge"
 
 
-def test_records_of_one_source_record_are_weighed_together():
+def test_results_of_one_source_record_are_measured_together():
     result_list = ResultList(MIB)
     result_list.begin(7)
     with pytest.raises(Refusal):
@@ -90,7 +90,7 @@ def test_records_of_one_source_record_are_weighed_together():
     assert 90 <= len(result_list.results) <= 120
 
 
-def test_each_source_record_has_the_limit_for_itself():
+def test_each_source_record_has_the_whole_limit():
     result_list = ResultList(MIB)
     for origin in range(300):
         result_list.begin(origin)
@@ -98,7 +98,7 @@ def test_each_source_record_has_the_limit_for_itself():
     assert len(result_list.results) == 300
 
 
-def test_what_a_failed_attempt_gave_is_not_weighed():
+def test_results_of_a_failed_attempt_do_not_count():
     def failing():
         yield from (str(number) * 1000 for number in range(500))
         raise ValueError
@@ -111,7 +111,7 @@ def test_what_a_failed_attempt_gave_is_not_weighed():
     assert result_list.add(str(number) * 1000 for number in range(500)) == 500
 
 
-def test_another_attempt_begins_with_the_weight_there_was_before():
+def test_a_retry_begins_with_the_size_before_the_attempt():
     def large(number):
         yield from (f"x{place}" * 500 for place in range(number))
 
@@ -130,5 +130,5 @@ def test_another_attempt_begins_with_the_weight_there_was_before():
     assert result_list.add(mostly_small()) == 1700
 
 
-def test_what_cannot_be_pickled_still_weighs():
+def test_a_result_that_can_not_be_pickled_has_a_size():
     assert size_of([threading.Lock()]) > 8

@@ -15,7 +15,7 @@ NAN = float("nan")
     "record",
     ["text", "two\nlines", "größer", "\ud800", 2**200, -0.0, True, {"a": [1, {"b": None}]}, [], ""],
 )
-def test_what_json_can_hold_comes_back_as_it_was(record):
+def test_a_record_that_json_can_hold_is_exact(record):
     found = read_letter(as_line("out", 1, {"stage": "s", **record_fields(record)}))
 
     assert (type(found["record"]), repr(found["record"])) == (type(record), repr(record))
@@ -50,7 +50,7 @@ class Text(str):
         (Exits(), "<unprintable Exits>", "record is of type Exits"),
     ],
 )
-def test_what_it_can_not_hold_is_told_as_near_as_it_comes_and_said_to_be_altered(record, near, altered):
+def test_another_record_is_as_near_as_json_comes_and_marked_as_altered(record, near, altered):
     assert record_fields(record) == {"record": near, "altered": altered}
 
 
@@ -68,7 +68,7 @@ def deep():
 
 
 @pytest.mark.parametrize("made", [circle, deep, lambda: 10**5000])
-def test_what_nothing_comes_near_to_is_told_as_text(made):
+def test_a_record_that_json_can_not_hold_at_all_is_text(made):
     found = json.loads(as_line("out", 1, {"stage": "s", **record_fields(made())}))
 
     assert found["text"]
@@ -81,7 +81,7 @@ def test_a_letter_is_one_line():
 
 
 @pytest.mark.parametrize("output", ["a.txt", "größer", 'with"quotes', "\udcff"])
-def test_a_line_says_whose_it_is(output):
+def test_a_line_says_which_output_it_belongs_to(output):
     line = as_line(output, 12, {"stage": "s", "record": 1})
     heads = [(head(output), output)]
 
@@ -93,6 +93,6 @@ def test_a_line_says_whose_it_is(output):
 @pytest.mark.parametrize(
     "line", [b"", b"\n", b"[1]", b"{", b'{"version": 2, "stage": "s"}', b'{"version": 1}', b"\xff"]
 )
-def test_other_lines_are_nobodys(line):
+def test_other_lines_belong_to_no_output(line):
     assert owner_of(line, [(head("a"), "a")]) is None
     assert read_letter(line) is None

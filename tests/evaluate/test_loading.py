@@ -32,14 +32,14 @@ def test_a_target_needs_module_and_name(target):
         load(target)
 
 
-def test_what_an_import_raises_comes_through():
+def test_load_raises_what_the_import_raises():
     with pytest.raises(ModuleNotFoundError):
         load("no_such_module_anywhere:f")
     with pytest.raises(AttributeError):
         load("json:no_such_name")
 
 
-def test_a_function_without_options_is_itself():
+def test_a_function_without_options_stays_the_same():
     assert build(Work(0, "dumps", "json:dumps", Form())) is load("json:dumps")
 
 
@@ -55,7 +55,7 @@ def loudly(text: str, times: int = 1, *, end: str = "!", **more: Any) -> str:
     return text.upper() + end * times + "".join(more)
 
 
-def test_options_that_are_no_keywords_of_the_function_itself(work_of):
+def test_options_may_go_into_keyword_arguments_of_any_name(work_of):
     assert build(work_of(loudly, options={"times": 2}))("hey") == "HEY!!"
     assert build(work_of(loudly, options={"times": 1, "end": "?", "more": 0}))("hey") == "HEY?more"
 

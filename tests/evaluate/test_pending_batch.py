@@ -20,7 +20,7 @@ class FakeTask:
 
 
 def started(records, *, form=None, **settings):
-    """A flight with all its calls under way."""
+    """A batch with all its calls running."""
     pending = PendingBatch(Work(0, "tested", "m:f", form or Form(awaited=True), **settings), records, {})
     while pending.waiting:
         pending.running[pending.waiting.popleft()[0]] = FakeTask()
@@ -56,7 +56,7 @@ def test_the_earliest_failure_ends_the_run(batch_of):
     assert batch.counts == [Counts(0, taken=4, out=1, not_processed=3)]
 
 
-def test_a_failure_before_the_one_that_had_enough_comes_first(batch_of):
+def test_a_failure_before_the_record_that_called_enough_comes_first(batch_of):
     pending = started(batch_of(*"abc"))
     end(pending, 1, "r1", enough=True)
     end(pending, 0, BAD)
@@ -64,7 +64,7 @@ def test_a_failure_before_the_one_that_had_enough_comes_first(batch_of):
     assert (batch.records, batch.last, batch.stop) == ([], 0, False)
 
 
-def test_enough_gives_up_the_calls_behind_it(batch_of):
+def test_enough_drops_the_calls_after_it(batch_of):
     pending = PendingBatch(Work(0, "tested", "m:f", Form(awaited=True)), batch_of(*"abcd"), {})
     for _ in range(2):
         pending.running[pending.waiting.popleft()[0]] = FakeTask()
@@ -74,7 +74,7 @@ def test_enough_gives_up_the_calls_behind_it(batch_of):
     assert (batch.records, batch.last, batch.stop) == (["r0"], 1, True)
 
 
-def test_a_failure_that_costs_its_record_gives_up_nothing(batch_of):
+def test_a_skipped_failure_drops_no_calls(batch_of):
     pending = started(batch_of(*"ab"), on_error="skip")
     end(pending, 0, BAD)
     end(pending, 1, None)
@@ -89,7 +89,7 @@ def test_a_failure_that_costs_its_record_gives_up_nothing(batch_of):
         (Form(awaited=True, many=True), [["x", "y"], [], []], [0, 0]),
     ],
 )
-def test_every_form_is_put_together(batch_of, form, found, origins):
+def test_results_of_every_form_are_put_together(batch_of, form, found, origins):
     pending = started(batch_of(*"abc"), form=form)
     for start, given in enumerate(found):
         end(pending, start, given)
@@ -104,5 +104,5 @@ def test_lists_are_put_together(batch_of):
     assert (pending.result().records, pending.result().origins) == (["a", "b", "cd"], [0, 1, 3])
 
 
-def test_an_empty_batch_has_landed(batch_of):
+def test_an_empty_batch_is_done(batch_of):
     assert started(batch_of()).done

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from stagerunner.evaluate.returning import Entering, Letters, entered, entry_of
+from stagerunner.evaluate.returning import Entering, Letters, entry_of, with_entering
 from stagerunner.evaluate.work import Work
 from stagerunner.parts.source import Want
 from stagerunner.parts.stage import Form
@@ -19,28 +19,30 @@ def work(index, **form):
 
 
 def test_records_that_enter_later_pass():
-    first = entered(lambda record: record * 10, work(0))
-    second = entered(lambda record: record + 1, work(1))
+    first = with_entering(lambda record: record * 10, work(0))
+    second = with_entering(lambda record: record + 1, work(1))
 
     assert [second(first(record)) for record in RECORDS] == [11, 3, 3, 5, 51]
 
 
-def test_they_pass_a_stage_that_makes_many():
-    first = entered(lambda record: [record, record], work(0, many=True))
+def test_they_pass_a_stage_with_many_results():
+    first = with_entering(lambda record: [record, record], work(0, many=True))
 
     assert [list(first(record)) for record in RECORDS[:2]] == [[1, 1], [Entering(1, 2)]]
 
 
-def test_they_pass_a_stage_that_takes_lists_in_their_places():
+def test_they_pass_a_batch_stage_in_their_places():
     seen = []
-    batch = entered(lambda records: seen.append(records) or [record * 10 for record in records], work(1, batch=True))
+    batch = with_entering(
+        lambda records: seen.append(records) or [record * 10 for record in records], work(1, batch=True)
+    )
 
     assert batch(RECORDS) == [10, 20, 3, 40, 50]
     assert seen == [[1, 2], [4, 5]]
 
 
 @pytest.mark.parametrize("batch", [False, True])
-def test_they_pass_a_stage_that_awaits(batch):
+def test_they_pass_an_async_stage(batch):
     async def one(record):
         return record * 10
 
@@ -49,8 +51,8 @@ def test_they_pass_a_stage_that_awaits(batch):
 
     async def through():
         if batch:
-            return await entered(several, work(1, batch=True, awaited=True))(RECORDS)
-        return [await entered(one, work(1, awaited=True))(record) for record in RECORDS]
+            return await with_entering(several, work(1, batch=True, awaited=True))(RECORDS)
+        return [await with_entering(one, work(1, awaited=True))(record) for record in RECORDS]
 
     assert asyncio.run(through()) == [10, 20, 3, 40, 50]
 
@@ -68,7 +70,7 @@ def test_they_pass_a_stage_that_awaits(batch):
         ({"stage": "a", "record": [1], "altered": "record is of type tuple"}, "a", "tuple"),
         ({"stage": "a", "text": "x"}, "a", "no record"),
         ({"stage": "a", "record": None}, None, "no record"),
-        (None, None, "no dead letter"),
+        (None, None, "isn't a dead letter"),
     ],
 )
 def test_where_a_letter_enters(letter, start, entry):
@@ -77,7 +79,7 @@ def test_where_a_letter_enters(letter, start, entry):
     assert entry in found if isinstance(entry, str) else found == entry
 
 
-def test_the_source_gives_each_letter_once_however_it_is_cut(tmp_path):
+def test_the_source_gives_each_letter_once_whatever_the_splits(tmp_path):
     path = tmp_path / "failed.jsonl"
     lines = [
         f'{{"version":1,"stage":"b","record":{n},"attempts":2,"origin":{{"name":"in","line":{n}}}}}' for n in range(9)

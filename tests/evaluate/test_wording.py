@@ -69,7 +69,7 @@ def in_a_circle():
     raise one
 
 
-def test_the_error_that_another_is_raised_from_is_told_with_its_lines():
+def test_a_cause_has_its_own_frames():
     (cause,) = causes_of(caught(from_another))
 
     assert (cause.how, cause.type, cause.message) == ("cause", "KeyError", "'x'")
@@ -85,7 +85,7 @@ def test_the_error_that_another_is_raised_from_is_told_with_its_lines():
         (in_a_circle, [("cause", "ValueError")]),
     ],
 )
-def test_what_an_error_comes_from(raising, found):
+def test_causes_contexts_and_members_are_found(raising, found):
     assert [(cause.how, cause.type) for cause in causes_of(caught(raising))] == found
 
 
@@ -97,7 +97,7 @@ def test_a_long_chain_of_causes_is_cut():
     assert len(causes_of(error)) == MOST_CAUSES
 
 
-def test_causes_that_raise_when_they_are_asked_for_are_none():
+def test_causes_that_raise_are_left_out():
     class Shy(Exception):
         @property
         def __cause__(self):
@@ -106,7 +106,7 @@ def test_causes_that_raise_when_they_are_asked_for_are_none():
     assert causes_of(Shy()) == ()
 
 
-def test_an_earlier_attempt_is_no_cause_of_a_later_one():
+def test_an_earlier_attempt_is_not_a_cause_of_a_later_one():
     def failing(record):
         raise ValueError("no")
 
@@ -118,7 +118,7 @@ def test_an_earlier_attempt_is_no_cause_of_a_later_one():
     assert (found.attempts, found.causes) == (3, ())
 
 
-def test_a_failure_is_told_with_its_causes_below_it():
+def test_the_lines_of_a_failure_end_with_its_causes():
     error = caught(from_another)
     lines = failure_lines("ValueError", "bad line", frames_of(error.__traceback__), causes_of(error), ["  record: 'x'"])
 
@@ -140,14 +140,14 @@ def test_notes_are_part_of_the_message():
     assert message_of(error) == "bad\nin line 3"
 
 
-def test_notes_that_are_no_texts_are_left_out():
+def test_notes_that_are_not_text_are_left_out():
     error = ValueError("bad")
     error.__notes__ = [1, "two"]
 
     assert message_of(error) == "bad\ntwo"
 
 
-def test_half_a_character_is_written_as_an_escape():
+def test_a_lone_surrogate_becomes_an_escape():
     assert message_of(ValueError("no \ud800")) == "no \\ud800"
 
 
@@ -159,7 +159,7 @@ def test_a_message_of_ten_megabytes_is_cut():
 
 
 @pytest.mark.parametrize("given", [3, None, SystemExit])
-def test_an_error_whose_str_is_none_is_named(given):
+def test_an_error_whose_str_fails_is_named(given):
     class Odd(Exception):
         def __str__(self):
             if given is SystemExit:
@@ -181,7 +181,7 @@ def test_a_class_may_lie_about_its_name():
     assert type_of(Odd()) == "Odd"
 
 
-def test_a_text_is_given_for_anything():
+def test_any_value_has_a_text():
     class Unprintable:
         def __repr__(self):
             raise SystemExit
@@ -193,21 +193,21 @@ def test_a_text_is_given_for_anything():
 # Frames
 
 
-def test_of_many_frames_the_first_and_the_last_are_kept():
+def test_the_first_and_last_of_many_frames_are_kept():
     frames = frames_of(caught(sinking, 50).__traceback__)
 
     assert len(frames) == MOST_FRAMES
     assert [frame.function for frame in frames[:2]] == ["caught", "sinking"]
 
 
-def test_the_users_lines_are_shown_before_those_of_libraries():
+def test_frames_of_user_code_are_shown_before_those_of_libraries():
     frames = frames_of(caught(json.loads, "{").__traceback__)
 
     assert {frame.file for frame in shown_frames(frames)} == {__file__}
     assert any(frame.file == json.__file__ for frame in frames)
 
 
-def test_lines_of_libraries_are_shown_where_there_are_no_others():
+def test_frames_of_libraries_are_shown_if_there_are_no_others():
     library = (CodeFrame(json.__file__, 3, "loads"),)
 
     assert shown_frames(library) == library
@@ -242,14 +242,14 @@ def renames(record):
 
 
 @pytest.mark.parametrize("looking", [looks_up_a_name, looks_up_a_variable, looks_inside, pops, renames])
-def test_a_missing_field_is_told_with_the_one_that_may_be_meant(looking):
+def test_a_missing_field_is_named_with_the_one_that_may_be_meant(looking):
     error = caught(looking, {"price": 1, "item": {"price": 2}})
 
     assert message_of(error) == "no field 'pirce'; did you mean 'price'?"
 
 
-def test_where_no_field_is_near_those_there_are_are_listed():
-    assert message_of(caught(looks_up_a_name, {"a": 1, "b": 2})) == "no field 'pirce'; there is a, b"
+def test_if_no_field_is_near_all_are_listed():
+    assert message_of(caught(looks_up_a_name, {"a": 1, "b": 2})) == "no field 'pirce'; the fields are a, b"
 
 
 def looks_elsewhere(record):
@@ -264,7 +264,7 @@ def asks_for_it(record):
 
 
 @pytest.mark.parametrize("looking", [looks_elsewhere, asks_for_it])
-def test_a_key_missing_elsewhere_is_no_field(looking):
+def test_other_key_errors_are_not_missing_fields(looking):
     error = caught(looking, {"currency": "eus", "price": 1})
 
     assert message_of(error) == str(error)
@@ -273,7 +273,7 @@ def test_a_key_missing_elsewhere_is_no_field(looking):
 # Errors in words
 
 
-def test_an_error_is_described_with_the_users_lines_only():
+def test_an_error_is_described_with_frames_of_user_code_only():
     def theirs():
         raise ValueError("no")
 

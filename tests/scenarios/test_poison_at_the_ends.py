@@ -98,7 +98,7 @@ def test_a_record_that_kills_its_reader_is_the_sources_failure(project, wrong, k
     assert list(results) == [0, 1, 2, 3, 4, *range(10, 20)]
     (letter,) = map(json.loads, letters.read_text().splitlines())
     assert (letter["stage"], letter["type"]) == ("source", kind)
-    assert "what stands behind it in its split can't be read" in letter["message"]
+    assert "the rest of its split can't be read" in letter["message"]
     assert (results.summary.records["in"], results.summary.records["dead"]) == (16, 1)
     assert results.summary.balanced
 

@@ -17,13 +17,13 @@ def some():
 """
 
 
-def test_the_same_list_comes_back_where_all_fit():
+def test_if_all_fit_the_same_list_comes_back():
     records = ["a" * 50, {"b": 1}]
 
     assert bounded(records, 100) is records
 
 
-def test_what_is_too_large_is_replaced_by_a_word():
+def test_a_record_that_is_too_large_is_replaced():
     small, large = bounded(["a", "b" * 500], 100)
 
     assert small == "a"
@@ -34,7 +34,7 @@ def test_what_is_too_large_is_replaced_by_a_word():
 @pytest.mark.parametrize("engine", ["inline", "process"])
 @pytest.mark.parametrize("number", [0, 3, 7])
 @pytest.mark.parametrize("kind", [str, bytearray])
-def test_a_record_given_that_is_too_large_ends_the_run_in_its_place(project, engine, number, kind):
+def test_a_given_record_that_is_too_large_ends_the_run_in_its_place(project, engine, number, kind):
     made = "x".__mul__ if kind is str else bytearray
     records = (made(LARGE if n == number else 10 + n) for n in range(8))
     results = project.results("same", records=records, run={"engine": engine, "max_record": "50KB", "frame": 8})
@@ -53,7 +53,7 @@ def test_as_large_as_allowed_is_not_too_large(project):
 
 @pytest.mark.parametrize("engine", ["inline", "process"])
 @pytest.mark.parametrize("policy", ["skip", "dead_letter"])
-def test_what_a_stream_gives_is_held_to_it(project, engine, policy):
+def test_records_of_a_stream_have_the_same_limit(project, engine, policy):
     project.plugin(SOURCE.replace("LARGE", str(LARGE)))
     source = {"use": "some", "on_error": policy}
     keys = {"sink": "out.txt", "dead_letter": "dead.jsonl", "run": {"engine": engine, "max_record": "50KB"}}

@@ -34,7 +34,7 @@ def test_a_message_of_any_length_comes_back_whole(ends, size):
     assert pipe.spent
 
 
-def test_a_frame_of_another_kind_is_no_piece_of_it():
+def test_a_frame_of_another_kind_is_refused():
     message = ControlMessage(END)
 
     with pytest.raises(BadFrame, match="DATA where END was due"):

@@ -82,7 +82,7 @@ def test_frames_come_back_however_the_bytes_are_cut(prove, patching):
 
 
 @proof
-def test_what_is_cut_off_is_a_bad_frame_or_the_end(prove, patching):
+def test_a_truncated_stream_is_a_bad_frame_or_the_end(prove, patching):
     def check(sent, data):
         whole = bytes_of(sent)
         kept = data.draw(st.integers(0, len(whole) - 1))
@@ -146,7 +146,7 @@ def test_any_bytes_are_a_bad_frame(prove, patching):
 
 
 @pytest.mark.parametrize("length", [LIMIT + 1, 2**40, 2**64 - 1])
-def test_no_memory_is_taken_for_a_forged_length(length):
+def test_no_memory_is_allocated_for_a_forged_length(length):
     reading, writing = os.pipe()
     with closing(os.fdopen(reading)), closing(os.fdopen(writing, "wb", 0)) as pipe:
         pipe.write(pack_header(Header(2, 0, 1, 0, length=length)) + b"short")

@@ -60,7 +60,7 @@ def test_descriptors_arrive_however_many_they_are(sockets, count):
             os.close(fd)
 
 
-def test_the_end_of_the_other_side_is_heard(sockets):
+def test_the_end_of_the_other_side_is_noticed(sockets):
     ours, theirs = sockets
     ours.close()
 
@@ -129,7 +129,7 @@ def test_an_outbox_sends_one_message_at_a_time(sockets):
     assert not outbox
 
 
-def test_what_is_not_to_be_sent_any_more_is_closed(sockets):
+def test_clearing_an_outbox_closes_its_descriptors(sockets):
     outbox, end = Outbox(sockets[0]), End()
     outbox.put("one", [0], [end])
 

@@ -33,7 +33,7 @@ class Stubborn(Exception):
 
 
 @pytest.mark.parametrize(("record", "text"), [(Rooted(), "Rooted()"), (Stubborn(1, 2), "Stubborn('only one")])
-def test_a_failed_record_that_can_not_travel_goes_as_its_text(record, text):
+def test_a_failed_record_that_can_not_be_pickled_is_sent_as_text(record, text):
     failure = Failure(0, 0, 0, "ValueError", "no", "skip", record=record)
 
     (back,) = unpack_payload(pack_metadata(Metadata(failures=[failure])))[0].failures
@@ -42,11 +42,11 @@ def test_a_failed_record_that_can_not_travel_goes_as_its_text(record, text):
     assert back.text.startswith(text)
 
 
-def test_metadata_that_say_nothing_take_no_more_than_their_head():
+def test_empty_metadata_is_only_its_head():
     assert len(pack_metadata(Metadata())) == HEAD.size < CONTROL
 
 
-def test_a_stage_puts_its_line_behind_those_of_the_stages_before():
+def test_a_stage_appends_its_line_to_the_ledger():
     first = Metadata()
     first.book([Counts(0, 5, 1, 6)])
     second = unpack_payload(pack_metadata(first))[0]

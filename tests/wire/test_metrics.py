@@ -54,7 +54,7 @@ def test_a_slot_has_a_name_for_each_of_its_words():
     assert set(STATES) == set(range(len(STATES)))
 
 
-def test_no_stop_is_told_until_there_is_one(page):
+def test_there_is_no_stop_until_one_is_set(page):
     assert page.stop == -1
 
     page.stop_stage, page.stop = 2, 0
@@ -62,7 +62,7 @@ def test_no_stop_is_told_until_there_is_one(page):
     assert (page.stop, page.stop_stage) == (0, 2)
 
 
-def test_a_record_in_hand_is_told_with_its_origin(page):
+def test_the_current_record_is_noted_with_its_origin(page):
     slot = page.slot(0)
     slot.begin(4, 9, Batch(list("abc"), 10, 14, origins=[10, 12, 12]))
 
@@ -96,7 +96,7 @@ def test_clocks_and_counts_add_up(page):
     assert list(slot.words[WORK : OUT + 1]) == [11, 4, 5, 6, 22, 33]
 
 
-def test_who_opens_the_page_later_counts_on(page, fd):
+def test_a_later_view_of_the_page_counts_on(page, fd):
     page.slot(0).add(1, 2, 3)
 
     later = MetricsPage(fd, 3).slot(0)
@@ -105,7 +105,7 @@ def test_who_opens_the_page_later_counts_on(page, fd):
     assert list(later.words[WORK : OUT + 1]) == [11, 0, 0, 0, 22, 33]
 
 
-def test_a_new_epoch_keeps_clocks_and_forgets_the_rest(page):
+def test_a_new_epoch_keeps_the_clocks_only(page):
     slot = page.slot(0)
     slot.begin(1, 1, Batch(["a"], 0, 1))
     slot.enter(0)
@@ -119,7 +119,7 @@ def test_a_new_epoch_keeps_clocks_and_forgets_the_rest(page):
     assert [slot.words[n] for n in (STATE, RECORD, LEFT, WORK, TAKEN)] == [0, 0, 0, 1, 5]
 
 
-def test_a_page_can_be_closed_while_somebody_holds_a_slot(fd):
+def test_a_page_can_be_closed_while_a_slot_is_referred_to(fd):
     page = MetricsPage(fd, 3)
     slot = page.slot(0)
 
@@ -129,7 +129,7 @@ def test_a_page_can_be_closed_while_somebody_holds_a_slot(fd):
         slot.words[0]
 
 
-def test_turns_are_dealt_out_once_whoever_asks(fd, page):
+def test_a_call_is_reserved_once_among_all_views(fd, page):
     other = MetricsPage(fd, 3)
     first = page.turn(1, 0.5)
 
@@ -137,7 +137,7 @@ def test_turns_are_dealt_out_once_whoever_asks(fd, page):
     assert page.turn(2, 0.5) < first + 0.5, "each stage has its own"
 
 
-def test_turns_go_on_in_a_new_epoch(page):
+def test_reservations_continue_in_a_new_epoch(page):
     first = page.turn(0, 100)
     page.clear()
 

@@ -37,14 +37,14 @@ def carried(sender, receiver, records, block=4):
     return receiver.records(sender.buffer_refs, block, memoryview(body))
 
 
-def test_small_records_are_a_pickle_and_nothing_else():
+def test_small_records_are_just_a_pickle():
     codec = PayloadCodec(None, 0)
 
     assert codec([1, "a"]) == pickle.dumps([1, "a"], 5)
     assert (codec.buffer_refs, codec.heavy) == (None, 0)
 
 
-def test_without_a_arena_large_buffers_follow_the_stream_and_come_read_only():
+def test_without_an_arena_large_buffers_follow_the_stream_and_arrive_read_only():
     codec = PayloadCodec(None, 0)
     one, two = bytes(range(256)) * (LARGE // 256), bytearray(b"x" * FROM)
 
@@ -68,7 +68,7 @@ def test_a_small_payload_is_copied_before_its_pipe_is_read_again():
 
 
 @needs_arena
-def test_a_frame_with_a_place_carries_only_where_its_buffers_are(arena):
+def test_a_frame_with_a_block_carries_only_where_its_buffers_are(arena):
     sender, receiver = PayloadCodec(arena, 1), PayloadCodec(arena, 2)
     sender.segment = Space(4, 10 * LARGE)
 
@@ -81,7 +81,7 @@ def test_a_frame_with_a_place_carries_only_where_its_buffers_are(arena):
 
 
 @needs_arena
-def test_what_is_handed_on_stays_where_it_is(arena):
+def test_forwarded_buffers_stay_where_they_are(arena):
     first, second = PayloadCodec(arena, 1), PayloadCodec(arena, 2)
     first.segment, second.segment = Space(4, 10 * LARGE), Space(4, 10 * LARGE)
     records = carried(first, second, [Block(b"a" * LARGE)])
@@ -93,7 +93,7 @@ def test_what_is_handed_on_stays_where_it_is(arena):
 
 
 @needs_arena
-def test_a_buffer_of_another_place_is_copied(arena):
+def test_a_buffer_of_another_block_is_copied(arena):
     first, second = PayloadCodec(arena, 1), PayloadCodec(arena, 2)
     first.segment, second.segment = Space(4, 10 * LARGE), Space(5, 10 * LARGE)
     records = carried(first, second, [Block(b"a" * LARGE)])
@@ -104,7 +104,7 @@ def test_a_buffer_of_another_place_is_copied(arena):
 
 
 @needs_arena
-def test_large_bytes_take_their_whole_pickle_into_the_slot(arena):
+def test_a_pickle_with_large_bytes_goes_into_the_segment_whole(arena):
     sender, receiver = PayloadCodec(arena, 1), PayloadCodec(arena, 2)
     sender.segment = Space(4, 10 * LARGE)
 
@@ -113,7 +113,7 @@ def test_large_bytes_take_their_whole_pickle_into_the_slot(arena):
 
 
 @needs_arena
-def test_large_values_that_leave_as_they_came_stay_where_they_are(arena):
+def test_large_values_that_leave_unchanged_stay_where_they_are(arena):
     first, second, third = (PayloadCodec(arena, owner) for owner in (1, 2, 0))
     first.segment, second.segment = Space(4, 10 * LARGE), Space(4, 10 * LARGE)
     records = carried(first, second, [b"a" * LARGE, 7, None])
@@ -140,7 +140,7 @@ def shuffled(records):
         pytest.param(lambda records: [bytes(bytearray(records[0])), records[1]], id="equal, but made anew"),
     ],
 )
-def test_anything_else_than_what_came_is_copied(arena, changed):
+def test_anything_but_the_records_that_came_is_copied(arena, changed):
     first, second, third = (PayloadCodec(arena, owner) for owner in (1, 2, 0))
     first.segment, second.segment = Space(4, 10 * LARGE), Space(4, 10 * LARGE)
     expected = changed([b"a" * LARGE, b"b" * LARGE])
@@ -153,7 +153,7 @@ def test_anything_else_than_what_came_is_copied(arena, changed):
 
 
 @needs_arena
-def test_a_value_that_can_be_changed_is_copied_even_if_it_is_the_same(arena):
+def test_a_mutable_value_is_copied_even_if_it_is_the_same_object(arena):
     first, second, third = (PayloadCodec(arena, owner) for owner in (1, 2, 0))
     first.segment, second.segment = Space(4, 10 * LARGE), Space(4, 10 * LARGE)
     records = carried(first, second, [{"text": "a" * LARGE}])
@@ -165,7 +165,7 @@ def test_a_value_that_can_be_changed_is_copied_even_if_it_is_the_same(arena):
 
 
 @needs_arena
-def test_a_sink_does_not_keep_what_came(arena):
+def test_encoding_for_a_sink_releases_the_records_that_came(arena):
     first, last = PayloadCodec(arena, 1), PayloadCodec(arena, 2)
     first.segment = Space(4, 10 * LARGE)
     records = carried(first, last, [b"a" * LARGE])
@@ -178,7 +178,7 @@ def test_a_sink_does_not_keep_what_came(arena):
 
 
 @needs_arena
-def test_what_came_in_another_place_is_copied(arena):
+def test_records_that_came_in_another_block_are_copied(arena):
     first, second = PayloadCodec(arena, 1), PayloadCodec(arena, 2)
     first.segment, second.segment = Space(4, 10 * LARGE), Space(5, 10 * LARGE)
     records = carried(first, second, [b"a" * LARGE])
@@ -189,7 +189,7 @@ def test_what_came_in_another_place_is_copied(arena):
 
 
 @needs_arena
-def test_pieces_of_a_frame_lie_one_behind_the_other(arena):
+def test_pieces_of_a_frame_lie_one_after_the_other(arena):
     sender, receiver = PayloadCodec(arena, 1), PayloadCodec(arena, 2)
     sender.segment = Space(4, 10 * LARGE)
 
@@ -201,7 +201,7 @@ def test_pieces_of_a_frame_lie_one_behind_the_other(arena):
 
 
 @needs_arena
-def test_what_does_not_fit_goes_by_the_pipe(arena):
+def test_buffers_that_do_not_fit_go_through_the_pipe(arena):
     sender, receiver = PayloadCodec(arena, 1), PayloadCodec(arena, 2)
     sender.segment = Space(4, LARGE + 1000)
 
@@ -213,7 +213,7 @@ def test_what_does_not_fit_goes_by_the_pipe(arena):
 
 
 @needs_arena
-def test_bytes_for_a_sink_lie_in_the_slot_as_they_are(arena):
+def test_bytes_for_a_sink_lie_in_the_segment_as_they_are(arena):
     sender, receiver = PayloadCodec(arena, 2), PayloadCodec(arena, 0)
     sender.segment = Space(4, 10 * LARGE)
 
@@ -225,7 +225,7 @@ def test_bytes_for_a_sink_lie_in_the_slot_as_they_are(arena):
 
 
 @needs_arena
-def test_a_small_piece_takes_no_room_and_leaves_what_lies_there(arena):
+def test_a_small_piece_takes_no_room_and_overwrites_nothing(arena):
     sender, receiver = PayloadCodec(arena, 2), PayloadCodec(arena, 0)
     sender.segment = Space(4, 10 * LARGE)
     sender.body(b"a" * LARGE)
@@ -252,6 +252,6 @@ def test_room_for_a_result_is_found_again_without_a_copy(arena):
     assert codec.empty(100 * LARGE) is None
 
 
-def test_a_frame_that_claims_a_arena_where_there_is_none_is_refused():
+def test_a_frame_that_refers_to_a_missing_arena_is_refused():
     with pytest.raises(ValueError, match="there is none"):
         PayloadCodec(None, 0).records([Ref(1, 0, 10)], 4, memoryview(b""))

@@ -18,7 +18,7 @@ class Rooted:
         raise TypeError("I stay here")
 
 
-def test_each_value_comes_out_as_if_it_were_the_first():
+def test_each_value_is_pickled_as_if_it_were_the_first():
     pickled, shared = Pickling(), ["x" * 10]
 
     first, second = pickled([shared, shared]), pickled([shared, 1])
@@ -27,7 +27,7 @@ def test_each_value_comes_out_as_if_it_were_the_first():
     assert second == pickle.dumps([shared, 1], 5)
 
 
-def test_what_can_not_be_pickled_leaves_no_trace():
+def test_a_value_that_can_not_be_pickled_leaves_no_trace():
     pickled = Pickling()
 
     with pytest.raises(TypeError, match="I stay here"):
@@ -36,7 +36,7 @@ def test_what_can_not_be_pickled_leaves_no_trace():
     assert pickle.loads(pickled([1, 2])) == [1, 2]
 
 
-def test_what_was_pickled_is_not_held():
+def test_a_pickled_value_is_not_held():
     pickled, values = Pickling(), [Known()]
     alive = weakref.ref(values[0])
 
@@ -46,7 +46,7 @@ def test_what_was_pickled_is_not_held():
     assert alive() is None
 
 
-def test_nor_is_what_could_not_be_pickled():
+def test_nor_is_a_value_that_could_not_be_pickled():
     pickled, values = Pickling(), [Known(), Rooted()]
     alive = weakref.ref(values[0])
 
@@ -64,13 +64,13 @@ def test_large_values_are_put_together_from_their_parts():
     assert pickle.loads(pickled([1])) == [1]
 
 
-def test_large_bytes_are_parts_of_their_own_and_not_copied():
+def test_large_bytes_are_separate_parts_and_not_copied():
     large = b"a" * 2**20
 
     assert any(part is large for part in Pickling().parts([large]))
 
 
-def test_buffers_can_be_set_aside():
+def test_buffers_can_go_out_of_band():
     aside = []
 
     data = Pickling(aside.append)([pickle.PickleBuffer(b"abc")])
@@ -79,7 +79,7 @@ def test_buffers_can_be_set_aside():
     assert len(aside) == 1
 
 
-def test_a_pickler_is_kept_for_frames_of_like_size():
+def test_a_pickler_is_reused_for_frames_of_similar_size():
     pickled = Pickling()
     made = pickled._pickler
 
@@ -90,7 +90,7 @@ def test_a_pickler_is_kept_for_frames_of_like_size():
 
 
 @pytest.mark.parametrize("sizes", [[LARGE], [200_000, 20_000], [200_000, 30_000, 20_000]])
-def test_what_made_something_much_larger_is_not_used_again(sizes):
+def test_the_pickler_of_a_much_larger_frame_is_not_reused(sizes):
     pickled = Pickling()
     made = pickled._pickler
 
@@ -101,14 +101,14 @@ def test_what_made_something_much_larger_is_not_used_again(sizes):
 
 
 @pytest.mark.parametrize("value", [{"a": [1, 2.5, None, True, b"x", ("y",), {1}, frozenset()]}])
-def test_plain_values_are_pickled_as_any(value):
+def test_plain_values_are_pickled_as_usual(value):
     assert pickle.loads(Pickling(plain=True)(value)) == value
 
 
 @pytest.mark.parametrize(
     "value", [bytearray(), bytearray(b"x" * 70_000), Known(), Known, len, {1: date(2026, 5, 1)}, "\x96" + "\0" * 9]
 )
-def test_what_is_not_plain_is_told(value):
+def test_a_value_that_is_not_plain_is_refused(value):
     pickled = Pickling(plain=True)
 
     with pytest.raises(Strange):

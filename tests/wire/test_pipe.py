@@ -58,7 +58,7 @@ def test_frames_arrive_in_order_and_then_the_end(pipe):
     pipe.check_empty()
 
 
-def test_an_end_inside_a_frame_is_no_end(pipe):
+def test_an_end_inside_a_frame_is_a_bad_frame(pipe):
     reading, writing = pipe
     os.write(writing, b"SgRn")
     os.close(writing)
@@ -69,7 +69,7 @@ def test_an_end_inside_a_frame_is_no_end(pipe):
         pipe.check_empty()
 
 
-def test_reading_without_waiting_says_that_it_would_wait(pipe):
+def test_a_read_that_would_wait_raises(pipe):
     reading, writing = pipe
     os.set_blocking(reading, False)
     pipe = Inbound(reading, LIMIT)
@@ -114,7 +114,7 @@ def test_many_small_frames_go_out_whatever_their_number(pipe):
     assert out.queued == 0
 
 
-def test_writing_where_nobody_reads_is_a_broken_pipe(pipe):
+def test_writing_without_a_reader_is_a_broken_pipe(pipe):
     reading, writing = pipe
     os.close(reading)
 
@@ -124,6 +124,6 @@ def test_writing_where_nobody_reads_is_a_broken_pipe(pipe):
         write_all(writing, [b"x"], 1)
 
 
-def test_a_pipe_that_can_not_be_widened_stays_as_it_is(tmp_path):
+def test_a_pipe_that_can_not_be_widened_keeps_working(tmp_path):
     with open(tmp_path / "file", "wb") as file:
         widen(file.fileno())

@@ -12,7 +12,7 @@ from stagerunner.wire.spec import MOST, SourceSpec
     ("names", "width", "label"),
     [(("parse",), 1, "parse"), (("parse",), 3, "parse/2"), (("parse", "hide"), 1, "parse+hide"), ((), 1, "copy")],
 )
-def test_a_label_says_who_it_is(names, width, label):
+def test_a_label_has_the_stage_and_the_worker(names, width, label):
     assert spec_for(names=names, number=1 if width > 1 else 0, width=width).label == label
 
 
@@ -25,7 +25,7 @@ def test_a_spec_is_plain_data():
 # The source process
 
 
-def test_what_a_source_process_is_told_is_plain_data():
+def test_a_source_spec_is_plain_data():
     feed = SourceSpec("pkg.module:name", {"stop": 3}, 0.05)
 
     assert pickle.loads(pickle.dumps(feed, 5)) == feed
