@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from stagerunner.config.masking import printing_aside
 from stagerunner.engines.base import Clock, Ready, Transport, Trouble
 from stagerunner.engines.process.parent.fork_server import how_ended
-from stagerunner.engines.process.parent.root_cause import trouble_of
+from stagerunner.engines.process.parent.root_cause import trouble_in_slots
 from stagerunner.engines.process.worker.main import call_hooks
 from stagerunner.engines.process.worker.stage_runner import StageRunner
 from stagerunner.engines.topology import Group, groups_of, slots_of, specs
@@ -137,7 +137,7 @@ class InlineTransport:
         at = max(
             range(len(self._specs)), key=lambda position: self._page.slot(self._specs[position].slots[0]).words[SINCE]
         )
-        return trouble_of(self._specs[at], self._page, os.getpid(), how_ended(1))
+        return trouble_in_slots(self._specs[at], self._page, os.getpid(), how_ended(1))
 
     def _through(self, frame: Frame, position: int) -> Iterator[Frame]:
         if position == len(self._runners):

@@ -26,7 +26,7 @@ MOST = 64
 """The most workers of a group. A stage that waits so much should be async."""
 
 
-class Group(Struct, frozen=True):
+class PredictedGroup(Struct, frozen=True):
     """Stages that share their workers. time: seconds of one worker per source record."""
 
     stages: tuple[str, ...]
@@ -38,11 +38,11 @@ class Group(Struct, frozen=True):
 class Forecast(Struct, frozen=True):
     """rate: source records per second; 0 if unknown. limit: the group, or the cores, that limits it."""
 
-    groups: tuple[Group, ...]
+    groups: tuple[PredictedGroup, ...]
     rate: float
     limit: str
 
-    def busy(self, group: Group) -> float:
+    def busy(self, group: PredictedGroup) -> float:
         """The share of their time that a group's workers work."""
         return min(1.0, group.time * self.rate / group.workers)
 
@@ -59,7 +59,7 @@ def better(plan: Plan, sample: Sample, cores: int) -> Forecast:
     return shared if shared.rate * WORTH > apart.rate else apart
 
 
-def forecast(groups: Sequence[Group], shared: float) -> Forecast:
+def forecast(groups: Sequence[PredictedGroup], shared: float) -> Forecast:
     """The forecast for these groups. shared: seconds per source record with all cores busy."""
     times = {" + ".join(group.stages): group.time / group.workers for group in groups} | {"the cores": shared}
     limit = max(times, key=lambda name: times[name])
@@ -83,13 +83,13 @@ def _widened(plan: Plan, sample: Sample, sizes: Sequence[int], cores: int) -> Fo
         found = then
 
 
-def _groups(plan: Plan, sample: Sample, sizes: Sequence[int]) -> list[Group]:
+def _groups(plan: Plan, sample: Sample, sizes: Sequence[int]) -> list[PredictedGroup]:
     groups, start = [], 0
     for size in sizes:
         stages, costs = plan.stages[start : start + size], sample.stages[start : start + size]
         time = sum(cost.work for cost in costs) + max(cost.codec for cost in costs) + HOP / sample.frame
         most = 1 if any(stage.work.form.state for stage in stages) else MOST
-        groups.append(Group(tuple(stage.name for stage in stages), stages[0].settings.workers, time, most))
+        groups.append(PredictedGroup(tuple(stage.name for stage in stages), stages[0].settings.workers, time, most))
         start += size
     return groups
 

@@ -78,11 +78,9 @@ class Loop:
         self._commit = commit
         self._names = [stage.name for stage in plan.stages]
         forms = [stage.work.form for stage in plan.stages]
-        self._unsnapshotted = any(form.state and not form.snapshots for form in forms)
-        """Some stage has state and no `snapshot`: only reading the source again brings its state back."""
-        self.window = window_for(
-            plan, transport, stateful=any(form.state for form in forms) and not self._unsnapshotted
-        )
+        self._rereads = any(form.state and not form.snapshots for form in forms)
+        """Some stage has state and no `snapshot`: after a death the source is read again from its beginning."""
+        self.window = window_for(plan, transport, stateful=any(form.state for form in forms) and not self._rereads)
         self._blocks = Blocks()
         self._connect(split_source)
         self._sending = Sending(self.window, transport, self._blocks)
@@ -90,7 +88,7 @@ class Loop:
         self.regrouping = Regrouping(plan, transport, delivery.ledger)
         self._isolation = PoisonIsolation()
         self._receiving = Receiving(
-            self.window, delivery, self._blocks, self.dispatch, self._isolation, again=self._unsnapshotted
+            self.window, delivery, self._blocks, self.dispatch, self._isolation, again=self._rereads
         )
         self._columned = plan.sink is not None and hasattr(plan.sink.part.found, "fits")
         self._columns_known = False
@@ -131,7 +129,7 @@ class Loop:
         if stopped is not None:
             self.window.stopped = True
             self.dispatch.stopped_by(stopped)
-        self.dispatch.begin(taken, size, remember=self._unsnapshotted)
+        self.dispatch.begin(taken, size, remember=self._rereads)
         self._blocks.begin(self._transport.arena)
 
     def _start_epoch(self, snapshots: dict[int, Any], *, careful: bool = False) -> None:
@@ -270,7 +268,7 @@ class Loop:
         """Have everything accepted committed soon: at the end of a split, or, with state, when a barrier is back."""
         if not self.window.stateful:
             self.commit_due = True
-        elif not self._unsnapshotted and not self._ending and self._transport.ready and self.window.barrier_due():
+        elif not self._rereads and not self._ending and self._transport.ready and self.window.barrier_due():
             self._sending.send(self.window.barrier())
 
     def row(self) -> dict[str, Any]:
@@ -321,7 +319,7 @@ class Loop:
         if quarantined is not None:
             point("quarantine")
             self.window.quarantine(quarantined.split, quarantined.record, (quarantined.type, quarantined.message))
-        if self._isolation.hopeless or (self._unsnapshotted and not self.dispatch.can_rewind):
+        if self._isolation.hopeless or (self._rereads and not self.dispatch.can_rewind):
             self.trouble = trouble
             return
         self._next_epoch(careful=trouble.split >= 0)
@@ -333,14 +331,14 @@ class Loop:
         once at most: from now on each worker encodes for the same columns.
         """
         self.book()
-        if self._columns_known or (self._unsnapshotted and not self.dispatch.can_rewind):
+        if self._columns_known or (self._rereads and not self.dispatch.can_rewind):
             how = "records with other columns came before the first had been written; say which there are with `fields`"
             self.trouble = Trouble("", 0, 0, how)
             return
         self._next_epoch(careful=False)
 
     def _next_epoch(self, *, careful: bool) -> None:
-        if self._unsnapshotted:
+        if self._rereads:
             self.window.rewind(self._isolation.inspections)
             self.dispatch.rewind()
             self._end_sent = False

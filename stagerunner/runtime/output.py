@@ -20,7 +20,7 @@ NOT_THEIRS = tuple(f'  File "{place}'.encode() for place in (PACKAGE, "<frozen")
 """Beginnings of lines in the stacks of a hung worker that are not the user's code."""
 
 
-class Lines:
+class PrintedLines:
     """Cuts what workers print into lines, and emits each as an Output event."""
 
     def __init__(self, tell: Callable[[Output], None]) -> None:

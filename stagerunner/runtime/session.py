@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, nullcontext
 from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from stagerunner.config.masking import Mask
 from stagerunner.delivery.deadletters import DeadLetters, label_of
@@ -38,14 +38,11 @@ from stagerunner.records import FIRST
 from stagerunner.runtime.input import SourceSplits, SplitSource, stream_of
 from stagerunner.runtime.iterator_input import given
 from stagerunner.runtime.opening import NO_RESUME, BegunEngine, Resume, begin_engine
-from stagerunner.runtime.output import Lines, StdoutDrain
+from stagerunner.runtime.output import PrintedLines, StdoutDrain
 from stagerunner.runtime.resume import begin, fingerprint
 from stagerunner.runtime.stream_source import Stream
 from stagerunner.runtime.summary import failure_error, summary_of, trouble_error
 from stagerunner.wire.spec import MOST, SourceSpec
-
-if TYPE_CHECKING:
-    from stagerunner.runtime.loop import Loop
 
 
 class Session:
@@ -134,7 +131,7 @@ class Session:
         # Late: the workers have been asked for by now, and start up while this is imported.
         from stagerunner.runtime.loop import Loop
 
-        self.loop: Loop = Loop(
+        self.loop = Loop(
             self.plan, self.split_source, self.delivery, self.transport, self._selector, self.tell, self._commit
         )
         self._start(snapshots)
@@ -142,7 +139,7 @@ class Session:
     def _make_transport(self) -> Transport:
         with self._foreign or nullcontext():
             made: Transport = self._engine.engine.transport(
-                self.plan, self._selector, Lines(self.tell), self._hash_seed
+                self.plan, self._selector, PrintedLines(self.tell), self._hash_seed
             )
         return made
 
@@ -218,7 +215,7 @@ class Session:
                 plan.run.frame or MOST,
                 plan.run.max_record,
             )
-            return Stream(feed, self._selector, Lines(self.tell), self._hash_seed)
+            return Stream(feed, self._selector, PrintedLines(self.tell), self._hash_seed)
         return stream_of(source, self._selector) or SourceSplits(source, None if row is None else row["position"])
 
     def _start_workers(self) -> dict[int, Any]:

@@ -10,7 +10,7 @@ from collections import deque
 from contextlib import suppress
 
 from stagerunner.engines.process.parent.fork_server import refusal_of, run_module
-from stagerunner.engines.process.parent.printed import Lines, Printed
+from stagerunner.engines.process.parent.printed import OnPrinted, Printed
 from stagerunner.errors import RunFailed
 from stagerunner.guard import refused
 from stagerunner.parts.source import Want
@@ -28,7 +28,9 @@ LARGEST = 2**31
 class Stream:
     """A split source whose splits come from a source process. lines: gets what the source prints."""
 
-    def __init__(self, feed: SourceSpec, selector: selectors.BaseSelector, lines: Lines, hash_seed: str | None) -> None:
+    def __init__(
+        self, feed: SourceSpec, selector: selectors.BaseSelector, lines: OnPrinted, hash_seed: str | None
+    ) -> None:
         self._selector = selector
         self._waiting: deque[Frame] = deque()
         self._count = 0

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from stagerunner.api import prepare
-from stagerunner.runtime.forecast import HOP, Forecast, Group, as_written, better, forecast
+from stagerunner.runtime.forecast import HOP, Forecast, PredictedGroup, as_written, better, forecast
 from stagerunner.runtime.sample import Sample, StageCost
 
 
@@ -38,14 +38,14 @@ def layout(found: Forecast) -> list[tuple[int, int]]:
 
 
 def test_the_slowest_group_is_the_limit():
-    found = forecast([Group(("a",), 1, 1e-3), Group(("b",), 4, 2e-3)], 1e-4)
+    found = forecast([PredictedGroup(("a",), 1, 1e-3), PredictedGroup(("b",), 4, 2e-3)], 1e-4)
 
     assert (found.rate, found.limit) == (1000.0, "a")
     assert [round(found.busy(group), 2) for group in found.groups] == [1.0, 0.5]
 
 
 def test_all_cores_together_can_be_the_limit():
-    found = forecast([Group(("a",), 8, 1e-3)], 5e-4)
+    found = forecast([PredictedGroup(("a",), 8, 1e-3)], 5e-4)
 
     assert (found.rate, found.limit) == (2000.0, "the cores")
 

@@ -8,7 +8,7 @@ import pytest
 from stagerunner.delivery.writers import StdoutWriter
 from stagerunner.errors import ReaderGone, RunFailed
 from stagerunner.events import Output
-from stagerunner.runtime.output import LONGEST_LINE, Lines, StdoutDrain
+from stagerunner.runtime.output import LONGEST_LINE, PrintedLines, StdoutDrain
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def told():
 
 @pytest.fixture
 def lines(told):
-    return Lines(told.append)
+    return PrintedLines(told.append)
 
 
 def test_lines_are_told_whole_however_they_come(lines, told):

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from stagerunner.runtime.forecast import Forecast, Group
+from stagerunner.runtime.forecast import Forecast, PredictedGroup
 from stagerunner.runtime.sample import Sample, StageCost
 from stagerunner.views.sample import changes, duration, sample_data, sample_lines
 
-WRITTEN = Forecast((Group(("strip",), 1, 2e-6), Group(("parse",), 1, 20e-6)), 50_000.0, "parse")
-BETTER = Forecast((Group(("strip", "parse"), 2, 21.5e-6),), 92_000.0, "strip + parse")
+WRITTEN = Forecast((PredictedGroup(("strip",), 1, 2e-6), PredictedGroup(("parse",), 1, 20e-6)), 50_000.0, "parse")
+BETTER = Forecast((PredictedGroup(("strip", "parse"), 2, 21.5e-6),), 92_000.0, "strip + parse")
 
 STRIP = StageCost("strip", 100, 50, 0, "", work=2e-6, codec=1e-6, each=2e-6)
 PARSE = StageCost("parse", 50, 49, 1, "ValueError: no date\nat all", work=2e-6, codec=2e-6, each=4e-6)

@@ -7,14 +7,14 @@ import selectors
 from collections.abc import Callable
 from functools import partial
 
-Lines = Callable[[str, int, bytes], None]
+OnPrinted = Callable[[str, int, bytes], None]
 """Called with what a worker printed: stage, worker, bytes (b"" at the end)."""
 
 
 class Printed:
     """Reads what workers, or a source process, print."""
 
-    def __init__(self, selector: selectors.BaseSelector, lines: Lines) -> None:
+    def __init__(self, selector: selectors.BaseSelector, lines: OnPrinted) -> None:
         self._selector = selector
         self._lines = lines
         self._names: dict[int, tuple[str, int]] = {}

@@ -51,7 +51,7 @@ def root_cause(deaths: list[Ended], specs: Mapping[int, WorkerSpec], page: Metri
     if not causes:
         return Trouble("", 0, 0, why)
     cause = min(causes, key=lambda death: (death.status >= 0, _index(specs[death.identity])))
-    return trouble_of(specs[cause.identity], page, cause.pid, cause.how)
+    return trouble_in_slots(specs[cause.identity], page, cause.pid, cause.how)
 
 
 def is_cause(death: Ended, spec: WorkerSpec, page: MetricsPage) -> bool:
@@ -59,7 +59,7 @@ def is_cause(death: Ended, spec: WorkerSpec, page: MetricsPage) -> bool:
     return death.status != 0 and not _left(spec, page)
 
 
-def trouble_of(spec: WorkerSpec, page: MetricsPage, pid: int, how: str, *, overdue: bool = False) -> Trouble:
+def trouble_in_slots(spec: WorkerSpec, page: MetricsPage, pid: int, how: str, *, overdue: bool = False) -> Trouble:
     """What a worker's slots say: the record in the call, or at least the frame in hand."""
     at = max(range(len(spec.slots)), key=lambda n: _telling(page.slot(spec.slots[n]).words))
     words = page.slot(spec.slots[at]).words
@@ -104,7 +104,7 @@ def overdue(specs: Mapping[int, WorkerSpec], page: MetricsPage, pids: Mapping[in
             began = max(words[SINCE], since)
             if limit is not None and now - began > limit * 1e9:
                 how = f"its time limit of {limit - _grace(spec, position, words[STATE]):g} s"
-                return trouble_of(spec, page, pids.get(identity, 0), how, overdue=True)
+                return trouble_in_slots(spec, page, pids.get(identity, 0), how, overdue=True)
     return None
 
 
@@ -116,7 +116,7 @@ def heavy(specs: Mapping[int, WorkerSpec], page: MetricsPage, pids: Mapping[int,
         held = resident(pids[identity])
         if held is not None and held > spec.max_memory:
             how = f"its max_memory of {spec.max_memory / 2**20:.0f} MiB ({held / 2**20:.0f} MiB held)"
-            return trouble_of(spec, page, pids[identity], how, overdue=True)
+            return trouble_in_slots(spec, page, pids[identity], how, overdue=True)
     return None
 
 

@@ -21,7 +21,7 @@ from stagerunner.engines.base import Clock, Ready, Trouble
 from stagerunner.engines.process.parent.fork_server import Ended, ForkServerClient
 from stagerunner.engines.process.parent.health import Health
 from stagerunner.engines.process.parent.memory import cores
-from stagerunner.engines.process.parent.printed import Lines, Printed
+from stagerunner.engines.process.parent.printed import OnPrinted, Printed
 from stagerunner.engines.process.parent.returns import Returns
 from stagerunner.engines.process.parent.root_cause import is_cause, root_cause
 from stagerunner.engines.topology import Group, grouped, pairs, slots_of, specs
@@ -48,7 +48,7 @@ REAPING = 1.0
 class WorkerPool:
     """The workers of one run, seen from the parent."""
 
-    def __init__(self, plan: Plan, selector: selectors.BaseSelector, lines: Lines, hash_seed: str | None) -> None:
+    def __init__(self, plan: Plan, selector: selectors.BaseSelector, lines: OnPrinted, hash_seed: str | None) -> None:
         self._plan = plan
         self._selector = selector
         self._hash_seed = hash_seed
