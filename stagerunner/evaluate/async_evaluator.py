@@ -106,14 +106,14 @@ class AsyncEvaluator(Evaluator):
         if self._loop is None:
             return
         try:
-            self._abandon(self._loop)
+            self._cancel_calls(self._loop)
             super().close()
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         finally:
             self._loop.close()
             self._loop = None
 
-    def _abandon(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _cancel_calls(self, loop: asyncio.AbstractEventLoop) -> None:
         import asyncio
 
         for pending in self._pending:
@@ -125,7 +125,7 @@ class AsyncEvaluator(Evaluator):
             loop.run_until_complete(asyncio.wait(self._tasks, timeout=CLOSE_TIMEOUT))
 
     @property
-    def _running(self) -> asyncio.AbstractEventLoop:
+    def _event_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
             raise RuntimeError(f"the stage {self.work.name} is not set up")
         return self._loop
@@ -135,7 +135,7 @@ class AsyncEvaluator(Evaluator):
             yield self._pending.popleft().result()
 
     def _wait(self, timeout: float | None, inbound: int | None) -> None:
-        loop = self._running
+        loop = self._event_loop
         timer = None if timeout is None else loop.call_later(timeout, self._wake)
         if inbound is not None:
             loop.add_reader(inbound, self._wake)
@@ -156,22 +156,22 @@ class AsyncEvaluator(Evaluator):
 
     def _wake(self) -> None:
         self._woken = True
-        self._running.stop()
+        self._event_loop.stop()
 
     def _start_calls(self) -> None:
         """Start waiting calls, the oldest batch first, up to the limit."""
-        places = 1 if self.watched else self._most_calls
+        most = 1 if self.watched else self._most_calls
         for pending in self._pending:
-            while pending.waiting and len(self._tasks) < places:
+            while pending.waiting and len(self._tasks) < most:
                 self._start(pending, *pending.waiting.popleft())
 
     def _start(self, pending: PendingBatch, start: int, end: int) -> None:
-        task = self._running.create_task(self._call_list(pending, start, end))
+        task = self._event_loop.create_task(self._run_call(pending, start, end))
         pending.running[start] = task
         self._tasks.add(task)
-        task.add_done_callback(partial(self._ended, pending, start, end))
+        task.add_done_callback(partial(self._call_ended, pending, start, end))
 
-    def _ended(self, pending: PendingBatch, start: int, end: int, task: asyncio.Task[list[CallOutcome]]) -> None:
+    def _call_ended(self, pending: PendingBatch, start: int, end: int, task: asyncio.Task[list[CallOutcome]]) -> None:
         self._tasks.discard(task)
         pending.call_ended(start, [CallOutcome(start, end, CANCELLED)] if task.cancelled() else task.result())
         self._start_calls()
@@ -194,11 +194,11 @@ class AsyncEvaluator(Evaluator):
         else:
             self.slot.enter(oldest.record, oldest.since, oldest.batch)
 
-    async def _call_list(self, pending: PendingBatch, start: int, end: int) -> list[CallOutcome]:
+    async def _run_call(self, pending: PendingBatch, start: int, end: int) -> list[CallOutcome]:
         """The outcome of one call. If a list fails in a stage without state, one for each of its records."""
-        alone = end - start == 1 or self.work.form.state
-        outcome = await self._outcome(pending, start, end, retried=alone)
-        if alone or not isinstance(outcome.found, CallFailure):
+        final = end - start == 1 or self.work.form.state
+        outcome = await self._outcome(pending, start, end, retried=final)
+        if final or not isinstance(outcome.found, CallFailure):
             return [outcome]
         return await self._one_by_one(pending, start, end)
 
@@ -241,7 +241,7 @@ class AsyncEvaluator(Evaluator):
 
     def _resolve(self, value: Any) -> Any:
         """What a method returned, awaited if it is `async def`."""
-        return self._running.run_until_complete(_awaited(value)) if hasattr(value, "__await__") else value
+        return self._event_loop.run_until_complete(_awaited(value)) if hasattr(value, "__await__") else value
 
     def _flush_results(self) -> Iterable[Any] | None:
         found = super()._flush_results()
@@ -250,7 +250,7 @@ class AsyncEvaluator(Evaluator):
     def _iterate(self, results: Any) -> Iterator[Any]:
         with suppress(StopAsyncIteration):
             while True:
-                yield self._running.run_until_complete(_awaited(results.__anext__()))
+                yield self._event_loop.run_until_complete(_awaited(results.__anext__()))
 
 
 class Attempt:

@@ -132,8 +132,8 @@ class SourceReader:
     def _take_out(self, batch: Batch) -> None:
         """Turn what can't be read into failures, and keep the rest."""
         good = [index for index, item in enumerate(batch.records) if item is not None and type(item) is not Malformed]
-        known = set(good)
-        bad = [index for index in range(len(batch.records)) if index not in known]
+        readable = set(good)
+        bad = [index for index in range(len(batch.records)) if index not in readable]
         batch.failures = [self._failure(batch.first + index, batch.records[index]) for index in bad]
         batch.origins = [batch.first + index for index in good]
         batch.records = [batch.records[index] for index in good]
@@ -145,7 +145,7 @@ class SourceReader:
 
     def _failure(self, origin: int, item: Malformed | None) -> Failure:
         if item is None:
-            return Failure(SOURCE, origin, 0, "NoneRecord", "the source gave None, which is no record", self._on_error)
+            return Failure(SOURCE, origin, 0, "NoneRecord", "the source gave None instead of a record", self._on_error)
         type, message = sendable(str(item.type)), bounded(str(item.message))
         return Failure(SOURCE, origin, 0, type, message, self._on_error, record=item.record)
 
@@ -222,24 +222,24 @@ class RecordEncoder:
             self._check_each(batch, slot, quarantined)
         number = len(batch.records)
         batch.original = original_of(batch.records) if self.changes else None
-        error: BaseException | None = None
+        too_large: TooLarge | None = None
         try:
             body = self._encode(batch.records)
-        except TooLarge as too_large:
+        except TooLarge as error:
             if number and batch.origin(0) != batch.origin(number - 1):
                 batch.records = _originals(batch)
                 raise
-            error = too_large
-        except BaseException:
-            whole = False
+            encoded, too_large = False, error
+        except BaseException:  # which records it comes from, `_errors` finds out
+            encoded = False
         else:
-            whole = error is None
-        self._book(batch)
-        if error is None and whole:
+            encoded = True
+        self._count(batch)
+        if encoded:
             self._begin(batch.records)
             return body
         # Outside the except block: else this error would become the context of each record's own error.
-        self._take_out(batch, self._errors(batch) if error is None else dict.fromkeys(range(number), error))
+        self._take_out(batch, self._errors(batch) if too_large is None else dict.fromkeys(range(number), too_large))
         return self._rest(batch)
 
     def _check_each(self, batch: Batch, slot: Slot | None, quarantined: Quarantined) -> None:
@@ -268,28 +268,31 @@ class RecordEncoder:
         try:
             return self._encode(_originals(batch))
         except BaseException as error:
-            caught = error
-        self._take_out(batch, dict.fromkeys(range(len(records)), caught))
+            cause = error
+        self._take_out(batch, dict.fromkeys(range(len(records)), cause))
         return self._encode(batch.records)
 
     def behind(self, batch: Batch) -> list[Counts]:
         """The counts for a batch that comes after the one which a failure has cut here."""
         return behind_cut(self._stage, len(batch.records), batch.failures, given=not self._counted)
 
-    def _book(self, batch: Batch) -> None:
+    def _count(self, batch: Batch) -> None:
         if self._counted:
             batch.counts.append(Counts(self._stage, taken=len(batch.records), out=len(batch.records)))
 
     def _begin(self, records: list[Any]) -> None:
+        """Call `begun` with the first record that is ever encoded."""
         if self._begun is not None and records:
             begun, self._begun = self._begun, None
             begun(records[0])
 
     def _errors(self, batch: Batch) -> dict[int, BaseException]:
+        """The errors of the records that can't be encoded alone, by index."""
         records = enumerate(_originals(batch))
         return {index: error for index, record in records if (error := self._error(record))}
 
     def _take_out(self, batch: Batch, bad: Mapping[int, BaseException]) -> None:
+        """Turn these records into failures of the batch. bad: index → error."""
         failures = [self._failure(batch, index, error) for index, error in bad.items()]
         good = [index for index in range(len(batch.records)) if index not in bad]
         batch.failures = batch.failures + failures

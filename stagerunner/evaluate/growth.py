@@ -12,12 +12,12 @@ from typing import Any
 from stagerunner.evaluate.copying import defensive_copy
 from stagerunner.evaluate.failures import Refusal
 
-UNWEIGHED = 16
+UNMEASURED = 16
 """Results of a source record before the first is measured: most records give fewer, and measuring means pickling."""
 
-WEIGH_EVERY = 4096
-WEIGH_BYTES = 2**20
-"""Results are measured again after WEIGH_EVERY results, or after about WEIGH_BYTES bytes."""
+MEASURE_EVERY = 4096
+MEASURE_BYTES = 2**20
+"""Results are measured again after MEASURE_EVERY results, or after about MEASURE_BYTES bytes."""
 
 LIST_SLOT = 8
 """Bytes counted for each result beside its pickle: its place in a list."""
@@ -49,22 +49,22 @@ class ResultList:
     limit: bytes of the results of one source record. copy: applied to each result.
     """
 
-    __slots__ = ("_copy", "_due", "_limit", "_origin", "_weighed", "_weight", "results")
+    __slots__ = ("_copy", "_due", "_limit", "_measured", "_origin", "_size", "results")
 
     def __init__(self, limit: int, copy: Callable[[Any], Any] = defensive_copy) -> None:
         self.results: list[Any] = []
         self._copy = copy
         self._limit = limit
         self._origin = -1
-        self._weight = 0
-        self._weighed = 0
-        self._due = UNWEIGHED
+        self._size = 0
+        self._measured = 0
+        self._due = UNMEASURED
 
     def begin(self, origin: int) -> None:
         """The next results come from this source record."""
         if origin != self._origin:
-            self._origin, self._weight, self._weighed = origin, 0, len(self.results)
-            self._due = self._weighed + UNWEIGHED
+            self._origin, self._size, self._measured = origin, 0, len(self.results)
+            self._due = self._measured + UNMEASURED
 
     def add(self, given: Iterable[Any] | None) -> int:
         """Add the results of one record and return how many there are. If this raises, none of them is added.
@@ -74,7 +74,7 @@ class ResultList:
         if given is None:
             raise Refusal("NoneReturned", "returned None; return an empty iterator to drop the record")
         results, copy = self.results, self._copy
-        start, weight, weighed, due = len(results), self._weight, self._weighed, self._due
+        start, size, measured, due = len(results), self._size, self._measured, self._due
         try:
             for result in given:
                 if result is None:
@@ -83,20 +83,21 @@ class ResultList:
                 if len(results) >= self._due:
                     self._measure()
         except BaseException:
-            self._weight, self._weighed, self._due = weight, weighed, due
+            self._size, self._measured, self._due = size, measured, due
             del results[start:]
             _close(given)
             raise
         return len(results) - start
 
     def _measure(self) -> None:
-        newest = self.results[self._weighed :]
-        weight = size_of(newest)
-        self._weight += weight
-        if self._weight > self._limit:
+        """Measure the results since the last time. Raises Refusal above the limit."""
+        newest = self.results[self._measured :]
+        size = size_of(newest)
+        self._size += size
+        if self._size > self._limit:
             raise Refusal("TooLarge", f"became more than {self._limit:,} bytes, the limit for one source record")
-        self._weighed = len(self.results)
-        self._due = self._weighed + max(1, min(WEIGH_EVERY, WEIGH_BYTES * len(newest) // weight))
+        self._measured = len(self.results)
+        self._due = self._measured + max(1, min(MEASURE_EVERY, MEASURE_BYTES * len(newest) // size))
 
 
 def size_of(results: list[Any]) -> int:

@@ -68,8 +68,8 @@ class MetricsPage:
 
     def __init__(self, fd: int, slots: int) -> None:
         self._fd = fd
-        self._turns = (slots + 1) * WORDS
-        self._map = mmap.mmap(fd, self._turns * 8 + slots * 8)
+        self._reservations = (slots + 1) * WORDS
+        self._map = mmap.mmap(fd, self._reservations * 8 + slots * 8)
         self.words = memoryview(self._map).cast("B").cast("q")
         self._slots: list[Slot | None] = [None] * slots
 
@@ -98,14 +98,14 @@ class MetricsPage:
     def stop_stage(self, stage: int) -> None:
         self.words[STOP_STAGE] = stage
 
-    def turn(self, first: int, between: float) -> float:
+    def reserve_call(self, first: int, between: float) -> float:
         """Reserve the next call of the stage whose first worker has this slot; see evaluate.rate.Reserve.
 
         The page's descriptor must still be open. The kernel releases the lock if the worker dies.
         """
         from fcntl import LOCK_EX, LOCK_UN, lockf  # a late import: few stages have a rate
 
-        place = self._turns + first
+        place = self._reservations + first
         lockf(self._fd, LOCK_EX, 8, 8 * place)
         try:
             start = max(monotonic_ns(), self.words[place])

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from operator import is_
 from typing import Any, Protocol
 
+from stagerunner.evaluate.copying import UNCHANGING
 from stagerunner.evaluate.growth import TooLarge
 from stagerunner.wire.arena import ALIGN, FROM, PIPE, Arena, Ref
 from stagerunner.wire.pickling import Pickling
@@ -23,9 +24,6 @@ from stagerunner.wire.pipe import ROOM
 
 Refs = list[Ref]
 """Where a frame's bytes lie: its stream, then its buffers in pickle's order."""
-
-UNCHANGING = frozenset((bytes, str, int, float, complex, bool, type(None)))
-"""Types whose values can't change."""
 
 ROOMY = 4096
 """Average bytes of a record from which on unchanged streams are looked for; that costs little beside a copy."""

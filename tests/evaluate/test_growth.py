@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from stagerunner.evaluate.failures import Refusal
-from stagerunner.evaluate.growth import UNWEIGHED, WEIGH_EVERY, ResultList, size_of
+from stagerunner.evaluate.growth import MEASURE_EVERY, UNMEASURED, ResultList, size_of
 
 MIB = 2**20
 
@@ -64,7 +64,7 @@ def test_an_endless_generator_ends_near_the_limit(record):
     with pytest.raises(Refusal, match="more than 1,048,576 bytes"):
         result_list.add(endless())
     assert (result_list.results, ended) == ([], [True])
-    assert next(drawn) <= max(UNWEIGHED + WEIGH_EVERY, 2 * MIB // 8)
+    assert next(drawn) <= max(UNMEASURED + MEASURE_EVERY, 2 * MIB // 8)
 
 
 def test_a_generator_that_refuses_to_close_is_left_alone():

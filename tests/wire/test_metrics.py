@@ -131,14 +131,14 @@ def test_a_page_can_be_closed_while_a_slot_is_referred_to(fd):
 
 def test_a_call_is_reserved_once_among_all_views(fd, page):
     other = MetricsPage(fd, 3)
-    first = page.turn(1, 0.5)
+    first = page.reserve_call(1, 0.5)
 
-    assert [other.turn(1, 0.5), page.turn(1, 0.5)] == pytest.approx([first + 0.5, first + 1.0])
-    assert page.turn(2, 0.5) < first + 0.5, "each stage has its own"
+    assert [other.reserve_call(1, 0.5), page.reserve_call(1, 0.5)] == pytest.approx([first + 0.5, first + 1.0])
+    assert page.reserve_call(2, 0.5) < first + 0.5, "each stage has its own"
 
 
 def test_reservations_continue_in_a_new_epoch(page):
-    first = page.turn(0, 100)
+    first = page.reserve_call(0, 100)
     page.clear()
 
-    assert page.turn(0, 100) == pytest.approx(first + 100)
+    assert page.reserve_call(0, 100) == pytest.approx(first + 100)
