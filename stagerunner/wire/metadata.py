@@ -133,15 +133,8 @@ def pack_metadata(metadata: Metadata) -> bytes:
         or n.spread
     ):
         buffer_refs = None if n.buffer_refs is None else [tuple(ref) for ref in n.buffer_refs]
-        fields = (
-            n.origins,
-            [_flat(f) for f in n.failures],
-            n.quarantined,
-            n.extras,
-            buffer_refs,
-            n.held,
-            n.spread,
-        )
+        failures = [_flat(failure) for failure in n.failures]
+        fields = (n.origins, failures, n.quarantined, n.extras, buffer_refs, n.held, n.spread)
         rest = pickle.dumps(fields, 5)
     lines = n.lines
     return HEAD.pack(n.stop, n.block, n.room, n.slowest, n.widest, n.heavy, len(lines), len(rest)) + lines + rest
