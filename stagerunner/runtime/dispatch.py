@@ -25,6 +25,10 @@ SPELL = 0.01
 """Seconds to dispatch before receiving again: a slow source must not hold up results."""
 
 
+UNPROVEN = 2
+"""Frames of one record for each worker of the widest stage, until one is back and says what a record costs."""
+
+
 class Dispatch:
     """Asks the source for splits, admits them to the window, and learns how large the next one should be.
 
@@ -52,7 +56,7 @@ class Dispatch:
         awaited = any(stage.work.form.awaited for stage in plan.stages)
         self.balances = window.workers > 1 and not awaited
         self._limit = Limit(plan.limit)
-        self._want = Want(exact=plan.run.frame is not None)
+        self._want = Want()
         self._pending: PendingSplit | None = None
         self._pending_splits: dict[int, PendingSplit] = {}
         self._flushed = -1
@@ -85,6 +89,8 @@ class Dispatch:
         )
 
     def _has_room(self) -> bool:
+        if not self.sizing.proven and len(self._window.on_way) >= UNPROVEN * self._window.workers:
+            return False
         begun = self._begun_if_slow() if self.balances else None
         return self._window.room(self.sizing.records, begun) and not self._full()
 
@@ -138,6 +144,8 @@ class Dispatch:
             waited, self._pending = self._pending, None
             return waited
         self._want.records, self._want.size = self.sizing.records, self.sizing.size
+        unproven = not self.sizing.proven and isinstance(self._split_source, SourceSplits)
+        self._want.exact = unproven or self._plan.run.frame is not None
         pending = self._split_source.next(self._want)
         if pending is not None:
             self.sizing.weighed((pending.most or 0) if pending.base is not None else 0, pending.size)

@@ -167,8 +167,8 @@ class SourceSplits:
         self._source = source
         self._after = after
         self._want = Want()
-        self._wants: list[tuple[int, int]] = []
-        self._again: Iterator[tuple[int, int]] = iter(())
+        self._wants: list[tuple[int, int, bool]] = []
+        self._again: Iterator[tuple[int, int, bool]] = iter(())
         self._remembers = False
         self._total = self._size()
         self._splits = self._ask(after)
@@ -194,10 +194,10 @@ class SourceSplits:
         if self.ended:
             return None
         before = next(self._again, None)
-        size, records = before or (want.size, want.records)
+        size, records, exact = before or (want.size, want.records, want.exact)
         if before is None and self._remembers:
-            self._wants.append((size, records))
-        self._want.size, self._want.records, self._want.exact = size, records, want.exact
+            self._wants.append((size, records, exact))
+        self._want.size, self._want.records, self._want.exact = size, records, exact
         try:
             with guard(SOURCE, "splits"):
                 split = next(self._splits, self)  # None from the source is not the end

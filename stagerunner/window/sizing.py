@@ -1,4 +1,4 @@
-"""The size of the next frame: small at first, then about 30 ms in the slowest worker, never larger than the caches.
+"""The size of the next frame: one record first, then about 30 ms in the slowest worker, never larger than the caches.
 
 Measured (docs/decisions.md): a chain of three stages is quickest with 1,500 to 2,400 of the smallest records per frame
 (56 KiB or more), with 500 to 2,400 records of 95 bytes, and with 256 KiB of records of 1 KB. File ranges gain up to
@@ -7,9 +7,6 @@ for long at the end of a run.
 """
 
 from __future__ import annotations
-
-FIRST = 16
-"""Records in the first frame: the first result comes soon."""
 
 LONGEST = 30e6
 """Nanoseconds a frame should last in the slowest worker."""
@@ -31,8 +28,8 @@ RANGE = 262144
 MOST = 4096
 """The most records in a frame: more would gain nothing and take memory."""
 
-GROWTH = 4
-"""A frame is at most this many times as large as the one before."""
+GROWTH = 2
+"""A frame that came back allows the next one to be at most this many times as large."""
 
 
 class Sizing:
@@ -40,17 +37,18 @@ class Sizing:
 
     def __init__(self, fixed: int | None = None) -> None:
         self._fixed = fixed
-        self._records = float(fixed or FIRST)
+        self._records = float(fixed or 1)
         self._bytes_per_record = 0.0
         self._lately = (0.0, 0.0)
         """(records, nanoseconds in the slowest worker) of the frames seen, older ones weighted less."""
         self._most = MOST
-        self._weighed = fixed is not None
+        self.proven = fixed is not None
+        """Whether a frame has come back: until then it isn't known what a record costs, and frames hold one."""
 
     @property
     def records(self) -> int:
-        """Records the next frame should hold: one, until it is known what one weighs."""
-        return max(1, int(self._records)) if self._weighed else 1
+        """Records the next frame should hold."""
+        return max(1, int(self._records))
 
     @property
     def lasting(self) -> float:
@@ -60,7 +58,6 @@ class Sizing:
 
     def weighed(self, records: int, size: int) -> None:
         """A frame is about to be sent. records: their exact number, or 0; keeps frames within RANGE bytes."""
-        self._weighed = True
         if self._fixed is None and records:
             self._records = min(self._records, max(1.0, RANGE * records / max(1, size)))
 
@@ -83,7 +80,7 @@ class Sizing:
         """
         if records <= 0:
             return
-        self._weighed = True
+        self.proven = True
         self._bytes_per_record = size / records
         seen, spent = self._lately
         seen, spent = self._lately = seen * FADING + records, spent * FADING + max(1, slowest)

@@ -2,20 +2,30 @@ from __future__ import annotations
 
 import pytest
 
-from stagerunner.window.sizing import FEWEST, FIRST, GROWTH, LONGEST, MOST, RANGE, WIDEST, Sizing
+from stagerunner.window.sizing import FEWEST, GROWTH, LONGEST, MOST, RANGE, WIDEST, Sizing
 
 
-def test_the_first_frame_is_small_so_that_the_first_result_comes_soon() -> None:
-    assert Sizing().records == 1
-    assert Sizing().size == 4096
+def test_frames_hold_one_record_until_one_has_come_back() -> None:
+    sizing = Sizing()
+    assert (sizing.records, sizing.proven) == (1, False)
+
+    sizing.learn(1, 100, slowest=1, widest=1)
+
+    assert (sizing.records, sizing.proven) == (GROWTH, True)
 
 
-def test_what_a_record_weighs_bounds_the_next_frame() -> None:
+def test_a_fixed_size_needs_no_proof() -> None:
+    assert Sizing(fixed=7).proven
+
+
+def test_what_records_weigh_bounds_the_next_frame() -> None:
     light, heavy = Sizing(), Sizing()
-    light.weighed(1, 100)
-    heavy.weighed(1, 8 * RANGE)
+    for sizing in (light, heavy):
+        sizing.learn(1, 100, slowest=1, widest=1)
+    light.weighed(2, 200)
+    heavy.weighed(2, 8 * RANGE)
 
-    assert (light.records, heavy.records) == (FIRST, 1)
+    assert (light.records, heavy.records) == (GROWTH, 1)
 
 
 def test_a_fixed_size_is_never_changed() -> None:
@@ -27,26 +37,28 @@ def test_a_fixed_size_is_never_changed() -> None:
 
 def test_frames_grow_step_by_step() -> None:
     sizing = Sizing()
-    sizing.learn(FIRST, 16 * FIRST, slowest=1, widest=1)
-    assert sizing.records == GROWTH * FIRST
+    for step in range(1, 6):
+        sizing.learn(sizing.records, 16, slowest=1, widest=1)
+        assert sizing.records == GROWTH**step
 
 
 def test_a_frame_lasts_about_as_long_as_it_should_in_the_slowest_worker() -> None:
     sizing = Sizing()
-    sizing.learn(10, 100, slowest=int(LONGEST), widest=0)
+    for _ in range(12):
+        sizing.learn(10, 100, slowest=int(LONGEST), widest=0)
     assert sizing.records == 10
 
 
 def test_a_frame_is_about_as_wide_as_the_caches_like() -> None:
     sizing = Sizing()
-    for _ in range(5):
+    for _ in range(12):
         sizing.learn(4 * FEWEST, 100, slowest=1, widest=2 * WIDEST)
     assert sizing.records == 2 * FEWEST
 
 
 def test_a_frame_of_larger_records_still_holds_many_up_to_a_file_range() -> None:
     larger, large = Sizing(), Sizing()
-    for _ in range(5):
+    for _ in range(12):
         larger.learn(1000, 100, slowest=1, widest=4 * WIDEST)
         large.learn(10, 100, slowest=1, widest=RANGE)
     assert (larger.records, large.records) == (FEWEST, 10)
@@ -54,7 +66,7 @@ def test_a_frame_of_larger_records_still_holds_many_up_to_a_file_range() -> None
 
 def test_records_are_counted_where_they_are_most() -> None:
     sizing = Sizing()
-    for _ in range(5):
+    for _ in range(12):
         sizing.learn(100, 100, slowest=1, widest=WIDEST, most=1000)
     assert sizing.records == 100
 
@@ -68,7 +80,7 @@ def test_a_frame_holds_at_least_one_record_and_never_too_many() -> None:
     assert sizing.records == MOST
 
 
-@pytest.mark.parametrize(("size", "expected"), [(10, 40 * FIRST), (10**6, RANGE)])
+@pytest.mark.parametrize(("size", "expected"), [(10, 10 * GROWTH), (10**6, RANGE)])
 def test_bytes_of_the_next_split_follow_from_bytes_per_record(size: int, expected: int) -> None:
     sizing = Sizing()
     sizing.learn(1, size, slowest=1, widest=1)
@@ -84,7 +96,8 @@ def test_an_empty_frame_teaches_nothing() -> None:
 def test_what_was_too_much_for_some_memory_stays_too_much() -> None:
     sizing = Sizing()
     sizing.cap(4)
-    sizing.learn(4, 40, slowest=1, widest=1)
+    for _ in range(12):
+        sizing.learn(4, 40, slowest=1, widest=1)
     assert sizing.records == 4
 
 
@@ -93,7 +106,7 @@ def test_a_frame_that_took_long_by_chance_says_little_of_the_next() -> None:
     for _ in range(20):
         sizing.learn(sizing.records, 1000, slowest=2_000_000 * sizing.records, widest=1)
     usual = sizing.records
-    assert usual == LONGEST // 2_000_000
+    assert usual == pytest.approx(LONGEST // 2_000_000, abs=1)
 
     sizing.learn(usual, 1000, slowest=2_000_000 * usual + 50_000_000, widest=1)
 

@@ -93,15 +93,17 @@ class RecordFiles(ABC):
         """`after`: [file, offset]. Raises OSError if a file is gone, damaged or changed."""
         if self.stream:
             raise ValueError("an input that can be read only once has no splits; pass its bytes to `feed`")
-        found = self._by_size(after, want)
-        yield from self.by_number(found, want) if want.exact else found
+        yield from self.by_number(self._by_size(after, want), want)
 
     def by_number(self, found: Iterator[Split], want: Want) -> Iterator[Split]:
-        """Recut splits to exactly the wanted number of records. The last of a file, and one before a record that is too
-        long, may have fewer."""
+        """Splits, recut where it is wanted to exactly so many records. The last of a file, and one before a
+        record that is too long, may have fewer."""
         held: Piece | None = None
         offsets: list[int] = []
         for split in found:
+            if held is None and not want.exact:
+                yield split
+                continue
             piece = Piece(*split.data)
             if held is not None and split.most and not held.goes_on(piece):
                 yield _whole(held, len(offsets))
@@ -115,6 +117,9 @@ class RecordFiles(ABC):
                 number = want.records
                 yield _whole(held.to(offsets[number]), number)
                 held, offsets = held.since(offsets[number]), offsets[number:]
+            if not want.exact:
+                yield _whole(held, len(offsets))
+                held, offsets = None, []
         if held is not None:
             yield _whole(held, len(offsets))
 
