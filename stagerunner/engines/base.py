@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from stagerunner.engines.topology import Group
 from stagerunner.tuples import NamedTuple
+from stagerunner.window.isolation import Culprit
 from stagerunner.wire.arena import Arena
 from stagerunner.wire.frame import Frame, Header
 
@@ -36,6 +37,24 @@ class Trouble(Struct, frozen=True):
     state: str = ""
     overdue: bool = False
     blamed: int | None = None
+
+
+def culprit_of(trouble: Trouble) -> Culprit:
+    """A trouble as poison isolation needs it."""
+    kind = "Killed" if not trouble.overdue else "Timeout" if "time" in trouble.how else "Memory"
+    killed = f"the worker died twice with this record alone ({trouble.how})"
+    message = f"over {trouble.how}" if trouble.overdue else killed
+    return Culprit(
+        trouble.index if trouble.blamed is None else trouble.blamed,
+        trouble.split,
+        trouble.first,
+        trouble.last,
+        trouble.origin,
+        trouble.ordinal,
+        kind,
+        message,
+        tardy=kind == "Timeout" and trouble.split < 0,
+    )
 
 
 class Ready(Struct, frozen=True):

@@ -27,8 +27,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from stagerunner.delivery.delivery import Delivery
-from stagerunner.engines.base import Ready, Transport, Trouble
-from stagerunner.engines.process.parent.root_cause import culprit_of
+from stagerunner.engines.base import Ready, Transport, Trouble, culprit_of
 from stagerunner.engines.topology import Group
 from stagerunner.errors import SetupFailed
 from stagerunner.events import WorkerFailed, WorkerReady

@@ -20,7 +20,7 @@ def test_every_engine_has_every_method_with_the_same_arguments(engine, name):
     assert list(given) == list(wanted)
 
 
-def test_a_trouble_blames_nobody_unless_it_says_so():
+def test_a_trouble_has_no_culprit_unless_it_names_one():
     trouble = Trouble("", 0, 0, "the fork server has ended")
 
     assert (trouble.index, trouble.split, trouble.origin, trouble.overdue) == (-1, -1, -1, False)

@@ -3,8 +3,7 @@ from __future__ import annotations
 import pytest
 
 from stagerunner.api import Request, prepare
-from stagerunner.engines.base import Ready, Trouble
-from stagerunner.engines.process.parent.root_cause import culprit_of
+from stagerunner.engines.base import Ready, Trouble, culprit_of
 from stagerunner.engines.topology import groups_of
 from stagerunner.errors import SetupFailed
 from stagerunner.events import Checkpoint, WorkerReady

@@ -9,7 +9,6 @@ from stagerunner.engines.base import Trouble
 from stagerunner.engines.process.parent.fork_server import Ended
 from stagerunner.engines.process.parent.memory import resident
 from stagerunner.records import SOURCE
-from stagerunner.window.isolation import Culprit
 from stagerunner.wire.metrics import (
     CLOSED,
     DECODING,
@@ -143,21 +142,3 @@ def _left(spec: WorkerSpec, page: MetricsPage) -> bool:
 
 def _index(spec: WorkerSpec) -> int:
     return spec.works[0].index if spec.works else 0
-
-
-def culprit_of(trouble: Trouble) -> Culprit:
-    """A trouble as poison isolation needs it."""
-    kind = "Killed" if not trouble.overdue else "Timeout" if "time" in trouble.how else "Memory"
-    killed = f"the worker died twice with this record alone ({trouble.how})"
-    message = f"over {trouble.how}" if trouble.overdue else killed
-    return Culprit(
-        trouble.index if trouble.blamed is None else trouble.blamed,
-        trouble.split,
-        trouble.first,
-        trouble.last,
-        trouble.origin,
-        trouble.ordinal,
-        kind,
-        message,
-        tardy=kind == "Timeout" and trouble.split < 0,
-    )

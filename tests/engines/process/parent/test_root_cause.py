@@ -5,8 +5,9 @@ from time import monotonic_ns
 import pytest
 from support.specs import spec_for, work
 
+from stagerunner.engines.base import culprit_of
 from stagerunner.engines.process.parent.fork_server import Ended
-from stagerunner.engines.process.parent.root_cause import culprit_of, overdue, root_cause
+from stagerunner.engines.process.parent.root_cause import overdue, root_cause
 from stagerunner.records import Batch
 from stagerunner.wire.metrics import LEFT, ORDINAL, ORIGIN, SETTING_UP, SINCE, WORKING
 
