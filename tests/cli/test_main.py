@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 
 import pytest
@@ -16,6 +17,7 @@ from stagerunner.cli import entry
 def called(monkeypatch):
     """Call the console entry; the children it had when the command line began, and the exit code."""
     seen = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
 
     def entered(arguments):
         seen.append(len(children(os.getpid())))
@@ -28,7 +30,9 @@ def called(monkeypatch):
         with nothing_left():
             return console.main(given), seen[-1]
 
-    return call
+    yield call
+    for number, handler in before.items():  # the console's own end the process that it is
+        signal.signal(number, handler)
 
 
 def test_a_run_begins_a_fork_server_before_all_else_and_ends_it(called):
