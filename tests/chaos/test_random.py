@@ -17,7 +17,7 @@ AGAIN = "CHAOS_SEEDS={item} pytest tests/chaos/test_random.py"
 
 SOMETIMES = (
     "killed: worker",
-    "killed: fork server",
+    "killed: fork_server",
     "killed: parent",
     "killed inside a record",
     "killed during recovery",
@@ -34,8 +34,8 @@ SOMETIMES = (
 """What all seeds together must have met: chaos that hits nothing proves nothing."""
 
 FIGURES = {
-    "kills": ("killed: worker", "killed: fork server", "killed: parent", "killed during recovery"),
-    "stops": ("stopped: worker", "stopped: fork server", "stopped: parent"),
+    "kills": ("killed: worker", "killed: fork_server", "killed: parent", "killed during recovery"),
+    "stops": ("stopped: worker", "stopped: fork_server", "stopped: parent"),
     "restarts": ("restarts",),
     "resumes": ("resumed",),
     "quarantines": ("quarantined",),
