@@ -40,6 +40,7 @@ from stagerunner.runtime.blocks import Blocks
 from stagerunner.runtime.dispatch import Dispatch, Sending
 from stagerunner.runtime.input import GivenRecords, SplitSource
 from stagerunner.runtime.iterator_input import DrawnRecords
+from stagerunner.runtime.polling import Polling
 from stagerunner.runtime.receiving import Receiving
 from stagerunner.runtime.regrouping import Regrouping
 from stagerunner.window.core import Window
@@ -72,7 +73,7 @@ class Loop:
         self._plan = plan
         self._delivery = delivery
         self._transport = transport
-        self._select = selector.select
+        self._polling = Polling(selector, transport.cores)
         self._tell = tell
         self._commit = commit
         self._names = [stage.name for stage in plan.stages]
@@ -162,7 +163,7 @@ class Loop:
             self._receive_all()
 
     def _wait(self, timeout: float) -> None:
-        for key, _ in self._select(timeout):
+        for key, _ in self._polling.wait(timeout, lone=len(self.window.on_way) == 1):
             key.data()
 
     def _receive_all(self) -> None:
