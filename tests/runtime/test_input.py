@@ -108,6 +108,26 @@ def test_a_rewound_source_is_cut_as_it_was():
     assert drained(split_source, Want(records=25)) == [*before, [50, 75], [75, 100]]
 
 
+def test_a_rewound_source_is_cut_by_number_where_it_was_cut_by_number():
+    class Asked(Numbers):
+        def splits(self, after, want=None):
+            while len(wanted) < 6:
+                wanted.append(want.exact)
+                yield Split("some", 1)
+
+    wanted = []
+    split_source = SourceSplits(Asked(), None)
+    split_source.remember()
+    for exact in (True, False, True):
+        split_source.next(Want(exact=exact))
+
+    split_source.rewind()
+    for _ in range(3):
+        split_source.next(Want())
+
+    assert wanted == [True, False, True] * 2
+
+
 def test_a_source_that_asks_for_no_want_gets_none():
     class Plain:
         def splits(self, after):

@@ -85,6 +85,22 @@ def test_a_split_has_just_as_many_records_as_are_wanted(write, items, kind, suff
             assert [item for one in again if one.most for item in source.read(one)] == rest
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("first", [1, 2, 5])
+def test_records_are_cut_by_number_only_as_long_as_that_is_wanted(write, items, kind, suffix, first):
+    source = made(kind[0], write("a" + suffix, kind[1]), 50)
+    whole = items(source)
+    want, found = Want(1000, 1, exact=True), []
+    for split in source.splits(None, want):
+        if split.most:
+            found.append(list(source.read(split)))
+        if len(found) == first:
+            want.exact = False
+
+    assert [item for some in found for item in some] == whole
+    assert [len(some) for some in found[:first]] == [1] * first
+
+
 def _breaks(splits, index):
     """Whether nothing may be added to this split: another file follows, or a line too long to be held."""
     piece, behind = Piece(*splits[index].data), Piece(*splits[index + 1].data)
