@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from stagerunner.errors import (
         ConfigError,
         Reject,
+        RetryLater,
         RunFailed,
         StageFailed,
         StagerunnerError,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "ConfigError": "errors",
     "Reject": "errors",
+    "RetryLater": "errors",
     "RunFailed": "errors",
     "StageFailed": "errors",
     "StagerunnerError": "errors",
@@ -64,6 +66,7 @@ __all__ = [
     "Origin",
     "Reject",
     "Results",
+    "RetryLater",
     "RunFailed",
     "Split",
     "StageFailed",

@@ -13,11 +13,13 @@
     ├── ReaderGone       141    the reader of our standard output has left
     └── InternalError     70    a bug in stagerunner itself
 
-`Reject` stands outside the tree: a transform raises it to refuse a record.
+`Reject` and `RetryLater` stand outside the tree. A transform raises them, to refuse a record and to have it tried again
+later.
 """
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 from stagerunner.tuples import NamedTuple
@@ -66,6 +68,21 @@ class Mistake(NamedTuple):
 
 class Reject(Exception):
     """Raised by a transform to refuse the record it was given; the text says why."""
+
+
+class RetryLater(Exception):
+    """Raised by a transform when a service asks for patience: no worker of its stage begins a call within the next
+    `seconds`, then the record is tried again. That isn't one of the attempts of `retry`.
+
+    why: the message of the failure, should the record ask for more than an hour in all. Raises ValueError if `seconds`
+    is negative or not finite.
+    """
+
+    def __init__(self, seconds: float, why: str = "") -> None:
+        if not 0 <= seconds < inf:
+            raise ValueError(f"RetryLater takes the number of seconds to wait, not {seconds!r}")
+        super().__init__(why or f"asked to be tried again in {seconds:g} s")
+        self.seconds = float(seconds)
 
 
 class StagerunnerError(Exception):

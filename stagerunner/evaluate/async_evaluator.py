@@ -17,11 +17,19 @@ from stagerunner.evaluate import stage_api
 from stagerunner.evaluate.copying import defensive_copy, original_record
 from stagerunner.evaluate.cursor import Quarantined, refusals_in
 from stagerunner.evaluate.evaluator import NO_QUARANTINE, NO_SLOT, Evaluator
-from stagerunner.evaluate.failures import CallFailure, Refusal, failure_of, retry_delays
+from stagerunner.evaluate.failures import (
+    CallFailure,
+    Refusal,
+    asks_for_pause,
+    failure_of,
+    retry_delays,
+    without_patience,
+)
 from stagerunner.evaluate.forms import as_list
 from stagerunner.evaluate.growth import ResultList
+from stagerunner.evaluate.pacing import Pacer, Pause
 from stagerunner.evaluate.pending_batch import CallOutcome, PendingBatch
-from stagerunner.evaluate.rate import RateLimiter, Reserve
+from stagerunner.evaluate.rate import Reserve
 from stagerunner.evaluate.wording import frames_of
 from stagerunner.evaluate.work import NoSlot, Slot, Work
 from stagerunner.records import Batch
@@ -45,8 +53,10 @@ class AsyncEvaluator(Evaluator):
     attempts: those running, the oldest first.
     """
 
-    def __init__(self, work: Work, slot: Slot = NO_SLOT, reserve: Reserve | None = None) -> None:
-        super().__init__(work, slot, reserve)
+    def __init__(
+        self, work: Work, slot: Slot = NO_SLOT, reserve: Reserve | None = None, pause: Pause | None = None
+    ) -> None:
+        super().__init__(work, slot, reserve, pause)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._most_calls = 1 if work.form.state else work.concurrency
         self._pending: deque[PendingBatch] = deque()
@@ -60,7 +70,7 @@ class AsyncEvaluator(Evaluator):
 
         self._loop = asyncio.new_event_loop()
         super().build()
-        self._caller = AsyncCaller(self.work, self._transform_call(), self._limiter, self._copy)
+        self._caller = AsyncCaller(self.work, self._transform_call(), self._pacer, self._copy)
 
     @property
     def under_way(self) -> int:
@@ -228,9 +238,11 @@ class AsyncEvaluator(Evaluator):
         records, fresh_argument = pending.batch.records, partial(self._argument, pending.batch, start, end)
         argument = fresh_argument() if fresh else records[start:end] if self.work.form.batch else records[start]
         observer = Attempt(self, pending.batch, start) if self._notes_attempts else None
+        wanted = partial(pending.wants, start)
         found = await self._caller.attempt(argument, observer)
-        if retried and isinstance(found, CallFailure):
-            return await self._caller.retry(fresh_argument, found, partial(pending.wants, start), observer)
+        if isinstance(found, CallFailure):
+            again = self._caller.retry if retried else self._caller.patiently
+            return await again(fresh_argument, found, wanted, observer)
         return found
 
     def _argument(self, batch: Batch, start: int, end: int) -> Any:
@@ -287,19 +299,18 @@ class AttemptObserver(Protocol):
 
 
 class AsyncCaller(NamedTuple):
-    """Calls an async transform: rate, timeout, retries, and checks of what it returns."""
+    """Calls an async transform: pacing, timeout, retries, and checks of what it returns."""
 
     work: Work
     call: Callable[[Any], Awaitable[Any]]
-    limiter: RateLimiter | None = None
+    pacer: Pacer
     copy: Callable[[Any], Any] = defensive_copy
 
     async def attempt(self, argument: Any, observer: AttemptObserver | None = None) -> Any:
         """The result of one call, as in CallOutcome.found; a CallFailure if it raises."""
         import asyncio
 
-        if self.limiter is not None and (wait := self.limiter.reserve()):
-            await asyncio.sleep(wait)
+        await self.pacer.turn()
         deadline = asyncio.timeout(self.work.timeout)
         if observer is not None:
             observer.start()
@@ -326,15 +337,31 @@ class AsyncCaller(NamedTuple):
         """
         import asyncio
 
+        found = await self.patiently(argument, call_failure, wanted, observer)
         for number, delay in enumerate(retry_delays(self.work), start=2):
-            if call_failure.final or not wanted():
+            if not isinstance(found, CallFailure) or found.final or not wanted():
                 break
             await asyncio.sleep(delay)
             found = await self.attempt(argument(), observer)
-            if not isinstance(found, CallFailure):
-                return found
-            call_failure = found._replace(attempts=number)
-        return call_failure
+            found = await self.patiently(argument, found, wanted, observer)
+            if isinstance(found, CallFailure):
+                found = found._replace(attempts=number)
+        return found
+
+    async def patiently(
+        self,
+        argument: Callable[[], Any],
+        found: Any,
+        wanted: Callable[[], bool],
+        observer: AttemptObserver | None = None,
+    ) -> Any:
+        """Pause and call again as long as the outcome `found` is a `RetryLater`: the outcome of the last call."""
+        asked = 0.0
+        while asks_for_pause(found, asked) and wanted():
+            asked += found.later
+            self.pacer.pause.extend(found.later)
+            found = await self.attempt(argument(), observer)
+        return without_patience(found)
 
     def _checked(self, argument: Any, found: Any) -> Any:
         if self.work.form.batch:
@@ -352,6 +379,8 @@ class AsyncCaller(NamedTuple):
         return CallFailure("Timeout", f"took longer than {self.work.timeout:g} s", frames_of(where))
 
 
-def make_evaluator(work: Work, slot: Slot = NO_SLOT, reserve: Reserve | None = None) -> Evaluator:
-    """The evaluator for this stage, not yet set up. reserve: see `rate`."""
-    return (AsyncEvaluator if work.form.awaited else Evaluator)(work, slot, reserve)
+def make_evaluator(
+    work: Work, slot: Slot = NO_SLOT, reserve: Reserve | None = None, pause: Pause | None = None
+) -> Evaluator:
+    """The evaluator for this stage, not yet set up. reserve: see `rate`; pause: see `pacing`."""
+    return (AsyncEvaluator if work.form.awaited else Evaluator)(work, slot, reserve, pause)

@@ -10,6 +10,7 @@ from typing import Any
 from stagerunner.evaluate.copying import original_record
 from stagerunner.evaluate.cursor import Cursor
 from stagerunner.evaluate.failures import RETURNED_NONE, CallFailure, retry
+from stagerunner.evaluate.pacing import Pause
 from stagerunner.evaluate.work import Work
 from stagerunner.records import Batch, Counts, Failure, Spread, failures_behind_cut, total
 
@@ -22,7 +23,7 @@ class BatchOutcome:
     (`counted=True`; `add_sizes`, `add_list`), or which records gave none (`add_none`, `drop_nones`, `fail`).
 
     An index is that of an incoming record in its batch; the current record is the one that the cursor gave last.
-    finished: the last piece has been made.
+    finished: the last piece has been made. pause: that the stage's workers share.
     """
 
     __slots__ = (
@@ -44,12 +45,14 @@ class BatchOutcome:
         "extra",
         "finished",
         "origins",
+        "pause",
         "results",
         "work",
     )
 
-    def __init__(self, work: Work, batch: Batch, *, counted: bool = False) -> None:
+    def __init__(self, work: Work, batch: Batch, *, counted: bool = False, pause: Pause | None = None) -> None:
         self.work = work
+        self.pause = pause or Pause()
         self.batch = batch
         self.cursor = Cursor(batch.records)
         self._sources: Iterator[int] | None = None
@@ -177,7 +180,7 @@ class BatchOutcome:
     def retry(self, call: Any, call_failure: CallFailure) -> Any:
         """Try the current record again: its result, or None after recording its failure."""
         index = self.cursor.index
-        found = retry(call, lambda: original_record(self.batch, index), call_failure, self.work)
+        found = retry(call, lambda: original_record(self.batch, index), call_failure, self.work, self.pause)
         if isinstance(found, CallFailure):
             self.fail(index, found)
             return None

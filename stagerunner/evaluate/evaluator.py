@@ -24,6 +24,7 @@ from stagerunner.evaluate.failures import failure_of
 from stagerunner.evaluate.flush import flush_batches
 from stagerunner.evaluate.growth import ResultList
 from stagerunner.evaluate.loading import build
+from stagerunner.evaluate.pacing import Pacer, Pause
 from stagerunner.evaluate.rate import Reserve, rate_limiter
 from stagerunner.evaluate.work import NoSlot, Slot, Work
 from stagerunner.records import Batch
@@ -39,14 +40,18 @@ class Evaluator:
 
     watched: note each call in the slot. It costs time, so set it only where a record is suspected or has a deadline.
     reserve: reserves the time of the next call among all workers of a stage with a rate; see `rate`.
+    pause: what all workers of the stage share; see `pacing`.
     piece_records: a piece ends at the first end of a source record after this many results.
     flush_until: a batch of a flush ends before the result with this number.
     """
 
-    def __init__(self, work: Work, slot: Slot = NO_SLOT, reserve: Reserve | None = None) -> None:
+    def __init__(
+        self, work: Work, slot: Slot = NO_SLOT, reserve: Reserve | None = None, pause: Pause | None = None
+    ) -> None:
         self.work = work
         self.slot = slot
-        self._limiter = rate_limiter(work.rate, reserve)
+        self._pause = pause or Pause()
+        self._pacer = Pacer(rate_limiter(work.rate, reserve), self._pause)
         self.watched = False
         self.piece_records = PIECE_RECORDS
         self.flush_until = sys.maxsize
@@ -94,11 +99,11 @@ class Evaluator:
         Returns the list of results if each record gave one and the stage neither counted nor stopped; else a batch.
         """
         if self.work.form.drops:
-            outcome = BatchOutcome(self.work, batch)
+            outcome = BatchOutcome(self.work, batch, pause=self._pause)
             stage_api.call_with_listener(outcome, self._loop_over(outcome, {}, sys.maxsize))
             return outcome.piece()
-        listener = LazyOutcome(self.work, batch)
-        wrapped = self.watched or self._limiter is not None
+        listener = LazyOutcome(self.work, batch, self._pause)
+        wrapped = self.watched or self._paced
         return call_simple(self._wrapped(self._call, listener.cursor, {}) if wrapped else self._call, listener)
 
     def flush(self, quarantined: Quarantined = NO_QUARANTINE) -> Iterator[Batch]:
@@ -156,7 +161,8 @@ class Evaluator:
         return called
 
     def _pieces_of(self, batch: Batch, quarantined: Quarantined, most: int) -> Iterator[Batch]:
-        outcome = BatchOutcome(self.work, batch, counted=self.work.form.many or self.work.form.batch)
+        counted = self.work.form.many or self.work.form.batch
+        outcome = BatchOutcome(self.work, batch, counted=counted, pause=self._pause)
         refusals = refusals_in(batch, self.work.index, quarantined) if quarantined else {}
         advance = self._loop_over(outcome, refusals, most)
         while not outcome.finished:
@@ -180,12 +186,21 @@ class Evaluator:
         forms.call_many(wrapped, outcome, results, most)
 
     def _wrapped(self, call: forms.Call, cursor: Cursor, refusals: Refusals) -> forms.Call:
-        """The call with a slot, a rate and quarantines around it where there are any; usually the call itself."""
+        """The call with a slot, pacing and quarantines around it where there are any; usually the call itself.
+
+        Among stages without a rate, quick ones look for a pause only once there was one: looking costs more than they
+        do.
+        """
         if self.watched and not isinstance(self.slot, NoSlot):
             call = forms.noting_record(call, cursor, self.slot, lists=self.work.form.batch)
-        if self._limiter is not None:  # around the slot: waiting must not count against the deadline
-            call = forms.rate_limited(call, self._limiter)
+        if self.watched or self._paced:  # around the slot: waiting must not count against the deadline
+            call = forms.paced(call, self._pacer)
         return forms.refusing(call, cursor, refusals) if refusals else call
+
+    @property
+    def _paced(self) -> bool:
+        """Whether each call has to look when it may begin."""
+        return self.work.rate is not None or self._pause.used
 
 
 # The fast path: no BatchOutcome while there is nothing to record but results
@@ -202,11 +217,12 @@ class LazyOutcome:
     made: the outcome, once it exists.
     """
 
-    __slots__ = ("_batch", "_cursor", "_work", "made", "rest", "results")
+    __slots__ = ("_batch", "_cursor", "_pause", "_work", "made", "rest", "results")
 
-    def __init__(self, work: Work, batch: Batch) -> None:
+    def __init__(self, work: Work, batch: Batch, pause: Pause) -> None:
         self._work = work
         self._batch = batch
+        self._pause = pause
         self._cursor: Cursor | None = None
         self.rest = iter(batch.records)
         self.results: list[Any] = []
@@ -223,7 +239,7 @@ class LazyOutcome:
         """The BatchOutcome, with the results so far and the cursor at the current record."""
         with _outcome_lock:
             if self.made is None:
-                outcome = BatchOutcome(self._work, self._batch)
+                outcome = BatchOutcome(self._work, self._batch, pause=self._pause)
                 outcome.results, outcome.cursor = self.results, self.cursor
                 self.made = outcome
         return self.made

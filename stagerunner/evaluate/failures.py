@@ -1,4 +1,4 @@
-"""Calls that fail: retries, and failures as text. An exception object is never kept."""
+"""Calls that fail: retries, `RetryLater`, and failures as text. An exception object is never kept."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
-from stagerunner.errors import Reject
+from stagerunner.errors import Reject, RetryLater
+from stagerunner.evaluate.pacing import Pause
 from stagerunner.evaluate.wording import bounded, causes_of, frames_of, message_of, type_of
 from stagerunner.evaluate.work import Work
 from stagerunner.records import Cause, CodeFrame, Failure
 from stagerunner.tuples import NamedTuple
+
+PATIENCE = 3600.0
+"""Seconds of pauses that one attempt at a record may ask for with `RetryLater`, in all."""
 
 
 class Refusal(Exception):
@@ -24,7 +28,10 @@ class Refusal(Exception):
 
 
 class CallFailure(NamedTuple):
-    """A failed call as text, not yet tied to a record. final: a retry wouldn't help."""
+    """A failed call as text, not yet tied to a record.
+
+    final: a retry wouldn't help. later: it raised `RetryLater` with so many seconds; None if it raised anything else.
+    """
 
     type: str
     message: str
@@ -32,6 +39,7 @@ class CallFailure(NamedTuple):
     attempts: int = 1
     final: bool = False
     causes: tuple[Cause, ...] = ()
+    later: float | None = None
 
     def for_record(self, stage: int, origin: int, ordinal: int, policy: str, record: Any = None) -> Failure:
         """The Failure of this record."""
@@ -54,7 +62,8 @@ def failure_of(error: BaseException, handled: BaseException | None = None) -> Ca
     """An exception as text. handled: as in `causes_of`."""
     if isinstance(error, Refusal):
         return CallFailure(error.type, bounded(str(error)), final=True)
-    if on_exception is not None:
+    later = error.seconds if isinstance(error, RetryLater) else None
+    if on_exception is not None and later is None:
         on_exception(error)
     return CallFailure(
         type_of(error),
@@ -62,6 +71,7 @@ def failure_of(error: BaseException, handled: BaseException | None = None) -> Ca
         frames_of(error.__traceback__),
         final=isinstance(error, Reject),
         causes=causes_of(error, handled),
+        later=later,
     )
 
 
@@ -78,19 +88,57 @@ def _growing(work: Work) -> Iterator[float]:
         delay = min(delay, work.longest) * work.factor
 
 
-def retry(call: Callable[[Any], Any], argument: Callable[[], Any], call_failure: CallFailure, work: Work) -> Any:
+def asks_for_pause(found: Any, asked: float = 0.0) -> bool:
+    """Whether a call raised `RetryLater`, and may: it has asked for so many seconds before."""
+    return isinstance(found, CallFailure) and found.later is not None and asked + found.later <= PATIENCE
+
+
+def without_patience(found: Any) -> Any:
+    """The outcome of a call that is not tried again for its `RetryLater`: that is then a failure, and final."""
+    if not isinstance(found, CallFailure) or found.later is None:
+        return found
+    return found._replace(final=True, message=f"{found.message} (it has asked for more than {PATIENCE:,.0f} s in all)")
+
+
+def retry(
+    call: Callable[[Any], Any], argument: Callable[[], Any], call_failure: CallFailure, work: Work, pause: Pause
+) -> Any:
     """Try again as often as `work` allows: the result, or the CallFailure of the last attempt.
 
     call_failure: of the first attempt. argument: makes the call's argument anew, since a failed attempt may have
     changed it.
     """
     handled = sys.exception()
+    found = patiently(call, argument, call_failure, pause, handled)
     for number, delay in enumerate(retry_delays(work), start=2):
-        if call_failure.final:
+        if not isinstance(found, CallFailure) or found.final:
             break
         time.sleep(delay)
-        try:
-            return call(argument())
-        except BaseException as error:
-            call_failure = failure_of(error, handled)._replace(attempts=number)
-    return call_failure
+        found = patiently(call, argument, _attempt(call, argument, handled), pause, handled)
+        if isinstance(found, CallFailure):
+            found = found._replace(attempts=number)
+    return found
+
+
+def patiently(
+    call: Callable[[Any], Any],
+    argument: Callable[[], Any],
+    found: Any,
+    pause: Pause,
+    handled: BaseException | None = None,
+) -> Any:
+    """Pause and call again as long as the outcome `found` is a `RetryLater`: the outcome of the last call."""
+    asked = 0.0
+    while asks_for_pause(found, asked):
+        asked += found.later
+        pause.extend(found.later)
+        pause.wait()
+        found = _attempt(call, argument, handled)
+    return without_patience(found)
+
+
+def _attempt(call: Callable[[Any], Any], argument: Callable[[], Any], handled: BaseException | None) -> Any:
+    try:
+        return call(argument())
+    except BaseException as error:
+        return failure_of(error, handled)

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from time import sleep
 from typing import Any
 
 from stagerunner.evaluate.batch_outcome import BatchOutcome
 from stagerunner.evaluate.copying import defensive_copy
 from stagerunner.evaluate.cursor import Cursor, Grouping, Refusals
-from stagerunner.evaluate.failures import CallFailure, Refusal, failure_of, retry
+from stagerunner.evaluate.failures import CallFailure, Refusal, failure_of, patiently, retry
 from stagerunner.evaluate.growth import ResultList
-from stagerunner.evaluate.rate import RateLimiter
+from stagerunner.evaluate.pacing import Pacer
 from stagerunner.evaluate.work import Slot
 
 Call = Callable[[Any], Any]
@@ -108,11 +107,13 @@ def _call_list(
         return found
     except BaseException as error:
         call_failure = failure_of(error)
-    if end - start > 1 and not outcome.work.form.state:
-        return None
-    argument = partial(outcome.originals, start, end)
-    later: list[Any] | CallFailure = retry(call, argument, call_failure, outcome.work)
-    return later
+    argument, work, pause = partial(outcome.originals, start, end), outcome.work, outcome.pause
+    later: list[Any] | CallFailure
+    if end - start == 1 or work.form.state:
+        later = retry(call, argument, call_failure, work, pause)
+        return later
+    later = patiently(call, argument, call_failure, pause)
+    return None if isinstance(later, CallFailure) else later
 
 
 def fail_all(outcome: BatchOutcome, start: int, end: int, call_failure: CallFailure) -> None:
@@ -154,12 +155,11 @@ def refusing(call: Call, cursor: Cursor, refusals: Refusals) -> Call:
     return refuse_or_call
 
 
-def rate_limited(call: Call, limiter: RateLimiter) -> Call:
-    """A call that first waits until the rate allows it."""
+def paced(call: Call, pacer: Pacer) -> Call:
+    """A call that first waits until the stage's rate and its pause allow it."""
 
     def wait_and_call(argument: Any) -> Any:
-        if wait := limiter.reserve():
-            sleep(wait)
+        pacer.wait()
         return call(argument)
 
     return wait_and_call

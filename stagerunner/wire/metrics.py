@@ -2,8 +2,8 @@
 
 Words are aligned 64-bit integers. The parent reads them for the views, for deadlines and after a death; the page
 survives SIGKILL. Clocks are nanoseconds. `since` is a time of the monotonic clock, which all processes of a machine
-share. After the slots there is a word for each stage with a `rate`: when its next call may begin. All its workers write
-that word.
+share. After the slots stand two words for each of them. All workers of a stage write those of its first worker's
+slot: when its next call may begin, if it has a `rate`; and until when none may (evaluate.pacing).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import struct
 from functools import partial
 from time import monotonic_ns
 
+from stagerunner.evaluate.pacing import Pause
 from stagerunner.records import Batch
 
 WORDS = 16
@@ -59,7 +60,7 @@ def create(slots: int) -> int:
 
         with tempfile.TemporaryFile() as file:
             fd = os.dup(file.fileno())
-    os.ftruncate(fd, size + slots * 8)
+    os.ftruncate(fd, size + 2 * slots * 8)
     return fd
 
 
@@ -69,7 +70,8 @@ class MetricsPage:
     def __init__(self, fd: int, slots: int) -> None:
         self._fd = fd
         self._reservations = (slots + 1) * WORDS
-        self._map = mmap.mmap(fd, self._reservations * 8 + slots * 8)
+        self._pauses = self._reservations + slots
+        self._map = mmap.mmap(fd, (self._pauses + slots) * 8)
         self.words = memoryview(self._map).cast("B").cast("q")
         self._slots: list[Slot | None] = [None] * slots
 
@@ -114,8 +116,12 @@ class MetricsPage:
             lockf(self._fd, LOCK_UN, 8, 8 * place)
         return start / 1e9
 
+    def pause(self, first: int) -> Pause:
+        """The pause of the stage whose first worker has this slot."""
+        return Pause(self.words, self._pauses + first)
+
     def clear(self) -> None:
-        """Begin a new epoch. Clocks, counts and rates continue."""
+        """Begin a new epoch. Clocks, counts, rates and pauses continue."""
         self.words[STOP] = self.words[STOP_STAGE] = 0
         for number in range(len(self._slots)):
             words = self.slot(number).words

@@ -11,6 +11,7 @@ import pytest
 from stagerunner.errors import Reject
 from stagerunner.evaluate.async_evaluator import AsyncCaller
 from stagerunner.evaluate.failures import CallFailure
+from stagerunner.evaluate.pacing import Pacer, Pause
 from stagerunner.evaluate.stage_api import count, enough
 from stagerunner.parts.stage import stage as offered
 
@@ -377,7 +378,7 @@ async def stuck(record):
 
 
 def attempt(work, call, argument=None):
-    return asyncio.run(AsyncCaller(work, call).attempt(argument))
+    return asyncio.run(AsyncCaller(work, call, Pacer(None, Pause())).attempt(argument))
 
 
 def test_an_attempt_returns_the_result_of_the_call(work_of):
@@ -421,7 +422,7 @@ def test_a_call_is_retried_while_its_result_is_wanted(work_of):
 
     def failure_after(wanted):
         calls.clear()
-        caller = AsyncCaller(work_of(failing, attempts=4), failing)
+        caller = AsyncCaller(work_of(failing, attempts=4), failing, Pacer(None, Pause()))
         return asyncio.run(caller.retry(lambda: "r", CallFailure("OSError", ""), wanted)), len(calls)
 
     call_failure, number = failure_after(lambda: True)
@@ -432,4 +433,5 @@ def test_a_call_is_retried_while_its_result_is_wanted(work_of):
 
 def test_a_final_failure_is_not_retried(work_of):
     final = CallFailure("Reject", "no", final=True)
-    assert asyncio.run(AsyncCaller(work_of(stuck, attempts=9), stuck).retry(lambda: 1, final, lambda: True)) is final
+    caller = AsyncCaller(work_of(stuck, attempts=9), stuck, Pacer(None, Pause()))
+    assert asyncio.run(caller.retry(lambda: 1, final, lambda: True)) is final

@@ -7,6 +7,7 @@ import pytest
 
 from stagerunner.evaluate import evaluator
 from stagerunner.evaluate.batch_outcome import BatchOutcome
+from stagerunner.evaluate.pacing import Pause
 from stagerunner.evaluate.stage_api import count, current, enough
 from stagerunner.records import Batch
 
@@ -368,7 +369,7 @@ def test_apply_simple_gives_what_apply_gives_at_random(stage_of, seed):
 
 def test_an_outcome_is_made_once_by_whichever_thread(work_of, monkeypatch):
     batch = given([1, 2])
-    listener = evaluator.LazyOutcome(work_of(same), batch)
+    listener = evaluator.LazyOutcome(work_of(same), batch, Pause())
 
     class Overtaken:
         """A lock that another thread gets first, and makes the outcome."""

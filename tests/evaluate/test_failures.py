@@ -9,6 +9,7 @@ import pytest
 from stagerunner.errors import Reject
 from stagerunner.evaluate import failures
 from stagerunner.evaluate.failures import CallFailure, Refusal, failure_of, retry, retry_delays
+from stagerunner.evaluate.pacing import Pause
 from stagerunner.evaluate.wording import frames_of, message_of
 from stagerunner.evaluate.work import Work
 from stagerunner.parts.stage import Form
@@ -94,20 +95,20 @@ def test_delays_never_overflow():
 def test_a_later_attempt_may_succeed(monkeypatch):
     slept = []
     monkeypatch.setattr(failures.time, "sleep", slept.append)
-    assert retry(Failing(2), lambda: "record", raised(ValueError()), retrying(4, delay=0.5)) == "record"
+    assert retry(Failing(2), lambda: "record", raised(ValueError()), retrying(4, delay=0.5), Pause()) == "record"
     assert slept == [0.5, 1.0, 2.0]
 
 
 def test_the_last_failure_counts_its_attempts():
-    call_failure = retry(Failing(9), lambda: "record", raised(ValueError()), retrying(3))
+    call_failure = retry(Failing(9), lambda: "record", raised(ValueError()), retrying(3), Pause())
     assert (call_failure.message, call_failure.attempts) == ("7 left", 3)
 
 
 def test_a_final_failure_is_not_retried():
     failing = Failing(9, Reject)
-    call_failure = retry(failing, lambda: "record", raised(ValueError()), retrying(5))
+    call_failure = retry(failing, lambda: "record", raised(ValueError()), retrying(5), Pause())
     assert (call_failure.type, call_failure.attempts, failing.left) == ("Reject", 2, 8)
-    assert retry(failing, lambda: "record", call_failure, retrying(5)) is call_failure
+    assert retry(failing, lambda: "record", call_failure, retrying(5), Pause()) is call_failure
 
 
 def test_no_exception_object_is_kept():
@@ -120,7 +121,7 @@ def test_no_exception_object_is_kept():
 
     gc.disable()
     try:
-        call_failure = retry(Failing(9, Watched), lambda: "record", raised(ValueError()), retrying(3))
+        call_failure = retry(Failing(9, Watched), lambda: "record", raised(ValueError()), retrying(3), Pause())
         assert [reference() for reference in alive] == [None, None], "in a cycle, or kept"
     finally:
         gc.enable()

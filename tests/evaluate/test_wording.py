@@ -5,6 +5,7 @@ import json
 import pytest
 
 from stagerunner.evaluate.failures import failure_of, retry
+from stagerunner.evaluate.pacing import Pause
 from stagerunner.evaluate.wording import (
     LONGEST,
     MOST_CAUSES,
@@ -113,7 +114,9 @@ def test_an_earlier_attempt_is_not_a_cause_of_a_later_one():
     try:
         failing(1)
     except ValueError as error:
-        found = retry(failing, lambda: 1, failure_of(error), Work(0, "s", "m:f", Form(), attempts=3, delay=0.0))
+        found = retry(
+            failing, lambda: 1, failure_of(error), Work(0, "s", "m:f", Form(), attempts=3, delay=0.0), Pause()
+        )
 
     assert (found.attempts, found.causes) == (3, ())
 

@@ -63,7 +63,9 @@ class PieceRunner:
         self.decoder = Decoder(self._spec, self.page, reading(self._spec), self.codec)
         self.encoder = Encoder(self._spec, self.page, writing(self._spec), self.codec)
         for work, slot, at in zip(self._spec.works, self.slots, self._spec.slots, strict=False):
-            evaluator = make_evaluator(work, slot, partial(self.page.reserve_call, at - self._spec.number))
+            first = at - self._spec.number
+            reserve, pause = partial(self.page.reserve_call, first), self.page.pause(first)
+            evaluator = make_evaluator(work, slot, reserve, pause)
             evaluator.setup()
             if work.index in self._spec.snapshots:
                 evaluator.restore(self._spec.snapshots[work.index])

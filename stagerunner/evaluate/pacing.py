@@ -1,0 +1,85 @@
+"""When the next call of a stage may begin: its `rate`, and the pause that a `RetryLater` asks for.
+
+All workers of a stage share both. A pause is one word: the time of the monotonic clock, in nanoseconds, before which no
+call begins; 0 if nobody has asked for one yet. It is written without a lock. If two workers ask at the same instant,
+the shorter pause may win; then a call begins too early, and raises `RetryLater` again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableSequence
+from time import monotonic_ns, sleep
+
+from stagerunner.evaluate.rate import RateLimiter
+
+LEAST = 0.05
+"""Seconds of the shortest pause: a stage that asks for none would be called without end."""
+
+SLICE = 0.05
+"""Seconds after which a waiting worker looks again: another one may have made the pause longer."""
+
+
+class Pause:
+    """The pause of a stage. words, place: the word that its workers share; without them, it has only one worker."""
+
+    __slots__ = ("_place", "_words")
+
+    def __init__(self, words: MutableSequence[int] | memoryview | None = None, place: int = 0) -> None:
+        self._words = [0] if words is None else words
+        self._place = place
+
+    @property
+    def used(self) -> bool:
+        """Whether a pause was ever asked for."""
+        return self._words[self._place] != 0
+
+    def extend(self, seconds: float) -> None:
+        """Let no call begin within the next `seconds`."""
+        until = monotonic_ns() + int(max(seconds, LEAST) * 1e9)
+        self._words[self._place] = max(self._words[self._place], until)
+
+    def left(self) -> float:
+        """Seconds until calls may begin; 0 if they may now."""
+        until: int = self._words[self._place]
+        return max(0, until - monotonic_ns()) / 1e9 if until else 0.0
+
+    def wait(self) -> None:
+        """Sleep until the pause is over."""
+        while left := self.left():
+            sleep(min(left, SLICE))
+
+
+class Pacer:
+    """Lets a stage's calls begin when its rate and its pause allow it.
+
+    Nobody reserves a call of the rate during a pause: all that were reserved would begin at its end.
+    """
+
+    def __init__(self, limiter: RateLimiter | None, pause: Pause) -> None:
+        self._limiter = limiter
+        self.pause = pause
+
+    def wait(self) -> None:
+        """Sleep until the next call may begin."""
+        while True:
+            self.pause.wait()
+            if wait := self._reserved():
+                sleep(wait)
+            if not self.pause.left():
+                return
+
+    async def turn(self) -> None:
+        """The same in an event loop."""
+        from asyncio import sleep  # a late import: few stages are async
+
+        while True:
+            while left := self.pause.left():
+                await sleep(left)
+            if wait := self._reserved():
+                await sleep(wait)
+            if not self.pause.left():
+                return
+
+    def _reserved(self) -> float:
+        """Seconds until the call that is reserved now; 0 without a rate."""
+        return 0.0 if self._limiter is None else self._limiter.reserve()
