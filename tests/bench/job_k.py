@@ -1,0 +1,432 @@
+"""Job K, expensive stages: slow records, batches for a model, paid calls; with their plain scripts beside them.
+
+What a stage costs is time asleep, so that cores don't matter. Everything is counted from notes that the transforms
+make of their calls. A run that takes much too long is ended, and what it would have taken is marked with "≥".
+
+usage: python job_k.py [--quick]
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import expensive
+import waiting
+from calls import Call, Command, calls, ended, mean_size, rate, twice, under_way
+from files import folder
+from measure import Row, Spread, in_turns, present, spread
+
+import stagerunner
+from stagerunner.errors import ConfigError
+
+PATIENCE = 4.0
+"""A run is ended when it has taken so many times what its plain script takes."""
+
+OURS, SCRIPT = "stagerunner", "plain script"
+SETTLED = 2.0
+"""Seconds after which a run must have its old rate back, once it is known who is innocent."""
+
+
+class Ran(NamedTuple):
+    """One run over `wanted` source records. records: those that were done. first: seconds until the first result.
+
+    seconds: until the end, or until it was ended. began: on the clock of the calls.
+    """
+
+    wanted: int
+    records: int
+    seconds: float
+    first: float
+    calls: list[Call]
+    began: float
+
+    @property
+    def wall(self) -> float:
+        """Seconds for all of it, extrapolated where the run was ended."""
+        return self.seconds * self.wanted / max(1, self.records)
+
+    @property
+    def rate(self) -> float:
+        return self.wanted / self.wall
+
+    @property
+    def whole(self) -> bool:
+        return self.records == self.wanted
+
+
+class Place:
+    """A folder with an input of numbered lines, and the notes of the calls."""
+
+    def __init__(self, path: Path, count: int, start: int = 0) -> None:
+        self.path, self.count = path, count
+        self.log = path / "calls"
+        self.lines = [f"{start + number}" for number in range(count)]
+        (path / "in.txt").write_text("".join(f"{line}\n" for line in self.lines))
+
+    def stage(self, name: str, module: str = "expensive", **settings: Any) -> dict[str, Any]:
+        """A stage that notes its calls."""
+        options = settings.pop("options", {})
+        return {"use": f"{module}:{name}", "with": {"log": str(self.log), **options}, **settings}
+
+    def config(self, *stages: Any, **run: Any) -> dict[str, Any]:
+        source = {"use": "lines", "with": {"path": str(self.path / "in.txt")}}
+        return {"version": 1, "source": source, "stages": list(stages), "run": run}
+
+    def clear(self) -> None:
+        self.log.unlink(missing_ok=True)
+
+
+def ours(place: Place, config: dict[str, Any], limit: float, factor: float = 1.0) -> Ran:
+    """A run whose results we take. factor: results for a source record."""
+    place.clear()
+    began, first, count = time.monotonic(), 0.0, 0
+    with stagerunner.load(config).run() as results:
+        for _ in results:
+            count += 1
+            first = first or time.monotonic() - began
+            if time.monotonic() - began > limit:
+                break
+    seconds = time.monotonic() - began
+    return Ran(place.count, min(place.count, round(count / factor)), seconds, first, calls(place.log), began)
+
+
+def script(place: Place, work: Callable[[Path], Iterator[str]]) -> Ran:
+    """A plain script over the same lines."""
+    place.clear()
+    began, first = time.monotonic(), 0.0
+    for _ in work(place.path / "in.txt"):
+        first = first or time.monotonic() - began
+    return Ran(place.count, place.count, time.monotonic() - began, first, calls(place.log), began)
+
+
+def measured(place: Place, config: dict[str, Any], plain: Callable[[Path], Iterator[str]], rounds: int, **more: Any):
+    """Both in turns, `rounds` times; the script runs once before, to know when to give up on a run."""
+    limit = PATIENCE * script(place, plain).seconds + 1
+    return in_turns({OURS: partial(ours, place, config, limit, **more), SCRIPT: partial(script, place, plain)}, rounds)
+
+
+def walls(ran: list[Ran]) -> str:
+    return ("" if all(one.whole for one in ran) else "≥ ") + spread([one.wall for one in ran]).text() + " s"
+
+
+def against(mine: list[Ran], theirs: list[Ran], form: str = "{:.2f}") -> str:
+    """How many times as long as the script."""
+    return spread([one.wall / other.wall for one, other in zip(mine, theirs, strict=True)]).text(form) + " ×"
+
+
+def counted(ran: list[Ran]) -> str:
+    return f"{len(ran[-1].calls):,} calls of {spread([mean_size(one.calls) for one in ran]).text('{:.1f}')}"
+
+
+# Slow records
+
+
+def slow_records(path: Path, quick: bool) -> Iterator[Row]:
+    """Lines of four bytes: when the first result is there, and what the first Ctrl-C leaves."""
+    seconds, few, stop = (0.25, 8, 8) if quick else (1.0, 10, 20)
+    place = Place(path, few, start=100)
+    config = place.config(place.stage("slow", options={"seconds": seconds}))
+
+    def plain(lines: Path) -> Iterator[str]:
+        for line in lines.open():
+            yield expensive.slow(line.rstrip("\n"), log=str(place.log), seconds=seconds)
+
+    came = measured(place, config, plain, 1 if quick else 5)
+    mine, theirs = came[OURS], came[SCRIPT]
+    what = f"{seconds:g} s a record, lines of 3 bytes"
+    of = [spread([one.first for one in ran]).text() + " s" for ran in (mine, theirs)]
+    after = spread([(one.began + one.first - one.calls[0].began) / seconds for one in mine])
+    yield Row(f"{what}: first result, start included", of[0], f"plain loop: {of[1]}")
+    yield Row("… after its call began", "", "a record's time", after.text() + " ×", "≤ 1.2 ×")
+    yield Row(f"{what}: {few} records", walls(mine), walls(theirs), against(mine, theirs))
+    yield from interrupted(Place(path, 600, start=100), seconds, stop)
+
+
+def interrupted(place: Place, seconds: float, stop: int) -> Iterator[Row]:
+    """Ctrl-C as soon as so many records are done."""
+    place.clear()
+    out = place.path / "out.txt"
+    config = place.config(place.stage("slow", options={"seconds": seconds}))
+    run = Command(config | {"sink": {"use": "lines", "with": {"path": str(out)}}}, place.path)
+    run.wait_for(lambda: ended(place.log) >= stop, 60)
+    at = run.send(signal.SIGINT)
+    took = run.end(60 * seconds) - at
+    done = rate(calls(place.log), 0, at) * at
+    saved = len(Path(f"{out}.partial").read_text().splitlines())
+    moved = len({event["in"] for event in run.told("progress")})
+    yield Row(
+        f"Ctrl-C after {done:.0f} records",
+        f"{saved} committed; ended after {took / seconds:.1f} records' time; progress moved {moved} times",
+        "plain loop: all in hand is lost",
+        "",
+        "all committed, ≤ 1.2 records' time",
+    )
+
+
+# Batches
+
+
+def batches(path: Path, quick: bool) -> Iterator[Row]:
+    """A model that takes 40 ms a call and 0.2 ms a record, with `batch: 256`."""
+    costs, size, rounds = {"call": 0.04, "each": 0.0002}, 256, 1 if quick else 5
+    place = Place(path, 2_048 if quick else 4_096)
+    model = place.stage("model", batch=size, options=costs)
+    few = Place(path, 20_480) if quick else Place(path, 40_960)
+    yield from batched("batch: 256", place, place.config(model), rounds, costs, size)
+    twice_the_workers = place.config(model | {"workers": 2})
+    yield from batched("batch: 256, 2 workers", place, twice_the_workers, rounds, costs, size, workers=2)
+    filtered = few.config({"use": "expensive:one_in_ten"}, model)
+    yield from batched(
+        "batch: 256 behind a filter that drops 90 %", few, filtered, rounds, costs, size, only=_every(10)
+    )
+    many = Place(path, few.count // 1_000)
+    made = many.config({"use": "expensive:hundred"}, model)
+    yield from batched("batch: 256 behind a generator of 100", many, made, rounds, costs, size, each=100)
+
+
+def _every(number: int) -> Callable[[str], bool]:
+    return lambda line: int(line) % number == 0
+
+
+def batched(
+    what: str,
+    place: Place,
+    config: dict[str, Any],
+    rounds: int,
+    costs: dict[str, float],
+    size: int,
+    *,
+    workers: int = 1,
+    only: Callable[[str], bool] = bool,
+    each: int = 1,
+) -> Iterator[Row]:
+    """Against calls of full batches one after the other; their time is divided by the workers."""
+    place = Place(place.path, place.count)
+
+    def plain(lines: Path) -> Iterator[str]:
+        records = [line.rstrip("\n") for line in lines.open() if only(line)] * each
+        for start in range(0, len(records), size * workers):
+            yield from expensive.model(records[start : start + size], log=str(place.log), **costs)
+            yield from records[start + size : start + size * workers]
+
+    results = sum(map(only, place.lines)) * each
+    came = measured(place, config, plain, rounds, factor=results / place.count)
+    mine, theirs = came[OURS], came[SCRIPT]
+    full = spread([mean_size(one.calls) / min(size, results / workers) for one in mine])
+    yield Row(what, f"{walls(mine)}, {counted(mine)}", walls(theirs), against(mine, theirs), "≤ 1.15 ×")
+    yield Row("… mean batch", full.text("{:.3f}"), "", "", "≥ 0.9 of its size")
+
+
+def starvation(path: Path, quick: bool) -> Iterator[Row]:
+    """Decoding takes CPU, the model waits: how busy the model is kept."""
+    place = Place(path, 1_024 if quick else 4_096)
+    config = place.config(
+        {"use": "expensive:decoded", "with": {"seconds": 0.0003}},
+        place.stage("model", batch=32, options={"call": 0.04, "each": 0.0}),
+    )
+    bound = place.count / 32 * 0.04
+    ran = [ours(place, config, PATIENCE * bound) for _ in range(1 if quick else 5)]
+    busy = spread([100 * sum(call.ended - call.began for call in one.calls if call.ended) / one.seconds for one in ran])
+    useful = spread([100 * bound / one.wall for one in ran])
+    yield Row(
+        "decoding, 0.3 ms of CPU a record → model, 40 ms a batch of 32: the model is busy",
+        f"{_percent(busy)} ({_percent(useful)} with full batches); {counted(ran)}",
+        "",
+        "",
+        "≥ 90 %",
+    )
+
+
+def _percent(share: Spread) -> str:
+    return share.text("{:.0f}") + " %"
+
+
+# Calls that wait
+
+
+class Tail(NamedTuple):
+    """Calls that wait. every: one in so many takes `long` seconds."""
+
+    count: int
+    concurrency: int
+    seconds: float
+    every: int
+    long: float
+
+    def stage(self, place: Place, **settings: Any) -> dict[str, Any]:
+        options = {"seconds": self.seconds, "every": self.every, "long": self.long}
+        return place.stage("tailed", "waiting", options=options, concurrency=self.concurrency, **settings)
+
+    def plain(self, place: Place) -> Callable[[Path], Iterator[str]]:
+        """`asyncio.gather` with a semaphore."""
+
+        async def all_of(lines: list[str]) -> list[str]:
+            free = asyncio.Semaphore(self.concurrency)
+
+            async def one(line: str) -> str:
+                async with free:
+                    return await waiting.tailed(
+                        line, log=str(place.log), seconds=self.seconds, every=self.every, long=self.long
+                    )
+
+            return await asyncio.gather(*map(one, lines))
+
+        return lambda lines: iter(asyncio.run(all_of(lines.read_text().split())))
+
+
+def tails(path: Path, quick: bool) -> Iterator[Row]:
+    for what, tail in (
+        ("even calls", Tail(2_000, 64, 0.07, 10**9, 0)),
+        ("1 in 200 takes 4 s", Tail(2_000, 64, 0.07, 200, 4.0)),
+    ):
+        tail = tail._replace(count=800, long=tail.long / 2) if quick else tail
+        place = Place(path, tail.count)
+        came = measured(place, place.config(tail.stage(place)), tail.plain(place), 1 if quick else 5)
+        mine, theirs = came[OURS], came[SCRIPT]
+        name = f"async, concurrency: 64, calls of 35–105 ms, {what.replace('4', f'{tail.long:g}')}"
+        yield Row(name, walls(mine), f"asyncio.gather: {walls(theirs)}", against(mine, theirs), "≤ 1.1 ×")
+
+
+def slow_tail_of_workers(path: Path, quick: bool) -> Iterator[Row]:
+    """Plain workers, and now and then a record that takes long: the others mustn't wait for it."""
+    place, long, workers = Place(path, 400 if quick else 2_000), 1.0, 4
+    quickly, every = 0.005, 200
+    stage = place.stage("uneven", workers=workers, options={"seconds": quickly, "every": every, "long": long})
+    slow = place.count // every
+    bound = (slow * long + (place.count - slow) * quickly) / workers
+    ran = [ours(place, place.config(stage), PATIENCE * (bound + long)) for _ in range(1 if quick else 5)]
+    used = spread([100 * bound / one.wall for one in ran])
+    yield Row(f"4 workers, 5 ms a record, 1 in 200 takes {long:g} s: workers busy", _percent(used), "", "", "≥ 90 %")
+
+
+# Kills
+
+
+def killed_worker(path: Path, quick: bool) -> Iterator[Row]:
+    """SIGKILL for the worker of an async stage, once."""
+    tail = Tail(4_000, 16, 0.02, 200, 0.5) if quick else Tail(12_000, 64, 0.07, 200, 4.0)
+    place = Place(path, tail.count)
+    place.clear()
+    kill_at, limit = tail.count // 5, 8 if quick else 20
+    run = Command(sunk(place, tail.stage(place)), path)
+    run.wait_for(lambda: ended(place.log) >= kill_at, 60)
+    at = run.send(signal.SIGKILL, calls(place.log)[-1].pid)
+    run.end(limit)
+    found = calls(place.log)
+    began = found[0].began + 0.2 * (at - found[0].began)
+    before, suspects = rate(found, began, at), under_way(found, at)
+    cleared = max((call.ended or 0 for call in found if call.first in suspects), default=at)
+    end = max(call.ended or 0 for call in found)
+    after = rate(found, cleared + SETTLED, end - 0.2)
+    back = _back(found, cleared, end, 0.95 * before)
+    yield Row(
+        f"SIGKILL of an async worker, concurrency: {tail.concurrency}: calls per second after it and before",
+        f"{after:,.0f}" if after else "not measured: it ended before",
+        f"{before:,.0f}",
+        f"{after / before:.2f} ×",
+        "≥ 0.95 ×",
+    )
+    yield Row(
+        "… suspects done with after the kill, and the old rate back after that",
+        f"{cleared - at:.2f} s, {back}; {twice(found)} calls again, {len(suspects)} under way at the kill",
+        "",
+    )
+
+
+def _back(found: list[Call], start: float, end: float, wanted: float) -> str:
+    """How long after `start` the rate was back for a second."""
+    moments = [start + step / 10 for step in range(int((end - 1 - start) * 10))]
+    back = (moment for moment in moments if rate(found, moment, moment + 1) >= wanted)
+    return next((f"{moment - start:.1f} s" for moment in back), "never")
+
+
+def sunk(place: Place, *stages: Any, **run: Any) -> dict[str, Any]:
+    sink = {"use": "lines", "with": {"path": str(place.path / "out.txt")}}
+    return place.config(*stages, **run) | {"sink": sink}
+
+
+def known(setting: str, value: Any) -> dict[str, Any]:
+    """The setting, if this version has it."""
+    try:
+        stagerunner.load({"version": 1, "source": [1], "stages": [{"use": "transforms:same", setting: value}]})
+    except ConfigError:
+        return {}
+    return {setting: value}
+
+
+def killed_parent(path: Path, quick: bool) -> Iterator[Row]:
+    """SIGKILL for the parent, then `--resume`: which calls are paid a second time."""
+    tail = Tail(600, 16, 0.02, 100, 1.0) if quick else Tail(1_000, 64, 0.07, 200, 4.0)
+    for memo in ({}, *filter(None, [known("memo", True)])):
+        place = Place(path, tail.count)
+        place.clear()
+        config = sunk(place, tail.stage(place, **memo))
+        run = Command(config, path)
+        run.wait_for(lambda: ended(place.log) >= place.count // 2, 60)
+        at = run.send(signal.SIGKILL)
+        run.end(5)
+        paid, suspects = ended(place.log), under_way(calls(place.log), at)
+        again = Command(config, path, "--resume")
+        again.end(30)
+        found = calls(place.log)
+        exact = (path / "out.txt").exists() and (path / "out.txt").read_text().split() == place.lines
+        yield Row(
+            f"SIGKILL of the parent after {paid} calls, --resume: calls paid again{', memo' if memo else ''}",
+            f"{twice(found)} of {len(found)}; output {'exact' if exact else 'WRONG'}",
+            f"under way at the kill: {len(suspects)}",
+            "",
+            "no more than were under way",
+        )
+
+
+# Fusing
+
+
+def lazy(path: Path, quick: bool) -> Iterator[Row]:
+    """`fuse: auto` with a stage whose first call loads something: what it takes for the cost of a record."""
+    place, seconds = Place(path, 150 if quick else 400), 0.007
+    stages = [{"use": "expensive:Lazy", "with": {"load": 0.78, "seconds": seconds}}, "transforms:same"]
+    with stagerunner.load(place.config(*stages, fuse="auto")).run() as results:
+        for _ in results:
+            pass
+    assert results.summary is not None
+    work = [cost for fusion in results.summary.fusions for part in fusion.work for cost in part][:1]
+    yield Row(
+        "fuse: auto, the first call loads for 780 ms: what it takes for a record's cost",
+        f"{1e3 * work[0]:.1f} ms" if work else "no decision",
+        f"{1e3 * seconds:g} ms",
+        f"{work[0] / seconds:.2f} ×" if work else "",
+        "≤ 1.2 ×",
+    )
+
+
+PARTS = (
+    slow_records,
+    batches,
+    starvation,
+    tails,
+    slow_tail_of_workers,
+    killed_worker,
+    killed_parent,
+    lazy,
+)
+
+
+def rows(quick: bool) -> Iterator[Row]:
+    with folder() as base:
+        for part in PARTS:
+            place = base / part.__name__
+            place.mkdir()
+            yield from part(place, quick)
+            shutil.rmtree(place)
+
+
+if __name__ == "__main__":
+    present("K. Expensive stages", rows)
