@@ -144,8 +144,7 @@ class Dispatch:
             waited, self._pending = self._pending, None
             return waited
         self._want.records, self._want.size = self.sizing.records, self.sizing.size
-        unproven = not self.sizing.proven and isinstance(self._split_source, SourceSplits)
-        self._want.exact = unproven or self._plan.run.frame is not None
+        self._want.exact = not self.sizing.proven or self._plan.run.frame is not None
         pending = self._split_source.next(self._want)
         if pending is not None:
             self.sizing.weighed((pending.most or 0) if pending.base is not None else 0, pending.size)

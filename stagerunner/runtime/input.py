@@ -32,6 +32,10 @@ SOURCE = "the source"
 AHEAD = 4
 """Splits of standard input that may wait before reading pauses."""
 
+SMALL = 65536
+"""Bytes of a split below which standard input is cut by number: a pipe gives so many bytes at once, however many
+records they are."""
+
 
 class PendingSplit(Struct):
     """The next split: payload for a worker, bytes, position behind it, most records, number of its first record."""
@@ -242,16 +246,23 @@ class StandardInput:
         self._waiting: deque[Split] = deque()
         self._registered = False
         self._over = False
+        self._want = Want()
+        self._cutting: Iterator[Split] | None = None
+        """The waiting splits, recut to the records that are wanted."""
         self.error: BaseException | None = None
         self._pollable = self._watch()
 
     @property
     def ended(self) -> bool:
-        return self._over and not self._waiting
+        return self._over and not self._waits
 
     @property
     def prompt(self) -> bool:
-        return bool(self._waiting) or not self._pollable
+        return self._waits or not self._pollable
+
+    @property
+    def _waits(self) -> bool:
+        return bool(self._waiting) or self._cutting is not None
 
     def _watch(self) -> bool:
         """Register with the selector; False for a plain file, which can't be polled and never blocks."""
@@ -288,24 +299,34 @@ class StandardInput:
 
     def next(self, want: Want) -> PendingSplit | None:
         # One read, even if no record is complete: a record without an end must not block the parent.
-        if not self._pollable and not self._over and not self._waiting:
+        if not self._pollable and not self._over and not self._waits:
             self._read()
-        if not self._waiting:
-            return None
-        if want.exact:
-            self._cut(want)
-        split = self._waiting.popleft()
+        split = self._next_split(want) if self._waits else None
         if len(self._waiting) <= AHEAD and self._pollable:
             self._watch()
+        if split is None:
+            return None
         with guard(SOURCE, "feed"):
             return _pending_split(split, "feed", again=False)
 
-    def _cut(self, want: Want) -> None:
-        """Cut the next split to the records that are wanted. It may hold fewer: nothing waits for more."""
+    def _next_split(self, want: Want) -> Split | None:
+        """The next split. If small ones are wanted, it is cut to their number of records, or to fewer at the end of
+        what is here: nothing waits for more."""
+        self._want.records, self._want.exact = want.records, want.exact or want.size < SMALL
         by_number = getattr(self._source, "by_number", None)
-        if by_number is not None:
-            with guard(SOURCE, "by_number"):
-                self._waiting.extendleft(reversed(list(by_number(iter([self._waiting.popleft()]), want))))
+        if self._cutting is None:
+            if by_number is None or not self._want.exact:
+                return self._waiting.popleft()
+            self._cutting = by_number(self._taken(), self._want)
+        with guard(SOURCE, "by_number"):
+            split = next(self._cutting, None)
+        if split is None:
+            self._cutting = None
+        return split
+
+    def _taken(self) -> Iterator[Split]:
+        while self._waiting:
+            yield self._waiting.popleft()
 
     def locate(self, payload: bytes, base: int | None, record: int) -> Origin:
         return _located(self._source, payload, record)
@@ -316,6 +337,7 @@ class StandardInput:
     def close(self) -> None:
         self._unwatch()
         self._over = True
+        self._cutting = None
         self._waiting.clear()
         if self._own:
             os.close(self._fd)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from gzip import compress
 
 import pytest
@@ -50,3 +51,26 @@ def test_two_workers_share_short_lines(project):
 def _write(project, name: str) -> None:
     text = "".join(f"{record}\n" for record in RECORDS).encode()
     (project / name).write_bytes(compress(text) if name.endswith(".gz") else text)
+
+
+@pytest.mark.parametrize("use", ["lines", "csv"])
+def test_a_pipe_is_cut_as_small_as_its_records_are_slow(project, use):
+    """All 600 lines come in one read; the last one without its newline."""
+    project.plugin("""
+        @stage
+        def gate(record):
+            number = record if isinstance(record, str) else record["number"]
+            if number != "0":
+                wait_for("first")
+            return number
+    """)
+    config = project.config("gate", source={"use": use, "with": {"path": "-"}}, sink="stdout")
+    lines = ["number", *RECORDS] if use == "csv" else RECORDS
+
+    with project.start("run", str(config), stdin=subprocess.PIPE, stderr=None, text=True) as run:
+        run.stdin.write("\n".join(lines))
+        run.stdin.close()
+        assert run.stdout.readline() == "0\n"
+        (project / "first").touch()
+        assert run.stdout.read().split() == RECORDS[1:]
+    assert run.returncode == 0
