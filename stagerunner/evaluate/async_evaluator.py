@@ -208,7 +208,7 @@ class AsyncEvaluator(Evaluator):
         """The outcome of one call. If a list fails in a stage without state, one for each of its records."""
         final = end - start == 1 or self.work.form.state
         outcome = await self._outcome(pending, start, end, retried=final)
-        if final or not isinstance(outcome.found, CallFailure):
+        if final or not isinstance(outcome.found, CallFailure) or outcome.found.whole:
             return [outcome]
         return await self._one_by_one(pending, start, end)
 
@@ -365,7 +365,7 @@ class AsyncCaller(NamedTuple):
 
     def _checked(self, argument: Any, found: Any) -> Any:
         if self.work.form.batch:
-            return as_list(found, self.work.growth * len(argument), self.copy)
+            return as_list(found, len(argument), self.work, self.copy)
         return self._collected(found) if self.work.form.many else self.copy(found)
 
     def _collected(self, found: Iterable[Any]) -> list[Any]:

@@ -129,23 +129,34 @@ class BatchOutcome:
         self.counts.filtered += without - failed
 
     def add_list(self, start: int, end: int, found: list[Any]) -> None:
-        """The records start ≤ index < end, passed as one list, gave this list."""
-        taken, given = end - start, len(found)
-        if taken != given:
-            self._spread_difference(self.batch.origin(end - 1), taken, given)
-        self.results += found
-        self.origins += self.origins_of(start, end) if taken == given else [self.batch.origin(end - 1)] * given
-        self.counts.created += max(0, given - taken)
-        self.counts.filtered += max(0, taken - given)
+        """The records start ≤ index < end, passed as one list, gave one of `found` each: a result or None; or a list of
+        results, if the form says many."""
+        origins = self.origins_of(start, end)
+        if self.work.form.many:
+            self.results += chain.from_iterable(found)
+            self.add_sizes(list(map(len, found)), origins)
+        elif any(result is None for result in found):
+            self._add_some(start, found)
+        else:
+            self.results += found
+            self.origins += origins
 
-    def _spread_difference(self, origin: int, taken: int, given: int) -> None:
-        """A list whose length changed is booked under its last record: the results, and how many fewer or more."""
-        fewer = taken - given
-        self._given.append(([origin] * fewer, [0] * fewer) if fewer > 0 else ([origin], [1 - fewer]))
+    def _add_some(self, start: int, found: list[Any]) -> None:
+        """The records from `start` on gave a result or None each."""
+        for index, result in enumerate(found, start):
+            if result is None:
+                self._add_none(index)
+                if self.halted:
+                    return
+            else:
+                self.results.append(result)
+                self.origins.append(self.batch.origin(index))
 
     def add_none(self) -> None:
         """The current record gave None: it is dropped, or has failed. Does nothing if `fail` was called for it."""
-        index = self.cursor.index
+        self._add_none(self.cursor.index)
+
+    def _add_none(self, index: int) -> None:
         if self._no_result and self._no_result[-1] == index:
             return
         if not self.work.form.drops:

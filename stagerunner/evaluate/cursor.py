@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator, Mapping
 from itertools import islice
@@ -60,14 +60,12 @@ class Cursor:
 class Grouping:
     """Cuts a batch into the lists that a batch transform is called with.
 
-    A list ends at the end of a source record where possible, so that a list's results never belong to half a source
-    record. A quarantined record is a list of its own. most: records in a list; None for no limit.
+    A quarantined record is a list of its own. most: records in a list; None for no limit.
     """
 
     def __init__(self, most: int | None, batch: Batch, refusals: Refusals) -> None:
         self._size = len(batch.records)
         self._most = most or max(1, self._size)
-        self._origins = batch.origins
         self._refusals = sorted(refusals)
         self._single_until = 0
 
@@ -79,15 +77,7 @@ class Grouping:
         """The end of the list that begins at `start`."""
         if start < self._single_until or start in self._refusals:
             return start + 1
-        end = min([start + self._most, self._size, *(index for index in self._refusals if index > start)])
-        return end if self._origins is None else self._at_border(self._origins, start, end)
-
-    def _at_border(self, origins: list[int], start: int, end: int) -> int:
-        if start and origins[start - 1] == origins[start]:
-            # the rest of a source record that is longer than a list
-            return min(end, bisect_right(origins, origins[start]))
-        border = end if end >= self._size else bisect_left(origins, origins[end])
-        return border if border > start else end
+        return min([start + self._most, self._size, *(index for index in self._refusals if index > start)])
 
 
 def grouping(work: Work, batch: Batch, refusals: Refusals) -> Grouping:

@@ -173,7 +173,7 @@ class Evaluator:
         """A function that calls the transform until the batch or a piece of `most` results ends."""
         form, call = self.work.form, self._call
         if form.batch:
-            checked = self._wrapped(forms.checking_list(call, self.work.growth, self._copy), outcome.cursor, refusals)
+            checked = self._wrapped(forms.checking_list(call, self.work, self._copy), outcome.cursor, refusals)
             return partial(forms.call_lists, checked, outcome, grouping(self.work, outcome.batch, refusals), most)
         if form.many:
             return lambda: self._expand(call, outcome, refusals, most)

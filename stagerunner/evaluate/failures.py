@@ -27,10 +27,16 @@ class Refusal(Exception):
         self.type = type
 
 
+class WrongList(Refusal):
+    """Raised for what a batch transform returned. It isn't called record by record then: a list of one may look right,
+    and be as wrong."""
+
+
 class CallFailure(NamedTuple):
     """A failed call as text, not yet tied to a record.
 
-    final: a retry wouldn't help. later: it raised `RetryLater` with so many seconds; None if it raised anything else.
+    final: a retry wouldn't help. whole: nor would a shorter list. later: it raised `RetryLater` with so many seconds;
+    None if it raised anything else.
     """
 
     type: str
@@ -39,6 +45,7 @@ class CallFailure(NamedTuple):
     attempts: int = 1
     final: bool = False
     causes: tuple[Cause, ...] = ()
+    whole: bool = False
     later: float | None = None
 
     def for_record(self, stage: int, origin: int, ordinal: int, policy: str, record: Any = None) -> Failure:
@@ -61,7 +68,7 @@ on_exception: Callable[[BaseException], None] | None = None
 def failure_of(error: BaseException, handled: BaseException | None = None) -> CallFailure:
     """An exception as text. handled: as in `causes_of`."""
     if isinstance(error, Refusal):
-        return CallFailure(error.type, bounded(str(error)), final=True)
+        return CallFailure(error.type, bounded(str(error)), final=True, whole=isinstance(error, WrongList))
     later = error.seconds if isinstance(error, RetryLater) else None
     if on_exception is not None and later is None:
         on_exception(error)

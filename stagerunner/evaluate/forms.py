@@ -6,17 +6,18 @@ a plain `for`: `list(map(…))` ends without an error when a transform raises St
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from stagerunner.evaluate.batch_outcome import BatchOutcome
 from stagerunner.evaluate.copying import defensive_copy
 from stagerunner.evaluate.cursor import Cursor, Grouping, Refusals
-from stagerunner.evaluate.failures import CallFailure, Refusal, failure_of, patiently, retry
-from stagerunner.evaluate.growth import ResultList
+from stagerunner.evaluate.failures import CallFailure, Refusal, WrongList, failure_of, patiently, retry
+from stagerunner.evaluate.growth import ResultList, close_quietly
 from stagerunner.evaluate.pacing import Pacer
-from stagerunner.evaluate.work import Slot
+from stagerunner.evaluate.work import Slot, Work
 
 Call = Callable[[Any], Any]
 
@@ -76,7 +77,7 @@ def call_many(call: Call, outcome: BatchOutcome, result_list: ResultList, most: 
 
 
 def call_lists(call: Call, outcome: BatchOutcome, groups: Grouping, most: int) -> None:
-    """Call with lists of records, for a list of results each.
+    """Call with lists of records, for a list with one result for each record.
 
     Returns when the batch ends, or a piece of at least `most` results.
     """
@@ -109,7 +110,7 @@ def _call_list(
         call_failure = failure_of(error)
     argument, work, pause = partial(outcome.originals, start, end), outcome.work, outcome.pause
     later: list[Any] | CallFailure
-    if end - start == 1 or work.form.state:
+    if end - start == 1 or work.form.state or call_failure.whole:
         later = retry(call, argument, call_failure, work, pause)
         return later
     later = patiently(call, argument, call_failure, pause)
@@ -124,23 +125,54 @@ def fail_all(outcome: BatchOutcome, start: int, end: int, call_failure: CallFail
             return
 
 
-def checking_list(call: Call, growth: int, copy: Call) -> Call:
+def checking_list(call: Call, work: Work, copy: Call) -> Call:
     """A call of a batch transform that checks and copies the list it returns."""
-    return lambda group: as_list(call(group), growth * len(group), copy)
+    return lambda group: as_list(call(group), len(group), work, copy)
 
 
-def as_list(found: Any, limit: int, copy: Call = defensive_copy) -> list[Any]:
-    """What a batch transform returned, as a list of copied records. Raises Refusal if it isn't a list of records."""
+def as_list(found: Any, number: int, work: Work, copy: Call = defensive_copy) -> list[Any]:
+    """What a batch transform returned for so many records: one copied result for each, or one list of copied results.
+
+    Raises WrongList if it isn't a list of this length.
+    """
+    take = partial(_results_of, growth=work.growth, copy=copy) if work.form.many else copy
     if isinstance(found, Iterator):
-        result_list = ResultList(limit, copy)
-        result_list.add(found)
-        return result_list.results
+        return _drawn(found, number, take)
     if isinstance(found, str | bytes) or not isinstance(found, Sequence):
-        raise Refusal("NotAList", f"returned {type(found).__name__}; a batch transform returns a list of records")
-    for record in found:
-        if record is None:
-            raise Refusal("NoneReturned", "returned None in its list; leave out the records to be dropped")
-    return list(map(copy, found))
+        raise WrongList("NotAList", f"returned {type(found).__name__}; a batch transform returns a list of results")
+    if len(found) != number:
+        raise wrong_length(str(len(found)), number)
+    return list(map(take, found))
+
+
+def _drawn(found: Iterator[Any], number: int, take: Call) -> list[Any]:
+    """The results of an iterator, each copied as it comes. Raises WrongList, also if it is endless."""
+    try:
+        results = [take(result) for result in islice(found, number)]
+        if len(results) < number:
+            raise wrong_length(str(len(results)), number)
+        if next(found, found) is not found:
+            raise wrong_length(f"more than {number}", number)
+        return results
+    finally:
+        close_quietly(found)
+
+
+def wrong_length(given: str, number: int) -> WrongList:
+    """The refusal of so many results for this number of records."""
+    records = "1 record" if number == 1 else f"{number} records"
+    rule = "a batch transform gives one for each, in order; None, where `-> list[T | None]` says so, drops a record"
+    return WrongList("WrongLength", f"returned {given} result{'s' * (given != '1')} for {records}; {rule}")
+
+
+def _results_of(results: Any, growth: int, copy: Call) -> list[Any]:
+    """The results of one record of a batch transform that gives lists."""
+    if results is not None and (isinstance(results, str | bytes) or not isinstance(results, Iterable)):
+        rule = "with many=True each result is a list of records"
+        raise WrongList("NotAList", f"returned {type(results).__name__} in its list; {rule}")
+    result_list = ResultList(growth, copy)
+    result_list.add(results)
+    return result_list.results
 
 
 def refusing(call: Call, cursor: Cursor, refusals: Refusals) -> Call:

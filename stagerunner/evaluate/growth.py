@@ -85,7 +85,7 @@ class ResultList:
         except BaseException:
             self._size, self._measured, self._due = size, measured, due
             del results[start:]
-            _close(given)
+            close_quietly(given)
             raise
         return len(results) - start
 
@@ -109,7 +109,7 @@ def size_of(results: list[Any]) -> int:
     return size + LIST_SLOT * len(results)
 
 
-def _close(given: Iterable[Any]) -> None:
+def close_quietly(given: Iterable[Any]) -> None:
     """Close a generator that was left half-way, and ignore what it raises."""
     with suppress(BaseException):
         if isinstance(given, Generator):

@@ -105,8 +105,5 @@ class PendingBatch:
             fail_all(batch_outcome, start, end, found)
         elif found is None:
             batch_outcome.add_none()
-        elif self.work.form.many:
-            batch_outcome.results += found
-            batch_outcome.add_sizes([len(found)], [self.batch.origin(start)])
         else:
             batch_outcome.add_list(start, end, found if self.work.form.batch else [found])

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from itertools import groupby
 from typing import Any
 from zlib import crc32
 
+from stagerunner.evaluate.copying import no_copy
 from stagerunner.evaluate.forms import as_list
 from stagerunner.evaluate.letters import STAYS, read_letter
 from stagerunner.evaluate.wording import nearest
@@ -145,21 +145,21 @@ def with_entering(call: Callable[[Any], Any], work: Work) -> Callable[[Any], Any
             return [passed(record)] if form.many else passed(record)
         return await call(bare(record))
 
+    def ours(records: list[Any]) -> list[Any]:
+        return [bare(record) for record in records if not passes(record)]
+
+    def merged(records: list[Any], found: Any, number: int) -> list[Any]:
+        results = iter(as_list(found, number, work, no_copy))
+        entering = (lambda record: [passed(record)]) if form.many else passed
+        return [entering(record) if passes(record) else next(results) for record in records]
+
     def batch(records: list[Any]) -> list[Any]:
-        results: list[Any] = []
-        for passing, group in groupby(records, passes):
-            ours = list(group)
-            found = list(map(passed, ours)) if passing else call(list(map(bare, ours)))
-            results += as_list(found, work.growth * len(records))
-        return results
+        given = ours(records)
+        return merged(records, call(given) if given else [], len(given))
 
     async def awaited_batch(records: list[Any]) -> list[Any]:
-        results: list[Any] = []
-        for passing, group in groupby(records, passes):
-            ours = list(group)
-            found = list(map(passed, ours)) if passing else await call(list(map(bare, ours)))
-            results += as_list(found, work.growth * len(records))
-        return results
+        given = ours(records)
+        return merged(records, await call(given) if given else [], len(given))
 
     if form.batch:
         return awaited_batch if form.awaited else batch

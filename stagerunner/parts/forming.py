@@ -14,22 +14,22 @@ from stagerunner.parts.stage import Form
 def form_of(found: Any) -> Form:
     """The form of a function or class, decorated or not. Raises TypeError if it can't be a stage."""
     part = part_of(found)
-    declared_state, declared_batch = (bool(part.state), part.batch) if part else (False, False)
+    declared_state, declared_batch, many = (bool(part.state), part.batch, part.many) if part else (False, False, False)
     if inspect.isclass(found):
-        return _class_form(found, declared_state)
+        return _class_form(found, declared_state, many)
     if not callable(found):
         raise TypeError(f"a {type(found).__name__} is neither a function nor a class")
     _check_signature(found, own=0)
     return Form(
         batch=declared_batch,
-        many=_gives_many(found) and not declared_batch,
+        many=many if declared_batch else _gives_many(found),
         awaited=inspect.iscoroutinefunction(found),
-        drops=_may_be_none(found),
+        drops=_may_drop(found, batch=declared_batch),
         state=declared_state,
     )
 
 
-def _class_form(found: type, declared_state: bool) -> Form:
+def _class_form(found: type, declared_state: bool, many: bool) -> Form:
     by_record, by_batch = getattr(found, "process", None), getattr(found, "process_batch", None)
     if (by_record is None) == (by_batch is None):
         raise TypeError(f"class {found.__name__} needs one of the methods process and process_batch")
@@ -42,9 +42,9 @@ def _class_form(found: type, declared_state: bool) -> Form:
     return Form(
         built=True,
         batch=by_batch is not None,
-        many=by_batch is None and _gives_many(process),
+        many=many if by_batch is not None else _gives_many(process),
         awaited=inspect.iscoroutinefunction(process),
-        drops=_may_be_none(process),
+        drops=_may_drop(process, batch=by_batch is not None),
         state=declared_state or flushes or snapshots,
         flushes=flushes,
         snapshots=snapshots,
@@ -73,8 +73,15 @@ def _gives_many(function: Any) -> bool:
     return name in ("Iterator", "Generator", "Iterable")
 
 
-def _may_be_none(function: Any) -> bool:
+def _may_drop(function: Any, *, batch: bool) -> bool:
+    """Whether a result may be None: `-> T | None`, in a batch transform `-> list[T | None]`."""
     returns = _returns(function)
+    if not batch:
+        return _may_be_none(returns)
+    return any(map(_may_be_none, typing.get_args(returns))) if typing.get_origin(returns) is not None else False
+
+
+def _may_be_none(returns: Any) -> bool:
     if returns is None or returns is type(None):
         return True
     if typing.get_origin(returns) in (typing.Union, types.UnionType):

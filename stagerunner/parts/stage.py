@@ -15,9 +15,10 @@ class Form(NamedTuple):
     """How a transform is called.
 
     built: it is a class, constructed with the options; else a function that takes them with each call. batch: it takes
-    and returns lists. many: it is a generator, or returns an iterator, and gives none, one or many records. awaited: it
-    is `async def`. drops: it may return None, which drops the record. state: it remembers something between records.
-    flushes, snapshots: the class has these methods.
+    a list, and returns a list with one result for each record. many: it gives none, one or many records for each: as a
+    generator or an iterator, in a batch transform as a list of lists. awaited: it is `async def`. drops: a result may
+    be None, which drops the record. state: it remembers something between records. flushes, snapshots: the class has
+    these methods.
     """
 
     built: bool = False
@@ -38,30 +39,44 @@ class _StageDecorator:
 
     @overload
     def __call__(
-        self, found: str | None = None, *, name: str | None = None, state: bool | None = None, pure: bool = False
+        self,
+        found: str | None = None,
+        *,
+        name: str | None = None,
+        state: bool | None = None,
+        pure: bool = False,
+        many: bool = False,
     ) -> Callable[[T], T]: ...
     @overload
     def __call__(self, found: T) -> T: ...
     def __call__(
-        self, found: Any = None, *, name: str | None = None, state: bool | None = None, pure: bool = False
+        self,
+        found: Any = None,
+        *,
+        name: str | None = None,
+        state: bool | None = None,
+        pure: bool = False,
+        many: bool = False,
     ) -> Any:
         """Offer a function or class as a stage. `name` defaults to its own name, in lower case.
 
         state: True if it remembers something between records. It then has one worker, which sees all records in the
         order of the source. False if what it keeps changes no result, as with a cache: then `check` doesn't warn.
         pure: True if it keeps no reference to the records that it returns, so that they need not be copied.
+        many: for a batch transform, True if each result is a list of records: none, one or many. Raises TypeError for
+        any other transform: a generator says so by itself.
         """
+        if many and not self._batch:
+            raise TypeError("many=True is for @stage.batch; a generator needs no word")
         if found is None or isinstance(found, str):
-            return lambda decorated: self._mark(decorated, found or name, state, pure)
-        return self._mark(found, name, state, pure)
+            return lambda decorated: self._mark(decorated, found or name, state, pure, many)
+        return self._mark(found, name, state, pure, many)
 
-    def _mark(self, found: Any, name: str | None, state: bool | None, pure: bool) -> Any:
+    def _mark(self, found: Any, name: str | None, state: bool | None, pure: bool, many: bool) -> Any:
         if pure:
             found.pure = True
-        named = name or found.__name__.lower()
-        return mark(
-            found, Part("stage", named, target_of(found), first_sentence(found), state=state, batch=self._batch)
-        )
+        part = Part("stage", name or found.__name__.lower(), target_of(found), first_sentence(found), state=state)
+        return mark(found, part._replace(batch=self._batch, many=many))
 
 
 class _Stage(_StageDecorator):

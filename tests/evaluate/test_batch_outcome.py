@@ -151,21 +151,39 @@ def test_pieces_divide_earlier_failures_and_counts(batch_of):
 
 
 @pytest.mark.parametrize(
-    ("found", "origins", "ledger"),
+    ("found", "records", "origins", "ledger"),
     [
-        ("xyz", None, {}),
-        ("xy", [2, 2], {"filtered": 1}),
-        ("", [], {"filtered": 3}),
-        ("vwxyz", [2, 2, 2, 2, 2], {"created": 2}),
+        ("xyz", "xyz", None, {}),
+        (["x", None, "z"], "xz", [0, 2], {"filtered": 1}),
+        ([None, None, None], "", [], {"filtered": 3}),
     ],
 )
-def test_a_list_of_another_length_belongs_to_its_last_source_record(batch_of, found, origins, ledger):
+def test_a_list_holds_a_result_or_none_for_each_record(batch_of, found, records, origins, ledger):
     outcome = outcome_of(batch_of(*"abc"), counted=True)
     outcome.cursor.take(3)
     outcome.add_list(0, 3, list(found))
     piece = outcome.piece()
-    assert (piece.records, piece.origins) == (list(found), origins)
-    assert piece.counts == [Counts(3, taken=3, out=len(found), **ledger)]
+    assert (piece.records, piece.origins) == (list(records), origins)
+    assert piece.counts == [Counts(3, taken=3, out=len(records), **ledger)]
+
+
+def test_none_in_a_list_fails_its_record_unless_it_is_declared(batch_of):
+    outcome = outcome_of(batch_of(*"abc"), counted=True, drops=False)
+    outcome.cursor.take(3)
+    outcome.add_list(0, 3, ["x", None, "z"])
+    piece = outcome.piece()
+    assert (piece.records, piece.last, [failure.origin for failure in piece.failures]) == (["x"], 1, [1])
+    assert piece.counts == [Counts(3, taken=3, out=1, not_processed=2)]
+
+
+def test_a_list_of_lists_holds_the_results_of_each_record(batch_of):
+    work = Work(3, "tested", "m:f", Form(batch=True, many=True))
+    outcome = BatchOutcome(work, batch_of(*"abc"), counted=True)
+    outcome.cursor.take(3)
+    outcome.add_list(0, 3, [["x", "y"], [], ["z"]])
+    piece = outcome.piece()
+    assert (piece.records, piece.origins) == (["x", "y", "z"], [0, 0, 2])
+    assert piece.counts == [Counts(3, taken=3, created=1, out=3, filtered=1)]
 
 
 def test_a_rewind_restores_the_counters(batch_of):

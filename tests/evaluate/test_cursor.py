@@ -48,17 +48,13 @@ def test_a_list_is_as_long_as_allowed(batch_of):
     assert groups(batch_of(*"abcde"), None) == [list("abcde")]
 
 
-def test_a_list_ends_where_a_source_record_ends(batch_of):
-    assert groups(batch_of(*"abcde", origins=[0, 1, 1, 2, 2]), 2) == [["a"], ["b", "c"], ["d", "e"]]
-
-
-def test_a_source_record_longer_than_a_list_is_cut(batch_of):
-    assert groups(batch_of(*"abcd", origins=[0, 0, 0, 1]), 2) == [["a", "b"], ["c"], ["d"]]
+def test_a_list_may_end_within_the_records_of_a_source_record(batch_of):
+    assert groups(batch_of(*"abcde", origins=[0, 1, 1, 1, 2]), 2) == [["a", "b"], ["c", "d"], ["e"]]
 
 
 def test_a_quarantined_record_is_a_list_of_its_own(batch_of):
     assert groups(batch_of(*"abcde"), None, refusals=[2]) == [["a", "b"], ["c"], ["d", "e"]]
-    assert groups(batch_of(*"abcd", origins=[0, 1, 1, 1]), None, refusals=[2]) == [["a"], ["b"], ["c"], ["d"]]
+    assert groups(batch_of(*"abcd", origins=[0, 1, 1, 1]), None, refusals=[2]) == [["a", "b"], ["c"], ["d"]]
 
 
 def test_lists_have_one_record_up_to_an_index(batch_of):

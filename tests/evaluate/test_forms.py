@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -151,11 +152,29 @@ def test_a_batch_transform_gets_lists(stage_of, batch_of, most):
 
 
 def test_a_class_may_take_lists(stage_of, batch_of):
+    class Upper:
+        def process_batch(self, records):
+            return [record.upper() for record in records]
+
+    assert seen(stage_of(Upper, batch=2).apply(batch_of(*"abc"))) == (list("ABC"), None, [])
+
+
+def test_a_batch_transform_may_give_a_list_for_each_record(stage_of, batch_of):
+    @offered.batch(many=True)
     class Doubled:
         def process_batch(self, records):
-            return [record for record in records for _ in range(2)]
+            return [[record] * number for number, record in enumerate(records)]
 
-    assert seen(stage_of(Doubled, batch=2).apply(batch_of(*"abc"))) == (list("aabbcc"), [1, 1, 1, 1, 2, 2], [])
+    assert seen(stage_of(Doubled, batch=3).apply(batch_of(*"abc"))) == (list("bcc"), [1, 2, 2], [])
+
+
+def test_none_drops_its_record_where_it_is_declared(stage_of, batch_of):
+    @offered.batch
+    def without_b(records) -> list[str | None]:
+        return [None if record == "b" else record for record in records]
+
+    batch = stage_of(without_b).apply(batch_of(*"abc"))
+    assert (seen(batch), batch.counts[0].filtered) == ((["a", "c"], [0, 2], []), 1)
 
 
 @pytest.mark.parametrize("make", [tuple, iter, deque, lambda records: (record for record in records)])
@@ -169,14 +188,54 @@ def test_a_batch_transform_may_return_any_sequence_or_iterator(stage_of, batch_o
 
 @pytest.mark.parametrize(
     ("found", "type"),
-    [(None, "NotAList"), ("ab", "NotAList"), ({}, "NotAList"), (3, "NotAList"), ([1, None], "NoneReturned")],
+    [
+        (None, "NotAList"),
+        ("ab", "NotAList"),
+        ({}, "NotAList"),
+        (3, "NotAList"),
+        ([], "WrongLength"),
+        ([1], "WrongLength"),
+        ([1, 2, 3], "WrongLength"),
+        ([None, None], "NoneReturned"),
+    ],
 )
 def test_a_batch_transform_that_returns_something_else_fails(stage_of, batch_of, found, type):
+    calls = []
+
+    @offered.batch
+    def wrong(records):
+        calls.append(records)
+        return found
+
+    stage = stage_of(wrong, on_error="skip", attempts=3)
+    assert seen(stage.apply(batch_of(1, 2))) == ([], [], [(0, type), (1, type)])
+    assert calls == [[1, 2]], "a list of one record could look right"
+
+
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        ([1], "returned 1 result for 2 records; a batch transform gives one for each, in order"),
+        (iter("abcde"), "returned more than 2 results for 2 records"),
+    ],
+)
+def test_a_list_of_another_length_says_so(stage_of, batch_of, found, says):
     @offered.batch
     def wrong(records):
         return found
 
-    assert seen(stage_of(wrong, on_error="skip").apply(batch_of(1, 2))) == ([], [], [(0, type), (1, type)])
+    assert says in stage_of(wrong).apply(batch_of(1, 2)).failures[0].message
+
+
+@pytest.mark.parametrize("found", [[1, 2], ["ab", []], [[], None]])
+def test_with_many_each_result_is_a_list(stage_of, batch_of, found):
+    @offered.batch(many=True)
+    def wrong(records):
+        return [found[record] for record in records]
+
+    batch = stage_of(wrong, on_error="skip").apply(batch_of(0, 1))
+    assert batch.failures
+    assert batch.records == []
 
 
 def test_an_endless_batch_transform_ends(stage_of, batch_of):
@@ -184,6 +243,14 @@ def test_an_endless_batch_transform_ends(stage_of, batch_of):
     def endless(records):
         while True:
             yield "x" * 1000
+
+    assert stage_of(endless, on_error="skip").apply(batch_of(1)).failures[0].type == "WrongLength"
+
+
+def test_an_endless_list_of_results_ends(stage_of, batch_of):
+    @offered.batch(many=True)
+    def endless(records):
+        yield ("x" * 1000 for _ in itertools.count())
 
     assert stage_of(endless, on_error="skip", growth=10_000).apply(batch_of(1)).failures[0].type == "TooLarge"
 

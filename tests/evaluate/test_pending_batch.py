@@ -98,10 +98,10 @@ def test_results_of_every_form_are_put_together(batch_of, form, found, origins):
 
 
 def test_lists_are_put_together(batch_of):
-    pending = started(batch_of(*"abcd"), form=Form(awaited=True, batch=True), batch=2)
-    pending.call_ended(2, [CallOutcome(2, 4, ["cd"])])
+    pending = started(batch_of(*"abcd"), form=Form(awaited=True, batch=True, drops=True), batch=2)
+    pending.call_ended(2, [CallOutcome(2, 4, ["c", None])])
     pending.call_ended(0, [CallOutcome(0, 2, ["a", "b"])])
-    assert (pending.result().records, pending.result().origins) == (["a", "b", "cd"], [0, 1, 3])
+    assert (pending.result().records, pending.result().origins) == (["a", "b", "c"], [0, 1, 2])
 
 
 def test_an_empty_batch_is_done(batch_of):

@@ -38,7 +38,7 @@ def test_they_pass_a_batch_stage_in_their_places():
     )
 
     assert batch(RECORDS) == [10, 20, 3, 40, 50]
-    assert seen == [[1, 2], [4, 5]]
+    assert seen == [[1, 2, 4, 5]]
 
 
 @pytest.mark.parametrize("batch", [False, True])

@@ -50,6 +50,21 @@ def lists(records):
     return records
 
 
+@stage.batch
+def lists_with_gaps(records) -> list[int | None]:
+    return records
+
+
+@stage.batch(many=True)
+def lists_of_lists(records) -> list[list[int]]:
+    return [records]
+
+
+@stage.batch
+def yields_in_turn(records):
+    yield from records
+
+
 @stage(state=True)
 def remembers(record):
     return record
@@ -63,6 +78,10 @@ class ByRecord:
 class ByBatch:
     def process_batch(self, records):
         return records
+
+
+@stage.batch(many=True)
+class ManyByBatch(ByBatch): ...
 
 
 class Flushing(ByRecord):
@@ -94,9 +113,13 @@ FORMS = [
     (hinted_at_nothing, Form(drops=True)),
     (awaited, Form(awaited=True)),
     (lists, Form(batch=True)),
+    (lists_with_gaps, Form(batch=True, drops=True)),
+    (lists_of_lists, Form(batch=True, many=True)),
+    (yields_in_turn, Form(batch=True)),
     (remembers, Form(state=True)),
     (ByRecord, Form(built=True)),
     (ByBatch, Form(built=True, batch=True)),
+    (ManyByBatch, Form(built=True, batch=True, many=True)),
     (Flushing, Form(built=True, state=True, flushes=True)),
     (Saving, Form(built=True, state=True, snapshots=True)),
     (Awaiting, Form(built=True, awaited=True)),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from stagerunner.parts.base import part_of
 from stagerunner.parts.stage import stage
 
@@ -31,3 +33,9 @@ def test_the_bare_decorator_takes_the_name_in_lower_case():
 
     assert part_of(Latest).name == "latest"
     assert (part_of(some).name, part_of(some).state) == ("other", True)
+
+
+def test_many_is_for_batch_transforms():
+    assert part_of(stage.batch("pages", many=True)(lambda records: records)).many
+    with pytest.raises(TypeError, match=r"for @stage\.batch"):
+        stage("pages", many=True)

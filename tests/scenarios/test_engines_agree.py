@@ -23,8 +23,8 @@ def doubled(records):
     return [record * 2 for record in records]
 
 @stage.batch
-def fewer(records):
-    return [record for record in records if record % 5]
+def fewer(records) -> list[int | None]:
+    return [record if record % 5 else None for record in records]
 
 @stage
 async def asked(record):

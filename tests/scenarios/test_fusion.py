@@ -43,8 +43,8 @@ def fussy(record):
     return record
 
 @stage.batch
-def fewer(records):
-    return [record for record in records if record % 5]
+def fewer(records) -> list[int | None]:
+    return [record if record % 5 else None for record in records]
 
 def parent():
     "The run's own process: the fork server's parent."

@@ -196,8 +196,8 @@ def pairs(record):
 
 
 @stage.batch
-def fewer(records):
-    return [record for record in records if record != 4]
+def fewer(records) -> list[int | None]:
+    return [None if record == 4 else record for record in records]
 
 
 async def asked(record) -> int | None:
