@@ -40,7 +40,7 @@ PROMPT = {type(one) for one in _CONTAINERS} | {type(iter(one)) for one in _CONTA
 
 def given(records: Iterable[Any], selector: selectors.BaseSelector, linger: float) -> GivenRecords:
     """The split source for records of the caller. Raises what the iterable's `__iter__` raises."""
-    if type(records) in PROMPT:
+    if type(records) in PROMPT or type(records).__module__ == "sqlite3":  # a cursor must stay in its thread
         return GivenRecords(records, linger)
     return DrawnRecords(iter(records), selector, linger)
 

@@ -3,7 +3,9 @@ from __future__ import annotations
 import pickle
 import queue
 import selectors
+import sqlite3
 import threading
+from contextlib import closing
 from itertools import count
 
 import pytest
@@ -44,6 +46,12 @@ def taken(split_source, wanted=1):
 @pytest.mark.parametrize("records", [[1], (1,), range(1), {1}, {1: 2}.values(), iter([1]), count()])
 def test_what_never_waits_needs_no_thread(records):
     assert type(given(records, None, 0.0)) is GivenRecords
+
+
+def test_a_cursor_is_read_in_the_thread_that_it_belongs_to():
+    with closing(sqlite3.connect(":memory:")) as connection:
+        split_source = given(connection.execute("SELECT 1"), None, 0.0)
+        assert pickle.loads(split_source.next(Want(records=2)).payload) == [(1,)]
 
 
 def test_whatever_else_there_is_might_wait():
