@@ -42,7 +42,7 @@ from stagerunner.runtime.output import PrintedLines, StdoutDrain
 from stagerunner.runtime.resume import begin, fingerprint
 from stagerunner.runtime.stream_source import Stream
 from stagerunner.runtime.summary import failure_error, summary_of, trouble_error
-from stagerunner.wire.spec import MOST, SourceSpec
+from stagerunner.wire.spec import SourceSpec
 
 
 class Session:
@@ -212,10 +212,9 @@ class Session:
                 plan.source.options,
                 plan.run.linger,
                 plan.files,
-                plan.run.frame or MOST,
                 plan.run.max_record,
             )
-            return Stream(feed, self._selector, PrintedLines(self.tell), self._hash_seed)
+            return Stream(feed, plan.run.frame or 1, self._selector, PrintedLines(self.tell), self._hash_seed)
         return stream_of(source, self._selector) or SourceSplits(source, None if row is None else row["position"])
 
     def _start_workers(self) -> dict[int, Any]:

@@ -19,17 +19,21 @@ from stagerunner.runtime.input import AHEAD, PendingSplit
 from stagerunner.wire.control import ControlMessage
 from stagerunner.wire.frame import BadFrame, Frame
 from stagerunner.wire.pipe import Inbound, widen
-from stagerunner.wire.spec import SourceSpec
+from stagerunner.wire.spec import ASKED, SourceSpec
 
 LARGEST = 2**31
 """Bytes of the largest frame a source process may send."""
 
 
 class Stream:
-    """A split source whose splits come from a source process. lines: gets what the source prints."""
+    """A split source whose splits come from a source process: so many frames ahead, each as large as was wanted when it
+    was asked for.
+
+    first: records in the first frames, at most. lines: gets what the source prints.
+    """
 
     def __init__(
-        self, feed: SourceSpec, selector: selectors.BaseSelector, lines: OnPrinted, hash_seed: str | None
+        self, feed: SourceSpec, first: int, selector: selectors.BaseSelector, lines: OnPrinted, hash_seed: str | None
     ) -> None:
         self._selector = selector
         self._waiting: deque[Frame] = deque()
@@ -57,8 +61,14 @@ class Stream:
         with open(spec_end, "wb") as file, suppress(BrokenPipeError):
             pickle.dump(feed.files, file, 5)
             pickle.dump(feed, file, 5)
-        self._registered = False
-        self._watch()
+        selector.register(reading, selectors.EVENT_READ, self._read)
+        for _ in range(AHEAD):
+            self._ask(first)
+
+    def _ask(self, records: int) -> None:
+        """Ask for a frame with so many records at most."""
+        with suppress(BrokenPipeError):  # it has died; its pipe says so
+            os.write(self._life, records.to_bytes(ASKED, "little"))
 
     @property
     def ended(self) -> bool:
@@ -67,14 +77,6 @@ class Stream:
     @property
     def prompt(self) -> bool:
         return bool(self._waiting)
-
-    def _watch(self) -> None:
-        wanted = not self._over and len(self._waiting) <= AHEAD
-        if wanted and not self._registered:
-            self._selector.register(self._pipe.fd, selectors.EVENT_READ, self._read)
-        elif not wanted and self._registered:
-            self._selector.unregister(self._pipe.fd)
-        self._registered = wanted
 
     def _read(self) -> None:
         try:
@@ -86,7 +88,8 @@ class Stream:
             pass
         except BadFrame as fault:
             self._died(str(fault))
-        self._watch()
+        if self._over:
+            self._selector.unregister(self._pipe.fd)
 
     def _take(self, frame: Frame) -> None:
         if frame.header.kind != END:
@@ -109,7 +112,7 @@ class Stream:
         frame = self._waiting.popleft()
         base = self._count
         self._count += frame.header.records
-        self._watch()
+        self._ask(want.records)
         return PendingSplit(bytes(frame.payload), len(frame.payload), None, frame.header.records, base)
 
     def locate(self, payload: bytes, base: int | None, record: int) -> Origin:
@@ -122,9 +125,10 @@ class Stream:
         """End the source process, with every process it has started."""
         if self._life < 0:
             return
+        if not self._over:
+            self._selector.unregister(self._pipe.fd)
         self._over = True
         self._waiting.clear()
-        self._watch()
         os.close(self._life)
         self._life = -1
         with suppress(OSError):

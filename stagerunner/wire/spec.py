@@ -97,8 +97,8 @@ class WorkerSpec(NamedTuple):
 # The source process
 
 
-MOST = 1000
-"""Records in one frame, at most."""
+ASKED = 4
+"""Bytes of a number on the life pipe: it asks for a frame with so many records at most."""
 
 
 class SourceSpec(NamedTuple):
@@ -108,5 +108,4 @@ class SourceSpec(NamedTuple):
     options: dict[str, Any]
     linger: float
     files: dict[str, str] = NOTHING
-    records: int = MOST
     max_record: int = sys.maxsize

@@ -30,6 +30,25 @@ def test_the_first_result_comes_before_the_second_record_is_done(project, suffix
         assert list(results) == RECORDS[1:]
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_so_it_does_from_a_source_that_is_a_generator(project, workers):
+    project.plugin("""
+        @source
+        def numbers():
+            yield from range(600)
+        @stage
+        def gate(record):
+            if record:
+                wait_for("first")
+            return record
+    """)
+
+    with project.results({"use": "gate", "workers": workers}, source="numbers") as results:
+        assert next(results) == 0
+        (project / "first").touch()
+        assert list(results) == list(range(1, 600))
+
+
 def test_two_workers_share_short_lines(project):
     project.plugin("""
         @stage

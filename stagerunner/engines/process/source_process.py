@@ -1,8 +1,9 @@
 """The source process: a stream source runs here, so that its code can neither block nor break the parent.
 
 Arguments: the descriptors of its spec, of the pipe for its frames, and of the life pipe; then PYTHONPATH, as for the
-fork server. It sends DATA frames (pickled lists of records), then END, with the error as text if there was one. It
-belongs to no epoch: restarts don't touch it.
+fork server. Each number on the life pipe asks for one frame, with so many records at most. The process sends DATA
+frames (pickled lists of records), then END, with the error as text if there was one. It belongs to no epoch: restarts
+don't touch it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ from stagerunner.wire.bounding import bounded
 from stagerunner.wire.control import send_pieces
 from stagerunner.wire.frame import Header
 from stagerunner.wire.pipe import send
-from stagerunner.wire.spec import SourceSpec
+from stagerunner.wire.spec import ASKED, SourceSpec
+
+AHEAD = 1000
+"""Records that may be gathered before a frame for them is asked for."""
 
 
 class SourceProcess:
@@ -43,6 +47,7 @@ class SourceProcess:
         self._error = ""
         self._change = threading.Condition()
         self._sent = 0
+        self._wanted = 1
 
     def run(self) -> int:
         sender = threading.Thread(target=self._send_all, daemon=True)
@@ -68,10 +73,10 @@ class SourceProcess:
 
     def _gather(self, record: Any) -> None:
         with self._change:
-            while len(self._gathered) >= self._feed.records:
+            while len(self._gathered) >= max(AHEAD, self._wanted):
                 self._change.wait()
             self._gathered.append(record)
-            if len(self._gathered) in (1, self._feed.records):
+            if len(self._gathered) in (1, self._wanted):
                 self._change.notify_all()
 
     def _send_all(self) -> None:
@@ -94,12 +99,21 @@ class SourceProcess:
                 self._look_for_parent()
             if not self._gathered:
                 return False
-            if len(self._gathered) < self._feed.records and not self._over:
+        self._wanted = wanted = self._asked()
+        with self._change:
+            if len(self._gathered) < wanted and not self._over:
                 self._change.wait(self._feed.linger)
-            records, self._gathered = self._gathered, []
+            records, self._gathered = self._gathered[:wanted], self._gathered[wanted:]
             self._change.notify_all()
         self._put(records)
         return True
+
+    def _asked(self) -> int:
+        """Wait until the parent asks for a frame; for how many records."""
+        number = os.read(self._life, ASKED)
+        if not number:
+            leave()
+        return int.from_bytes(number, "little")
 
     def _put(self, records: list[Any]) -> None:
         data = pickle.dumps(records, 5)
@@ -112,7 +126,9 @@ class SourceProcess:
         send_pieces(self._out, Header(END, 0, 0, self._sent), self._error.encode(errors="backslashreplace"))
 
     def _look_for_parent(self) -> None:
-        if select.select([self._life], [], [], 0)[0]:
+        poll = select.poll()
+        poll.register(self._life, 0)  # only whether the other end is closed
+        if poll.poll(0):
             leave()
 
 

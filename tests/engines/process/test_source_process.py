@@ -10,7 +10,7 @@ from support.specs import offered
 from stagerunner.engines.process.source_process import SourceProcess
 from stagerunner.records import DATA, END
 from stagerunner.wire.pipe import Inbound
-from stagerunner.wire.spec import SourceSpec
+from stagerunner.wire.spec import ASKED, SourceSpec
 
 
 def numbers(*, stop):
@@ -29,7 +29,8 @@ def fed():
     def fed(found, records: int = 1000, **options):
         reading, out = os.pipe()
         life, alive = os.pipe()
-        source_process = SourceProcess(SourceSpec(offered(found), options, 0.0, records=records), out, life)
+        source_process = SourceProcess(SourceSpec(offered(found), options, 0.0), out, life)
+        os.write(alive, records.to_bytes(ASKED, "little") * 10)
         running = threading.Thread(target=source_process.run)
         running.start()
         lists, text, pipe = [], b"", Inbound(reading, 10**7)
