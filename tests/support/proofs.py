@@ -46,6 +46,7 @@ ROWS = {
     "frames": Asked({"examples": 2_000}, {"examples": 500_000}),
     "start/run/stop cycles": Asked({"cycles": 50}, {"cycles": 10_000}),
     "soak": Asked({"megabytes": 1_000, "kills": 4}, {"megabytes": 100_000, "kills": 4}),
+    "spending": Asked({"kills": 20}, {"kills": 200}),
     "mutants": Asked({"named mutants": 10}, {"mutants": 25}),
     "bugs planted in real runs": Asked(),
     "ends": Asked(),

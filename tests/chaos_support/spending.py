@@ -1,0 +1,161 @@
+"""What was paid, and why: a run whose processes are killed while its stages pay a service, and its account."""
+
+from __future__ import annotations
+
+import signal
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+from time import monotonic
+from typing import Any, NamedTuple
+
+from chaos_support.case import Case
+from chaos_support.family import send
+from chaos_support.running import RESUME, Run, gone
+from support.billing import Bill, Call, Service, price
+from support.processes import alive
+from support.waiting import wait_until
+
+PAYING = Path(__file__).with_name("paying.py")
+
+WORKERS, CONCURRENCY = 2, 16
+UNDER_WAY = WORKERS + CONCURRENCY
+"""The most calls at one moment: those of the workers of the first stage, and of the one worker of the second."""
+
+SETTLED = 0.5
+"""Seconds after which a call that was paid is no longer under way, on a busy machine as well."""
+
+GAP = (30, 60)
+"""Calls paid between two kills, from and to: the suspects of the one are done with before the next."""
+
+VICTIMS = ("worker", "worker", "fork_server", "parent")
+
+
+class Kill(NamedTuple):
+    """A process was killed at `at`; `until`: by then all workers of the run were gone. Seconds, monotonic clock."""
+
+    at: float
+    until: float
+    victim: str = "worker"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Every call of a bill, laid to its reason.
+
+    records: calls that were needed, one for each record of a stage. unanswered: paid without an answer. killed: for
+    each kill, the calls that were under way and were paid again. lost: paid again without any such reason.
+    """
+
+    records: int
+    unanswered: int
+    killed: dict[Kill, list[Call]]
+    lost: list[Call] = field(default_factory=list)
+
+    @property
+    def excess(self) -> int:
+        return self.unanswered + sum(map(len, self.killed.values())) + len(self.lost)
+
+
+def account_of(calls: Sequence[Call], kills: Sequence[Kill], most: int = UNDER_WAY) -> Account:
+    """most: so many calls can be under way when a process is killed."""
+    of_record: dict[tuple[str, int], list[Call]] = defaultdict(list)
+    for call in sorted(calls, key=lambda call: call.came):
+        of_record[call.stage, call.number].append(call)
+    killed: dict[Kill, list[Call]] = {kill: [] for kill in kills}
+    unanswered, lost = 0, []
+    for again in of_record.values():
+        for call, following in pairwise(again):
+            if not call.answered:
+                unanswered += 1
+            elif (kill := _reason(call, following, kills)) is not None and len(killed[kill]) < most:
+                killed[kill].append(call)
+            else:
+                lost.append(following)
+    return Account(len(of_record), unanswered, killed, lost)
+
+
+def _reason(call: Call, following: Call, kills: Sequence[Kill]) -> Kill | None:
+    """The kill at which the call was under way, so that it had to be made again."""
+    return next(
+        (
+            kill
+            for kill in kills
+            if call.came <= kill.until and kill.at <= call.paid + SETTLED <= following.came + SETTLED
+        ),
+        None,
+    )
+
+
+# The run
+
+
+def spending_case(folder: Path, port: int, count: int, **settings: Any) -> Case:
+    """Two stages that pay. The second half has some of the records of the first once more.
+
+    settings: of both stages, besides those that every service needs.
+    """
+    half = count // 2
+    numbers = [number - half if number > half and number % 10 == 9 else number for number in range(count)]
+    common = {"with": {"port": port}, "retry": {"attempts": 6, "delay": "10ms", "factor": 1}, **settings}
+    first = {"use": "first", "workers": WORKERS, **common}
+    second = {"use": "second", "concurrency": CONCURRENCY, **common}
+    return Case(folder, [first, second], [{"id": number} for number in numbers], plugin=PAYING).write()
+
+
+def right(case: Case) -> list[dict[str, Any]]:
+    """What the chain gives for the records of the case."""
+    return [record | {stage: price(stage, record["id"]) for stage in ("first", "second")} for record in case.records]
+
+
+@dataclass(slots=True)
+class Spending:
+    """Run a case to its end while processes are killed, each at a number of calls paid that the seed draws."""
+
+    case: Case
+    service: Service
+    seed: int
+    kills: int
+    done: list[Kill] = field(default_factory=list)
+    lives: int = 0
+
+    def run(self) -> int:
+        """The exit status of the last life. The parent's death is followed by `--resume`."""
+        draw = Random(f"spending {self.seed}")
+        waiting = [(draw.randint(*GAP), draw.choice(VICTIMS), draw.random()) for _ in range(self.kills)]
+        while True:
+            with Run(self.case, *(RESUME if self.lives else ())) as run:
+                self.lives += 1
+                while waiting and self._killed(run, *waiting.pop(0)) not in ("parent", ""):
+                    pass
+                status = run.wait()
+                if status != -signal.SIGKILL:
+                    return status
+
+    def _killed(self, run: Run, gap: int, victim: str, choice: float) -> str:
+        """The victim, once so many more calls are paid; "" if the run was over before that."""
+        aim = self.bill.length + gap
+        if run.wait_until(lambda: self.bill.length >= aim and run.workers, f"{gap} calls") is None:
+            return ""
+        workers = run.workers
+        pid = {"parent": run.pid, "fork_server": run.fork_server}.get(victim, workers[int(choice * len(workers))])
+        at = monotonic()
+        if pid is None or not send(pid, signal.SIGKILL):
+            return victim
+        if victim == "parent":
+            run.wait()
+            gone(self.case, 5)
+        else:
+            wait_until(lambda: not any(map(alive, workers)), 5, "the end of the workers")
+        self.done.append(Kill(at, monotonic(), victim))
+        return victim
+
+    @property
+    def bill(self) -> Bill:
+        return self.service.bill
+
+    def account(self) -> Account:
+        return account_of(self.bill.calls(), self.done)
