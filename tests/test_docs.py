@@ -29,6 +29,7 @@ TABLES = {
     "## A part": grammar._USE,
     "## Settings of a stage": settings.STAGE_SETTINGS,
     "### `retry`": settings.RETRY,
+    "### `resources`": settings.RESOURCES,
     "## `run`": settings.RUN,
     "### `run.engine` as a mapping": settings.ENGINE,
 }

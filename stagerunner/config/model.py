@@ -22,8 +22,21 @@ class Retry(Struct, frozen=True):
     max: float = 30.0
 
 
+class Resources(Struct, frozen=True):
+    """What each worker of a stage needs: cores, devices, bytes. gpu_mark, path: where `gpu` stands."""
+
+    cpu: float | None = None
+    gpu: int = 0
+    memory: int | None = None
+    gpu_mark: Mark | None = None
+    path: str = ""
+
+
 class Settings(Struct, frozen=True):
-    """A part's settings, in records, seconds and bytes. None: not written, and there is no default."""
+    """A part's settings, in records, seconds and bytes. None: not written, and there is no default.
+
+    env: a value may hold variables.WORKER, which stands for the worker's number.
+    """
 
     workers: int = 1
     batch: int | None = None
@@ -36,7 +49,7 @@ class Settings(Struct, frozen=True):
     max_errors: int | None = None
     env: tuple[tuple[str, str], ...] = ()
     max_memory: int | None = None
-    resources: Mapping | None = None
+    resources: Resources | None = None
 
 
 class PartConfig(Struct, frozen=True):

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from stagerunner.config.model import Retry, Settings
+from stagerunner.config.model import Resources, Retry, Settings
 from stagerunner.config.names import PATTERN
 from stagerunner.config.nodes import Mapping, Node, Scalar
 from stagerunner.config.readers import (
@@ -28,6 +28,7 @@ from stagerunner.config.readers import (
     unset,
     whole,
 )
+from stagerunner.config.variables import WORKER
 
 
 def name(node: Node, location: Location) -> str:
@@ -58,7 +59,7 @@ def environment(node: Node, location: Location) -> tuple[tuple[str, str], ...]:
 def _variable(key: Scalar) -> Reader:
     def read(node: Node, location: Location) -> str:
         value = text(node, location)
-        if not key.text or "=" in key.text or "\0" in key.text + value:
+        if not key.text or "=" in key.text or "\0" in key.text + value.replace(WORKER, ""):
             raise InvalidValue(
                 "can't be in the environment: a name is neither empty nor has `=` in it, and nothing holds NUL"
             )
@@ -67,6 +68,27 @@ def _variable(key: Scalar) -> Reader:
     return read
 
 
+def resources(node: Node, location: Location) -> Resources:
+    """What each worker needs."""
+    values = read_table(node, RESOURCES, location)
+    gpu = node.get("gpu") if isinstance(node, Mapping) else None
+    return Resources(**values, gpu_mark=None if gpu is None else gpu.mark, path=location.inside("gpu").path)
+
+
+def devices(node: Node, location: Location) -> int:
+    """A number of devices."""
+    if isinstance(node, Scalar) and type(node.value) is float:
+        fix = "workers that share a device have no `gpu`, and name it in `env`: CUDA_VISIBLE_DEVICES"
+        raise InvalidValue("must be a whole number: a worker has devices of its own", fix)
+    found: int = whole(0)(node, location)
+    return found
+
+
+RESOURCES: dict[str, Reader] = {
+    "cpu": unset(above_zero(number(0), "leave it out")),
+    "gpu": unset(devices),
+    "memory": unset(above_zero(bytes_size, "leave it out")),
+}
 RETRY: dict[str, Reader] = {"attempts": whole(), "delay": duration, "factor": number(1), "max": duration}
 
 STAGE_SETTINGS: dict[str, Reader] = {
@@ -82,7 +104,7 @@ STAGE_SETTINGS: dict[str, Reader] = {
     "max_errors": unset(whole(0)),
     "env": environment,
     "max_memory": unset(above_zero(bytes_size, "leave it out for none")),
-    "resources": unset(mapping),
+    "resources": unset(resources),
 }
 END_SETTINGS = {
     **{key: STAGE_SETTINGS[key] for key in ("name", "on_error")},

@@ -1,6 +1,7 @@
-"""`${vars.x}`, `${env:NAME}`, `${secret:NAME}`, each with `:-default`, and `$$`.
+"""`${vars.x}`, `${env:NAME}`, `${secret:NAME}`, each with `:-default`, and `$$`; in `env` of a stage also `${worker}`.
 
 Variables are filled in after parsing, and only in string values. So their contents can't change keys or structure.
+`${worker}` is filled in when a worker starts. Until then, WORKER stands for it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from stagerunner.config.wording import did_you_mean, shortened
 from stagerunner.config.yaml12 import resolve
 from stagerunner.errors import Mistake
 from stagerunner.tuples import NamedTuple
+
+WORKER = "\0worker\0"
+"""Stands for `${worker}` in a text with its variables filled in. Nothing else in an environment may hold NUL."""
 
 MOST_CHARACTERS = 2**22
 """Characters that all variables together may fill in."""
@@ -92,7 +96,9 @@ class Filler:
             if depth > DEEPEST:
                 raise NotFilled("too-deep", f"variables lead more than {DEEPEST} levels deep")
             alone = reference(node.text)
-            return self._alone(node, alone, depth) if alone else self._within(node, depth)
+            if alone:
+                return self._alone(node, alone, depth)
+            return self._within(node, depth, in_env=_ENV.match(path) is not None)
         except NotFilled as error:
             self._failures += 1
             if error.code:
@@ -107,13 +113,17 @@ class Filler:
         value = typed(found.text) if isinstance(found.value, str) else found.value
         return replace(found, value=value, mark=node.mark, quoted=False, written=node.text)
 
-    def _within(self, node: Scalar, depth: int) -> Scalar:
-        """A text with variables in it; it stays text."""
+    def _within(self, node: Scalar, depth: int, *, in_env: bool) -> Scalar:
+        """A text with variables in it; it stays text. in_env: it is a value of a stage's `env`."""
         parts: list[Scalar] = []
 
         def filled(piece: re.Match[str]) -> str:
             if piece[0] == "$$":
                 return "$"
+            if piece[0] == _WORKER:
+                if in_env:
+                    return WORKER
+                raise NotFilled("variable", f"{_WORKER} is known only in `env` of a stage", _IN_ENV)
             parts.append(self._part(piece[0], node, depth))
             return parts[-1].text
 
@@ -192,6 +202,11 @@ FORMS = "write ${vars.NAME}, ${env:NAME} or ${secret:NAME}, each with :-default;
 PIECE = re.compile(r"\$\$|\$\{[^}]*\}?")
 """The pieces of a text that are replaced: a doubled dollar, or anything that looks like a variable."""
 
+_WORKER = "${worker}"
+_IN_ENV = f"write it there, `env: {{WORKER: '{_WORKER}'}}`, and read the environment in the stage"
+_ENV = re.compile(r"stages\[\d+\]\.env\.")
+"""The beginning of the path of a value in `env`."""
+
 _REFERENCE = r"\$\{(?:(vars)\.([^}:]+)|(env|secret):([A-Za-z_][A-Za-z0-9_]*))(?::-([^}]*))?\}"
 """A string, compiled when a config has a variable."""
 
@@ -236,6 +251,16 @@ class Reference(NamedTuple):
             or f"add it under `vars:`, or write ${{vars.{name}:-default}}"
         )
         return NotFilled("unset-variable", f"there is no variable '{name}'", fix)
+
+
+def for_worker(text: str, number: int) -> str:
+    """A value of `env` as the worker with this number gets it."""
+    return text.replace(WORKER, str(number))
+
+
+def as_written(text: str) -> str:
+    """The text with `${worker}` as it was written."""
+    return text.replace(WORKER, _WORKER)
 
 
 def reference(text: str) -> Reference | None:

@@ -8,10 +8,12 @@ from math import lcm
 
 from msgspec import Struct
 
+from stagerunner.config.variables import for_worker
 from stagerunner.evaluate.ends import EndSpec
 from stagerunner.evaluate.loading import load
 from stagerunner.parts.source import is_stream
 from stagerunner.plan import Plan, PlannedStage
+from stagerunner.plan.devices import VISIBLE
 from stagerunner.wire.spec import WorkerSpec
 
 
@@ -75,6 +77,7 @@ def specs(
         for number in range(width):
             yield shared._replace(
                 number=number,
+                env=_environment(group, number),
                 inbound=tuple(before[number]),
                 outbound=tuple(behind[number]),
                 slots=tuple(slots[number::width]),
@@ -106,7 +109,6 @@ def _group_spec(plan: Plan, groups: tuple[Group, ...], position: int, snapshots:
         last=last,
         source=_source_end(plan) if position == 0 else None,
         sink=_sink_end(plan) if last else None,
-        env=tuple(pair for setting in settings for pair in setting.env),
         files=plan.files,
         started_hooks=plan.started_hooks,
         stopping_hooks=plan.stopping_hooks,
@@ -115,6 +117,15 @@ def _group_spec(plan: Plan, groups: tuple[Group, ...], position: int, snapshots:
         start_timeout=sum(setting.start_timeout for setting in settings) or 60.0,
         limit=2 * plan.run.max_growth + 2**26,
     )
+
+
+def _environment(group: Group, number: int) -> tuple[tuple[str, str], ...]:
+    """The variables of one worker: what its stages' `env` says, and its devices."""
+    pairs = [(name, for_worker(text, number)) for stage in group.stages for name, text in stage.settings.env]
+    for stage in group.stages:
+        if own := stage.devices[number * stage.gpus :][: stage.gpus]:
+            pairs.append((VISIBLE, ",".join(own)))
+    return tuple(pairs)
 
 
 def slots_of(groups: tuple[Group, ...]) -> int:

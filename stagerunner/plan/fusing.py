@@ -38,6 +38,8 @@ def _alone(stage: PlannedStage) -> str | None:
         return f"'{stage.name}' has a timeout"
     if settings.env:
         return f"'{stage.name}' has an environment of its own"
+    if stage.gpus:
+        return f"'{stage.name}' has devices of its own"
     if settings.max_memory is not None:
         return f"'{stage.name}' has a max_memory"
     if form.awaited and not form.state:

@@ -19,6 +19,7 @@ from stagerunner.hookspecs import EngineSpec
 from stagerunner.parts import files
 from stagerunner.parts.held import is_held
 from stagerunner.plan import fusing
+from stagerunner.plan.devices import with_devices
 from stagerunner.plan.ends import End, EndKind, plan_end
 from stagerunner.plan.model import Plan, PlannedStage
 from stagerunner.plan.outputs import dead_letter_path, output_mistakes, own_files
@@ -112,7 +113,11 @@ class _Planning:
             else:
                 self.report(_unreachable_in_workers(stage, outcome.part.target, engine))
                 planned.append(outcome)
-        return tuple(planned)
+        if engine.name != "process":
+            return tuple(planned)
+        dealt, mistakes = with_devices(planned)
+        self.report(mistakes)
+        return dealt
 
     def end(self, kind: EndKind, engine: EngineSpec, *, resumed: bool = False) -> End | None:
         outcome = plan_end(self._config, self._catalog, kind, resumed=resumed)
@@ -166,8 +171,15 @@ def selected(stages: tuple[PartConfig, ...], only: str | None) -> tuple[PartConf
 
 
 BUILT_IN = {
-    "process": EngineSpec("process", "stagerunner.engines.process.engine:ProcessEngine", "one process for each worker"),
-    "inline": EngineSpec("inline", "stagerunner.engines.inline:InlineEngine", "everything in this process"),
+    "process": EngineSpec(
+        "process",
+        "stagerunner.engines.process.engine:ProcessEngine",
+        "one process for each worker",
+        resources=True,
+    ),
+    "inline": EngineSpec(
+        "inline", "stagerunner.engines.inline:InlineEngine", "everything in this process", resources=True
+    ),
 }
 
 

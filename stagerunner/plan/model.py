@@ -31,7 +31,9 @@ class PlannedPart(Struct, frozen=True):
 
 
 class PlannedStage(Struct, frozen=True):
-    """A stage, resolved. work: what its workers need to know. The other fields are those of PlannedPart."""
+    """A stage, resolved. work: what its workers need to know. devices: those of all its workers, in their order. The
+    other fields are those of PlannedPart.
+    """
 
     use: str
     work: Work
@@ -40,10 +42,16 @@ class PlannedStage(Struct, frozen=True):
     shown: dict[str, Any] = field(default_factory=dict)
     provider: str = ""
     filled: dict[str, tuple[str, bool]] = field(default_factory=dict)
+    devices: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         return self.work.name
+
+    @property
+    def gpus(self) -> int:
+        """Devices of each worker."""
+        return self.settings.resources.gpu if self.settings.resources else 0
 
     @property
     def places(self) -> int:

@@ -13,6 +13,7 @@ from stagerunner.evaluate.work import Work
 from stagerunner.hookspecs import EngineSpec
 from stagerunner.parts.forming import form_of
 from stagerunner.parts.stage import Form
+from stagerunner.plan.devices import VISIBLE
 from stagerunner.plan.model import PlannedStage
 from stagerunner.plan.values import checked_options, filled, shown
 
@@ -101,5 +102,7 @@ def _unusable_settings(stage: PartConfig, form: Form, engine: EngineSpec) -> Ite
     if stage.settings.on_error == "fail":
         why = f"the first failure of '{name}' ends the run; `max_errors` is for `on_error: skip` or `dead_letter`"
         yield "max_errors", why, "give it an `on_error`, or leave it out"
+    if stage.settings.resources and stage.settings.resources.gpu and VISIBLE in dict(stage.settings.env):
+        yield "env", f"{VISIBLE} in `env` and `gpu` both say which devices a worker gets", "leave one of them out"
     if not engine.resources:
         yield "resources", f"the engine '{engine.name}' knows no resources", "leave it out"

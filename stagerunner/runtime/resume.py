@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from stagerunner.config.variables import as_written
 from stagerunner.delivery.ledger import Ledger
 from stagerunner.delivery.writers import calling, named
 from stagerunner.errors import UsageError
@@ -225,7 +226,7 @@ def _of(part: PlannedPart | PlannedStage | None, hidden: _Hidden) -> dict[str, A
         "use": part.use,
         "with": part.shown,
         "filled": {path: hidden.text(text, secret=secret) for path, (text, secret) in part.filled.items()},
-        "env": {name: hidden.text(text) for name, text in part.settings.env},
+        "env": {name: hidden.text(as_written(text)) for name, text in part.settings.env},
         "on_error": part.settings.on_error,
         "retry": [retry.attempts, retry.delay, retry.factor, retry.max],
         "code": _code(part),

@@ -13,6 +13,7 @@ from msgspec import Struct
 from stagerunner.config.model import Config, PartConfig, Retry, Run, Settings
 from stagerunner.config.nodes import Mapping, Node, Scalar, Sequence
 from stagerunner.config.options import options_of
+from stagerunner.config.variables import as_written
 from stagerunner.errors import Mark
 from stagerunner.plan import Plan, PlannedPart, PlannedStage
 from stagerunner.plan.values import MASK
@@ -53,7 +54,8 @@ def node_tree(node: Node) -> Tree:
     """A node as it may be shown."""
     match node:
         case Scalar():
-            value = MASK if node.secret or node.masked else node.value
+            value = as_written(node.value) if isinstance(node.value, str) else node.value
+            value = MASK if node.secret or node.masked else value
             via = f", from {node.written}" if node.written else ""
             return Leaf(value, f"{place(node.mark)}{via}")
         case Sequence():

@@ -33,7 +33,9 @@ def test_every_setting(setting):
     assert setting("max_errors: 0").max_errors == 0
     assert setting("max_memory: 1GiB").max_memory == 2**30
     assert setting("env: {A: b, N: 010}").env == (("A", "b"), ("N", "010"))
-    assert setting("resources: {gpu: 1}").resources.get("gpu").value == 1
+    found = setting("resources: {cpu: 0.5, gpu: 2, memory: 1GiB}").resources
+    assert (found.cpu, found.gpu, found.memory) == (0.5, 2, 2**30)
+    assert (found.gpu_mark.column, found.path) == (30, "stages[0].resources.gpu")
 
 
 def test_retry_is_the_attempts_or_all_of_it(setting):
@@ -98,6 +100,13 @@ def test_a_journal_comes_with_the_folder_it_stands_against(config, run, tmp_path
         ),
         ("rate: 5", "4:9 stages[0].rate: rate must be a rate, not the number 5 | write 50/s, 100/m or 10/500ms"),
         ("env: [A]", "4:8 stages[0].env: env must be a mapping, not a list"),
+        (
+            "resources: {gpu: 0.5}",
+            "4:20 stages[0].resources.gpu: gpu must be a whole number: a worker has devices of its own"
+            " | workers that share a device have no `gpu`, and name it in `env`: CUDA_VISIBLE_DEVICES",
+        ),
+        ("resources: {gpus: 1}", "4:15 stages[0].resources.gpus: unknown key 'gpus' | did you mean 'gpu'?"),
+        ("resources: {cpu: 0}", "4:20 stages[0].resources.cpu: cpu must be more than 0 | leave it out"),
         ("env: {A: [b]}", "4:12 stages[0].env.A: A must be text, not a list"),
     ],
 )

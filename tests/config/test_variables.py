@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from stagerunner.config.nodes import plain, unexpanded
-from stagerunner.config.variables import PIECE, Reference, fill, measured, reference, typed
+from stagerunner.config.variables import PIECE, Reference, as_written, fill, for_worker, measured, reference, typed
 
 
 @pytest.fixture
@@ -96,6 +96,20 @@ def test_a_malformed_variable_is_a_mistake_that_lists_the_forms(wrong):
     (mistake,) = wrong("x: a${foo}")
     assert mistake.startswith("1:4 x: '${foo}' is no variable | write ${vars.NAME}, ${env:NAME} or ${secret:NAME}")
     assert "'${open' is no variable" in wrong("x: ${open")[0]
+
+
+@pytest.mark.parametrize("text", ["x: '${worker}'", "vars: {x: 'a${worker}'}", "stages: [{with: {x: '${worker}'}}]"])
+def test_the_number_of_a_worker_is_known_in_env_only(wrong, text):
+    (mistake,) = wrong(text)
+    assert "x: ${worker} is known only in `env` of a stage | write it there" in mistake
+
+
+def test_the_number_of_a_worker_is_filled_in_when_it_starts(root):
+    found = fill(root("stages: [{env: {A: '${worker}', B: 'g${worker}-${env:E}', C: '$${worker}'}}]"), {"E": "e"})
+    assert not found.mistakes
+    env = plain(found.root)["stages"][0]["env"]
+    assert [for_worker(text, 3) for text in env.values()] == ["3", "g3-e", "${worker}"]
+    assert [as_written(text) for text in env.values()] == ["${worker}", "g${worker}-e", "${worker}"]
 
 
 def test_a_circle_is_reported_once(wrong):

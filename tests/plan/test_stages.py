@@ -3,8 +3,7 @@ from __future__ import annotations
 import pytest
 
 from stagerunner.catalog import load_catalog
-from stagerunner.config.model import Retry, Run
-from stagerunner.config.nodes import from_plain
+from stagerunner.config.model import Resources, Retry, Run
 from stagerunner.errors import ConfigError
 from stagerunner.plan import make_plan
 
@@ -63,7 +62,7 @@ def test_an_unknown_option(planned):
 # Settings
 
 
-CARDS = from_plain({"gpu": 1}, None)
+CARDS = Resources(gpu=1)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +73,6 @@ CARDS = from_plain({"gpu": 1}, None)
         ("shout", "batch", 10, "`batch` is for batch transforms"),
         ("shout", "concurrency", 4, "`concurrency` is for async stages"),
         ("shout", "max_errors", 4, "`max_errors` is for `on_error: skip` or `dead_letter`"),
-        ("shout", "resources", CARDS, "the engine 'process' knows no resources"),
     ],
 )
 def test_a_setting_that_means_nothing_here(planned, use, setting, value, message):
@@ -100,12 +98,16 @@ def test_a_setting_that_means_something(planned, stage):
     assert planned(stage)
 
 
-def test_resources_are_for_engines_that_know_them(config, folder):
+@pytest.mark.parametrize("knows", [True, False])
+def test_resources_are_for_engines_that_know_them(config, folder, knows):
     (folder / "engines.py").write_text(
         "from stagerunner import hookimpl\nfrom stagerunner.hookspecs import EngineSpec\n"
-        "@hookimpl\ndef stagerunner_engines(): return [EngineSpec('ray', 'x:Y', resources=True)]\n"
+        f"@hookimpl\ndef stagerunner_engines(): return [EngineSpec('ray', 'x:Y', resources={knows})]\n"
     )
     plugins = [(f"./{name}.py", None, folder) for name in ("parts", "engines")]
-    catalog = load_catalog(plugins=plugins, installed=False)
-    plan = make_plan(config({"use": "shout", "resources": CARDS}, run=Run(engine="ray")), catalog)
-    assert plan.stages[0].settings.resources is CARDS
+    catalog, chain = load_catalog(plugins=plugins, installed=False), {"use": "shout", "resources": CARDS}
+    if knows:
+        assert make_plan(config(chain, run=Run(engine="ray")), catalog).stages[0].settings.resources is CARDS
+    else:
+        with pytest.raises(ConfigError, match="the engine 'ray' knows no resources"):
+            make_plan(config(chain, run=Run(engine="ray")), catalog)
