@@ -1,4 +1,4 @@
-"""The expressions of `filter`: a small part of Python's, parsed by Python and compiled to closures, never run as code.
+"""Expressions over a record: a small part of Python's, parsed by Python and compiled to closures, never run as code.
 
 A name is a field of the record, and `record` is the whole record. Only what the tables below list is allowed.
 """
@@ -19,6 +19,9 @@ Evaluate: TypeAlias = Callable[[Any], Any]
 """Record in, value out."""
 
 WHOLE = "record"
+
+OTHERWISE = {"true": "True", "false": "False", "null": "None", "none": "None"}
+"""How Python writes what YAML writes so."""
 
 
 def matches(text: str, pattern: str) -> bool:
@@ -63,7 +66,7 @@ CALLS: dict[str, tuple[int, Callable[..., Any]]] = {
 
 
 class Expression(TextOption):
-    """An expression over a record: the option type of `where`. Call it with a record."""
+    """An expression over a record, as an option type. Call it with a record."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -120,6 +123,8 @@ def _name(node: ast.Name) -> Evaluate:
     name = node.id
     if name == WHOLE:
         return lambda record: record
+    if name in OTHERWISE:
+        raise ValueError(f"write {OTHERWISE[name]} for {name}; a field of that name is record[{name!r}]")
 
     def read(record: Any) -> Any:
         # The first test is cheap, and nearly always true.
@@ -179,6 +184,11 @@ def _both(node: ast.BoolOp) -> Evaluate:
     return lambda record: any(part(record) for part in parts)
 
 
+def _either(node: ast.IfExp) -> Evaluate:
+    condition, first, second = _made(node.test), _made(node.body), _made(node.orelse)
+    return lambda record: first(record) if condition(record) else second(record)
+
+
 def _unary(node: ast.UnaryOp) -> Evaluate:
     if type(node.op) not in UNARY:
         raise ValueError(f"`{ast.unparse(node):.60}` is not allowed in an expression")
@@ -229,6 +239,7 @@ FORMS: dict[type[ast.expr], Callable[[Any], Evaluate]] = {
     ast.Subscript: _subscript,
     ast.Compare: _compare,
     ast.BoolOp: _both,
+    ast.IfExp: _either,
     ast.UnaryOp: _unary,
     ast.BinOp: _binary,
     ast.List: _items,

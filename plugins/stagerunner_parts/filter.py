@@ -12,9 +12,9 @@ from stagerunner_parts.expression import Expression
 def keep(record: Any, *, where: Expression) -> Any | None:
     """Keep the records for which an expression is true.
 
-    An expression may have comparisons, and or not, in, is None, + - * / // %, value[key] and the functions len lower
-    upper int float str startswith endswith contains matches. A name is a field, and `record` is the whole record. A
-    record that lacks a field which is evaluated is refused.
+    An expression may have comparisons, and or not, in, is None, x if y else z, + - * / // %, value[key] and the
+    functions len lower upper int float str startswith endswith contains matches. A name is a field, and `record` is the
+    whole record. A record that lacks a field which is evaluated is refused.
 
     where: an expression over the record's fields, such as `status >= 500 and not startswith(path, "/api")`.
     """

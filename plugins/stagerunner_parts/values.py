@@ -33,6 +33,46 @@ def _reached(record: Any, name: str) -> Any:
     return found
 
 
+def with_field(record: Mapping[str, Any], name: str, value: Any) -> dict[str, Any]:
+    """A copy in which the field has this value, at its place if it is there, else as the last one.
+
+    `a.b` is what it is for `field`; if there is no field a, it is made. Raises Reject if a isn't a mapping.
+    """
+    if "." not in name or name in record:
+        return {**record, name: value}
+    return _with_reached(record, name, name.split("."), value)
+
+
+def _with_reached(found: Any, name: str, path: list[str], value: Any) -> dict[str, Any]:
+    if not isinstance(found, Mapping):
+        raise Reject(f"field {name!r} can't be set: what holds it is of type {type(found).__name__}, not a mapping")
+    key, *inner = path
+    return {**found, key: _with_reached(found.get(key, {}), name, inner, value) if inner else value}
+
+
+def without_field(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A copy without the field, `a.b` as for `field`; the record itself if it has no such field."""
+    if name in record:
+        return {key: value for key, value in record.items() if key != name}
+    return _without_reached(record, name.split("."))
+
+
+def _without_reached(found: Mapping[str, Any], path: list[str]) -> Mapping[str, Any]:
+    key, *inner = path
+    if not inner:
+        return {name: value for name, value in found.items() if name != key} if key in found else found
+    held = found.get(key)
+    changed = _without_reached(held, inner) if isinstance(held, Mapping) else held
+    return found if changed is held else {**found, key: changed}
+
+
+def unshared(value: Any) -> Any:
+    """A copy of the lists and mappings in a value, so that two fields, or two records, never share one."""
+    if type(value) is dict:
+        return {key: unshared(item) for key, item in value.items()}
+    return [unshared(item) for item in value] if type(value) is list else value
+
+
 def missing(record: Any, name: str) -> Reject:
     """The refusal of a record that lacks a field."""
     if isinstance(record, Mapping):
