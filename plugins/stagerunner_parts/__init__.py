@@ -30,6 +30,12 @@ def stagerunner_stages() -> list[Any]:
         _named("select", "fields:select", "Keep only these fields, in this order"),
         _named("drop", "fields:drop", "Leave out these fields"),
         _named("rename", "fields:rename", "Give fields other names"),
+        _named(
+            "flatten", "nesting:flatten", "Give the fields inside other fields names of their own: b in a becomes a.b"
+        ),
+        _named(
+            "explode", "nesting:explode", "Make a record of each item of a list, with the item in place of the list"
+        ),
         _named("set", "computing:set_fields", "Give fields values that are computed from others"),
         _named("convert", "convert:convert", "Convert fields from text to numbers, times and so on"),
         _named("anonymize", "anonymize:Anonymize", "Hide the values of fields: hash them, mask them or leave them out"),
