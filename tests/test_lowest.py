@@ -12,7 +12,7 @@ LOWEST = dict(
 
 
 def declared(requirements):
-    return dict(re.fullmatch(r"([\w-]+)(?:>=([\d.]+))?.*", requirement).groups() for requirement in requirements)
+    return dict(re.fullmatch(r"([\w.-]+)(?:>=([\d.]+))?.*", requirement).groups() for requirement in requirements)
 
 
 def test_every_dependency_is_tested_with_the_lowest_version_declared():
@@ -22,7 +22,8 @@ def test_every_dependency_is_tested_with_the_lowest_version_declared():
 
 def test_what_the_tests_themselves_need_is_too():
     needed = set(LOWEST) - set(declared(PROJECT["dependencies"]))
-    bounds = declared(PROJECT["optional-dependencies"]["dev"])
+    extras = PROJECT["optional-dependencies"]
+    bounds = declared([*extras["dev"], *extras["zstd"]])
     assert {name: LOWEST[name] for name in needed} == {name: bounds.get(name) for name in needed}
 
 

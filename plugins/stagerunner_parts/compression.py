@@ -1,4 +1,4 @@
-"""Compression by a file's suffix: .gz, .bz2, .xz."""
+"""Compression by a file's suffix: .gz, .bz2, .xz, .zst."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import IO, Protocol, cast
 
 
@@ -17,18 +18,43 @@ class Compressor(Protocol):
     def flush(self) -> bytes: ...
 
 
-MODULES = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}
-"""Suffix → the module that opens such a file, imported when it is needed."""
+MODULES = {
+    ".gz": ("gzip",),
+    ".bz2": ("bz2",),
+    ".xz": ("lzma",),
+    ".zst": ("compression.zstd", "backports.zstd"),  # the first is part of Python 3.14
+}
+"""Suffix → the modules that open such a file. The first that is installed is imported when it is needed."""
 
 
 def is_compressed(path: str | Path) -> bool:
     """Whether a file of this name is compressed."""
-    return Path(path).suffix.lower() in MODULES
+    return _suffix(path) in MODULES
+
+
+def check_compression(path: str | Path) -> None:
+    """Raises ValueError, saying what to install, if a file of this name can't be read or written here."""
+    if _suffix(path) == ".zst":
+        _module(path)
+
+
+def _suffix(path: str | Path) -> str:
+    return Path(path).suffix.lower()
+
+
+def _module(path: str | Path) -> ModuleType:
+    """The module that opens a file of this name; `io` if it isn't compressed."""
+    for name in MODULES.get(_suffix(path), ("io",)):
+        try:
+            return import_module(name)
+        except ModuleNotFoundError:
+            continue
+    raise ValueError(f"{path} needs Zstandard: pip install 'stagerunner[zstd]'")
 
 
 def compressor(path: str | Path) -> Compressor | None:
     """A new compressed member for a file of this name; None if it isn't compressed."""
-    match Path(path).suffix.lower():
+    match _suffix(path):
         case ".gz":
             # 16 + 15: the gzip format, without name and time, so that equal data gives equal bytes.
             return zlib.compressobj(wbits=31)
@@ -40,6 +66,11 @@ def compressor(path: str | Path) -> Compressor | None:
             import lzma
 
             return lzma.LZMACompressor()
+        case ".zst":
+            zstd = _module(path)
+            # With a checksum, as the others have one: without it, most damage isn't noticed.
+            options = {zstd.CompressionParameter.checksum_flag: 1}
+            return cast(Compressor, zstd.ZstdCompressor(options=options))
     return None
 
 
@@ -52,10 +83,10 @@ def opened(path: str | Path, *, named: str | Path | None = None, raw: IO[bytes] 
     if raw is not None and not is_compressed(named or path):
         yield raw
         return
-    module = import_module(MODULES.get(Path(named or path).suffix.lower(), "io"))
-    damage = (EOFError, zlib.error, getattr(module, "LZMAError", EOFError))
+    module = _module(named or path)
+    own = tuple(getattr(module, name) for name in ("BadGzipFile", "LZMAError", "ZstdError") if hasattr(module, name))
     try:
         with cast(IO[bytes], module.open(raw or str(path), "rb")) as file:
             yield file
-    except damage as error:
+    except (EOFError, zlib.error, *own) as error:
         raise OSError(f"{path} can't be decompressed: {error}") from error

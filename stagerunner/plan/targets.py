@@ -10,15 +10,15 @@ import re
 from pathlib import PurePath
 from typing import Literal
 
-COMPRESSED = (".gz", ".bz2", ".xz")
+COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 """Suffixes of compressed files that sources and sinks can handle."""
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://+")
 
 _PACKED = {
-    **dict.fromkeys((".zst", ".zstd"), "Zstandard"),
     **dict.fromkeys((".tar", ".tgz", ".tbz2", ".txz"), "tar archives"),
     ".zip": "ZIP archives",
+    ".zstd": "Zstandard",
     ".7z": "7z archives",
     ".rar": "RAR archives",
     ".lz4": "LZ4",
@@ -80,7 +80,7 @@ def why_foreign(text: str) -> tuple[str, str] | None:
         return found
     suffix = next((one.lower() for one in PurePath(text).suffixes[:-3:-1] if one.lower() in _PACKED), "")
     if suffix:
-        return f"'{text}' asks for {_PACKED[suffix]}, which no installed plugin offers", "use .gz, .bz2 or .xz"
+        return f"'{text}' asks for {_PACKED[suffix]}, which no installed plugin offers", "use .gz, .bz2, .xz or .zst"
     return None
 
 

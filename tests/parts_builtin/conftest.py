@@ -1,13 +1,9 @@
-import bz2
-import gzip
-import lzma
 from pathlib import Path
 
 import pytest
+from support.compressed import compressed
 
 from stagerunner import Want
-
-COMPRESS = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
 
 
 @pytest.fixture
@@ -17,7 +13,7 @@ def write(tmp_path):
     def written(name: str, content: bytes) -> Path:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(COMPRESS.get(path.suffix, bytes)(content))
+        path.write_bytes(compressed(path.suffix, content))
         return path
 
     return written

@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 import pytest
+from support.compressed import zstd
 from support.leaks import needs_proc
 from support.waiting import wait_until
 
@@ -57,6 +58,7 @@ SINKS = {
     "jsonl": {"use": "jsonl", "with": {"path": "out"}},
     "csv": {"use": "csv", "with": {"path": "out"}},
     "gz": {"use": "jsonl", "with": {"path": "out.gz"}},
+    "zst": {"use": "jsonl", "with": {"path": "out.zst"}},
     "append": {"use": "jsonl", "with": {"path": "out", "mode": "append"}},
     "sqlite": {"use": "sqlite", "with": {"path": "out.db", "table": "t"}},
 }
@@ -66,6 +68,9 @@ def content(project, sink: str):
     """What the sink has written, compression and the like aside."""
     if sink == "gz":
         return gzip.decompress((project / "out.gz").read_bytes())
+    if sink == "zst":
+        with zstd().open(project / "out.zst") as file:
+            return file.read()
     if sink == "sqlite":
         base = sqlite3.connect(project / "out.db")
         rows = base.execute("SELECT * FROM t").fetchall()
@@ -76,6 +81,8 @@ def content(project, sink: str):
 
 def written(project, sink: str, stages: list, moments=(), **run) -> None:
     """Project files: a JSONL source of so many records, these stages, this sink."""
+    if sink == "zst":
+        zstd()  # skips if it isn't installed
     project.plugin(f"MOMENTS = {tuple(moments)!r}\n" + PARTS)
     project.write("in.jsonl", "".join(f'{{"n":{n},"text":"{"x" * (n % 50)}"}}\n' for n in range(COUNT)))
     run = {"frame": 37, "checkpoint": "1ms", **run}

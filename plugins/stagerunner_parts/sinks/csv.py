@@ -37,7 +37,7 @@ class Csv(FileOutput):
     """Write records as the rows of a CSV file.
 
     Null becomes an empty field, true and false are words, times are ISO 8601, lists and mappings are JSON. Bytes, nan
-    and infinity are refused. If the name of the file ends in .gz, .bz2 or .xz, it is compressed.
+    and infinity are refused. If the name of the file ends in .gz, .bz2, .xz or .zst, it is compressed.
 
     path: the file, or - for standard output.
     fields: the names of the columns; by default, the fields of the first record.

@@ -15,8 +15,8 @@ class Jsonl(FileOutput):
     """Write each record as a line of JSON.
 
     Times are ISO 8601, bytes base64, tuples lists, an enum its value, a dataclass a mapping. What JSON can't hold is
-    refused: nan and infinity, sets, names that aren't text. If the name of the file ends in .gz, .bz2 or .xz, it is
-    compressed.
+    refused: nan and infinity, sets, names that aren't text. If the name of the file ends in .gz, .bz2, .xz or .zst, it
+    is compressed.
 
     path: the file, or - for standard output.
     mode: replace an existing file, append to it, or write only a new one.

@@ -15,7 +15,7 @@ class Lines(FileOutput):
     """Write one record per line: text as it is, everything else as JSON.
 
     A text that contains a line break is refused: it would be read back as several records. If the name of the file
-    ends in .gz, .bz2 or .xz, it is compressed.
+    ends in .gz, .bz2, .xz or .zst, it is compressed.
 
     path: the file, or - for standard output.
     mode: replace an existing file, append to it, or write only a new one.

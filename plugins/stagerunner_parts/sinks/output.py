@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 from zlib import crc32
 
-from stagerunner_parts.compression import Compressor, compressor
+from stagerunner_parts.compression import Compressor, check_compression, compressor
 from stagerunner_parts.sinks.permissions import copy_permissions
 from stagerunner_parts.sinks.targets import check_descriptor, check_target, is_stream, resolved
 
@@ -90,11 +90,12 @@ class FileOutput(ABC):
         return data
 
     def check(self) -> None:
-        """Raises OSError, with a message, if the file can't be written."""
+        """Raises OSError or ValueError, with a message, if the file can't be written."""
         if isinstance(self._resolved, int):
             if not self.stdout:
                 check_descriptor(self._resolved)
         elif not self.streams:
+            check_compression(self.path)
             check_target(self.path, self._resolved, in_place=self._in_place)
 
     def check_new(self) -> None:

@@ -28,7 +28,7 @@ class Csv(RecordFiles):
     """Read CSV files, one record per row: a mapping of texts.
 
     A row ends at a newline outside quotes. Empty rows are ignored; a row with too many or too few fields is malformed.
-    Files whose names end in .gz, .bz2 or .xz are decompressed.
+    Files whose names end in .gz, .bz2, .xz or .zst are decompressed.
 
     path: a file, a glob, a list of these, or - for standard input.
     delimiter: the character between two fields.

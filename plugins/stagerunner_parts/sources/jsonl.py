@@ -22,8 +22,8 @@ _decode = msgspec.json.Decoder().decode
 class Jsonl(RecordFiles):
     """Read files with one JSON value per line.
 
-    Empty lines are ignored. A line that isn't JSON, or is `null`, is malformed. Files whose names end in .gz, .bz2 or
-    .xz are decompressed.
+    Empty lines are ignored. A line that isn't JSON, or is `null`, is malformed. Files whose names end in .gz, .bz2, .xz
+    or .zst are decompressed.
 
     path: a file, a glob, a list of these, or - for standard input.
     """

@@ -15,8 +15,8 @@ from stagerunner_parts.sources.texts import check_encoding, no_characters, plain
 class Lines(RecordFiles):
     """Read text files, one record per line.
 
-    The newline, and a carriage return before it, are not part of the record. Files whose names end in .gz, .bz2 or .xz
-    are decompressed.
+    The newline, and a carriage return before it, are not part of the record. Files whose names end in .gz, .bz2, .xz
+    or .zst are decompressed.
 
     path: a file, a glob, a list of these, or - for standard input.
     encoding: the encoding of the text.

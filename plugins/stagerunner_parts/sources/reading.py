@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from stagerunner import Malformed, Origin, Split, Want
-from stagerunner_parts.compression import is_compressed, opened
+from stagerunner_parts.compression import check_compression, is_compressed, opened
 from stagerunner_parts.sources.cutting import HEAD, LINES, Block, Cutter, Lines, Overlong
 from stagerunner_parts.sources.inputs import InputFile, Unsplittable, find, remaining, unsplittable
 from stagerunner_parts.sources.locations import LineNumbers, Offsets
@@ -78,7 +78,8 @@ class RecordFiles(ABC):
             if is_compressed(self._unsplittable.name):
                 name = self._unsplittable.name
                 raise ValueError(f"{name} is a stream; decompress it first: zcat … | … -i -")
-        self._files  # noqa: B018  finding them is the check
+        for file in self._files:
+            check_compression(file.name)
 
     def identity(self) -> Any:
         return [file.identity() for file in self._files]

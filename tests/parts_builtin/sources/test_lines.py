@@ -1,11 +1,10 @@
 from pathlib import Path
 
 import pytest
+from support.compressed import SUFFIXES
 
 from stagerunner import Malformed
 from stagerunner_parts.sources.lines import Lines
-
-SUFFIXES = ("", ".gz", ".bz2", ".xz")
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
