@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from stagerunner import stage
-from stagerunner_parts.digests import canonical, digest
+from stagerunner_parts.digests import canonical, digest, key_of
 from stagerunner_parts.values import field
 
 DIGEST = 16
@@ -64,9 +64,10 @@ class Count:
 
     def process(self, record: Any) -> None:
         value = record if self.by is None else field(record, self.by)
-        entry = self._entries.get(_key(value))
+        key = key_of(value)
+        entry = self._entries.get(key)
         if entry is None:
-            self._entries[_key(value)] = [value, 1]
+            self._entries[key] = [value, 1]
         else:
             entry[1] += 1
 
@@ -81,12 +82,7 @@ class Count:
 
     def restore(self, data: list[Any]) -> None:
         values = [(_unpacked(packed), number) for packed, number in data]
-        self._entries = {_key(value): [value, number] for value, number in values}
-
-
-def _key(value: Any) -> Any:
-    # A tuple never equals a text, so a text, the usual case, can be its own key.
-    return value if type(value) is str else (canonical(value),)
+        self._entries = {key_of(value): [value, number] for value, number in values}
 
 
 def _packed(value: Any) -> Any:

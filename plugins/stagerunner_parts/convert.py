@@ -91,11 +91,12 @@ def convert(record: dict[str, Any], *, types: dict[str, Type], empty_is_null: bo
     for name, to in types.items():
         if name not in record:
             raise missing(record, name)
-        converted[name] = _converted(name, record[name], to, empty_is_null)
+        converted[name] = converted_field(name, record[name], to, empty_is_null)
     return converted
 
 
-def _converted(name: str, value: Any, to: Type, empty_is_null: bool) -> Any:
+def converted_field(name: str, value: Any, to: Type, empty_is_null: bool) -> Any:
+    """The value as this type. Raises Reject, naming the field."""
     if value is None or (empty_is_null and value == ""):
         return None
     try:

@@ -40,6 +40,18 @@ def digest(value: Any, *, size: int, key: bytes = b"") -> bytes:
     return blake2b(canonical(value).encode("utf-8", "surrogatepass"), digest_size=size, key=key).digest()
 
 
+def key_of(value: Any) -> Any:
+    """What a dict can find the value by: the same for equal values, and different for others.
+
+    Raises TypeError for a value that can't be pickled.
+    """
+    kind = type(value)
+    if kind is str:
+        return value
+    # A tuple never equals a text, nor one of an integer one of a text. Both come often, and are quick this way.
+    return (value,) if kind is int else (canonical(value),)
+
+
 def _is_plain(value: Any) -> bool:
     """Whether JSON holds the value exactly: only its own types, and all names are text."""
     kind = type(value)

@@ -76,7 +76,7 @@ def unshared(value: Any) -> Any:
 def missing(record: Any, name: str) -> Reject:
     """The refusal of a record that lacks a field."""
     if isinstance(record, Mapping):
-        near = _nearest(name, tuple(islice((key for key in record if isinstance(key, str)), MOST_NAMES)))
+        near = nearest(name, tuple(islice((key for key in record if isinstance(key, str)), MOST_NAMES)))
         return Reject(f"the record has no field {name!r}" + (f"; did you mean {near!r}?" if near else ""))
     advice = (
         "; put `parse` or `json.parse` before this stage to make fields of a text" if isinstance(record, str) else ""
@@ -85,7 +85,7 @@ def missing(record: Any, name: str) -> Reject:
 
 
 @lru_cache(maxsize=256)
-def _nearest(name: str, names: tuple[str, ...]) -> str:
+def nearest(name: str, names: tuple[str, ...]) -> str:
     """The most similar name: `a.b` may have been meant as `a.c`, or as plain `b`."""
     import difflib  # late: only records that lack a field need it
 
