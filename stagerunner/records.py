@@ -5,6 +5,7 @@ All of it is sent between processes, so all of it is plain data.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
@@ -128,11 +129,75 @@ class Spread(NamedTuple):
     """How a stage's counts divide by source record, beside what its failures say.
 
     given: (origins of some incoming records, in order; how many results each gave). A record that isn't listed gave one
-    result, or failed. left: the origin of each record that was not processed.
+    result, or failed. left: the origin of each record that was not processed. extra: the stage's own counters, as
+    (name, origins of the records that counted, in order; the numbers they counted).
     """
 
     given: list[tuple[Sequence[int], Sequence[int]]]
-    left: list[int]
+    left: Sequence[int] = ()
+    extra: Sequence[tuple[str, Sequence[int], Sequence[int]]] = ()
+
+    def reaches(self, origin: int) -> bool:
+        """Whether it says anything about this source record or a later one."""
+        told = [*(origins for origins, _ in self.given), self.left, *(origins for _, origins, _ in self.extra)]
+        return any(len(origins) and origins[-1] >= origin for origins in told)
+
+
+def spread_counters(noted: Iterable[tuple[int, str, int]]) -> list[tuple[str, Sequence[int], Sequence[int]]]:
+    """Counters as in a Spread, from the (origin, name, number) of each call of `count`, in order."""
+    named: dict[str, tuple[list[int], list[int]]] = {}
+    for origin, name, number in noted:
+        origins, numbers = named.setdefault(name, ([], []))
+        origins.append(origin)
+        numbers.append(number)
+    return [(name, *both) for name, both in named.items()]
+
+
+def counters_within(spread: Spread, first: int, last: int) -> dict[str, int]:
+    """What the source records first ≤ i < last have counted."""
+    found = {name: sum(_within(origins, numbers, first, last)) for name, origins, numbers in spread.extra}
+    return {name: number for name, number in found.items() if number}
+
+
+def _within(origins: Sequence[int], values: Sequence[int], first: int, last: int) -> Sequence[int]:
+    """The values whose source records (`origins`, ascending) are first ≤ i < last."""
+    return values[bisect_left(origins, first) : bisect_left(origins, last)]
+
+
+def divided(
+    begun: int, stages: int, first: int, last: int, failures: Iterable[Failure], spreads: Iterable[tuple[int, Spread]]
+) -> list[Counts]:
+    """The counts of the source records first ≤ i < last, stage by stage, from `begun` up to the index `stages`.
+
+    begun: SOURCE, or the stage whose flush it is. failures, spreads: all that there are for these records; they may
+    also be about others.
+    """
+    ledger, number = list[Counts](), last - first
+    failed = [(failure.stage, failure.policy) for failure in failures if first <= failure.origin < last]
+    spread = list(spreads)
+    for stage in range(begun, stages + 1):
+        flushed = stage == begun != SOURCE
+        counts = Counts(stage, created=number) if flushed else Counts(stage, taken=number)
+        for at, told in spread:
+            if at == stage:
+                _apply(counts, told, first, last)
+        for at, policy in failed:
+            if at == stage:
+                counts.fail(policy)
+        gone = counts.filtered + counts.skipped + counts.dead + counts.not_processed
+        number = counts.out = counts.taken + counts.created - gone
+        ledger.append(counts)
+    return ledger
+
+
+def _apply(counts: Counts, spread: Spread, first: int, last: int) -> None:
+    counts.not_processed += len(_within(spread.left, spread.left, first, last))
+    for origins, sizes in spread.given:
+        ours = _within(origins, sizes, first, last)
+        none = ours.count(0)
+        counts.filtered += none
+        counts.created += sum(ours) - (len(ours) - none)
+    counts.add(Counts(counts.stage, extra=counters_within(spread, first, last)))
 
 
 class Divisible:
@@ -194,27 +259,6 @@ class Counts(Divisible, Plain):
     def balanced(self) -> bool:
         fates = self.out + self.filtered + self.skipped + self.dead + self.not_processed
         return self.taken + self.created == fates
-
-
-def behind_cut(stage: int, records: int, failures: Iterable[Failure], *, given: bool = False) -> list[Counts]:
-    """The counts to add for records and failures at or behind a cut: none of them is processed.
-
-    stage: where the records are. given: the stage has counted them as results; else it hasn't taken them yet.
-    """
-    ours = Counts(stage, out=-records) if given else Counts(stage, taken=records)
-    ours.not_processed = records
-    return [ours, *failures_behind_cut(failures)]
-
-
-def failures_behind_cut(failures: Iterable[Failure]) -> list[Counts]:
-    """The counts to add for failures behind a cut: they aren't reported, and their records are not processed."""
-    return [_taken_back(failure) for failure in failures]
-
-
-def _taken_back(failure: Failure) -> Counts:
-    counts = Counts(failure.stage, not_processed=1)
-    counts.fail(failure.policy, -1)
-    return counts
 
 
 class Recalled:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stagerunner import records
-from stagerunner.records import Batch, Counts, Failure, behind_cut, failures_behind_cut, total
+from stagerunner.records import SOURCE, Batch, Counts, Failure, Spread, divided, spread_counters, total
 
 
 def test_without_origins_each_record_stands_for_one_source_record():
@@ -51,21 +53,50 @@ def test_totals_do_not_change_the_entries():
     assert (entry.taken, entry.extra) == (1, {"a": 1})
 
 
-def test_failures_behind_a_cut_are_not_processed_whatever_their_policy():
-    failures = [Failure(0, n, 0, "ValueError", "", policy) for n, policy in enumerate(("skip", "dead_letter", "fail"))]
-    lost = Counts(0, taken=3)
-    for failure in failures:
-        lost.fail(failure.policy)
+# Counts by source record
 
-    (entry,) = total([lost, *failures_behind_cut(failures)]).values()
-
-    assert entry == Counts(0, taken=3, not_processed=3)
+FILTERS = (0, Spread([(range(6), bytes([1, 0, 1, 1, 0, 1]))], [], spread_counters([(0, "seen", 2), (4, "seen", 3)])))
+MAKES = (1, Spread([([0, 5], [3, 2])], [5]))
+FAILURES = [Failure(0, 3, 0, "ValueError", "bad", "dead_letter"), Failure(2, 2, 0, "TypeError", "not that", "skip")]
 
 
-def test_records_behind_a_cut_are_not_processed_where_they_are():
-    assert behind_cut(1, 4, []) == [Counts(1, taken=4, not_processed=4)]
-    (entry,) = total([Counts(1, taken=5, out=5), *behind_cut(1, 4, [], given=True)]).values()
-    assert entry == Counts(1, taken=5, out=1, not_processed=4)
+def test_counts_follow_from_failures_and_spreads():
+    assert divided(SOURCE, 2, 0, 6, FAILURES, [FILTERS, MAKES]) == [
+        Counts(SOURCE, taken=6, out=6),
+        Counts(0, taken=6, out=3, filtered=2, dead=1, extra={"seen": 5}),
+        Counts(1, taken=3, created=3, out=5, not_processed=1),
+        Counts(2, taken=5, out=4, skipped=1),
+    ]
+
+
+def test_only_the_records_of_the_range_are_counted():
+    assert divided(SOURCE, 2, 2, 6, FAILURES, [FILTERS, MAKES]) == [
+        Counts(SOURCE, taken=4, out=4),
+        Counts(0, taken=4, out=2, filtered=1, dead=1, extra={"seen": 3}),
+        Counts(1, taken=2, created=1, out=2, not_processed=1),
+        Counts(2, taken=2, out=1, skipped=1),
+    ]
+
+
+@given(st.lists(st.integers(0, 6), max_size=4))
+def test_parts_add_up_to_the_whole(cuts):
+    edges = [0, *sorted(cuts), 6]
+    parts = [divided(SOURCE, 2, *part, FAILURES, [FILTERS, MAKES]) for part in pairwise(edges)]
+
+    assert list(total(entry for part in parts for entry in part).values()) == divided(
+        SOURCE, 2, 0, 6, FAILURES, [FILTERS, MAKES]
+    )
+
+
+def test_a_flush_makes_its_records_where_its_stage_is():
+    failures = [Failure(1, 2, 0, "ValueError", "bad", "skip")]
+
+    assert divided(1, 2, 0, 3, failures, []) == [Counts(1, created=3, out=2, skipped=1), Counts(2, taken=2, out=2)]
+
+
+def test_a_spread_is_needed_as_long_as_it_says_something_about_a_later_record():
+    assert [MAKES[1].reaches(origin) for origin in (5, 6)] == [True, False]
+    assert [Spread([], (), spread_counters([(3, "seen", 1)])).reaches(origin) for origin in (3, 4)] == [True, False]
 
 
 # Kinds of frames

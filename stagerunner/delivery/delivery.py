@@ -15,14 +15,13 @@ from typing import Any, Protocol
 from stagerunner.config.masking import Mask
 from stagerunner.delivery.deadletters import DeadLetters, letter
 from stagerunner.delivery.ledger import Ledger
-from stagerunner.delivery.pieces import Pieces
 from stagerunner.delivery.writers import ResultWriter
 from stagerunner.errors import Stopped
 from stagerunner.evaluate.returning import Entering
 from stagerunner.evaluate.wording import text_of
 from stagerunner.events import RecordFailed
 from stagerunner.failpoints import point
-from stagerunner.records import SOURCE, Failure, Origin
+from stagerunner.records import SOURCE, Counts, Failure, Origin
 
 SHOWN = Mask(())
 """A mask that hides nothing."""
@@ -64,7 +63,6 @@ class Delivery:
         self._failures: dict[int, int] = {}
         self.writer = writer
         self.ledger = Ledger(len(names), sink=encoded)
-        self.pieces = Pieces(len(names), sink=encoded)
         self.fatal: Failure | None = None
         """The failure that ends the run."""
         self.fatal_origin = Origin("")
@@ -111,18 +109,22 @@ class Delivery:
         )
 
     def counts(self, lines: Iterable[tuple[int, ...]], extras: Iterable[tuple[int, dict[str, int]]] = ()) -> None:
-        """Add a frame's counts to the ledger. Once a failure ends the run, the journal keeps no more counts: a resumed
-        run processes those records again."""
-        if self.fatal is not None:
-            self.ledger.keep_no_more()
+        """Add the counts of a frame or piece to the ledger."""
         if self._mask:
             extras = [(stage, self._masked_counters(counters)) for stage, counters in extras]
         self.ledger.add_lines(lines, extras)
 
-    @property
-    def ledger_so_far(self) -> Ledger:
-        """The ledger, with the pieces that were delivered of frames that are not complete."""
-        return self.ledger.with_more(self.pieces.ledger())
+    def count_fatal(self, flush: int) -> None:
+        """Count the record that the run fails with as not processed. The journal doesn't keep that, because a resumed
+        run tries the record again. flush: the stage whose flush gave it, or -1."""
+        self.ledger.keep_no_more()
+        failure, begun = self.fatal, SOURCE if flush < 0 else flush
+        if failure is None or (failure.stage == begun and failure.record is None):
+            return  # what did not come can't be counted
+        for stage in range(begun, failure.stage):
+            flushed = int(stage == begun != SOURCE)
+            self.ledger.add([Counts(stage, taken=1 - flushed, created=flushed, out=1)])
+        self.ledger.add([Counts(failure.stage, taken=1, not_processed=1)])
 
     def _masked_counters(self, counters: dict[str, int]) -> dict[str, int]:
         """The counters with masked names; those that now share a name are added up."""

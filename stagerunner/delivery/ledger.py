@@ -34,15 +34,6 @@ class Ledger:
         for entry in counts:
             self.entries[entry.stage].add(entry)
 
-    def with_more(self, counts: Sequence[Counts]) -> Ledger:
-        """This ledger with these counts added; itself if there are none. It is not changed."""
-        if not counts:
-            return self
-        more = Ledger(self._stages, sink=self._sink)
-        more.add(self.entries.values())
-        more.add(counts)
-        return more
-
     def add_lines(self, lines: Iterable[tuple[int, ...]], extras: Iterable[tuple[int, dict[str, int]]]) -> None:
         """Add lines as a frame brings them, (stage, taken, …), and the stages' own counters."""
         self._lines += lines
@@ -66,10 +57,11 @@ class Ledger:
     @property
     def out(self) -> int:
         """Records that reached the sink, or the caller."""
-        return self.entries[self._last].out
+        return self.entries[self.last].out
 
     @property
-    def _last(self) -> int:
+    def last(self) -> int:
+        """The last stage, or the sink."""
         if self._sink:
             return self._stages
         return self._stages - 1 if self._stages else SOURCE
@@ -102,7 +94,7 @@ class Ledger:
         gone = sum(total[fate] for fate in FATES)
         if total["in"] + total["created"] != gone:
             return False
-        chain = [self.entries[index] for index in range(SOURCE, self._last + 1)]
+        chain = [self.entries[index] for index in range(SOURCE, self.last + 1)]
         handed = all(before.out == after.taken for before, after in itertools.pairwise(chain))
         return handed and all(entry.balanced for entry in chain)
 

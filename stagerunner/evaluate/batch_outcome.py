@@ -12,7 +12,7 @@ from stagerunner.evaluate.cursor import Cursor
 from stagerunner.evaluate.failures import RETURNED_NONE, CallFailure, retry
 from stagerunner.evaluate.pacing import Pause
 from stagerunner.evaluate.work import Work
-from stagerunner.records import Batch, Counts, Failure, Spread, failures_behind_cut, total
+from stagerunner.records import Batch, Counts, Failure, Spread, spread_counters
 
 
 class BatchOutcome:
@@ -37,6 +37,7 @@ class BatchOutcome:
         "_given",
         "_has_result",
         "_no_result",
+        "_noted",
         "_piece_start",
         "_sources",
         "batch",
@@ -75,6 +76,7 @@ class BatchOutcome:
         self._failed: list[int] = []
         self._has_result = bytearray()
         self._given: list[tuple[Sequence[int], Sequence[int]]] = []  # as Spread.given
+        self._noted: list[tuple[int, str, int]] = []  # (index of the current record, name, number) of each `count`
 
     @property
     def source_records(self) -> Iterator[int]:
@@ -88,16 +90,23 @@ class BatchOutcome:
         self._enough = True
         self.cursor.end()
 
-    def counters(self) -> dict[str, int]:
-        """A copy of the stage's own counters, for `rewind`."""
-        return dict(self.extra)
+    def count(self, name: str, number: int) -> None:
+        """Add to a counter of the stage, for the current record."""
+        self.extra[name] = self.extra.get(name, 0) + number
+        self._noted.append((self.cursor.index, name, number))
 
-    def rewind(self, counters: dict[str, int], index: int, end: int) -> None:
+    def counters(self) -> tuple[dict[str, int], int]:
+        """The stage's own counters as they are now, for `rewind`."""
+        return dict(self.extra), len(self._noted)
+
+    def rewind(self, counters: tuple[dict[str, int], int], index: int, end: int) -> None:
         """Go back to these records as they came, with the counters as they were before."""
+        before, noted = counters
         self.batch.records[index:end] = self.originals(index, end)
         self._enough = False
         self.extra.clear()
-        self.extra.update(counters)
+        self.extra.update(before)
+        del self._noted[noted:]
         self.cursor.back(index)
 
     @property
@@ -122,7 +131,7 @@ class BatchOutcome:
         given = [size or 0 for size in sizes]
         without = given.count(0)
         failed = sizes.count(None)
-        if without > failed or sum(given) > len(given):
+        if without > failed or sum(given) > len(given) - without:
             self._given.append((origins, [1 if size is None else size for size in sizes] if failed else given))
         self.origins += chain.from_iterable(map(repeat, origins, given))
         self.counts.created += sum(given) - (len(given) - without)
@@ -228,6 +237,8 @@ class BatchOutcome:
         """The usual batch: each record gave one result."""
         batch, counts = self.batch, self.counts
         counts.taken = counts.out = len(self.results)
+        if self._noted:
+            counts.spread = self._spread(len(self.results) - 1, len(self.results))
         self.finished = True
         ledger = [*batch.counts, counts]
         return Batch(self.results, batch.first, batch.last, batch.origins, self._arrived, ledger, batch.stop)
@@ -276,7 +287,7 @@ class BatchOutcome:
         self.counts.out = len(self.results)
         self.counts.spread = self._spread(index, end)
         self._piece_start = end
-        return [*(without_failures(self.batch.counts, self._arrived) if over else ()), self.counts]
+        return [*(self.batch.counts if over else ()), self.counts]
 
     def _spread(self, index: int, end: int) -> Spread | None:
         """How the counts of this piece divide by source record; None if each record gave one result."""
@@ -284,7 +295,12 @@ class BatchOutcome:
         if len(self._no_result) > len(self._failed):
             given = [*given, (self.origins_of(self._piece_start, index + 1), self._not_dropped(index))]
         left = [origin for origin in self.origins_of(index + 1, end) if origin <= self.batch.origin(index)]
-        return Spread(given, left) if given or left else None
+        if not (given or left or self._noted):
+            return None
+        origin = self.batch.origin
+        return Spread(
+            given, left, spread_counters((origin(place), name, number) for place, name, number in self._noted)
+        )
 
     def _not_dropped(self, index: int) -> bytes:
         """One byte for each record since the last piece: 0 if it was dropped, else 1."""
@@ -296,9 +312,3 @@ class BatchOutcome:
 
 def _one_each(origins: list[int], first: int, last: int) -> bool:
     return len(origins) == last - first and origins == list(range(first, last))
-
-
-def without_failures(counts: list[Counts], dropped: Iterable[Failure]) -> list[Counts]:
-    """The counts without these failures, which are behind the cut."""
-    moved = failures_behind_cut(dropped)
-    return list(total([*counts, *moved]).values()) if moved else counts

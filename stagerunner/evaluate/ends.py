@@ -30,7 +30,6 @@ from stagerunner.records import (
     Failure,
     Malformed,
     Split,
-    behind_cut,
 )
 from stagerunner.tuples import NamedTuple
 
@@ -167,12 +166,9 @@ def _note_each(items: Iterator[Any], first: int, slot: Slot) -> Iterator[Any]:
 
 
 def cut_at_failure(batch: Batch, failure: Failure) -> None:
-    """End the batch before the source record of `failure`, in its counts too."""
+    """End the batch before the source record of `failure`."""
     keep = sum(1 for index in range(len(batch.records)) if batch.origin(index) < failure.origin)
-    dropped = len(batch.records) - keep
     before = [other for other in batch.failures if other.origin < failure.origin]
-    behind = [other for other in batch.failures if other.origin >= failure.origin and other is not failure]
-    batch.counts += behind_cut(failure.stage, dropped, behind, given=True)
     batch.failures = [*before, failure]
     if batch.origins is not None:
         batch.origins = batch.origins[:keep]
@@ -271,10 +267,6 @@ class RecordEncoder:
             cause = error
         self._take_out(batch, dict.fromkeys(range(len(records)), cause))
         return self._encode(batch.records)
-
-    def behind(self, batch: Batch) -> list[Counts]:
-        """The counts for a batch that comes after the one which a failure has cut here."""
-        return behind_cut(self._stage, len(batch.records), batch.failures, given=not self._counted)
 
     def _count(self, batch: Batch) -> None:
         if self._counted:

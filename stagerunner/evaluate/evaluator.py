@@ -244,9 +244,8 @@ class LazyOutcome:
                 self.made = outcome
         return self.made
 
-    @property
-    def extra(self) -> dict[str, int]:
-        return self.outcome().extra
+    def count(self, name: str, number: int) -> None:
+        self.outcome().count(name, number)
 
     def enough(self) -> None:
         self.outcome().enough()

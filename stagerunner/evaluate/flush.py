@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from time import monotonic_ns
@@ -10,7 +11,7 @@ from typing import Any
 from stagerunner.evaluate import stage_api
 from stagerunner.evaluate.failures import CallFailure, Refusal, failure_of
 from stagerunner.evaluate.work import Slot, Work
-from stagerunner.records import Batch, Counts
+from stagerunner.records import Batch, Counts, Spread, counters_within, spread_counters
 
 _END = object()
 
@@ -31,15 +32,19 @@ class Flush:
         self._start = start
         self._rest: Iterator[Any] | None = None
         self.given = 0
-        self.extra: dict[str, int] = {}
         self.over = False
+        self._at = 0
+        self._noted: list[tuple[int, str, int]] = []
+
+    def count(self, name: str, number: int) -> None:
+        self._noted.append((self._at, name, number))
 
     def enough(self) -> None:
         return
 
     def batch(self, most: int, slot: Slot) -> Batch:
         """The next `most` results. A failure ends the flush: a generator can't be continued after it has raised."""
-        self.extra = {}
+        self._noted = []
         first, results = self.given, list[Any]()
         try:
             self._draw(results, most, slot)
@@ -49,7 +54,7 @@ class Flush:
         finally:
             slot.leave()
         self.given += len(results)
-        return Batch(results, first, self.given, counts=[self._counts(len(results))])
+        return Batch(results, first, self.given, counts=[self._counts(first, len(results))])
 
     def _ended(self, results: list[Any], call_failure: CallFailure) -> Batch:
         """The last batch, with the failure in the place of the missing result."""
@@ -57,12 +62,13 @@ class Flush:
         place = first + len(results)
         failure = call_failure._replace(attempts=1).for_record(self._work.index, place, 0, policy)
         if policy == "fail":  # what did not come can't be counted
-            return Batch(results, first, place, None, [failure], [self._counts(len(results))])
-        counts = [self._counts(len(results), failed=1)]
+            return Batch(results, first, place, None, [failure], [self._counts(first, len(results))])
+        counts = [self._counts(first, len(results), failed=1)]
         return Batch(results, first, place + 1, list(range(first, place)), [failure], counts)
 
     def _draw(self, results: list[Any], most: int, slot: Slot) -> None:
         began, at = monotonic_ns(), self.given
+        self._at = at
         while len(results) < most:
             if at in self._refused:
                 raise Refusal(*self._refused[at])
@@ -76,11 +82,16 @@ class Flush:
             if result is None:
                 raise Refusal("NoneReturned", "flush gave None; a record is never None")
             results.append(self._copy(result))
-            at += 1
+            self._at = at = at + 1
 
-    def _counts(self, given: int, failed: int = 0) -> Counts:
-        counts = Counts(self._work.index, created=given + failed, out=given, extra=self.extra)
+    def _counts(self, first: int, given: int, failed: int = 0) -> Counts:
+        counts = Counts(self._work.index, created=given + failed, out=given)
         counts.fail(self._work.on_error, failed)
+        if self._noted:
+            last = max(first, first + given + failed - 1)  # what was counted behind the last result belongs to it
+            noted = ((min(at, last), name, number) for at, name, number in self._noted)
+            counts.spread = Spread([], (), spread_counters(noted))
+            counts.extra = counters_within(counts.spread, first, sys.maxsize)
         return counts
 
 

@@ -95,7 +95,7 @@ class PendingBatch:
 
     def _add(self, batch_outcome: BatchOutcome, outcome: CallOutcome) -> None:
         for name, number in outcome.extra.items():
-            batch_outcome.extra[name] = batch_outcome.extra.get(name, 0) + number
+            batch_outcome.count(name, number)
         self._give(batch_outcome, outcome.start, outcome.end, outcome.found)
         if outcome.enough:
             batch_outcome.enough()

@@ -28,10 +28,9 @@ LARGE = 65536
 
 
 class Listener(Protocol):
-    """Receives a transform's calls of `count` and `enough`. extra: the stage's own counters."""
+    """Receives a transform's calls of `count` and `enough`."""
 
-    @property
-    def extra(self) -> dict[str, int]: ...
+    def count(self, name: str, number: int) -> None: ...
     def enough(self) -> None: ...
 
 
@@ -43,6 +42,9 @@ class CallListener:
     def __init__(self) -> None:
         self.extra: dict[str, int] = {}
         self.said_enough = False
+
+    def count(self, name: str, number: int) -> None:
+        self.extra[name] = self.extra.get(name, 0) + number
 
     def enough(self) -> None:
         self.said_enough = True
@@ -61,7 +63,7 @@ def count(name: str, number: int = 1) -> None:
         name, number = _counter(name, number)
     listener = current.get()
     if listener is not None:
-        listener.extra[name] = listener.extra.get(name, 0) + number
+        listener.count(name, number)
 
 
 def _counter(name: Any, number: Any) -> tuple[str, int]:

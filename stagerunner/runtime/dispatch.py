@@ -174,9 +174,12 @@ class Dispatch:
 
     # Learning from frames that came back
 
-    def counted(self, taken: int, most: int, metadata: Metadata, kept: Kept) -> None:
-        """A frame was accepted. taken: its source records. most: records that the stage with most results gave."""
+    def took(self, taken: int) -> None:
+        """So many source records were accepted."""
         self._limit.came(taken)
+
+    def learn(self, taken: int, most: int, metadata: Metadata, kept: Kept) -> None:
+        """A frame is complete. taken: its source records. most: records that the stage with most results gave."""
         if kept.flush < 0:
             self.sizing.learn(taken, kept.size, metadata.slowest, metadata.widest, most)
 

@@ -247,9 +247,8 @@ class Loop:
             raise _OtherColumns
         self._receiving.receive(frame.header, metadata, body)
         if self._delivery.fatal is not None or self._delivery.too_many is not None:
-            if not frame.header.more:  # the last piece carries the counts of those before it
-                self.book()
-                self.done = True
+            self.book()
+            self.done = True
         elif self.commit_due and not self.window.stateful and self.window.at_edge:
             self.commit_due = False
             self._commit()

@@ -1,21 +1,21 @@
-"""A DATA frame came back: check its turn, deliver its results, and count it.
+"""A DATA frame or a piece of one came back: check its turn, deliver its results, and count it.
 
-Results are delivered at once. The accounting of a frame waits for the next step of the loop, because the caller may
-wait for the results.
+Results are delivered at once. The accounting waits for the next step of the loop, because the caller may wait for the
+results. Each piece is counted by itself. The workers count a whole frame; what pieces count is worked out here.
 """
 
 from __future__ import annotations
 
 from stagerunner.delivery.delivery import Delivery
 from stagerunner.failpoints import point
-from stagerunner.records import SOURCE, Failure
+from stagerunner.records import SOURCE, Failure, Spread, divided
 from stagerunner.runtime.blocks import Blocks
 from stagerunner.runtime.dispatch import Dispatch
 from stagerunner.window.core import Window
 from stagerunner.window.isolation import PoisonIsolation
 from stagerunner.window.splits import Disposition, Kept, Received
 from stagerunner.wire.frame import MORE, STOP, Header
-from stagerunner.wire.metadata import Metadata, unpack_spread
+from stagerunner.wire.metadata import Metadata, as_line, unpack_spread
 
 
 class Receiving:
@@ -41,6 +41,10 @@ class Receiving:
         self._isolation = isolation
         self._again = again
         self._unbooked: tuple[Header, Metadata, Received] | None = None
+        self._spreads: list[tuple[int, Spread]] = []
+        """Of the current frame: what has not been said about its last record yet."""
+        self._taken = self._most = 0
+        """Of the current frame: its source records, and the records that the stage with most results gave."""
 
     def fits(self, header: Header, metadata: Metadata, body: memoryview) -> bool:
         """Whether the frame was encoded for the columns that the output has."""
@@ -82,12 +86,8 @@ class Receiving:
             self._blocks.back(header.sequence, metadata)
             if self._window.stateful:
                 kept.payload = self._blocks.landed(kept.payload)  # kept for a resend only: no block
-            self._count(metadata, kept, booked=taken.disposition is not Disposition.DROP)
-            if taken.disposition is not Disposition.DROP:
-                self._delivery.pieces.booked(kept.number, taken.sent.reached)
-        elif taken.disposition is Disposition.ACCEPT:
-            spreads = map(unpack_spread, metadata.spread)
-            self._delivery.pieces.took(kept.number, kept.flush, header.first, header.last, metadata.failures, spreads)
+        if taken.disposition is Disposition.ACCEPT or self._again:
+            self._count(header, metadata, kept, taken)
         further = taken.disposition is Disposition.ACCEPT and (taken.finished or header.last > header.first)
         if further and self._isolation.accepted(kept.number, finished=taken.finished):
             self._dispatch.sizing.cap(max(1, (header.last - header.first) // 2))
@@ -105,12 +105,35 @@ class Receiving:
     def _failed(self, failures: list[Failure], kept: Kept | None) -> None:
         self._delivery.failures(failures, kept, self._dispatch.locate)
 
-    def _count(self, metadata: Metadata, kept: Kept, *, booked: bool) -> None:
-        """Count a frame by its last piece. booked: its counts are new; else they were accepted before."""
-        lines = metadata.booked
-        if booked:
-            self._delivery.counts(lines, metadata.extras)
-        if booked or self._again:
-            taken = sum([line[1] for line in lines if line[0] == SOURCE])
-            most = max([line[3] for line in lines], default=0)
-            self._dispatch.counted(taken, most, metadata, kept)
+    def _count(self, header: Header, metadata: Metadata, kept: Kept, received: Received) -> None:
+        """Count a frame or piece. If it was accepted before, the source is read again, and only the limit counts it."""
+        if header.piece or header.flags & (MORE | STOP) or received.fatal:
+            lines, extras = self._divided(header, metadata, kept.flush)
+        else:
+            lines, extras = metadata.booked, metadata.extras
+        if received.disposition is Disposition.ACCEPT:
+            self._delivery.counts(lines, extras)
+            if received.fatal:
+                self._delivery.count_fatal(kept.flush)
+        taken = sum([line[1] for line in lines if line[0] == SOURCE])
+        most = max([line[3] for line in lines], default=0)
+        self._dispatch.took(taken)
+        if header.piece:
+            taken, most = taken + self._taken, most + self._most
+        if received.final:
+            self._dispatch.learn(taken, most, metadata, kept)
+        self._taken, self._most = taken, most
+
+    def _divided(
+        self, header: Header, metadata: Metadata, flush: int
+    ) -> tuple[list[tuple[int, ...]], list[tuple[int, dict[str, int]]]]:
+        """The lines and counters of a piece; see `records.divided`."""
+        last = header.last
+        before = self._spreads if header.piece else []
+        spreads = [*before, *map(unpack_spread, metadata.spread)]
+        begun = SOURCE if flush < 0 else flush
+        ledger = divided(begun, self._delivery.ledger.last, header.first, last, metadata.failures, spreads)
+        self._spreads = [told for told in spreads if told[1].reaches(last)]
+        return [as_line(counts) for counts in ledger], [
+            (counts.stage, counts.extra) for counts in ledger if counts.extra
+        ]

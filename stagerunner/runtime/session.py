@@ -373,7 +373,7 @@ class Session:
         self.loop.book()
         return summary_of(
             self.plan,
-            self.delivery.ledger_so_far,
+            self.delivery.ledger,
             self.transport.clocks(),
             seconds,
             exit_code,

@@ -4,9 +4,8 @@
                  ▲                                                              │
                  └──────────── restart: kept splits are sent again ◀────────────┘
 
-Frames come back in the order of their sequence, whole or in pieces. *Accepted* is (split, source record), and a resend
-starts exactly there. Only the last piece of a frame carries its counts. If a frame was accepted in part, a restart
-sends the accepted part again for its counts alone (`Disposition.COUNTS`).
+Frames come back in the order of their sequence, whole or in pieces. *Accepted* is (split, source record), results and
+counts alike, and a resend starts exactly there.
 
 In a chain with state nothing is forgotten before the next barrier has come back. A restart then sends everything since
 the last barrier, and drops the results that were accepted before.
@@ -58,8 +57,8 @@ class Window:
         self._sequence = 0
         self._numbers = self._flushed = 0
         self._bytes = self._unforgotten = self._skips = 0
-        self._redo = (-1, 0, 0)
-        """Accepted before the source was read again: splits below a number, and (counted, accepted) records of it."""
+        self._redo = (-1, 0)
+        """Accepted before the source was read again: splits below a number, and so many records of it."""
         self._inspections: Mapping[int, Inspection] = {}
         self._quarantines: dict[int, dict[QuarantineKey, tuple[str, str]]] = {}
 
@@ -129,9 +128,9 @@ class Window:
         self._bytes += kept.size
         if self._quarantines:
             kept.quarantined = self._quarantines.get(kept.number, {})
-        done, counted, accepted = self._redo
+        done, accepted = self._redo
         if kept.number == done:
-            kept.counted, kept.accepted = counted, accepted
+            kept.accepted = accepted
         if not self._inspections and not kept.quarantined and kept.number > done:
             return [self._send(DATA if kept.flush < 0 else FLUSH, kept, 0, kept.end)]  # the usual split: one frame
         before = len(self.on_way)
@@ -184,9 +183,9 @@ class Window:
             kept.accepted = last
         if stop and not more and not self.stopped:
             self._stop(sent, kept, stop_stage)
-        sent.fatal |= fails and not (self.stopped and sent.disposition is Disposition.DROP)
-        finished = not more and not sent.fatal and self._frame_done(sent, kept)
-        return Received(sent.disposition, sent, not more, finished, sent.fatal)
+        fatal = fails and not (self.stopped and sent.disposition is Disposition.DROP)
+        finished = not more and not fatal and self._frame_done(sent, kept)
+        return Received(sent.disposition, sent, not more, finished, fatal)
 
     def _stop(self, sent: Sent, kept: Kept, stage: int) -> None:
         """Drop everything behind this frame, except the flushes of stages behind `stage`."""
@@ -207,7 +206,6 @@ class Window:
     def _frame_done(self, sent: Sent, kept: Kept) -> bool:
         self.on_way.popleft()
         self.balancing.back(sent.sequence)
-        kept.counted = max(kept.counted, sent.reached)
         if kept.done or sent.last < kept.end:
             return False
         kept.end, kept.done = sent.reached, True
@@ -261,17 +259,15 @@ class Window:
         self.on_way.clear()
 
     def _resend(self, kept: Kept, inspection: Inspection | None) -> None:
-        """Send the accepted part of a split again (for its counts, or for state), then the rest."""
+        """Send a split again from where it was accepted; for state, the accepted part too."""
         edges = {edge for _, record, ordinal in kept.quarantined if ordinal == WHOLE for edge in (record, record + 1)}
         cuts = sorted(edges | (inspection.cuts if inspection is not None else set()))
         marked = inspection is not None
         if kept.done or kept.number < self._redo[0]:
             self._send_cut(kept, 0, kept.end, cuts, Disposition.DROP, marked)
             return
-        if kept.counted and (self.stateful or kept.number == self._redo[0]):
-            self._send_cut(kept, 0, kept.counted, cuts, Disposition.DROP, marked)
-        if kept.accepted > kept.counted:
-            self._send_cut(kept, kept.counted, kept.accepted, cuts, Disposition.COUNTS, marked)
+        if kept.accepted and (self.stateful or kept.number == self._redo[0]):
+            self._send_cut(kept, 0, kept.accepted, cuts, Disposition.DROP, marked)
         if kept.accepted < kept.end:
             self._send_cut(kept, kept.accepted, kept.end, cuts, Disposition.ACCEPT, marked)
 
@@ -291,7 +287,7 @@ class Window:
         self._begin_epoch()
         partial = next((kept for kept in self.kept if not kept.done), None)
         done = partial.number if partial is not None else max(self._numbers, self._flushed)
-        self._redo = max(self._redo, (done, partial.counted, partial.accepted) if partial else (done, 0, 0))
+        self._redo = max(self._redo, (done, partial.accepted if partial else 0))
         self._quarantines |= {kept.number: kept.quarantined for kept in self.kept if kept.quarantined}
         self._inspections = inspections
         self.stopped = False

@@ -18,8 +18,6 @@ class Disposition(Enum):
 
     ACCEPT = "accept"
     """Its results, failures and counts are new."""
-    COUNTS = "counts"
-    """Its results were accepted in an earlier epoch; only its counts are missing."""
     DROP = "drop"
     """All of it was accepted before, or lies behind the stop."""
 
@@ -33,7 +31,7 @@ class Kept(Struct):
 
     payload: what a worker needs to read it. size: bytes it stands for. position: where the source goes on behind it.
     flush: the stage whose flush this is, or -1. end: the number of its source records, once known.
-    accepted: source records accepted so far. counted: those whose counts were accepted too. done: all of them.
+    accepted: source records accepted so far. done: all of them.
     beyond: it lies behind the stop and is dropped. quarantined: records never to be tried again, and their failures.
     """
 
@@ -44,7 +42,6 @@ class Kept(Struct):
     flush: int = -1
     end: int = TO_THE_END
     accepted: int = 0
-    counted: int = 0
     done: bool = False
     beyond: bool = False
     quarantined: dict[QuarantineKey, tuple[str, str]] = field(default_factory=dict)
@@ -53,8 +50,7 @@ class Kept(Struct):
 class Sent(Struct):
     """A frame on its way: source records first ≤ i < last of a kept split; `split` is None for a barrier or skip frame.
 
-    reached: the source record up to which its pieces came back. fatal: a piece brought a failure that ends the run;
-    only its counts are still to come.
+    reached: the source record up to which its pieces came back.
     """
 
     sequence: int
@@ -65,7 +61,6 @@ class Sent(Struct):
     disposition: Disposition = Disposition.ACCEPT
     marked: bool = False
     reached: int = 0
-    fatal: bool = False
 
 
 class Received(Struct, frozen=True):

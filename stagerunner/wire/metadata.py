@@ -30,9 +30,10 @@ class Metadata(Plain):
     origins, failures: as in a Batch. quarantined: records that must not be tried. stop: the stage that needs no more
     records, or -1. slowest: nanoseconds of the slowest worker so far. widest: bytes of the largest frame between
     workers so far.
-    lines, extras: the ledger of all stages passed, on the last piece of a frame only; see `book` and `counts`.
-    spread: how the ledger divides by source record, where the other fields don't say it: pickled (stage, Spread), for
-    only the parent reads them. Any piece may carry it, for its own records and for later ones.
+    lines, extras: the ledger of all stages passed, for the whole frame and on its last piece only; see `book` and
+    `counts`. Of a frame in pieces, or one that was cut, the parent uses `spread` instead.
+    spread: how counts divide by source record, where the other fields don't say it: pickled (stage, Spread), for only
+    the parent reads them. Any piece may carry it, for its own records and for later ones.
     block, room: the frame's block in the arena (-1: none), and the bytes it has in each segment. buffer_refs: where
     this piece's stream and buffers lie; see wire.payload. heavy: the most bytes that any segment got, or needed.
     held: (group, worker) → blocks of which that worker's stages still hold buffers, if that has changed.
@@ -107,7 +108,12 @@ class Metadata(Plain):
 
 def line(c: Counts) -> bytes:
     """A stage's line in the ledger, without its own counters."""
-    return LINE.pack(c.stage, c.taken, c.created, c.out, c.filtered, c.skipped, c.dead, c.not_processed)
+    return LINE.pack(*as_line(c))
+
+
+def as_line(c: Counts) -> tuple[int, ...]:
+    """The numbers of such a line."""
+    return c.stage, c.taken, c.created, c.out, c.filtered, c.skipped, c.dead, c.not_processed
 
 
 def pack_spread(stage: int, spread: Spread) -> bytes:

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from stagerunner.evaluate.batch_outcome import BatchOutcome, without_failures
+from stagerunner.evaluate.batch_outcome import BatchOutcome
 from stagerunner.evaluate.failures import CallFailure
 from stagerunner.evaluate.work import Work
 from stagerunner.parts.stage import Form
-from stagerunner.records import Batch, Counts, Failure
+from stagerunner.records import Batch, Counts, Failure, Spread
 
 BAD = CallFailure("ValueError", "bad", attempts=2)
 
@@ -109,21 +109,24 @@ def test_a_failure_of_the_record_that_called_enough_ends_the_run(batch_of):
     assert outcome.piece().last == 1
 
 
-def test_the_records_of_earlier_failures_behind_a_cut_are_not_processed(batch_of):
+def test_earlier_failures_behind_a_cut_are_dropped(batch_of):
     arrived = [earlier(0), earlier(2, policy="skip"), earlier(3), earlier(9, policy="fail")]
-    ledger = [Counts(0, taken=10, out=10), Counts(1, taken=10, out=6, skipped=1, dead=2, not_processed=1)]
-    batch = batch_of("b", "c", origins=[1, 2], first=0, last=9, failures=arrived, counts=ledger)
-    outcome = outcome_of(batch)
+    outcome = outcome_of(batch_of("b", "c", origins=[1, 2], first=0, last=9, failures=arrived))
     let_through(outcome, 1)
     outcome.enough()
     piece = outcome.piece()
     assert piece.failures == [earlier(0)]
-    assert piece.counts == [
-        Counts(0, taken=10, out=10),
-        Counts(1, taken=10, out=6, not_processed=3, dead=1),
-        Counts(3, taken=2, out=1, not_processed=1),
-    ]
-    assert ledger[1].dead == 2, "the incoming books are left as they are"
+    assert piece.counts == [Counts(3, taken=2, out=1, not_processed=1)]
+
+
+def test_counters_are_spread_by_the_record_that_counted(batch_of):
+    outcome = outcome_of(batch_of(*"abc", origins=[4, 6, 6], first=4))
+    for number in (1, 2, 5):
+        let_through(outcome, 1)
+        outcome.count("seen", number)
+    (counts,) = outcome.piece().counts
+    assert counts.extra == {"seen": 8}
+    assert counts.spread == Spread([], [], [("seen", [4, 6, 6], [1, 2, 5])])
 
 
 def test_a_failure_of_an_earlier_stage_does_not_cut_the_batch(batch_of):
@@ -202,8 +205,3 @@ def test_an_empty_batch_stays_empty(batch_of):
     batch = batch_of(origins=[], first=4, last=9, failures=[earlier(5)])
     piece = outcome_of(batch).piece()
     assert piece == Batch([], 4, 9, [], [earlier(5)], [Counts(3)])
-
-
-def test_failures_behind_a_cut_are_taken_out_of_the_counts():
-    ledger = [Counts(0, taken=1, out=1)]
-    assert without_failures(ledger, []) is ledger

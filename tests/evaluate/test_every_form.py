@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 
 from stagerunner.errors import Reject
 from stagerunner.evaluate.async_evaluator import AsyncEvaluator, make_evaluator
-from stagerunner.evaluate.batch_outcome import without_failures
 from stagerunner.evaluate.evaluator import Evaluator
 from stagerunner.evaluate.stage_api import count, enough
 from stagerunner.parts.stage import stage as offered
-from stagerunner.records import Batch, Counts, total
+from stagerunner.records import SOURCE, Batch, Spread, divided, total
 
 # A record's first letter says what it becomes: kept, dropped, doubled, an error, a reject, enough.
 RECORDS = st.lists(st.sampled_from("kkkkd2!re").flatmap(lambda kind: st.integers(0, 9).map(lambda n: f"{kind}{n}")))
@@ -183,8 +182,9 @@ def test_the_ledger_of_a_chain_balances_wherever_it_ends(stage_of, forms):
     def holds(records, repeats, policies, most):
         first, second = (stages[place, policy] for place, policy in enumerate(policies))
         first.piece_records = second.piece_records = most
-        done = chained(first, second, made_of(records, repeats))
-        ledger = total(entry for batch in done for entry in batch.counts)
+        batch = made_of(records, repeats)
+        done = chained(first, second, batch)
+        ledger = total(entry for piece in divided_by_piece(done, batch) for entry in piece)
         assert all(entry.balanced for entry in ledger.values())
         assert ledger[0].out == ledger[1].taken
         assert ledger[1].out == sum(len(batch.records) for batch in done)
@@ -197,16 +197,22 @@ def test_the_ledger_of_a_chain_balances_wherever_it_ends(stage_of, forms):
 
 
 def chained(first, second, batch):
-    """One batch through two stages; nothing behind the cut is processed."""
+    """One batch through two stages, up to where it ends."""
     done = []
     for middle in first.pieces(batch):
+        done += second.pieces(middle)
         if any(map(ended, done)):
-            number = len(middle.records)
-            behind = [*without_failures(middle.counts, middle.failures), Counts(1, taken=number, not_processed=number)]
-            done.append(Batch([], middle.last, middle.last, counts=behind))
-        else:
-            done += second.pieces(middle)
+            break
     return done
+
+
+def divided_by_piece(done, batch):
+    """The counts of each piece of what was made of this batch, in which a source record may have several records."""
+    origins = [batch.origin(index) for index in range(len(batch.records))]
+    given = (SOURCE, Spread([(range(batch.last), [origins.count(origin) for origin in range(batch.last)])]))
+    spreads = [(entry.stage, entry.spread) for batch in done for entry in batch.counts if entry.spread is not None]
+    for batch in done:
+        yield divided(SOURCE, 1, batch.first, batch.last, batch.failures, [given, *spreads])
 
 
 def test_a_coroutine_function_gets_the_async_evaluator(work_of):

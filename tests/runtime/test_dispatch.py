@@ -13,7 +13,7 @@ from stagerunner.runtime.dispatch import Dispatch, Sending
 from stagerunner.runtime.input import GivenRecords
 from stagerunner.window.balancing import SLOW
 from stagerunner.window.core import Window
-from stagerunner.wire.metadata import Metadata, unpack_payload
+from stagerunner.wire.metadata import unpack_payload
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_a_limit_is_kept_to_the_record(dispatch, sent):
     limited = dispatch(range(100), limit=3)
     limited.feed()
     kept = sent[0].split
-    limited.counted(2, 0, Metadata(), kept)
+    limited.took(2)
     limited.finished(kept)
     limited._window.receive(0, 0, 0, 2, more=False)
     limited.feed()

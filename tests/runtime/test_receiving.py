@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from stagerunner.delivery.pieces import Pieces
-from stagerunner.records import DATA, SOURCE, Counts, Failure
+from stagerunner.delivery.ledger import Ledger
+from stagerunner.records import DATA, SOURCE, Counts, Failure, Spread
 from stagerunner.runtime.blocks import Blocks
 from stagerunner.runtime.receiving import Receiving
 from stagerunner.window.core import Window
@@ -19,7 +19,7 @@ class Heard:
     def __init__(self) -> None:
         self.told = []
         self.writer = self
-        self.pieces = Pieces(1, sink=False)
+        self.ledger = Ledger(1, sink=False)
 
     def write(self, body, records, buffers):
         self.told.append(("results", bytes(body), records))
@@ -30,8 +30,14 @@ class Heard:
     def counts(self, lines, extras):
         self.told.append(("counts", [Counts(*line) for line in lines]))
 
-    def counted(self, taken, most, metadata, kept):
+    def count_fatal(self, flush):
+        self.told.append(("fatal", flush))
+
+    def took(self, taken):
         self.told.append(("taken", taken))
+
+    def learn(self, taken, most, metadata, kept):
+        self.told.append(("learned from", taken))
 
     def stopped_by(self, stage):
         self.told.append(("stopped by", stage))
@@ -61,7 +67,7 @@ def receiving(window, heard):
 
 
 def back(first, last, flags=0, **more):
-    return Header(DATA, flags, 1, more.pop("sequence", 0), 0, first, last, records=last - first)
+    return Header(DATA, flags, 1, more.pop("sequence", 0), 0, first, last, records=last - first, **more)
 
 
 def booked(*counts):
@@ -76,7 +82,13 @@ def test_an_accepted_frame_is_delivered_booked_and_done_with(receiving, heard):
     receiving.receive(back(0, 4), booked(*ledger), memoryview(b"body"))
     receiving.book()
 
-    assert heard.told == [("results", b"body", 4), ("counts", ledger), ("taken", 4), ("finished", 0)]
+    assert heard.told == [
+        ("results", b"body", 4),
+        ("counts", ledger),
+        ("taken", 4),
+        ("learned from", 4),
+        ("finished", 0),
+    ]
 
 
 def test_results_do_not_wait_until_they_are_booked(receiving, heard, window):
@@ -86,18 +98,44 @@ def test_results_do_not_wait_until_they_are_booked(receiving, heard, window):
     assert heard.told == [("results", b"body", 4)]
 
     receiving.receive(Header(DATA, 0, 1, 1, 1, 0, 2, records=2), Metadata(), memoryview(b"more"))
-    assert [what for what, *_ in heard.told] == ["results", "counts", "taken", "finished", "results"]
+    assert [what for what, *_ in heard.told] == ["results", "counts", "taken", "learned from", "finished", "results"]
 
     receiving.book()
     receiving.book()
-    assert [what for what, *_ in heard.told[5:]] == ["counts", "taken", "finished"]
+    assert [what for what, *_ in heard.told[6:]] == ["counts", "taken", "learned from", "finished"]
 
 
-def test_of_a_piece_only_the_results_count(receiving, heard):
-    receiving.receive(back(0, 2, MORE), Metadata(), memoryview(b"body"))
+def test_each_piece_is_counted_by_itself_and_the_frame_is_learned_from_at_its_end(receiving, heard):
+    """What divides the counts may come ahead of its records; what the last piece says of the whole frame isn't used."""
+    dropped = Counts(0)
+    dropped.spread = Spread([(range(4), bytes([1, 0, 1, 0]))])
+    receiving.receive(back(0, 2, MORE), booked(dropped), memoryview(b"a"))
     receiving.book()
 
-    assert heard.told == [("results", b"body", 2)]
+    receiving.receive(back(2, 4, piece=1), booked(Counts(0, taken=4, out=2, filtered=2)), memoryview(b"b"))
+    receiving.book()
+
+    half = [Counts(SOURCE, taken=2, out=2), Counts(0, taken=2, out=1, filtered=1)]
+    assert heard.told == [
+        ("results", b"a", 2),
+        ("counts", half),
+        ("taken", 2),
+        ("results", b"b", 2),
+        ("counts", half),
+        ("taken", 2),
+        ("learned from", 4),
+        ("finished", 0),
+    ]
+
+
+def test_the_record_that_ends_the_run_is_counted_too(receiving, heard):
+    failure = Failure(0, 2, 0, "ValueError", "no", "fail")
+
+    receiving.receive(back(0, 2), Metadata(failures=[failure]), memoryview(b"body"))
+    receiving.book()
+
+    counts = [Counts(SOURCE, taken=2, out=2), Counts(0, taken=2, out=2)]
+    assert heard.told[2:4] == [("counts", counts), ("fatal", -1)]
 
 
 def test_failures_are_delivered_behind_the_results(receiving, heard):
@@ -117,7 +155,9 @@ def test_a_stop_is_told_before_anything_else(receiving, heard, window):
     assert window.stopped
 
 
-def test_what_was_taken_before_is_only_counted_again(window, heard):
+def test_what_was_accepted_before_is_dropped_with_its_counts(heard):
+    window = Window(1000, stateful=True)
+    window.admit(b"split", 5, last=4)
     receiving = Receiving(window, heard, Blocks(), heard, PoisonIsolation(), again=False)
     receiving.receive(back(0, 2, MORE), Metadata(), memoryview(b"body"))
     receiving.book()
@@ -127,7 +167,7 @@ def test_what_was_taken_before_is_only_counted_again(window, heard):
     receiving.receive(back(0, 2), booked(Counts(SOURCE, taken=2, out=2)), memoryview(b"body"))
     receiving.book()
 
-    assert heard.told == [("counts", [Counts(SOURCE, taken=2, out=2)]), ("taken", 2)]
+    assert heard.told == []
 
 
 def test_a_frame_out_of_turn_is_a_protocol_fault(receiving):

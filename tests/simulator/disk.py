@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ class SimJournal:
         self._disk = disk
 
     def read(self) -> Entry | None:
-        return self._disk.entry
+        return deepcopy(self._disk.entry)
 
     def begin(self, fingerprint: dict[str, Any], hash_seed: str, row: dict[str, Any]) -> None:
         self._keep(Entry("running", fingerprint, hash_seed, row))
@@ -57,7 +58,7 @@ class SimJournal:
         entry, disk = self._entry, self._disk
         if row["sink"] > len(disk.output) or (row.get("letters") or 0) > len(disk.letters):
             raise Violation("the journal leads the sink")
-        self._keep(Entry(entry.state, entry.fingerprint, entry.hash_seed, dict(row)))
+        self._keep(Entry(entry.state, entry.fingerprint, entry.hash_seed, deepcopy(row)))
 
     def mark(self, state: str) -> None:
         entry = self._entry
@@ -116,11 +117,11 @@ class SimSink:
     def commit(self, row: Any) -> None:
         self._push()
         if self.keeps == "transaction":
-            self._disk.row = dict(row)
+            self._disk.row = deepcopy(row)
         self._disk.touch()
 
     def last_row(self) -> dict[str, Any] | None:
-        return self._disk.row
+        return deepcopy(self._disk.row)
 
     def finish(self) -> None:
         self._push()

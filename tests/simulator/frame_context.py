@@ -7,7 +7,7 @@ from typing import Any
 
 from simulator.pipes import SimFrame
 
-from stagerunner.records import Counts, Failure
+from stagerunner.records import Counts, Failure, Spread
 from stagerunner.wire.frame import Header
 
 Pairs = list[tuple[int, int]]
@@ -45,6 +45,8 @@ class SimPiece:
     first: int
     last: int
     failures: list[Failure] = field(default_factory=list)
+    noted: list[tuple[int, int]] = field(default_factory=list)
+    """(source record, results) of each call that was made."""
 
 
 class SimFrameContext:
@@ -53,6 +55,7 @@ class SimFrameContext:
     def __init__(self, header: Header) -> None:
         self.header = header
         self.tally: dict[int, Counts] = {}
+        self.spreads: list[tuple[int, Spread]] = []
         self.quarantined: dict[Any, tuple[str, str]] = {}
         self.cut = False
         self.stop = -1
@@ -63,6 +66,7 @@ class SimFrameContext:
     def take(self, frame: SimFrame) -> None:
         for counts in frame.counts:
             self.count(counts.stage).add(counts)
+        self.spreads += frame.spreads
         self.quarantined = frame.quarantined
         self.stop = max(self.stop, frame.stop)
 
@@ -71,10 +75,3 @@ class SimFrameContext:
         if found is None:
             found = self.tally[stage] = Counts(stage)
         return found
-
-    def behind(self, failures: list[Failure]) -> None:
-        """Failures after the cut are dropped, and their records count as not processed."""
-        for failure in failures:
-            counts = self.count(failure.stage)
-            counts.fail(failure.policy, -1)
-            counts.not_processed += 1

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec import structs
 from simulator.disk import SimJournal, SimLetters, SimSink
 from simulator.pool import SimPool
 from simulator.runners import SimRunner
@@ -14,8 +15,9 @@ from simulator.runners import SimRunner
 from stagerunner.delivery.delivery import Delivery
 from stagerunner.delivery.ledger import Ledger
 from stagerunner.engines.process.parent.returns import Returns
-from stagerunner.records import BARRIER, END, SKIP
+from stagerunner.records import BARRIER, END, SKIP, Spread
 from stagerunner.runtime.loop import Loop
+from stagerunner.runtime.receiving import Receiving
 from stagerunner.runtime.regrouping import Regrouping
 from stagerunner.runtime.session import Session
 from stagerunner.window import isolation
@@ -157,15 +159,52 @@ def a_frame_of_the_old_epoch_arrives_in_the_new_one(patch: Patch) -> None:
 
 
 @mutant("piece counted twice")
-def a_frame_is_counted_twice(patch: Patch) -> None:
-    arrived = Window._frame_done
+def a_piece_is_counted_twice(patch: Patch) -> None:
+    """The counts of a frame's earlier pieces come once more with the last one."""
+    count = Receiving._count
 
-    def forgetful(self: Window, sent: Any, kept: Any) -> bool:
-        finished = arrived(self, sent, kept)
-        kept.counted = 0
-        return finished
+    def from_the_beginning(self: Receiving, header: Any, metadata: Any, kept: Any, received: Any) -> None:
+        if received.final and header.piece:
+            header = header._replace(first=received.sent.first)
+        count(self, header, metadata, kept, received)
 
-    patch.setattr(Window, "_frame_done", forgetful)
+    patch.setattr(Receiving, "_count", from_the_beginning)
+
+
+@mutant("the counts of a piece are lost")
+def the_counts_of_a_piece_are_lost(patch: Patch) -> None:
+    count = Receiving._count
+
+    def only_the_last(self: Receiving, header: Any, metadata: Any, kept: Any, received: Any) -> None:
+        if received.final:
+            count(self, header, metadata, kept, received)
+
+    patch.setattr(Receiving, "_count", only_the_last)
+
+
+@mutant("what a piece says about later ones is forgotten")
+def what_a_piece_says_about_later_ones_is_forgotten(patch: Patch) -> None:
+    patch.setattr(Spread, "reaches", lambda self, origin: False)
+
+
+@mutant("accepted records are counted again after a restart")
+def accepted_records_are_counted_again(patch: Patch) -> None:
+    """The workers count the accepted part of a split once more, and the parent takes it."""
+    count = Receiving._count
+
+    def again(self: Receiving, header: Any, metadata: Any, kept: Any, received: Any) -> None:
+        if received.disposition is Disposition.DROP and self._window.stateful:
+            received = structs.replace(received, disposition=Disposition.ACCEPT)
+        count(self, header, metadata, kept, received)
+
+    book = Receiving.book
+
+    def greedy(self: Receiving) -> None:
+        self._again |= self._window.stateful
+        book(self)
+
+    patch.setattr(Receiving, "_count", again)
+    patch.setattr(Receiving, "book", greedy)
 
 
 @mutant("results are taken twice")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from stagerunner.records import Counts, Failure, QuarantineKey
+from stagerunner.records import Counts, Failure, QuarantineKey, Spread
 from stagerunner.wire.frame import BadFrame, Frame, Header
 
 
@@ -15,7 +15,7 @@ class SimFrame:
     content: (origin, value) pairs, or the body of a control frame. real: the real frame, on return pipes only.
     """
 
-    __slots__ = ("content", "counts", "failures", "header", "quarantined", "real", "size", "stop")
+    __slots__ = ("content", "counts", "failures", "header", "quarantined", "real", "size", "spreads", "stop")
 
     def __init__(self, header: Header, content: Any, size: int) -> None:
         self.header = header
@@ -23,6 +23,7 @@ class SimFrame:
         self.size = size
         self.failures: list[Failure] = []
         self.counts: list[Counts] = []
+        self.spreads: list[tuple[int, Spread]] = []
         self.quarantined: dict[QuarantineKey, tuple[str, str]] = {}
         self.stop = -1
         self.real: Frame | None = None

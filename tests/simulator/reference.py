@@ -115,6 +115,8 @@ class Reference:
 
     def _call(self, index: int, value: int, counts: Counts) -> list[int] | None:
         stage = self._stages[index]
+        if stage.kind != "poison" or not stage.meets(value):  # nothing is known of what a killed worker counted
+            counts.add(Counts(index, extra={"calls": 1}))
         try:
             return CALLS[stage.kind](stage, self._memories[index], value)
         except (Flaw, Died) as failure:

@@ -14,9 +14,9 @@ from simulator.frame_context import SimFrameContext, SimPiece, SimSlot, SimStop
 from simulator.pipes import SimFrame
 from simulator.scenario import Scenario
 
-from stagerunner.records import BARRIER, DATA, SOURCE, WHOLE, Counts, Failure
+from stagerunner.records import BARRIER, DATA, SOURCE, WHOLE, Counts, Failure, Spread, spread_counters
 from stagerunner.wire.frame import MORE, STOP, Frame, Header
-from stagerunner.wire.metadata import Metadata, pack_metadata
+from stagerunner.wire.metadata import Metadata, pack_metadata, pack_spread
 
 Judge = Callable[[int, int, int, int], None]
 """Called when a quarantine takes effect: split, stage, source record, ordinal."""
@@ -95,7 +95,6 @@ class SimRunner:
         if bad and policy == "fail":
             piece.last, bad = bad[0][0], bad[:1]
             piece.pairs = [pair for pair in piece.pairs if pair[0] < piece.last]
-            counts.not_processed += counts.taken - len(piece.pairs) - 1
         counts.fail(policy, len(bad))
         piece.failures = [Failure(SOURCE, origin, 0, "Malformed", "", policy, record=v) for origin, v in bad]
 
@@ -117,8 +116,6 @@ class SimRunner:
         counts = context.count(self._index)
         counts.taken += len(piece.pairs)
         if context.cut:
-            counts.not_processed += len(piece.pairs)
-            context.behind(piece.failures)
             return
         slot, fine = self.slot, self._scenario.fine
         slot.hold(context.header, piece.first, piece.last)
@@ -141,16 +138,15 @@ class SimRunner:
                 counts.created += max(0, len(found) - 1)
                 counts.filtered += not found
             elif stage.on_error == "fail":
-                kept = [pair for pair in open_piece.pairs if pair[0] < origin]
-                counts.not_processed += len(open_piece.pairs) - len(kept) + len(piece.pairs) - place - 1
-                open_piece.pairs = kept
+                open_piece.pairs = [pair for pair in open_piece.pairs if pair[0] < origin]
                 yield self._cut(open_piece, piece, origin, counts)
                 return
             for result in found or ():
                 open_piece.pairs.append((origin, result))
             if memory.enough:
                 memory.enough = False
-                counts.not_processed += len(piece.pairs) - place - 1
+                left = [source for source, _ in piece.pairs[place + 1 :] if source == origin]
+                context.spreads.append((self._index, Spread([], left)))
                 context.stop_here = context.stop < 0
                 context.stop = self._index if context.stop_here else context.stop
                 yield self._cut(open_piece, piece, origin + 1, counts)
@@ -164,7 +160,11 @@ class SimRunner:
             if quarantined and (index, origin, ordinal) in quarantined:
                 self._judge(self._context.header.split, index, origin, ordinal)
                 raise Flaw("Killed")
-            return self._call(self._stage, self._memory, value)
+            self._context.count(index).add(Counts(index, extra={"calls": 1}))
+            piece.noted.append((origin, -1))
+            found = self._call(self._stage, self._memory, value)
+            piece.noted[-1] = origin, len(found)
+            return found
         except Flaw as flaw:
             kind = flaw.args[0] if flaw.args else "Flaw"
         policy = self._stage.on_error
@@ -180,12 +180,12 @@ class SimRunner:
             out.failures += [f for f in inbound.failures if f.origin < last or whole]
             inbound.failures = [f for f in inbound.failures if f.origin >= last and not whole]
         counts.out += len(out.pairs)
+        self._context.spreads.append((self._index, _spread(out.noted)))
         return out
 
     def _cut(self, out: SimPiece, inbound: SimPiece, last: int, counts: Counts) -> SimPiece:
         """The frame ends before source record `last`, whatever else it brought."""
-        arrived, inbound.failures = inbound.failures, [f for f in inbound.failures if f.origin < last]
-        self._context.behind([f for f in arrived if f.origin >= last])
+        inbound.failures = [f for f in inbound.failures if f.origin < last]
         self._context.cut = True
         inbound.last = last
         return self._closed(out, inbound, last, counts)
@@ -193,7 +193,7 @@ class SimRunner:
     # Pieces
 
     def _emit(self, pieces: Iterator[SimPiece | None], more: bool) -> Iterator[SimFrame | None]:
-        """The newest piece is held back, since only the last of a frame carries the counts."""
+        """The newest piece is held back, since it may be the last one."""
         held: SimPiece | None = None
         for piece in pieces:
             if piece is None:
@@ -234,9 +234,13 @@ class SimRunner:
         frame = SimFrame(header, piece.pairs, 8 + 4 * len(piece.pairs) + 2 * len(piece.failures))
         frame.failures, frame.quarantined, frame.stop = piece.failures, context.quarantined, context.stop
         frame.counts = [] if header.more else list(context.tally.values())
+        fails = any(failure.policy == "fail" for failure in piece.failures)
+        if header.more or not self._last or header.piece or fails or context.cut or context.stop >= 0:
+            frame.spreads, context.spreads = context.spreads, []
         if self._last:
             metadata = Metadata(None, piece.failures, stop=context.stop)
             metadata.book(frame.counts)
+            metadata.spread = [pack_spread(*told) for told in frame.spreads]
             body = b"".join([b"%d\n" % value for _, value in piece.pairs])
             frame.real = framed(header, pack_metadata(metadata) + body)
         return frame
@@ -273,6 +277,13 @@ class SimRunner:
         if self._last:
             frame.real = framed(frame.header, pack_metadata(Metadata()) + pickle.dumps(frame.content))
         return frame
+
+
+def _spread(noted: list[tuple[int, int]]) -> Spread:
+    """What the calls of a piece say about each source record; -1 results: the call failed."""
+    others = [(origin, results) for origin, results in noted if results not in (-1, 1)]
+    given = [([origin for origin, _ in others], [results for _, results in others])]
+    return Spread(given, (), spread_counters((origin, "calls", 1) for origin, _ in noted))
 
 
 class SimStages:

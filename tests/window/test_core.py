@@ -250,11 +250,11 @@ def test_a_restart_sends_again_from_the_accepted_record_on() -> None:
     came(window, 0, 3, more=True)
     sent = window.restart()
     assert window.epoch == 2
-    assert [frame.sequence for frame in sent] == [0, 1, 2]
-    assert ranges(sent) == [(0, 3, "counts"), (3, TO_THE_END, "accept"), (0, TO_THE_END, "accept")]
+    assert [frame.sequence for frame in sent] == [0, 1]
+    assert ranges(sent) == [(3, TO_THE_END, "accept"), (0, TO_THE_END, "accept")]
 
 
-def test_what_was_counted_is_not_sent_again_without_state() -> None:
+def test_what_was_accepted_is_not_sent_again_without_state() -> None:
     window = Window(100)
     admitted(window, 1)
     window.restart({0: Inspection({2})})
@@ -267,7 +267,7 @@ def test_with_state_all_since_the_barrier_passes_the_stages_again() -> None:
     admitted(window, 2)
     came(window, 0, 4)
     came(window, 0, 3, more=True)
-    assert ranges(window.restart()) == [(0, 4, "drop"), (0, 3, "counts"), (3, TO_THE_END, "accept")]
+    assert ranges(window.restart()) == [(0, 4, "drop"), (0, 3, "drop"), (3, TO_THE_END, "accept")]
 
 
 def test_suspected_splits_are_cut_and_marked() -> None:
@@ -295,7 +295,7 @@ def test_after_rewinding_what_had_been_taken_is_dropped() -> None:
     came(window, 0, 2, more=True)
     window.rewind({})
     assert ranges(window.admit(SPLIT, 10)) == [(0, TO_THE_END, "drop")]
-    assert ranges(window.admit(SPLIT, 10)) == [(0, 2, "counts"), (2, TO_THE_END, "accept")]
+    assert ranges(window.admit(SPLIT, 10)) == [(0, 2, "drop"), (2, TO_THE_END, "accept")]
     assert ranges(window.admit(SPLIT, 10)) == [(0, TO_THE_END, "accept")]
 
 
@@ -308,7 +308,7 @@ def test_a_flush_has_the_same_number_in_every_reading() -> None:
     window.rewind({})
     admitted(window, 1)
     assert window.kept[0].number == 0
-    assert ranges(window.flush(2, b"")) == [(0, 1, "counts"), (1, TO_THE_END, "accept")]
+    assert ranges(window.flush(2, b"")) == [(0, 1, "drop"), (1, TO_THE_END, "accept")]
     assert window.kept[1].number == FLUSHES + 2
 
 
@@ -361,9 +361,8 @@ def test_frames_have_the_kind_of_what_they_carry() -> None:
     assert [sent.kind for sent in window.on_way] == [DATA, BARRIER, FLUSH]
 
 
-def test_a_split_that_failed_is_never_done_whatever_still_comes_of_its_frame() -> None:
+def test_a_split_that_failed_is_not_done() -> None:
     window = Window(100)
     admitted(window, 1)
-    assert came(window, 0, 2, more=True, fails=True).fatal
-    taken = came(window, 2, 2)
+    taken = came(window, 0, 2, fails=True)
     assert (taken.fatal, taken.final, taken.finished, window.position) == (True, True, False, None)

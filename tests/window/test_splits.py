@@ -7,7 +7,7 @@ from stagerunner.window.splits import Disposition, Kept, Limit, Sent
 def test_a_split_is_kept_whole_and_with_nothing_taken():
     kept = Kept(0, b"", 10)
 
-    assert (kept.end, kept.accepted, kept.counted, kept.done) == (TO_THE_END, 0, 0, False)
+    assert (kept.end, kept.accepted, kept.done) == (TO_THE_END, 0, False)
 
 
 def test_a_frame_stands_for_its_split_to_the_end_unless_it_is_cut():

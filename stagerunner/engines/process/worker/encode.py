@@ -1,6 +1,7 @@
-"""What leaves a stage runner: a batch becomes a frame, with the ledger on its last piece.
+"""What leaves a stage runner: a batch becomes a frame, or pieces of one.
 
-What tells how to divide them goes with whichever piece is next: the parent may have to, if the last one never comes.
+What tells how the counts divide by source record goes with whichever piece is next. The counts themselves go with the
+last piece; the parent takes them if the frame is whole, and divides them if it is not.
 """
 
 from __future__ import annotations
@@ -78,7 +79,6 @@ class Encoder:
     def _sent(self, context: FrameContext, piece: Batch, *, more: bool) -> Iterator[Parts]:
         """The frames for a piece: one, or as many as it takes; none behind a record that can't be encoded."""
         if context.cut == self._position:
-            context.tally += self._writing.behind(piece)
             if more:
                 return
             piece = Batch([], context.reached, context.reached)
@@ -100,7 +100,7 @@ class Encoder:
         body = self._encoded(context, piece)
         last = context.reached = piece.last  # a failure may have cut it
         metadata = self._said(context, piece)
-        if more or not self.last:
+        if more or not (self.last and context.whole):  # else the parent takes the counts as they are
             metadata.spread, context.spread = context.spread, []
         records = len(piece.records)
         piece.records, piece.original, piece.before = [], None, None

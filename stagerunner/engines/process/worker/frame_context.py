@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from stagerunner.evaluate.work import Work
-from stagerunner.records import WHOLE, Batch, Counts, Failure, QuarantineKey, behind_cut
+from stagerunner.records import WHOLE, Batch, Counts, Failure, QuarantineKey
 from stagerunner.wire.frame import Header
 from stagerunner.wire.metadata import Metadata, pack_spread
 
@@ -16,11 +16,11 @@ class FrameContext:
     def __init__(self, header: Header) -> None:
         self.header = header
         self.tally: list[Counts] = []
-        """Counts of this worker's stages, and corrections of those of the stages before."""
+        """Counts of this worker's stages; of a frame that was cut nobody uses them."""
         self.lines = b""
         self.extras: list[tuple[int, dict[str, int]]] = []
         self.spread: list[bytes] = []
-        """How to divide these counts by source record, as far as no piece has said it yet."""
+        """How these counts divide by source record, as far as no piece has said it yet."""
         self.quarantined: dict[tuple[int, int, int], tuple[str, str]] = {}
         self.cut: int | None = None
         """The position in the group up to which no stage works on the rest of this frame."""
@@ -34,6 +34,11 @@ class FrameContext:
         self.block, self.room, self.used = -1, 0, 0
         """In the arena: see wire.payload.SegmentWriter."""
         self.held: dict[tuple[int, int], tuple[int, ...]] = {}
+
+    @property
+    def whole(self) -> bool:
+        """Whether no piece of it has left, and nothing was cut."""
+        return not self.pieces and self.cut is None and self.stop < 0
 
     def take(self, metadata: Metadata) -> None:
         """Take over the metadata of an inbound piece."""
@@ -70,10 +75,6 @@ class FrameContext:
         new = not fatal <= self._cuts
         self._cuts |= fatal
         return new
-
-    def behind(self, stage: int, batch: Batch, *, given: bool = False) -> None:
-        """The batch lies behind the cut. given: the stage has counted its records as results."""
-        self.tally += behind_cut(stage, len(batch.records), batch.failures, given=given)
 
 
 def cut(batch: Batch, size: Callable[[], int]) -> Iterator[Batch]:

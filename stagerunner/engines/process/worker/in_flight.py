@@ -64,11 +64,9 @@ class Overlap:
             yield from self._runner.pieces.emit(context, self._wanted(context, piece), more)
 
     def _wanted(self, context: FrameContext, piece: Batch) -> list[Batch]:
-        """The piece; or, if its frame was cut before it, nothing and a line in the ledger."""
+        """The piece; or, if its frame was cut before it, nothing."""
         stage = self._evaluator.work.index
         if context.cut is None:
             context.harvest(0, stage, piece)
             return [piece]
-        context.tally += piece.counts
-        context.behind(stage, piece, given=True)
         return []

@@ -1,7 +1,7 @@
 """Any frame's way through the stages of a worker: in pieces, marked, cut, through neighbours that share the worker.
 
-Of a frame that comes or leaves in pieces, the counts ride on the last piece; a frame that was cut (a failure under
-`on_error: fail`, or a stage that needs no more) ends where it was cut, even if more of it follows on the pipe.
+A frame that was cut (a failure under `on_error: fail`, or a stage that needs no more) ends where it was cut, even if
+more of it follows on the pipe.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from stagerunner.evaluate.async_evaluator import make_evaluator
 from stagerunner.evaluate.copying import original_of
 from stagerunner.evaluate.evaluator import Evaluator
 from stagerunner.failpoints import point
-from stagerunner.records import BARRIER, DATA, FLUSH, Batch, Counts, Failure
+from stagerunner.records import BARRIER, DATA, FLUSH, Batch, Counts, Failure, Spread, counters_within
 from stagerunner.wire.arena import Arena
 from stagerunner.wire.frame import Frame, Header
 from stagerunner.wire.metadata import Metadata, pack_metadata, unpack_payload
@@ -143,7 +143,6 @@ class PieceRunner:
             if not safe:  # between neighbours that share a worker records are not pickled
                 batch.original = original_of(batch.records)
             if context.cut is not None and context.cut >= position:
-                context.behind(index, batch)
                 continue
             if refusal is not None:  # in a worker of its own, this stage would not decode them either
                 context.tally.append(refuse_whole(batch, evaluator.work, *refusal))
@@ -230,24 +229,44 @@ def parted(batch: Batch, at: int) -> tuple[Batch, Batch]:
     """A flush batch (one record or failure per number) in two, before number `at` and from it on, with its counts."""
     origins = [batch.origin(index) for index in range(len(batch.records))]
     here = bisect_left(origins, at)
-    stage = batch.counts[0].stage
+    stage, spread = batch.counts[0].stage, batch.counts[0].spread
     return (
         _flush_part(
-            stage, batch.records[:here], origins[:here], [f for f in batch.failures if f.origin < at], batch.first, at
+            stage,
+            spread,
+            batch.records[:here],
+            origins[:here],
+            [f for f in batch.failures if f.origin < at],
+            batch.first,
+            at,
         ),
         _flush_part(
-            stage, batch.records[here:], origins[here:], [f for f in batch.failures if f.origin >= at], at, batch.last
+            stage,
+            spread,
+            batch.records[here:],
+            origins[here:],
+            [f for f in batch.failures if f.origin >= at],
+            at,
+            batch.last,
         ),
     )
 
 
 def _flush_part(
-    stage: int, records: list[Any], origins: list[int], failures: list[Failure], first: int, last: int
+    stage: int,
+    spread: Spread | None,
+    records: list[Any],
+    origins: list[int],
+    failures: list[Failure],
+    first: int,
+    last: int,
 ) -> Batch:
     told = [failure for failure in failures if failure.policy != "fail"]
     counts = Counts(stage, created=len(records) + len(told), out=len(records))
     for failure in told:
         counts.fail(failure.policy)
+    if spread is not None:
+        counts.spread, counts.extra = spread, counters_within(spread, first, last)
     return Batch(records, first, last, origins, failures, [counts])
 
 

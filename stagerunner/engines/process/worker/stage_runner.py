@@ -187,9 +187,11 @@ class StageRunner:
         self._encoder.weigh(records, codec.size)
         metadata = unpack_payload(frame.payload)[0]
         metadata.origins, metadata.buffer_refs = piece.origins, codec.buffer_refs
+        if self._encoder.last:  # the parent takes the counts as they are
+            metadata.spread = []
+            for counts in piece.counts:
+                counts.spread = None
         metadata.book(piece.counts)
-        if self._encoder.last:
-            metadata.spread = []  # the parent takes the whole frame
         if self._sink:
             metadata.book([Counts(self._encoder.ends, taken=records, out=records)])
         spent = now() - began

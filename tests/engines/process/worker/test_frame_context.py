@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stagerunner.engines.process.worker.frame_context import FrameContext, cut
-from stagerunner.records import DATA, Batch, Counts, Failure, total
+from stagerunner.records import DATA, Batch, Counts, Failure
 from stagerunner.wire.frame import Header
 from stagerunner.wire.metadata import Metadata
 
@@ -76,13 +76,3 @@ def test_a_failure_cuts_only_where_it_happened_and_not_where_it_passes():
         context.harvest(position, position, Batch([], 5, 5, failures=[failure("fail", origin=5)]))
 
     assert context.cut == 0
-
-
-def test_the_records_of_failures_behind_a_cut_are_not_processed():
-    context = FrameContext(Header(DATA, 0, 1, 0))
-    context.tally = [Counts(0, taken=2, skipped=1, dead=1)]
-    context.behind(1, Batch([], 0, 2, failures=[failure("skip"), failure("dead_letter")]))
-
-    ledger = total(context.tally)[0]
-    assert (ledger.not_processed, ledger.filtered, ledger.skipped, ledger.dead) == (2, 0, 0, 0)
-    assert ledger.balanced
