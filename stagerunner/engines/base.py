@@ -8,8 +8,10 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from stagerunner.engines.topology import Group
+from stagerunner.records import WHOLE
 from stagerunner.tuples import NamedTuple
-from stagerunner.window.isolation import Culprit
+from stagerunner.window.isolation import Culprit, Suspect
+from stagerunner.window.splits import Sent
 from stagerunner.wire.arena import Arena
 from stagerunner.wire.frame import Frame, Header
 
@@ -19,7 +21,8 @@ class Trouble(Struct, frozen=True):
 
     stage: the name of the group; worker: from 0; how: "SIGKILL", "exit status 3", or what was wrong.
     index: the first stage's index, -1 when no worker is the cause. split, origin, ordinal: the record in the call,
-    -1 where that is unknown; first, last: the source records of the frame in hand. state: what the worker was doing,
+    -1 where that is unknown; first, last: the source records of the frame in hand. calls: if several records may have
+    been in calls, all of them, as source records of frames (sequence, first, last). state: what the worker was doing,
     in words. overdue: it was alive, but over its time limit. blamed: the index of the source or sink, if one was at
     work.
     """
@@ -34,16 +37,24 @@ class Trouble(Struct, frozen=True):
     ordinal: int = -1
     first: int = 0
     last: int = 0
+    calls: tuple[tuple[int, int, int], ...] = ()
     state: str = ""
     overdue: bool = False
     blamed: int | None = None
 
 
-def culprit_of(trouble: Trouble) -> Culprit:
-    """A trouble as poison isolation needs it."""
+OUTSIDE = ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP")
+"""Signals that are sent to workers from outside."""
+
+
+def culprit_of(trouble: Trouble, in_calls: Sequence[tuple[Sent, Suspect]] = ()) -> Culprit:
+    """A trouble as poison isolation needs it. in_calls: who `trouble.calls` are, and their frames."""
     kind = "Killed" if not trouble.overdue else "Timeout" if "time" in trouble.how else "Memory"
     killed = f"the worker died twice with this record alone ({trouble.how})"
     message = f"over {trouble.how}" if trouble.overdue else killed
+    if len(in_calls) == 1 and in_calls[0][1].last - in_calls[0][1].first == 1:
+        sent, suspect = in_calls[0]
+        return Culprit(trouble.index, suspect.split, sent.first, sent.last, suspect.first, WHOLE, kind, message)
     return Culprit(
         trouble.index if trouble.blamed is None else trouble.blamed,
         trouble.split,
@@ -54,6 +65,8 @@ def culprit_of(trouble: Trouble) -> Culprit:
         kind,
         message,
         tardy=kind == "Timeout" and trouble.split < 0,
+        calls=tuple(suspect for _, suspect in in_calls),
+        outside=trouble.how in OUTSIDE,
     )
 
 
@@ -90,8 +103,8 @@ class Transport(Protocol):
     trouble: Trouble | None
     """Set when the epoch is lost."""
 
-    def start(self, epoch: int, snapshots: dict[int, Any], *, careful: bool = False) -> None:
-        """Begin an epoch. snapshots: by stage. careful: workers overlap no frames, so that a death points to one."""
+    def start(self, epoch: int, snapshots: dict[int, Any]) -> None:
+        """Begin an epoch. snapshots: by stage."""
 
     def regroup(self, groups: tuple[Group, ...]) -> None:
         """Use these groups from the next epoch on."""

@@ -22,7 +22,7 @@ from stagerunner.engines.process.parent.fork_server import how_ended
 from stagerunner.engines.process.parent.root_cause import trouble_in_slots
 from stagerunner.engines.process.worker.main import call_hooks
 from stagerunner.engines.process.worker.stage_runner import StageRunner
-from stagerunner.engines.topology import Group, groups_of, slots_of, specs
+from stagerunner.engines.topology import Group, groups_of, places_of, slots_of, specs
 from stagerunner.evaluate.wording import describe
 from stagerunner.guard import is_ctrl_c
 from stagerunner.parts.files import register
@@ -41,8 +41,8 @@ class InlineTransport:
         self._plan = plan
         self.groups = tuple(replace(group, width=1) for group in groups_of(plan))
         self.cores = 1
-        self._metrics = create(slots_of(self.groups))
-        self._page = MetricsPage(self._metrics, slots_of(self.groups))
+        self._metrics = create(slots_of(self.groups), places_of(plan))
+        self._page = MetricsPage(self._metrics, slots_of(self.groups), places_of(plan))
         self._runners: list[StageRunner] = []
         self._queue: deque[Frame] = deque()
         self._under_way: Iterator[Frame] | None = None
@@ -57,13 +57,13 @@ class InlineTransport:
         self.ended = False
         self.trouble: Trouble | None = None
 
-    def start(self, epoch: int, snapshots: dict[int, Any], *, careful: bool = False) -> None:
+    def start(self, epoch: int, snapshots: dict[int, Any]) -> None:
         register(self._plan.files)
         self._page.clear()
         self._abandon()
         self.ended, self.trouble = False, None
         errors = []
-        self._specs = list(specs(self._plan, self.groups, epoch, snapshots, careful=careful))
+        self._specs = list(specs(self._plan, self.groups, epoch, snapshots))
         for spec in self._specs:
             os.environ.update(dict(spec.env))
             runner = StageRunner(spec, self._page)

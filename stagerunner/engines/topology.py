@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import lcm
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from stagerunner.config.variables import for_worker
 from stagerunner.evaluate.ends import EndSpec
 from stagerunner.evaluate.loading import load
+from stagerunner.evaluate.work import Work
 from stagerunner.parts.source import is_stream
 from stagerunner.plan import Plan, PlannedStage
 from stagerunner.plan.devices import VISIBLE
@@ -42,6 +44,14 @@ def grouped(plan: Plan, sizes: Sequence[int]) -> tuple[Group, ...]:
     return tuple(Group(stages, stages[0].settings.workers) for stages in together)
 
 
+def with_works(groups: Sequence[Group], works: Mapping[int, Work]) -> tuple[Group, ...]:
+    """The same groups, with other works for some stages. works: by index of the stage."""
+    return tuple(
+        replace(group, stages=tuple(replace(s, work=works.get(s.work.index, s.work)) for s in group.stages))
+        for group in groups
+    )
+
+
 def pairs(upstream: int, downstream: int) -> list[tuple[int, int]]:
     """The pipes that can occur when frame s goes from worker s mod N to worker s mod M: lcm(N, M) of them."""
     return [(s % upstream, s % downstream) for s in range(lcm(upstream, downstream))]
@@ -61,7 +71,6 @@ def specs(
     epoch: int,
     snapshots: dict[int, object],
     *,
-    careful: bool = False,
     owners: int = 0,
 ) -> Iterator[WorkerSpec]:
     """The spec of each worker, group by group. owners: of segments in the arena, 0 where there is no arena."""
@@ -72,7 +81,7 @@ def specs(
         before, behind = linked(width, upstream), linked(width, downstream)
         slots = range(slot, slot + width * max(1, len(group.stages)))
         shared = _group_spec(plan, groups, position, snapshots)._replace(
-            epoch=epoch, upstream=upstream, downstream=downstream, owners=owners, watch=careful
+            epoch=epoch, upstream=upstream, downstream=downstream, owners=owners
         )
         for number in range(width):
             yield shared._replace(
@@ -103,6 +112,7 @@ def _group_spec(plan: Plan, groups: tuple[Group, ...], position: int, snapshots:
         downstream=1,
         slots=(),
         slot_count=slots_of(groups),
+        places=places_of(plan),
         ends=len(plan.stages),
         owner=position + 1,
         first=position == 0,
@@ -131,6 +141,11 @@ def _environment(group: Group, number: int) -> tuple[tuple[str, str], ...]:
 def slots_of(groups: tuple[Group, ...]) -> int:
     """How many slots of the metrics page the workers need: one for each worker and stage, in this order."""
     return sum(group.width * max(1, len(group.stages)) for group in groups)
+
+
+def places_of(plan: Plan) -> int:
+    """How many calls a slot can note: as many as the stage with the most of them may run in one worker."""
+    return max([stage.work.concurrency for stage in plan.stages if stage.work.form.awaited], default=1)
 
 
 def _source_end(plan: Plan) -> EndSpec:

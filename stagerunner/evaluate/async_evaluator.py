@@ -49,7 +49,8 @@ class AsyncEvaluator(Evaluator):
     """Evaluates a stage whose transform is `async def`. Its event loop runs only during `apply` and `poll`.
 
     A stage with state runs one call at a time, because it must see its records in order. So does a `watched` one: after
-    a death the slot must name the one record that was being processed. Take snapshots only while nothing is running.
+    a death the slot must name the one record that was being processed. Of several frames under way the slot notes every
+    call. Take snapshots only while nothing is running.
     attempts: those running, the oldest first.
     """
 
@@ -61,6 +62,8 @@ class AsyncEvaluator(Evaluator):
         self._most_calls = 1 if work.form.state else work.concurrency
         self._pending: deque[PendingBatch] = deque()
         self._tasks: set[asyncio.Task[list[CallOutcome]]] = set()
+        self._free = list(range(self._most_calls))
+        """Places of the slot in which no call is noted."""
         self.attempts: dict[Attempt, None] = {}
         self._named: Attempt | None = None
         self._woken = False
@@ -85,7 +88,7 @@ class AsyncEvaluator(Evaluator):
     def begin(self, batch: Batch, quarantined: Quarantined = NO_QUARANTINE) -> None:
         """Start a batch. Its calls make progress only during `poll`."""
         refusals = refusals_in(batch, self.work.index, quarantined) if quarantined else {}
-        self._pending.append(PendingBatch(self.work, batch, refusals))
+        self._pending.append(PendingBatch(self.work, batch, refusals, singly=self.singly))
         self._start_calls()
 
     def poll(self, timeout: float | None = None, inbound: int | None = None) -> list[Batch]:
@@ -179,10 +182,18 @@ class AsyncEvaluator(Evaluator):
         task = self._event_loop.create_task(self._run_call(pending, start, end))
         pending.running[start] = task
         self._tasks.add(task)
-        task.add_done_callback(partial(self._call_ended, pending, start, end))
+        place = self._free.pop()
+        if (frame := pending.batch.frame) is not None:
+            origin = pending.batch.origin
+            self.slot.call(place, (frame[0], origin(start)), (frame[0], origin(end - 1)))
+        task.add_done_callback(partial(self._call_ended, pending, start, end, place))
 
-    def _call_ended(self, pending: PendingBatch, start: int, end: int, task: asyncio.Task[list[CallOutcome]]) -> None:
+    def _call_ended(
+        self, pending: PendingBatch, start: int, end: int, place: int, task: asyncio.Task[list[CallOutcome]]
+    ) -> None:
         self._tasks.discard(task)
+        self._free.append(place)
+        self.slot.called(place)
         pending.call_ended(start, [CallOutcome(start, end, CANCELLED)] if task.cancelled() else task.result())
         self._start_calls()
         if self._pending and self._pending[0].done:
@@ -202,7 +213,7 @@ class AsyncEvaluator(Evaluator):
         if oldest is None:
             self.slot.leave()
         else:
-            self.slot.enter(oldest.record, oldest.since, oldest.batch)
+            self.slot.enter(oldest.record, oldest.since, oldest.batch, alone=oldest.alone)
 
     async def _run_call(self, pending: PendingBatch, start: int, end: int) -> list[CallOutcome]:
         """The outcome of one call. If a list fails in a stage without state, one for each of its records."""
@@ -237,7 +248,7 @@ class AsyncEvaluator(Evaluator):
             return failure_of(Refusal(*pending.refusals[start]))
         records, fresh_argument = pending.batch.records, partial(self._argument, pending.batch, start, end)
         argument = fresh_argument() if fresh else records[start:end] if self.work.form.batch else records[start]
-        observer = Attempt(self, pending.batch, start) if self._notes_attempts else None
+        observer = Attempt(self, pending.batch, start, alone=end - start == 1) if self._notes_attempts else None
         wanted = partial(pending.wants, start)
         found = await self._caller.attempt(argument, observer)
         if isinstance(found, CallFailure):
@@ -268,10 +279,11 @@ class AsyncEvaluator(Evaluator):
 class Attempt:
     """A running attempt at a record, or at a list that begins with it; it registers itself with the evaluator."""
 
-    def __init__(self, stage: AsyncEvaluator, batch: Batch, record: int) -> None:
+    def __init__(self, stage: AsyncEvaluator, batch: Batch, record: int, *, alone: bool) -> None:
         self._stage = stage
         self.batch = batch
         self.record = record
+        self.alone = alone
         self.since = 0
 
     def start(self) -> None:

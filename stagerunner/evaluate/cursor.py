@@ -80,9 +80,15 @@ class Grouping:
         return min([start + self._most, self._size, *(index for index in self._refusals if index > start)])
 
 
-def grouping(work: Work, batch: Batch, refusals: Refusals) -> Grouping:
-    """Lists of at most `work.batch` records; of one for a transform that takes one record."""
-    return Grouping(work.batch if work.form.batch else 1, batch, refusals)
+def grouping(work: Work, batch: Batch, refusals: Refusals, *, singly: bool = False) -> Grouping:
+    """Lists of at most `work.batch` records; of one for a transform that takes one record.
+
+    singly: lists of one, unless the stage has state, which may depend on the lists.
+    """
+    groups = Grouping(work.batch if work.form.batch else 1, batch, refusals)
+    if singly and not work.form.state:
+        groups.one_by_one(len(batch.records))
+    return groups
 
 
 def refusals_in(batch: Batch, stage: int, quarantined: Quarantined) -> Refusals:

@@ -39,6 +39,7 @@ class Evaluator:
     """Evaluates a stage whose transform isn't `async def`. AsyncEvaluator has the same methods.
 
     watched: note each call in the slot. It costs time, so set it only where a record is suspected or has a deadline.
+    singly: records are suspected, so a transform of lists without state is given lists of one.
     reserve: reserves the time of the next call among all workers of a stage with a rate; see `rate`.
     pause: what all workers of the stage share; see `pacing`.
     piece_records: a piece ends at the first end of a source record after this many results.
@@ -52,7 +53,7 @@ class Evaluator:
         self.slot = slot
         self._pause = pause or Pause()
         self._pacer = Pacer(rate_limiter(work.rate, reserve), self._pause)
-        self.watched = False
+        self.watched = self.singly = False
         self.piece_records = PIECE_RECORDS
         self.flush_until = sys.maxsize
         self._transform: Any = None
@@ -174,7 +175,8 @@ class Evaluator:
         form, call = self.work.form, self._call
         if form.batch:
             checked = self._wrapped(forms.checking_list(call, self.work, self._copy), outcome.cursor, refusals)
-            return partial(forms.call_lists, checked, outcome, grouping(self.work, outcome.batch, refusals), most)
+            groups = grouping(self.work, outcome.batch, refusals, singly=self.singly)
+            return partial(forms.call_lists, checked, outcome, groups, most)
         if form.many:
             return lambda: self._expand(call, outcome, refusals, most)
         loop = forms.call_filter if form.drops else forms.call_each

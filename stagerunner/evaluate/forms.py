@@ -201,7 +201,10 @@ def noting_record(call: Call, cursor: Cursor, slot: Slot, *, lists: bool) -> Cal
     """A call that notes in the slot which record is being processed. lists: it takes lists of records."""
 
     def enter_and_call(argument: Any) -> Any:
-        slot.enter(cursor.index - len(argument) + 1 if lists else cursor.index)
+        if lists and len(argument) > 1:
+            slot.enter(cursor.index - len(argument) + 1, alone=False)
+        else:
+            slot.enter(cursor.index)
         try:
             return call(argument)
         finally:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from stagerunner.evaluate.batch_outcome import BatchOutcome
-from stagerunner.evaluate.cursor import Refusals, grouping
+from stagerunner.evaluate.cursor import Grouping, Refusals, grouping
 from stagerunner.evaluate.failures import CallFailure
 from stagerunner.evaluate.forms import fail_all
 from stagerunner.evaluate.work import Work
@@ -37,17 +37,17 @@ class PendingBatch:
     waiting: calls not started yet, as (start, end). running: their tasks, by the index of the first record.
     """
 
-    def __init__(self, work: Work, batch: Batch, refusals: Refusals) -> None:
+    def __init__(self, work: Work, batch: Batch, refusals: Refusals, *, singly: bool = False) -> None:
         self.work = work
         self.batch = batch
         self.refusals = refusals
-        self.waiting = deque(self._calls())
+        self.waiting = deque(self._calls(grouping(work, batch, refusals, singly=singly)))
         self.running: dict[int, asyncio.Task[list[CallOutcome]]] = {}
         self._outcomes: list[CallOutcome] = []
         self._wanted = len(batch.records)
 
-    def _calls(self) -> Iterator[tuple[int, int]]:
-        groups, start = grouping(self.work, self.batch, self.refusals), 0
+    def _calls(self, groups: Grouping) -> Iterator[tuple[int, int]]:
+        start = 0
         while start < len(self.batch.records):
             end = groups.end(start)
             yield start, end

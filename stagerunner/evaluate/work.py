@@ -37,12 +37,18 @@ class Work(NamedTuple):
     growth: int = 64 * 2**20
     stages: int = 0
 
+    def eased(self, frame: int) -> Work:
+        """The same with half as much at once: calls, or records in a call. frame: records of a frame."""
+        if self.form.awaited and self.concurrency > 1:
+            return self._replace(concurrency=self.concurrency // 2)
+        return self._replace(batch=max(1, (self.batch or frame) // 2))
+
 
 class Slot(Protocol):
     """Where a worker notes the current record, for deadlines and for the root cause of a death."""
 
-    def enter(self, record: int, since: int = 0, batch: Batch | None = None) -> None:
-        """A call begins for the record at this index of the batch, or for a list that begins with it.
+    def enter(self, record: int, since: int = 0, batch: Batch | None = None, *, alone: bool = True) -> None:
+        """A call begins for the record at this index of the batch, or, not `alone`, for a list that begins with it.
 
         since: when it began, in nanoseconds of the monotonic clock; 0 for now. batch: given if several are under way;
         `batch.frame` says which frame it belongs to.
@@ -51,12 +57,27 @@ class Slot(Protocol):
     def leave(self) -> None:
         """The call has ended."""
 
+    def call(self, place: int, first: tuple[int, int], last: tuple[int, int]) -> None:
+        """One of several calls begins, and `place` (0, 1, …) is its own until it ends.
+
+        first, last: (frame's sequence, source record) of its first and of its last record.
+        """
+
+    def called(self, place: int) -> None:
+        """The call in this place has ended."""
+
 
 class NoSlot:
     """A slot that stores nothing."""
 
-    def enter(self, record: int, since: int = 0, batch: Batch | None = None) -> None:
+    def enter(self, record: int, since: int = 0, batch: Batch | None = None, *, alone: bool = True) -> None:
         pass
 
     def leave(self) -> None:
+        pass
+
+    def call(self, place: int, first: tuple[int, int], last: tuple[int, int]) -> None:
+        pass
+
+    def called(self, place: int) -> None:
         pass

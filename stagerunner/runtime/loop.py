@@ -28,9 +28,10 @@ from typing import Any
 
 from stagerunner.delivery.delivery import Delivery
 from stagerunner.engines.base import Ready, Transport, Trouble, culprit_of
-from stagerunner.engines.topology import Group
+from stagerunner.engines.topology import Group, with_works
 from stagerunner.errors import SetupFailed
-from stagerunner.events import WorkerFailed, WorkerReady
+from stagerunner.evaluate.work import Work
+from stagerunner.events import Notice, WorkerFailed, WorkerReady
 from stagerunner.failpoints import point
 from stagerunner.guard import guard
 from stagerunner.journal import encode_snapshots, validate_snapshots
@@ -44,7 +45,7 @@ from stagerunner.runtime.polling import Polling
 from stagerunner.runtime.receiving import Receiving
 from stagerunner.runtime.regrouping import Regrouping
 from stagerunner.window.core import Window
-from stagerunner.window.isolation import PoisonIsolation
+from stagerunner.window.isolation import Excess, PoisonIsolation
 from stagerunner.window.splits import ProtocolFault
 from stagerunner.wire.frame import BadFrame, Frame
 from stagerunner.wire.metadata import unpack_payload
@@ -87,8 +88,10 @@ class Loop:
         self.dispatch = Dispatch(plan, split_source, self.window, self._sending.send, self._is_full, transport.begun)
         self.regrouping = Regrouping(plan, transport, delivery.ledger)
         self._isolation = PoisonIsolation()
+        self._eased: dict[int, Work] = {}
+        """Stages that get less at once from the next epoch on."""
         self._receiving = Receiving(
-            self.window, delivery, self._blocks, self.dispatch, self._isolation, again=self._rereads
+            self.window, delivery, self._blocks, self.dispatch, self._isolation, self._ease, again=self._rereads
         )
         self._columned = plan.sink is not None and hasattr(plan.sink.part.found, "fits")
         self._columns_known = False
@@ -132,12 +135,14 @@ class Loop:
         self.dispatch.begin(taken, size, remember=self._rereads)
         self._blocks.begin(self._transport.arena)
 
-    def _start_epoch(self, snapshots: dict[int, Any], *, careful: bool = False) -> None:
+    def _start_epoch(self, snapshots: dict[int, Any]) -> None:
         columns = self._delivery.writer.columns()
         self._columns_known = columns is not None
         if self._columns_known:
             snapshots = snapshots | {len(self._names): columns}
-        self._transport.start(self.window.epoch, snapshots, careful=careful)
+        if self._eased:
+            self._transport.regroup(with_works(self._transport.groups, self._eased))
+        self._transport.start(self.window.epoch, snapshots)
         self._blocks.begin(self._transport.arena)
 
     def _is_full(self) -> bool:
@@ -294,7 +299,7 @@ class Loop:
             self._let_groups_end()
         elif self._transport.ended and not self._draining:
             point("regroup")
-            self._resend(careful=False)
+            self._resend()
 
     def _let_groups_end(self) -> None:
         """Send the last barrier and END, once no other barrier is on its way. A draining run keeps its groups."""
@@ -313,7 +318,7 @@ class Loop:
         """Report a death, isolate its record, and begin the next epoch; or give up and set `trouble`."""
         self.book()
         self._tell(WorkerFailed(trouble.stage or "chain", trouble.worker, trouble.pid, trouble.how, self.window.epoch))
-        quarantined = self._isolation.died(culprit_of(trouble))
+        quarantined = self._isolation.died(culprit_of(trouble, self.window.suspects(trouble.calls)))
         point("halving" if self._isolation.inspections else "restart")
         if quarantined is not None:
             point("quarantine")
@@ -321,7 +326,18 @@ class Loop:
         if self._isolation.hopeless or (self._rereads and not self.dispatch.can_rewind):
             self.trouble = trouble
             return
-        self._next_epoch(careful=trouble.split >= 0)
+        self._next_epoch()
+
+    def _ease(self, excess: Excess) -> None:
+        """No record is at fault, but all at once: from now on frames, or the calls of the stage, are smaller."""
+        sizing = self.dispatch.sizing
+        if excess.stage < 0:
+            sizing.cap(excess.records)
+            return
+        work = self._eased.get(excess.stage, self._plan.stages[excess.stage].work)
+        self._eased[work.index] = work.eased(sizing.records)
+        what = f"{work.name}: its worker died of calls that all pass one by one"
+        self._tell(Notice(f"{what}; after its next start it gets half as much at once"))
 
     def _restart_with_columns(self) -> None:
         """Start the workers again, with the columns that the output has now.
@@ -334,23 +350,23 @@ class Loop:
             how = "records with other columns came before the first had been written; say which there are with `fields`"
             self.trouble = Trouble("", 0, 0, how)
             return
-        self._next_epoch(careful=False)
+        self._next_epoch()
 
-    def _next_epoch(self, *, careful: bool) -> None:
+    def _next_epoch(self) -> None:
         if self._rereads:
             self.window.rewind(self._isolation.inspections)
             self.dispatch.rewind()
             self._end_sent = False
-            self._start_epoch({}, careful=careful)
+            self._start_epoch({})
             return
-        self._resend(careful=careful)
+        self._resend()
 
-    def _resend(self, *, careful: bool) -> None:
+    def _resend(self) -> None:
         """Begin the next epoch with the latest snapshots, and send again what is not accepted yet."""
         self.dispatch.land(self._blocks.landed)
         self.regrouping.take_effect()
         frames = self.window.restart(self._isolation.inspections)
-        self._start_epoch(self.snapshots, careful=careful)
+        self._start_epoch(self.snapshots)
         for sent in frames:
             self._sending.send(sent)
         if self._end_sent:

@@ -6,13 +6,15 @@ results. Each piece is counted by itself. The workers count a whole frame; what 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from stagerunner.delivery.delivery import Delivery
 from stagerunner.failpoints import point
 from stagerunner.records import SOURCE, Failure, Spread, divided
 from stagerunner.runtime.blocks import Blocks
 from stagerunner.runtime.dispatch import Dispatch
 from stagerunner.window.core import Window
-from stagerunner.window.isolation import PoisonIsolation
+from stagerunner.window.isolation import Excess, PoisonIsolation
 from stagerunner.window.splits import Disposition, Kept, Received
 from stagerunner.wire.frame import MORE, STOP, Header
 from stagerunner.wire.metadata import Metadata, as_line, unpack_spread
@@ -21,6 +23,7 @@ from stagerunner.wire.metadata import Metadata, as_line, unpack_spread
 class Receiving:
     """What comes back, frame by frame.
 
+    ease: called when nothing was wrong but too much at once.
     again: the source is read again after a death, so frames that were accepted before count for its limit once more.
     """
 
@@ -31,6 +34,7 @@ class Receiving:
         blocks: Blocks,
         dispatch: Dispatch,
         isolation: PoisonIsolation,
+        ease: Callable[[Excess], None],
         *,
         again: bool,
     ) -> None:
@@ -39,6 +43,7 @@ class Receiving:
         self._blocks = blocks
         self._dispatch = dispatch
         self._isolation = isolation
+        self._ease = ease
         self._again = again
         self._unbooked: tuple[Header, Metadata, Received] | None = None
         self._spreads: list[tuple[int, Spread]] = []
@@ -89,8 +94,8 @@ class Receiving:
         if taken.disposition is Disposition.ACCEPT or self._again:
             self._count(header, metadata, kept, taken)
         further = taken.disposition is Disposition.ACCEPT and (taken.finished or header.last > header.first)
-        if further and self._isolation.accepted(kept.number, finished=taken.finished):
-            self._dispatch.sizing.cap(max(1, (header.last - header.first) // 2))
+        if further and (excess := self._isolation.accepted(kept.number, finished=taken.finished)) is not None:
+            self._ease(excess)
         if taken.finished:
             self._dispatch.finished(kept)
 

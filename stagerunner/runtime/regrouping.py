@@ -55,7 +55,7 @@ class Regrouping:
         sizes = choose([figure for group in groups for figure in measured(group, totals, flow)], self._transport.cores)
         self._next = grouped(self._plan, sizes)
         self._decided = self._fusions_of(self._next, totals)
-        self.emptying = self._next != groups
+        self.emptying = [len(group.stages) for group in self._next] != [len(group.stages) for group in groups]
         return self.emptying
 
     def take_effect(self) -> None:

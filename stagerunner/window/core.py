@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from stagerunner.records import BARRIER, DATA, FIRST, FLUSH, SKIP, TO_THE_END, WHOLE, QuarantineKey
 from stagerunner.window.balancing import DEEP, Balancing
-from stagerunner.window.isolation import Inspection
+from stagerunner.window.isolation import Inspection, Suspect
 from stagerunner.window.splits import FLUSHES, Disposition, Kept, ProtocolFault, Received, Sent
 
 
@@ -239,6 +239,15 @@ class Window:
 
     # After a death
 
+    def suspects(self, calls: Iterable[tuple[int, int, int]]) -> list[tuple[Sent, Suspect]]:
+        """Who was in these calls: source records first ≤ i < last of a frame on its way, as (sequence, first, last)."""
+        frames = {sent.sequence: sent for sent in self.on_way}
+        return [
+            (sent, Suspect(sent.split.number, max(first, sent.first), min(last, sent.last)))
+            for sequence, first, last in calls
+            if (sent := frames.get(sequence)) is not None and sent.split is not None and not sent.split.beyond
+        ]
+
     def quarantine(self, split: int, record: QuarantineKey, failure: tuple[str, str]) -> None:
         """Never try this record again, even if its split is read again after it was forgotten."""
         kept = next((kept for kept in self.kept if kept.number == split), None)
@@ -246,7 +255,7 @@ class Window:
         quarantined[record] = failure
 
     def restart(self, inspections: Mapping[int, Inspection] | None = None) -> list[Sent]:
-        """Begin the next epoch; the frames to send again, in order. Splits under inspection are cut and marked."""
+        """Begin the next epoch; the frames to send again, in order. Inspected splits are cut, suspects marked."""
         self._begin_epoch()
         for kept in self.kept:
             self._resend(kept, (inspections or {}).get(kept.number))
@@ -262,21 +271,27 @@ class Window:
         """Send a split again from where it was accepted; for state, the accepted part too."""
         edges = {edge for _, record, ordinal in kept.quarantined if ordinal == WHOLE for edge in (record, record + 1)}
         cuts = sorted(edges | (inspection.cuts if inspection is not None else set()))
-        marked = inspection is not None
         if kept.done or kept.number < self._redo[0]:
-            self._send_cut(kept, 0, kept.end, cuts, Disposition.DROP, marked)
+            self._send_cut(kept, 0, kept.end, cuts, Disposition.DROP, inspection)
             return
         if kept.accepted and (self.stateful or kept.number == self._redo[0]):
-            self._send_cut(kept, 0, kept.accepted, cuts, Disposition.DROP, marked)
+            self._send_cut(kept, 0, kept.accepted, cuts, Disposition.DROP, inspection)
         if kept.accepted < kept.end:
-            self._send_cut(kept, kept.accepted, kept.end, cuts, Disposition.ACCEPT, marked)
+            self._send_cut(kept, kept.accepted, kept.end, cuts, Disposition.ACCEPT, inspection)
 
     def _send_cut(
-        self, kept: Kept, first: int, last: int, cuts: list[int], disposition: Disposition, marked: bool
+        self,
+        kept: Kept,
+        first: int,
+        last: int,
+        cuts: list[int],
+        disposition: Disposition,
+        inspection: Inspection | None,
     ) -> None:
         kind = DATA if kept.flush < 0 else FLUSH
         edges = [first, *(cut for cut in cuts if first < cut < last), last]
         for start, stop in itertools.pairwise(edges):
+            marked = inspection is not None and inspection.marks(start, stop)
             self._send(kind, kept, start, stop, disposition, marked)
 
     def rewind(self, inspections: Mapping[int, Inspection]) -> None:

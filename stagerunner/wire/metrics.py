@@ -4,6 +4,8 @@ Words are aligned 64-bit integers. The parent reads them for the views, for dead
 survives SIGKILL. Clocks are nanoseconds. `since` is a time of the monotonic clock, which all processes of a machine
 share. After the slots stand two words for each of them. All workers of a stage write those of its first worker's
 slot: when its next call may begin, if it has a `rate`; and until when none may (evaluate.pacing).
+Behind them lie the *places* of each slot: one for each call that its stage may run at once. They say which records are
+in which call, so that after a death all of them are suspects.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from time import monotonic_ns
 
 from stagerunner.evaluate.pacing import Pause
 from stagerunner.records import Batch
+from stagerunner.tuples import NamedTuple
 
 WORDS = 16
 """Words per slot (128 bytes: two cache lines, so that no two writers share one)."""
@@ -44,14 +47,29 @@ STATES = {
     CLOSED: "passing on its results",
 }
 
+PLACE = 4
+"""Words of a place: first source record, last frame, behind the last source record, first frame plus one. The last is 0
+if there is no call; it is stored last."""
+
 # Words that change together are adjacent and stored by one call, in a fifth of the time of one store per word.
 _STATE = struct.Struct("@2q")
 _HELD = struct.Struct("@7q")
 _CLOCKS = struct.Struct("@6q")
+_CALL = struct.Struct("@4q")
 
 
-def create(slots: int) -> int:
-    """Create the nameless shared file, with the head and this many slots: its descriptor."""
+class Running(NamedTuple):
+    """The records of a running call: from source record `first` of frame `sequence` up to, and without, source record
+    `last` of frame `end`. A gathered call has records of several frames, all of one worker."""
+
+    sequence: int
+    first: int
+    end: int
+    last: int
+
+
+def create(slots: int, places: int = 1) -> int:
+    """Create the nameless shared file, with the head and this many slots, with `places` each: its descriptor."""
     size = (slots + 1) * WORDS * 8
     if hasattr(os, "memfd_create"):
         fd = os.memfd_create("stagerunner-metrics", os.MFD_CLOEXEC)
@@ -60,18 +78,19 @@ def create(slots: int) -> int:
 
         with tempfile.TemporaryFile() as file:
             fd = os.dup(file.fileno())
-    os.ftruncate(fd, size + 2 * slots * 8)
+    os.ftruncate(fd, size + slots * (2 + places * PLACE) * 8)
     return fd
 
 
 class MetricsPage:
     """The whole page, as the parent or a worker sees it."""
 
-    def __init__(self, fd: int, slots: int) -> None:
+    def __init__(self, fd: int, slots: int, places: int = 1) -> None:
         self._fd = fd
         self._reservations = (slots + 1) * WORDS
         self._pauses = self._reservations + slots
-        self._map = mmap.mmap(fd, (self._pauses + slots) * 8)
+        self._calls, self._places = self._pauses + slots, places * PLACE
+        self._map = mmap.mmap(fd, (self._calls + slots * self._places) * 8)
         self.words = memoryview(self._map).cast("B").cast("q")
         self._slots: list[Slot | None] = [None] * slots
 
@@ -80,7 +99,9 @@ class MetricsPage:
         slot = self._slots[number]
         if slot is None:
             base = (number + 1) * WORDS
-            slot = self._slots[number] = Slot(self.words[base : base + WORDS], self._map, base * 8)
+            at = self._calls + number * self._places
+            calls = self.words[at : at + self._places]
+            slot = self._slots[number] = Slot(self.words[base : base + WORDS], self._map, base * 8, calls, at * 8)
         return slot
 
     @property
@@ -127,12 +148,14 @@ class MetricsPage:
             words = self.slot(number).words
             for word in (STATE, SEQUENCE, RECORD, SINCE, LEFT):
                 words[word] = 0
+        self._map[self._calls * 8 :] = bytes(len(self._map) - self._calls * 8)
 
     def close(self) -> None:
         """Release the memory, even if something still refers to a slot, as a traceback may."""
         for slot in self._slots:
             if slot is not None:
                 slot.words.release()
+                slot.calls.release()
         self.words.release()
         self._map.close()
 
@@ -143,10 +166,27 @@ class Slot:
     Its clocks and counts are attributes, added up here and stored on the page once a frame.
     """
 
-    __slots__ = ("_at", "_clocks", "_map", "batch", "block", "codec", "out", "say", "taken", "wait", "words", "work")
+    __slots__ = (
+        "_at",
+        "_calls_at",
+        "_clocks",
+        "_map",
+        "batch",
+        "block",
+        "calls",
+        "codec",
+        "out",
+        "say",
+        "taken",
+        "wait",
+        "words",
+        "work",
+    )
 
-    def __init__(self, words: memoryview, mapping: mmap.mmap, at: int) -> None:
+    def __init__(self, words: memoryview, mapping: mmap.mmap, at: int, calls: memoryview, calls_at: int) -> None:
         self.words = words
+        self.calls = calls
+        self._calls_at = calls_at
         self.batch: Batch | None = None
         self._map = mapping
         self._at = at
@@ -155,13 +195,18 @@ class Slot:
         """say(state, since): `state` without the cost of a Python call."""
         self.work, self.codec, self.wait, self.block, self.taken, self.out = words[WORK : OUT + 1].tolist()
 
-    def enter(self, record: int, since: int = 0, batch: Batch | None = None) -> None:
-        """Note a record. Its index is stored last, so that a kill in between leaves no record half noted."""
+    def enter(self, record: int, since: int = 0, batch: Batch | None = None, *, alone: bool = True) -> None:
+        """Note a record. Its index is stored last, so that a kill in between leaves no record half noted.
+
+        alone: else it is the first of a list, and none of them is named.
+        """
         words = self.words
         words[RECORD] = 0
         if batch is not None and batch.frame is not None:
             self.begin(*batch.frame, batch, since)
-        if self.batch is not None:
+        if not alone:
+            words[ORIGIN], words[ORDINAL] = -1, -1
+        elif self.batch is not None:
             words[ORIGIN], words[ORDINAL] = self.batch.origin(record), self.batch.ordinal(record)
         else:
             words[ORIGIN], words[ORDINAL] = record, 0  # of a flush, whose results are its source records
@@ -170,6 +215,21 @@ class Slot:
 
     def leave(self) -> None:
         self.words[RECORD] = 0
+
+    def call(self, place: int, first: tuple[int, int], last: tuple[int, int]) -> None:
+        """Note a call in a place. first, last: (frame, source record) of its first and of its last record."""
+        at = self._calls_at + place * PLACE * 8
+        _CALL.pack_into(self._map, at, first[1], last[0], last[1] + 1, first[0] + 1)
+
+    def called(self, place: int) -> None:
+        """The call in this place has ended."""
+        self.calls[place * PLACE + PLACE - 1] = 0
+
+    def running(self) -> list[Running]:
+        """The calls that are noted."""
+        words = self.calls.tolist()
+        quads = (words[at : at + PLACE] for at in range(0, len(words), PLACE))
+        return [Running(begun - 1, first, end, last) for first, end, last, begun in quads if begun]
 
     # since: the current time, if the caller has it already; reading the clock costs a fifth of a store.
 

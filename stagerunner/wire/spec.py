@@ -48,10 +48,10 @@ class WorkerSpec(NamedTuple):
     they are). ends: the number of stages, which is the sink's index.
     owner: whose segments of the arena it writes to: the number of its group, from 1. owners: how many there are, the
     parent included; 0 without an arena.
-    slots: its slots on the metrics page, one per stage, at least one. slot_count: how many the page has.
+    slots: its slots on the metrics page, one per stage, at least one. slot_count, places: how many the page has, and
+    how many calls each can note.
     snapshots: stage → what its `restore` gets; under `ends`, the columns that the sink must expect.
     limit: bytes of the largest frame. start_timeout: seconds for setup. max_memory: bytes a worker may hold.
-    watch: a record is suspected: note each record in the slot, and don't overlap frames.
     """
 
     epoch: int
@@ -66,6 +66,7 @@ class WorkerSpec(NamedTuple):
     slots: tuple[int, ...]
     slot_count: int
     ends: int
+    places: int = 1
     owner: int = 1
     owners: int = 0
     first: bool = False
@@ -80,7 +81,6 @@ class WorkerSpec(NamedTuple):
     limit: int = 2**31
     start_timeout: float = 60.0
     max_memory: int | None = None
-    watch: bool = False
 
     @property
     def growth(self) -> int:

@@ -20,11 +20,17 @@ class NotedSlot:
     def __init__(self) -> None:
         self.calls: list[Any] = []
 
-    def enter(self, record: int, since: int = 0, batch: Batch | None = None) -> None:
+    def enter(self, record: int, since: int = 0, batch: Batch | None = None, *, alone: bool = True) -> None:
         self.calls.append(record)
 
     def leave(self) -> None:
         self.calls.append("left")
+
+    def call(self, place: int, first: tuple[int, int], last: tuple[int, int]) -> None:
+        self.calls.append((first, last))
+
+    def called(self, place: int) -> None:
+        pass
 
 
 @pytest.fixture

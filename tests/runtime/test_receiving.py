@@ -20,6 +20,7 @@ class Heard:
         self.told = []
         self.writer = self
         self.ledger = Ledger(1, sink=False)
+        self.eased = []
 
     def write(self, body, records, buffers):
         self.told.append(("results", bytes(body), records))
@@ -63,7 +64,7 @@ def window():
 
 @pytest.fixture
 def receiving(window, heard):
-    return Receiving(window, heard, Blocks(), heard, PoisonIsolation(), again=False)
+    return Receiving(window, heard, Blocks(), heard, PoisonIsolation(), heard.eased.append, again=False)
 
 
 def back(first, last, flags=0, **more):
@@ -158,7 +159,7 @@ def test_a_stop_is_told_before_anything_else(receiving, heard, window):
 def test_what_was_accepted_before_is_dropped_with_its_counts(heard):
     window = Window(1000, stateful=True)
     window.admit(b"split", 5, last=4)
-    receiving = Receiving(window, heard, Blocks(), heard, PoisonIsolation(), again=False)
+    receiving = Receiving(window, heard, Blocks(), heard, PoisonIsolation(), heard.eased.append, again=False)
     receiving.receive(back(0, 2, MORE), Metadata(), memoryview(b"body"))
     receiving.book()
     window.restart()
@@ -178,7 +179,7 @@ def test_a_frame_out_of_turn_is_a_protocol_fault(receiving):
 @pytest.mark.parametrize(("last", "hopeless"), [(0, True), (2, False)])
 def test_only_a_piece_with_records_is_progress(window, heard, last, hopeless):
     isolation = PoisonIsolation()
-    receiving = Receiving(window, heard, Blocks(), heard, isolation, again=False)
+    receiving = Receiving(window, heard, Blocks(), heard, isolation, heard.eased.append, again=False)
     for _ in range(MOST_RESTARTS):
         isolation.died(Culprit())
 

@@ -136,7 +136,7 @@ def only_what_is_not_accepted_is_sent_again(patch: Patch) -> None:
 
     def the_rest(self: Window, kept: Any, inspection: Any) -> None:
         if not kept.done:
-            self._send_cut(kept, kept.accepted, kept.end, [], Disposition.ACCEPT, inspection is not None)
+            self._send_cut(kept, kept.accepted, kept.end, [], Disposition.ACCEPT, inspection)
 
     patch.setattr(Window, "_resend", the_rest)
 
@@ -145,9 +145,9 @@ def only_what_is_not_accepted_is_sent_again(patch: Patch) -> None:
 def a_frame_of_the_old_epoch_arrives_in_the_new_one(patch: Patch) -> None:
     start = SimPool.start
 
-    def with_leftovers(self: SimPool, epoch: int, snapshots: Any, *, careful: bool = False) -> None:
+    def with_leftovers(self: SimPool, epoch: int, snapshots: Any) -> None:
         left = [pipe.pipe.here() for pipe in self._pipes]
-        start(self, epoch, snapshots, careful=careful)
+        start(self, epoch, snapshots)
         for pipe, frames in zip(self._pipes, left, strict=False):
             for frame in frames:
                 assert frame.real is not None
@@ -222,8 +222,8 @@ def results_are_taken_twice(patch: Patch) -> None:
 def state_is_lost(patch: Patch) -> None:
     start = SimPool.start
 
-    def skip(self: SimPool, epoch: int, snapshots: Any, *, careful: bool = False) -> None:
-        start(self, epoch, snapshots if epoch == 1 else {}, careful=careful)
+    def skip(self: SimPool, epoch: int, snapshots: Any) -> None:
+        start(self, epoch, snapshots if epoch == 1 else {})
 
     patch.setattr(SimPool, "start", skip)
 

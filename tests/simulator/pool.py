@@ -68,13 +68,13 @@ class SimPool:
 
     # The interface of a transport
 
-    def start(self, epoch: int, snapshots: dict[int, Any], *, careful: bool = False) -> None:
+    def start(self, epoch: int, snapshots: dict[int, Any]) -> None:
         self._returns.close()
         self._epoch, self.ready, self.ended, self.trouble, self._broken = epoch, None, False, None, None
         self._setup = self._dice.upto(5)
         self.choices = [self._set_up]
         self.activity += 1
-        self._spec(snapshots, careful)
+        self._spec(snapshots)
         self._pipes = [SimReturnPipe(100 + n, pipe) for n, pipe in enumerate(self._pipe(len(self.groups)))]
         self._returns = Returns(self._pipes, self._selector, self._scenario.window, CHARGE)  # type: ignore[arg-type]
 
@@ -83,13 +83,13 @@ class SimPool:
         """Bytes of frames that the parent has read and not taken."""
         return self._returns.holding.bytes
 
-    def _spec(self, snapshots: dict[int, Any], careful: bool) -> None:
+    def _spec(self, snapshots: dict[int, Any]) -> None:
         stop, self.workers, self._rows = SimStop(), [], []
         widths = (1, *(group.width for group in self.groups), 1)
         for place, group in enumerate(self.groups):
             row = [
                 SimWorker(
-                    SimStages([self._runner(stage.work.index, snapshots, stop, careful) for stage in group.stages]),
+                    SimStages([self._runner(stage.work.index, snapshots, stop) for stage in group.stages]),
                     number,
                     widths[place : place + 3],
                     self._heard,
@@ -102,8 +102,8 @@ class SimPool:
         for place in range(1, len(self.groups)):
             self._pipe(place)
 
-    def _runner(self, index: int, snapshots: dict[int, Any], stop: SimStop, careful: bool) -> SimRunner:
-        return SimRunner(self._scenario, index, snapshots.get(index), stop, self._witness.quarantined, careful)
+    def _runner(self, index: int, snapshots: dict[int, Any], stop: SimStop) -> SimRunner:
+        return SimRunner(self._scenario, index, snapshots.get(index), stop, self._witness.quarantined)
 
     def _pipe(self, place: int) -> list[SimPipe]:
         """The pipes before the group `place`: all that can occur."""

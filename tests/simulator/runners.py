@@ -25,9 +25,7 @@ Judge = Callable[[int, int, int, int], None]
 class SimRunner:
     """One stage, set up, in one worker."""
 
-    def __init__(
-        self, scenario: Scenario, index: int, snapshot: Any, stop: SimStop, judge: Judge, careful: bool
-    ) -> None:
+    def __init__(self, scenario: Scenario, index: int, snapshot: Any, stop: SimStop, judge: Judge) -> None:
         self._scenario = scenario
         self._index = self.index = index
         self._stage: Behaviour = scenario.stages[index]
@@ -36,7 +34,6 @@ class SimRunner:
         self._last = index == len(scenario.stages) - 1
         self._stop = stop
         self._judge = judge
-        self._careful = careful or self._stage.watched
         self._context = SimFrameContext(Header(DATA, 0, 0, 0))
         self.slot = SimSlot()
 
@@ -119,7 +116,7 @@ class SimRunner:
             return
         slot, fine = self.slot, self._scenario.fine
         slot.hold(context.header, piece.first, piece.last)
-        watched = self._careful or context.header.marked
+        watched = self._stage.watched or context.header.marked
         open_piece = SimPiece([], piece.first, piece.first)
         origin, ordinal = -1, 0
         for place, (source, value) in enumerate(piece.pairs):

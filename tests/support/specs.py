@@ -41,6 +41,7 @@ def spec_for(*stages: Any, **settings: Any) -> WorkerSpec:
         "downstream": 1,
         "slots": tuple(range(max(1, len(works)))),
         "slot_count": max(1, len(works)),
+        "places": max([one.concurrency for one in works if one.form.awaited], default=1),
         "ends": len(works),
         "first": True,
         "source": EndSpec(),

@@ -270,12 +270,12 @@ def test_with_state_all_since_the_barrier_passes_the_stages_again() -> None:
     assert ranges(window.restart()) == [(0, 4, "drop"), (0, 3, "drop"), (3, TO_THE_END, "accept")]
 
 
-def test_suspected_splits_are_cut_and_marked() -> None:
+def test_suspected_splits_are_cut_and_their_suspects_marked() -> None:
     window = Window(100)
     admitted(window, 2)
-    sent = window.restart({0: Inspection({5, 6})})
+    sent = window.restart({0: Inspection({5, 6}, {(5, 6)})})
     assert ranges(sent)[:3] == [(0, 5, "accept"), (5, 6, "accept"), (6, TO_THE_END, "accept")]
-    assert [frame.marked for frame in sent] == [True, True, True, False]
+    assert [frame.marked for frame in sent] == [False, True, False, False]
 
 
 def test_a_record_that_can_not_be_decoded_is_always_sent_alone() -> None:

@@ -49,6 +49,24 @@ def test_two_views_see_one_page(fd, page):
     other.close()
 
 
+def test_calls_are_noted_until_they_end_or_an_epoch_begins():
+    fd = create(2, 3)
+    page = MetricsPage(fd, 2, 3)
+    slot = page.slot(1)
+    slot.call(0, (4, 10), (6, 2))
+    slot.call(2, (8, 0), (8, 0))
+    assert slot.running() == [(4, 10, 6, 3), (8, 0, 8, 1)]
+    assert page.slot(0).running() == []
+
+    slot.called(0)
+    assert slot.running() == [(8, 0, 8, 1)]
+
+    page.clear()
+    assert slot.running() == []
+    page.close()
+    os.close(fd)
+
+
 def test_a_slot_has_a_name_for_each_of_its_words():
     assert max(ORDINAL, LAST) == WORDS - 1
     assert set(STATES) == set(range(len(STATES)))

@@ -24,7 +24,7 @@ from stagerunner.engines.process.parent.memory import cores
 from stagerunner.engines.process.parent.printed import OnPrinted, Printed
 from stagerunner.engines.process.parent.returns import Returns
 from stagerunner.engines.process.parent.root_cause import is_cause, root_cause
-from stagerunner.engines.topology import Group, grouped, pairs, slots_of, specs
+from stagerunner.engines.topology import Group, grouped, pairs, places_of, slots_of, specs
 from stagerunner.plan import Plan, fusible
 from stagerunner.records import END, READY
 from stagerunner.wire.arena import Arena
@@ -54,8 +54,8 @@ class WorkerPool:
         self._hash_seed = hash_seed
         self.groups: tuple[Group, ...] = grouped(plan, fusible(plan))
         self.cores = cores()
-        self._metrics = create(slots_of(self.groups))
-        self._page = MetricsPage(self._metrics, slots_of(self.groups))
+        self._metrics = create(slots_of(self.groups), places_of(plan))
+        self._page = MetricsPage(self._metrics, slots_of(self.groups), places_of(plan))
         self._health = Health(self._page)
         self._fork_server: ForkServerClient | None = None
         self._socket_full = False
@@ -81,7 +81,7 @@ class WorkerPool:
         """Take over a running fork server."""
         self._adopt(fork_server)
 
-    def start(self, epoch: int, snapshots: dict[int, Any], *, careful: bool = False) -> None:
+    def start(self, epoch: int, snapshots: dict[int, Any]) -> None:
         self._drop_epoch()
         self._new_arena()
         self._epoch, self.ready, self.trouble, self._broken = epoch, None, None, None
@@ -93,7 +93,7 @@ class WorkerPool:
         if self._fork_server is None or not self._fork_server.answered_all:
             self._new_fork_server()
         owners = 0 if self.arena is None else self.arena.owners
-        self._start_all(specs(self._plan, self.groups, epoch, snapshots, careful=careful, owners=owners))
+        self._start_all(specs(self._plan, self.groups, epoch, snapshots, owners=owners))
         for head in self._heads:
             self._put(head, Header(READY, 0, epoch, 0))
 

@@ -16,10 +16,9 @@ from stagerunner.wire.spec import WorkerSpec
 
 
 def overlaps(spec: WorkerSpec) -> bool:
-    """Whether a frame may start while earlier ones are in flight: one async stage without state, and no record
-    suspected."""
+    """Whether a frame may start while earlier ones are in flight: one async stage without state."""
     forms = [work.form for work in spec.works]
-    return len(forms) == 1 and forms[0].awaited and not forms[0].state and not spec.watch
+    return len(forms) == 1 and forms[0].awaited and not forms[0].state
 
 
 class Overlap:
@@ -49,7 +48,7 @@ class Overlap:
         batch.frame = header.sequence, header.split
         self._runner.slots[0].begin(header.sequence, header.split, batch)
         self._begun.append((context, header.more, len(batch.records), now()))
-        self._evaluator.watched = False
+        self._evaluator.watched = self._evaluator.singly = False
         self._evaluator.begin(batch, context.quarantined)
 
     def landed(self, inbound: int | None) -> Iterator[Parts]:

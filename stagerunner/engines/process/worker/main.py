@@ -76,6 +76,11 @@ class Worker:
         """Whether our descriptors are still the pipes that we were given."""
         return all(_known(fd) == known for fd, known in self._ends.items())
 
+    def _check_connected(self) -> None:
+        """Called before a suspect and after it: else a neighbour would be blamed, or the record before. Raises Left."""
+        if not self.connected:
+            raise Left("the stage has closed the pipe")
+
     def run(self) -> None:
         """Live from setup to END. Raises Left or BadFrame when a pipe doesn't end as it should."""
         error = self._setup()
@@ -137,6 +142,8 @@ class Worker:
                 frame = self._checked(frame)
             if frame.header.kind == END:
                 return frame
+            if frame.header.flags & MARKED:
+                self._check_connected()
             self._send(self._runner.feed(frame))
             while frame.header.more:
                 frame = self._read(pipe)
@@ -153,7 +160,8 @@ class Worker:
             slot.rest(WAITING, waiting)
 
     def _work_ahead(self, overlap: Overlap) -> Frame:
-        """The same for an async stage: take frames in while it has free places, and send them on in sequence."""
+        """The same for an async stage: take frames in while it has free places, and send them on in sequence. A marked
+        frame is worked on alone, and so is every frame that isn't DATA."""
         while True:
             frame = self._pipe.take() if overlap.room() else None
             if frame is None:
@@ -161,7 +169,7 @@ class Worker:
                 continue
             if not (frame.header.piece and frame.header.kind == DATA):
                 self._checked(frame)
-            if frame.header.kind == DATA:
+            if frame.header.kind == DATA and not frame.header.marked:
                 overlap.begin(frame)
                 self._sequence += 0 if frame.header.more else self._spec.width
                 continue
@@ -216,6 +224,8 @@ class Worker:
     def _work(self, frame: Frame) -> None:
         """Work on one frame with all its pieces, and send the results where its sequence says."""
         pipe = self._pipe
+        if frame.header.flags & MARKED:
+            self._check_connected()
         self._send(self._runner.feed(frame))
         while frame.header.more:
             frame = self._read(pipe)
@@ -223,8 +233,8 @@ class Worker:
         self._sequence += self._spec.width
 
     def _write(self, fd: int, header: Header, metadata: bytes, body: bytes) -> None:
-        if header.flags & MARKED and not self.connected:  # else the neighbour would be blamed
-            raise Left("the stage has closed the pipe")
+        if header.flags & MARKED:
+            self._check_connected()
         started = now()
         for slot in self._slots:
             slot.say(BLOCKED, started)
@@ -266,7 +276,7 @@ def call_hooks(targets: tuple[str, ...], spec: WorkerSpec) -> None:
 
 def main(spec: WorkerSpec, inbound: list[int], outbound: list[int], metrics: int, arena: int | None) -> int:
     """Run a worker in the process that the fork server forked for it. Returns the exit status."""
-    page = MetricsPage(metrics, spec.slot_count)
+    page = MetricsPage(metrics, spec.slot_count, spec.places)
     if not any(work.rate for work in spec.works):  # a rate is kept by a lock on this descriptor
         os.close(metrics)
     worker = Worker(spec, inbound, outbound, page, None if arena is None else Arena(arena, spec.owners))

@@ -46,7 +46,7 @@ class PieceRunner:
         self.page = page
         self.slots: list[Slot] = [page.slot(number) for number in spec.slots]
         self.evaluators: list[Evaluator] = []
-        self.timed = [spec.watch or work.timeout is not None for work in spec.works]
+        self.timed = [work.timeout is not None for work in spec.works]
         """Whether calls of a stage have a deadline."""
         self._flushing: dict[int, Iterator[Batch]] = {}
         self.decoder: Decoder
@@ -136,7 +136,7 @@ class PieceRunner:
     ) -> Iterator[Batch]:
         """Run one stage over the pieces of a frame. Its clock runs only while it works."""
         slot, index, header, form = self.slots[position], evaluator.work.index, context.header, evaluator.work.form
-        evaluator.watched = header.marked or self.watched(position)
+        evaluator.watched, evaluator.singly = header.marked or self.watched(position), header.marked
         refusal = quarantine_of(context.quarantined, evaluator.work, header.first) if position else None
         safe = not position or (evaluator.work.on_error == "fail" and evaluator.work.attempts == 1 and not form.batch)
         for batch in batches:

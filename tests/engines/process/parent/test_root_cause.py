@@ -8,8 +8,8 @@ from support.specs import spec_for, work
 from stagerunner.engines.base import culprit_of
 from stagerunner.engines.process.parent.fork_server import Ended
 from stagerunner.engines.process.parent.root_cause import overdue, root_cause
-from stagerunner.records import Batch
-from stagerunner.wire.metrics import LEFT, ORDINAL, ORIGIN, SETTING_UP, SINCE, WORKING
+from stagerunner.records import TO_THE_END, Batch
+from stagerunner.wire.metrics import ENCODING, LEFT, ORDINAL, ORIGIN, SETTING_UP, SINCE, WORKING
 
 
 def same(record):
@@ -75,6 +75,36 @@ def test_between_calls_only_the_frame_is_told(page, specs):
     trouble = root_cause(deaths(None, -9), specs, page, "why")
 
     assert (trouble.split, trouble.origin, trouble.ordinal) == (8, -1, -1)
+
+
+def test_all_calls_that_are_running_are_told_but_no_record_is_named(page, specs):
+    slot = page.slot(1)
+    slot.begin(7, 8, Batch(list("ab"), 20, 22))
+    slot.call(0, (3, 5), (7, 0))
+    specs[1] = specs[1]._replace(width=2)
+
+    trouble = root_cause(deaths(None, -9), specs, page, "why")
+
+    assert trouble.calls == ((3, 5, TO_THE_END), (5, 0, TO_THE_END), (7, 0, 1))
+    assert (trouble.origin, trouble.ordinal) == (-1, -1)
+
+
+def test_of_a_list_the_whole_frame_in_hand_is_told(page, specs):
+    slot = page.slot(1)
+    slot.begin(3, 8, Batch(list("ab"), 20, 22))
+    slot.enter(0, alone=False)
+
+    assert root_cause(deaths(None, -9), specs, page, "why").calls == ((3, 20, 22),)
+
+
+def test_while_a_frame_is_encoded_it_is_the_frame_and_no_call_that_kills(page, specs):
+    slot = page.slot(1)
+    slot.call(0, (3, 5), (3, 5))
+    slot.hold(ENCODING, 2, 8, 20, 22)
+
+    trouble = root_cause(deaths(None, -9), specs, page, "why")
+
+    assert (trouble.split, trouble.first, trouble.last, trouble.calls) == (8, 20, 22, ())
 
 
 def test_an_idle_worker_holds_nothing(page, specs):

@@ -28,8 +28,8 @@ async def later_first(number: int) -> int:
 @pytest.fixture
 def overlap():
     spec = spec_for(work(later_first, concurrency=2))
-    metrics = create(1)
-    page = MetricsPage(metrics, 1)
+    metrics = create(1, 2)
+    page = MetricsPage(metrics, 1, 2)
     runner = StageRunner(spec, page)
     runner.setup()
     yield Overlap(runner)
@@ -38,14 +38,13 @@ def overlap():
     os.close(metrics)
 
 
-def test_only_a_lone_async_stage_that_nobody_suspects_overlaps():
+def test_only_a_lone_async_stage_overlaps():
     def plain(number: int) -> int:
         return number
 
     assert overlaps(spec_for(later_first))
     assert not overlaps(spec_for(plain))
     assert not overlaps(spec_for(later_first, later_first))
-    assert not overlaps(spec_for(later_first, watch=True))
 
 
 def test_frames_begun_side_by_side_leave_in_sequence(overlap):
@@ -60,3 +59,15 @@ def test_frames_begun_side_by_side_leave_in_sequence(overlap):
     assert [header.sequence for header, _, _ in landed] == [0, 1]
     assert [pickle.loads(body) for _, _, body in landed] == [[0], [1]]
     assert all(unpack_payload(metadata + body)[0].counts for _, metadata, body in landed)
+
+
+def test_every_call_in_flight_is_noted_until_it_ends(overlap):
+    overlap.begin(frame(4, 0))
+    overlap.begin(frame(5, 1))
+    slot = overlap._runner.slots[0]
+    assert sorted(slot.running()) == [(4, 0, 4, 1), (5, 0, 5, 1)]
+
+    while overlap.under_way:
+        list(overlap.landed(None))
+
+    assert slot.running() == []

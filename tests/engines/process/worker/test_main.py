@@ -36,8 +36,8 @@ class Wired:
 
     def __init__(self, spec, inbound: int = 1, outbound: int = 1) -> None:
         ins, outs = [os.pipe() for _ in range(inbound)], [os.pipe() for _ in range(outbound)]
-        self.fd = create(spec.slot_count)
-        self.page = MetricsPage(self.fd, spec.slot_count)
+        self.fd = create(spec.slot_count, spec.places)
+        self.page = MetricsPage(self.fd, spec.slot_count, spec.places)
         self.to = [writing for _, writing in ins]
         self.back = [Inbound(reading, 10**7) for reading, _ in outs]
         self._open = {fd for pair in (*ins, *outs) for fd in pair}

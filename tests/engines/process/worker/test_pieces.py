@@ -79,8 +79,8 @@ class At:
     """A stage runner, and the frames it is fed one after the other."""
 
     def __init__(self, spec) -> None:
-        self.fd = create(spec.slot_count)
-        self.page = MetricsPage(self.fd, spec.slot_count)
+        self.fd = create(spec.slot_count, spec.places)
+        self.page = MetricsPage(self.fd, spec.slot_count, spec.places)
         self.runner = StageRunner(spec, self.page)
         self.runner.setup()
         self.runner.pieces.encoder.weigh(1, 1)  # as if records had passed before; until then each one is a slice

@@ -93,8 +93,8 @@ class Both:
 
     def __init__(self, *stages, **settings) -> None:
         self.spec = spec_for(*stages, **settings)
-        self.fds = [create(self.spec.slot_count) for _ in range(2)]
-        self.pages = [MetricsPage(fd, self.spec.slot_count) for fd in self.fds]
+        self.fds = [create(self.spec.slot_count, self.spec.places) for _ in range(2)]
+        self.pages = [MetricsPage(fd, self.spec.slot_count, self.spec.places) for fd in self.fds]
         self.runners = [StageRunner(self.spec, page) for page in self.pages]
         for runner in self.runners:
             runner.setup()
