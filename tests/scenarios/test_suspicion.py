@@ -25,7 +25,7 @@ async def together(record, *, wrong: str, at: int):
         go_wrong(wrong)
     if wrong == "many" and under_way > at:
         os.abort()
-    await asyncio.sleep(0.002)
+    await asyncio.sleep(0.01)
     under_way -= 1
     return record
 
@@ -73,7 +73,7 @@ def test_after_a_kill_from_outside_as_many_calls_run_as_before(project, run):
     assert run("together", "once", 300, concurrency=64) == list(range(1000))
 
     before, after = lives(project)
-    assert most_at_once(before) == most_at_once(after) == 64
+    assert min(most_at_once(before), most_at_once(after)) >= 32
     assert project.told(RecordFailed) == project.told(Notice) == []
 
 
@@ -91,10 +91,11 @@ def test_each_suspect_is_called_alone_and_what_follows_is_not(project, run):
     run("together", "aborts", 300, concurrency=64)
 
     first, second, third, last = lives(project)
-    assert most_at_once(first) == 64
+    killer, suspects = first[-1]
+    assert (killer, suspects > 1) == (300, True)
+    assert most_at_once(second[-suspects:]) == 1
     assert second[-1] == third[-1] == (300, 1)
-    assert most_at_once(second[-60:]) == 1
-    assert most_at_once(last) == 64
+    assert most_at_once(last) >= 32
 
 
 @pytest.mark.parametrize("use", ["together", "lists"])
@@ -103,7 +104,7 @@ def test_if_all_suspects_pass_alone_half_is_done_at_once(project, run, use):
     assert run(use, "many", 40, **settings) == list(range(1000))
 
     assert project.told(RecordFailed) == []
-    assert most_at_once(lives(project)[-1]) == 32
+    assert 16 < most_at_once(lives(project)[-1]) <= 32
     assert [use in notice.text for notice in project.told(Notice)] == [True]
 
 
