@@ -38,6 +38,7 @@ def stagerunner_stages() -> list[Any]:
         ),
         _named("set", "computing:set_fields", "Give fields values that are computed from others"),
         _named("lookup", "lookup:Lookup", "Add fields from a table: those of the row with the record's key"),
+        _named("types", "schema:Types", "Hold records against a schema: names, types and limits of their fields"),
         _named("convert", "convert:convert", "Convert fields from text to numbers, times and so on"),
         _named("anonymize", "anonymize:Anonymize", "Hide the values of fields: hash them, mask them or leave them out"),
         _named("dedupe", "aggregate:Dedupe", "Let only the first of equal records through"),

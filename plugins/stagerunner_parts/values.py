@@ -9,6 +9,8 @@ from typing import Any
 
 from stagerunner import Reject
 
+_NONE = object()
+
 MOST_NAMES = 500
 """At most so many fields are compared with a missing one, to suggest a similar name."""
 
@@ -25,10 +27,20 @@ def field(record: Any, name: str) -> Any:
 
 
 def _reached(record: Any, name: str) -> Any:
+    found = field_or(record, name, _NONE)
+    if found is _NONE:
+        raise missing(record, name)
+    return found
+
+
+def field_or(record: Any, name: str, default: Any) -> Any:
+    """The field of a mapping, `a.b` as for `field`; the default if there is none."""
+    if isinstance(record, Mapping) and name in record:
+        return record[name]
     found = record
     for key in name.split("."):
         if not isinstance(found, Mapping) or key not in found:
-            raise missing(record, name)
+            return default
         found = found[key]
     return found
 
