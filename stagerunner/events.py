@@ -59,7 +59,8 @@ class StageTotals(Struct, frozen=True):
     """The ledger and clocks of one stage. Clocks are seconds, summed over its workers.
 
     group: stages with the same number share workers; 0 for a stage that never started. The first stage of a group has
-    the clock of waiting, the last one those of encoding, decoding and sending.
+    the clock of waiting, the last one those of encoding, decoding and sending. cpu: CPU time of the workers, in the
+    first stage of a group; 0 if it isn't known. The other clocks also run while a worker sleeps.
     consumes: it builds its results from several records (as a sum does), so a record without a result was consumed.
     """
 
@@ -79,6 +80,7 @@ class StageTotals(Struct, frozen=True):
     counters: dict[str, int] = field(default_factory=dict)
     group: int = 0
     consumes: bool = False
+    cpu: float = 0.0
 
 
 class Progress(Struct, frozen=True):

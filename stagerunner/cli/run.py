@@ -152,17 +152,16 @@ def _print_summary(outcome: Summary, chain: Chain, streams: Streams, *, quiet: b
     if quiet:
         return
     from stagerunner.views.closing import closing  # not needed before the end of the run
+    from stagerunner.views.limit import facts_of
 
     console = streams.err()
     if streams.json:
         console.line(console.json({"event": "summary", **outcome.as_json()}))
         return
     plan = chain.plan
-    alone = [stage.name for stage in plan.stages if stage.work.form.state]
-    paced = [stage.name for stage in plan.stages if stage.work.rate is not None]
     width = _terminal_width() if console.stream.isatty() else None
     advise = plan.run.engine != "inline"  # one process can't have more workers
-    for line in closing(outcome, alone=alone, paced=paced, width=width, cpu=sum(os.times()[:4]), advise=advise):
+    for line in closing(outcome, facts=facts_of(plan), width=width, cpu=sum(os.times()[:4]), advise=advise):
         console.line(*line)
 
 

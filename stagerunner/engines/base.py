@@ -78,7 +78,10 @@ class Ready(Struct, frozen=True):
 
 
 class Clock(NamedTuple):
-    """The metrics of one stage in one worker: nanoseconds, and records in and out."""
+    """The metrics of one stage in one worker: nanoseconds, and records in and out.
+
+    cpu: CPU time of the whole worker, in the clock of its first stage; 0 where it isn't known.
+    """
 
     stage: int
     work: int
@@ -87,6 +90,7 @@ class Clock(NamedTuple):
     block: int
     taken: int = 0
     out: int = 0
+    cpu: int = 0
 
 
 class Transport(Protocol):

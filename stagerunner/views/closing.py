@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from stagerunner.events import FATES, StageTotals, Summary
 from stagerunner.views.console import Line, Piece
 from stagerunner.views.figures import count, percent, plural, seconds
-from stagerunner.views.limit import limit
+from stagerunner.views.limit import NO_FACTS, StageFacts, limit
 from stagerunner.views.sharing import fusion_lines, group_totals
 from stagerunner.views.table import Column, filled, table
 
@@ -34,15 +34,14 @@ _LEDGER = (4, 5, 6, 7, 8)
 def closing(
     summary: Summary,
     *,
-    alone: Collection[str] = (),
-    paced: Collection[str] = (),
+    facts: Mapping[str, StageFacts] = NO_FACTS,
     width: int | None = None,
     cpu: float = 0.0,
     advise: bool = True,
 ) -> Iterator[Line]:
     """The lines of the summary.
 
-    alone, paced, cpu: as `limit` takes them. width: of the terminal, if it is one. advise: name the limit.
+    facts, cpu: as `limit` takes them. width: of the terminal, if it is one. advise: name the limit.
     """
     yield _headline(summary)
     if summary.stages:
@@ -54,13 +53,13 @@ def closing(
         yield _unbalanced(summary.records)
     yield from ((message,) for message in summary.messages)
     yield from ((("dim", line),) for line in fusion_lines(summary.fusions, summary.stages))
-    if advise and summary.exit_code != 1 and (found := summary.limit or _limit(summary, alone, paced, cpu)):
+    if advise and summary.exit_code != 1 and (found := summary.limit or _limit(summary, facts, cpu)):
         yield (found,)
 
 
-def _limit(summary: Summary, alone: Collection[str], paced: Collection[str], cpu: float) -> str:
+def _limit(summary: Summary, facts: Mapping[str, StageFacts], cpu: float) -> str:
     taken = summary.records["in"] - summary.earlier
-    return limit(summary.stages, summary.seconds, taken, alone=alone, paced=paced, cpu=cpu, cores=os.cpu_count())
+    return limit(summary.stages, summary.seconds, taken, facts=facts, cpu=cpu, cores=os.cpu_count())
 
 
 def stages_table(stages: Sequence[StageTotals], width: int | None) -> list[str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from msgspec import Struct
 
 from stagerunner.events import StageTotals
+from stagerunner.plan import Plan
 from stagerunner.views.figures import count, percent
 from stagerunner.views.sharing import TOGETHER, merged
 
@@ -16,15 +18,54 @@ BUSY = 0.7
 """A stage less busy than this is not the limit."""
 
 
+COMPUTES = 0.7
+"""A worker that uses more of a core than this computes. One that uses less waits for something."""
+
+
+class StageFacts(Struct, frozen=True):
+    """What the plan says of a stage and no clock does.
+
+    state: it can't have more than one worker. paced: it has a rate. concurrency: calls at once of an async stage; 0 for
+    others. lists: it takes lists, of `batch` records; of a frame's, if that is 0.
+    """
+
+    state: bool = False
+    paced: bool = False
+    concurrency: int = 0
+    lists: bool = False
+    batch: int = 0
+
+
+NOTHING_KNOWN = StageFacts()
+NO_FACTS: Mapping[str, StageFacts] = MappingProxyType({})
+
+
+def facts_of(plan: Plan) -> dict[str, StageFacts]:
+    """What the plan says of its stages."""
+    works = {stage.name: stage.work for stage in plan.stages}
+    return {
+        name: StageFacts(
+            work.form.state,
+            work.rate is not None,
+            work.concurrency if work.form.awaited else 0,
+            work.form.batch,
+            work.batch or 0,
+        )
+        for name, work in works.items()
+    }
+
+
 class Load(Struct, frozen=True):
     """How busy a stage was, as a share of its workers' time, and the source records per second that it could do.
 
-    Stages that share workers are one here.
+    computing: the share of a core that each of its workers used; the rest of what it was busy, it waited. Stages that
+    share workers are one here.
     """
 
     stage: StageTotals
     busy: float
     capacity: float
+    computing: float = 0.0
 
 
 def loads(stages: Sequence[StageTotals], seconds: float, taken: int) -> list[Load]:
@@ -34,7 +75,8 @@ def loads(stages: Sequence[StageTotals], seconds: float, taken: int) -> list[Loa
     found = []
     for stage in stages:
         busy = min(1.0, (stage.work + stage.codec) / (lived * stage.workers)) if lived > 0 else 0.0
-        found.append(Load(stage, busy, taken / lived / busy if busy else float("inf")))
+        computing = stage.cpu / (lived * stage.workers) if lived > 0 else 0.0
+        found.append(Load(stage, busy, taken / lived / busy if busy else float("inf"), computing))
     return sorted(found, key=lambda load: load.busy, reverse=True)
 
 
@@ -51,15 +93,13 @@ def limit(
     seconds: float,
     taken: int,
     *,
-    alone: Collection[str] = (),
-    paced: Collection[str] = (),
+    facts: Mapping[str, StageFacts] = NO_FACTS,
     cpu: float = 0.0,
     cores: int | None = None,
 ) -> str:
     """ "limit: hide-people, 94 % busy on 4 workers; 8 workers ≈ 94 k/s, then parse"; "" if too little is known.
 
-    alone: stages that can't have more than one worker. paced: those that have a rate. cpu: seconds of CPU time of all
-    processes (the stages' clocks can't tell: to them a sleeping stage works, too). cores: their number, if known.
+    facts: of stages, by name. cpu: seconds of CPU time of all processes. cores: their number, if known.
     """
     if seconds < LEAST_SECONDS or not taken or not stages:
         return ""
@@ -68,28 +108,64 @@ def limit(
         return f"limit: {_elsewhere(stages, first)}"
     workers = first.stage.workers
     on = f"on {workers} workers" if workers > 1 else "on 1 worker"
-    names = first.stage.name.split(TOGETHER)
-    if any(name in paced for name in names):
+    named = [facts.get(name, NOTHING_KNOWN) for name in first.stage.name.split(TOGETHER)]
+    if any(fact.paced for fact in named):
         return f"limit: {first.stage.name}, {percent(first.busy)} busy {on}, its `rate` waited for included"
-    one_only = any(name in alone for name in names)
-    advice = _advice(first, others, cpu / seconds, alone=one_only, cores=cores)
+    used = cpu / seconds
+    most = _Most(others[0] if others else None, cores, taken * cores / cpu if cores and cpu else float("inf"))
+    if first.stage.codec > first.stage.work:
+        or_fused = "" if TOGETHER in first.stage.name else " or `run.fuse: auto`"
+        advice = f"more than half of it encoding and decoding: a larger `run.frame`{or_fused} may help"
+    elif cores and used > 0.9 * cores:
+        advice = most.cores_busy
+    else:
+        advice = _advice(first, named, most)
     return f"limit: {first.stage.name}, {percent(first.busy)} busy {on}; {advice}"
 
 
-def _advice(first: Load, others: Sequence[Load], used: float, *, alone: bool, cores: int | None) -> str:
-    stage = first.stage
-    if stage.codec > stage.work:
-        or_fused = "" if TOGETHER in stage.name else " or `run.fuse: auto`"
-        return f"more than half of it encoding and decoding: a larger `run.frame`{or_fused} may help"
-    if cores and used > 0.9 * cores:
-        return f"all {cores} cores are busy" if cores > 1 else "the only core is busy"
-    if alone:
+class _Most(Struct, frozen=True):
+    """What bounds a stage that gets more done. next: the stage that is the next limit.
+
+    rate: source records per second with every core busy.
+    """
+
+    next: Load | None
+    cores: int | None
+    rate: float
+
+    @property
+    def cores_busy(self) -> str:
+        return f"all {self.cores} cores are busy" if self.cores != 1 else "the only core is busy"
+
+    def promise(self, change: str, first: Load, factor: float) -> str:
+        """ "8 workers ≈ 94 k/s, then parse": for a change that lets the first stage do `factor` times as much."""
+        wanted = factor * first.capacity
+        next_one = self.next.capacity if self.next is not None else float("inf")
+        reached = min(wanted, next_one, self.rate)
+        if reached < 1.1 * first.capacity and reached == self.rate:
+            return self.cores_busy
+        then = ""
+        if reached == self.rate < wanted:
+            then = ", then the cores"
+        elif self.next is not None and next_one < 4 * wanted:
+            then = f", then {self.next.stage.name}"
+        return f"{change} ≈ {count(reached)}/s{then}"
+
+
+def _advice(first: Load, named: Sequence[StageFacts], most: _Most) -> str:
+    """What to change. named: what is known of the stages that share the workers."""
+    if any(fact.state for fact in named):
         return "it has state, so more workers are not possible"
-    doubled, next_one = 2 * first.capacity, others[0] if others else None
-    if next_one is None or next_one.capacity >= 4 * doubled:
-        return f"{2 * stage.workers} workers ≈ {count(doubled)}/s"
-    reached = min(doubled, next_one.capacity)
-    return f"{2 * stage.workers} workers ≈ {count(reached)}/s, then {next_one.stage.name}"
+    workers = f"{2 * first.stage.workers} workers"
+    if len(named) == 1 and named[0].concurrency and first.computing < COMPUTES:
+        factor = min(2.0, 1 / first.computing if first.computing else 2.0)
+        return most.promise(f"`concurrency: {2 * named[0].concurrency}`", first, factor)
+    promised = most.promise(workers, first, 2.0)
+    if len(named) == 1 and named[0].lists:
+        size = named[0].batch
+        larger = f"a `batch` of more than {size}" if size else "a `batch`, which gathers the records of several frames,"
+        return f"{larger} may help, or {promised}" if promised.startswith(workers) else f"{larger} may help"
+    return promised
 
 
 def _elsewhere(stages: Sequence[StageTotals], busiest: Load) -> str:

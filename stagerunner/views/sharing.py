@@ -46,6 +46,7 @@ def _merged(stages: Sequence[StageTotals]) -> StageTotals:
         codec=sum(stage.codec for stage in stages),
         wait=sum(stage.wait for stage in stages),
         block=sum(stage.block for stage in stages),
+        cpu=sum(stage.cpu for stage in stages),
     )
 
 

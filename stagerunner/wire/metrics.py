@@ -20,14 +20,16 @@ from stagerunner.evaluate.pacing import Pause
 from stagerunner.records import Batch
 from stagerunner.tuples import NamedTuple
 
-WORDS = 16
-"""Words per slot (128 bytes: two cache lines, so that no two writers share one)."""
+WORDS = 24
+"""Words per slot (192 bytes: three cache lines, so that no two writers share one)."""
 
 STOP, STOP_STAGE = range(2)
 """Words of the page's head. STOP: the sequence of the frame in which a stage called `enough`, plus one; else 0."""
 
 STATE, SINCE, RECORD, SEQUENCE, SPLIT, FIRST, LAST, LEFT = range(8)
 WORK, CODEC, WAIT, BLOCK, TAKEN, OUT, ORIGIN, ORDINAL = range(8, 16)
+CPU = 16
+"""CPU time of the worker since READY, in the slot of its first stage. The other clocks also run while it sleeps."""
 
 STARTING, WAITING, DECODING, WORKING, BLOCKED, SETTING_UP, FLUSHING, ENCODING, SNAPSHOT = range(9)
 READING, WRITING, CLOSED = range(9, 12)

@@ -355,7 +355,7 @@ def sunk(place: Place, *stages: Any, **run: Any) -> dict[str, Any]:
 def known(setting: str, value: Any) -> dict[str, Any]:
     """The setting, if this version has it."""
     try:
-        stagerunner.load({"version": 1, "source": [1], "stages": [{"use": "transforms:same", setting: value}]})
+        stagerunner.load({"version": 1, "stages": [{"use": "transforms:same", setting: value}]})
     except ConfigError:
         return {}
     return {setting: value}

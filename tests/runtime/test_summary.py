@@ -5,7 +5,7 @@ import pytest
 from stagerunner.delivery.delivery import Delivery
 from stagerunner.delivery.ledger import Ledger
 from stagerunner.delivery.writers import CallerWriter
-from stagerunner.engines.base import Trouble
+from stagerunner.engines.base import Clock, Trouble
 from stagerunner.errors import RunFailed, StageFailed, WorkerDied
 from stagerunner.records import SOURCE, CodeFrame, Counts, Failure, Origin
 from stagerunner.runtime.summary import failure_error, summary_of, trouble_error
@@ -66,11 +66,16 @@ def test_a_summary_adds_up_the_clocks_of_a_stages_workers(project):
     ledger.add(
         [Counts(SOURCE, 5, out=5), Counts(0, 5, out=5, extra={"hits": 2}), Counts(1, 5, out=5), Counts(2, 5, out=5)]
     )
-    clocks = [(0, 10**9, 0, 0, 0, 1), (0, 10**9, 0, 10**9, 0, 1), (1, 0, 0, 0, 5 * 10**8, 1)]
+    clocks = [
+        Clock(0, 10**9, 0, 0, 0, 1, cpu=10**9),
+        Clock(0, 10**9, 0, 10**9, 0, 1, cpu=2 * 10**9),
+        Clock(1, 0, 0, 0, 5 * 10**8, 1),
+    ]
 
     summary = summary_of(plan, ledger, clocks, 2.0, 0, ("mind this",), 3, whole=True)
 
     assert summary.balanced
+    assert [s.cpu for s in summary.stages] == [3.0, 0.0]
     assert [(s.name, s.workers, s.work, s.wait, s.block) for s in summary.stages] == [
         ("same", 2, 2.0, 1.0, 0.0),
         ("double", 1, 0.0, 0.0, 0.5),

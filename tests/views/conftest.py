@@ -4,9 +4,12 @@ import io
 from collections.abc import Callable
 
 import pytest
+from support.runs import project
 
 from stagerunner.events import StageTotals, Summary
 from stagerunner.views.console import Console
+
+__all__ = ["console", "project", "stream", "summary"]
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from stagerunner.events import StageTotals
-from stagerunner.views.limit import limit, loads
+from stagerunner.views.limit import StageFacts, facts_of, limit, loads
 
 
 def stage(name: str, busy: float, workers: int = 1, **clocks: float) -> StageTotals:
@@ -35,13 +35,13 @@ def test_the_time_it_took_to_start_is_not_held_against_the_stages():
 
 
 def test_more_workers_are_not_advised_for_a_stage_with_state():
-    assert "it has state" in limit([stage("count", 0.9)], 10, 100, alone=["count"])
+    assert "it has state" in limit([stage("count", 0.9)], 10, 100, facts={"count": StageFacts(state=True)})
 
 
 def test_stages_that_share_a_worker_are_the_limit_together():
     shared = [stage("a", 0.3, group=1), stage("b", 0.5, group=1, wait=2.0), stage("c", 0.4, wait=6.0, group=2)]
     assert limit(shared, 10, 100_000) == "limit: a + b, 80 % busy on 1 worker; 2 workers ≈ 25.0 k/s, then c"
-    assert "it has state" in limit(shared, 10, 100_000, alone=["b"])
+    assert "it has state" in limit(shared, 10, 100_000, facts={"b": StageFacts(state=True)})
 
 
 def test_busy_cores_are_named_instead_of_workers():
@@ -64,5 +64,73 @@ def test_with_too_little_known_no_limit_is_named():
 
 
 def test_more_workers_are_not_advised_for_a_stage_with_a_rate():
-    found = limit([stage("ask", 0.9)], 10, 100, paced=["ask"])
+    found = limit([stage("ask", 0.9)], 10, 100, facts={"ask": StageFacts(paced=True)})
     assert found == "limit: ask, 90 % busy on 1 worker, its `rate` waited for included"
+
+
+def test_an_async_stage_that_waits_needs_concurrency_not_workers():
+    found = limit([stage("ask", 1.0, cpu=1.0)], 10, 1000, facts={"ask": StageFacts(concurrency=64)}, cpu=2, cores=2)
+    assert found == "limit: ask, 100 % busy on 1 worker; `concurrency: 128` ≈ 200/s"
+
+
+def test_concurrency_is_promised_no_more_than_the_core_of_its_worker():
+    found = limit([stage("ask", 1.0, cpu=6.25)], 10, 1000, facts={"ask": StageFacts(concurrency=64)}, cpu=7, cores=8)
+    assert found.endswith("`concurrency: 128` ≈ 160/s")
+
+
+def test_an_async_stage_that_computes_needs_workers():
+    found = limit([stage("ask", 1.0, cpu=9.5)], 10, 1000, facts={"ask": StageFacts(concurrency=64)}, cpu=10, cores=8)
+    assert found.endswith("; 2 workers ≈ 200/s")
+
+
+def test_a_batch_stage_may_need_larger_lists():
+    facts = {"model": StageFacts(lists=True, batch=256)}
+    found = limit([stage("model", 1.0, cpu=0.1)], 10, 1000, facts=facts, cpu=1, cores=2)
+    assert found == "limit: model, 100 % busy on 1 worker; a `batch` of more than 256 may help, or 2 workers ≈ 200/s"
+
+
+def test_a_batch_stage_without_a_size_gets_no_more_than_a_frame():
+    found = limit([stage("model", 1.0)], 10, 1000, facts={"model": StageFacts(lists=True)})
+    assert "a `batch`, which gathers the records of several frames, may help, or 2 workers" in found
+
+
+def test_a_stage_that_computes_is_promised_no_more_than_the_cores_give():
+    assert limit([stage("parse", 1.0, cpu=9.9)], 10, 1000, cpu=16, cores=2).endswith(
+        "2 workers ≈ 125/s, then the cores"
+    )
+    assert limit([stage("parse", 1.0, cpu=9.9)], 10, 1000, cpu=19.9 * 0.9, cores=2).endswith("≈ 112/s, then the cores")
+
+
+def test_cores_that_are_nearly_busy_are_named_instead_of_workers():
+    found = limit([stage("parse", 0.8, 2, cpu=16)], 10, 1000, cpu=17.9, cores=2)
+    assert found == "limit: parse, 80 % busy on 2 workers; all 2 cores are busy"
+
+
+def test_a_stage_that_sleeps_may_have_more_workers_than_there_are_cores():
+    assert limit([stage("wait", 1.0, 4, cpu=0.4)], 10, 1000, cpu=1, cores=2).endswith("8 workers ≈ 200/s")
+
+
+def test_what_the_plan_says_of_its_stages(project):
+    project.plugin("""
+        @stage
+        async def ask(record): return record
+
+        @stage.batch
+        def model(records): return records
+
+        @stage(state=True)
+        class Sum:
+            def process(self, record): return record
+    """)
+    stages = [
+        {"use": "ask", "concurrency": 64, "rate": "5/s"},
+        {"use": "model", "batch": 256},
+        {"use": "model", "name": "other"},
+        "sum",
+    ]
+    assert facts_of(project.plan(*stages, source="parts.py")) == {
+        "ask": StageFacts(paced=True, concurrency=64),
+        "model": StageFacts(lists=True, batch=256),
+        "other": StageFacts(lists=True),
+        "sum": StageFacts(state=True),
+    }

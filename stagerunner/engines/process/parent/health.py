@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from stagerunner.engines.base import Clock, Trouble
 from stagerunner.engines.process.parent.memory import oom_kills
 from stagerunner.engines.process.parent.root_cause import heavy, overdue
-from stagerunner.wire.metrics import BLOCK, CODEC, OUT, SEQUENCE, TAKEN, WAIT, WORK, MetricsPage
+from stagerunner.wire.metrics import BLOCK, CODEC, CPU, OUT, SEQUENCE, TAKEN, WAIT, WORK, MetricsPage
 from stagerunner.wire.spec import WorkerSpec
 
 GLANCE = 0.05
@@ -94,4 +94,4 @@ class Health:
     def _clock(self, spec: WorkerSpec, position: int) -> Clock:
         words = self._page.slot(spec.slots[position]).words
         index = spec.works[position].index if spec.works else 0
-        return Clock(index, words[WORK], words[CODEC], words[WAIT], words[BLOCK], words[TAKEN], words[OUT])
+        return Clock(index, words[WORK], words[CODEC], words[WAIT], words[BLOCK], words[TAKEN], words[OUT], words[CPU])

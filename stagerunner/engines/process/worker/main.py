@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from time import monotonic_ns as now
+from time import process_time_ns
 from typing import TYPE_CHECKING
 
 from stagerunner.engines.process.beginning import DISCONNECTED
@@ -29,7 +30,7 @@ from stagerunner.records import DATA, END, READY
 from stagerunner.wire.arena import Arena
 from stagerunner.wire.control import ControlMessage, send_pieces
 from stagerunner.wire.frame import MARKED, SIZE, BadFrame, Frame, Header, pack_header
-from stagerunner.wire.metrics import BLOCKED, CLOSED, LEFT, WAITING, MetricsPage, Slot
+from stagerunner.wire.metrics import BLOCKED, CLOSED, CPU, LEFT, WAITING, MetricsPage, Slot
 from stagerunner.wire.pipe import Inbound, send, write_records
 from stagerunner.wire.spec import WorkerSpec
 
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 
 GONE = 70
 """Exit status of a worker whose neighbour left without END. One more: it sent a bad frame."""
+
+CPU_EVERY = 50_000_000
+"""Nanoseconds between two looks at the CPU time, which are system calls."""
 
 ReadyLine = tuple[int, int, int, str]
 """(index of the group's first stage, or of the stage whose setup failed; worker; pid; error text or "")."""
@@ -66,6 +70,7 @@ class Worker:
         }
         self._out = dict(zip(spec.outbound, outbound, strict=True))
         self._sequence = spec.number
+        self._cpu = self._cpu_noted = 0
 
     @property
     def slots(self) -> list[Slot]:
@@ -86,6 +91,7 @@ class Worker:
         error = self._setup()
         self._ready(error)
         self.ready = True
+        self._cpu = process_time_ns()
         if error:
             self._stand_by()
         end = self._work_ahead(Overlap(self._runner)) if overlaps(self._spec) else self._work_in_turn()
@@ -93,6 +99,7 @@ class Worker:
         if not self.connected:
             raise Left("what was sent went elsewhere")
         self.closing = True
+        self.note_cpu(now())
         leave(self._page, self._spec)  # all records are through: a death from here on is not the chain's
         self._runner.close()
         call_hooks(self._spec.stopping_hooks, self._spec)
@@ -158,6 +165,14 @@ class Worker:
         waiting = now()
         for slot in self._slots:
             slot.rest(WAITING, waiting)
+        if waiting - self._cpu_noted > CPU_EVERY:
+            self.note_cpu(waiting)
+
+    def note_cpu(self, at: int) -> None:
+        """Store on the page what CPU time was used since the last time."""
+        used = process_time_ns()
+        self._slots[0].words[CPU] += used - self._cpu
+        self._cpu, self._cpu_noted = used, at
 
     def _work_ahead(self, overlap: Overlap) -> Frame:
         """The same for an async stage: take frames in while it has free places, and send them on in sequence. A marked
@@ -196,6 +211,8 @@ class Worker:
     def _send_landed(self, overlap: Overlap, inbound: int | None) -> None:
         for header, metadata, body in overlap.landed(inbound):
             self._write(self._out[header.sequence % self._spec.downstream], header, metadata, body)
+        if (at := now()) - self._cpu_noted > CPU_EVERY:
+            self.note_cpu(at)
 
     @property
     def _pipe(self) -> Inbound:
