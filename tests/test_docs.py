@@ -104,6 +104,19 @@ def test_its_example_is_a_config(text):
     assert not read_config(text).mistakes
 
 
+# services.md
+
+
+@pytest.mark.parametrize("text", blocks((ROOT / "docs" / "services.md").read_text(), "yaml"))
+def test_its_examples_are_checked_down_to_their_options(text, tmp_path):
+    for name in ("people.jsonl", "reviews.jsonl"):
+        (tmp_path / name).touch()
+    (tmp_path / "out").mkdir()
+    chain = tmp_path / "chain.yaml"
+    chain.write_text(text)
+    assert prepare(chain).plan.stages
+
+
 # promises.md
 
 PLUGIN = """

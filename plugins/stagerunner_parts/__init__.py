@@ -44,6 +44,8 @@ def stagerunner_stages() -> list[Any]:
         _named("dedupe", "aggregate:Dedupe", "Let only the first of equal records through"),
         _named("count", "aggregate:Count", "Count how often each value occurs"),
         _named("sample", "sampling:sample", "Keep a share of the records, the same ones in every run"),
+        _named("http", "web.http:Http", "Ask a service over HTTP about each record"),
+        _named("llm", "web.llm:Llm", "Ask a language model about each record"),
         _named("take", "sampling:Take", "Take the first records, then end the run"),
     ]
 

@@ -23,7 +23,13 @@ ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "configs"
 EXPECTED = Path(__file__).parent / "expected"
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
-SUFFIXES = {"visits": ".csv", "in-batches": ".csv", "access-log": ".jsonl", "ask-a-service": ".jsonl"}
+SUFFIXES = {
+    "visits": ".csv",
+    "in-batches": ".csv",
+    "access-log": ".jsonl",
+    "ask-a-service": ".jsonl",
+    "ask-over-http": ".jsonl",
+}
 READS_STDIN = {"stdin-stdout": "data/access.log"}
 HANDS_TO_A_DATABASE = {"orders-to-sqlite"}
 ENGINES = [("inline", 1), ("process", 1), ("process", 2), ("process", 3)]
@@ -39,7 +45,7 @@ def checkout(tmp_path_factory):
 
 @contextmanager
 def country_server():
-    """The service of ask-a-service.yaml, and its URL where the config looks for it."""
+    """The service of ask-a-service.yaml and ask-over-http.yaml, and its URL where they look for it."""
     command = [sys.executable, CONFIGS / "data" / "country_server.py"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         url = process.stdout.readline().strip()

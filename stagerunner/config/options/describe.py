@@ -94,7 +94,7 @@ def _describe_class(hint: Any) -> str:
         return "any value"
     if issubclass(hint, enum.Enum):
         return " | ".join(_written(member.value) for member in hint)
-    if callable(getattr(hint, "parse", None)):
+    if callable(getattr(hint, "parse", None)) or callable(getattr(hint, "from_data", None)):
         return hint.__name__.lower()
     if fields := getattr(hint, "__annotations__", None):
         return f"mapping with {', '.join(fields)}"

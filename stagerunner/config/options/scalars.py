@@ -1,4 +1,5 @@
-"""Single values by their type hint: text, numbers, paths, durations, choices, and types with a `parse` of their own."""
+"""Single values by their type hint: text, numbers, paths, durations, choices, and types that read for themselves: text
+by their `parse`, any value, lists and mappings too, by their `from_data`."""
 
 from __future__ import annotations
 
@@ -40,11 +41,13 @@ def read_scalar(node: Node, hint: Any, location: Location, base: Callable[[Mark]
     """The value of a node that is neither list, mapping nor union in its hint. Raises InvalidValue."""
     if reader := _READERS.get(typing.get_origin(hint) or hint):
         return reader(node, location)
+    if isinstance(hint, type) and callable(from_data := getattr(hint, "from_data", None)):
+        return _made(from_data, plain(node), node, hint)
     if isinstance(node, Scalar) and isinstance(hint, type):
         if issubclass(hint, PurePath):
             return _path(node, hint, base)
-        if callable(getattr(hint, "parse", None)):
-            return _parsed(text(node, location), node, hint)
+        if callable(parse := getattr(hint, "parse", None)):
+            return _made(parse, text(node, location), node, hint)
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         return choose(node, {member.value: member for member in hint}, f"one of {describe(hint)}")
     return _converted(node, hint)
@@ -83,16 +86,18 @@ def _path(node: Scalar, hint: type[PurePath], base: Callable[[Mark], Path]) -> P
     return hint(written) if written == "-" else hint(resolve_path(base(node.mark), written))
 
 
-def _parsed(written: str, node: Scalar, hint: Any) -> Any:
-    """The text as the type's own `parse` reads it. That is a plugin's code, which may raise anything."""
+def _made(make: Callable[[Any], Any], value: Any, node: Node, hint: Any) -> Any:
+    """The value as the type's own `parse` or `from_data` reads it: a plugin's code, which may raise anything."""
     try:
-        return hint.parse(written)
+        return make(value)
     except BaseException as error:
         if is_ctrl_c(error):
             raise
         if hidden(node):
             raise InvalidValue.expected(wanted(hint), node) from None
-        why = text_of(error) if isinstance(error, ValueError) else f"{hint.__name__}.parse raised {head(error)}"
+        why = (
+            text_of(error) if isinstance(error, ValueError) else f"{hint.__name__}.{make.__name__} raised {head(error)}"
+        )
         fix = text_of(getattr(error, "fix", ""))
         raise InvalidValue(f"is no {describe(hint)}: {shortened(why, 200)}", fix) from error
 

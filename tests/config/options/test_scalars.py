@@ -31,6 +31,23 @@ class Even(int):
         return cls(text)
 
 
+class Sides:
+    """Made of a number, or of a list of two."""
+
+    def __init__(self, *sides: int) -> None:
+        self.sides = sides
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sides) and other.sides == self.sides
+
+    @classmethod
+    def from_data(cls, data: Any) -> Sides:
+        sides = data if isinstance(data, list) else [data, data]
+        if len(sides) != 2:
+            raise ValueError(f"{len(sides)} sides")
+        return cls(*sides)
+
+
 def takes(hint):
     def stage(record, *, x): ...
 
@@ -52,6 +69,8 @@ def takes(hint):
         (float, "3", 3.0),
         (float, "1e3", 1000.0),
         (bool, "true", True),
+        (Sides, "3", Sides(3, 3)),
+        (Sides | None, "[3, 4]", Sides(3, 4)),
         (type(None), "null", None),
         (Path, "a/b.txt", Path("/base/a/b.txt")),
         (Path, "/a", Path("/a")),
@@ -92,6 +111,8 @@ def test_values_that_fit(values, hint, text, value):
         (Color, "rde", "x must be one of red | 2, not the text 'rde'", "did you mean 'red'?"),
         (Literal["hash", "drop"], "hsah", "x must be one of hash | drop, not the text 'hsah'", "did you mean 'hash'?"),
         (Even, "3", "x is no even: 3 is odd", ""),
+        (Sides, "[1]", "x is no sides: 1 sides", ""),
+        (list[Sides], "[1, [1, 2, 3]]", "x[1] is no sides: 3 sides", ""),
         (Even, "crash", "x is no even: Even.parse raised KeyError: 'crash'", ""),
         (datetime.date, "soon", "x must be a date, not the text 'soon'", ""),
         (Callable[[], int], "a", "x must be Callable, not the text 'a'", ""),

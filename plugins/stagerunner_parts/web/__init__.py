@@ -1,0 +1,1 @@
+"""Stages that ask a service over HTTP about each record."""

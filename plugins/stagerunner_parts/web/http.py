@@ -1,0 +1,177 @@
+"""The stage `http`."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, Literal, Self
+from urllib.parse import urlencode
+
+from stagerunner import Reject, stage
+from stagerunner_parts.template import Filling, Template
+from stagerunner_parts.values import must_be_mapping
+from stagerunner_parts.web.needed import need
+
+if TYPE_CHECKING:
+    from stagerunner_parts.web.client import Answer, Request
+
+need("aiohttp")
+
+MOST = 16 * 2**20
+"""Bytes of the largest answer, unless `max_body` says otherwise."""
+
+_METHOD = re.compile(r"[A-Z]{1,20}")
+_NOT_IN_URLS = re.compile(r"""[\0-\x20"<>\\^`{|}\x7f]""")
+_NOT_IN_HEADERS = re.compile(r"[\r\n\0]")
+
+
+class Body:
+    """What is sent: a text, or a list or mapping, which is sent as JSON."""
+
+    def __init__(self, data: Any) -> None:
+        self.data = data
+        self._fill = Filling.of(data)
+
+    @classmethod
+    def from_data(cls, data: Any) -> Self:
+        """Raises ValueError for a text in it that is no template."""
+        return cls(data)
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Any]]:
+        return type(self), (self.data,)
+
+    def __repr__(self) -> str:
+        return f"Body({self.data!r})"
+
+    def __call__(self, record: Any) -> tuple[bytes, str]:
+        """The bytes for a record, and their content type."""
+        filled = self._fill(record)
+        if isinstance(filled, str):
+            return filled.encode(), "text/plain; charset=utf-8"
+        if isinstance(filled, bytes):
+            return filled, "application/octet-stream"
+        try:
+            return json.dumps(filled, ensure_ascii=False, allow_nan=False).encode(), "application/json"
+        except (TypeError, ValueError) as error:
+            raise Reject(f"the body can't be written as JSON: {error}") from None
+
+
+@stage("http", state=False, pure=True)
+class Http:
+    """Ask a service over HTTP about each record.
+
+    In url, method, headers, params and body, `{field}` stands for a field of the record, `{user.name}` for a field in a
+    field, `{record}` for the whole record, and `{{` for a brace. The settings `concurrency`, `rate`, `timeout` and
+    `retry` hold. 429, and any other error with `Retry-After`, makes all workers of the stage pause; a broken connection
+    and an error of the service (5xx) are failures that are tried again; other statuses are failures for good. Redirects
+    are followed on the same host. Proxies of the environment are not used.
+
+    url: the URL; a field in it is percent-encoded, except one with which it begins.
+    method: the method; by default POST if there is a body, else GET.
+    headers: headers of the request.
+    params: parameters to add to the URL; one that is null is left out, a list gives one for each item.
+    body: what is sent: text as it is, a list or mapping as JSON, in which a text that is one field keeps its type.
+    into: the field for the answer; without it, the answer becomes the record.
+    parse: what is made of the answer's body.
+    answer: body is its body alone, whole is a mapping with status, headers and body.
+    max_body: bytes of the largest answer, decompressed; a larger one is a failure.
+    proxy: the URL of a proxy.
+    """
+
+    def __init__(
+        self,
+        *,
+        url: Template,
+        method: Template | None = None,
+        headers: dict[str, Template] | None = None,
+        params: dict[str, Template] | None = None,
+        body: Body | None = None,
+        into: str | None = None,
+        parse: Literal["json", "text", "bytes"] = "json",
+        answer: Literal["body", "whole"] = "body",
+        max_body: int = MOST,
+        proxy: str | None = None,
+    ) -> None:
+        from stagerunner_parts.web.client import Client  # late: only workers import aiohttp, which takes 0.1 s
+
+        self._url = url
+        self._method = method
+        self._headers = headers or {}
+        self._params = params or {}
+        self._body = body
+        self._into = into
+        self._parse = parse
+        self._whole = answer == "whole"
+        self._client = Client(most=max_body, proxy=proxy)
+
+    async def setup(self) -> None:
+        await self._client.open()
+
+    async def process(self, record: Any) -> Any:
+        if self._into is not None:
+            must_be_mapping(record)
+        answer = await self._client.ask(self._request(record))
+        found: Any = self._parsed(answer)
+        if self._whole:
+            found = {"status": answer.status, "headers": answer.headers, "body": found}
+        if self._into is not None:
+            return {**record, self._into: found}
+        if found is None:
+            raise Reject("the answer is null, which is no record; `into` puts it in a field")
+        return found
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    def _request(self, record: Any) -> Request:
+        from stagerunner_parts.web.client import Request
+
+        body, kind = (None, "") if self._body is None else self._body(record)
+        headers = {name: header(template(record)) for name, template in self._headers.items()}
+        if kind and not any(name.lower() == "content-type" for name in headers):
+            headers["Content-Type"] = kind
+        return Request(self._verb(record, body), self._address(record), headers, body)
+
+    def _verb(self, record: Any, body: bytes | None) -> str:
+        if self._method is None:
+            return "GET" if body is None else "POST"
+        method = self._method(record).upper()
+        if not _METHOD.fullmatch(method):
+            raise Reject(f"{method[:40]!r} is no method")
+        return method
+
+    def _address(self, record: Any) -> str:
+        url = _NOT_IN_URLS.sub(lambda found: f"%{ord(found[0]):02X}", self._url.url(record))
+        if not url.lower().startswith(("http://", "https://")):
+            raise Reject("the URL begins neither with http:// nor with https://")
+        given = {name: template.value(record) for name, template in self._params.items()}
+        wanted = {name: value for name, value in given.items() if value is not None}
+        if not wanted:
+            return url
+        address, mark, fragment = url.partition("#")
+        return f"{address}{'&' if '?' in address else '?'}{urlencode(wanted, doseq=True)}{mark}{fragment}"
+
+    def _parsed(self, answer: Answer) -> Any:
+        if self._parse == "bytes":
+            return answer.body
+        return json_of(answer) if self._parse == "json" else answer.text
+
+
+def header(text: str) -> str:
+    """The text of a header. Raises Reject if it would end the header."""
+    if _NOT_IN_HEADERS.search(text):
+        raise Reject("a header can't hold a line break")
+    return text
+
+
+def json_of(answer: Answer) -> Any:
+    """The JSON in an answer; None if it is empty. Raises ServiceError for anything else, since a service that answers
+    nonsense may have failed for a moment."""
+    from stagerunner_parts.web.client import ServiceError
+
+    if not answer.body.strip():
+        return None
+    try:
+        return json.loads(answer.body)
+    except ValueError as error:
+        raise ServiceError(f"the answer is no JSON: {error}: {answer.beginning}") from None

@@ -1,0 +1,186 @@
+"""The stage `llm`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from stagerunner import Reject, count, stage
+from stagerunner_parts.template import Template
+from stagerunner_parts.values import must_be_mapping
+from stagerunner_parts.web.http import MOST, header, json_of
+from stagerunner_parts.web.schema import Schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stagerunner_parts.web.client import Request
+
+SPENT = frozenset(("insufficient_quota", "billing_hard_limit_reached", "billing_not_active"))
+"""Codes of a 429 that no waiting changes: there is no money left."""
+
+_FENCED = re.compile(r"\s*```(?:json)?\s*\n(.*)\n\s*```\s*", re.DOTALL)
+"""JSON between the fences in which some models put it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """A message of the conversation."""
+
+    content: Template
+    role: Literal["user", "system", "assistant", "developer"] = "user"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Price:
+    """What a million tokens cost."""
+
+    input: float
+    output: float
+
+    def of(self, tokens_in: int, tokens_out: int) -> float:
+        return (self.input * tokens_in + self.output * tokens_out) / 1e6
+
+
+@stage("llm", state=False, pure=True)
+class Llm:
+    """Ask a language model about each record.
+
+    It takes any service that speaks as OpenAI's does: `POST BASE_URL/chat/completions`. In prompt, system and messages,
+    `{field}` stands for a field of the record, as in `http`, whose rules for errors and pauses hold too. It counts
+    tokens_in and tokens_out, and with a price usd, for answers that fail afterwards too.
+
+    model: the model's name.
+    prompt: what the user says, after messages if there are any.
+    system: what the system says first.
+    messages: a conversation, each message with role and content.
+    base_url: where the service is.
+    api_key: the key, sent as a bearer token; write `${secret:NAME}`.
+    schema: a JSON Schema; the answer must be JSON that fits it. What doesn't is a failure that `retry` may try again.
+    into: the field for the answer: a text, or with a schema its value.
+    temperature: how freely the model chooses.
+    max_tokens: tokens of the longest answer; one that is cut off there is a failure with a schema, else it is counted.
+    extra: more parameters of the request, as the service names them.
+    headers: more headers.
+    price: what a million tokens cost, as {input, output} in dollars.
+    max_body: bytes of the largest answer.
+    proxy: the URL of a proxy.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        prompt: Template | None = None,
+        system: Template | None = None,
+        messages: list[Message] | None = None,
+        base_url: str = "https://api.openai.com/v1",
+        api_key: str = "",
+        schema: Schema | None = None,
+        into: str = "answer",
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        extra: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+        price: Price | None = None,
+        max_body: int = MOST,
+        proxy: str | None = None,
+    ) -> None:
+        from stagerunner_parts.web.client import Client  # late: only workers import aiohttp
+
+        before = [Message(role="system", content=system)] if system else []
+        after = [Message(content=prompt)] if prompt else []
+        self._messages = [*before, *(messages or []), *after]
+        if not (messages or prompt):
+            raise ValueError("nothing is asked: `prompt` and `messages` are missing")
+        self._url = f"{base_url.rstrip('/')}/chat/completions"
+        bearer = {"Authorization": f"Bearer {header(api_key)}"} if api_key else {}
+        self._headers = {"Content-Type": "application/json", **bearer, **(headers or {})}
+        self._into = into
+        self._schema = schema
+        self._check: Callable[[Any], None] | None = schema.check() if schema else None
+        parameters = {"temperature": temperature, "max_tokens": max_tokens}
+        self._parameters = {name: value for name, value in parameters.items() if value is not None} | (extra or {})
+        self._model = model
+        self._price = price
+        self._client = Client(most=max_body, proxy=proxy, for_good=SPENT)
+
+    async def setup(self) -> None:
+        await self._client.open()
+
+    async def process(self, record: Any) -> Any:
+        must_be_mapping(record)
+        answer = json_of(await self._client.ask(self._request(record)))
+        self._count(answer)
+        text, cut = said(answer)
+        if cut and self._check is None:
+            count("cut off")
+        return {**record, self._into: text if self._check is None else self._structured(text, cut=cut)}
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    def _request(self, record: Any) -> Request:
+        from stagerunner_parts.web.client import Request
+
+        messages = [{"role": message.role, "content": message.content(record)} for message in self._messages]
+        asked = {"model": self._model, "messages": messages, **dict(self._format()), **self._parameters}
+        return Request("POST", self._url, self._headers, json.dumps(asked, ensure_ascii=False).encode())
+
+    def _format(self) -> Iterator[tuple[str, Any]]:
+        if self._schema is not None:
+            described = {"name": "answer", "schema": self._schema.data}
+            yield "response_format", {"type": "json_schema", "json_schema": described}
+
+    def _count(self, answer: Any) -> None:
+        """Count what the answer cost. A service that doesn't say it is believed to be free."""
+        usage = answer.get("usage") if isinstance(answer, dict) else None
+        if not isinstance(usage, dict):
+            return
+        tokens_in, tokens_out = (_number(usage.get(name)) for name in ("prompt_tokens", "completion_tokens"))
+        count("tokens_in", tokens_in)
+        count("tokens_out", tokens_out)
+        if self._price is not None:
+            usd: Any = self._price.of(tokens_in, tokens_out)
+            count("usd", usd)
+
+    def _structured(self, text: str, *, cut: bool) -> Any:
+        """The value in the answer. Raises ServiceError if it doesn't fit the schema: the model may do better."""
+        from stagerunner_parts.web.client import ServiceError
+
+        assert self._check is not None
+        fenced = _FENCED.fullmatch(text)
+        try:
+            value = json.loads(fenced[1] if fenced else text)
+            self._check(value)
+        except ValueError as error:
+            ends = ", cut off at max_tokens" if cut else ""
+            raise ServiceError(f"the answer doesn't fit the schema{ends}: {error}: {text[:200]!r}") from None
+        return value
+
+
+def said(answer: Any) -> tuple[str, bool]:
+    """What the model said, and whether it was cut off.
+
+    Raises Reject if it refused, ServiceError if this isn't the answer of a model.
+    """
+    from stagerunner_parts.web.client import ServiceError
+
+    try:
+        choice = answer["choices"][0]
+        message = choice["message"]
+        content, refusal = message.get("content"), message.get("refusal")
+    except (LookupError, TypeError, AttributeError):
+        raise ServiceError(f"the service's answer isn't that of a model: {json.dumps(answer)[:200]}") from None
+    if refusal and not content:
+        raise Reject(f"the model refused: {str(refusal)[:200]}")
+    if not isinstance(content, str):
+        raise ServiceError(f"the model said nothing (finish_reason: {choice.get('finish_reason')})")
+    return content, choice.get("finish_reason") == "length"
+
+
+def _number(value: Any) -> int:
+    return value if type(value) is int and value > 0 else 0
