@@ -62,6 +62,7 @@ class StageTotals(Struct, frozen=True):
     the clock of waiting, the last one those of encoding, decoding and sending. cpu: CPU time of the workers, in the
     first stage of a group; 0 if it isn't known. The other clocks also run while a worker sleeps.
     consumes: it builds its results from several records (as a sum does), so a record without a result was consumed.
+    hits: records whose results came from its memo.
     """
 
     name: str
@@ -81,6 +82,7 @@ class StageTotals(Struct, frozen=True):
     group: int = 0
     consumes: bool = False
     cpu: float = 0.0
+    hits: int = 0
 
 
 class Progress(Struct, frozen=True):
@@ -190,6 +192,7 @@ class Summary(Struct, frozen=True):
                     "dead": stage.dead,
                     "not_processed": stage.not_processed,
                     "workers": stage.workers,
+                    **({"hits": stage.hits} if stage.hits else {}),
                     **({"group": stage.group} if stage.group else {}),
                     **({"counters": stage.counters} if stage.counters else {}),
                 }

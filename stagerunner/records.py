@@ -20,6 +20,9 @@ SOURCE = -1
 NOTHING: dict[Any, Any] = {}
 """The default of dictionaries in named tuples, which are never written to."""
 
+HITS = "memo hits"
+"""The counter, among the stage's own, of records whose results were kept: they were not computed again."""
+
 QuarantineKey: TypeAlias = tuple[int, int, int]
 """(stage, origin, ordinal of the record among those of this origin there): a record that must not be tried again."""
 

@@ -30,6 +30,7 @@ TABLES = {
     "## Settings of a stage": settings.STAGE_SETTINGS,
     "### `retry`": settings.RETRY,
     "### `resources`": settings.RESOURCES,
+    "### `memo` as a mapping": settings.MEMO,
     "## `run`": settings.RUN,
     "### `run.engine` as a mapping": settings.ENGINE,
 }

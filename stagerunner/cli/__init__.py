@@ -29,6 +29,12 @@ VERBS = {
         "Everyday", "check FILE…", "find mistakes in chains without running them", "stagerunner.cli.check:command"
     ),
     "show": Verb("Look inside", "show FILE", "print the chain as it will run", "stagerunner.cli.show:command"),
+    "memo": Verb(
+        "Look inside",
+        "memo show PATH",
+        "list the results that a memo keeps; `memo prune` removes some",
+        "stagerunner.cli.memo:command",
+    ),
     "stages": Verb(
         "Stages and plugins",
         "stages [show NAME]",

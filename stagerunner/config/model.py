@@ -32,10 +32,19 @@ class Resources(Struct, frozen=True):
     path: str = ""
 
 
+class Memo(Struct, frozen=True):
+    """Where results are kept (None: beside the output), for how many seconds (None: for ever), in how many bytes."""
+
+    path: Scalar | None = None
+    ttl: float | None = None
+    size: int | None = None
+
+
 class Settings(Struct, frozen=True):
     """A part's settings, in records, seconds and bytes. None: not written, and there is no default.
 
     env: a value may hold variables.WORKER, which stands for the worker's number.
+    budget: names of counters, and how far each may go.
     """
 
     workers: int = 1
@@ -44,6 +53,8 @@ class Settings(Struct, frozen=True):
     retry: Retry = field(default_factory=Retry)
     timeout: float | None = None
     rate: float | None = None
+    memo: Memo | None = None
+    budget: tuple[tuple[str, float], ...] = ()
     start_timeout: float = 60.0
     on_error: OnError = "fail"
     max_errors: int | None = None

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from stagerunner.config.model import Resources, Retry, Settings
+from stagerunner.config.model import Memo, Resources, Retry, Settings
 from stagerunner.config.names import PATTERN
 from stagerunner.config.nodes import Mapping, Node, Scalar
 from stagerunner.config.readers import (
@@ -89,6 +89,43 @@ RESOURCES: dict[str, Reader] = {
     "gpu": unset(devices),
     "memory": unset(above_zero(bytes_size, "leave it out")),
 }
+
+
+def memo(node: Node, location: Location) -> Memo | None:
+    """true or false, a path, or a mapping."""
+    if isinstance(node, Mapping):
+        values = read_table(node, MEMO, location)
+        return Memo(values.pop("path", None), **values)
+    if isinstance(node, Scalar) and type(node.value) is bool:
+        return Memo() if node.value else None
+    if not isinstance(node, Scalar):
+        raise InvalidValue.expected("true, a path, or a mapping with `path` and `ttl`", node)
+    return Memo(path_node(node, location))
+
+
+def budget(node: Node, location: Location) -> tuple[tuple[str, float], ...]:
+    """Counters and how far each may go."""
+    found = mapping(node, location).entries
+    if not found:
+        raise InvalidValue("names no counter", "write {usd: 5}, or leave it out")
+    if len(found) > COUNTERS:
+        raise InvalidValue(f"has {len(found)} counters, and a stage may have {COUNTERS}", "leave some out")
+    limits = (
+        (key.text, location.inside(key.text).read(value, above_zero(number(0), "write a number above 0")))
+        for key, value in found
+    )
+    return tuple((name, limit) for name, limit in limits if limit is not None)
+
+
+COUNTERS = 8
+"""Counters in the budget of one stage: each has a word for every worker on the metrics page."""
+
+MEMO: dict[str, Reader] = {
+    "path": path_node,
+    "ttl": unset(above_zero(duration, "leave it out to keep results for ever")),
+    "size": unset(above_zero(bytes_size, "leave it out for any size")),
+}
+
 RETRY: dict[str, Reader] = {"attempts": whole(), "delay": duration, "factor": number(1), "max": duration}
 
 STAGE_SETTINGS: dict[str, Reader] = {
@@ -99,6 +136,7 @@ STAGE_SETTINGS: dict[str, Reader] = {
     "retry": retry,
     "timeout": unset(above_zero(duration, "leave it out for none")),
     "rate": unset(calls),
+    "memo": unset(memo),
     "start_timeout": above_zero(duration, "write 60s"),
     "on_error": choice("fail", "skip", "dead_letter"),
     "max_errors": unset(whole(0)),

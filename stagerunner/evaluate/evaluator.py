@@ -14,7 +14,7 @@ import sys
 from _thread import allocate_lock
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stagerunner.evaluate import forms, stage_api
 from stagerunner.evaluate.batch_outcome import BatchOutcome
@@ -28,6 +28,9 @@ from stagerunner.evaluate.pacing import Pacer, Pause
 from stagerunner.evaluate.rate import Reserve, rate_limiter
 from stagerunner.evaluate.work import NoSlot, Slot, Work
 from stagerunner.records import Batch
+
+if TYPE_CHECKING:
+    from stagerunner.evaluate.memo import Memo
 
 NO_QUARANTINE: Quarantined = {}
 NO_SLOT = NoSlot()
@@ -57,11 +60,13 @@ class Evaluator:
         self.piece_records = PIECE_RECORDS
         self.flush_until = sys.maxsize
         self._transform: Any = None
+        self._memo: Memo | None = None
         self._call: Callable[[Any], Any]
         self._copy: Callable[[Any], Any]
 
     def build(self) -> None:
         """Import the transform and pass it its options. Raises what the import and the constructor raise."""
+        self._memo = memo_of(self.work)
         self._transform = build(self.work)
         self._copy = defensive_copy if may_keep_results(self._transform) else no_copy
 
@@ -72,6 +77,8 @@ class Evaluator:
         self._call_method("setup")
         call = self._transform_call()
         self._call = copying_results(call) if self.simple and self._copy is defensive_copy else call
+        if self._memo is not None:
+            self._memo.start()
 
     def apply(self, batch: Batch, quarantined: Quarantined = NO_QUARANTINE) -> Batch:
         """Apply the stage to a batch. The result stands for the same source records, unless it is cut.
@@ -104,7 +111,7 @@ class Evaluator:
             stage_api.call_with_listener(outcome, self._loop_over(outcome, {}, sys.maxsize))
             return outcome.piece()
         listener = LazyOutcome(self.work, batch, self._pause)
-        wrapped = self.watched or self._paced
+        wrapped = self.watched or self._paced or self._memo is not None
         return call_simple(self._wrapped(self._call, listener.cursor, {}) if wrapped else self._call, listener)
 
     def flush(self, quarantined: Quarantined = NO_QUARANTINE) -> Iterator[Batch]:
@@ -128,6 +135,8 @@ class Evaluator:
 
     def close(self) -> None:
         """Call the stage's `close`, if the stage was built and has one."""
+        if self._memo is not None:
+            self._memo.close()
         self._call_method("close")
 
     def _call_method(self, method: str, *arguments: Any) -> Any:
@@ -184,11 +193,15 @@ class Evaluator:
 
     def _expand(self, call: forms.Call, outcome: BatchOutcome, refusals: Refusals, most: int) -> None:
         results = ResultList(self.work.growth, self._copy)
-        wrapped = self._wrapped(forms.collecting(call, results), outcome.cursor, refusals)
+        wrapped = self._wrapped(forms.collecting(call, results), outcome.cursor, refusals, results)
         forms.call_many(wrapped, outcome, results, most)
 
-    def _wrapped(self, call: forms.Call, cursor: Cursor, refusals: Refusals) -> forms.Call:
-        """The call with a slot, pacing and quarantines around it where there are any; usually the call itself.
+    def _wrapped(
+        self, call: forms.Call, cursor: Cursor, refusals: Refusals, many: ResultList | None = None
+    ) -> forms.Call:
+        """The call with a slot, pacing, memo and quarantines around it where there are any; usually the call itself.
+
+        many: the list that the call adds to, if it adds to one.
 
         Among stages without a rate, quick ones look for a pause only once there was one: looking costs more than they
         do.
@@ -197,12 +210,23 @@ class Evaluator:
             call = forms.noting_record(call, cursor, self.slot, lists=self.work.form.batch)
         if self.watched or self._paced:  # around the slot: waiting must not count against the deadline
             call = forms.paced(call, self._pacer)
+        if self._memo is not None and not self.work.form.batch:  # around the pacing: a hit has to wait for nothing
+            call = self._memo.around(call, many)
         return forms.refusing(call, cursor, refusals) if refusals else call
 
     @property
     def _paced(self) -> bool:
         """Whether each call has to look when it may begin."""
         return self.work.rate is not None or self._pause.used
+
+
+def memo_of(work: Work) -> Memo | None:
+    """The memo of a stage that has one."""
+    if work.memo is None:
+        return None
+    from stagerunner.evaluate.memo import Memo  # late: SQLite and hashing, which few stages need
+
+    return Memo(work, work.memo)
 
 
 # The fast path: no BatchOutcome while there is nothing to record but results

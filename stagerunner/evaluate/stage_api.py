@@ -12,6 +12,7 @@ from math import prod
 from operator import index
 from typing import Any, Protocol, TypeVar
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 MOST = 2**63 - 1
@@ -97,6 +98,27 @@ def call_with_listener(listener: Listener, call: Callable[[], T]) -> T:
         return call()
     finally:
         current.reset(token)
+
+
+def add(listener: Listener, extra: dict[str, int]) -> None:
+    """Add these counters to those of the listener."""
+    for name, number in extra.items():
+        listener.count(name, number)
+
+
+def heard(call: Callable[[A], T], argument: A) -> tuple[T, CallListener]:
+    """Make this call: what it gave, and what it counted and said. The current listener gets that too, also if the call
+    raises."""
+    outer, listener = current.get(), CallListener()
+    token = current.set(listener)
+    try:
+        return call(argument), listener
+    finally:
+        current.reset(token)
+        if outer is not None:
+            add(outer, listener.extra)
+            if listener.said_enough:
+                outer.enough()
 
 
 def empty(shape: int | tuple[int, ...], dtype: Any = float) -> Any:

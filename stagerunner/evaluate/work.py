@@ -9,6 +9,25 @@ from stagerunner.records import NOTHING, Batch
 from stagerunner.tuples import NamedTuple
 
 
+class MemoSpec(NamedTuple):
+    """Where the results of a stage are kept, and under which keys.
+
+    version: a digest of all that a result depends on besides its record: code, options, environment. files: path →
+    checksum of what is behind it and may change during the run: code, and files that options name. code: the paths of
+    code among them. packages: installed ones that count with their versions. ttl: seconds that a result is good for;
+    None: for ever. size: bytes of the file; None: any. power: what is kept survives a power failure.
+    """
+
+    path: str
+    version: bytes
+    files: dict[str, str] = NOTHING
+    code: frozenset[str] = frozenset()
+    packages: frozenset[str] = frozenset()
+    ttl: float | None = None
+    size: int | None = None
+    power: bool = False
+
+
 class Work(NamedTuple):
     """One stage as a worker sees it: plain data, so that it can be sent to another process.
 
@@ -16,6 +35,7 @@ class Work(NamedTuple):
     batch: records in a list for a batch transform, at most (None: the frame). concurrency: async calls at once.
     attempts, delay, factor, longest: the setting `retry`, in seconds. timeout: seconds for one attempt, or None.
     rate: calls per second of the whole stage, or None. on_error: fail, skip, dead_letter.
+    memo: where results are kept, or None. budget: counters, and how far each may go.
     growth: bytes that one source record may have become on leaving this stage. stages: how many the chain has, if
     records may enter at any of them (evaluate.returning); else 0.
     """
@@ -33,6 +53,8 @@ class Work(NamedTuple):
     longest: float = 30.0
     timeout: float | None = None
     rate: float | None = None
+    memo: MemoSpec | None = None
+    budget: tuple[tuple[str, float], ...] = ()
     on_error: str = "fail"
     growth: int = 64 * 2**20
     stages: int = 0

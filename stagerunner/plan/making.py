@@ -22,7 +22,7 @@ from stagerunner.plan import fusing
 from stagerunner.plan.devices import with_devices
 from stagerunner.plan.ends import End, EndKind, plan_end
 from stagerunner.plan.model import Plan, PlannedStage
-from stagerunner.plan.outputs import dead_letter_path, output_mistakes, own_files
+from stagerunner.plan.outputs import dead_letter_path, output_mistakes, output_of, own_files
 from stagerunner.plan.promise import notes
 from stagerunner.plan.stages import plan_stage
 
@@ -73,6 +73,7 @@ def make_plan(
         masked=config.masked,
         limit=limit,
     )
+    plan = planning.with_memos(plan, sink)
     return replace(plan, notes=(*notes(plan), *fusing.fusion_notes(plan)))
 
 
@@ -118,6 +119,18 @@ class _Planning:
         dealt, mistakes = with_devices(planned)
         self.report(mistakes)
         return dealt
+
+    def with_memos(self, plan: Plan, sink: End | None) -> Plan:
+        """The plan with the memos of its stages. Raises ConfigError if any can't be kept."""
+        if all(stage.settings.memo is None for stage in plan.stages):
+            return plan
+        # Late: hashing, which loads OpenSSL, and reading of distributions.
+        from stagerunner.plan.memo import with_memos
+
+        planned, mistakes = with_memos(plan, self._config, output_of(sink))
+        self.report(mistakes)
+        self.raise_mistakes()
+        return planned
 
     def end(self, kind: EndKind, engine: EngineSpec, *, resumed: bool = False) -> End | None:
         outcome = plan_end(self._config, self._catalog, kind, resumed=resumed)

@@ -50,6 +50,12 @@ def output_mistakes(config: Config, source: End | None, sink: End | None) -> Ite
         yield from _dead_letter_mistakes(config, dead, scalar, target, inputs)
 
 
+def output_of(sink: End | None) -> Path | None:
+    """The file that the sink owns; None if it owns none."""
+    owned = None if sink is None else _owned(sink)
+    return owned if isinstance(owned, Path) else None
+
+
 def used_by(plan: Plan, path: Path) -> bool:
     """Whether a run of this plan reads or writes this file, or is defined by it."""
     if _own_file(plan.own, path) is not None:

@@ -76,6 +76,7 @@ def _work(config: Config, index: int, stage: PartConfig, target: str, form: Form
         longest=retry.max,
         timeout=settings.timeout,
         rate=settings.rate,
+        budget=settings.budget,
         on_error=settings.on_error,
         growth=config.run.max_growth,
     )
@@ -104,5 +105,10 @@ def _unusable_settings(stage: PartConfig, form: Form, engine: EngineSpec) -> Ite
         yield "max_errors", why, "give it an `on_error`, or leave it out"
     if stage.settings.resources and stage.settings.resources.gpu and VISIBLE in dict(stage.settings.env):
         yield "env", f"{VISIBLE} in `env` and `gpu` both say which devices a worker gets", "leave one of them out"
+    if form.state:
+        why = f"'{name}' has state: its result depends on the records before, so it can't be kept by record"
+        yield "memo", why, "leave it out, or put the expensive part into a stage without state"
+    if form.batch or form.awaited:
+        yield "memo", f"'{name}' takes lists or is async, and such stages have no memo yet", "leave it out"
     if not engine.resources:
         yield "resources", f"the engine '{engine.name}' knows no resources", "leave it out"

@@ -20,11 +20,11 @@ from stagerunner.events import Notice
 from stagerunner.guard import guard, head, plain, wrong
 from stagerunner.inherited import here
 from stagerunner.journal import HIDDEN, Entry, Journal, decode_snapshots, differences, journal_path, not_a_journal
+from stagerunner.parts.code import code_of
 from stagerunner.parts.hooks import PROJECT
 from stagerunner.plan import Plan, PlannedPart, PlannedStage, why_no_resume
 from stagerunner.plan.outputs import used_by
 from stagerunner.runtime.opening import Resume
-from stagerunner.runtime.plugin_code import code_of
 
 FORMAT = 4
 """Of the journal's row and fingerprint: 2 has what was not processed, 3 has the run's salt, 4 calls the counts

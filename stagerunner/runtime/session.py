@@ -37,6 +37,7 @@ from stagerunner.plan import Plan, PlannedPart, why_no_resume
 from stagerunner.records import FIRST
 from stagerunner.runtime.input import SourceSplits, SplitSource, stream_of
 from stagerunner.runtime.iterator_input import given
+from stagerunner.runtime.memos import usable
 from stagerunner.runtime.opening import NO_RESUME, BegunEngine, Resume, begin_engine
 from stagerunner.runtime.output import PrintedLines, StdoutDrain
 from stagerunner.runtime.resume import begin, fingerprint
@@ -100,6 +101,7 @@ class Session:
         self.delivery = self._make_delivery(sink, letters)
         if not self._beginning.done:
             self._open_output(source, letters)
+            self.plan = usable(self.plan, self.tell)
             self._open_chain(source)
 
     def _open_journal(self, source: Any, sink: Any, letters: DeadLetters | None) -> None:

@@ -13,6 +13,7 @@ from stagerunner.evaluate.wording import failure_lines
 from stagerunner.events import Fusion, StageTotals, Summary
 from stagerunner.guard import text_of
 from stagerunner.plan import Plan
+from stagerunner.records import HITS
 
 
 def summary_of(
@@ -72,10 +73,11 @@ def _totals(plan: Plan, ledger: Ledger, clocks: list[Clock], index: int, groups:
         codec,
         wait,
         block,
-        dict(entry.extra),
+        {name: number for name, number in entry.extra.items() if name != HITS},
         group,
         plan.stages[index].work.form.flushes or entry.created > 0,
         cpu,
+        entry.extra.get(HITS, 0),
     )
 
 

@@ -17,6 +17,7 @@ _COLUMNS = (
     Column("workers"),
     Column("in"),
     Column("out"),
+    Column("hits", drops=3),
     Column("consumed", drops=3),
     Column("filtered", drops=3),
     Column("skipped", drops=3),
@@ -27,7 +28,7 @@ _COLUMNS = (
     Column("wait", drops=2),
     Column("block", drops=2),
 )
-_LEDGER = (4, 5, 6, 7, 8)
+_LEDGER = (4, 5, 6, 7, 8, 9)
 """Columns that are left out if they are empty."""
 
 
@@ -74,7 +75,8 @@ def stages_table(stages: Sequence[StageTotals], width: int | None) -> list[str]:
 def _row(stage: StageTotals, whole: float) -> list[str]:
     consumed = _consumed(stage)
     fates = (consumed, stage.filtered - consumed, stage.skipped, stage.dead, stage.not_processed)
-    return [stage.name, str(stage.workers), *map(count, (stage.taken, stage.out, *fates)), *shares(stage, whole)]
+    numbers = (stage.taken, stage.out, stage.hits, *fates)
+    return [stage.name, str(stage.workers), *map(count, numbers), *shares(stage, whole)]
 
 
 def _consumed(stage: StageTotals) -> int:

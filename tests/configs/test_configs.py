@@ -24,6 +24,7 @@ CONFIGS = ROOT / "configs"
 EXPECTED = Path(__file__).parent / "expected"
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
 SUFFIXES = {
+    "keep-results": ".jsonl",
     "visits": ".csv",
     "in-batches": ".csv",
     "access-log": ".jsonl",

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from stagerunner.catalog.importing import import_file
-from stagerunner.runtime.plugin_code import code_of
+from stagerunner.parts.code import all_code, code_of
 
 
 @pytest.fixture
@@ -74,3 +74,59 @@ def test_among_what_is_installed_only_its_own_package_counts(tree, tmp_path, mon
         "site-packages/theirs4.py": "",
     }
     assert tree(files, "mine4") == {"mine4/__init__.py", "mine4/part.py"}
+
+
+# All code
+
+
+@pytest.fixture
+def everything(tmp_path, monkeypatch):
+    """Writes files, imports a module of them, and says what its code is: the names of its files, and its packages."""
+
+    def everything(files, module, paths=(".",)):
+        for name, code in files.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(code)
+        for path in paths:
+            monkeypatch.syspath_prepend(str(tmp_path / path))
+        found = import_file(tmp_path / module) if module.endswith(".py") else importlib.import_module(module)
+        code = all_code(f"{found.__name__}:x")
+        return set(code.files.values()), code.packages
+
+    before = set(sys.modules)
+    yield everything
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+def test_all_code_is_found_wherever_it_lies(everything):
+    files = {
+        "p5.py": "import json, helper5, numpy\n",
+        "lib/helper5.py": "def late():\n    from pkg5.deep import thing\n",
+        "lib/pkg5/__init__.py": "",
+        "lib/pkg5/deep.py": "",
+        "lib/pkg5/by_name.py": "imported by a string, if at all",
+        "other5.py": "",
+    }
+    found, packages = everything(files, "p5.py", ["lib"])
+    assert found == {"p5.py", "helper5.py", "pkg5/__init__.py", "pkg5/deep.py", "pkg5/by_name.py"}
+    assert packages == {"numpy"}
+
+
+def test_all_modules_of_its_own_package_are_its_code(everything):
+    files = {"pkg6/__init__.py": "", "pkg6/stages.py": "", "pkg6/rules/other.py": "import json\n"}
+    found, packages = everything(files, "pkg6.stages")
+    assert found == set(files)
+    assert packages == set()
+
+
+def test_of_an_installed_plugin_the_package_counts(everything):
+    files = {"site-packages/mine7/__init__.py": "import numpy\n", "site-packages/mine7/part.py": ""}
+    found, packages = everything(files, "mine7.part", ["site-packages"])
+    assert found == set()
+    assert packages == {"mine7"}
+
+
+def test_a_module_without_a_file_has_no_code_to_tell():
+    with pytest.raises(OSError, match="has no file"):
+        all_code("sys:exit")

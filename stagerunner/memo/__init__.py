@@ -1,0 +1,1 @@
+"""Results of expensive stages, kept by content."""
