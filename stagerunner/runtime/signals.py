@@ -103,7 +103,8 @@ class Signals:
             return
         hint = HINT if self._session.interrupted() else ""
         out = self._session.delivery.ledger.out
-        raise Interrupted(f"stopped by {named(self._number)} after {out} records had been written{hint}", self._number)
+        written = "1 record" if out == 1 else f"{out} records"
+        raise Interrupted(f"stopped by {named(self._number)} after {written} had been written{hint}", self._number)
 
     def _end_now(self, number: int, *, again: bool) -> None:
         """End the process, once: from the handler of a second signal, or from the watchdog."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 EXACT = 10_000
 """Counts below this are written in full."""
 
@@ -14,6 +16,18 @@ def count(number: float) -> str:
 def short(number: float) -> str:
     """The same without a space, for lines that programs parse: "461k"."""
     return f"{number:.0f}" if abs(number) < 1000 else scaled(number, ("", "k", "M", "G", "T"))
+
+
+def rate(per_second: float, figure: Callable[[float], str] = count) -> str:
+    """ "3.02 M/s", "1.5/s", "12/min", "3/h": in the unit in which it is at least 1.
+
+    figure: how rates of ten a second and more are written.
+    """
+    if per_second >= 9.95 or not per_second:
+        return f"{figure(per_second)}/s"
+    if per_second >= 0.995:
+        return f"{per_second:.2g}/s"
+    return f"{per_second * 60:.0f}/min" if per_second * 60 >= 0.995 else f"{per_second * 3600:.0f}/h"
 
 
 def size(number: float) -> str:

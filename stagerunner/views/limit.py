@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from stagerunner.events import StageTotals
 from stagerunner.plan import Plan
-from stagerunner.views.figures import count, percent
+from stagerunner.views.figures import percent, rate
 from stagerunner.views.sharing import TOGETHER, merged
 
 LEAST_SECONDS = 1.0
@@ -149,7 +149,7 @@ class _Most(Struct, frozen=True):
             then = ", then the cores"
         elif self.next is not None and next_one < 4 * wanted:
             then = f", then {self.next.stage.name}"
-        return f"{change} ≈ {count(reached)}/s{then}"
+        return f"{change} ≈ {rate(reached)}{then}"
 
 
 def _advice(first: Load, named: Sequence[StageFacts], most: _Most) -> str:

@@ -13,7 +13,7 @@ from rich.text import Text
 from stagerunner.events import Progress, StageTotals
 from stagerunner.plan import Plan
 from stagerunner.views.console import Console, Piece
-from stagerunner.views.figures import clock, count, percent, size
+from stagerunner.views.figures import clock, count, percent, rate, size
 from stagerunner.views.limit import BUSY
 from stagerunner.views.plain import Silent
 from stagerunner.views.sharing import group_totals
@@ -67,8 +67,8 @@ class Dashboard:
         return lines + table(_COLUMNS, _rows(now, before), width) if now.stages else lines
 
     def _headline(self, now: Progress, before: Progress) -> str:
-        rate = _rate(now.taken - before.taken, now, before)
-        return " · ".join([self._name, clock(now.seconds), f"{count(now.taken)} in", f"{rate}/s", *_left(now)])
+        pace = _rate(now.taken - before.taken, now, before)
+        return " · ".join([self._name, clock(now.seconds), f"{count(now.taken)} in", pace, *_left(now)])
 
 
 def _left(now: Progress) -> list[str]:
@@ -141,7 +141,7 @@ def _stage_rate(stage: StageTotals, then: StageTotals | None, now: Progress, bef
 
 def _rate(records: int, now: Progress, before: Progress) -> str:
     passed = now.seconds - before.seconds
-    return count(records / passed) if passed > 0 else "–"
+    return rate(records / passed) if passed > 0 else "–"
 
 
 class Live(Silent):

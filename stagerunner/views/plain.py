@@ -10,7 +10,7 @@ from msgspec.structs import asdict
 from stagerunner.events import Progress
 from stagerunner.plan import Plan
 from stagerunner.views.console import Console, Piece
-from stagerunner.views.figures import clock, short
+from stagerunner.views.figures import clock, rate, short
 from stagerunner.views.limit import BUSY, loads
 
 EVERY = 10.0
@@ -65,8 +65,8 @@ class Plain(Silent):
 def sentence(name: str, now: Progress, before: Progress) -> str:
     """ "logs 0:10 in=461k out=3.1k rate=46.1k/s limit=hide-people(98%) err=71": the rate is that since `before`."""
     passed = now.seconds - before.seconds
-    rate = (now.taken - before.taken) / passed if passed > 0 else 0.0
-    facts = [f"in={short(now.taken)}", f"out={short(now.out)}", f"rate={short(rate)}/s"]
+    pace = (now.taken - before.taken) / passed if passed > 0 else 0.0
+    facts = [f"in={short(now.taken)}", f"out={short(now.out)}", f"rate={rate(pace, short)}"]
     busiest = next(iter(loads(now.stages, now.seconds, now.taken - now.earlier)), None)
     if busiest is not None and busiest.busy >= BUSY:
         facts.append(f"limit={busiest.stage.name}({busiest.busy * 100:.0f}%)")

@@ -10,7 +10,7 @@ from msgspec import to_builtins
 from stagerunner.runtime.forecast import Forecast
 from stagerunner.runtime.sample import Sample
 from stagerunner.views.console import Line
-from stagerunner.views.figures import count, digits, percent, plural
+from stagerunner.views.figures import count, digits, percent, plural, rate
 from stagerunner.views.table import Column, table
 
 _COLUMNS = (
@@ -83,7 +83,7 @@ def _forecast(forecast: Forecast) -> str:
     groups = ", ".join(
         f"{' + '.join(group.stages)} ×{group.workers} {percent(forecast.busy(group))} busy" for group in forecast.groups
     )
-    return f"≈ {count(forecast.rate)} records/s; the limit is {forecast.limit}; {groups}"
+    return f"≈ {rate(forecast.rate)}; the limit is {forecast.limit}; {groups}"
 
 
 def changes(written: Forecast, better: Forecast) -> Iterator[str]:

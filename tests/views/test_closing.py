@@ -67,7 +67,7 @@ def test_what_was_taken_before_a_resume_makes_no_stage_faster(summary):
     stage = StageTotals("parse", taken=10, out=10, work=9.0, wait=1.0)
     first, *_, last = written(closing(summary(stage, earlier=5)))
     assert first == "done in 10 s · 10 in (5 before) · 10 out"
-    assert last == "limit: parse, 90 % busy on 1 worker; 2 workers ≈ 1/s"
+    assert last == "limit: parse, 90 % busy on 1 worker; 2 workers ≈ 1.1/s"
 
 
 def test_without_clocks_there_are_no_shares():
@@ -101,5 +101,5 @@ def test_counters_messages_and_the_limit_follow(summary):
     assert written(closing(summary(stage, messages=("read this",))))[3:] == [
         "parse counted: hits 3",
         "read this",
-        "limit: parse, 90 % busy on 1 worker; 2 workers ≈ 2/s",
+        "limit: parse, 90 % busy on 1 worker; 2 workers ≈ 2.2/s",
     ]

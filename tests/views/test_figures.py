@@ -22,6 +22,22 @@ def test_counts_are_exact_while_they_are_few(number: int, text: str):
     assert figures.count(number) == text
 
 
+@pytest.mark.parametrize(
+    ("per_second", "text"),
+    [
+        (0, "0/s"),
+        (3_020_000, "3.02 M/s"),
+        (10, "10/s"),
+        (2, "2/s"),
+        (0.996, "1/s"),
+        (0.2, "12/min"),
+        (0.001, "4/h"),
+    ],
+)
+def test_a_rate_is_told_in_the_unit_in_which_it_is_at_least_one(per_second, text):
+    assert figures.rate(per_second) == text
+
+
 def test_short_counts_have_no_space_in_them():
     assert [figures.short(number) for number in (71, 461_000, 46_100)] == ["71", "461k", "46.1k"]
 

@@ -31,13 +31,13 @@ def test_the_first_failure_is_shown_in_one_line():
 
 
 def test_the_prediction_names_its_limit():
-    line = "as it is written: ≈ 50.0 k records/s; the limit is parse; strip ×1 10 % busy, parse ×1 100 % busy"
+    line = "as it is written: ≈ 50.0 k/s; the limit is parse; strip ×1 10 % busy, parse ×1 100 % busy"
     assert line in told(STRIP, PARSE)
 
 
 def test_what_would_be_better_comes_with_the_flags_for_it():
     assert told(STRIP, PARSE)[-4:] == [
-        "on 2 cores better: ≈ 92.0 k records/s; the limit is strip + parse; strip + parse ×2 99 % busy",
+        "on 2 cores better: ≈ 92.0 k/s; the limit is strip + parse; strip + parse ×2 99 % busy",
         "  --set run.fuse=auto   strip + parse can share workers",
         "  --set stages.strip.workers=2",
         "  --set stages.parse.workers=2",

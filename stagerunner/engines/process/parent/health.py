@@ -14,7 +14,26 @@ from msgspec.structs import replace
 from stagerunner.engines.base import Clock, Trouble
 from stagerunner.engines.process.parent.memory import oom_kills
 from stagerunner.engines.process.parent.root_cause import heavy, overdue
-from stagerunner.wire.metrics import BLOCK, CODEC, CPU, OUT, SEQUENCE, TAKEN, WAIT, WORK, MetricsPage
+from stagerunner.wire.metrics import (
+    BLOCK,
+    BLOCKED,
+    CPU,
+    DECODING,
+    ENCODING,
+    FLUSHING,
+    LEFT,
+    OUT,
+    READING,
+    SEQUENCE,
+    SINCE,
+    STATE,
+    TAKEN,
+    WAITING,
+    WORK,
+    WORKING,
+    WRITING,
+    MetricsPage,
+)
 from stagerunner.wire.spec import WorkerSpec
 
 GLANCE = 0.05
@@ -25,6 +44,19 @@ GAP = 10**9
 
 STACKS = 0.2
 """Seconds that a hung worker gets to print its stacks."""
+
+_CLOCKS = ("work", "codec", "wait", "block")
+_CLOCK_OF = {
+    WORKING: "work",
+    FLUSHING: "work",
+    DECODING: "codec",
+    READING: "codec",
+    ENCODING: "codec",
+    WRITING: "codec",
+    WAITING: "wait",
+    BLOCKED: "block",
+}
+"""State → the clock that runs in it."""
 
 
 class Health:
@@ -94,4 +126,9 @@ class Health:
     def _clock(self, spec: WorkerSpec, position: int) -> Clock:
         words = self._page.slot(spec.slots[position]).words
         index = spec.works[position].index if spec.works else 0
-        return Clock(index, words[WORK], words[CODEC], words[WAIT], words[BLOCK], words[TAKEN], words[OUT], words[CPU])
+        clocks = dict(zip(_CLOCKS, words[WORK : BLOCK + 1], strict=True))
+        # A worker stores its clocks after a frame, which may take minutes. What it does now is added, unless several
+        # stages share the worker: then each has a state, and one of them works.
+        if len(spec.slots) == 1 and not words[LEFT] and words[STATE] in _CLOCK_OF:
+            clocks[_CLOCK_OF[words[STATE]]] += max(0, monotonic_ns() - words[SINCE])
+        return Clock(index, **clocks, taken=words[TAKEN], out=words[OUT], cpu=words[CPU])

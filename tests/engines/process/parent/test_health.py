@@ -9,7 +9,7 @@ from stagerunner.engines.base import Clock, Trouble
 from stagerunner.engines.process.parent import health
 from stagerunner.engines.process.parent.health import Health
 from stagerunner.records import Batch
-from stagerunner.wire.metrics import SINCE, WORKING
+from stagerunner.wire.metrics import DECODING, SINCE, WAITING, WORKING
 
 
 def same(record):
@@ -76,3 +76,12 @@ def test_clocks_are_told_by_worker_and_stage(page, specs):
     slot.add(1, 5, 6)
 
     assert Health(page).clocks(specs) == [Clock(0, 1, 2, 3, 4, 5, 6)]
+
+
+@pytest.mark.parametrize(("state", "clock"), [(WORKING, "work"), (DECODING, "codec"), (WAITING, "wait")])
+def test_a_clock_moves_while_its_worker_is_in_one_frame(page, specs, state, clock):
+    page.slot(0).state(state, monotonic_ns() - 60 * 10**9)
+
+    (told,) = Health(page).clocks(specs)
+    assert 60e9 <= getattr(told, clock) < 120e9
+    assert told.work + told.codec + told.wait + told.block == getattr(told, clock)
