@@ -56,7 +56,7 @@ def stagerunner_sources() -> list[Any]:
     return [
         _named("lines", "sources.lines:Lines", "Read text files, one record per line"),
         _named("jsonl", "sources.jsonl:Jsonl", "Read files with one JSON value per line", ".jsonl", ".ndjson"),
-        _named("csv", "sources.csv:Csv", "Read CSV files, one record per row: a mapping of texts", ".csv"),
+        _named("csv", "sources.csv:Csv", "Read CSV files, one record per row: a mapping of texts", ".csv", ".tsv"),
         _named("files", "sources.files:Files", "Read whole files, one record each"),
         _named("range", "sources.range:Range", "Give whole numbers in order"),
     ]
@@ -68,7 +68,7 @@ def stagerunner_sinks() -> list[Any]:
     return [
         _named("lines", "sinks.lines:Lines", "Write one record per line: text as it is, everything else as JSON"),
         _named("jsonl", "sinks.jsonl:Jsonl", "Write each record as a line of JSON", ".jsonl", ".ndjson"),
-        _named("csv", "sinks.csv:Csv", "Write records as the rows of a CSV file", ".csv"),
+        _named("csv", "sinks.csv:Csv", "Write records as the rows of a CSV file", ".csv", ".tsv"),
         _named("sqlite", "sinks.sqlite:Sqlite", "Write records as the rows of a table in an SQLite database"),
         _named("stdout", "sinks.stdout:Stdout", "Write to standard output: text as it is, everything else as JSON"),
         _named("null", "sinks.null:Null", "Throw every record away"),

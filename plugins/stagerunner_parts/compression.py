@@ -32,6 +32,11 @@ def is_compressed(path: str | Path) -> bool:
     return _suffix(path) in MODULES
 
 
+def plain_suffix(path: str | Path) -> str:
+    """The suffix of a file's name in lower case, compression aside: ".csv" of x.csv.gz."""
+    return _suffix(Path(path).stem if is_compressed(path) else path)
+
+
 def check_compression(path: str | Path) -> None:
     """Raises ValueError, saying what to install, if a file of this name can't be read or written here."""
     if _suffix(path) == ".zst":

@@ -26,6 +26,7 @@ NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
 SUFFIXES = {
     "keep-results": ".jsonl",
     "visits": ".csv",
+    "spreadsheet": ".tsv",
     "in-batches": ".csv",
     "access-log": ".jsonl",
     "ask-a-service": ".jsonl",

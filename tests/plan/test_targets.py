@@ -19,7 +19,7 @@ def project(tmp_path):
     "name",
     [
         *("s3://bucket/x.jsonl", "http://host/x", "HTTPS://host/a.csv", "gs://b/*.gz", "file:///tmp/x.jsonl"),
-        *("x.parquet", "x.PARQUET", "dir/x.sqlite", "x.db", "x.xlsx", "x.avro", "x.json", "x.json.gz", "x.tsv"),
+        *("x.parquet", "x.PARQUET", "dir/x.sqlite", "x.db", "x.xlsx", "x.avro", "x.json", "x.json.gz"),
         *("x.zstd", "x.jsonl.zstd", "x.csv.zip", "x.tar.gz", "x.Z", "logs/*.feather"),
     ],
 )

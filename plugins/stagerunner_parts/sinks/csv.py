@@ -19,6 +19,7 @@ from typing import Any, TypeAlias
 
 from stagerunner import sink
 from stagerunner_parts.compression import opened
+from stagerunner_parts.delimiters import check_character, usual_delimiter
 from stagerunner_parts.sinks.output import FileOutput, Mode
 from stagerunner_parts.sinks.tables import Extras, Missing, cell_text, refuse_others
 
@@ -32,7 +33,7 @@ PLAIN = frozenset((str, int, float, type(None)))
 """Types that the csv module writes correctly by itself."""
 
 
-@sink("csv", suffixes=(".csv",))
+@sink("csv", suffixes=(".csv", ".tsv"))
 class Csv(FileOutput):
     """Write records as the rows of a CSV file.
 
@@ -43,7 +44,7 @@ class Csv(FileOutput):
     fields: the names of the columns; by default, the fields of the first record.
     extras: what to do with fields that have no column: fail, or ignore them.
     missing: what to do if a record lacks fields: fail, or fill its row with empty fields.
-    delimiter: the character between two fields.
+    delimiter: the character between two fields; by default a tab for .tsv files, else a comma.
     mode: replace an existing file, append to it, or write only a new one.
     """
 
@@ -54,21 +55,20 @@ class Csv(FileOutput):
         fields: list[str] | None = None,
         extras: Extras = "fail",
         missing: Missing = "fail",
-        delimiter: str = ",",
+        delimiter: str | None = None,
         mode: Mode = "replace",
     ) -> None:
         super().__init__(path, mode)
         self.fields = fields
         self.extras: Extras = extras
         self.missing: Missing = missing
-        self.delimiter = delimiter
+        self.delimiter = usual_delimiter(path) if delimiter is None else delimiter
         self._names: Names | None = None
         self._expected: Names | None = None if fields is None else tuple(fields)
 
     def check(self) -> None:
         """Also raises ValueError for an invalid delimiter."""
-        if len(self.delimiter) != 1 or not self.delimiter.isascii() or self.delimiter in '"\r\n':
-            raise ValueError(f"delimiter must be one ASCII character, and {self.delimiter!r} isn't")
+        check_character("delimiter", self.delimiter, '"\r\n')
         super().check()
 
     def encode(self, records: list[Any]) -> bytes:

@@ -5,35 +5,47 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Callable, Iterable
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from io import StringIO
+from itertools import combinations, islice
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from stagerunner import Malformed, source
-from stagerunner_parts.sources.cutting import Block, Overlong, Rows
+from stagerunner_parts.delimiters import check_character, usual_delimiter
+from stagerunner_parts.sources import sniffing
+from stagerunner_parts.sources.cutting import LINES, Block, Lines, Overlong, Rows
+from stagerunner_parts.sources.inputs import InputFile, Unsplittable
 from stagerunner_parts.sources.pieces import Head, TakeHead
-from stagerunner_parts.sources.reading import BOM, RecordFiles
+from stagerunner_parts.sources.reading import BOM, RecordFiles, bytes_of
 from stagerunner_parts.sources.texts import check_encoding, no_characters, plain
 
 Maker: TypeAlias = Callable[[tuple[str, ...], Iterable[list[str]]], list[Any]]
 """Names and rows → a mapping for each row. Raises ValueError for a row with too many or too few fields."""
 
+SNIFF = "sniff"
+SNIFFED = {("delimiter", SNIFF), ("quote", SNIFF)}
+
 WIDE = 64
 """For rows with more fields, compiling a function isn't worth it."""
 
 
-@source("csv", suffixes=(".csv",))
+@source("csv", suffixes=(".csv", ".tsv"))
 class Csv(RecordFiles):
     """Read CSV files, one record per row: a mapping of texts.
 
-    A row ends at a newline outside quotes. Empty rows are ignored; a row with too many or too few fields is malformed.
-    Files whose names end in .gz, .bz2, .xz or .zst are decompressed.
+    A row ends at a newline outside quotes. Empty rows are ignored; a row with too many or too few fields is malformed,
+    unless `extras` and `missing` allow it. Each file has a header row, or none. With `sniff`, the first 64 KiB of each
+    file decide. Files whose names end in .gz, .bz2, .xz or .zst are decompressed.
 
     path: a file, a glob, a list of these, or - for standard input.
-    delimiter: the character between two fields.
-    quote: the character around a field that contains delimiters or newlines.
-    fields: the names of the columns, for files without a header row.
+    delimiter: the character between two fields, or sniff; by default a tab for .tsv files, else a comma.
+    quote: the character around a field that contains delimiters or newlines, or sniff; null if there is none.
+    header: whether the first row of each file has the names of the columns; by default, if `fields` are not given.
+    fields: the names of the columns, for files without a header row, or in place of the names in it.
+    comment: lines that begin with this character are ignored.
+    extras: what to do with fields that have no column: fail refuses the row, ignore leaves them out.
+    missing: what to do if a row has too few fields: fail refuses the row, fill adds empty texts.
     encoding: the encoding of the text.
     """
 
@@ -43,52 +55,94 @@ class Csv(RecordFiles):
         self,
         *,
         path: Path | list[Path],
-        delimiter: str = ",",
-        quote: str = '"',
+        delimiter: str | None = None,
+        quote: str | None = '"',
+        header: bool | None = None,
         fields: list[str] | None = None,
+        comment: str | None = None,
+        extras: Literal["fail", "ignore"] = "fail",
+        missing: Literal["fail", "fill"] = "fail",
         encoding: str = "utf-8",
     ) -> None:
         self.path = path
         self.delimiter = delimiter
         self.quote = quote
+        self.header = header
         self.fields = fields
+        self.comment = comment
+        self.extras = extras
+        self.missing = missing
         self.encoding = plain(encoding)
 
     @cached_property
-    def rule(self) -> Rows:  # type: ignore[override]
-        return Rows(self.quote, self.delimiter)
+    def _sniffed(self) -> dict[str, tuple[str, str | None]]:
+        """Delimiter and quote of the files that were sniffed, by name."""
+        return {}
+
+    def rule(self, head: Head) -> Lines:
+        quote, delimiter = (None, "") if head is None else (head[2], head[1])
+        return LINES if quote is None else _rows(quote, delimiter, self.comment or "")
 
     def check(self) -> None:
-        for name, value in (("delimiter", self.delimiter), ("quote", self.quote)):
-            if len(value) != 1 or not value.isascii() or value in "\r\n":
-                raise ValueError(f"{name} must be one ASCII character, and {value!r} isn't")
-        if self.delimiter == self.quote:
-            raise ValueError(f"delimiter and quote are both {self.quote!r}, but they must differ")
-        check_encoding(self.encoding, self.delimiter + self.quote)
+        self._check_characters()
+        if self.header is False and self.fields is None:
+            raise ValueError("files without a header row need the names of the columns: fields: [a, b]")
         super().check()
+        if self.stream and SNIFF in (self.delimiter, self.quote):
+            raise ValueError("a stream is read only once, so it can't be sniffed; say which delimiter and quote it has")
         for file in self._files:
             self._head_of(file)
 
-    def _fits(self, block: bytes) -> bool:
+    def _check_characters(self) -> None:
+        """Raises ValueError for characters that can't be what they are given for."""
+        given = {"delimiter": self.delimiter, "quote": self.quote, "comment": self.comment}
+        known = {name: mark for name, mark in given.items() if mark is not None and (name, mark) not in SNIFFED}
+        for name, mark in known.items():
+            check_character(name, mark)
+        for one, other in combinations(known, 2):
+            if known[one] == known[other]:
+                raise ValueError(f"{one} and {other} are both {known[one]!r}, but they must differ")
+        marks = {"delimiter": sniffing.DELIMITERS if self.delimiter == SNIFF else ",\t", **known}
+        check_encoding(self.encoding, "".join(marks.values()))
+
+    def _fits(self, block: bytes, head: Head) -> bool:
         if len(block) <= self.max_record:
             return True
         # The csv module has no limit: it would read a row that is too long, of which only the first line counts here.
-        return max(map(len, self.rule.records(block, len(block)))) <= self.max_record
+        return max(map(len, self.rule(head).records(block, len(block)))) <= self.max_record
 
     def decode(self, block: bytes, head: Head) -> list[Any]:
-        if not head:
+        assert head is not None
+        names = head[0]
+        if not names:
             raise ValueError("there is no header row")
-        rows = self._reader(StringIO(block.decode(self.encoding), newline="\n"))
-        return maker(len(head))(head, filter(None, rows))
+        if self.comment and self._may_have_comments(block):
+            block = b"\n".join([raw for raw in self._records(block, head) if self.counts(raw)])
+        text = StringIO(block.decode(self.encoding), newline="\n")
+        rows: Iterable[list[str]] = filter(None, self._reader(text, head))
+        if self.extras == "ignore" or self.missing == "fill":
+            rows = map(partial(self._fitted, len(names)), rows)
+        return maker(len(names))(names, rows)
+
+    def _may_have_comments(self, block: bytes) -> bool:
+        mark = (self.comment or "").encode()
+        return block.startswith(mark) or b"\n" + mark in block
+
+    def _fitted(self, width: int, row: list[str]) -> list[str]:
+        """The row with as many fields as there are columns, as far as the options allow."""
+        if len(row) < width and self.missing == "fill":
+            return row + [""] * (width - len(row))
+        return row[:width] if self.extras == "ignore" else row
 
     def decode_one(self, raw: bytes, head: Head) -> Any:
-        names = head or ()
+        assert head is not None
+        names = head[0] or ()
         if wrong := no_characters(raw, self.encoding):
             return wrong
-        if not self.rule.is_whole(raw):
+        if isinstance(rule := self.rule(head), Rows) and not rule.is_whole(raw):
             return Malformed("CSVError", "a quote opens a field and is never closed", raw.decode(self.encoding))
         try:
-            row = self._row(raw.decode(self.encoding))
+            row = self._fitted(len(names), self._row(raw.decode(self.encoding), head))
         except csv.Error as error:
             return Malformed("CSVError", f"the row is not CSV: {error}", raw.decode(self.encoding))
         if len(row) != len(names):
@@ -97,53 +151,89 @@ class Csv(RecordFiles):
         return dict(zip(names, row, strict=True))
 
     def counts(self, raw: bytes) -> bool:
-        return raw.strip(b"\r") != b""
+        return raw.strip(b"\r") != b"" and not (self.comment and raw.startswith(self.comment.encode()))
 
-    def _row(self, record: str) -> list[str]:
+    def _row(self, record: str, head: Head) -> list[str]:
         """Parse a record, which is one row. Raises ValueError or csv.Error."""
         row: list[str]
-        (row,) = self._reader([record])
+        (row,) = self._reader([record], head)
         return row
 
-    def _reader(self, records: Iterable[str]) -> Any:
+    def _reader(self, records: Iterable[str], head: Head) -> Any:
+        assert head is not None
+        _, delimiter, quote = head
         # `max_record` limits the length; the limit of the csv module is one for the whole process.
         csv.field_size_limit(sys.maxsize)
-        return csv.reader(records, delimiter=self.delimiter, quotechar=self.quote, strict=True)
+        return csv.reader(records, delimiter=delimiter, quotechar=quote, quoting=sniffing.quoting(quote), strict=True)
 
-    def _known_head(self) -> Head:
-        return tuple(self.fields) if self.fields is not None else None
+    def _known_head(self, file: InputFile | Unsplittable) -> Head:
+        delimiter, quote = self.delimiter or usual_delimiter(file.name), self.quote
+        if isinstance(file, InputFile) and SNIFF in (delimiter, quote):
+            if file.name not in self._sniffed:
+                self._sniffed[file.name] = self._sniff(file)
+            delimiter, quote = self._sniffed[file.name]
+        return None if self.fields is None else tuple(self.fields), delimiter, quote
 
-    def _take_head(self) -> TakeHead | None:
-        return self._names_in if self.fields is None else None
+    def _sniff(self, file: InputFile) -> tuple[str, str | None]:
+        with bytes_of(file) as stream:
+            start = stream.read(sniffing.HEAD).removeprefix(BOM)
+        if len(start) >= sniffing.HEAD - len(BOM):
+            start = start[: start.rfind(b"\n") + 1]
+        text, quote = start.decode(self.encoding, "replace"), self.quote
+        if quote == SNIFF:
+            known = self.delimiter if self.delimiter not in (None, SNIFF) else None
+            quote = sniffing.sniffed_quote(text, known or sniffing.DELIMITERS)
 
-    def _names_in(self, block: Block) -> tuple[Head, int]:
+        def rows_with(delimiter: str) -> Iterable[str]:
+            records = self._records(start, (None, delimiter, quote))
+            return (raw.decode(self.encoding, "replace") for raw in islice(filter(self.counts, records), sniffing.ROWS))
+
+        if self.delimiter != SNIFF:
+            return self.delimiter or usual_delimiter(file.name), quote
+        return sniffing.sniffed_delimiter(rows_with, quote) or usual_delimiter(file.name), quote
+
+    def _take_head(self, known: Head) -> TakeHead | None:
+        takes = self.fields is None if self.header is None else self.header
+        return partial(self._names_in, known) if takes else None
+
+    def _names_in(self, known: Head, block: Block) -> tuple[Head, int]:
         """The names in the first row of a block that isn't empty. Raises ValueError if they are invalid."""
         if isinstance(block, Overlong):
+            if block.head and not self.counts(block.head.removeprefix(BOM)):
+                return None, block.span
             raise self._long_names()
         used = 0
-        for raw in self._records(block):
+        assert known is not None
+        for raw in self._records(block, known):
             row = raw if used else raw.removeprefix(BOM)
             used += len(raw) + 1
             if self.counts(row):
-                return self._names(row), min(used, len(block))
+                return (known[0] or self._names(row, known), *known[1:]), min(used, len(block))
         return None, len(block)
 
     def _long_names(self) -> ValueError:
         return ValueError(f"the header row is longer than max_record allows: {self.max_record:,} bytes")
 
-    def _names(self, raw: bytes) -> tuple[str, ...]:
+    def _names(self, raw: bytes, known: Head) -> tuple[str, ...]:
         if len(raw) > self.max_record:
             raise self._long_names()
         if wrong := no_characters(raw, self.encoding):
             raise ValueError(f"the header row can't be read: {wrong.message}")
         try:
-            names = self._row(raw.decode(self.encoding))
+            names = self._row(raw.decode(self.encoding), known)
         except (ValueError, csv.Error) as error:
             raise ValueError(f"the header row can't be read: {error}") from None
         twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
         if twice:
-            raise ValueError(f"the header row has {twice[0]!r} twice; name the columns with `fields`")
+            raise ValueError(
+                f"the header row has {twice[0]!r} twice; name the columns with `fields`, and say `header: true`"
+            )
         return tuple(names)
+
+
+@cache
+def _rows(quote: str, delimiter: str, comment: str) -> Rows:
+    return Rows(quote, delimiter, comment)
 
 
 @cache

@@ -2,7 +2,8 @@
 
 A quote opens a field only at its start: after a delimiter, or where a record begins. The next quote that isn't doubled
 closes it. A quote that is never closed costs only its line: if a record is still open at the end of the input, or grows
-beyond the limit, the record is its first line alone, and reading continues after that line.
+beyond the limit, the record is its first line alone, and reading continues after that line. A line that begins with the
+character of comments is a record of its own, whatever quotes are in it.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from typing import NamedTuple, TypeAlias
 HEAD = 256
 """Bytes that are kept of a record that is too long."""
 
-START, PLAIN, QUOTED, SEEN = range(4)
+START, PLAIN, QUOTED, SEEN, BEGIN, COMMENT = range(6)
 """States of the scan: at the start of a field, in a field without quotes, in a quoted field, and after a quote in that,
-which closes it unless another quote follows."""
+which closes it unless another quote follows; at the start of a record, and in a comment."""
+
+BOM = "\ufeff"
 
 LAST = itemgetter(-1)
 
@@ -64,12 +67,15 @@ class Rows(Lines):
 
     by_line = False
 
-    def __init__(self, quote: str, delimiter: str) -> None:
+    def __init__(self, quote: str, delimiter: str, comment: str = "") -> None:
         self._quote, self._delimiter = quote.encode(), delimiter.encode()
+        self._comments = ((BOM + comment).encode(), comment.encode()) if comment else ()
+        self._later_comment = f"\n{comment}".encode() if comment else b""
         q, d = re.escape(quote), re.escape(delimiter)
         # Atomic groups: there is only one way to read a row, so the regular expression needn't try others.
         field = rf"(?>{q}[^{q}]*(?:{q}{q}[^{q}]*)*{q}(?!{q})[^{d}\n]*|[^{q}{d}\n][^{d}\n]*|)"
-        row = rf"(?>{field}(?:{d}{field})*)"
+        remark = rf"(?:{BOM})?{re.escape(comment)}[^\n]*|" if comment else ""
+        row = rf"(?>{remark}{field}(?:{d}{field})*)"
         self._row = re.compile(rf"{row}(?:\n|\Z)".encode())
         self._row_or_line = re.compile(rf"({row}|[^\n]*)(?:\n|\Z)".encode())
         self._outside = re.compile(rf"\n|{d}{q}".encode())
@@ -79,6 +85,13 @@ class Rows(Lines):
     def is_whole(self, record: bytes) -> bool:
         """Whether every quote that opens a field of the record is closed in it."""
         return self._row.fullmatch(record) is not None
+
+    def has_comments(self, block: bytes) -> bool:
+        """Whether complete records may contain comments. A text in quotes may look like one."""
+        return block.startswith(self._comments) or (bool(self._later_comment) and self._later_comment in block)
+
+    def is_comment(self, record: bytes) -> bool:
+        return record.startswith(self._comments)
 
     def records(self, block: bytes, longest: int) -> list[bytes]:
         if self._quote not in block:
@@ -93,7 +106,7 @@ class Rows(Lines):
         lines = super().last_end(data, longest)
         if self._quote not in data:
             return lines
-        if len(data) > longest:
+        if len(data) > longest or self.has_comments(data):
             return max(self._ends(data, longest, final=False), default=0)
         pieces, at = data[:lines].split(self._quote), lines
         for piece, inside in zip(reversed(pieces), reversed(self._inside(pieces)[: len(pieces)]), strict=True):
@@ -141,6 +154,9 @@ class Rows(Lines):
         return inside
 
     def scan(self, data: bytes, state: int) -> tuple[int, int]:
+        if state == COMMENT or (state == BEGIN and self.is_comment(data)):
+            end, _ = super().scan(data, state)
+            return end, START if end else COMMENT
         at, size = 0, len(data)
         while at < size:
             if state == QUOTED:
@@ -148,7 +164,7 @@ class Rows(Lines):
                 if not at:
                     return 0, QUOTED
                 state = SEEN
-            elif state in (START, SEEN) and data.startswith(self._quote, at):
+            elif state != PLAIN and data.startswith(self._quote, at):
                 at, state = at + 1, QUOTED
             else:
                 found = self._outside.search(data, at)
@@ -205,7 +221,7 @@ class Cutter:
             blocks.append(data[:end])
         if end < len(data):
             self._hold(data[end:])
-            self._state = self._rule.scan(data[end:], START)[1]
+            self._state = self._rule.scan(data[end:], BEGIN)[1]
         # Only a line can leave more than the limit: a longer row has ended with its first line.
         if self._length > self._longest:
             self._dropping = True

@@ -34,7 +34,7 @@ class Jsonl(RecordFiles):
         self.path = path
 
     def decode(self, block: bytes, head: Head) -> list[Any]:
-        lines = self._records(block)
+        lines = self._records(block, head)
         try:
             records = list(map(_decode, lines))
         except ValueError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from stagerunner import Split
 from stagerunner_parts.sources.cutting import Block, Cutter, Overlong
@@ -13,8 +13,9 @@ from stagerunner_parts.sources.inputs import Changed, InputFile
 CHUNK = 2**20
 """Bytes read at a time."""
 
-Head: TypeAlias = tuple[str, ...] | None
-"""What every piece needs from the beginning of the file: the column names of CSV. None if there are none."""
+Head: TypeAlias = tuple[Any, ...] | None
+"""What every piece needs from the beginning of the file, as plain data, such as the names of the columns of CSV. None
+if there is nothing."""
 
 TakeHead: TypeAlias = Callable[[Block], tuple[Head, int]]
 """Block → the head at its beginning, or None if the block has none; and the bytes used."""

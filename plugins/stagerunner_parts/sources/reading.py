@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from io import BufferedReader, RawIOBase
 from itertools import chain
@@ -39,8 +40,6 @@ class RecordFiles(ABC):
     path: Path | list[Path]
     max_record: int = 16 * 2**20
     pure = True
-    rule: Lines = LINES
-    """Where records end."""
     _asked: tuple[tuple[str, int, int], Offsets] | None = None
     """The split for which `locate` was last called."""
 
@@ -132,7 +131,7 @@ class RecordFiles(ABC):
                 start = max(start, body)
                 if is_compressed(file.name):
                     yield from self._fed(file, raw, start, want, head)
-                elif self.rule.by_line:
+                elif self.rule(head).by_line:
                     yield from self._cut(file, raw.fileno(), start, want, head)
                 else:
                     yield from self._counted(file, raw.fileno(), start, want, head)
@@ -169,7 +168,7 @@ class RecordFiles(ABC):
 
     def _counted(self, file: InputFile, fd: int, start: int, want: Want, head: Head) -> Iterator[Split]:
         """Cut a file of rows: everything is read, since any newline may be inside quotes."""
-        splitter = Splitter(file.name, self._cutter(), at=start, resumable=True, head=head, file=file)
+        splitter = Splitter(file.name, self._cutter(head), at=start, resumable=True, head=head, file=file)
 
         def chunks() -> Iterator[bytes]:
             at = start
@@ -181,7 +180,7 @@ class RecordFiles(ABC):
         yield from _splits(splitter, chunks())
 
     def _fed(self, file: InputFile, raw: IO[bytes], start: int, want: Want, head: Head) -> Iterator[Split]:
-        splitter = Splitter(file.name, self._cutter(), at=start, resumable=True, head=head)
+        splitter = Splitter(file.name, self._cutter(head), at=start, resumable=True, head=head)
         with opened(file.name, raw=_bounded(raw, file.size)) as stream:
             left = start
             while left and (data := stream.read(min(left, CHUNK))):
@@ -192,8 +191,8 @@ class RecordFiles(ABC):
     @cached_property
     def _stream_splitter(self) -> Splitter:
         assert self._unsplittable is not None
-        name = self._unsplittable.name
-        return Splitter(name, self._cutter(), head=self._known_head(), take_head=self._take_head())
+        head = self._known_head(self._unsplittable)
+        return Splitter(self._unsplittable.name, self._cutter(head), head=head, take_head=self._take_head(head))
 
     def feed(self, data: bytes) -> list[Split]:
         """Add bytes of a stream; returns the splits that they complete."""
@@ -208,7 +207,7 @@ class RecordFiles(ABC):
         piece = Piece(*split.data)
         # No generator of our own around the records: it would cost 60 ns for each.
         return chain.from_iterable(
-            self._items(block, offset, piece.head) for offset, block in piece.blocks(self._cutter())
+            self._items(block, offset, piece.head) for offset, block in piece.blocks(self._cutter(piece.head))
         )
 
     def locate(self, split: Split, number: int) -> Origin:
@@ -225,22 +224,26 @@ class RecordFiles(ABC):
         if isinstance(block, Overlong):
             return [self._too_long(block.head, block.length)]
         body = block if offset else block.removeprefix(BOM)
-        if self._fits(block):
+        if self._fits(block, head):
             try:
                 return self.decode(body, head)
             except self.faults:
                 pass
         return self._one_by_one(block, offset, head)
 
-    def _fits(self, block: bytes) -> bool:
+    def _fits(self, block: bytes, head: Head) -> bool:
         """Whether no record is too long, so that the block can be decoded at once."""
         return len(block) <= self.max_record or max(map(len, block.split(b"\n"))) <= self.max_record
 
-    def _records(self, block: bytes) -> list[bytes]:
-        return self.rule.records(block, self.max_record)
+    def rule(self, head: Head) -> Lines:
+        """Where records end in a file with this head."""
+        return LINES
+
+    def _records(self, block: bytes, head: Head) -> list[bytes]:
+        return self.rule(head).records(block, self.max_record)
 
     def _one_by_one(self, block: bytes, offset: int, head: Head) -> Iterator[Any]:
-        for raw in self._records(block):
+        for raw in self._records(block, head):
             if len(raw) > self.max_record:
                 yield self._too_long(raw[:HEAD], len(raw))
             elif self.counts(record := raw if offset else raw.removeprefix(BOM)):
@@ -248,12 +251,12 @@ class RecordFiles(ABC):
             offset += len(raw) + 1
 
     def _offsets(self, piece: Piece) -> Iterator[int]:
-        for offset, block in piece.blocks(self._cutter()):
+        for offset, block in piece.blocks(self._cutter(piece.head)):
             if isinstance(block, Overlong):
                 yield offset
                 continue
             at = offset
-            for raw in self._records(block):
+            for raw in self._records(block, piece.head):
                 if len(raw) > self.max_record or self.counts(raw if at else raw.removeprefix(BOM)):
                     yield at
                 at += len(raw) + 1
@@ -262,27 +265,30 @@ class RecordFiles(ABC):
         text = f"the record has {length:,} bytes, but max_record allows {self.max_record:,}"
         return Malformed("TooLarge", text, head)
 
-    def _cutter(self) -> Cutter:
-        return Cutter(self.max_record, self.rule)
+    def _cutter(self, head: Head) -> Cutter:
+        return Cutter(self.max_record, self.rule(head))
 
-    def _known_head(self) -> Head:
+    def _known_head(self, file: InputFile | Unsplittable) -> Head:
+        """What is known of the head before the first record is read."""
         return None
 
-    def _take_head(self) -> TakeHead | None:
+    def _take_head(self, known: Head) -> TakeHead | None:
+        """What takes the rest of the head from the first records; None if it is known."""
         return None
 
     def _head_of(self, file: InputFile) -> tuple[Head, int]:
         """The head of a file and the offset after it. Raises ValueError if it is too long."""
-        take, at = self._take_head(), 0
+        known, at = self._known_head(file), 0
+        take = self._take_head(known)
         if take is None:
-            return self._known_head(), 0
-        with file.opened() as raw, opened(file.name, raw=_bounded(raw, file.size)) as stream:
-            for block in _beginning(stream, self._cutter(), self.max_record):
+            return known, 0
+        with bytes_of(file) as stream:
+            for block in _beginning(stream, self._cutter(known), self.max_record):
                 head, used = take(block)
                 at += used
                 if head is not None:
                     return head, at
-        return None, at
+        return known, at
 
     faults: tuple[type[Exception], ...] = (ValueError,)
     """What `decode` raises if a record of the block can't be decoded."""
@@ -298,6 +304,13 @@ class RecordFiles(ABC):
     def counts(self, raw: bytes) -> bool:
         """Whether these bytes are a record, and not an empty line to be ignored."""
         return True
+
+
+@contextmanager
+def bytes_of(file: InputFile) -> Iterator[IO[bytes]]:
+    """Its bytes, decompressed."""
+    with file.opened() as raw, opened(file.name, raw=_bounded(raw, file.size)) as stream:
+        yield stream
 
 
 def _whole(piece: Piece, records: int) -> Split:

@@ -22,7 +22,19 @@ JSONL = b'{"a": 1}\r\n\n[1, "\xc3\xa4"]\n  \n"text"\n{broken\nnull\n1 2\n"' + b"
 CSV = (
     b'\xef\xbb\xbfa,b\r\n1,2\n\n"x ""y""\nz",3\r\n1,2,3\nonly\n"' + b"long" * 20 + b'\n",1\nst"ray,1\n2,"x\n\xff,1\n5,6'
 )
-SOURCES = [(Lines, LINES), (Jsonl, JSONL), (Csv, CSV)]
+COMMENTED = (
+    b'# of, "old\na,b\n#\n1,2\n # x,3\n"x\n# no",4\n# it\'s,"\n\n5\n6,7,8\n"\n#,"'
+    + b"long" * 20
+    + b'\n9,"\n"x"y,2\n# z\n10,11'
+)
+
+
+class Lenient(Csv):
+    def __init__(self, *, path):
+        super().__init__(path=path, comment="#", extras="ignore", missing="fill")
+
+
+SOURCES = [(Lines, LINES), (Jsonl, JSONL), (Csv, CSV), (Lenient, COMMENTED)]
 
 
 @pytest.fixture(params=SOURCES, ids=lambda pair: pair[0].__name__.lower())
