@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -21,10 +22,16 @@ import expensive
 import waiting
 from calls import Call, Command, calls, ended, mean_size, rate, twice, under_way
 from files import folder
-from measure import Row, Spread, in_turns, present, spread
+from measure import HERE, Row, Spread, elsewhere, in_turns, present, spread
 
 import stagerunner
+from stagerunner import RetryLater
 from stagerunner.errors import ConfigError
+
+sys.path.append(str(HERE.parent))  # the service, and the kills, are those of the tests
+
+from chaos_support.spending import Spending, spending_case
+from support.billing import Service, needed, price
 
 PATIENCE = 4.0
 """A run is ended when it has taken so many times what its plain script takes."""
@@ -83,12 +90,13 @@ class Place:
         self.log.unlink(missing_ok=True)
 
 
-def ours(place: Place, config: dict[str, Any], limit: float, factor: float = 1.0) -> Ran:
-    """A run whose results we take. factor: results for a source record."""
+def ours(place: Place, config: dict[str, Any], limit: float, factor: float = 1.0, expected: Any = None) -> Ran:
+    """A run whose results we take. factor: results for a source record. expected: all of them, if they matter."""
     place.clear()
     began, first, count = time.monotonic(), 0.0, 0
     with stagerunner.load(config).run() as results:
-        for _ in results:
+        for result in results:
+            assert expected is None or result == expected[count], result
             count += 1
             first = first or time.monotonic() - began
             if time.monotonic() - began > limit:
@@ -386,6 +394,124 @@ def killed_parent(path: Path, quick: bool) -> Iterator[Row]:
         )
 
 
+# Paid calls
+
+
+class Unreliable(NamedTuple):
+    """Chats with the service of `tests/support/billing.py`: it is slow now and then, busy, wrong, and hangs up."""
+
+    count: int
+    concurrency: int = 64
+    slowness: float = 8.0
+    seed: int = 1
+
+    @property
+    def ideal(self) -> float:
+        """Seconds that the service takes for all records, with all calls at once that may be."""
+        return sum(needed(self.seed, "chat", number, self.slowness) for number in range(self.count)) / self.concurrency
+
+    def service(self, place: Place) -> Service:
+        (place.path / "bill").unlink(missing_ok=True)
+        return Service(place.path / "bill", self.seed, slowness=self.slowness)
+
+    def right(self) -> list[dict[str, Any]]:
+        return [{"id": f"{number}", "price": f"{price('chat', number)}"} for number in range(self.count)]
+
+
+RETRY = {"attempts": 6, "delay": "10ms", "factor": 1}
+
+
+def spending(path: Path, quick: bool) -> Iterator[Row]:
+    """An unreliable service, without kills: the wall, and what was paid."""
+    job = Unreliable(800 if quick else 4_000)
+    place = Place(path, job.count)
+    ways = {OURS: paid_by_us, "asyncio script": paid_by_script, "datatrove": paid_by_datatrove}
+    came = in_turns({name: partial(way, place, job) for name, way in ways.items()}, 1 if quick else 5)
+    mine = came.pop(OURS)
+    ideal = spread([one.wall / job.ideal for one in mine])
+    what = f"{job.count:,} chats with an unreliable service, concurrency: {job.concurrency}"
+    yield Row(what, f"{walls(mine)}, {paid(mine)}", f"ideal: {job.ideal:.2f} s", ideal.text() + " ×", "≤ 1.25 ×")
+    for name, theirs in came.items():
+        if all(one.records for one in theirs):
+            yield Row("… the same", walls(mine), f"{name}: {walls(theirs)}, {paid(theirs)}", against(mine, theirs))
+        else:
+            yield Row("… the same", walls(mine), f"{name}: not installed, or failed")
+
+
+def paid(ran: list[Ran]) -> str:
+    return f"{len(ran[-1].calls):,} paid calls"
+
+
+def paid_by_us(place: Place, job: Unreliable) -> Ran:
+    with job.service(place) as service:
+        stage = {"use": "waiting:asked_by_hand", "with": {"port": service.port}, "retry": RETRY}
+        ran = ours(place, place.config(stage | {"concurrency": job.concurrency}), 60, expected=job.right())
+        return ran._replace(calls=service.bill.calls())
+
+
+def paid_by_script(place: Place, job: Unreliable) -> Ran:
+    """`asyncio.gather`, a semaphore, and a loop around each call."""
+
+    async def all_of(port: int, lines: list[str]) -> list[Any]:
+        free = asyncio.Semaphore(job.concurrency)
+
+        async def one(line: str) -> Any:
+            async with free:
+                while True:
+                    try:
+                        return await waiting.asked_by_hand(line, port=port)
+                    except RetryLater as later:
+                        await asyncio.sleep(later.seconds)
+                    except (ValueError, OSError):
+                        await asyncio.sleep(0.01)
+
+        return await asyncio.gather(*map(one, lines))
+
+    with job.service(place) as service:
+        began = time.monotonic()
+        assert asyncio.run(all_of(service.port, place.lines)) == job.right()
+        seconds = time.monotonic() - began
+        return Ran(job.count, job.count, seconds, seconds, service.bill.calls(), began)
+
+
+def paid_by_datatrove(place: Place, job: Unreliable) -> Ran:
+    """In an interpreter of its own, from the first chat to the last."""
+    with job.service(place) as service:
+        arguments = (str(service.port), str(job.count), str(job.concurrency))
+        outcome = elsewhere("datatrove_peer.py", *arguments, limit=120)
+        found = service.bill.calls()
+    if outcome is None:
+        return Ran(job.count, 0, 1.0, 1.0, found, 0.0)
+    return Ran(job.count, int(outcome.amount), outcome.seconds, outcome.seconds, found, 0.0)
+
+
+def spending_under_kills(path: Path, quick: bool) -> Iterator[Row]:
+    """The spend test's chain: what is paid while workers, fork servers and parents are killed."""
+    kills = 6 if quick else 20
+    for what, settings in (("", {}), (", memo", known("memo", True))):
+        if what and not settings:
+            continue
+        seconds = []
+        for number in (0, kills):
+            place = path / f"{number}{what}"
+            place.mkdir()
+            with Service(place / "bill", 1) as service:
+                case = spending_case(place / "case", service.port, 40 * kills, **settings)
+                run, began = Spending(case, service, 1, number), time.monotonic()
+                assert run.run() == 0, run
+                seconds.append(time.monotonic() - began)
+        account = run.account()
+        again = sum(map(len, account.killed.values()))
+        yield Row(
+            f"{kills} kills{what}: {account.records:,} records to pay for",
+            f"{account.records + account.excess:,} paid: {account.unanswered} unanswered, {again} under way at a kill, "
+            f"{len(account.lost)} without a reason",
+            f"{seconds[0]:.1f} s without kills, {seconds[1]:.1f} s with them",
+            "",
+            "none without a reason",
+        )
+
+
 # Fusing
 
 
@@ -415,6 +541,8 @@ PARTS = (
     slow_tail_of_workers,
     killed_worker,
     killed_parent,
+    spending,
+    spending_under_kills,
     lazy,
 )
 
