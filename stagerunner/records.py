@@ -269,10 +269,10 @@ class Recalled:
 
     original: the records as they came (evaluate.copying.Original); None if they can't have changed.
     before: the batch from which a stage has made this one.
-    frame: (sequence, split) of its frame, if several are under way at once.
+    frame: (sequence, split) of its frame, if several are under way at once. final: nothing of its frame follows.
     """
 
-    __slots__ = ("before", "frame", "original")
+    __slots__ = ("before", "final", "frame", "original")
 
 
 class Batch(Recalled, Plain):
@@ -305,6 +305,7 @@ class Batch(Recalled, Plain):
         self.original: Any = None
         self.before: Batch | None = None
         self.frame: tuple[int, int] | None = None
+        self.final = False
 
     def origin(self, index: int) -> int:
         return self.first + index if self.origins is None else self.origins[index]

@@ -212,7 +212,7 @@ class BatchOutcome:
 
     def piece(self) -> Batch:
         """Everything since the last piece, as a batch."""
-        over = self.cursor.over
+        over = self.cursor.over and not self.cursor.paused
         if over and not (self._piece_start or self._counted or self._no_result or self.halted):
             return self._one_to_one()
         index = self.cursor.index
@@ -230,6 +230,7 @@ class BatchOutcome:
         self.finished = over
         if not over:
             self._first = last
+            self.cursor.resume()
             self._start_piece()
         return batch
 

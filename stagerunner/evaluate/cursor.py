@@ -22,16 +22,17 @@ Refusals = Mapping[int, tuple[str, str]]
 class Cursor:
     """A stage's position in its batch.
 
-    A loop runs over `rest`, a plain list iterator. `end` ends the loop by emptying the iterator. `index` is computed
-    from how many items the iterator has left.
+    A loop runs over `rest`, a plain list iterator. `end` and `pause` end the loop by emptying the iterator; after a
+    pause `resume` makes another one. `index` is computed from how many items the iterator has left.
     """
 
-    __slots__ = ("_ended", "_records", "rest")
+    __slots__ = ("_ended", "_records", "paused", "rest")
 
     def __init__(self, records: list[Any], rest: Iterator[Any] | None = None) -> None:
         """rest: an iterator over these records that may already have advanced."""
         self._records = records
         self._ended: int | None = None
+        self.paused = False
         self.rest = iter(records) if rest is None else rest
 
     @property
@@ -48,8 +49,18 @@ class Cursor:
 
     def back(self, index: int) -> None:
         """Continue from this index again."""
-        self._ended = None
+        self._ended, self.paused = None, False
         self.rest = iter(self._records[index:])
+
+    def pause(self) -> None:
+        """End the loop for now."""
+        self.end()
+        self.paused = True
+
+    def resume(self) -> None:
+        """Continue after a pause, if there was one."""
+        if self.paused:
+            self.back(self.index + 1)
 
     def end(self, index: int | None = None) -> None:
         """End the loop. index: of the last record that was processed; by default the current one."""

@@ -26,6 +26,7 @@ from stagerunner.evaluate.growth import ResultList
 from stagerunner.evaluate.loading import build
 from stagerunner.evaluate.pacing import Pacer, Pause
 from stagerunner.evaluate.rate import Reserve, rate_limiter
+from stagerunner.evaluate.slices import Slices
 from stagerunner.evaluate.work import NoSlot, Slot, Work
 from stagerunner.records import Batch
 
@@ -41,7 +42,8 @@ PIECE_RECORDS = 4096
 class Evaluator:
     """Evaluates a stage whose transform isn't `async def`. AsyncEvaluator has the same methods.
 
-    watched: note each call in the slot. It costs time, so set it only where a record is suspected or has a deadline.
+    watched: note each call in the slot, and end pieces by time. It costs time, so set it only where a record is
+    suspected, has a deadline or is slow.
     singly: records are suspected, so a transform of lists without state is given lists of one.
     reserve: reserves the time of the next call among all workers of a stage with a rate; see `rate`.
     pause: what all workers of the stage share; see `pacing`.
@@ -86,14 +88,14 @@ class Evaluator:
         It is cut before the source record of a failure whose policy is `fail`, and after the one whose call said
         `enough`; then its `stop` is set. The caller must not send any batch after it.
         """
-        return next(self._pieces_of(batch, quarantined, sys.maxsize))
+        return next(self._pieces_of(batch, quarantined))
 
     def pieces(self, batch: Batch, quarantined: Quarantined = NO_QUARANTINE) -> Iterator[Batch]:
         """`apply` in pieces, at least one. A piece ends at the end of a source record; its `last` says at which.
 
-        The last piece carries the counts of the stages before.
+        It ends after `piece_records` results, and while the stage is watched also SLICE after it began.
         """
-        return self._pieces_of(batch, quarantined, self.piece_records)
+        return self._pieces_of(batch, quarantined, self.piece_records, Slices() if self.watched else None)
 
     @property
     def simple(self) -> bool:
@@ -170,31 +172,43 @@ class Evaluator:
             return with_entering(called, self.work)
         return called
 
-    def _pieces_of(self, batch: Batch, quarantined: Quarantined, most: int) -> Iterator[Batch]:
+    def _pieces_of(
+        self, batch: Batch, quarantined: Quarantined, most: int = sys.maxsize, slices: Slices | None = None
+    ) -> Iterator[Batch]:
         counted = self.work.form.many or self.work.form.batch
         outcome = BatchOutcome(self.work, batch, counted=counted, pause=self._pause)
         refusals = refusals_in(batch, self.work.index, quarantined) if quarantined else {}
-        advance = self._loop_over(outcome, refusals, most)
+        advance = self._loop_over(outcome, refusals, most, slices)
         while not outcome.finished:
+            if slices is not None:
+                slices.begin()
             stage_api.call_with_listener(outcome, advance)
-            yield outcome.piece()
+            piece = outcome.piece()
+            piece.final = batch.final and outcome.finished
+            yield piece
 
-    def _loop_over(self, outcome: BatchOutcome, refusals: Refusals, most: int) -> Callable[[], None]:
-        """A function that calls the transform until the batch or a piece of `most` results ends."""
+    def _loop_over(
+        self, outcome: BatchOutcome, refusals: Refusals, most: int, slices: Slices | None = None
+    ) -> Callable[[], None]:
+        """A function that calls the transform until the batch or a piece ends: after `most` results, or a slice."""
         form, call = self.work.form, self._call
         if form.batch:
             checked = self._wrapped(forms.checking_list(call, self.work, self._copy), outcome.cursor, refusals)
+            sliced = checked if slices is None else slices.around(checked, outcome)
             groups = grouping(self.work, outcome.batch, refusals, singly=self.singly)
-            return partial(forms.call_lists, checked, outcome, groups, most)
+            return partial(forms.call_lists, sliced, outcome, groups, most)
         if form.many:
-            return lambda: self._expand(call, outcome, refusals, most)
+            return lambda: self._expand(call, outcome, refusals, most, slices)
         loop = forms.call_filter if form.drops else forms.call_each
-        return partial(loop, self._wrapped(call, outcome.cursor, refusals), outcome)
+        wrapped = self._wrapped(call, outcome.cursor, refusals)
+        return partial(loop, wrapped if slices is None else slices.around(wrapped, outcome), outcome)
 
-    def _expand(self, call: forms.Call, outcome: BatchOutcome, refusals: Refusals, most: int) -> None:
+    def _expand(
+        self, call: forms.Call, outcome: BatchOutcome, refusals: Refusals, most: int, slices: Slices | None
+    ) -> None:
         results = ResultList(self.work.growth, self._copy)
         wrapped = self._wrapped(forms.collecting(call, results), outcome.cursor, refusals, results)
-        forms.call_many(wrapped, outcome, results, most)
+        forms.call_many(wrapped if slices is None else slices.around(wrapped, outcome), outcome, results, most)
 
     def _wrapped(
         self, call: forms.Call, cursor: Cursor, refusals: Refusals, many: ResultList | None = None

@@ -119,4 +119,6 @@ def flush_batches(
     """
     flush = Flush(work, start, copy, refused)
     while not flush.over:
-        yield stage_api.call_with_listener(flush, partial(flush.batch, batch_size(flush.given), slot))
+        batch = stage_api.call_with_listener(flush, partial(flush.batch, batch_size(flush.given), slot))
+        batch.final = flush.over
+        yield batch

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import pytest
 
-from stagerunner.evaluate import evaluator
+from stagerunner.evaluate import evaluator, slices
 from stagerunner.evaluate.batch_outcome import BatchOutcome
 from stagerunner.evaluate.pacing import Pause
 from stagerunner.evaluate.stage_api import count, current, enough
@@ -420,3 +420,29 @@ def test_the_result_of_a_retry_is_an_ordinary_result(stage_of):
     batch = stage_of(second, attempts=2, delay=0.0).apply_simple(given([1, 2, 3]))
 
     assert (tried, batch.records, batch.failures) == ([1, 2, 2, 3], [1, 2, 3], [])
+
+
+# Slices: pieces that end by time
+
+
+def test_a_watched_stage_ends_a_piece_with_the_source_record_in_which_its_time_was_over(
+    stage_of, batch_of, monkeypatch
+):
+    monkeypatch.setattr(slices, "SLICE", 0)
+    stage = stage_of(lambda record: record)
+    stage.watched = True
+    batch = batch_of(*"abcde", origins=[0, 1, 1, 1, 2])
+    batch.final = True
+
+    pieces = list(stage.pieces(batch))
+
+    assert [piece.records for piece in pieces] == [["a"], ["b", "c", "d"], ["e"]]
+    assert [(piece.first, piece.last) for piece in pieces] == [(0, 1), (1, 2), (2, 3)]
+    assert [piece.final for piece in pieces] == [False, False, True]
+    assert stage.apply(batch).records == list("abcde")
+
+
+def test_a_stage_that_is_not_watched_never_looks_at_the_clock(stage_of, batch_of, monkeypatch):
+    monkeypatch.setattr(slices, "SLICE", 0)
+
+    assert len(list(stage_of(lambda record: record).pieces(batch_of(*"abcde")))) == 1

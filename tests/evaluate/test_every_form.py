@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stagerunner.errors import Reject
+from stagerunner.evaluate import slices
 from stagerunner.evaluate.async_evaluator import AsyncEvaluator, make_evaluator
 from stagerunner.evaluate.evaluator import Evaluator
 from stagerunner.evaluate.stage_api import count, enough
@@ -151,15 +152,16 @@ def assert_sound(done):
 
 
 @EACH_FORM
-def test_cuts_are_never_visible(stage_of, form):
+def test_cuts_are_never_visible(stage_of, form, monkeypatch):
+    monkeypatch.setattr(slices, "SLICE", 0)
     stages = {policy: stage_of(form, on_error=policy, batch=4) for policy in ("fail", "skip", "dead_letter")}
 
     @MANY_EXAMPLES
-    @given(records=RECORDS, repeats=REPEATS, cuts=CUTS, policy=POLICIES, most=st.integers(1, 5))
-    def holds(records, repeats, cuts, policy, most):
+    @given(records=RECORDS, repeats=REPEATS, cuts=CUTS, policy=POLICIES, most=st.integers(1, 5), slow=st.booleans())
+    def holds(records, repeats, cuts, policy, most, slow):
         stage, batch = stages[policy], made_of(records, repeats)
         whole = [stage.apply(batch)]
-        stage.piece_records = most
+        stage.piece_records, stage.watched = most, slow
         parts = through(stage, cut_at(batch, cuts)) or [stage.apply(batch)]
         assert_sound(whole)
         assert_sound(parts)

@@ -93,3 +93,89 @@ def test_a_pipe_is_cut_as_small_as_its_records_are_slow(project, use):
         (project / "first").touch()
         assert run.stdout.read().split() == RECORDS[1:]
     assert run.returncode == 0
+
+
+SLICED = """
+from stagerunner.evaluate import slices
+slices.SLICE = 0  # so that each slow record is a slice: a test need not wait for time to pass
+
+def slowly():
+    "More than the 10 µs from which on a record counts as slow."
+    until = time.perf_counter_ns() + 30_000
+    while time.perf_counter_ns() < until:
+        pass
+"""
+
+
+FORMS = {
+    "plain": "@stage\ndef gate(record: str) -> str:\n    passes(record)\n    return record",
+    "filter": "@stage\ndef gate(record: str) -> str | None:\n    passes(record)\n    return record",
+    "many": "@stage\ndef gate(record: str):\n    passes(record)\n    yield record",
+    "lists": "@stage.batch\ndef gate(records: list[str]) -> list[str]:\n    passes(records[0])\n    return records",
+}
+
+GATE = """
+def passes(record):
+    "The first 100 records take 30 µs each, and each later one as long as nobody says that it may pass."
+    slowly()
+    if int(record) >= 100:
+        wait_for(f"pass {record}")
+"""
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("run", [{}, {"frame": 300}])
+def test_records_that_become_slow_in_the_middle_of_a_frame_leave_one_by_one(project, form, run):
+    project.plugin(SLICED + GATE + FORMS[form])
+    _write(project, "in.txt")
+    gate = {"use": "gate"} | ({"batch": 1} if form == "lists" else {})
+
+    with project.results("same", gate, "same", source="in.txt", run=run) as results:
+        assert [next(results) for _ in range(100)] == RECORDS[:100]
+        for record in RECORDS[100:150]:
+            (project / f"pass {record}").touch()
+            assert next(results) == record
+
+
+def test_neighbours_that_share_a_worker_pass_slow_records_on_one_by_one(project):
+    project.plugin(SLICED + GATE + FORMS["plain"])
+    _write(project, "in.txt")
+
+    with project.results("same", "gate", "same", source="in.txt", run={"fuse": "auto", "frame": 300}) as results:
+        assert [next(results) for _ in range(100)] == RECORDS[:100]
+        for record in RECORDS[100:110]:
+            (project / f"pass {record}").touch()
+            assert next(results) == record
+
+
+def test_after_a_death_in_the_middle_of_a_frame_only_the_record_in_hand_is_evaluated_again(project):
+    project.plugin(
+        SLICED
+        + """
+def bill(name, record):
+    with open(Path(__file__).parent / name, "a") as file:
+        file.write(record + chr(10))
+
+@stage
+def paid(record):
+    bill("paid", record)
+    slowly()
+    if record == "250":
+        wait_for("delivered")
+        if once("died"):
+            os.kill(os.getpid(), signal.SIGKILL)
+    count("paid")
+    return record
+"""
+    )
+    _write(project, "in.txt")
+
+    with project.results("paid", source="in.txt", run={"frame": 1000}) as results:
+        assert [next(results) for _ in range(250)] == RECORDS[:250]
+        (project / "delivered").touch()
+        assert list(results) == RECORDS[250:]
+
+    bills = (project / "paid").read_text().split()
+    assert sorted(bills, key=int) == sorted([*RECORDS, "250"], key=int)
+    assert results.summary.stages[0].counters == {"paid": 600}
+    assert results.summary.restarts == 1

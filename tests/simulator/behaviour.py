@@ -24,7 +24,8 @@ class Behaviour:
     """One stage of a simulated chain.
 
     modulus, rest: which values are dropped, fail or kill. count: of a `take`, or the most a `heavy` stage bears.
-    piece: results after which a piece is closed. watched: each call is noted in the slot, asked for or not.
+    piece: results after which a piece is closed. slow: so it is after each source record. watched: each call is noted
+    in the slot, asked for or not.
     """
 
     kind: str
@@ -35,6 +36,7 @@ class Behaviour:
     on_error: str = "skip"
     piece: int = 4
     watched: bool = False
+    slow: bool = False
 
     def meets(self, value: int) -> bool:
         return (value * 7 + value // 10) % self.modulus == self.rest

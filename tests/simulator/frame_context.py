@@ -47,6 +47,8 @@ class SimPiece:
     failures: list[Failure] = field(default_factory=list)
     noted: list[tuple[int, int]] = field(default_factory=list)
     """(source record, results) of each call that was made."""
+    final: bool = False
+    """Nothing of its frame follows."""
 
 
 class SimFrameContext:

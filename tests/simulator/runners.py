@@ -121,7 +121,7 @@ class SimRunner:
         origin, ordinal = -1, 0
         for place, (source, value) in enumerate(piece.pairs):
             ordinal = ordinal + 1 if source == origin else 0
-            if source != origin and len(open_piece.pairs) >= stage.piece:
+            if source != origin and place and (stage.slow or len(open_piece.pairs) >= stage.piece):
                 yield self._closed(open_piece, piece, origin + 1, counts)
                 open_piece = SimPiece([], origin + 1, origin + 1)
             origin = source
@@ -172,6 +172,7 @@ class SimRunner:
     def _closed(self, out: SimPiece, inbound: SimPiece, last: int, counts: Counts) -> SimPiece:
         """The open piece ends before source record `last`; failures that came along go with their records."""
         out.last = last
+        out.final = last == inbound.last
         if inbound.failures:
             whole = last == inbound.last
             out.failures += [f for f in inbound.failures if f.origin < last or whole]
@@ -190,19 +191,18 @@ class SimRunner:
     # Pieces
 
     def _emit(self, pieces: Iterator[SimPiece | None], more: bool) -> Iterator[SimFrame | None]:
-        """The newest piece is held back, since it may be the last one."""
-        held: SimPiece | None = None
+        """Each piece leaves at once. If none of them is known to be the last, an empty one follows."""
         for piece in pieces:
             if piece is None:
                 yield None
                 continue
-            if held is not None:
-                yield self._pack(held, more=True)
-            held = piece
-        if held is None and more:
-            return
-        reached = self._context.reached
-        yield self._pack(held or SimPiece([], reached, reached), more=more)
+            last = piece.final and not more
+            yield self._pack(piece, more=not last)
+            if last:
+                return
+        if not more:
+            reached = self._context.reached
+            yield self._pack(SimPiece([], reached, reached), more=False)
 
     def _pack(self, piece: SimPiece, *, more: bool) -> SimFrame:
         context = self._context
@@ -265,7 +265,7 @@ class SimRunner:
             pairs = [(number, results[number]) for number in range(first, stop)]
             counts.created += len(pairs)
             counts.out += len(pairs)
-            yield SimPiece(pairs, first, stop)
+            yield SimPiece(pairs, first, stop, final=stop == last < len(results))
             yield None
 
     def _barrier(self, frame: SimFrame) -> SimFrame:

@@ -175,4 +175,5 @@ def _stage(dice: Dice, kind: str) -> Behaviour:
         on_error=dice.one_of(("skip", "dead_letter", "dead_letter", "dead_letter", "fail")),
         piece=dice.one_of((1, 3, 8)),
         watched=dice.hits(0.1),
+        slow=dice.hits(0.3),
     )

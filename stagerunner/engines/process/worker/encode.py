@@ -64,17 +64,14 @@ class Encoder:
             self.ratio = size / records
 
     def frames(self, context: FrameContext, pieces: Iterable[Batch], more: bool) -> Iterator[Parts]:
-        """Encode the pieces. The newest is held back, since only the last of a frame carries the counts."""
-        held: Batch | None = None
+        """Encode each piece as soon as it is made. If none of them said that it is the last, an empty one follows."""
         for piece in pieces:
-            if held is not None:
-                yield from self._sent(context, held, more=True)
-            held = piece
-        if held is None:
-            if more:
+            last = piece.final and not more
+            yield from self._sent(context, piece, more=not last)
+            if last:
                 return
-            held = Batch([], context.reached, context.reached)
-        yield from self._sent(context, held, more=more)
+        if not more:
+            yield from self._sent(context, Batch([], context.reached, context.reached), more=False)
 
     def _sent(self, context: FrameContext, piece: Batch, *, more: bool) -> Iterator[Parts]:
         """The frames for a piece: one, or as many as it takes; none behind a record that can't be encoded."""

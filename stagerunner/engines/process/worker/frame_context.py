@@ -92,6 +92,7 @@ def cut(batch: Batch, size: Callable[[], int]) -> Iterator[Batch]:
         part = Batch(batch.records[start:stop], first, last, origins, failures)
         part.original = batch.original and batch.original.behind(start, stop)
         part.before = batch.before
+        part.final = batch.final and stop == count
         yield part
         start, first = stop, last
 

@@ -60,12 +60,13 @@ class Overlap:
             self._landed = now()
             context.work += spent
             self._runner.slots[0].add(spent, taken, len(piece.records))
-            yield from self._runner.pieces.emit(context, self._wanted(context, piece), more)
+            yield from self._runner.pieces.emit(context, self._wanted(context, piece, more), more)
 
-    def _wanted(self, context: FrameContext, piece: Batch) -> list[Batch]:
+    def _wanted(self, context: FrameContext, piece: Batch, more: bool) -> list[Batch]:
         """The piece; or, if its frame was cut before it, nothing."""
         stage = self._evaluator.work.index
         if context.cut is None:
             context.harvest(0, stage, piece)
+            piece.final = not more
             return [piece]
         return []

@@ -29,7 +29,7 @@ from stagerunner.wire.payload import PayloadCodec
 from stagerunner.wire.spec import WorkerSpec
 
 SLOW = 10_000
-"""Nanoseconds per record from which on storing each record's index costs less than 1 %."""
+"""Nanoseconds per record from which on storing each record's index and looking at the clock costs little."""
 
 MOST = 2**32
 """Records of a slice when they leave no bytes."""
@@ -48,6 +48,8 @@ class PieceRunner:
         self.evaluators: list[Evaluator] = []
         self.timed = [work.timeout is not None for work in spec.works]
         """Whether calls of a stage have a deadline."""
+        self.slow = [False for _ in spec.works]
+        """Whether the latest records of a stage were slow."""
         self._flushing: dict[int, Iterator[Batch]] = {}
         self.decoder: Decoder
         self.encoder: Encoder
@@ -103,6 +105,7 @@ class PieceRunner:
         context.take(metadata)
         self.codec.segment = context
         batch = self.decoder.batch(header, metadata, body, context)
+        batch.final = not header.more
         context.codec += now() - started
         return batch
 
@@ -136,7 +139,6 @@ class PieceRunner:
     ) -> Iterator[Batch]:
         """Run one stage over the pieces of a frame. Its clock runs only while it works."""
         slot, index, header, form = self.slots[position], evaluator.work.index, context.header, evaluator.work.form
-        evaluator.watched, evaluator.singly = header.marked or self.watched(position), header.marked
         refusal = quarantine_of(context.quarantined, evaluator.work, header.first) if position else None
         safe = not position or (evaluator.work.on_error == "fail" and evaluator.work.attempts == 1 and not form.batch)
         for batch in batches:
@@ -146,12 +148,15 @@ class PieceRunner:
                 continue
             if refusal is not None:  # in a worker of its own, this stage would not decode them either
                 context.tally.append(refuse_whole(batch, evaluator.work, *refusal))
+            evaluator.watched, evaluator.singly = header.marked or self.watched(position), header.marked
             slot.begin(header.sequence, header.split, batch)
             taken, began = len(batch.records), now()
             for piece in evaluator.pieces(batch, context.quarantined):
                 spent = now() - began
                 piece.before = batch
+                self.slow[position] = spent > SLOW * max(1, piece.counts[-1].taken)
                 context.harvest(position, index, piece)
+                piece.final |= context.cut is not None
                 slot.add(spent, taken, len(piece.records))
                 context.work += spent
                 yield piece
@@ -159,12 +164,9 @@ class PieceRunner:
                 taken, began = 0, now()
 
     def watched(self, position: int) -> bool:
-        """Whether to store each record's index before its call: it has a deadline, or takes so long that it costs
-        nothing."""
-        slot = self.slots[position]
-        if self.timed[position] or slot.work > SLOW * slot.taken:
-            return not self._spec.works[position].form.awaited
-        return False
+        """Whether to store each record's index before its call, and to look at the clock: it has a deadline, or takes
+        so long that it costs little."""
+        return (self.timed[position] or self.slow[position]) and not self._spec.works[position].form.awaited
 
     # Flush and barrier
 
@@ -220,7 +222,9 @@ def clipped(flushing: dict[int, Iterator[Batch]], split: int, first: int, last: 
             batch, rest = parted(batch, last)
             flushing[split] = _chained(rest, flushing[split])
         if batch.last > first:
-            yield batch if batch.first >= first else parted(batch, first)[1]
+            ours = batch if batch.first >= first else parted(batch, first)[1]
+            ours.final = batch.final or batch.last >= last
+            yield ours
         if batch.last >= last:
             return
 

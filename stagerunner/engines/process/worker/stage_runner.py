@@ -86,7 +86,8 @@ class StageRunner:
         began = now()
         self._slot.hold(DECODING, sequence, split, first, last, began)
         batch = self._decoded(memoryview(payload)[HEAD.size + ledger :], first, last)
-        if batch.failures or len(batch.records) * self._encoder.ratio > PIECE:
+        slow = self._timed or self.pieces.slow[0]
+        if slow or batch.failures or len(batch.records) * self._encoder.ratio > PIECE:
             return self._in_pieces(frame, batch, began)
         return self._worked(frame, batch, began)
 
@@ -116,10 +117,11 @@ class StageRunner:
             slot.say(WORKING, decoded)  # the range is what it was
         else:
             slot.begin(header.sequence, header.split, batch, decoded)
-        self._evaluator.watched = self._timed or slot.work > SLOW * slot.taken
+        self._evaluator.watched = False
         found = self._evaluator.apply_simple(batch)
         worked = now()
         work = worked - decoded
+        self.pieces.slow[0] = work > SLOW * len(batch.records)
         slot.work += work
         slot.taken += len(batch.records)
         slot.batch = None
@@ -218,6 +220,7 @@ class StageRunner:
         context = self._context(frame)
         context.count(batch)
         context.codec = now() - began
+        batch.final = True
         return self.pieces.worked(context, batch, more=False)
 
     def _by_piece(self, frame: Frame, piece: Batch, began: int, work: int) -> Iterable[Parts]:
@@ -225,6 +228,7 @@ class StageRunner:
         context = self._context(frame)
         context.codec, context.work = now() - began - work, work
         context.harvest(0, self._evaluator.work.index, piece)
+        piece.final = True
         return self.pieces.emit(context, (piece,), more=False)
 
     def _context(self, frame: Frame) -> FrameContext:

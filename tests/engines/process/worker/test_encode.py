@@ -19,7 +19,9 @@ def same(record):
 
 
 def sent(page, pieces, more=False, writing=None, context=None):
-    """(header, metadata, body) of each frame."""
+    """(header, metadata, body) of each frame. The last piece is known to be the last."""
+    for piece in pieces[-1:]:
+        piece.final = True
     encoder = Encoder(spec_for(same), page, writing, PayloadCodec(None, 1))
     context = context or FrameContext(Header(DATA, 0, 1, 7, 3, 0))
     return [(head, *unpack_payload(note + body)) for head, note, body in encoder.frames(context, pieces, more)]
