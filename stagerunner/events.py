@@ -60,7 +60,8 @@ class StageTotals(Struct, frozen=True):
 
     group: stages with the same number share workers; 0 for a stage that never started. The first stage of a group has
     the clock of waiting, the last one those of encoding, decoding and sending. cpu: CPU time of the workers, in the
-    first stage of a group; 0 if it isn't known. The other clocks also run while a worker sleeps.
+    first stage of a group; 0 if it isn't known. The other clocks also run while a worker sleeps. paused: how long all
+    its workers paused because it raised `RetryLater`; not a sum.
     consumes: it builds its results from several records (as a sum does), so a record without a result was consumed.
     hits: records whose results came from its memo.
     """
@@ -83,6 +84,7 @@ class StageTotals(Struct, frozen=True):
     consumes: bool = False
     cpu: float = 0.0
     hits: int = 0
+    paused: float = 0.0
 
 
 class Progress(Struct, frozen=True):

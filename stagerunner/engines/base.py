@@ -80,7 +80,8 @@ class Ready(Struct, frozen=True):
 class Clock(NamedTuple):
     """The metrics of one stage in one worker: nanoseconds, and records in and out.
 
-    cpu: CPU time of the whole worker, in the clock of its first stage; 0 where it isn't known.
+    cpu: CPU time of the whole worker, in the clock of its first stage; 0 where it isn't known. paused: how long the
+    stage's calls had to wait for a `RetryLater`, the same in all its workers.
     """
 
     stage: int
@@ -91,6 +92,7 @@ class Clock(NamedTuple):
     taken: int = 0
     out: int = 0
     cpu: int = 0
+    paused: int = 0
 
 
 class Transport(Protocol):

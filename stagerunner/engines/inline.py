@@ -157,8 +157,12 @@ class InlineTransport:
         pass
 
     def clocks(self) -> list[Clock]:
-        words = [self._page.slot(spec.slots[0]).words for spec in self._specs]
-        return [Clock(n, w[WORK], w[CODEC], w[WAIT], w[BLOCK], w[TAKEN], w[OUT]) for n, w in enumerate(words)]
+        return [self._clock(index, spec.slots[0]) for index, spec in enumerate(self._specs)]
+
+    def _clock(self, index: int, slot: int) -> Clock:
+        words, paused = self._page.slot(slot).words, self._page.pause(slot).passed()
+        times = words[WORK], words[CODEC], words[WAIT], words[BLOCK], words[TAKEN], words[OUT]
+        return Clock(index, *times, paused=paused)
 
     def teardown_failures(self) -> list[str]:
         return self._teardown

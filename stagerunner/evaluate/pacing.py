@@ -1,8 +1,9 @@
 """When the next call of a stage may begin: its `rate`, and the pause that a `RetryLater` asks for.
 
-All workers of a stage share both. A pause is one word: the time of the monotonic clock, in nanoseconds, before which no
-call begins; 0 if nobody has asked for one yet. It is written without a lock. If two workers ask at the same instant,
-the shorter pause may win; then a call begins too early, and raises `RetryLater` again.
+All workers of a stage share both. A pause is two words, in nanoseconds: the time of the monotonic clock before which no
+call begins, or 0 if nobody has asked for a pause yet; and how long all pauses are together. They are written without a
+lock. If two workers ask at the same instant, the shorter pause may win; then a call begins too early, and raises
+`RetryLater` again.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ SLICE = 0.05
 
 
 class Pause:
-    """The pause of a stage. words, place: the word that its workers share; without them, it has only one worker."""
+    """The pause of a stage. words, place: the two words that its workers share; without them, it has one worker."""
 
     __slots__ = ("_place", "_words")
 
     def __init__(self, words: MutableSequence[int] | memoryview | None = None, place: int = 0) -> None:
-        self._words = [0] if words is None else words
+        self._words = [0, 0] if words is None else words
         self._place = place
 
     @property
@@ -35,13 +36,19 @@ class Pause:
 
     def extend(self, seconds: float) -> None:
         """Let no call begin within the next `seconds`."""
-        until = monotonic_ns() + int(max(seconds, LEAST) * 1e9)
-        self._words[self._place] = max(self._words[self._place], until)
+        now, before = monotonic_ns(), self._words[self._place]
+        until = max(before, now + int(max(seconds, LEAST) * 1e9))
+        self._words[self._place] = until
+        self._words[self._place + 1] += until - max(before, now)
 
     def left(self) -> float:
         """Seconds until calls may begin; 0 if they may now."""
         until: int = self._words[self._place]
         return max(0, until - monotonic_ns()) / 1e9 if until else 0.0
+
+    def passed(self) -> int:
+        """Nanoseconds for which calls had to wait until now."""
+        return self._words[self._place + 1] - int(self.left() * 1e9)
 
     def wait(self) -> None:
         """Sleep until the pause is over."""

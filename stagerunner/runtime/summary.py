@@ -58,6 +58,7 @@ def _totals(plan: Plan, ledger: Ledger, clocks: list[Clock], index: int, groups:
     ours = [clock for clock in clocks if clock[0] == index]
     work, codec, wait, block = (sum(clock[n] for clock in ours) / 1e9 for n in range(1, 5))
     cpu = sum(clock.cpu for clock in ours) / 1e9
+    paused = max((clock.paused for clock in ours), default=0) / 1e9
     group = next((n for n, group in enumerate(groups, 1) if plan.stages[index] in group.stages), 0)
     return StageTotals(
         plan.stages[index].name,
@@ -78,6 +79,7 @@ def _totals(plan: Plan, ledger: Ledger, clocks: list[Clock], index: int, groups:
         plan.stages[index].work.form.flushes or entry.created > 0,
         cpu,
         entry.extra.get(HITS, 0),
+        paused,
     )
 
 

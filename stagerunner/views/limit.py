@@ -18,6 +18,9 @@ BUSY = 0.7
 """A stage less busy than this is not the limit."""
 
 
+PAUSED = 0.3
+"""A stage that pauses for more than this share of the run is limited by the service that it asks."""
+
 COMPUTES = 0.7
 """A worker that uses more of a core than this computes. One that uses less waits for something."""
 
@@ -108,6 +111,9 @@ def limit(
         return f"limit: {_elsewhere(stages, first)}"
     workers = first.stage.workers
     on = f"on {workers} workers" if workers > 1 else "on 1 worker"
+    if first.stage.paused > PAUSED * seconds:
+        share = percent(first.stage.paused / seconds)
+        return f"limit: {first.stage.name}, whose service had it wait {share} of the time; a `rate` asks it less often"
     named = [facts.get(name, NOTHING_KNOWN) for name in first.stage.name.split(TOGETHER)]
     if any(fact.paced for fact in named):
         return f"limit: {first.stage.name}, {percent(first.busy)} busy {on}, its `rate` waited for included"

@@ -99,10 +99,17 @@ def _rows(now: Progress, before: Progress) -> list[list[str]]:
             *(percent(share) for share in shares),
             bar(shares),
             count(stage.skipped + stage.dead),
-            "◀ limit" if index == limit else "",
+            _mark(stage, earlier.get(stage.name), is_limit=index == limit),
         ]
         for index, (stage, shares) in enumerate(zip(now.stages, spent, strict=True))
     ]
+
+
+def _mark(stage: StageTotals, then: StageTotals | None, *, is_limit: bool) -> str:
+    """Whether the stage is the limit, or pauses because a service asked for it."""
+    if stage.paused > (0.0 if then is None else then.paused):
+        return "◀ paused"
+    return "◀ limit" if is_limit else ""
 
 
 Clocks = tuple[float, float, float, float]

@@ -47,6 +47,7 @@ def _merged(stages: Sequence[StageTotals]) -> StageTotals:
         wait=sum(stage.wait for stage in stages),
         block=sum(stage.block for stage in stages),
         cpu=sum(stage.cpu for stage in stages),
+        paused=max(stage.paused for stage in stages),
     )
 
 

@@ -2,8 +2,8 @@
 
 Words are aligned 64-bit integers. The parent reads them for the views, for deadlines and after a death; the page
 survives SIGKILL. Clocks are nanoseconds. `since` is a time of the monotonic clock, which all processes of a machine
-share. After the slots stand two words for each of them. All workers of a stage write those of its first worker's
-slot: when its next call may begin, if it has a `rate`; and until when none may (evaluate.pacing).
+share. After the slots stand three words for each of them. All workers of a stage write those of its first worker's
+slot: when its next call may begin, if it has a `rate`; and its pause (evaluate.pacing).
 Behind them lie the *places* of each slot: one for each call that its stage may run at once. They say which records are
 in which call, so that after a death all of them are suspects.
 """
@@ -80,7 +80,7 @@ def create(slots: int, places: int = 1) -> int:
 
         with tempfile.TemporaryFile() as file:
             fd = os.dup(file.fileno())
-    os.ftruncate(fd, size + slots * (2 + places * PLACE) * 8)
+    os.ftruncate(fd, size + slots * (3 + places * PLACE) * 8)
     return fd
 
 
@@ -91,7 +91,7 @@ class MetricsPage:
         self._fd = fd
         self._reservations = (slots + 1) * WORDS
         self._pauses = self._reservations + slots
-        self._calls, self._places = self._pauses + slots, places * PLACE
+        self._calls, self._places = self._pauses + 2 * slots, places * PLACE
         self._map = mmap.mmap(fd, (self._calls + slots * self._places) * 8)
         self.words = memoryview(self._map).cast("B").cast("q")
         self._slots: list[Slot | None] = [None] * slots
@@ -141,7 +141,7 @@ class MetricsPage:
 
     def pause(self, first: int) -> Pause:
         """The pause of the stage whose first worker has this slot."""
-        return Pause(self.words, self._pauses + first)
+        return Pause(self.words, self._pauses + 2 * first)
 
     def clear(self) -> None:
         """Begin a new epoch. Clocks, counts, rates and pauses continue."""

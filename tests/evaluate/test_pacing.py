@@ -8,7 +8,7 @@ from time import monotonic
 import pytest
 
 from stagerunner.errors import RetryLater
-from stagerunner.evaluate import failures
+from stagerunner.evaluate import failures, pacing
 from stagerunner.evaluate.copying import original_of
 from stagerunner.evaluate.pacing import LEAST, Pacer, Pause
 from stagerunner.evaluate.rate import rate_limiter
@@ -166,10 +166,22 @@ def test_there_is_a_shortest_pause():
 
 
 def test_pauses_with_the_same_word_are_one():
-    words = [0, 0, 0]
-    Pause(words, 1).extend(50)
-    assert Pause(words, 1).left() > 49
-    assert not Pause(words, 2).used
+    words = [0] * 6
+    Pause(words, 2).extend(50)
+    assert Pause(words, 2).left() > 49
+    assert not Pause(words, 4).used
+
+
+def test_what_has_passed_of_pauses_counts_no_moment_twice(monkeypatch):
+    now = [10**9]
+    monkeypatch.setattr(pacing, "monotonic_ns", lambda: now[0])
+    pause, passed = Pause(), []
+    for at, seconds in ((1, 10), (3, 4), (5, 10), (8, None), (15, None), (90, 2), (91, None), (99, None)):
+        now[0] = at * 10**9
+        if seconds is not None:
+            pause.extend(seconds)
+        passed.append(pause.passed() / 10**9)
+    assert passed == [0, 2, 4, 7, 14, 14, 15, 16]
 
 
 @pytest.mark.parametrize("awaited", [False, True])

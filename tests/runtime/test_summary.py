@@ -67,8 +67,8 @@ def test_a_summary_adds_up_the_clocks_of_a_stages_workers(project):
         [Counts(SOURCE, 5, out=5), Counts(0, 5, out=5, extra={"hits": 2}), Counts(1, 5, out=5), Counts(2, 5, out=5)]
     )
     clocks = [
-        Clock(0, 10**9, 0, 0, 0, 1, cpu=10**9),
-        Clock(0, 10**9, 0, 10**9, 0, 1, cpu=2 * 10**9),
+        Clock(0, 10**9, 0, 0, 0, 1, cpu=10**9, paused=2 * 10**9),
+        Clock(0, 10**9, 0, 10**9, 0, 1, cpu=2 * 10**9, paused=2 * 10**9),
         Clock(1, 0, 0, 0, 5 * 10**8, 1),
     ]
 
@@ -76,6 +76,7 @@ def test_a_summary_adds_up_the_clocks_of_a_stages_workers(project):
 
     assert summary.balanced
     assert [s.cpu for s in summary.stages] == [3.0, 0.0]
+    assert [s.paused for s in summary.stages] == [2.0, 0.0], "they paused together"
     assert [(s.name, s.workers, s.work, s.wait, s.block) for s in summary.stages] == [
         ("same", 2, 2.0, 1.0, 0.0),
         ("double", 1, 0.0, 0.0, 0.5),

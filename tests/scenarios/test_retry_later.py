@@ -42,7 +42,8 @@ def test_no_worker_begins_a_call_before_the_pause_is_over(project, use, engine, 
     project.plugin(PARTS)
     stage = {"use": use, "workers": workers, "timeout": "400ms"}
 
-    given = list(project.results(stage, records=range(300), run={"frame": 10}, engine=engine))
+    results = project.results(stage, records=range(300), run={"frame": 10}, engine=engine)
+    given = list(results)
 
     assert given == list(range(300))
     assert not project.told(RecordFailed)
@@ -51,6 +52,7 @@ def test_no_worker_begins_a_call_before_the_pause_is_over(project, use, engine, 
     early = [at - asked for at in began if asked + 0.05 < at < asked + 0.5]
     assert early == [], "a call that had begun when the pause was asked for may end; none begins"
     assert max(began) > asked + 0.5
+    assert 0.45 < results.summary.stages[0].paused <= 0.5
 
 
 def test_it_goes_on_over_a_restart(project):

@@ -48,6 +48,13 @@ def test_busy_cores_are_named_instead_of_workers():
     assert limit([stage("a", 0.9, 2)], 10, 100, cpu=19, cores=2).endswith("all 2 cores are busy")
 
 
+def test_a_service_that_has_a_stage_wait_is_named():
+    assert limit([stage("llm", 0.99, 2, paused=4.0)], 10, 100) == (
+        "limit: llm, whose service had it wait 40 % of the time; a `rate` asks it less often"
+    )
+    assert "wait" not in limit([stage("llm", 0.99, 2, paused=2.0)], 10, 100)
+
+
 def test_mostly_encoding_is_named():
     assert "run.frame" in limit([stage("a", 0.1, codec=8.0)], 10, 100)
 

@@ -97,6 +97,15 @@ def test_the_limit_is_marked():
     assert [line.split()[0] for line in marked] == ["hide-people"]
 
 
+def test_a_stage_that_pauses_is_marked_instead():
+    dashboard = Dashboard("logs")
+    dashboard.add(progress(10.0, 1000))
+    now = progress(11.0, 1000)
+    dashboard.add(replace(now, stages=tuple(replace(stage, paused=0.5) for stage in now.stages)))
+    rows = dashboard.draw(120)[2:]
+    assert [row.endswith("◀ paused") for row in rows] == [True] * len(rows)
+
+
 def test_rates_are_those_of_the_last_seconds():
     dashboard = Dashboard("logs")
     for second in range(10):

@@ -131,4 +131,5 @@ class Health:
         # stages share the worker: then each has a state, and one of them works.
         if len(spec.slots) == 1 and not words[LEFT] and words[STATE] in _CLOCK_OF:
             clocks[_CLOCK_OF[words[STATE]]] += max(0, monotonic_ns() - words[SINCE])
-        return Clock(index, **clocks, taken=words[TAKEN], out=words[OUT], cpu=words[CPU])
+        paused = self._page.pause(spec.slots[position] - spec.number).passed()
+        return Clock(index, **clocks, taken=words[TAKEN], out=words[OUT], cpu=words[CPU], paused=paused)
