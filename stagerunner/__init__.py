@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         UsageError,
         WorkerDied,
     )
+    from stagerunner.evaluate.expression import Expression, missing_field
     from stagerunner.evaluate.stage_api import count, empty, enough
     from stagerunner.events import Summary
     from stagerunner.parts.base import part
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from stagerunner.parts.sink import sink
     from stagerunner.parts.source import Want, source
     from stagerunner.parts.stage import stage
+    from stagerunner.parts.text_option import TextOption
     from stagerunner.records import Malformed, Origin, Split
 
 _HOMES = {
@@ -40,6 +42,8 @@ _HOMES = {
     "StagerunnerError": "errors",
     "UsageError": "errors",
     "WorkerDied": "errors",
+    "Expression": "evaluate.expression",
+    "missing_field": "evaluate.expression",
     "count": "evaluate.stage_api",
     "enough": "evaluate.stage_api",
     "empty": "evaluate.stage_api",
@@ -50,6 +54,7 @@ _HOMES = {
     "source": "parts.source",
     "Want": "parts.source",
     "stage": "parts.stage",
+    "TextOption": "parts.text_option",
     "Malformed": "records",
     "Origin": "records",
     "Split": "records",
@@ -62,6 +67,7 @@ _HOMES = {
 __all__ = [
     "Chain",
     "ConfigError",
+    "Expression",
     "Malformed",
     "Origin",
     "Reject",
@@ -72,6 +78,7 @@ __all__ = [
     "StageFailed",
     "StagerunnerError",
     "Summary",
+    "TextOption",
     "UsageError",
     "Want",
     "WorkerDied",
@@ -81,6 +88,7 @@ __all__ = [
     "enough",
     "hookimpl",
     "load",
+    "missing_field",
     "part",
     "run",
     "sink",

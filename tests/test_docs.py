@@ -14,10 +14,10 @@ from stagerunner.config import grammar, settings
 from stagerunner.config.model import Run, Settings
 from stagerunner.config.read import read_config
 from stagerunner.errors import UsageError
+from stagerunner.evaluate.expression import CALLS, Expression
 from stagerunner.events import StageTotals, Summary
 from stagerunner.plan import why_no_resume
 from stagerunner.records import Failure
-from stagerunner_parts.expression import CALLS, Expression
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])

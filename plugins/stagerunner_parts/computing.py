@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stagerunner import Reject, stage
-from stagerunner_parts.expression import Expression
+from stagerunner import Expression, Reject, stage
 from stagerunner_parts.values import must_be_mapping, unshared, with_field, without_field
 
 

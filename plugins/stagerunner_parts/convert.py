@@ -7,9 +7,7 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from stagerunner import Reject, stage
-from stagerunner_parts.options import TextOption
-from stagerunner_parts.values import missing
+from stagerunner import Reject, TextOption, missing_field, stage
 
 TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
@@ -90,7 +88,7 @@ def convert(record: dict[str, Any], *, types: dict[str, Type], empty_is_null: bo
     converted = dict(record)
     for name, to in types.items():
         if name not in record:
-            raise missing(record, name)
+            raise missing_field(record, name)
         converted[name] = converted_field(name, record[name], to, empty_is_null)
     return converted
 

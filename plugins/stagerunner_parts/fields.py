@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from stagerunner import Reject, stage
-from stagerunner_parts.values import missing, must_be_mapping
+from stagerunner import Reject, missing_field, stage
+from stagerunner_parts.values import must_be_mapping
 
 
 @stage(pure=True)
@@ -19,7 +19,7 @@ def select(record: dict[str, Any], *, fields: list[str]) -> dict[str, Any]:
     try:
         return {name: record[name] for name in fields}
     except KeyError as error:
-        raise missing(record, error.args[0]) from None
+        raise missing_field(record, error.args[0]) from None
     except TypeError:
         must_be_mapping(record)
         raise
@@ -49,7 +49,7 @@ def rename(record: dict[str, Any], *, fields: dict[str, str]) -> dict[str, Any]:
     must_be_mapping(record)
     for name in fields:
         if name not in record:
-            raise missing(record, name)
+            raise missing_field(record, name)
     renamed = {fields.get(name, name): value for name, value in record.items()}
     if len(renamed) != len(record):
         raise Reject("renaming would give two fields the same name")

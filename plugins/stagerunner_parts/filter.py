@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stagerunner import stage
-from stagerunner_parts.expression import Expression
+from stagerunner import Expression, stage
 
 
 @stage("filter", pure=True)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Literal
 
-from stagerunner import Reject, stage
-from stagerunner_parts.options import TextOption
+from stagerunner import Reject, TextOption, stage
 from stagerunner_parts.values import must_be_text
 
 QUOTED = r'"(?P<%s>(?:[^"\\]|\\.)*)"'

@@ -10,9 +10,9 @@ from decimal import Decimal, InvalidOperation
 from math import isfinite
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from stagerunner import Reject, stage
+from stagerunner import Reject, missing_field, stage
 from stagerunner_parts.convert import FALSE, TRUE
-from stagerunner_parts.values import field_or, missing, must_be_mapping, with_field
+from stagerunner_parts.values import field_or, must_be_mapping, with_field
 
 Kind: TypeAlias = Literal["text", "int", "float", "decimal", "bool", "date", "datetime", "list", "mapping", "any"]
 
@@ -266,7 +266,7 @@ class Types:
             value = record[name] if name in record else field_or(record, name, _ABSENT)
             if value is _ABSENT:
                 if demand.required:
-                    yield str(missing(record, name))
+                    yield str(missing_field(record, name))
                 continue
             try:
                 met = demand.met_by(value)

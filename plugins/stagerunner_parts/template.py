@@ -11,8 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, Self
 from urllib.parse import quote
 
-from stagerunner import Reject
-from stagerunner_parts.options import TextOption
+from stagerunner import Reject, TextOption
 from stagerunner_parts.values import field
 
 WHOLE = "record"

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from itertools import islice
 from typing import Any
 
-from stagerunner import Reject
+from stagerunner import Reject, missing_field
 
 _NONE = object()
-
-MOST_NAMES = 500
-"""At most so many fields are compared with a missing one, to suggest a similar name."""
 
 
 def field(record: Any, name: str) -> Any:
@@ -29,7 +25,7 @@ def field(record: Any, name: str) -> Any:
 def _reached(record: Any, name: str) -> Any:
     found = field_or(record, name, _NONE)
     if found is _NONE:
-        raise missing(record, name)
+        raise missing_field(record, name)
     return found
 
 
@@ -83,17 +79,6 @@ def unshared(value: Any) -> Any:
     if type(value) is dict:
         return {key: unshared(item) for key, item in value.items()}
     return [unshared(item) for item in value] if type(value) is list else value
-
-
-def missing(record: Any, name: str) -> Reject:
-    """The refusal of a record that lacks a field."""
-    if isinstance(record, Mapping):
-        near = nearest(name, tuple(islice((key for key in record if isinstance(key, str)), MOST_NAMES)))
-        return Reject(f"the record has no field {name!r}" + (f"; did you mean {near!r}?" if near else ""))
-    advice = (
-        "; put `parse` or `json.parse` before this stage to make fields of a text" if isinstance(record, str) else ""
-    )
-    return Reject(f"the record has no field {name!r}: it is of type {type(record).__name__}, not a mapping{advice}")
 
 
 @lru_cache(maxsize=256)

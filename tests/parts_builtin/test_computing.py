@@ -1,9 +1,8 @@
 import pytest
 
-from stagerunner import Reject, load
+from stagerunner import Expression, Reject, load
 from stagerunner.errors import ConfigError
 from stagerunner_parts.computing import set_fields
-from stagerunner_parts.expression import Expression
 
 
 def computed(record, drop=None, **fields):

@@ -1,5 +1,5 @@
+from stagerunner import Expression
 from stagerunner.parts.forming import form_of
-from stagerunner_parts.expression import Expression
 from stagerunner_parts.filter import keep
 
 

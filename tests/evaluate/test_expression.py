@@ -2,8 +2,7 @@ import pickle
 
 import pytest
 
-from stagerunner import Reject
-from stagerunner_parts.expression import Expression
+from stagerunner import Expression, Reject
 
 RECORD = {"status": 503, "path": "/api/x", "user": {"name": "amy"}, "size": None, "tags": ["a", "b"], "a-b": 1}
 

@@ -10,15 +10,21 @@ import operator
 import re
 import warnings
 from collections.abc import Callable, Mapping
+from functools import lru_cache
+from itertools import islice
 from typing import Any, TypeAlias
 
-from stagerunner_parts.options import TextOption
-from stagerunner_parts.values import missing
+from stagerunner.errors import Reject
+from stagerunner.evaluate.wording import nearest
+from stagerunner.parts.text_option import TextOption
 
 Evaluate: TypeAlias = Callable[[Any], Any]
 """Record in, value out."""
 
 WHOLE = "record"
+
+MOST_NAMES = 500
+"""At most so many fields are compared with a missing one, to suggest a similar name."""
 
 OTHERWISE = {"true": "True", "false": "False", "null": "None", "none": "None"}
 """How Python writes what YAML writes so."""
@@ -77,6 +83,21 @@ class Expression(TextOption):
         return self._evaluate(record)
 
 
+def missing_field(record: Any, name: str) -> Reject:
+    """The refusal of a record that lacks a field."""
+    if isinstance(record, Mapping):
+        near = _nearest(name, tuple(islice((key for key in record if isinstance(key, str)), MOST_NAMES)))
+        return Reject(f"the record has no field {name!r}" + (f"; did you mean {near!r}?" if near else ""))
+    advice = (
+        "; put `parse` or `json.parse` before this stage to make fields of a text" if isinstance(record, str) else ""
+    )
+    return Reject(f"the record has no field {name!r}: it is of type {type(record).__name__}, not a mapping{advice}")
+
+
+_nearest = lru_cache(maxsize=256)(nearest)
+"""Records that lack a field are often many, and alike."""
+
+
 def _read(text: str) -> Evaluate:
     if "\0" in text:
         raise ValueError("this is not an expression: it contains a null character")
@@ -130,7 +151,7 @@ def _name(node: ast.Name) -> Evaluate:
         # The first test is cheap, and nearly always true.
         if (type(record) is dict or isinstance(record, Mapping)) and name in record:
             return record[name]
-        raise missing(record, name)
+        raise missing_field(record, name)
 
     return read
 
@@ -143,7 +164,7 @@ def _subscript(node: ast.Subscript) -> Evaluate:
         try:
             return found(record)[wanted]
         except (KeyError, IndexError):
-            raise missing(record, f"{ast.unparse(node.value)}[{wanted!r}]") from None
+            raise missing_field(record, f"{ast.unparse(node.value)}[{wanted!r}]") from None
 
     return read
 

@@ -2,9 +2,8 @@ import pickle
 
 import pytest
 
+from stagerunner import Expression, TextOption
 from stagerunner_parts.convert import Type
-from stagerunner_parts.expression import Expression
-from stagerunner_parts.options import TextOption
 from stagerunner_parts.parse import Pattern
 
 
