@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -22,8 +22,8 @@ from support.waiting import wait_until
 PAYING = Path(__file__).with_name("paying.py")
 
 WORKERS, CONCURRENCY = 2, 16
-UNDER_WAY = WORKERS + CONCURRENCY
-"""The most calls at one moment: those of the workers of the first stage, and of the one worker of the second."""
+UNDER_WAY = {"first": WORKERS, "second": CONCURRENCY}
+"""The most calls of each stage at one moment. The second stage has one worker."""
 
 SETTLED = 0.5
 """Seconds after which a call that was paid is no longer under way, on a busy machine as well."""
@@ -60,19 +60,21 @@ class Account:
         return self.unanswered + sum(map(len, self.killed.values())) + len(self.lost)
 
 
-def account_of(calls: Sequence[Call], kills: Sequence[Kill], most: int = UNDER_WAY) -> Account:
-    """most: so many calls can be under way when a process is killed."""
+def account_of(calls: Sequence[Call], kills: Sequence[Kill], most: Mapping[str, int] = UNDER_WAY) -> Account:
+    """most: so many calls of each stage can be under way when a process is killed."""
     of_record: dict[tuple[str, int], list[Call]] = defaultdict(list)
     for call in sorted(calls, key=lambda call: call.came):
         of_record[call.stage, call.number].append(call)
     killed: dict[Kill, list[Call]] = {kill: [] for kill in kills}
+    room = {kill: dict(most) for kill in kills}
     unanswered, lost = 0, []
     for again in of_record.values():
         for call, following in pairwise(again):
             if not call.answered:
                 unanswered += 1
-            elif (kill := _reason(call, following, kills)) is not None and len(killed[kill]) < most:
+            elif (kill := _reason(call, following, kills)) is not None and room[kill][call.stage] > 0:
                 killed[kill].append(call)
+                room[kill][call.stage] -= 1
             else:
                 lost.append(following)
     return Account(len(of_record), unanswered, killed, lost)
@@ -93,16 +95,17 @@ def _reason(call: Call, following: Call, kills: Sequence[Kill]) -> Kill | None:
 # The run
 
 
-def spending_case(folder: Path, port: int, count: int, **settings: Any) -> Case:
-    """Two stages that pay. The second half has some of the records of the first once more.
+KEPT = {"first": {"memo": True}, "second": {}}
+"""The settings with which results are kept, of each stage. The second is async; such stages have no memo yet."""
 
-    settings: of both stages, besides those that every service needs.
-    """
+
+def spending_case(folder: Path, port: int, count: int, *, kept: bool = True) -> Case:
+    """Two stages that pay. The second half has some of the records of the first once more. kept: the results are."""
     half = count // 2
     numbers = [number - half if number > half and number % 10 == 9 else number for number in range(count)]
-    common = {"with": {"port": port}, "retry": {"attempts": 6, "delay": "10ms", "factor": 1}, **settings}
-    first = {"use": "first", "workers": WORKERS, **common}
-    second = {"use": "second", "concurrency": CONCURRENCY, **common}
+    common = {"with": {"port": port}, "retry": {"attempts": 6, "delay": "10ms", "factor": 1}}
+    first = {"use": "first", "workers": WORKERS, **common, **(KEPT["first"] if kept else {})}
+    second = {"use": "second", "concurrency": CONCURRENCY, **common, **(KEPT["second"] if kept else {})}
     return Case(folder, [first, second], [{"id": number} for number in numbers], plugin=PAYING).write()
 
 
