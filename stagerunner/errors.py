@@ -8,7 +8,7 @@
     │   ├── SetupFailed         a worker could not be set up
     │   └── WorkerDied          a worker ended by signal or exit, and the run could not go on
     ├── OutputBusy        73    another run owns this output
-    ├── Stopped           75    stopped by something other than a signal (disk full …); can be resumed
+    ├── Stopped           75    stopped otherwise than by a signal (disk full, budget spent …); can be resumed
     ├── Interrupted   128 + n   stopped by signal n; can be resumed
     ├── ReaderGone       141    the reader of our standard output has left
     └── InternalError     70    a bug in stagerunner itself

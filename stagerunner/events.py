@@ -196,8 +196,13 @@ class Summary(Struct, frozen=True):
                     "workers": stage.workers,
                     **({"hits": stage.hits} if stage.hits else {}),
                     **({"group": stage.group} if stage.group else {}),
-                    **({"counters": stage.counters} if stage.counters else {}),
+                    **({"counters": _rounded(stage.counters)} if stage.counters else {}),
                 }
                 for stage in self.stages
             ],
         }
+
+
+def _rounded(counters: dict[str, int]) -> dict[str, float]:
+    """Counters without the last digits of sums of fractions, which depend on how the records were divided."""
+    return {name: round(number, 9) if isinstance(number, float) else number for name, number in counters.items()}

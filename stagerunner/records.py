@@ -23,6 +23,9 @@ NOTHING: dict[Any, Any] = {}
 HITS = "memo hits"
 """The counter, among the stage's own, of records whose results were kept: they were not computed again."""
 
+SPENT = "budget spent"
+"""The type of the failure that ends a run whose budget is spent. No exception can have it as its name."""
+
 QuarantineKey: TypeAlias = tuple[int, int, int]
 """(stage, origin, ordinal of the record among those of this origin there): a record that must not be tried again."""
 

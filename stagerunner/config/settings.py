@@ -29,6 +29,7 @@ from stagerunner.config.readers import (
     whole,
 )
 from stagerunner.config.variables import WORKER
+from stagerunner.evaluate.work import COUNTERS
 
 
 def name(node: Node, location: Location) -> str:
@@ -117,9 +118,6 @@ def budget(node: Node, location: Location) -> tuple[tuple[str, float], ...]:
     return tuple((name, limit) for name, limit in limits if limit is not None)
 
 
-COUNTERS = 8
-"""Counters in the budget of one stage: each has a word for every worker on the metrics page."""
-
 MEMO: dict[str, Reader] = {
     "path": path_node,
     "ttl": unset(above_zero(duration, "leave it out to keep results for ever")),
@@ -137,6 +135,7 @@ STAGE_SETTINGS: dict[str, Reader] = {
     "timeout": unset(above_zero(duration, "leave it out for none")),
     "rate": unset(calls),
     "memo": unset(memo),
+    "budget": unset(budget),
     "start_timeout": above_zero(duration, "write 60s"),
     "on_error": choice("fail", "skip", "dead_letter"),
     "max_errors": unset(whole(0)),

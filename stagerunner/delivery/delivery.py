@@ -21,7 +21,7 @@ from stagerunner.evaluate.returning import Entering
 from stagerunner.evaluate.wording import text_of
 from stagerunner.events import RecordFailed
 from stagerunner.failpoints import point
-from stagerunner.records import SOURCE, Counts, Failure, Origin
+from stagerunner.records import SOURCE, SPENT, Counts, Failure, Origin
 
 SHOWN = Mask(())
 """A mask that hides nothing."""
@@ -84,7 +84,8 @@ class Delivery:
                 failure = self._masked(failure)
             if failure.policy == "fail" and self.fatal is None:
                 self.fatal, self.fatal_origin = failure, origin
-            self._book(failure, origin)
+            if failure.type != SPENT:  # nothing is wrong with that record
+                self._book(failure, origin)
 
     def _masked(self, failure: Failure) -> Failure:
         """Masked, except for the record or the text that stands for it."""

@@ -14,6 +14,7 @@ from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Protocol
 
 from stagerunner.evaluate import stage_api
+from stagerunner.evaluate.budget import Budget, Words
 from stagerunner.evaluate.copying import defensive_copy, original_record
 from stagerunner.evaluate.cursor import Quarantined, refusals_in
 from stagerunner.evaluate.evaluator import NO_QUARANTINE, NO_SLOT, Evaluator
@@ -55,9 +56,14 @@ class AsyncEvaluator(Evaluator):
     """
 
     def __init__(
-        self, work: Work, slot: Slot = NO_SLOT, reserve: Reserve | None = None, pause: Pause | None = None
+        self,
+        work: Work,
+        slot: Slot = NO_SLOT,
+        reserve: Reserve | None = None,
+        pause: Pause | None = None,
+        words: Words | None = None,
     ) -> None:
-        super().__init__(work, slot, reserve, pause)
+        super().__init__(work, slot, reserve, pause, words)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._most_calls = 1 if work.form.state else work.concurrency
         self._pending: deque[PendingBatch] = deque()
@@ -73,7 +79,7 @@ class AsyncEvaluator(Evaluator):
 
         self._loop = asyncio.new_event_loop()
         super().build()
-        self._caller = AsyncCaller(self.work, self._transform_call(), self._pacer, self._copy)
+        self._caller = AsyncCaller(self.work, self._transform_call(), self._pacer, self._copy, self._budget)
 
     @property
     def under_way(self) -> int:
@@ -317,12 +323,19 @@ class AsyncCaller(NamedTuple):
     call: Callable[[Any], Awaitable[Any]]
     pacer: Pacer
     copy: Callable[[Any], Any] = defensive_copy
+    budget: Budget | None = None
 
     async def attempt(self, argument: Any, observer: AttemptObserver | None = None) -> Any:
-        """The result of one call, as in CallOutcome.found; a CallFailure if it raises."""
+        """The result of one call, as in CallOutcome.found; a CallFailure if it raises. Raises Spent."""
+        await self.pacer.turn()
+        if self.budget is not None:
+            self.budget.check()
+            return await self.budget.spending(self._attempt(argument, observer))
+        return await self._attempt(argument, observer)
+
+    async def _attempt(self, argument: Any, observer: AttemptObserver | None) -> Any:
         import asyncio
 
-        await self.pacer.turn()
         deadline = asyncio.timeout(self.work.timeout)
         if observer is not None:
             observer.start()
@@ -392,7 +405,11 @@ class AsyncCaller(NamedTuple):
 
 
 def make_evaluator(
-    work: Work, slot: Slot = NO_SLOT, reserve: Reserve | None = None, pause: Pause | None = None
+    work: Work,
+    slot: Slot = NO_SLOT,
+    reserve: Reserve | None = None,
+    pause: Pause | None = None,
+    words: Words | None = None,
 ) -> Evaluator:
-    """The evaluator for this stage, not yet set up. reserve: see `rate`; pause: see `pacing`."""
-    return (AsyncEvaluator if work.form.awaited else Evaluator)(work, slot, reserve, pause)
+    """The evaluator for this stage, not yet set up. reserve: see `rate`; pause: see `pacing`; words: see `budget`."""
+    return (AsyncEvaluator if work.form.awaited else Evaluator)(work, slot, reserve, pause, words)

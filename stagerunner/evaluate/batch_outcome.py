@@ -183,12 +183,13 @@ class BatchOutcome:
             self.results = [result for result in self.results if result is not None]
 
     def fail(self, index: int, call_failure: CallFailure) -> None:
-        """Record this failure of a record; with `on_error: fail` it cuts the batch."""
+        """Record this failure of a record; with the policy `fail` it cuts the batch."""
         self._no_result.append(index)
         self._failed.append(index)
-        self._failures.append(self._failure(index, call_failure))
-        self.counts.fail(self.work.on_error)
-        if self.work.on_error == "fail":
+        failure = self._failure(index, call_failure)
+        self._failures.append(failure)
+        self.counts.fail(failure.policy)
+        if failure.policy == "fail":
             self._cut = self.batch.origin(index)
             self.cursor.end(index)
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from stagerunner.evaluate import forms, stage_api
 from stagerunner.evaluate.batch_outcome import BatchOutcome
+from stagerunner.evaluate.budget import Budget, Words, own_words
 from stagerunner.evaluate.copying import copying_results, defensive_copy, may_keep_results, no_copy
 from stagerunner.evaluate.cursor import Cursor, Quarantined, Refusals, grouping, refusals_in
 from stagerunner.evaluate.failures import failure_of
@@ -46,13 +47,18 @@ class Evaluator:
     suspected, has a deadline or is slow.
     singly: records are suspected, so a transform of lists without state is given lists of one.
     reserve: reserves the time of the next call among all workers of a stage with a rate; see `rate`.
-    pause: what all workers of the stage share; see `pacing`.
+    pause: what all workers of the stage share; see `pacing`. words: what they have spent; see `budget`.
     piece_records: a piece ends at the first end of a source record after this many results.
     flush_until: a batch of a flush ends before the result with this number.
     """
 
     def __init__(
-        self, work: Work, slot: Slot = NO_SLOT, reserve: Reserve | None = None, pause: Pause | None = None
+        self,
+        work: Work,
+        slot: Slot = NO_SLOT,
+        reserve: Reserve | None = None,
+        pause: Pause | None = None,
+        words: Words | None = None,
     ) -> None:
         self.work = work
         self.slot = slot
@@ -63,6 +69,7 @@ class Evaluator:
         self.flush_until = sys.maxsize
         self._transform: Any = None
         self._memo: Memo | None = None
+        self._budget = None if work.budget is None else Budget(work.budget, words or own_words(work.budget))
         self._call: Callable[[Any], Any]
         self._copy: Callable[[Any], Any]
 
@@ -113,7 +120,7 @@ class Evaluator:
             stage_api.call_with_listener(outcome, self._loop_over(outcome, {}, sys.maxsize))
             return outcome.piece()
         listener = LazyOutcome(self.work, batch, self._pause)
-        wrapped = self.watched or self._paced or self._memo is not None
+        wrapped = self.watched or self._paced or self._memo is not None or self._budget is not None
         return call_simple(self._wrapped(self._call, listener.cursor, {}) if wrapped else self._call, listener)
 
     def flush(self, quarantined: Quarantined = NO_QUARANTINE) -> Iterator[Batch]:
@@ -139,6 +146,8 @@ class Evaluator:
         """Call the stage's `close`, if the stage was built and has one."""
         if self._memo is not None:
             self._memo.close()
+        if self._budget is not None:
+            self._budget.close()
         self._call_method("close")
 
     def _call_method(self, method: str, *arguments: Any) -> Any:
@@ -222,6 +231,8 @@ class Evaluator:
         """
         if self.watched and not isinstance(self.slot, NoSlot):
             call = forms.noting_record(call, cursor, self.slot, lists=self.work.form.batch)
+        if self._budget is not None:
+            call = self._budget.around(call)
         if self.watched or self._paced:  # around the slot: waiting must not count against the deadline
             call = forms.paced(call, self._pacer)
         if self._memo is not None and not self.work.form.batch:  # around the pacing: a hit has to wait for nothing

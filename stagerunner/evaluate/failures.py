@@ -12,11 +12,15 @@ from stagerunner.errors import Reject, RetryLater
 from stagerunner.evaluate.pacing import Pause
 from stagerunner.evaluate.wording import bounded, causes_of, frames_of, message_of, type_of
 from stagerunner.evaluate.work import Work
-from stagerunner.records import Cause, CodeFrame, Failure
+from stagerunner.records import SPENT, Cause, CodeFrame, Failure
 from stagerunner.tuples import NamedTuple
 
 PATIENCE = 3600.0
 """Seconds of pauses that one attempt at a record may ask for with `RetryLater`, in all."""
+
+
+class Spent(Exception):
+    """Raised in place of a call that the budget doesn't allow. The text says why."""
 
 
 class Refusal(Exception):
@@ -36,7 +40,7 @@ class CallFailure(NamedTuple):
     """A failed call as text, not yet tied to a record.
 
     final: a retry wouldn't help. whole: nor would a shorter list. later: it raised `RetryLater` with so many seconds;
-    None if it raised anything else.
+    None if it raised anything else. policy: takes the place of the stage's `on_error`, unless it is empty.
     """
 
     type: str
@@ -47,10 +51,11 @@ class CallFailure(NamedTuple):
     causes: tuple[Cause, ...] = ()
     whole: bool = False
     later: float | None = None
+    policy: str = ""
 
     def for_record(self, stage: int, origin: int, ordinal: int, policy: str, record: Any = None) -> Failure:
         """The Failure of this record."""
-        fields = (self.type, self.message, policy, self.frames, self.attempts)
+        fields = (self.type, self.message, self.policy or policy, self.frames, self.attempts)
         return Failure(stage, origin, ordinal, *fields, record, causes=self.causes)
 
 
@@ -69,6 +74,8 @@ def failure_of(error: BaseException, handled: BaseException | None = None) -> Ca
     """An exception as text. handled: as in `causes_of`."""
     if isinstance(error, Refusal):
         return CallFailure(error.type, bounded(str(error)), final=True, whole=isinstance(error, WrongList))
+    if isinstance(error, Spent):
+        return CallFailure(SPENT, str(error), final=True, whole=True, policy="fail")
     later = error.seconds if isinstance(error, RetryLater) else None
     if on_exception is not None and later is None:
         on_exception(error)

@@ -67,9 +67,10 @@ class Memo:
         key = self.key(record)
         if (kept := self.find(key)) is not None:
             return self.replay(kept)
-        found, heard = stage_api.heard(call, record)
+        listener = stage_api.CallListener()
+        found = stage_api.heard(call, record, listener)
         if found is not None or self._work.form.drops:
-            self.keep(key, found, heard)
+            self.keep(key, found, listener)
         return found
 
     def _added(self, collect: Call, record: Any, result_list: ResultList) -> int:
@@ -77,8 +78,9 @@ class Memo:
         if (kept := self.find(key)) is not None:
             return result_list.add(self.replay(kept))
         start = len(result_list.results)
-        number, heard = stage_api.heard(collect, record)
-        self.keep(key, result_list.results[start:], heard)
+        listener = stage_api.CallListener()
+        number = stage_api.heard(collect, record, listener)
+        self.keep(key, result_list.results[start:], listener)
         return int(number)
 
     # What is kept
@@ -113,12 +115,12 @@ class Memo:
             self._say("read", f"a result can't be read ({type(error).__name__}: {error}), so it is computed")
         return None
 
-    def keep(self, key: bytes | None, given: Any, heard: stage_api.CallListener) -> None:
+    def keep(self, key: bytes | None, given: Any, listener: stage_api.CallListener) -> None:
         """Keep what a call gave, unless it said that it needs no more."""
-        if key is None or not self._writing or heard.said_enough or self._strange():
+        if key is None or not self._writing or listener.said_enough or self._strange():
             return
         try:
-            data = pickle.dumps((given, heard.extra), 5)
+            data = pickle.dumps((given, listener.extra), 5)
         except BaseException:  # then it can't be sent either
             return
         if len(data) > MOST:

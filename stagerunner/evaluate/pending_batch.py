@@ -67,7 +67,8 @@ class PendingBatch:
 
     def ends_batch(self, outcome: CallOutcome) -> bool:
         """Whether nothing after this outcome is wanted."""
-        return outcome.enough or (isinstance(outcome.found, CallFailure) and self.work.on_error == "fail")
+        failed = isinstance(outcome.found, CallFailure)
+        return outcome.enough or (failed and (outcome.found.policy or self.work.on_error) == "fail")
 
     def limit(self, index: int) -> None:
         """Drop the calls from this index on, and cancel those that are running."""

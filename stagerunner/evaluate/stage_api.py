@@ -106,13 +106,12 @@ def add(listener: Listener, extra: dict[str, int]) -> None:
         listener.count(name, number)
 
 
-def heard(call: Callable[[A], T], argument: A) -> tuple[T, CallListener]:
-    """Make this call: what it gave, and what it counted and said. The current listener gets that too, also if the call
-    raises."""
-    outer, listener = current.get(), CallListener()
+def heard(call: Callable[[A], T], argument: A, listener: CallListener) -> T:
+    """Make this call with `listener` as the current one. The listener of before gets the same, also if it raises."""
+    outer = current.get()
     token = current.set(listener)
     try:
-        return call(argument), listener
+        return call(argument)
     finally:
         current.reset(token)
         if outer is not None:

@@ -28,6 +28,27 @@ class MemoSpec(NamedTuple):
     power: bool = False
 
 
+COUNTERS = 8
+"""Counters in the budget of one stage, at most: each has a word for every worker, there and on the metrics page."""
+
+
+class BudgetSpec(NamedTuple):
+    """What a stage may spend.
+
+    limits: (counter, how far it may go). before: what this run had spent of each before it was resumed. path: the file
+    that a resumed run reads, "" if it can't be resumed. start: the offset in it of the words of the first worker.
+    """
+
+    limits: tuple[tuple[str, float], ...]
+    before: tuple[float, ...]
+    path: str = ""
+    start: int = 0
+
+    def place(self, worker: int, counter: int) -> int:
+        """The offset of a worker's word in the file."""
+        return self.start + 8 * (worker * COUNTERS + counter)
+
+
 class Work(NamedTuple):
     """One stage as a worker sees it: plain data, so that it can be sent to another process.
 
@@ -35,7 +56,7 @@ class Work(NamedTuple):
     batch: records in a list for a batch transform, at most (None: the frame). concurrency: async calls at once.
     attempts, delay, factor, longest: the setting `retry`, in seconds. timeout: seconds for one attempt, or None.
     rate: calls per second of the whole stage, or None. on_error: fail, skip, dead_letter.
-    memo: where results are kept, or None. budget: counters, and how far each may go.
+    memo: where results are kept, or None. budget: what it may spend, or None.
     growth: bytes that one source record may have become on leaving this stage. stages: how many the chain has, if
     records may enter at any of them (evaluate.returning); else 0.
     """
@@ -54,7 +75,7 @@ class Work(NamedTuple):
     timeout: float | None = None
     rate: float | None = None
     memo: MemoSpec | None = None
-    budget: tuple[tuple[str, float], ...] = ()
+    budget: BudgetSpec | None = None
     on_error: str = "fail"
     growth: int = 64 * 2**20
     stages: int = 0

@@ -9,7 +9,7 @@ from typing import Any
 from stagerunner.catalog import Catalog, Resolved
 from stagerunner.config.model import Config, PartConfig
 from stagerunner.errors import Mistake
-from stagerunner.evaluate.work import Work
+from stagerunner.evaluate.work import BudgetSpec, Work
 from stagerunner.hookspecs import EngineSpec
 from stagerunner.parts.forming import form_of
 from stagerunner.parts.stage import Form
@@ -76,10 +76,14 @@ def _work(config: Config, index: int, stage: PartConfig, target: str, form: Form
         longest=retry.max,
         timeout=settings.timeout,
         rate=settings.rate,
-        budget=settings.budget,
+        budget=_budget(settings.budget),
         on_error=settings.on_error,
         growth=config.run.max_growth,
     )
+
+
+def _budget(limits: tuple[tuple[str, float], ...]) -> BudgetSpec | None:
+    return BudgetSpec(limits, (0.0,) * len(limits)) if limits else None
 
 
 # Settings

@@ -99,7 +99,7 @@ def _lenient(part: Any) -> Any:
 
 def _lenient_stage(stage: PlannedStage) -> PlannedStage:
     settings = replace(stage.settings, on_error="skip", max_errors=None)
-    return replace(stage, work=stage.work._replace(on_error="skip", memo=None, budget=()), settings=settings)
+    return replace(stage, work=stage.work._replace(on_error="skip", memo=None, budget=None), settings=settings)
 
 
 def _measured(

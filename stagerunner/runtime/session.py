@@ -41,6 +41,7 @@ from stagerunner.runtime.memos import usable
 from stagerunner.runtime.opening import NO_RESUME, BegunEngine, Resume, begin_engine
 from stagerunner.runtime.output import PrintedLines, StdoutDrain
 from stagerunner.runtime.resume import begin, fingerprint
+from stagerunner.runtime.spending import forget_spending, with_spending
 from stagerunner.runtime.stream_source import Stream
 from stagerunner.runtime.summary import failure_error, summary_of, trouble_error
 from stagerunner.wire.spec import SourceSpec
@@ -101,7 +102,7 @@ class Session:
         self.delivery = self._make_delivery(sink, letters)
         if not self._beginning.done:
             self._open_output(source, letters)
-            self.plan = usable(self.plan, self.tell)
+            self.plan = self._with_spending(usable(self.plan, self.tell))
             self._open_chain(source)
 
     def _open_journal(self, source: Any, sink: Any, letters: DeadLetters | None) -> None:
@@ -111,6 +112,11 @@ class Session:
         self._hash_seed = beginning.hash_seed or self._engine.hash_seed
         if beginning.journal is not None:
             self._exits.callback(beginning.journal.close)
+
+    def _with_spending(self, plan: Plan) -> Plan:
+        beginning = self._beginning
+        path = beginning.journal.path if beginning.journal is not None and self.resumable else None
+        return with_spending(plan, path, beginning.salt, self.tell, resumed=beginning.row is not None)
 
     def _open_output(self, source: Any, letters: DeadLetters | None) -> None:
         row = self._beginning.row
@@ -297,7 +303,7 @@ class Session:
         """Called when the loop is done: make the last commit and finish the output, or raise what went wrong."""
         if self._beginning.done:
             return
-        error = failure_error(self.delivery) or self.split_source.error
+        error = failure_error(self.plan, self.delivery, resumable=self.resumable) or self.split_source.error
         if error is not None:
             if self.loop.window.at_edge and not self.loop.window.stateful:
                 self._commit()
@@ -312,6 +318,7 @@ class Session:
         point("rename")
         if journal is not None:
             journal.mark("done")
+            forget_spending(journal.path)
 
     def _commit(self, *, finished: bool = False) -> None:
         """Make everything accepted durable: dead letters, sink, journal.

@@ -8,12 +8,12 @@ from stagerunner.delivery.delivery import Delivery, where
 from stagerunner.delivery.ledger import Ledger
 from stagerunner.engines.base import Clock, Trouble
 from stagerunner.engines.topology import Group
-from stagerunner.errors import RunFailed, StageFailed, StagerunnerError, WorkerDied
+from stagerunner.errors import RunFailed, StageFailed, StagerunnerError, Stopped, WorkerDied
 from stagerunner.evaluate.wording import failure_lines
 from stagerunner.events import Fusion, StageTotals, Summary
 from stagerunner.guard import text_of
-from stagerunner.plan import Plan
-from stagerunner.records import HITS
+from stagerunner.plan import Plan, PlannedStage
+from stagerunner.records import HITS, SPENT
 
 
 def summary_of(
@@ -83,6 +83,15 @@ def _totals(plan: Plan, ledger: Ledger, clocks: list[Clock], index: int, groups:
     )
 
 
+def _budget_spent(stage: PlannedStage, said: str, *, resumable: bool) -> Stopped:
+    """The error of a run that stopped because a stage may spend no more. said: by the worker, "usd 5.01 of 5"."""
+    counter = next((name for name, _ in stage.settings.budget if said.startswith(f"{name} ")), "")
+    if not counter:  # it can't tell what it has spent
+        return Stopped(f"{stage.name} makes no further call: {said}" + ("; --resume goes on" if resumable else ""))
+    more = f"`--resume --set stages.{stage.name}.budget.{counter}=NUMBER` goes on"
+    return Stopped(f"{stage.name} has spent its budget, {said}" + (f"; {more}, with more of it" if resumable else ""))
+
+
 def trouble_error(trouble: Trouble) -> StagerunnerError:
     """The error that a run ends with after this death."""
     if trouble.index < 0:
@@ -92,9 +101,11 @@ def trouble_error(trouble: Trouble) -> StagerunnerError:
     return WorkerDied(f"{who} ended by {trouble.how} while {trouble.state or 'at work'}{held}")
 
 
-def failure_error(delivery: Delivery) -> StagerunnerError | None:
-    """The failure that ends the run, or None."""
+def failure_error(plan: Plan, delivery: Delivery, *, resumable: bool) -> StagerunnerError | None:
+    """The failure that ends the run, or None. resumable: `--resume` can go on."""
     failure = delivery.fatal
+    if failure is not None and failure.type == SPENT:
+        return _budget_spent(plan.stages[failure.stage], failure.message, resumable=resumable)
     if failure is not None:
         name = delivery.stage_name(failure.stage)
         place = where(delivery.fatal_origin)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from stagerunner.events import FATES, StageTotals, Summary
 from stagerunner.views.console import Line, Piece
-from stagerunner.views.figures import count, percent, plural, seconds
+from stagerunner.views.figures import amount, count, percent, plural, seconds
 from stagerunner.views.limit import NO_FACTS, StageFacts, limit
 from stagerunner.views.sharing import fusion_lines, group_totals
 from stagerunner.views.table import Column, filled, table
@@ -129,7 +129,7 @@ def _is_file(output: str) -> bool:
 def _counters(stages: Sequence[StageTotals]) -> Iterator[Line]:
     for stage in stages:
         if stage.counters:
-            counted = ", ".join(f"{name} {count(number)}" for name, number in sorted(stage.counters.items()))
+            counted = ", ".join(f"{name} {amount(number)}" for name, number in sorted(stage.counters.items()))
             yield (f"{stage.name} counted: {counted}",)
 
 

@@ -13,6 +13,14 @@ def count(number: float) -> str:
     return f"{number:,.0f}" if abs(number) < EXACT else scaled(number, ("", " k", " M", " G", " T"))
 
 
+def amount(number: float) -> str:
+    """A counter, which may have a fraction: "1,204", "9.99", "0.00042"."""
+    if number == int(number) or abs(number) >= EXACT:
+        return count(number)
+    text = f"{number:,.4f}" if abs(number) >= 0.01 else f"{number:.2g}"
+    return text.rstrip("0").rstrip(".") if "e" not in text else text
+
+
 def short(number: float) -> str:
     """The same without a space, for lines that programs parse: "461k"."""
     return f"{number:.0f}" if abs(number) < 1000 else scaled(number, ("", "k", "M", "G", "T"))

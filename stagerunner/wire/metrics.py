@@ -16,7 +16,9 @@ import struct
 from functools import partial
 from time import monotonic_ns
 
+from stagerunner.evaluate.budget import Words
 from stagerunner.evaluate.pacing import Pause
+from stagerunner.evaluate.work import COUNTERS
 from stagerunner.records import Batch
 from stagerunner.tuples import NamedTuple
 
@@ -80,7 +82,7 @@ def create(slots: int, places: int = 1) -> int:
 
         with tempfile.TemporaryFile() as file:
             fd = os.dup(file.fileno())
-    os.ftruncate(fd, size + slots * (3 + places * PLACE) * 8)
+    os.ftruncate(fd, size + slots * (3 + COUNTERS + places * PLACE) * 8)
     return fd
 
 
@@ -91,10 +93,12 @@ class MetricsPage:
         self._fd = fd
         self._reservations = (slots + 1) * WORDS
         self._pauses = self._reservations + slots
-        self._calls, self._places = self._pauses + 2 * slots, places * PLACE
+        self._spent = self._pauses + 2 * slots
+        self._calls, self._places = self._spent + slots * COUNTERS, places * PLACE
         self._map = mmap.mmap(fd, (self._calls + slots * self._places) * 8)
         self.words = memoryview(self._map).cast("B").cast("q")
         self._slots: list[Slot | None] = [None] * slots
+        self._numbers: memoryview[float] | None = None
 
     def slot(self, number: int) -> Slot:
         """The slot with this number. It is made at first use: a worker uses few of them."""
@@ -143,8 +147,16 @@ class MetricsPage:
         """The pause of the stage whose first worker has this slot."""
         return Pause(self.words, self._pauses + 2 * first)
 
+    def spent(self, first: int, width: int, own: int) -> Words:
+        """What the workers of a stage have spent. first: the slot of the first of its `width` workers; own: the number
+        of the one that asks."""
+        if self._numbers is None:
+            self._numbers = memoryview(self._map).cast("B").cast("d")
+        rows = range(self._spent + first * COUNTERS, self._spent + (first + width) * COUNTERS, COUNTERS)
+        return Words(self._numbers, rows, own)
+
     def clear(self) -> None:
-        """Begin a new epoch. Clocks, counts, rates and pauses continue."""
+        """Begin a new epoch. Clocks, counts, rates, pauses and what was spent continue."""
         self.words[STOP] = self.words[STOP_STAGE] = 0
         for number in range(len(self._slots)):
             words = self.slot(number).words
@@ -159,6 +171,8 @@ class MetricsPage:
                 slot.words.release()
                 slot.calls.release()
         self.words.release()
+        if self._numbers is not None:
+            self._numbers.release()
         self._map.close()
 
 

@@ -59,3 +59,21 @@ def test_sizes_count_in_thousands():
 
 def test_one_is_singular():
     assert (figures.plural(1, "dead letter"), figures.plural(2, "dead letter")) == ("1 dead letter", "2 dead letters")
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (3, "3"),
+        (1204, "1,204"),
+        (9.999999999999831, "10"),
+        (0.5300001, "0.53"),
+        (1204.5, "1,204.5"),
+        (0.00042, "0.00042"),
+        (1.5e-7, "1.5e-07"),
+        (12345.678, "12.3 k"),
+        (-0.25, "-0.25"),
+    ],
+)
+def test_a_counter_may_have_a_fraction(number, text):
+    assert figures.amount(number) == text

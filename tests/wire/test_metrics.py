@@ -161,3 +161,18 @@ def test_reservations_continue_in_a_new_epoch(page):
     page.clear()
 
     assert page.reserve_call(0, 100) == pytest.approx(first + 100)
+
+
+def test_what_workers_have_spent_is_added_up_and_survives_an_epoch(fd, page):
+    """A stage with two workers in slots 1 and 2; another stage stands before it."""
+    other = MetricsPage(fd, 3)
+    first, second = page.spent(1, 2, 0), other.spent(1, 2, 1)
+    page.spent(0, 1, 0).add(0, 100.0)
+    assert first.add(0, 0.5) == 0.5
+    assert second.add(0, 0.25) == 0.25
+    assert second.add(7, 3.0) == 3.0
+    page.clear()
+    assert first.total(0) == second.total(0) == 0.75
+    assert first.total(7) == 3
+    assert other.spent(1, 2, 1).add(0, 1.0) == 1.25
+    other.close()

@@ -67,7 +67,8 @@ class PieceRunner:
         for work, slot, at in zip(self._spec.works, self.slots, self._spec.slots, strict=False):
             first = at - self._spec.number
             reserve, pause = partial(self.page.reserve_call, first), self.page.pause(first)
-            evaluator = make_evaluator(work, slot, reserve, pause)
+            words = None if work.budget is None else self.page.spent(first, self._spec.width, self._spec.number)
+            evaluator = make_evaluator(work, slot, reserve, pause, words)
             evaluator.setup()
             if work.index in self._spec.snapshots:
                 evaluator.restore(self._spec.snapshots[work.index])
