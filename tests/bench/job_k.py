@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from heapq import heapreplace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ from measure import HERE, Row, Spread, elsewhere, in_turns, present, spread
 
 import stagerunner
 from stagerunner import RetryLater
+from stagerunner.api import prepare
 from stagerunner.errors import ConfigError
 
 sys.path.append(str(HERE.parent))  # the service, and the kills, are those of the tests
@@ -58,6 +60,11 @@ class Ran(NamedTuple):
     def wall(self) -> float:
         """Seconds for all of it, extrapolated where the run was ended."""
         return self.seconds * self.wanted / max(1, self.records)
+
+    @property
+    def start(self) -> float:
+        """Seconds until the first call."""
+        return min((call.began for call in self.calls), default=self.began) - self.began
 
     @property
     def rate(self) -> float:
@@ -121,7 +128,9 @@ def measured(place: Place, config: dict[str, Any], plain: Callable[[Path], Itera
 
 
 def walls(ran: list[Ran]) -> str:
-    return ("" if all(one.whole for one in ran) else "≥ ") + spread([one.wall for one in ran]).text() + " s"
+    whole = ("" if all(one.whole for one in ran) else "≥ ") + spread([one.wall for one in ran]).text() + " s"
+    start = spread([one.start for one in ran])
+    return f"{whole} ({start.median:.2f} to start)" if start.median > 0.01 else whole
 
 
 def against(mine: list[Ran], theirs: list[Ran], form: str = "{:.2f}") -> str:
@@ -304,14 +313,16 @@ def tails(path: Path, quick: bool) -> Iterator[Row]:
 
 def slow_tail_of_workers(path: Path, quick: bool) -> Iterator[Row]:
     """Plain workers, and now and then a record that takes long: the others mustn't wait for it."""
-    place, long, workers = Place(path, 400 if quick else 2_000), 1.0, 4
-    quickly, every = 0.005, 200
-    stage = place.stage("uneven", workers=workers, options={"seconds": quickly, "every": every, "long": long})
-    slow = place.count // every
-    bound = (slow * long + (place.count - slow) * quickly) / workers
-    ran = [ours(place, place.config(stage), PATIENCE * (bound + long)) for _ in range(1 if quick else 5)]
-    used = spread([100 * bound / one.wall for one in ran])
-    yield Row(f"4 workers, 5 ms a record, 1 in 200 takes {long:g} s: workers busy", _percent(used), "", "", "≥ 90 %")
+    place, workers = Place(path, 800 if quick else 2_000), 4
+    seconds, every, long = 0.005, 200, 0.5 if quick else 1.0
+    stage = place.stage("uneven", workers=workers, options={"seconds": seconds, "every": every, "long": long})
+    free = [0.0] * workers
+    for line in place.lines:  # each record to the worker that is free first
+        heapreplace(free, free[0] + (long if int(line) % every == every // 2 else seconds))
+    ran = [ours(place, place.config(stage), PATIENCE * max(free) + 1) for _ in range(1 if quick else 5)]
+    whole = spread([one.wall / max(free) for one in ran])
+    what = f"4 workers, 5 ms a record, 1 in 200 takes {long:g} s"
+    yield Row(what, walls(ran), f"dealt to whom is free: {max(free):.2f} s", whole.text() + " ×", "≤ 1.1 ×")
 
 
 # Kills
@@ -360,22 +371,24 @@ def sunk(place: Place, *stages: Any, **run: Any) -> dict[str, Any]:
     return place.config(*stages, **run) | {"sink": sink}
 
 
-def known(setting: str, value: Any) -> dict[str, Any]:
-    """The setting, if this version has it."""
+def kept(config: dict[str, Any]) -> dict[str, Any] | None:
+    """The config with a memo for its first stage, if such a stage may have one in this version."""
+    first, *others = config["stages"]
+    wanted = config | {"stages": [first | {"memo": True}, *others]}
     try:
-        stagerunner.load({"version": 1, "stages": [{"use": "transforms:same", setting: value}]})
+        prepare(wanted)
     except ConfigError:
-        return {}
-    return {setting: value}
+        return None
+    return wanted
 
 
 def killed_parent(path: Path, quick: bool) -> Iterator[Row]:
     """SIGKILL for the parent, then `--resume`: which calls are paid a second time."""
     tail = Tail(600, 16, 0.02, 100, 1.0) if quick else Tail(1_000, 64, 0.07, 200, 4.0)
-    for memo in ({}, *filter(None, [known("memo", True)])):
-        place = Place(path, tail.count)
+    place = Place(path, tail.count)
+    without = sunk(place, tail.stage(place))
+    for config in filter(None, (without, kept(without))):
         place.clear()
-        config = sunk(place, tail.stage(place, **memo))
         run = Command(config, path)
         run.wait_for(lambda: ended(place.log) >= place.count // 2, 60)
         at = run.send(signal.SIGKILL)
@@ -383,10 +396,10 @@ def killed_parent(path: Path, quick: bool) -> Iterator[Row]:
         paid, suspects = ended(place.log), under_way(calls(place.log), at)
         again = Command(config, path, "--resume")
         again.end(30)
-        found = calls(place.log)
+        found, name = calls(place.log), "" if config is without else ", memo"
         exact = (path / "out.txt").exists() and (path / "out.txt").read_text().split() == place.lines
         yield Row(
-            f"SIGKILL of the parent after {paid} calls, --resume: calls paid again{', memo' if memo else ''}",
+            f"SIGKILL of the parent after {paid} calls, --resume: calls paid again{name}",
             f"{twice(found)} of {len(found)}; output {'exact' if exact else 'WRONG'}",
             f"under way at the kill: {len(suspects)}",
             "",
@@ -442,11 +455,15 @@ def paid(ran: list[Ran]) -> str:
     return f"{len(ran[-1].calls):,} paid calls"
 
 
+def billed(service: Service) -> list[Call]:
+    return [Call(0, call.came, call.paid, 1, f"{call.number}") for call in service.bill.calls()]
+
+
 def paid_by_us(place: Place, job: Unreliable) -> Ran:
     with job.service(place) as service:
         stage = {"use": "waiting:asked_by_hand", "with": {"port": service.port}, "retry": RETRY}
         ran = ours(place, place.config(stage | {"concurrency": job.concurrency}), 60, expected=job.right())
-        return ran._replace(calls=service.bill.calls())
+        return ran._replace(calls=billed(service))
 
 
 def paid_by_script(place: Place, job: Unreliable) -> Ran:
@@ -471,7 +488,7 @@ def paid_by_script(place: Place, job: Unreliable) -> Ran:
         began = time.monotonic()
         assert asyncio.run(all_of(service.port, place.lines)) == job.right()
         seconds = time.monotonic() - began
-        return Ran(job.count, job.count, seconds, seconds, service.bill.calls(), began)
+        return Ran(job.count, job.count, seconds, seconds, billed(service), began)
 
 
 def paid_by_datatrove(place: Place, job: Unreliable) -> Ran:
@@ -479,7 +496,7 @@ def paid_by_datatrove(place: Place, job: Unreliable) -> Ran:
     with job.service(place) as service:
         arguments = (str(service.port), str(job.count), str(job.concurrency))
         outcome = elsewhere("datatrove_peer.py", *arguments, limit=120)
-        found = service.bill.calls()
+        found = billed(service)
     if outcome is None:
         return Ran(job.count, 0, 1.0, 1.0, found, 0.0)
     return Ran(job.count, int(outcome.amount), outcome.seconds, outcome.seconds, found, 0.0)
