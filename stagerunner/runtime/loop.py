@@ -26,6 +26,8 @@ import selectors
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from stagerunner.delivery.delivery import Delivery
 from stagerunner.engines.base import Ready, Transport, Trouble, culprit_of
 from stagerunner.engines.topology import Group, with_works
@@ -318,7 +320,10 @@ class Loop:
         """Report a death, isolate its record, and begin the next epoch; or give up and set `trouble`."""
         self.book()
         self._tell(WorkerFailed(trouble.stage or "chain", trouble.worker, trouble.pid, trouble.how, self.window.epoch))
-        quarantined = self._isolation.died(culprit_of(trouble, self.window.suspects(trouble.calls)))
+        culprit = culprit_of(trouble, self.window.suspects(trouble.calls))
+        if not self._rereads and not self.window.keeps(culprit.split):
+            culprit = replace(culprit, split=-1)  # what it had in hand was accepted meanwhile
+        quarantined = self._isolation.died(culprit)
         point("halving" if self._isolation.inspections else "restart")
         if quarantined is not None:
             point("quarantine")

@@ -248,6 +248,10 @@ class Window:
             if (sent := frames.get(sequence)) is not None and sent.split is not None and not sent.split.beyond
         ]
 
+    def keeps(self, split: int) -> bool:
+        """Whether this split would be sent again."""
+        return any(kept.number == split for kept in self.kept)
+
     def quarantine(self, split: int, record: QuarantineKey, failure: tuple[str, str]) -> None:
         """Never try this record again, even if its split is read again after it was forgotten."""
         kept = next((kept for kept in self.kept if kept.number == split), None)

@@ -23,9 +23,10 @@ class Died(Exception):
 class Behaviour:
     """One stage of a simulated chain.
 
-    modulus, rest: which values are dropped, fail or kill. count: of a `take`, or the most a `heavy` stage bears.
+    modulus, rest: which values are dropped, fail or kill. count: of a `take`, or the most a `heavy` stage bears, or the
+    most calls that a `crowd` bears.
     piece: results after which a piece is closed. slow: so it is after each source record. watched: each call is noted
-    in the slot, asked for or not.
+    in the slot, asked for or not. places: calls at once; more than one is an async stage.
     """
 
     kind: str
@@ -37,6 +38,7 @@ class Behaviour:
     piece: int = 4
     watched: bool = False
     slow: bool = False
+    places: int = 1
 
     def meets(self, value: int) -> bool:
         return (value * 7 + value // 10) % self.modulus == self.rest
@@ -106,6 +108,7 @@ CALLS: dict[str, Callable[[Behaviour, Memory, int], list[int]]] = {
     "poison": _kill,
     "murky": _copy,
     "heavy": _copy,
+    "crowd": _copy,
     "number": _sum,
     "sum": _sum,
     "hoard": _hoard,
@@ -127,10 +130,11 @@ FORMS = {
 
 
 def form_of(stage: Behaviour) -> Form:
-    return FORMS.get(stage.kind, _PLAIN)
+    return FORMS.get(stage.kind, _PLAIN if stage.places == 1 else _ASYNC)
 
 
 _PLAIN = Form()
+_ASYNC = Form(awaited=True)
 
 
 def flush(stage: Behaviour, memory: Memory) -> list[int]:

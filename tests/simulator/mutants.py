@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 from simulator.disk import SimJournal, SimLetters, SimSink
+from simulator.overlap import SimOverlapping
 from simulator.pool import SimPool
 from simulator.runners import SimRunner
 
@@ -23,7 +24,7 @@ from stagerunner.runtime.session import Session
 from stagerunner.window import isolation
 from stagerunner.window.core import Window
 from stagerunner.window.holding import Holding
-from stagerunner.window.isolation import PoisonIsolation
+from stagerunner.window.isolation import Inspection, PoisonIsolation
 from stagerunner.window.splits import Disposition
 from stagerunner.wire.metadata import unpack_payload
 
@@ -257,6 +258,35 @@ def strikes_are_laid_to_the_source_record(patch: Patch) -> None:
         return died(self, trouble)
 
     patch.setattr(PoisonIsolation, "_died_alone", coarse)
+
+
+@mutant("an innocent neighbour is quarantined")
+def a_record_that_was_alone_by_chance_is_quarantined(patch: Patch) -> None:
+    patch.setattr(Inspection, "isolates", lambda self, record: True)
+
+
+@mutant("suspects stay suspects when they are accepted")
+def an_inspection_never_ends(patch: Patch) -> None:
+    accepted = PoisonIsolation.accepted
+
+    def endless(self: PoisonIsolation, split: int, *, finished: bool) -> Any:
+        inspection = self.inspections.get(split)
+        found = accepted(self, split, finished=finished)
+        if inspection is not None:
+            self.inspections[split] = inspection
+        return found
+
+    patch.setattr(PoisonIsolation, "accepted", endless)
+
+
+@mutant("a marked frame is overlapped")
+def a_marked_frame_is_overlapped(patch: Patch) -> None:
+    patch.setattr(SimOverlapping, "alone", lambda self, frame: False)
+
+
+@mutant("calls are not suspected")
+def calls_are_not_suspected(patch: Patch) -> None:
+    patch.setattr(Window, "suspects", lambda self, calls: [])
 
 
 @mutant("quarantines are lost in a flush")

@@ -12,6 +12,7 @@ from typing import Any
 
 from simulator.disk import Violation
 from simulator.frame_context import SimStop
+from simulator.overlap import SimOverlapping
 from simulator.pipes import SimFrame, SimPipe, SimReturnPipe, SimSelector
 from simulator.runners import SimRunner, SimStages, framed
 from simulator.scenario import Dice, Scenario
@@ -60,7 +61,8 @@ class SimPool:
         plan = scenario.plan()
         self.groups = grouped(plan, fusible(plan))
         self.cores = 64
-        self.regrouped = False
+        self.regrouped = self.eased = False
+        self.in_calls = 0
         self._looks = scenario.looks
         self.ready: Ready | None = None
         self.ended = False
@@ -88,19 +90,24 @@ class SimPool:
         widths = (1, *(group.width for group in self.groups), 1)
         for place, group in enumerate(self.groups):
             row = [
-                SimWorker(
-                    SimStages([self._runner(stage.work.index, snapshots, stop) for stage in group.stages]),
-                    number,
-                    widths[place : place + 3],
-                    self._heard,
-                )
-                for number in range(group.width)
+                self._worker(group, number, widths[place : place + 3], snapshots, stop) for number in range(group.width)
             ]
             self._rows.append(row)
             self.workers += row
         self.heads = self._pipe(0)
         for place in range(1, len(self.groups)):
             self._pipe(place)
+
+    def _worker(
+        self, group: Group, number: int, widths: tuple[int, ...], snapshots: dict[int, Any], stop: SimStop
+    ) -> SimWorker:
+        runners = [partial(self._runner, stage.work.index, snapshots, stop) for stage in group.stages]
+        work, loud = group.stages[0].work, self._scenario.loud
+        if work.form.awaited:
+            stage = self._scenario.stages[work.index]
+            most = work.concurrency
+            return SimOverlapping(runners[0], stage, most, self._dice, number, widths, self._heard, loud=loud)
+        return SimWorker(SimStages([runner() for runner in runners]), number, widths, self._heard, loud=loud)
 
     def _runner(self, index: int, snapshots: dict[int, Any], stop: SimStop) -> SimRunner:
         return SimRunner(self._scenario, index, snapshots.get(index), stop, self._witness.quarantined)
@@ -176,7 +183,9 @@ class SimPool:
             self.trouble = self._blame()
 
     def regroup(self, groups: tuple[Group, ...]) -> None:
-        self.groups, self.regrouped = groups, True
+        self.regrouped |= len(groups) != len(self.groups)
+        self.eased |= len(groups) == len(self.groups)
+        self.groups = groups
 
     def clocks(self) -> list[Clock]:
         """Nothing is known for some looks; then each stage has worked as long as the scenario says."""
@@ -204,14 +213,15 @@ class SimPool:
         if not dead:
             return Trouble("", 0, 0, self._why)
         worker = min(dead, key=lambda worker: worker.runner.index)
-        slot, index = worker.runner.slot, worker.runner.index
+        slot, index = worker.slot, worker.runner.index
+        self.in_calls = max(self.in_calls, len(worker.calls))
         return Trouble(
             stage=self._plan_names[index],
             worker=worker.number,
             pid=1,
-            how="SIGKILL",
+            how=worker.how,
             index=index,
-            blamed=index,
+            calls=worker.calls,
             split=slot.split if slot.holding else -1,
             origin=slot.origin if slot.holding else -1,
             ordinal=slot.ordinal if slot.holding and slot.origin >= 0 else -1,

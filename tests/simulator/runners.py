@@ -114,9 +114,10 @@ class SimRunner:
         counts.taken += len(piece.pairs)
         if context.cut:
             return
-        slot, fine = self.slot, self._scenario.fine
+        slot, overlaps = self.slot, self._stage.places > 1
+        fine = int(self._scenario.fine)
         slot.hold(context.header, piece.first, piece.last)
-        watched = self._stage.watched or context.header.marked
+        watched = self._stage.watched or overlaps or context.header.marked
         open_piece = SimPiece([], piece.first, piece.first)
         origin, ordinal = -1, 0
         for place, (source, value) in enumerate(piece.pairs):
@@ -127,7 +128,7 @@ class SimRunner:
             origin = source
             if watched:
                 slot.origin, slot.ordinal = origin, ordinal
-            if fine:
+            for _ in range(1 + value % 12 if overlaps else fine):  # async calls take longer, so several are running
                 yield None
             found = self._result(origin, ordinal, value, open_piece, counts)
             slot.origin = -1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -15,7 +15,7 @@ from stagerunner.parts.base import Part
 from stagerunner.plan import Plan, PlannedPart, PlannedStage
 
 HARMLESS = ("add", "add", "drop", "grow", "grow", "fail", "number", "sum", "hoard")
-DEADLY = ("poison", "poison", "poison", "heavy", "heavy", "murky")
+DEADLY = ("poison", "poison", "poison", "heavy", "heavy", "murky", "crowd")
 """The last two kill where a record is decoded, which the first stage doesn't do."""
 
 
@@ -33,7 +33,8 @@ class Scenario:
     fine: workers can be stopped between two records. burst: most moves of one worker in a row. patience:
     most of them between two looks of the parent. fused: stages share workers where they may. weights: nanoseconds that
     each of them has worked, as soon as the parent has looked so often (`looks`): then it may want other groups.
-    slow: the reader of the results reads only now and then.
+    slow: the reader of the results reads only now and then. loud: what kills its worker does so by a signal that nobody
+    sends from outside.
     """
 
     seed: int
@@ -61,6 +62,7 @@ class Scenario:
     weights: tuple[int, ...]
     looks: int
     slow: bool
+    loud: bool
 
     @property
     def resumable(self) -> bool:
@@ -92,7 +94,7 @@ class Scenario:
 def _planned(index: int, stage: Behaviour) -> PlannedStage:
     name = f"{stage.kind}-{index}"
     settings = Settings(workers=stage.workers, on_error=stage.on_error)  # type: ignore[arg-type]
-    work = Work(index, name, "", form_of(stage), on_error=stage.on_error)
+    work = Work(index, name, "", form_of(stage), concurrency=stage.places, on_error=stage.on_error)
     return PlannedStage(stage.kind, work, settings, Part("stage", name, ""))
 
 
@@ -116,20 +118,21 @@ class Dice:
 def draw(seed: int) -> Scenario:
     """The scenario of a seed."""
     dice = Dice(seed)
-    stages = _chain(dice, dice.hits(0.3))
+    crowded = dice.hits(0.15)
+    stages = _async_chain(dice) if crowded else _chain(dice, dice.hits(0.3))
     resumable = all(stage.kind != "forgetful" for stage in stages)
     return Scenario(
         seed=seed,
         stages=stages,
-        values=tuple(dice.upto(PRIME - 1) for _ in range(dice.upto(dice.one_of((4, 8, 16))))),
+        values=tuple(dice.upto(PRIME - 1) for _ in range(dice.upto(dice.one_of((4, 8, 16)) if not crowded else 40))),
         lengths=(*(dice.upto(dice.one_of((2, 6, 12))) for _ in range(5)), 1),
         hint=dice.one_of(("exact", "over", "none")),
         malformed=dice.one_of((0, 0, 0, 0, 7)),
         on_error=dice.one_of(("skip", "dead_letter", "dead_letter", "fail")),
         limit=dice.upto(30) if dice.hits(0.2) else None,
         deals=dice.hits(0.5),
-        frame=dice.one_of((1, 2, 4, 8, None)),
-        window=dice.one_of((20, 60, 200, 1000)),
+        frame=dice.one_of((1, 2, 4, 8, None) if not crowded else (1, 1, 2)),
+        window=dice.one_of((20, 60, 200, 1000) if not crowded else (200, 1000)),
         least=dice.one_of((None, (2, 1), (3, 8))),
         capacity=dice.one_of((4, 20, 60, 200)),
         keeps=dice.one_of(("truncate", "truncate", "transaction")),
@@ -144,6 +147,7 @@ def draw(seed: int) -> Scenario:
         weights=tuple(dice.one_of((0, 10**9, 10**9)) for _ in stages),
         looks=dice.upto(dice.one_of((0, 10, 40))),
         slow=dice.hits(0.3),
+        loud=dice.hits(0.5),
     )
 
 
@@ -164,6 +168,15 @@ def _chain(dice: Dice, deadly: bool) -> tuple[Behaviour, ...]:
     return tuple(_stage(dice, kind) for kind in kinds)
 
 
+def _async_chain(dice: Dice) -> tuple[Behaviour, ...]:
+    """An async stage with many calls at once, and perhaps others beside it."""
+    stages = [_stage(dice, dice.one_of(("add", "drop", "number"))) for _ in range(dice.upto(2))]
+    place = dice.upto(len(stages))
+    busy = _stage(dice, dice.one_of(("add", "poison", "poison", "crowd", "murky" if place else "fail")))
+    stages.insert(place, replace(busy, places=dice.one_of((4, 8)), workers=dice.one_of((1, 1, 2))))
+    return tuple(stages)
+
+
 def _stage(dice: Dice, kind: str) -> Behaviour:
     modulus = dice.one_of((4, 17, 43, 43)) if kind in ("poison", "murky") else dice.one_of((2, 5, 13))
     return Behaviour(
@@ -176,4 +189,5 @@ def _stage(dice: Dice, kind: str) -> Behaviour:
         piece=dice.one_of((1, 3, 8)),
         watched=dice.hits(0.1),
         slow=dice.hits(0.3),
+        places=1 if kind in FORMS else dice.one_of((1, 1, 2, 4)),
     )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Protocol
 
 from simulator.behaviour import Died
+from simulator.frame_context import SimSlot
 from simulator.pipes import SimFrame, SimPipe
 from simulator.runners import SimStages
 
@@ -31,9 +32,17 @@ class SimWorker:
     """One simulated process."""
 
     def __init__(
-        self, runner: SimStages, number: int, widths: tuple[int, ...], ended: Callable[[SimWorker], None]
+        self,
+        runner: SimStages,
+        number: int,
+        widths: tuple[int, ...],
+        ended: Callable[[SimWorker], None],
+        *,
+        loud: bool = True,
     ) -> None:
+        """loud: it dies by a signal that nobody sends from outside."""
         self.runner = runner
+        self._loud = loud
         self.number = number
         self._upstream, self._width, self._downstream = widths
         self._sequence = number
@@ -43,6 +52,18 @@ class SimWorker:
         self._ended = ended
         self._life: Generator[bool, None, None] = self._live()
 
+    how = "SIGKILL"
+    """How it ends when it dies."""
+
+    @property
+    def slot(self) -> SimSlot:
+        return self.runner.slot
+
+    @property
+    def calls(self) -> tuple[tuple[int, int, int], ...]:
+        """If several calls may be running, all of them: (sequence, first, last)."""
+        return ()
+
     def move(self) -> bool:
         """Whether it could do anything."""
         if self.state != "alive":
@@ -50,6 +71,7 @@ class SimWorker:
         try:
             return next(self._life)
         except (Died, StopIteration, Left) as end:
+            self.how = "SIGABRT" if isinstance(end, Died) and self._loud else self.how
             self.end({Died: "dead", Left: "left", StopIteration: "done"}[type(end)])
             return True
 
@@ -69,17 +91,21 @@ class SimWorker:
             if frame.header.kind == END:
                 yield from self._end(pipe, frame)
                 return
-            outbound = self.outbound[self._sequence % self._downstream]
-            while True:
-                for made in self.runner.feed(frame):
-                    if made is not None:
-                        yield from self._write(outbound, made)
-                    yield True
-                if not frame.header.more:
-                    break
-                frame = yield from self._received(pipe)
-            self.runner.rest()
-            self._sequence += self._width
+            yield from self._in_turn(pipe, frame)
+
+    def _in_turn(self, pipe: SimPipe, frame: SimFrame) -> Generator[bool, None, None]:
+        """Work on one frame with all its pieces."""
+        outbound = self.outbound[self._sequence % self._downstream]
+        while True:
+            for made in self.runner.feed(frame):
+                if made is not None:
+                    yield from self._write(outbound, made)
+                yield True
+            if not frame.header.more:
+                break
+            frame = yield from self._received(pipe)
+        self.runner.rest()
+        self._sequence += self._width
 
     def _received(self, pipe: SimPipe) -> Generator[bool, None, SimFrame]:
         """The next frame of a pipe, as the value of the generator."""

@@ -41,13 +41,16 @@ class World:
         self.kills = 0
         self.deaths = 0
         self.restarts = 0
-        self.regrouped = False
+        self.regrouped = self.eased = False
+        self.in_calls = 0
+        """The most records that were in calls as their worker died."""
         self.skips = 0
         self.outcome = ""
         self.lives = 0
         self._idle = False
         self._struck: Counter[tuple[int, ...]] = Counter()
         self._innocent: set[tuple[int, int]] = set()
+        self._inspected: set[int] = set()
 
     def run(self) -> None:
         while not self.outcome:
@@ -123,6 +126,8 @@ class World:
             self._check_window(life)
         self.restarts = life.loop.restarts
         self.regrouped |= life.pool.regrouped
+        self.eased |= life.pool.eased
+        self.in_calls = max(self.in_calls, life.pool.in_calls)
         self.skips += sum(sent.kind == SKIP for sent in life.loop.window.on_way)
         if self.restarts > MOST_RESTARTS:
             raise Violation("restarts without end")
@@ -160,7 +165,7 @@ class World:
 
     def _kill(self, worker: SimWorker) -> None:
         """A SIGKILL from outside, unless it would be the second to hit the same innocent record alone."""
-        slot = worker.runner.slot
+        slot = worker.slot
         if worker.state != "alive":
             return
         if slot.holding and slot.marked and slot.last - slot.first == 1:
@@ -175,7 +180,7 @@ class World:
     def died(self, worker: SimWorker) -> None:
         """A worker has died, by itself or killed from outside."""
         self.deaths += 1
-        slot = worker.runner.slot
+        slot = worker.slot
         if slot.holding and slot.marked and slot.last - slot.first == 1:
             ordinal = slot.ordinal if slot.origin >= 0 else WHOLE
             self._struck[slot.split, worker.runner.index, slot.first, ordinal] += 1
@@ -195,8 +200,18 @@ class World:
         most = window.most_frames if self.scenario.deals else 0
         if len(splits) > max(window.least_frames, window.least_records, most):
             raise Violation(f"{len(splits)} splits are on their way")
+        if not window.stateful and self.scenario.resumable:  # else what was accepted passes again, and may be suspected
+            self._check_inspections(life)
         if sum(sent.kind == BARRIER for sent in window.on_way) > 1:
             raise Violation("two barriers are on their way")
+
+    def _check_inspections(self, life: Life) -> None:
+        """No split is inspected that is accepted, and booked since the last check."""
+        known = {kept.number for kept in life.loop.window.kept if not kept.done}
+        over = set(life.loop._isolation.inspections) - known  # private, since only the speed of a run depends on it
+        if over & self._inspected:
+            raise Violation("a split was accepted, and is still suspected")
+        self._inspected = over
 
     def _check_ledger(self, life: Life) -> None:
         ledger, expected = life.delivery.ledger, self.expected

@@ -8,7 +8,7 @@ import pytest
 from stagerunner.records import BARRIER, DATA, FLUSH, SKIP, TO_THE_END, WHOLE
 from stagerunner.window.balancing import DEEP
 from stagerunner.window.core import Window
-from stagerunner.window.isolation import Inspection
+from stagerunner.window.isolation import Inspection, Suspect
 from stagerunner.window.splits import FLUSHES, Disposition, ProtocolFault, Received, Sent
 
 SPLIT = b"split"
@@ -366,3 +366,23 @@ def test_a_split_that_failed_is_not_done() -> None:
     admitted(window, 1)
     taken = came(window, 0, 2, fails=True)
     assert (taken.fatal, taken.final, taken.finished, window.position) == (True, True, False, None)
+
+
+def test_the_calls_of_a_dead_worker_lead_to_the_records_on_their_way() -> None:
+    window = Window(100)
+    for _ in range(3):
+        window.admit(b"split", 5, last=4)
+    window.receive(0, 0, 0, 4, more=False)
+    sent = list(window.on_way)
+
+    suspects = window.suspects([(0, 0, 1), (1, 3, TO_THE_END), (2, 0, 2)])
+
+    assert suspects == [(sent[0], Suspect(1, 3, 4)), (sent[1], Suspect(2, 0, 2))]
+
+
+def test_a_split_is_kept_until_it_is_accepted() -> None:
+    window = Window(100)
+    window.admit(b"split", 5, last=4)
+    assert window.keeps(0)
+    window.receive(0, 0, 0, 4, more=False)
+    assert not window.keeps(0)

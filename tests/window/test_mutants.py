@@ -21,6 +21,9 @@ NAMED = (
     "resend from accepted in a chain with state",
     "piece counted twice",
     "dead letters committed at stage time",
+    "an innocent neighbour is quarantined",
+    "suspects stay suspects when they are accepted",
+    "a marked frame is overlapped",
 )
 """The bugs that are made most easily, or cost most."""
 
