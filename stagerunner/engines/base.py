@@ -81,7 +81,8 @@ class Clock(NamedTuple):
     """The metrics of one stage in one worker: nanoseconds, and records in and out.
 
     cpu: CPU time of the whole worker, in the clock of its first stage; 0 where it isn't known. paused: how long the
-    stage's calls had to wait for a `RetryLater`, the same in all its workers.
+    stage's calls had to wait for a `RetryLater`; pausing: how long they still have to. Both are the same in all its
+    workers.
     """
 
     stage: int
@@ -93,6 +94,7 @@ class Clock(NamedTuple):
     out: int = 0
     cpu: int = 0
     paused: int = 0
+    pausing: int = 0
 
 
 class Transport(Protocol):

@@ -160,9 +160,9 @@ class InlineTransport:
         return [self._clock(index, spec.slots[0]) for index, spec in enumerate(self._specs)]
 
     def _clock(self, index: int, slot: int) -> Clock:
-        words, paused = self._page.slot(slot).words, self._page.pause(slot).passed()
+        words, (paused, pausing) = self._page.slot(slot).words, self._page.pause(slot).times()
         times = words[WORK], words[CODEC], words[WAIT], words[BLOCK], words[TAKEN], words[OUT]
-        return Clock(index, *times, paused=paused)
+        return Clock(index, *times, paused=paused, pausing=pausing)
 
     def teardown_failures(self) -> list[str]:
         return self._teardown

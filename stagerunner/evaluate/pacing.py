@@ -46,9 +46,10 @@ class Pause:
         until: int = self._words[self._place]
         return max(0, until - monotonic_ns()) / 1e9 if until else 0.0
 
-    def passed(self) -> int:
-        """Nanoseconds for which calls had to wait until now."""
-        return self._words[self._place + 1] - int(self.left() * 1e9)
+    def times(self) -> tuple[int, int]:
+        """Nanoseconds for which calls had to wait until now, and those for which they still have to."""
+        left = int(self.left() * 1e9)
+        return self._words[self._place + 1] - left, left
 
     def wait(self) -> None:
         """Sleep until the pause is over."""

@@ -341,6 +341,11 @@ class Session:
         if not self.done_before:
             self.loop.drain()
 
+    @property
+    def pausing(self) -> float:
+        """Seconds for which a stage still begins no call, since it raised `RetryLater`."""
+        return max((clock.pausing for clock in self.transport.clocks()), default=0) / 1e9
+
     def interrupted(self) -> bool:
         """Commit what was accepted, if the source can go on from there; whether `--resume` can."""
         self.loop.book()

@@ -35,6 +35,10 @@ AFTER_GRACE = 0.5
 """Seconds beyond grace for the last commit and its message."""
 
 
+HELD_UP = 1.0
+"""Seconds of grace that are left when a stage pauses beyond its end (`RetryLater`): nothing it has will come back."""
+
+
 class Signals:
     """While it is entered, and in the main thread only, SIGINT, SIGTERM and SIGHUP stop the session in good order.
 
@@ -95,7 +99,10 @@ class Signals:
             in_flight = len(self._session.loop.window.on_way)
             again = "; once more to stop now" if self._number == signal.SIGINT else ""
             self._session.tell(Notice(f"stopping: finishing {in_flight} frames in flight{again}"))
-        return monotonic() > self._deadline
+        now = monotonic()
+        if self._session is not None and now + HELD_UP < self._deadline < now + self._session.pausing:
+            self._deadline = now + HELD_UP
+        return now > self._deadline
 
     def end(self) -> None:
         """Commit everything accepted and raise Interrupted, if a signal has stopped the run."""

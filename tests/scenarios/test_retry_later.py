@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import signal
+from time import monotonic
+
 import pytest
+from support.leaks import needs_proc
+from support.waiting import wait_until
 
 from stagerunner.events import RecordFailed
 
@@ -69,3 +75,53 @@ def deadly(record):
 """
     )
     assert list(project.results({"use": "deadly", "workers": 2}, records=range(8), run={"frame": 1})) == list(range(8))
+
+
+@needs_proc
+@pytest.mark.parametrize("use", ["plain", "awaited", "counted"])
+def test_a_long_pause_holds_up_no_stop(project, use):
+    """The grace is 10 s, the pause a minute: what came before it is committed, and the rest is left to a resume."""
+    project.plugin(
+        """
+from stagerunner import RetryLater
+
+def asked(record):
+    if record == 40 and once("asked"):
+        raise RetryLater(60)
+    return record
+
+@stage
+def plain(record):
+    return asked(record)
+
+@stage
+async def awaited(record):
+    return asked(record)
+
+@stage
+class Counted:
+    "It has state, so what is on its way is never cut."
+    def __init__(self):
+        self.seen = 0
+    def process(self, record):
+        found = asked(record)
+        self.seen += 1
+        return found
+    def snapshot(self):
+        return self.seen
+    def restore(self, data):
+        self.seen = data
+"""
+    )
+    source = {"use": "range", "with": {"stop": 100}}
+    chain = project.config("same", use, source=source, sink="out.jsonl", run={"frame": 1})
+    with project.start("run", str(chain), "--progress", "none") as process:
+        wait_until((project / "asked").exists)
+        began = monotonic()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    assert monotonic() - began < 8
+    assert process.returncode == 130
+    assert b"--resume goes on" in err
+    assert project.cli("run", str(chain), "--resume").returncode == 0
+    assert [json.loads(line) for line in (project / "out.jsonl").read_text().splitlines()] == list(range(100))

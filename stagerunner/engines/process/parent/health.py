@@ -129,7 +129,9 @@ class Health:
         clocks = dict(zip(_CLOCKS, words[WORK : BLOCK + 1], strict=True))
         # A worker stores its clocks after a frame, which may take minutes. What it does now is added, unless several
         # stages share the worker: then each has a state, and one of them works.
-        if len(spec.slots) == 1 and not words[LEFT] and words[STATE] in _CLOCK_OF:
-            clocks[_CLOCK_OF[words[STATE]]] += max(0, monotonic_ns() - words[SINCE])
-        paused = self._page.pause(spec.slots[position] - spec.number).passed()
-        return Clock(index, **clocks, taken=words[TAKEN], out=words[OUT], cpu=words[CPU], paused=paused)
+        state = words[STATE]  # read once: the worker may store another meanwhile, and a store passes through 0
+        if len(spec.slots) == 1 and not words[LEFT] and state in _CLOCK_OF:
+            clocks[_CLOCK_OF[state]] += max(0, monotonic_ns() - words[SINCE])
+        counts = {"taken": words[TAKEN], "out": words[OUT], "cpu": words[CPU]}
+        paused, pausing = self._page.pause(spec.slots[position] - spec.number).times()
+        return Clock(index, **clocks, **counts, paused=paused, pausing=pausing)
