@@ -1,7 +1,8 @@
 """Predict how fast a chain is, and with which workers it would be faster, from a sample of its stages.
 
 A chain is as fast as its slowest group of stages, divided by its workers, or as all of its work together, divided by
-the cores. Times are seconds per source record, so that stages that drop or multiply records compare. Pure.
+the cores. Times are seconds per source record, so that stages that drop or multiply records compare. An async stage
+that waits gets more calls at once before it gets more workers. Pure.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from msgspec.structs import replace
 
 from stagerunner.plan import Plan, PlannedStage
 from stagerunner.plan.fusing import why_apart
-from stagerunner.runtime.sample import Sample
+from stagerunner.runtime.sample import Sample, calls_at_once
 
 HOP = 50e-6
 """Seconds that a frame costs a worker besides its records, in and out; the inline engine has no pipes."""
@@ -25,14 +26,32 @@ WORTH = 0.95
 MOST = 64
 """The most workers of a group. A stage that waits so much should be async."""
 
+MORE_CALLS = 4
+"""So many times as many calls at once as the config says are advised at most: whom they ask must bear them."""
+
 
 class PredictedGroup(Struct, frozen=True):
-    """Stages that share their workers. time: seconds of one worker per source record."""
+    """Stages that share their workers. time: seconds of one worker per source record.
+
+    concurrency: calls at once of an async stage, `most_calls` at most; 0 for other stages. least: seconds per source
+    record that no more calls at once can save, since a worker computes for so long.
+    """
 
     stages: tuple[str, ...]
     workers: int
     time: float
     most: int = MOST
+    concurrency: int = 0
+    most_calls: int = 0
+    least: float = 0.0
+
+    def wider(self) -> PredictedGroup:
+        """An async stage that waits with twice the calls at once, any other with one more worker; or itself."""
+        if not self.concurrency or self.time * WORTH <= self.least:
+            return replace(self, workers=self.workers + 1) if self.workers < self.most else self
+        if 2 * self.concurrency > self.most_calls:
+            return self
+        return replace(self, concurrency=2 * self.concurrency, time=max(self.time / 2, self.least))
 
 
 class Forecast(Struct, frozen=True):
@@ -71,12 +90,7 @@ def _widened(plan: Plan, sample: Sample, sizes: Sequence[int], cores: int) -> Fo
     shared = _cpu(plan, sample, sizes) / cores
     found = forecast([replace(group, workers=1) for group in _groups(plan, sample, sizes)], shared)
     while True:
-        wider = [
-            replace(group, workers=group.workers + 1)
-            if " + ".join(group.stages) == found.limit and group.workers < group.most
-            else group
-            for group in found.groups
-        ]
+        wider = [group.wider() if " + ".join(group.stages) == found.limit else group for group in found.groups]
         then = forecast(wider, shared)
         if wider == list(found.groups) or then.rate * WORTH < found.rate:
             return found
@@ -89,9 +103,22 @@ def _groups(plan: Plan, sample: Sample, sizes: Sequence[int]) -> list[PredictedG
         stages, costs = plan.stages[start : start + size], sample.stages[start : start + size]
         time = sum(cost.work for cost in costs) + max(cost.codec for cost in costs) + HOP / sample.frame
         most = 1 if any(stage.work.form.state for stage in stages) else MOST
-        groups.append(PredictedGroup(tuple(stage.name for stage in stages), stages[0].settings.workers, time, most))
+        group = PredictedGroup(tuple(stage.name for stage in stages), stages[0].settings.workers, time, most)
+        if size == 1 and (calls := calls_at_once(stages[0])):
+            least = min(time, time - costs[0].work + _computed(plan, sample))
+            group = replace(group, concurrency=calls, most_calls=MORE_CALLS * calls, least=least)
+        groups.append(group)
         start += size
     return groups
+
+
+def _computed(plan: Plan, sample: Sample) -> float:
+    """The most seconds of processor time per source record that its async stages can have had."""
+    others = sum(
+        cost.codec + (0.0 if calls_at_once(stage) else cost.work)
+        for stage, cost in zip(plan.stages, sample.stages, strict=True)
+    )
+    return max(0.0, sample.cpu - others)
 
 
 def _cpu(plan: Plan, sample: Sample, sizes: Sequence[int]) -> float:

@@ -23,6 +23,9 @@ from stagerunner.runtime.session import Session
 WARMING = 10
 """One in so many records may be spent on warming up."""
 
+ROUNDS = 4
+"""So many times the calls that an async stage makes at once are the records of a frame."""
+
 
 class StageCost(Struct, frozen=True):
     """One stage. taken, out, failed: records of the whole sample. failure: the first one, as text.
@@ -79,6 +82,18 @@ def sample(plan: Plan, number: int, records: Iterable[Any] | None = None) -> Sam
     return _measured(_quiet(plan, number), number, listen, failures, records)
 
 
+def calls_at_once(stage: PlannedStage) -> int:
+    """How many calls an async stage makes at once; 0 for other stages."""
+    return stage.work.concurrency if stage.work.form.awaited and not stage.work.form.state else 0
+
+
+def _frame(plan: Plan, number: int) -> int | None:
+    """Records of a frame. The inline engine ends one before it begins the next, so an async stage gets as many records
+    together as keep its calls busy."""
+    calls = max(map(calls_at_once, plan.stages), default=0)
+    return min(number, ROUNDS * calls) if calls else plan.run.frame
+
+
 def _quiet(plan: Plan, number: int) -> Plan:
     """The plan on the inline engine, without anything written, and with failures skipped."""
     return replace(
@@ -86,7 +101,7 @@ def _quiet(plan: Plan, number: int) -> Plan:
         engine_target=BUILT_IN["inline"].target,
         limit=number if plan.limit is None else min(number, plan.limit),
         dead_letter=None,
-        run=replace(plan.run, engine="inline", journal="off", fuse="off"),
+        run=replace(plan.run, engine="inline", journal="off", fuse="off", frame=_frame(plan, number)),
         source=_lenient(plan.source),
         sink=_lenient(plan.sink),
         stages=tuple(_lenient_stage(stage) for stage in plan.stages),

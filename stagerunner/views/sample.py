@@ -93,9 +93,12 @@ def changes(written: Forecast, better: Forecast) -> Iterator[str]:
     shared = [" + ".join(group.stages) for group in better.groups if len(group.stages) > 1]
     if shared and len(better.groups) < len(written.groups):
         yield f"--set run.fuse=auto   {'; '.join(shared)} can share workers"
-    before = {stage: group.workers for group in written.groups for stage in group.stages}
+    before = {stage: group for group in written.groups for stage in group.stages}
     for group in better.groups:
-        yield from (f"--set stages.{s}.workers={group.workers}" for s in group.stages if before[s] != group.workers)
+        changed = [stage for stage in group.stages if before[stage].workers != group.workers]
+        yield from (f"--set stages.{stage}.workers={group.workers}" for stage in changed)
+        if group.concurrency and before[group.stages[0]].concurrency != group.concurrency:
+            yield f"--set stages.{group.stages[0]}.concurrency={group.concurrency}"
 
 
 def sample_data(sample: Sample, written: Forecast, better: Forecast, cores: int) -> dict[str, Any]:

@@ -84,3 +84,26 @@ def test_a_stage_with_state_keeps_one_worker(plan):
     found = better(plan(1, state=True), sample_of((10e-3, 0), cpu=10e-6), 2)
 
     assert layout(found) == [(1, 1)]
+
+
+@pytest.fixture
+def asking(project):
+    project.plugin("""
+        @stage
+        async def ask(record): return record
+    """)
+    stages = [{"use": "ask", "concurrency": 16}]
+    return prepare(project.config(*stages, source={"use": "range", "with": {"stop": 1}})).plan
+
+
+def test_an_async_stage_that_waits_gets_more_calls_before_it_gets_workers(asking):
+    found = better(asking, sample_of((1e-3, 0), cpu=10e-6), 2)
+
+    assert (found.groups[0].concurrency, found.groups[0].time) == (64, pytest.approx(1e-3 / 4 + HOP / 4e6, rel=1e-3))
+    assert as_written(asking, sample_of((1e-3, 0), cpu=10e-6), 2).groups[0].concurrency == 16
+
+
+def test_an_async_stage_that_computes_gets_no_more_calls(asking):
+    found = better(asking, sample_of((1e-3, 0), cpu=0.99e-3), 8)
+
+    assert (found.groups[0].concurrency, found.groups[0].workers > 1) == (16, True)

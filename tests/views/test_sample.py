@@ -44,6 +44,13 @@ def test_what_would_be_better_comes_with_the_flags_for_it():
     ]
 
 
+def test_an_async_stage_may_need_more_calls_at_once():
+    def forecast(calls: int) -> Forecast:
+        return Forecast((PredictedGroup(("ask",), 1, 1 / calls, concurrency=calls),), calls, "ask")
+
+    assert list(changes(forecast(16), forecast(64))) == ["--set stages.ask.concurrency=64"]
+
+
 def test_nothing_to_be_changed_is_said_too():
     assert (
         told(STRIP, PARSE, better=WRITTEN)[-1]
