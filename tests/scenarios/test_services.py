@@ -207,6 +207,28 @@ def test_a_model_is_asked_until_its_answer_fits(project):
     assert results.summary.stages[0].counters == {"tokens_in": 160, "tokens_out": 32}
 
 
+def test_a_budget_in_money_stops_the_run_and_a_resume_goes_on(project):
+    """What a million tokens cost makes a call 0.01 dollars; after 0.1 no further one begins."""
+
+    def answer(request):
+        return chat(request.json["messages"][-1]["content"].upper(), prompt_tokens=4000, completion_tokens=1000)
+
+    project.write("in.jsonl", "".join(json.dumps({"text": f"t{n}"}) + "\n" for n in range(30)))
+    with Web(answer) as web:
+        options = {"model": "m", "base_url": web.url, "prompt": "{text}", "price": {"input": 1, "output": 6}}
+        stage = {"use": "llm", "with": options, "concurrency": 4, "budget": {"usd": 0.1}}
+        keys = {"source": "in.jsonl", "sink": "out.jsonl"}
+        stopped = project.cli("run", str(project.config(stage, **keys)))
+        asked = len(web.requests)
+        stage["budget"] = {"usd": 10}
+        resumed = project.cli("run", str(project.config(stage, **keys)), "--resume")
+
+    assert (stopped.returncode, resumed.returncode) == (75, 0), stopped.stderr + resumed.stderr
+    assert 10 <= asked <= 10 + 3, "no more than the calls in flight beyond it"
+    given = [json.loads(line)["answer"] for line in (project / "out.jsonl").read_text().splitlines()]
+    assert given == [f"T{n}" for n in range(30)]
+
+
 # What is said before anything starts
 
 
