@@ -212,6 +212,24 @@ def test_the_examples_of_a_source_and_a_sink_make_a_chain(tmp_path):
     assert (tmp_path / "out.text").read_text() == "0\n1\n4\n9\n16\n"
 
 
+# expensive.md
+
+
+def test_its_model_runs_on_devices_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    page = (ROOT / "docs" / "expensive.md").read_text()
+    (code,) = [code for code in blocks(page, "python") if "class Embed" in code]
+    (chain,) = [text for text in blocks(page, "yaml") if "use: embed" in text]
+    (tmp_path / "my_stages.py").write_text(code)
+    (tmp_path / "questions.jsonl").write_text('{"text": "why"}\n{"text": "where to"}\n')
+    (tmp_path / "out").mkdir()
+    (tmp_path / "chain.yaml").write_text(chain)
+    prepared = prepare(tmp_path / "chain.yaml")
+    assert prepared.plan.stages[0].devices == ("3", "5")
+    prepared.execute()
+    assert '"vector":[8.0]' in (tmp_path / "out" / "vectors.jsonl").read_text().replace(" ", "")
+
+
 # api.md
 
 
