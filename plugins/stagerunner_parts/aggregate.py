@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import pickle
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from typing import Any
 
 from stagerunner import stage
 from stagerunner_parts.digests import canonical, digest, key_of
+from stagerunner_parts.packing import packed, unpacked
 from stagerunner_parts.values import field
 
 DIGEST = 16
@@ -78,17 +78,8 @@ class Count:
             yield {name: value, "count": number}
 
     def snapshot(self) -> list[Any]:
-        return [[_packed(value), number] for value, number in self._entries.values()]
+        return [[packed(value), number] for value, number in self._entries.values()]
 
     def restore(self, data: list[Any]) -> None:
-        values = [(_unpacked(packed), number) for packed, number in data]
+        values = [(unpacked(value), number) for value, number in data]
         self._entries = {key_of(value): [value, number] for value, number in values}
-
-
-def _packed(value: Any) -> Any:
-    """The value as JSON data: a text as it is, anything else pickled, in a list."""
-    return value if type(value) is str else [b64encode(pickle.dumps(value)).decode()]
-
-
-def _unpacked(data: Any) -> Any:
-    return data if isinstance(data, str) else pickle.loads(b64decode(data[0]))

@@ -6,22 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from stagerunner import Reject, stage
+from stagerunner_parts.options import Number
 from stagerunner_parts.values import field, must_be_mapping, with_field
 
 
-class Levels(int):
-    """A whole number from 1 on."""
-
-    @classmethod
-    def parse(cls, text: str) -> Levels:
-        """Raises ValueError if it isn't one."""
-        if not text.isdecimal() or int(text) < 1:
-            raise ValueError(f"{text!r} is not a whole number from 1 on")
-        return cls(text)
-
-
 @stage(pure=True)
-def flatten(record: dict[str, Any], *, separator: str = ".", depth: Levels | None = None) -> dict[str, Any]:
+def flatten(record: dict[str, Any], *, separator: str = ".", depth: Number | None = None) -> dict[str, Any]:
     """Give the fields inside other fields names of their own: b in a becomes a.b.
 
     Fields keep their order. Lists, and mappings without fields, stay as they are. A record is refused if two fields

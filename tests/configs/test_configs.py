@@ -31,6 +31,7 @@ SUFFIXES = {
     "access-log": ".jsonl",
     "ask-a-service": ".jsonl",
     "ask-over-http": ".jsonl",
+    "revenue": ".csv",
 }
 READS_STDIN = {"stdin-stdout": "data/access.log"}
 HANDS_TO_A_DATABASE = {"orders-to-sqlite"}
