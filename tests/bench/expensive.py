@@ -59,6 +59,12 @@ def hundred(text: str) -> Iterator[str]:
 
 
 @stage
+def question(text: str) -> dict[str, str]:
+    """A record with fields, for the stage `llm`."""
+    return {"id": text}
+
+
+@stage
 def decoded(text: str, *, seconds: float) -> str:
     """Work of this much CPU time."""
     until, number = time.thread_time() + seconds, 0

@@ -438,7 +438,12 @@ def spending(path: Path, quick: bool) -> Iterator[Row]:
     """An unreliable service, without kills: the wall, and what was paid."""
     job = Unreliable(800 if quick else 4_000)
     place = Place(path, job.count)
-    ways = {OURS: paid_by_us, "asyncio script": paid_by_script, "datatrove": paid_by_datatrove}
+    ways = {
+        OURS: paid_by_us,
+        "our stage `llm`": paid_by_llm,
+        "asyncio script": paid_by_script,
+        "datatrove": paid_by_datatrove,
+    }
     came = in_turns({name: partial(way, place, job) for name, way in ways.items()}, 1 if quick else 5)
     mine = came.pop(OURS)
     ideal = spread([one.wall / job.ideal for one in mine])
@@ -463,6 +468,16 @@ def paid_by_us(place: Place, job: Unreliable) -> Ran:
     with job.service(place) as service:
         stage = {"use": "waiting:asked_by_hand", "with": {"port": service.port}, "retry": RETRY}
         ran = ours(place, place.config(stage | {"concurrency": job.concurrency}), 60, expected=job.right())
+        return ran._replace(calls=billed(service))
+
+
+def paid_by_llm(place: Place, job: Unreliable) -> Ran:
+    """With the stage that is there for it."""
+    with job.service(place) as service:
+        address = {"base_url": f"http://127.0.0.1:{service.port}/v1", "model": "any"}
+        llm = {"use": "llm", "with": address | {"prompt": "{id}", "into": "price"}, "concurrency": job.concurrency}
+        config = place.config("expensive:question", llm | {"retry": RETRY})
+        ran = ours(place, config, 60, expected=job.right())
         return ran._replace(calls=billed(service))
 
 

@@ -37,7 +37,7 @@ def spend(folder, request):
 
 def test_whatever_is_killed_nothing_is_paid_for_twice(spend, full, proved):
     kills = 200 if full else 20
-    spending = spend(32 * kills, kills)
+    spending = spend(24 * kills, kills)
 
     account, victims = spending.account(), Counter(kill.victim for kill in spending.done)
     killed = sum(map(len, account.killed.values()))

@@ -22,8 +22,8 @@ from support.waiting import wait_until
 PAYING = Path(__file__).with_name("paying.py")
 
 WORKERS, CONCURRENCY = 2, 16
-UNDER_WAY = {"first": WORKERS, "second": CONCURRENCY}
-"""The most calls of each stage at one moment. The second stage has one worker."""
+UNDER_WAY = {"first": WORKERS, "second": CONCURRENCY, "third": CONCURRENCY}
+"""The most calls of each stage at one moment. The second and the third have one worker."""
 
 SETTLED = 0.5
 """Seconds after which a call that was paid is no longer under way, on a busy machine as well."""
@@ -95,23 +95,35 @@ def _reason(call: Call, following: Call, kills: Sequence[Kill]) -> Kill | None:
 # The run
 
 
-KEPT = {"first": {"memo": True}, "second": {}}
-"""The settings with which results are kept, of each stage. The second is async; such stages have no memo yet."""
+KEPT: dict[str, dict[str, Any]] = {"first": {"memo": True}, "second": {}, "third": {}}
+"""The settings with which results are kept, of each stage. The others are async; such stages have no memo yet."""
 
 
 def spending_case(folder: Path, port: int, count: int, *, kept: bool = True) -> Case:
-    """Two stages that pay. The second half has some of the records of the first once more. kept: the results are."""
+    """Three stages that pay: a plain one, an async one, and `http`. The second half of the records has some of the
+    first half once more. kept: the results are."""
     half = count // 2
     numbers = [number - half if number > half and number % 10 == 9 else number for number in range(count)]
-    common = {"with": {"port": port}, "retry": {"attempts": 6, "delay": "10ms", "factor": 1}}
-    first = {"use": "first", "workers": WORKERS, **common, **(KEPT["first"] if kept else {})}
-    second = {"use": "second", "concurrency": CONCURRENCY, **common, **(KEPT["second"] if kept else {})}
-    return Case(folder, [first, second], [{"id": number} for number in numbers], plugin=PAYING).write()
+    place, many = {"with": {"port": port}}, {"concurrency": CONCURRENCY}
+    http = {"url": f"http://127.0.0.1:{port}/third", "method": "POST", "body": "{id}", "into": "third"}
+    stages: dict[str, dict[str, Any]] = {
+        "first": {"use": "first", "workers": WORKERS, **place},
+        "second": {"use": "second", **many, **place},
+        "third": {"use": "http", "with": http, **many},
+    }
+    retry = {"retry": {"attempts": 6, "delay": "10ms", "factor": 1}}
+    chain = [{"name": name, **retry, **stage, **(KEPT[name] if kept else {})} for name, stage in stages.items()]
+    return Case(folder, chain, [{"id": number} for number in numbers], plugin=PAYING).write()
 
 
 def right(case: Case) -> list[dict[str, Any]]:
     """What the chain gives for the records of the case."""
-    return [record | {stage: price(stage, record["id"]) for stage in ("first", "second")} for record in case.records]
+    return [_right(record["id"]) for record in case.records]
+
+
+def _right(number: int) -> dict[str, Any]:
+    first, second, third = (price(stage, number) for stage in KEPT)
+    return {"id": number, "first": first, "second": second, "third": {"price": third}}
 
 
 @dataclass(slots=True)
