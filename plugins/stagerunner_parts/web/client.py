@@ -34,6 +34,10 @@ CONNECT = 30.0
 SILENCE = 300.0
 """Seconds without a byte after which a call fails, if the stage's `timeout` has not ended it before."""
 
+IDLE = 4.0
+"""Seconds after which an idle connection is closed. Many servers do so after 5 s, and a call must not meet them at it.
+With a host for each record, idle connections would also be too many."""
+
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds of the pauses for a 429 that doesn't say how long to wait."""
 
@@ -106,7 +110,7 @@ class Client:
 
     async def open(self) -> None:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),  # `concurrency` is the limit
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE),  # `concurrency` is the limit
             cookie_jar=aiohttp.DummyCookieJar(),  # one record's answer must not change the next one's request
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT, sock_read=SILENCE),
             headers={"User-Agent": f"stagerunner/{__version__}"},

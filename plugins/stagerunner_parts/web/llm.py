@@ -57,7 +57,7 @@ class Llm:
     prompt: what the user says, after messages if there are any.
     system: what the system says first.
     messages: a conversation, each message with role and content.
-    base_url: where the service is.
+    base_url: where the service is; what follows a `?` in it is kept.
     api_key: the key, sent as a bearer token; write `${secret:NAME}`.
     schema: a JSON Schema; the answer must be JSON that fits it. What doesn't is a failure that `retry` may try again.
     into: the field for the answer: a text, or with a schema its value.
@@ -96,7 +96,8 @@ class Llm:
         self._messages = [*before, *(messages or []), *after]
         if not (messages or prompt):
             raise ValueError("nothing is asked: `prompt` and `messages` are missing")
-        self._url = f"{base_url.rstrip('/')}/chat/completions"
+        base, mark, query = base_url.partition("?")
+        self._url = f"{base.rstrip('/')}/chat/completions{mark}{query}"
         bearer = {"Authorization": f"Bearer {header(api_key)}"} if api_key else {}
         self._headers = {"Content-Type": "application/json", **bearer, **(headers or {})}
         self._into = into

@@ -71,6 +71,21 @@ def test_it_asks_as_openai_is_asked():
     }
 
 
+def test_parameters_of_the_base_url_are_kept():
+    with Web(lambda request: says("done")) as web:
+
+        async def ask():
+            stage = Llm(
+                model="m", prompt=Template("a"), base_url=f"{web.url}/v1?api-version=2", headers={"api-key": "k"}
+            )
+            await stage.setup()
+            await stage.process({})
+            await stage.close()
+
+        asyncio.run(ask())
+    assert (web.requests[0].target, web.requests[0].headers["api-key"]) == ("/v1/chat/completions?api-version=2", "k")
+
+
 def test_without_a_key_none_is_sent():
     assert "authorization" not in asked({"text": "a"})[1].headers
 
