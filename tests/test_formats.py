@@ -42,7 +42,7 @@ def test_the_table_of_suffixes_is_that_of_the_parts():
         for cells in rows(PAGE)
         for suffix in re.findall(r"`(.*?)`", cells[0])
         for column in (1, 2)
-        if cells[column] != "none"
+        if not cells[column].startswith("none")
     }
     offered = {1: stagerunner_parts.stagerunner_sources(), 2: stagerunner_parts.stagerunner_sinks()}
     assert written == {

@@ -57,6 +57,12 @@ def stagerunner_sources() -> list[Any]:
     return [
         _named("lines", "sources.lines:Lines", "Read text files, one record per line"),
         _named("jsonl", "sources.jsonl:Jsonl", "Read files with one JSON value per line", ".jsonl", ".ndjson"),
+        _named(
+            "json",
+            "sources.json:Json",
+            "Read JSON files, one record per element of an array",
+            ".json",
+        ),
         _named("csv", "sources.csv:Csv", "Read CSV files, one record per row: a mapping of texts", ".csv", ".tsv"),
         _named("files", "sources.files:Files", "Read whole files, one record each"),
         _named("range", "sources.range:Range", "Give whole numbers in order"),

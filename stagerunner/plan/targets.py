@@ -100,10 +100,6 @@ def _instead(text: str, suffix: str, kind: Literal["source", "sink"]) -> str:
             return f"{{use: sqlite, with: {{path: {text}, table: NAME}}}}"
         case ".json" if kind == "sink":
             return f"for a JSON value a line: {{use: jsonl, with: {{path: {text}}}}}"
-        case ".json":
-            return (
-                f"for a JSON value a line: {{use: jsonl, with: {{path: {text}}}}}; for a file as one text: use: files"
-            )
     if kind == "sink":
         return "end its name in .jsonl or .csv, or name a plugin's part: {use: …, with: {…}}"
     return f"for its lines as text: {{use: lines, with: {{path: {text}}}}}; or name a plugin's part"

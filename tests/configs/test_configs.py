@@ -27,6 +27,7 @@ SUFFIXES = {
     "keep-results": ".jsonl",
     "visits": ".csv",
     "spreadsheet": ".tsv",
+    "json-document": ".csv",
     "in-batches": ".csv",
     "access-log": ".jsonl",
     "ask-a-service": ".jsonl",

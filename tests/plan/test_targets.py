@@ -19,7 +19,7 @@ def project(tmp_path):
     "name",
     [
         *("s3://bucket/x.jsonl", "http://host/x", "HTTPS://host/a.csv", "gs://b/*.gz", "file:///tmp/x.jsonl"),
-        *("x.parquet", "x.PARQUET", "dir/x.sqlite", "x.db", "x.xlsx", "x.avro", "x.json", "x.json.gz"),
+        *("x.parquet", "x.PARQUET", "dir/x.sqlite", "x.db", "x.xlsx", "x.avro", "x.msgpack"),
         *("x.zstd", "x.jsonl.zstd", "x.csv.zip", "x.tar.gz", "x.Z", "logs/*.feather"),
     ],
 )
@@ -39,6 +39,13 @@ def test_what_no_plugin_offers_is_a_mistake_with_its_place(project, kind, name):
 def test_what_may_well_be_text(name):
     assert why_not_offered(name, "sink") is None
     assert why_not_offered(name, "source") is None
+
+
+@pytest.mark.parametrize("name", ["x.json", "x.json.gz"])
+def test_a_json_document_is_read_but_not_written(project, name):
+    with pytest.raises(ConfigError) as caught:
+        project.plan("same", source="-", sink=name)
+    assert caught.value.mistakes[0].fix == f"for a JSON value a line: {{use: jsonl, with: {{path: {name}}}}}"
 
 
 def test_a_folder_is_not_a_sink(project):

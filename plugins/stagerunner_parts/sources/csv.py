@@ -177,8 +177,6 @@ class Csv(RecordFiles):
     def _sniff(self, file: InputFile) -> tuple[str, str | None]:
         with bytes_of(file) as stream:
             start = stream.read(sniffing.HEAD).removeprefix(BOM)
-        if len(start) >= sniffing.HEAD - len(BOM):
-            start = start[: start.rfind(b"\n") + 1]
         text, quote = start.decode(self.encoding, "replace"), self.quote
         if quote == SNIFF:
             known = self.delimiter if self.delimiter not in (None, SNIFF) else None

@@ -186,6 +186,9 @@ class Cutter:
     record that arrives all at once may still be longer, so the code that splits blocks checks again.
     """
 
+    edges: bytes | None = b"\n"
+    """The byte before a block that isn't the first, and the last one of a block that isn't the last. None: any."""
+
     def __init__(self, longest: int, rule: Lines = LINES) -> None:
         self._longest = longest
         self._rule = rule

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from stagerunner import Split
-from stagerunner_parts.sources.cutting import Block, Cutter, Overlong
+from stagerunner_parts.sources.cutting import Block, Overlong
 from stagerunner_parts.sources.inputs import Changed, InputFile
 
 CHUNK = 2**20
@@ -19,6 +19,15 @@ if there is nothing."""
 
 TakeHead: TypeAlias = Callable[[Block], tuple[Head, int]]
 """Block → the head at its beginning, or None if the block has none; and the bytes used."""
+
+
+class AnyCutter(Protocol):
+    """What cuts bytes into blocks of complete records."""
+
+    @property
+    def edges(self) -> bytes | None: ...
+    def feed(self, data: bytes) -> list[Block]: ...
+    def finish(self) -> list[Block]: ...
 
 
 class Piece(NamedTuple):
@@ -57,20 +66,20 @@ class Piece(NamedTuple):
             content = self.content + other.content
         return self._replace(stop=other.stop, content=content)
 
-    def blocks(self, cutter: Cutter) -> Iterator[tuple[int, Block]]:
+    def blocks(self, cutter: AnyCutter) -> Iterator[tuple[int, Block]]:
         """Yields offset and records, block by block. Raises OSError if the file is gone or has changed."""
         if isinstance(self.content, Overlong):
             yield self.start, self.content
             return
         at = self.start
-        for data in self._chunks():
+        for data in self._chunks(cutter.edges):
             for block in cutter.feed(data):
                 yield at, block
                 at += span(block)
         for block in cutter.finish():
             yield at, block
 
-    def _chunks(self) -> Iterator[bytes]:
+    def _chunks(self, edges: bytes | None) -> Iterator[bytes]:
         if isinstance(self.content, bytes):
             yield self.content
             return
@@ -81,15 +90,15 @@ class Piece(NamedTuple):
                 data = read(self.file, file.fileno(), at, min(at + CHUNK, self.stop))
                 at += len(data)
                 # If the file has grown, it may also have been emptied first and filled again.
-                if not self.file.verify(file.fileno()) and not self._ends_are_there(file.fileno()):
+                if not self.file.verify(file.fileno()) and not self._edges_are_there(file.fileno(), edges):
                     raise self.file.overwritten()
                 yield data
 
-    def _ends_are_there(self, fd: int) -> bool:
-        """Whether the piece still begins after a newline and ends with one, except at the ends of the file."""
+    def _edges_are_there(self, fd: int, edges: bytes | None) -> bool:
+        """Whether the piece still begins after one of these bytes and ends with one, except at the ends of the file."""
         assert self.file is not None
         offsets = [offset - 1 for offset in (self.start, self.stop) if 0 < offset < self.file.size]
-        return all(os.pread(fd, 1, offset) == b"\n" for offset in offsets)
+        return edges is None or all((os.pread(fd, 1, offset) or b"\0") in edges for offset in offsets)
 
 
 def read(file: InputFile, fd: int, start: int, stop: int) -> bytes:
@@ -116,7 +125,7 @@ class Splitter:
     def __init__(
         self,
         name: str,
-        cutter: Cutter,
+        cutter: AnyCutter,
         *,
         at: int = 0,
         resumable: bool = False,

@@ -16,14 +16,14 @@ from functools import cached_property
 from io import BufferedReader, RawIOBase
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from stagerunner import Malformed, Origin, Split, Want
 from stagerunner_parts.compression import check_compression, is_compressed, opened
 from stagerunner_parts.sources.cutting import HEAD, LINES, Block, Cutter, Lines, Overlong
 from stagerunner_parts.sources.inputs import InputFile, Unsplittable, find, remaining, unsplittable
 from stagerunner_parts.sources.locations import LineNumbers, Offsets
-from stagerunner_parts.sources.pieces import CHUNK, Head, Piece, Splitter, TakeHead, read
+from stagerunner_parts.sources.pieces import CHUNK, AnyCutter, Head, Piece, Splitter, TakeHead, read
 
 BOM = b"\xef\xbb\xbf"
 LARGEST = 262144
@@ -32,6 +32,13 @@ NOT_YET = Split(Piece("", 0, 0, b""), 0, None, 0)
 """An empty split: no record end found yet, ask again."""
 NEAR, FAR = 4096, 2**20
 """Bytes that are read to find a record end: at first, and at most before control goes back to the parent's loop."""
+
+
+class AnySplitter(Protocol):
+    """What makes splits of bytes as they arrive."""
+
+    def feed(self, data: bytes) -> list[Split]: ...
+    def finish(self) -> list[Split]: ...
 
 
 class RecordFiles(ABC):
@@ -139,7 +146,7 @@ class RecordFiles(ABC):
     def _cut(self, file: InputFile, fd: int, start: int, want: Want, head: Head) -> Iterator[Split]:
         """Cut a file of lines: only the bytes around each cut are read."""
         while start < file.size:
-            goal = min(start + _size(want) - 1, file.size)
+            goal = min(start + size_of(want) - 1, file.size)
             stop, at, amount = 0, goal, NEAR
             while not stop and at < file.size:
                 data = read(file, fd, at, min(at + amount, file.size))
@@ -173,11 +180,11 @@ class RecordFiles(ABC):
         def chunks() -> Iterator[bytes]:
             at = start
             while at < file.size:
-                data = read(file, fd, at, min(at + _size(want), file.size))
+                data = read(file, fd, at, min(at + size_of(want), file.size))
                 at += len(data)
                 yield data
 
-        yield from _splits(splitter, chunks())
+        yield from splits_of(splitter, chunks())
 
     def _fed(self, file: InputFile, raw: IO[bytes], start: int, want: Want, head: Head) -> Iterator[Split]:
         splitter = Splitter(file.name, self._cutter(head), at=start, resumable=True, head=head)
@@ -186,10 +193,10 @@ class RecordFiles(ABC):
             while left and (data := stream.read(min(left, CHUNK))):
                 left -= len(data)
                 yield NOT_YET
-            yield from _splits(splitter, iter(lambda: stream.read(_size(want)), b""))
+            yield from splits_of(splitter, iter(lambda: stream.read(size_of(want)), b""))
 
     @cached_property
-    def _stream_splitter(self) -> Splitter:
+    def _stream_splitter(self) -> AnySplitter:
         assert self._unsplittable is not None
         head = self._known_head(self._unsplittable)
         return Splitter(self._unsplittable.name, self._cutter(head), head=head, take_head=self._take_head(head))
@@ -206,19 +213,20 @@ class RecordFiles(ABC):
         """Exactly one item for each record of the split, in order: the record, or Malformed."""
         piece = Piece(*split.data)
         # No generator of our own around the records: it would cost 60 ns for each.
-        return chain.from_iterable(
-            self._items(block, offset, piece.head) for offset, block in piece.blocks(self._cutter(piece.head))
-        )
+        return chain.from_iterable(self._items(block, offset, piece.head) for offset, block in self._blocks(piece))
 
     def locate(self, split: Split, number: int) -> Origin:
         """Where record `number` of the split begins; the split is read again to find out."""
         piece = Piece(*split.data)
         if self._asked is None or self._asked[0] != piece[:3]:
-            self._asked = (piece[:3], Offsets(self._offsets(piece)))
+            self._asked = (piece[:3], Offsets(self._starts(piece)))
         offset = self._asked[1][number]
         # Lines can only be counted in a plain file.
         line = None if piece.file is None or offset is None else self._lines.at(piece.name, offset)
         return Origin(piece.name, offset, line=line)
+
+    def _blocks(self, piece: Piece) -> Iterator[tuple[int, Block]]:
+        return piece.blocks(self._cutter(piece.head))
 
     def _items(self, block: Block, offset: int, head: Head) -> Iterable[Any]:
         if isinstance(block, Overlong):
@@ -251,7 +259,7 @@ class RecordFiles(ABC):
             offset += len(raw) + 1
 
     def _offsets(self, piece: Piece) -> Iterator[int]:
-        for offset, block in piece.blocks(self._cutter(piece.head)):
+        for offset, block in self._blocks(piece):
             if isinstance(block, Overlong):
                 yield offset
                 continue
@@ -261,11 +269,15 @@ class RecordFiles(ABC):
                     yield at
                 at += len(raw) + 1
 
+    def _starts(self, piece: Piece) -> Iterator[int]:
+        """Where each record begins, for messages."""
+        return self._offsets(piece)
+
     def _too_long(self, head: bytes, length: int) -> Malformed:
         text = f"the record has {length:,} bytes, but max_record allows {self.max_record:,}"
         return Malformed("TooLarge", text, head)
 
-    def _cutter(self, head: Head) -> Cutter:
+    def _cutter(self, head: Head) -> AnyCutter:
         return Cutter(self.max_record, self.rule(head))
 
     def _known_head(self, file: InputFile | Unsplittable) -> Head:
@@ -318,11 +330,11 @@ def _whole(piece: Piece, records: int) -> Split:
     return Split(piece, piece.stop - piece.start, [piece.name, piece.stop], max(1, records))
 
 
-def _size(want: Want) -> int:
+def size_of(want: Want) -> int:
     return max(1, min(want.size, LARGEST))
 
 
-def _splits(splitter: Splitter, chunks: Iterator[bytes]) -> Iterator[Split]:
+def splits_of(splitter: AnySplitter, chunks: Iterator[bytes]) -> Iterator[Split]:
     """The splits of these bytes; an empty one after each FAR bytes without a record end."""
     looked = 0
     for data in chunks:
@@ -335,7 +347,7 @@ def _splits(splitter: Splitter, chunks: Iterator[bytes]) -> Iterator[Split]:
     yield from splitter.finish()
 
 
-def _beginning(stream: IO[bytes], cutter: Cutter, longest: int) -> Iterator[Block]:
+def _beginning(stream: IO[bytes], cutter: AnyCutter, longest: int) -> Iterator[Block]:
     """The blocks at the beginning of a file. Stops if the first record is too long."""
     held = 0
     while data := stream.read(LARGEST):

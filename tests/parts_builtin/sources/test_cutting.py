@@ -108,3 +108,9 @@ def test_a_cutter_gives_the_same_records_however_they_come_and_never_holds_a_lon
             assert len(whole) > longest
         else:
             assert record == whole
+
+
+def test_a_comment_that_comes_in_two_parts_ends_with_its_line():
+    cutter = Cutter(100, REMARKED)
+    assert cutter.feed(b'1,2\n#,"x') == [b"1,2\n"]
+    assert cutter.feed(b"y\n") == [b'#,"xy\n']

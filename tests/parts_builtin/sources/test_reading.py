@@ -13,6 +13,7 @@ from support.compressed import SUFFIXES, compressed
 from stagerunner import Malformed, Split, Want
 from stagerunner_parts.sources.csv import Csv
 from stagerunner_parts.sources.cutting import Overlong
+from stagerunner_parts.sources.json import Json
 from stagerunner_parts.sources.jsonl import Jsonl
 from stagerunner_parts.sources.lines import Lines
 from stagerunner_parts.sources.pieces import Piece
@@ -34,7 +35,20 @@ class Lenient(Csv):
         super().__init__(path=path, comment="#", extras="ignore", missing="fill")
 
 
-SOURCES = [(Lines, LINES), (Jsonl, JSONL), (Csv, CSV), (Lenient, COMMENTED)]
+JSON = (
+    b'\xef\xbb\xbf {"x": {"at": [9]}, "it\\u0022s": [1], "at": '
+    b'[ {"a": 1},\r\nnull , "x,]\\"\\\\", [1, "\xc3\xa4"],{"b": ],'
+    b'\n \xff,,"' + b"long" * 20 + b'",\n{"c": {"d": [[]]}}, "n\xc3\xa4,", 5\n], "at": [2], "more": "]}"}\n'
+)
+
+
+class Within(Json):
+    def __init__(self, *, path):
+        super().__init__(path=path, at="at")
+
+
+LINE_BY_LINE = [(Lines, LINES), (Jsonl, JSONL), (Csv, CSV), (Lenient, COMMENTED)]
+SOURCES = [*LINE_BY_LINE, (Within, JSON), (Json, JSON[JSON.index(b"[ {") : JSON.index(b', "at": [2')])]
 
 
 @pytest.fixture(params=SOURCES, ids=lambda pair: pair[0].__name__.lower())
@@ -209,6 +223,7 @@ def test_a_line_of_50_megabytes_is_not_held(write, suffix):
     assert int(done.stdout) < 16
 
 
+@pytest.mark.parametrize("kind", LINE_BY_LINE, ids=lambda pair: pair[0].__name__.lower())
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 def test_the_parent_looks_for_a_record_end_a_little_at_a_time(write, kind, suffix):
     """A step reads a megabyte or so, whatever the size of the file, so signals are heard in between."""
