@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from bisect import bisect_left, bisect_right
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any
@@ -71,7 +72,8 @@ class SourceReader:
     def batch(
         self, split: Split, first: int, last: int, slot: Slot | None = None, quarantined: Quarantined = NOTHING
     ) -> Batch:
-        """The source records first ≤ i < last of the split; the batch's `last` is where they really end.
+        """The source records first ≤ i < last of the split; the batch's `last` is where they really end. It lies before
+        `first` if the split has fewer records than that.
 
         slot: where each record is noted while it is read, if one is suspected. quarantined: records that must not be
         read again; reading stops before the first of them.
@@ -104,7 +106,10 @@ class SourceReader:
         items: list[Any] = []
         broken: BaseException | None = None
         try:
-            given: Iterator[Any] = islice(self._source.read(split), first, last)
+            given = iter(self._source.read(split))
+            if (before := _passed_over(given, first)) < first:
+                return Batch([], first, before, counts=[Counts(SOURCE)])
+            given = islice(given, last - first)
             if slot is not None:
                 given = _note_each(given, first, slot)
             items.extend(given if self._copy is no_copy else map(self._copy, given))
@@ -153,6 +158,11 @@ class SourceReader:
         if any(failure.policy == "fail" for failure in batch.failures):
             return
         batch.failures = [*batch.failures, failure_of(error).for_record(SOURCE, batch.last, 0, "fail")]
+
+
+def _passed_over(items: Iterator[Any], most: int) -> int:
+    """Draw `most` items; how many there were."""
+    return most and next(iter(deque(enumerate(islice(items, most), 1), maxlen=1)), (0,))[0]
 
 
 def _note_each(items: Iterator[Any], first: int, slot: Slot) -> Iterator[Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from stagerunner.engines.base import Transport
 from stagerunner.parts.source import Want
 from stagerunner.plan import Plan
-from stagerunner.records import BARRIER, DATA, Origin
+from stagerunner.records import BARRIER, DATA, TO_THE_END, Origin
 from stagerunner.runtime.blocks import Blocks
 from stagerunner.runtime.input import PendingSplit, SourceSplits, SplitSource
 from stagerunner.runtime.iterator_input import DrawnRecords
@@ -127,6 +127,7 @@ class Dispatch:
 
     def _admit(self, pending: PendingSplit, last: int) -> None:
         self._limit.sent(pending.most)
+        last = min(TO_THE_END, last + self._window.skipping)
         if pending.base is not None and pending.most is not None:
             last = min(last, pending.most)  # here `most` is the exact number of records
         if self.balances and (begun := self._begun_if_slow()) is not None:
@@ -143,10 +144,13 @@ class Dispatch:
         if self._pending is not None:
             waited, self._pending = self._pending, None
             return waited
-        self._want.records, self._want.size = self.sizing.records, self.sizing.size
+        skipped = self._window.skipping
+        self._want.records, self._want.size = skipped + self.sizing.records, self.sizing.size
         self._want.exact = not self.sizing.proven or self._plan.run.frame is not None
         pending = self._split_source.next(self._want)
         if pending is not None:
+            if pending.most is not None:
+                pending.most = max(0, pending.most - skipped)
             self.sizing.weighed((pending.most or 0) if pending.base is not None else 0, pending.size)
         return pending
 
@@ -181,7 +185,8 @@ class Dispatch:
     def learn(self, taken: int, most: int, metadata: Metadata, kept: Kept) -> None:
         """A frame is complete. taken: its source records. most: records that the stage with most results gave."""
         if kept.flush < 0:
-            self.sizing.learn(taken, kept.size, metadata.slowest, metadata.widest, most)
+            size = kept.size * taken // max(1, taken + kept.before)
+            self.sizing.learn(taken, size, metadata.slowest, metadata.widest, most)
 
     def finished(self, kept: Kept) -> None:
         """A split is wholly accepted. `locate` still knows it, as long as it may be sent again."""
@@ -192,6 +197,16 @@ class Dispatch:
         oldest = self._window.kept[0].number if self._window.kept else FLUSHES
         while self._pending_splits and (number := next(iter(self._pending_splits))) < oldest:
             del self._pending_splits[number]
+
+    @property
+    def bytes_so_far(self) -> int:
+        """Bytes of the source that are accepted, about: with those of the split that is accepted in part."""
+        kept = next((kept for kept in self._window.kept if not kept.done), None)
+        pending = None if kept is None else self._pending_splits.get(kept.number)
+        if kept is None or pending is None or not kept.accepted:
+            return self.bytes_done
+        each = pending.size / (pending.most + kept.before) if pending.most else self.sizing.bytes_per_record
+        return self.bytes_done + min(pending.size, int(each * kept.accepted))
 
     @property
     def bytes_forgotten(self) -> int:

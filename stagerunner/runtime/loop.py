@@ -102,8 +102,8 @@ class Loop:
         self._announced = 0
         """The latest epoch whose workers were reported to observers."""
         self.snapshots: dict[int, Any] = {}
-        self.commit_due = False
-        """Commit as soon as everything accepted belongs to whole splits."""
+        self._commit_due = self._uncommitted = False
+        """Whether a commit was asked for; whether anything was accepted since the last one."""
         self.done = False
         """END came back with nothing missing, or the run ended early in good order."""
         self.trouble: Trouble | None = None
@@ -120,6 +120,7 @@ class Loop:
     def start(
         self,
         position: Any = None,
+        accepted: int = 0,
         snapshots: dict[int, Any] | None = None,
         taken: int = 0,
         stopped: int | None = None,
@@ -127,10 +128,10 @@ class Loop:
     ) -> None:
         """Begin with the first epoch, whose workers the transport has started.
 
-        position, snapshots: where a resumed run goes on. taken, size: source records that it took before, and their
-        bytes. stopped: the stage that needed no more.
+        position, accepted, snapshots: where a resumed run goes on, so many source records behind the position. taken,
+        size: source records that it took before, and their bytes. stopped: the stage that needed no more.
         """
-        self.window.position, self.snapshots = position, snapshots or {}
+        self.window.position, self.window.skipping, self.snapshots = position, accepted, snapshots or {}
         if stopped is not None:
             self.window.stopped = True
             self.dispatch.stopped_by(stopped)
@@ -202,6 +203,9 @@ class Loop:
         self._transport.look()
         if self._transport.trouble is not None:
             self._restart(self._transport.trouble)
+        if self._commit_due and self._uncommitted:
+            self._commit_due = self._uncommitted = False
+            self._commit()
         if self.window.wants_barrier():
             self.checkpoint()
         if self.regrouping.emptying or (self._regroupable and self.regrouping.due()):
@@ -253,12 +257,10 @@ class Loop:
         if self._columned and not self._receiving.fits(frame.header, metadata, body):
             raise _OtherColumns
         self._receiving.receive(frame.header, metadata, body)
+        self._uncommitted = True
         if self._delivery.fatal is not None or self._delivery.too_many is not None:
             self.book()
             self.done = True
-        elif self.commit_due and not self.window.stateful and self.window.at_edge:
-            self.commit_due = False
-            self._commit()
 
     # Checkpoints
 
@@ -271,9 +273,9 @@ class Loop:
         self._commit()
 
     def checkpoint(self) -> None:
-        """Have everything accepted committed soon: at the end of a split, or, with state, when a barrier is back."""
+        """Have everything accepted committed soon: in the next step, or, with state, when a barrier is back."""
         if not self.window.stateful:
-            self.commit_due = True
+            self._commit_due = True
         elif not self._rereads and not self._ending and self._transport.ready and self.window.barrier_due():
             self._sending.send(self.window.barrier())
 
@@ -281,7 +283,8 @@ class Loop:
         """The loop's part of a journal row: the source's position, and the state of the stages."""
         self.book()
         stages = {"order": self._names, "snapshots": encode_snapshots(self.snapshots), "stopped": self.dispatch.stopped}
-        return {"position": self.window.position, "bytes": self.dispatch.bytes_forgotten} | stages
+        place = {"position": self.window.position, "accepted": self.window.accepted}
+        return place | {"bytes": self.dispatch.bytes_forgotten} | stages
 
     # Other groups
 

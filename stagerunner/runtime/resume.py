@@ -26,9 +26,9 @@ from stagerunner.plan import Plan, PlannedPart, PlannedStage, why_no_resume
 from stagerunner.plan.outputs import used_by
 from stagerunner.runtime.opening import Resume
 
-FORMAT = 4
+FORMAT = 5
 """Of the journal's row and fingerprint: 2 has what was not processed, 3 has the run's salt, 4 calls the counts
-`ledger`."""
+`ledger`, 5 may stand inside a split."""
 
 
 class Beginning(Struct, frozen=True):
@@ -141,7 +141,12 @@ def _readable(row: Any, path: Path) -> dict[str, Any]:
         decode_snapshots(row["snapshots"])
         for stage, count in row["failures"].items():
             int(stage) + count
-        checked: dict[str, Any] = {"position": row["position"], "sink": row["sink"], "stopped": row["stopped"]}
+        checked: dict[str, Any] = {
+            "position": row["position"],
+            "accepted": max(0, row["accepted"]),
+            "sink": row["sink"],
+            "stopped": row["stopped"],
+        }
     except Exception as error:
         raise not_a_journal(path, f"its row has another shape: {head(error)}") from None
     return {**row, **checked}

@@ -240,7 +240,9 @@ class Session:
         if row is not None:
             self._earlier = self.delivery.ledger.taken
             self._bytes_earlier = row.get("bytes", 0)
-            self.loop.start(row["position"], snapshots, self._earlier, row["stopped"], self._bytes_earlier)
+            self.loop.start(
+                row["position"], row["accepted"], snapshots, self._earlier, row["stopped"], self._bytes_earlier
+            )
             self.loop.done = self.delivery.too_many is not None
             return
         self.loop.window.position = None
@@ -288,7 +290,7 @@ class Session:
                     ledger.taken,
                     ledger.out,
                     ledger.failed,
-                    self.loop.dispatch.bytes_done,
+                    self.loop.dispatch.bytes_so_far,
                     self.split_source.total(),
                     stages,
                     self._earlier,
@@ -305,7 +307,7 @@ class Session:
             return
         error = failure_error(self.plan, self.delivery, resumable=self.resumable) or self.split_source.error
         if error is not None:
-            if self.loop.window.at_edge and not self.loop.window.stateful:
+            if not self.loop.window.stateful:
                 self._commit()
             raise error
         self._commit(finished=True)
@@ -349,7 +351,7 @@ class Session:
     def interrupted(self) -> bool:
         """Commit what was accepted, if the source can go on from there; whether `--resume` can."""
         self.loop.book()
-        if self.loop.window.at_edge and not self.loop.window.stateful:
+        if not self.loop.window.stateful:
             self._commit()
         return self.resumable
 

@@ -49,6 +49,8 @@ class Window:
         self.epoch = FIRST
         self.position: Any = None
         """Where the source goes on behind every split that is wholly accepted."""
+        self.skipping = 0
+        """Source records from `position` on that an earlier run accepted, until it is known where they end."""
         self.kept: deque[Kept] = deque()
         self.on_way: deque[Sent] = deque()
         self.stopped = False
@@ -75,14 +77,18 @@ class Window:
         return self._sequence - 1
 
     @property
-    def at_edge(self) -> bool:
-        """Everything accepted belongs to splits that are wholly accepted: `position` stands for all of it."""
-        return not self.kept or self.kept[0].accepted == 0
+    def accepted(self) -> int:
+        """Source records from `position` on that are accepted. With state nothing counts before the barrier."""
+        if self.stateful:
+            return 0
+        return self.kept[0].accepted if self.kept else self.skipping
 
     def room(self, records_per_frame: int = 1, begun: Sequence[int] | None = None) -> bool:
         """Whether another split may be admitted: always when nothing is on its way. begun: see `pass_over`."""
         if self.stopped or not self.on_way:
             return not self.stopped
+        if self.skipping:  # how many records the next split must skip, this one will tell
+            return False
         frames = max(self.least_frames, -(-self.least_records // max(1, records_per_frame)))
         on_way = len(self.on_way) - self._skips
         more = begun is not None and on_way < self.most_frames and self.balancing.idle_soon(begun)
@@ -110,7 +116,8 @@ class Window:
         """Admit a split of the source; the frames to send. last: the most source records in it."""
         number, self._numbers = self._numbers, self._numbers + 1
         least = len(payload) if isinstance(payload, bytes) else 0
-        return self._keep(Kept(number, payload, max(size, least), position, end=last))
+        skipped = self.skipping
+        return self._keep(Kept(number, payload, max(size, least), position, end=last, accepted=skipped, before=skipped))
 
     def flush(self, stage: int, payload: bytes) -> list[Sent]:
         """The FLUSH of a stage, kept as a split of its own; the frames to send."""
@@ -131,8 +138,9 @@ class Window:
         done, accepted = self._redo
         if kept.number == done:
             kept.accepted = accepted
+        kind = DATA if kept.flush < 0 else FLUSH
         if not self._inspections and not kept.quarantined and kept.number > done:
-            return [self._send(DATA if kept.flush < 0 else FLUSH, kept, 0, kept.end)]  # the usual split: one frame
+            return [self._send(kind, kept, kept.accepted, kept.end)]  # the usual split: one frame
         before = len(self.on_way)
         self._resend(kept, self._inspections.get(kept.number))
         return list(itertools.islice(self.on_way, before, None))
@@ -169,14 +177,26 @@ class Window:
     ) -> Received:
         """Decide about a DATA frame or piece that came back. Raises ProtocolFault if it is not its turn.
 
-        first, last: its source records. more: further pieces follow. stop: the stage `stop_stage` needs no more.
-        fails: a failure in it ends the run, so its split is never done.
+        first, last: its source records; last < first says that the split ends at `last`, before them. more: further
+        pieces follow. stop: the stage `stop_stage` needs no more. fails: a failure in it ends the run, so its split is
+        never done.
         """
         sent = self._expected(sequence)
         kept = sent.split
-        if kept is None or kept.number != split or first != sent.reached or last < first or last > sent.last:
+        short = last < first == sent.first
+        if (
+            kept is None
+            or kept.number != split
+            or first != sent.reached
+            or last > sent.last
+            or (last < first and not short)
+        ):
             raise ProtocolFault(f"frame {sequence}: records {first} to {last} of split {split} were not asked for")
         sent.reached = last
+        if short:
+            kept.end = min(kept.end, last)
+        if kept.before:
+            self.skipping = max(0, kept.before - last)
         if kept.beyond:
             return Received(Disposition.DROP, sent, not more, finished=not more and self._frame_done(sent, kept))
         if sent.disposition is Disposition.ACCEPT:

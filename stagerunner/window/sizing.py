@@ -38,7 +38,7 @@ class Sizing:
     def __init__(self, fixed: int | None = None) -> None:
         self._fixed = fixed
         self._records = float(fixed or 1)
-        self._bytes_per_record = 0.0
+        self.bytes_per_record = 0.0
         self._lately = (0.0, 0.0)
         """(records, nanoseconds in the slowest worker) of the frames seen, older ones weighted less."""
         self._most = MOST
@@ -64,9 +64,9 @@ class Sizing:
     @property
     def size(self) -> int:
         """Bytes of the source that the next split should hold."""
-        if not self._bytes_per_record:
+        if not self.bytes_per_record:
             return 4096 if self._fixed is None else 512 * self._fixed
-        return max(1, min(RANGE, int(self._records * self._bytes_per_record)))
+        return max(1, min(RANGE, int(self._records * self.bytes_per_record)))
 
     def cap(self, records: int) -> None:
         """A frame with more records needed too much memory in some worker: never send more from now on."""
@@ -81,7 +81,7 @@ class Sizing:
         if records <= 0:
             return
         self.proven = True
-        self._bytes_per_record = size / records
+        self.bytes_per_record = size / records
         seen, spent = self._lately
         seen, spent = self._lately = seen * FADING + records, spent * FADING + max(1, slowest)
         if self._fixed is not None:

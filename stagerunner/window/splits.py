@@ -31,7 +31,7 @@ class Kept(Struct):
 
     payload: what a worker needs to read it. size: bytes it stands for. position: where the source goes on behind it.
     flush: the stage whose flush this is, or -1. end: the number of its source records, once known.
-    accepted: source records accepted so far. done: all of them.
+    accepted: source records accepted so far. before: those of them that an earlier run accepted. done: all of them.
     beyond: it lies behind the stop and is dropped. quarantined: records never to be tried again, and their failures.
     """
 
@@ -42,6 +42,7 @@ class Kept(Struct):
     flush: int = -1
     end: int = TO_THE_END
     accepted: int = 0
+    before: int = 0
     done: bool = False
     beyond: bool = False
     quarantined: dict[QuarantineKey, tuple[str, str]] = field(default_factory=dict)

@@ -18,6 +18,7 @@ NUMBERS = {"use": "range", "with": {"stop": 5}}
 ROW = {
     "order": ["same"],
     "position": 3,
+    "accepted": 0,
     "sink": 10,
     "snapshots": encode_snapshots({}),
     "ledger": [],

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import sqlite3
 import subprocess
+from collections import Counter
+from contextlib import closing
 from gzip import compress
 
 import pytest
+from support.leaks import needs_proc
 from support.waiting import wait_until
+
+from stagerunner.journal import Journal
 
 RECORDS = [str(number) for number in range(600)]
 
@@ -179,3 +188,65 @@ def paid(record):
     assert sorted(bills, key=int) == sorted([*RECORDS, "250"], key=int)
     assert results.summary.stages[0].counters == {"paid": 600}
     assert results.summary.restarts == 1
+
+
+BILLED = (
+    SLICED
+    + """
+@stage
+def paid(record):
+    with open(Path(__file__).parent / "paid", "a") as file:
+        file.write(record + chr(10))
+    slowly()
+    if record == "390":
+        raise ValueError("not this one")
+    return {"n": record}
+"""
+)
+
+
+@needs_proc
+@pytest.mark.parametrize("limit", [None, 400])
+@pytest.mark.parametrize("sink", ["out.jsonl", "out.db"])
+def test_a_resume_goes_on_in_the_middle_of_a_split(project, sink, limit):
+    project.plugin(BILLED)
+    _write(project, "in.txt")
+    run = {"frame": 1000, "checkpoint": "1ms"}
+    paid = {"use": "paid", "on_error": "dead_letter"}
+    to = {"use": "sqlite", "with": {"path": sink, "table": "t"}} if sink == "out.db" else sink
+    project.config(paid, source="in.txt", sink=to, dead_letter="dead.jsonl", run=run)
+    command = ["run", "chain.yaml", "-q", "--allow-dead-letters", *([] if limit is None else ["-n", str(limit)])]
+
+    killed = project.cli(*command, env=os.environ | {"STAGERUNNER_KILL_AT": "commit:8"})
+    accepted = _journaled(project, f".{sink}.stagerunner") if sink == "out.jsonl" else 0
+    resumed = project.cli(*command, "--resume", env=os.environ | {"STAGERUNNER_KILL_AT": "commit:8"})
+    finished = project.cli(*command, "--resume")
+
+    assert (killed.returncode, resumed.returncode, finished.returncode) == (-signal.SIGKILL, -signal.SIGKILL, 0)
+    expected = [record for record in RECORDS[:limit] if record != "390"]
+    assert _content(project / sink) == expected
+    (letter,) = map(json.loads, (project / "dead.jsonl").read_text().splitlines())
+    assert (letter["record"], letter["origin"]["offset"]) == ("390", len("".join(f"{n}\n" for n in range(390))))
+    bills = Counter((project / "paid").read_text().split())
+    assert sink == "out.db" or 0 < accepted
+    assert all(bills[record] == 1 for record in RECORDS[:accepted])
+    assert bills.keys() == set(RECORDS[:limit])
+
+
+def _journaled(project, name: str) -> int:
+    """Source records that the journal knows to be accepted."""
+    journal = Journal(project / name)
+    try:
+        entry = journal.read()
+        assert entry is not None
+        assert entry.row["position"] is None
+        return entry.row["accepted"]
+    finally:
+        journal.close()
+
+
+def _content(path) -> list[str]:
+    if path.suffix == ".jsonl":
+        return [json.loads(line)["n"] for line in path.read_text().splitlines()]
+    with closing(sqlite3.connect(path)) as database:
+        return [value for (value,) in database.execute("SELECT * FROM t ORDER BY rowid")]

@@ -28,8 +28,10 @@ class SimSource:
 
     max_record = 0
 
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: Scenario, shift: int) -> None:
+        """shift: a resumed run cuts the source at other places."""
         self._scenario = scenario
+        self._shift = shift
         self.asked = 0
         """How many splits it has given. An empty one is seen by the parent alone."""
 
@@ -38,7 +40,7 @@ class SimSource:
         values, lengths, hint = self._scenario.values, self._scenario.lengths, self._scenario.hint
         while place < len(values):
             self.asked += 1
-            stop = min(len(values), place + min(want.records, lengths[place % len(lengths)]))
+            stop = min(len(values), place + min(want.records, lengths[(place + self._shift) % len(lengths)]))
             most = {"exact": stop - place, "over": stop - place + 2, "none": None}[hint]
             yield Split((place, stop), 3 + 5 * (stop - place), stop, most)
             if stop == place:  # an empty split; the one after it isn't
@@ -117,7 +119,7 @@ class Life(Session):
 
     def _build(self) -> None:
         scenario, disk, plan = self._scenario, self._disk, self.plan
-        self._source, self._sink = source, sink = SimSource(scenario), SimSink(disk, scenario.keeps)
+        self._source, self._sink = source, sink = SimSource(scenario, disk.dice.upto(3)), SimSink(disk, scenario.keeps)
         journal: Any = SimJournal(disk)
         self._beginning = beginning = resuming._decide(plan, source, sink, self._resume, self.tell, journal)
         self._hash_seed = beginning.hash_seed or "1"

@@ -102,6 +102,42 @@ def an_early_stop_is_forgotten_on_resume(patch: Patch) -> None:
     patch.setattr(Loop, "row", lambda self: row(self) | {"stopped": None})
 
 
+@mutant("a resume drops a record too few")
+def a_resume_drops_a_record_too_few(patch: Patch) -> None:
+    row = Loop.row
+    patch.setattr(Loop, "row", lambda self: row(self) | {"accepted": max(0, self.window.accepted - 1)})
+
+
+@mutant("a resume drops a record too many")
+def a_resume_drops_a_record_too_many(patch: Patch) -> None:
+    row = Loop.row
+    patch.setattr(Loop, "row", lambda self: row(self) | {"accepted": self.window.accepted + bool(self.window.accepted)})
+
+
+@mutant("a resume drops records of its first split only")
+def a_resume_drops_records_of_its_first_split_only(patch: Patch) -> None:
+    receive = Window.receive
+
+    def forgetful(self: Window, *arguments: Any, **more: Any) -> Any:
+        received = receive(self, *arguments, **more)
+        self.skipping = 0
+        return received
+
+    patch.setattr(Window, "receive", forgetful)
+
+
+@mutant("a resume does not wait to see where the accepted records end")
+def a_resume_does_not_wait(patch: Patch) -> None:
+    room = Window.room
+
+    def hasty(self: Window, *told: Any) -> bool:
+        with pytest.MonkeyPatch.context() as within:
+            within.setattr(self, "skipping", 0)
+            return room(self, *told)
+
+    patch.setattr(Window, "room", hasty)
+
+
 @mutant("dead letters committed at stage time")
 def dead_letters_are_written_as_they_come(patch: Patch) -> None:
     arrived = Loop._receive

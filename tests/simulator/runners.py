@@ -76,6 +76,8 @@ class SimRunner:
         if beyond:
             return SimPiece([], header.first, header.first)
         start, stop = frame.content
+        if header.first > stop - start:
+            return SimPiece([], header.first, stop - start)
         values = scenario.values[start:stop][header.first : header.last]
         piece = SimPiece(list(enumerate(values, header.first)), header.first, header.first + len(values))
         counts = self._context.count(SOURCE)

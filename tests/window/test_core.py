@@ -160,10 +160,9 @@ def test_pieces_are_accepted_as_they_come() -> None:
     window = Window(100)
     admitted(window, 1)
     assert not came(window, 0, 3, more=True).finished
-    assert window.kept[0].accepted == 3
-    assert not window.at_edge
+    assert (window.position, window.accepted) == (None, 3)
     assert came(window, 3, 5).finished
-    assert window.at_edge
+    assert (window.position, window.accepted) == (1, 0)
 
 
 @pytest.mark.parametrize(
@@ -386,3 +385,42 @@ def test_a_split_is_kept_until_it_is_accepted() -> None:
     assert window.keeps(0)
     window.receive(0, 0, 0, 4, more=False)
     assert not window.keeps(0)
+
+
+# A resume inside a split
+
+
+def resumed(skipping: int) -> Window:
+    window = Window(100)
+    window.position, window.skipping = 7, skipping
+    return window
+
+
+def test_a_resume_sends_the_first_split_from_the_record_that_is_not_accepted() -> None:
+    window = resumed(3)
+    assert (window.position, window.accepted) == (7, 3)
+    assert ranges(window.admit(SPLIT, 10, position=8)) == [(3, TO_THE_END, "accept")]
+    assert ranges(window.restart()) == [(3, TO_THE_END, "accept")]
+    assert not window.room(), "nobody knows yet where the next split begins"
+    came(window, 3, 5, more=True)
+    assert window.room()
+    came(window, 5, 6)
+    assert (window.position, window.accepted) == (8, 0)
+    assert ranges(window.admit(SPLIT, 10)) == [(0, TO_THE_END, "accept")]
+
+
+def test_a_split_with_fewer_records_leaves_the_rest_to_the_next_one() -> None:
+    window = resumed(5)
+    window.admit(SPLIT, 10, position=8)
+    assert came(window, 5, 2).finished
+    assert (window.position, window.accepted) == (8, 3)
+    assert ranges(window.admit(SPLIT, 10, position=9)) == [(3, TO_THE_END, "accept")]
+    assert came(window, 3, 3).finished
+    assert (window.position, window.accepted) == (9, 0)
+
+
+def test_with_state_the_journal_never_stands_inside_a_split() -> None:
+    window = Window(100, stateful=True)
+    admitted(window, 1)
+    came(window, 0, 3, more=True)
+    assert window.accepted == 0

@@ -20,6 +20,8 @@ NAMED = (
     "no finishing state",
     "resend from accepted in a chain with state",
     "piece counted twice",
+    "a resume drops a record too few",
+    "a resume drops a record too many",
     "dead letters committed at stage time",
     "an innocent neighbour is quarantined",
     "suspects stay suspects when they are accepted",
