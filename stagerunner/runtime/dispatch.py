@@ -149,8 +149,9 @@ class Dispatch:
         self._want.exact = not self.sizing.proven or self._plan.run.frame is not None
         pending = self._split_source.next(self._want)
         if pending is not None:
-            if pending.most is not None:
-                pending.most = max(0, pending.most - skipped)
+            if skipped and pending.most:  # what is left of it
+                left = max(0, pending.most - skipped)
+                pending.size, pending.most = pending.size * left // pending.most, left
             self.sizing.weighed((pending.most or 0) if pending.base is not None else 0, pending.size)
         return pending
 
@@ -185,8 +186,7 @@ class Dispatch:
     def learn(self, taken: int, most: int, metadata: Metadata, kept: Kept) -> None:
         """A frame is complete. taken: its source records. most: records that the stage with most results gave."""
         if kept.flush < 0:
-            size = kept.size * taken // max(1, taken + kept.before)
-            self.sizing.learn(taken, size, metadata.slowest, metadata.widest, most)
+            self.sizing.learn(taken, kept.size, metadata.slowest, metadata.widest, most)
 
     def finished(self, kept: Kept) -> None:
         """A split is wholly accepted. `locate` still knows it, as long as it may be sent again."""
@@ -203,14 +203,16 @@ class Dispatch:
         """Bytes of the source that are accepted, about: with those of the split that is accepted in part."""
         kept = next((kept for kept in self._window.kept if not kept.done), None)
         pending = None if kept is None else self._pending_splits.get(kept.number)
-        if kept is None or pending is None or not kept.accepted:
+        if kept is None or pending is None:
             return self.bytes_done
-        each = pending.size / (pending.most + kept.before) if pending.most else self.sizing.bytes_per_record
-        return self.bytes_done + min(pending.size, int(each * kept.accepted))
+        each = pending.size / pending.most if pending.most else self.sizing.bytes_per_record
+        return self.bytes_done + min(pending.size, int(each * (kept.accepted - kept.before)))
 
     @property
-    def bytes_forgotten(self) -> int:
-        """Bytes of the source up to the window's position."""
+    def bytes_journaled(self) -> int:
+        """Bytes of the source up to where the journal stands."""
+        if not self._window.stateful:
+            return self.bytes_so_far
         waiting = (self._pending_splits.get(kept.number) for kept in self._window.kept if kept.done)
         return self.bytes_done - sum(pending.size for pending in waiting if pending is not None)
 

@@ -284,7 +284,7 @@ class Loop:
         self.book()
         stages = {"order": self._names, "snapshots": encode_snapshots(self.snapshots), "stopped": self.dispatch.stopped}
         place = {"position": self.window.position, "accepted": self.window.accepted}
-        return place | {"bytes": self.dispatch.bytes_forgotten} | stages
+        return place | {"bytes": self.dispatch.bytes_journaled} | stages
 
     # Other groups
 
