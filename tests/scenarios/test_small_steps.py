@@ -198,6 +198,8 @@ def paid(record):
     with open(Path(__file__).parent / "paid", "a") as file:
         file.write(record + chr(10))
     slowly()
+    if record in ("200", "350"):
+        wait_for({"200": "second life", "350": "third life"}[record])
     if record == "390":
         raise ValueError("not this one")
     return {"n": record}
@@ -217,9 +219,11 @@ def test_a_resume_goes_on_in_the_middle_of_a_split(project, sink, limit):
     project.config(paid, source="in.txt", sink=to, dead_letter="dead.jsonl", run=run)
     command = ["run", "chain.yaml", "-q", "--allow-dead-letters", *([] if limit is None else ["-n", str(limit)])]
 
-    killed = project.cli(*command, env=os.environ | {"STAGERUNNER_KILL_AT": "commit:8"})
+    killed = project.cli(*command, env=os.environ | {"STAGERUNNER_KILL_AT": "commit:2"})
     accepted = _journaled(project, f".{sink}.stagerunner") if sink == "out.jsonl" else 0
-    resumed = project.cli(*command, "--resume", env=os.environ | {"STAGERUNNER_KILL_AT": "commit:8"})
+    (project / "second life").touch()
+    resumed = project.cli(*command, "--resume", env=os.environ | {"STAGERUNNER_KILL_AT": "commit:1"})
+    (project / "third life").touch()
     finished = project.cli(*command, "--resume")
 
     assert (killed.returncode, resumed.returncode, finished.returncode) == (-signal.SIGKILL, -signal.SIGKILL, 0)
