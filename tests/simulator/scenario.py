@@ -117,8 +117,8 @@ class Dice:
 
 def draw(seed: int) -> Scenario:
     """The scenario of a seed."""
-    dice = Dice(seed)
-    crowded = dice.hits(0.15)
+    dice, aside = Dice(seed), Dice(seed ^ 0xA51DE)
+    crowded, loud = aside.hits(0.15), aside.hits(0.5)
     stages = _async_chain(dice) if crowded else _chain(dice, dice.hits(0.3))
     resumable = all(stage.kind != "forgetful" for stage in stages)
     return Scenario(
@@ -147,7 +147,7 @@ def draw(seed: int) -> Scenario:
         weights=tuple(dice.one_of((0, 10**9, 10**9)) for _ in stages),
         looks=dice.upto(dice.one_of((0, 10, 40))),
         slow=dice.hits(0.3),
-        loud=dice.hits(0.5),
+        loud=loud,
     )
 
 
@@ -169,11 +169,12 @@ def _chain(dice: Dice, deadly: bool) -> tuple[Behaviour, ...]:
 
 
 def _async_chain(dice: Dice) -> tuple[Behaviour, ...]:
-    """An async stage with many calls at once, and perhaps others beside it."""
-    stages = [_stage(dice, dice.one_of(("add", "drop", "number"))) for _ in range(dice.upto(2))]
+    """An async stage with several calls at once, and perhaps others beside it."""
+    stages = [_stage(dice, dice.one_of(("add", "grow", "drop", "number"))) for _ in range(dice.upto(2))]
     place = dice.upto(len(stages))
-    busy = _stage(dice, dice.one_of(("add", "poison", "poison", "crowd", "murky" if place else "fail")))
-    stages.insert(place, replace(busy, places=dice.one_of((4, 8)), workers=dice.one_of((1, 1, 2))))
+    kinds = (*DEADLY, "poison", *4 * ("crowd",), "add", "grow", "fail")
+    busy = _stage(dice, dice.one_of([kind for kind in kinds if place or kind not in ("murky", "heavy")]))
+    stages.insert(place, replace(busy, places=dice.one_of((2, 4, 8)), workers=dice.one_of((1, 1, 2))))
     return tuple(stages)
 
 
@@ -189,5 +190,4 @@ def _stage(dice: Dice, kind: str) -> Behaviour:
         piece=dice.one_of((1, 3, 8)),
         watched=dice.hits(0.1),
         slow=dice.hits(0.3),
-        places=1 if kind in FORMS else dice.one_of((1, 1, 2, 4)),
     )
