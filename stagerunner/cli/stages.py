@@ -73,8 +73,10 @@ def show(ctx: click.Context, name: str, json: bool, plugins: tuple[str, ...]) ->
 
 def _rows(catalog: Catalog, kind: Kind) -> list[str]:
     entries = (catalog.entries[kind, name][0] for name in catalog.names(kind))
-    cells = [[entry.part.name, entry.part.summary, entry.provider] for entry in entries]
-    return table([Column("", left=True)] * 3, cells)[1:]
+    cells = [[one.part.name, one.part.summary, " ".join(one.part.suffixes), one.provider] for one in entries]
+    if kind == "stage":  # no file chooses one
+        cells = [[name, summary, provider] for name, summary, _, provider in cells]
+    return table([Column("", left=True)] * len(cells[0]) if cells else [], cells)[1:]
 
 
 def _data(catalog: Catalog) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from msgspec import Struct, to_builtins
 from stagerunner.catalog import Resolved
 from stagerunner.config.options import Option, options_of
 from stagerunner.guard import shown
-from stagerunner.parts.base import Kind
+from stagerunner.parts.base import Kind, Part
 from stagerunner.parts.forming import form_of
 from stagerunner.parts.sink import check_sink
 from stagerunner.parts.source import is_stream
@@ -75,11 +75,15 @@ def explain(kind: Kind, use: str, resolved: Resolved) -> Explained:
         use,
         part.summary,
         resolved.provider,
-        (*_form(kind, found), *unclear),
+        (*_form(kind, found), *_chosen_by(part), *unclear),
         options,
         part.target,
         _place(found),
     )
+
+
+def _chosen_by(part: Part) -> tuple[str, ...]:
+    return (f"chosen by {', '.join(part.suffixes)}",) if part.suffixes else ()
 
 
 def _options(kind: Kind, found: Any) -> tuple[tuple[ExplainedOption, ...], tuple[str, ...]]:

@@ -11,6 +11,15 @@ def test_everything_on_offer_is_listed_by_kind(invoke):
     assert any(line.split()[0] == "text.strip" and "stagerunner" in line for line in lines)
 
 
+def test_the_suffixes_that_choose_a_part_are_listed(invoke, write):
+    write("mine.py", "from stagerunner import source\n@source(suffixes=('.mine',))\ndef mine():\n    yield 1\n")
+    lines = invoke("stages", "-p", "./mine.py").stdout.splitlines()
+    words = [line.split() for line in lines]
+    assert [line.count(".csv") for line in words if line[0] == "csv"] == [1, 1]
+    assert any(line[:2] == ["mine", ".mine"] for line in words)
+    assert "chosen by .csv, .tsv" in invoke("stages", "show", "csv").stdout
+
+
 def test_json_has_the_same(invoke):
     told = json.loads(invoke("stages", "--json").stdout)
     assert told["format"] == 1
