@@ -11,7 +11,7 @@ from msgspec.structs import replace
 import stagerunner
 from stagerunner.api import Request, load, prepare
 from stagerunner.config import grammar, settings
-from stagerunner.config.model import Run, Settings
+from stagerunner.config.model import BatchSize, Run, Settings
 from stagerunner.config.read import read_config
 from stagerunner.errors import UsageError
 from stagerunner.evaluate.expression import CALLS, Expression
@@ -28,6 +28,7 @@ TABLES = {
     "## Top level": grammar._TOP,
     "## A part": grammar._USE,
     "## Settings of a stage": settings.STAGE_SETTINGS,
+    "### `batch`": settings.BATCH,
     "### `retry`": settings.RETRY,
     "### `resources`": settings.RESOURCES,
     "### `memo` as a mapping": settings.MEMO,
@@ -79,6 +80,13 @@ def test_a_default_of_a_stage_written_out_changes_nothing(key, default):
     config = read_config(f"version: 1\nstages: [{{use: copy, {key}: {default}}}]\n")
     assert not config.mistakes
     assert config.stages[0].settings == Settings()
+
+
+@pytest.mark.parametrize(("key", "default"), defaults("### `batch`"))
+def test_a_default_of_batch_written_out_changes_nothing(key, default):
+    config = read_config(f"version: 1\nstages: [{{use: copy, batch: {{size: 9, {key}: {default}}}}}]\n")
+    assert not config.mistakes
+    assert config.stages[0].settings == Settings(batch=BatchSize(9))
 
 
 @pytest.mark.parametrize(("key", "default"), defaults("### `retry`"))

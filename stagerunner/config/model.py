@@ -40,6 +40,13 @@ class Memo(Struct, frozen=True):
     size: int | None = None
 
 
+class BatchSize(Struct, frozen=True):
+    """`batch`: records in a list, and seconds that a record waits for others to fill it."""
+
+    size: int
+    wait: float = 1.0
+
+
 class Settings(Struct, frozen=True):
     """A part's settings, in records, seconds and bytes. None: not written, and there is no default.
 
@@ -48,7 +55,7 @@ class Settings(Struct, frozen=True):
     """
 
     workers: int = 1
-    batch: int | None = None
+    batch: BatchSize | None = None
     concurrency: int = 16
     retry: Retry = field(default_factory=Retry)
     timeout: float | None = None

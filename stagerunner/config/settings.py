@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from stagerunner.config.model import Memo, Resources, Retry, Settings
+from stagerunner.config.model import BatchSize, Memo, Resources, Retry, Settings
 from stagerunner.config.names import PATTERN
 from stagerunner.config.nodes import Mapping, Node, Scalar
 from stagerunner.config.readers import (
@@ -49,6 +49,16 @@ def retry(node: Node, location: Location) -> Retry:
         fix = "add `attempts:`, 2 or more"
         raise InvalidValue("has no `attempts`, and without that nothing is tried again", fix, "missing-key")
     return replace(Retry(), **values)
+
+
+def batch(node: Node, location: Location) -> BatchSize:
+    """The size alone, or a mapping."""
+    if isinstance(node, Scalar):
+        return BatchSize(whole()(node, location))
+    values = read_table(node, BATCH, location)
+    if not isinstance(node, Mapping) or node.get("size") is None:
+        raise InvalidValue("has no `size`", "add `size:`, the records in a list", "missing-key")
+    return BatchSize(**{"size": 1, **values})
 
 
 def environment(node: Node, location: Location) -> tuple[tuple[str, str], ...]:
@@ -126,10 +136,12 @@ MEMO: dict[str, Reader] = {
 
 RETRY: dict[str, Reader] = {"attempts": whole(), "delay": duration, "factor": number(1), "max": duration}
 
+BATCH: dict[str, Reader] = {"size": whole(), "wait": duration}
+
 STAGE_SETTINGS: dict[str, Reader] = {
     "name": name,
     "workers": whole(),
-    "batch": unset(whole()),
+    "batch": unset(batch),
     "concurrency": whole(),
     "retry": retry,
     "timeout": unset(above_zero(duration, "leave it out for none")),

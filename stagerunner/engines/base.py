@@ -134,6 +134,16 @@ class Transport(Protocol):
     def busy(self) -> bool:
         """There is something to do at once: don't wait for events."""
 
+    @property
+    def works_ahead(self) -> bool:
+        """Whether workers begin a frame while earlier ones are open, where a stage allows it."""
+
+    def opened(self) -> int:
+        """How many frames such workers have open: taken in, and not sent on."""
+
+    def say_all_sent(self, sequence: int) -> None:
+        """Tell the workers that nothing can follow this sequence for now; -1: more may come."""
+
     def begun(self) -> Sequence[int]:
         """The latest sequence that each worker of the widest group has begun, in this epoch."""
 

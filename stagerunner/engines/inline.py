@@ -79,6 +79,15 @@ class InlineTransport:
         pids = tuple((index, 0, os.getpid()) for index in range(len(self._runners)))
         self.ready = Ready(pids, tuple(errors))
 
+    works_ahead = False
+    """Every frame goes through all stages before the next one."""
+
+    def opened(self) -> int:
+        return 0
+
+    def say_all_sent(self, sequence: int) -> None:
+        pass
+
     def begun(self) -> list[int]:
         return [0]
 

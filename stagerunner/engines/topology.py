@@ -81,7 +81,11 @@ def specs(
         before, behind = linked(width, upstream), linked(width, downstream)
         slots = range(slot, slot + width * max(1, len(group.stages)))
         shared = _group_spec(plan, groups, position, snapshots)._replace(
-            epoch=epoch, upstream=upstream, downstream=downstream, owners=owners
+            epoch=epoch,
+            upstream=upstream,
+            downstream=downstream,
+            owners=owners,
+            share=plan.run.window // max(1, sum(stage.settings.workers for stage in plan.stages if stage.works_ahead)),
         )
         for number in range(width):
             yield shared._replace(

@@ -1,12 +1,11 @@
 """The evaluator of an `async def` stage: many calls at once, results in order. Also `make_evaluator`.
 
 evaluator.begin(batch)              # as long as there is room()
-for done in evaluator.poll(0.05): … # finished batches, in the order in which they were begun
+for done in evaluator.poll(0.05): … # batches that are done, in any order
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -15,18 +14,19 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from stagerunner.evaluate import stage_api
 from stagerunner.evaluate.budget import Budget, Words
-from stagerunner.evaluate.copying import defensive_copy, original_record
-from stagerunner.evaluate.cursor import Quarantined, refusals_in
+from stagerunner.evaluate.copying import defensive_copy
+from stagerunner.evaluate.cursor import Quarantined
 from stagerunner.evaluate.evaluator import NO_QUARANTINE, NO_SLOT, Evaluator
 from stagerunner.evaluate.failures import (
     CallFailure,
-    Refusal,
     asks_for_pause,
     failure_of,
     retry_delays,
     without_patience,
 )
 from stagerunner.evaluate.forms import as_list
+from stagerunner.evaluate.gathering import Dealt, Gathering, Part, deal, note, originals
+from stagerunner.evaluate.gathering_evaluator import GatheringEvaluator
 from stagerunner.evaluate.growth import ResultList
 from stagerunner.evaluate.pacing import Pacer, Pause
 from stagerunner.evaluate.pending_batch import CallOutcome, PendingBatch
@@ -44,6 +44,7 @@ CLOSE_TIMEOUT = 1.0
 """Seconds that cancelled calls get to end when the stage is closed."""
 
 CANCELLED = CallFailure("CancelledError", "cancelled")
+NOT_HEARD = stage_api.CallListener()
 
 
 class AsyncEvaluator(Evaluator):
@@ -66,13 +67,15 @@ class AsyncEvaluator(Evaluator):
         super().__init__(work, slot, reserve, pause, words)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._most_calls = 1 if work.form.state else work.concurrency
-        self._pending: deque[PendingBatch] = deque()
-        self._tasks: set[asyncio.Task[list[CallOutcome]]] = set()
+        self.gathering = Gathering(work)
+        self._tasks: set[asyncio.Task[Dealt]] = set()
         self._free = list(range(self._most_calls))
         """Places of the slot in which no call is noted."""
         self.attempts: dict[Attempt, None] = {}
         self._named: Attempt | None = None
-        self._woken = False
+        self._woken = self._filled = False
+        self.may_start: Callable[[PendingBatch], bool] = lambda pending: True
+        """Whether a call may begin whose first record is of this batch."""
 
     def build(self) -> None:
         import asyncio
@@ -84,38 +87,50 @@ class AsyncEvaluator(Evaluator):
     @property
     def under_way(self) -> int:
         """Batches begun that `poll` has not returned yet."""
-        return len(self._pending)
+        return self.gathering.under_way
+
+    @property
+    def calling(self) -> bool:
+        """Whether calls are under way."""
+        return bool(self._tasks)
 
     def room(self) -> int:
         """How many more calls could run now, beside those running or waiting."""
-        waiting = sum(len(pending.waiting) for pending in self._pending)
-        return max(0, self._most_calls - len(self._tasks) - waiting)
+        return max(0, self._most_calls - len(self._tasks) - self.gathering.calls_waiting)
 
-    def begin(self, batch: Batch, quarantined: Quarantined = NO_QUARANTINE) -> None:
+    def begin(self, batch: Batch, quarantined: Quarantined = NO_QUARANTINE) -> PendingBatch:
         """Start a batch. Its calls make progress only during `poll`."""
-        refusals = refusals_in(batch, self.work.index, quarantined) if quarantined else {}
-        self._pending.append(PendingBatch(self.work, batch, refusals, singly=self.singly))
+        self.gathering.singly = self.singly
+        pending = self.gathering.begin(batch, quarantined)
         self._start_calls()
+        return pending
 
-    def poll(self, timeout: float | None = None, inbound: int | None = None) -> list[Batch]:
-        """Finished batches, in the order in which they were begun.
+    def poll(self, timeout: float | None = None, inbound: int | None = None) -> list[PendingBatch]:
+        """The batches that are done, in the order in which they became so.
 
-        Waits until there is one, `timeout` seconds have passed or the descriptor `inbound` is readable. Without a batch
-        and without `inbound` it returns at once.
+        Waits until there is one, `timeout` seconds have passed or the descriptor `inbound` is readable; without
+        `inbound` also until there is room. Without a batch and without `inbound` it returns at once.
         """
-        done = bool(self._pending) and self._pending[0].done
-        if not done and (self._pending or inbound is not None):
+        self._start_calls()
+        self._filled = inbound is None
+        if not self.gathering.any_done and (self.under_way or inbound is not None):
             if self.attempts:
                 self.name_oldest(anew=True)
-            self._wait(timeout, inbound)
-        return list(self._finished_batches())
+            due = self.gathering.due
+            self._wait(min((seconds for seconds in (timeout, due) if seconds is not None), default=None), inbound)
+            self._start_calls()
+        return self.gathering.take_done()
 
     def apply(self, batch: Batch, quarantined: Quarantined = NO_QUARANTINE) -> Batch:
         """One batch in, one batch out. Raises RuntimeError while other batches are under way."""
-        if self._pending:
+        if self.under_way:
             raise RuntimeError("apply was called with batches under way")
-        self.begin(batch, quarantined)
-        return self.poll()[0]
+        self.gathering = Gathering(self.work)
+        pending = self.begin(batch, quarantined)
+        while not pending.told or self.under_way:
+            self.gathering.hasten()
+            self.poll()
+        return pending.result()
 
     def pieces(self, batch: Batch, quarantined: Quarantined = NO_QUARANTINE) -> Iterator[Batch]:
         yield self.apply(batch, quarantined)
@@ -135,9 +150,7 @@ class AsyncEvaluator(Evaluator):
     def _cancel_calls(self, loop: asyncio.AbstractEventLoop) -> None:
         import asyncio
 
-        for pending in self._pending:
-            pending.limit(0)
-        self._pending.clear()
+        self.gathering.cancel()
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -148,10 +161,6 @@ class AsyncEvaluator(Evaluator):
         if self._loop is None:
             raise RuntimeError(f"the stage {self.work.name} is not set up")
         return self._loop
-
-    def _finished_batches(self) -> Iterator[Batch]:
-        while self._pending and self._pending[0].done:
-            yield self._pending.popleft().result()
 
     def _wait(self, timeout: float | None, inbound: int | None) -> None:
         loop = self._event_loop
@@ -178,31 +187,30 @@ class AsyncEvaluator(Evaluator):
         self._event_loop.stop()
 
     def _start_calls(self) -> None:
-        """Start waiting calls, the oldest batch first, up to the limit."""
+        """Start the calls that wait, the oldest first, up to the limit."""
         most = 1 if self.watched else self._most_calls
-        for pending in self._pending:
-            while pending.waiting and len(self._tasks) < most:
-                self._start(pending, *pending.waiting.popleft())
+        while len(self._tasks) < most and (oldest := self.gathering.oldest) is not None and self.may_start(oldest):
+            parts = self.gathering.next_call()
+            if parts is None:
+                return
+            self._start(parts)
 
-    def _start(self, pending: PendingBatch, start: int, end: int) -> None:
-        task = self._event_loop.create_task(self._run_call(pending, start, end))
-        pending.running[start] = task
+    def _start(self, parts: list[Part]) -> None:
+        task = self._event_loop.create_task(self._run_call(parts))
+        for part in parts:
+            part.pending.running[part.start] = partial(_cancel_if_unwanted, parts, task)
         self._tasks.add(task)
         place = self._free.pop()
-        if (frame := pending.batch.frame) is not None:
-            origin = pending.batch.origin
-            self.slot.call(place, (frame[0], origin(start)), (frame[0], origin(end - 1)))
-        task.add_done_callback(partial(self._call_ended, pending, start, end, place))
+        note(self.slot, place, parts)
+        task.add_done_callback(partial(self._call_ended, parts, place))
 
-    def _call_ended(
-        self, pending: PendingBatch, start: int, end: int, place: int, task: asyncio.Task[list[CallOutcome]]
-    ) -> None:
+    def _call_ended(self, parts: list[Part], place: int, task: asyncio.Task[Dealt]) -> None:
         self._tasks.discard(task)
         self._free.append(place)
         self.slot.called(place)
-        pending.call_ended(start, [CallOutcome(start, end, CANCELLED)] if task.cancelled() else task.result())
+        self.gathering.ended(deal(parts, CANCELLED, NOT_HEARD) if task.cancelled() else task.result())
         self._start_calls()
-        if self._pending and self._pending[0].done:
+        if self.under_way and (self.gathering.any_done or (self._filled and self.room())):
             self._wake()
 
     @property
@@ -221,52 +229,57 @@ class AsyncEvaluator(Evaluator):
         else:
             self.slot.enter(oldest.record, oldest.since, oldest.batch, alone=oldest.alone)
 
-    async def _run_call(self, pending: PendingBatch, start: int, end: int) -> list[CallOutcome]:
-        """The outcome of one call. If a list fails in a stage without state, one for each of its records."""
-        final = end - start == 1 or self.work.form.state
-        outcome = await self._outcome(pending, start, end, retried=final)
-        if final or not isinstance(outcome.found, CallFailure) or outcome.found.whole:
-            return [outcome]
-        return await self._one_by_one(pending, start, end)
+    async def _run_call(self, parts: list[Part]) -> Dealt:
+        """The outcomes of one call. If a list fails in a stage without state, one for each of its records."""
+        final = sum(part.size for part in parts) == 1 or self.work.form.state
+        found, listener = await self._outcome(parts, retried=final)
+        if final or not isinstance(found, CallFailure) or found.whole:
+            return deal(parts, found, listener)
+        return await self._one_by_one(parts)
 
-    async def _one_by_one(self, pending: PendingBatch, start: int, end: int) -> list[CallOutcome]:
-        outcomes: list[CallOutcome] = []
-        for index in range(start, end):
-            if not pending.wants(index) or (outcomes and pending.ends_batch(outcomes[-1])):
-                break
-            outcomes.append(await self._outcome(pending, index, index + 1, retried=True, fresh=True))
-        return outcomes
+    async def _one_by_one(self, parts: list[Part]) -> Dealt:
+        dealt: Dealt = []
+        ended = False
+        for part in parts:
+            outcomes: list[CallOutcome] = []
+            for single in part.singles():
+                if ended or not single.wanted:
+                    break
+                ((_, (outcome,)),) = deal([single], *await self._outcome([single], retried=True, fresh=True))
+                outcomes.append(outcome)
+                ended = part.pending.ends_batch(outcome)
+            dealt.append((part, outcomes))
+        return dealt
 
     async def _outcome(
-        self, pending: PendingBatch, start: int, end: int, *, retried: bool, fresh: bool = False
-    ) -> CallOutcome:
-        """The outcome of one call. fresh: make the argument anew, since an earlier call may have changed it."""
+        self, parts: list[Part], *, retried: bool, fresh: bool = False
+    ) -> tuple[Any, stage_api.CallListener]:
+        """What one call gives, and what it counted. fresh: make the argument anew, since an earlier call may have
+        changed it."""
         listener = stage_api.CallListener()
         stage_api.current.set(listener)
         try:
-            found = await self._result(pending, start, end, retried, fresh)
+            return await self._result(parts, retried, fresh), listener
         except BaseException as error:
-            found = failure_of(error)
-        return CallOutcome(start, end, found, listener.extra, listener.said_enough)
+            return failure_of(error), listener
 
-    async def _result(self, pending: PendingBatch, start: int, end: int, retried: bool, fresh: bool) -> Any:
-        if start in pending.refusals:
-            return failure_of(Refusal(*pending.refusals[start]))
-        records, fresh_argument = pending.batch.records, partial(self._argument, pending.batch, start, end)
-        argument = fresh_argument() if fresh else records[start:end] if self.work.form.batch else records[start]
-        observer = Attempt(self, pending.batch, start, alone=end - start == 1) if self._notes_attempts else None
-        wanted = partial(pending.wants, start)
+    async def _result(self, parts: list[Part], retried: bool, fresh: bool) -> Any:
+        first, batch = parts[0], self.work.form.batch
+        fresh_argument = partial(self._argument, parts)
+        records = [] if fresh else [record for part in parts for record in part.records]
+        argument = fresh_argument() if fresh else records if batch else records[0]
+        alone = len(parts) == first.size == 1
+        observer = Attempt(self, first.pending.batch, first.start, alone=alone) if self._notes_attempts else None
         found = await self._caller.attempt(argument, observer)
         if isinstance(found, CallFailure):
             again = self._caller.retry if retried else self._caller.patiently
-            return await again(fresh_argument, found, wanted, observer)
+            return await again(fresh_argument, found, partial(_any_wanted, parts), observer)
         return found
 
-    def _argument(self, batch: Batch, start: int, end: int) -> Any:
+    def _argument(self, parts: list[Part]) -> Any:
         """The argument made anew: the records as they came."""
-        if not self.work.form.batch:
-            return original_record(batch, start)
-        return [original_record(batch, index) for index in range(start, end)]
+        records = originals(parts)
+        return records if self.work.form.batch else records[0]
 
     def _resolve(self, value: Any) -> Any:
         """What a method returned, awaited if it is `async def`."""
@@ -300,6 +313,15 @@ class Attempt:
     def stop(self) -> None:
         self._stage.attempts.pop(self, None)
         self._stage.name_oldest()
+
+
+def _any_wanted(parts: list[Part]) -> bool:
+    return any(part.wanted for part in parts)
+
+
+def _cancel_if_unwanted(parts: list[Part], task: asyncio.Task[Dealt]) -> None:
+    if not _any_wanted(parts):
+        task.cancel()
 
 
 async def _awaited(value: Awaitable[Any]) -> Any:
@@ -412,4 +434,5 @@ def make_evaluator(
     words: Words | None = None,
 ) -> Evaluator:
     """The evaluator for this stage, not yet set up. reserve: see `rate`; pause: see `pacing`; words: see `budget`."""
-    return (AsyncEvaluator if work.form.awaited else Evaluator)(work, slot, reserve, pause, words)
+    kind = AsyncEvaluator if work.form.awaited else GatheringEvaluator if work.gathers else Evaluator
+    return kind(work, slot, reserve, pause, words)

@@ -1,27 +1,26 @@
-"""A batch in an async stage: which calls are waiting, running and done."""
+"""A batch whose calls are made one by one or across batches: which records wait, which are in a call, what came out."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator
+from time import monotonic
+from typing import Any
 
 from stagerunner.evaluate.batch_outcome import BatchOutcome
-from stagerunner.evaluate.cursor import Grouping, Refusals, grouping
 from stagerunner.evaluate.failures import CallFailure
 from stagerunner.evaluate.forms import fail_all
 from stagerunner.evaluate.work import Work
 from stagerunner.records import NOTHING, Batch
 from stagerunner.tuples import NamedTuple
 
-if TYPE_CHECKING:
-    import asyncio
+Cancel = Callable[[], None]
 
 
 class CallOutcome(NamedTuple):
-    """What the call for the records start ≤ index < end gave.
+    """What became of the records start ≤ index < end in a call.
 
-    found: a record or None, or a list of records, as the form says; or a CallFailure. extra: the call's counters.
+    found: a record or None; a list of results, as the form says; or a CallFailure. extra: the call's counters.
     """
 
     start: int
@@ -34,50 +33,92 @@ class CallOutcome(NamedTuple):
 class PendingBatch:
     """The calls for one batch. They start in order and end in any order; `result` puts them together in order.
 
-    waiting: calls not started yet, as (start, end). running: their tasks, by the index of the first record.
+    known: outcomes that are there before any call, as of quarantined records.
+    waiting: ranges of records without a call, as (start, end). running: what to call when the call of the records that
+    begin there has become unwanted. came: when the batch came, in seconds of the monotonic clock. work: nanoseconds of
+    calls that fell to its records. number: its place among the batches of its stage. told: its end was told.
+    abandoned: none of its records is wanted, because an earlier batch has ended everything.
     """
 
-    def __init__(self, work: Work, batch: Batch, refusals: Refusals, *, singly: bool = False) -> None:
-        self.work = work
+    def __init__(self, work: Work, batch: Batch, known: Iterable[CallOutcome] = (), number: int = 0) -> None:
+        self.stage = work
         self.batch = batch
-        self.refusals = refusals
-        self.waiting = deque(self._calls(grouping(work, batch, refusals, singly=singly)))
-        self.running: dict[int, asyncio.Task[list[CallOutcome]]] = {}
-        self._outcomes: list[CallOutcome] = []
+        self.number = number
+        self.came = monotonic()
+        self.work = 0
+        self.told = False
+        self.running: dict[int, Cancel] = {}
+        self._outcomes = sorted(known)
         self._wanted = len(batch.records)
+        self.abandoned = False
+        self.waiting = deque(self._gaps())
+        for outcome in self._outcomes:
+            self._heed(outcome)
 
-    def _calls(self, groups: Grouping) -> Iterator[tuple[int, int]]:
+    def _gaps(self) -> Iterator[tuple[int, int]]:
+        """The ranges of records whose outcome isn't known."""
         start = 0
-        while start < len(self.batch.records):
-            end = groups.end(start)
-            yield start, end
-            start = end
+        for outcome in self._outcomes:
+            if outcome.start > start:
+                yield start, outcome.start
+            start = outcome.end
+        if start < len(self.batch.records):
+            yield start, len(self.batch.records)
+
+    def take(self, most: int) -> tuple[int, int]:
+        """The first records that wait, `most` of them at most: they are in a call from now on."""
+        start, end = self.waiting.popleft()
+        if end - start > most:
+            self.waiting.appendleft((start + most, end))
+            end = start + most
+        return start, end
+
+    @property
+    def unstarted(self) -> int:
+        """How many records wait."""
+        return sum(end - start for start, end in self.waiting)
 
     def wants(self, index: int) -> bool:
         """Whether this record lies before everything that ends the batch."""
         return index < self._wanted
 
     def call_ended(self, start: int, outcomes: list[CallOutcome]) -> None:
-        """Add the outcomes of the call that started at this index. One of them may end the batch early."""
+        """Add the outcomes of the call whose records begin at this index. One of them may end the batch early."""
         self.running.pop(start, None)
         self._outcomes += outcomes
         for outcome in outcomes:
-            if self.ends_batch(outcome):
-                self.limit(outcome.start + 1)
+            self._heed(outcome)
+
+    def _heed(self, outcome: CallOutcome) -> None:
+        if self.ends_batch(outcome):
+            self.limit(outcome.end if outcome.enough else outcome.start + 1)
 
     def ends_batch(self, outcome: CallOutcome) -> bool:
         """Whether nothing after this outcome is wanted."""
         failed = isinstance(outcome.found, CallFailure)
-        return outcome.enough or (failed and (outcome.found.policy or self.work.on_error) == "fail")
+        return outcome.enough or (failed and (outcome.found.policy or self.stage.on_error) == "fail")
+
+    @property
+    def ended_early(self) -> bool:
+        """Whether an outcome so far ends the batch."""
+        return any(map(self.ends_batch, self._outcomes))
+
+    def abandon(self) -> None:
+        """Want none of the records."""
+        self.abandoned = True
+        self.limit(0)
 
     def limit(self, index: int) -> None:
-        """Drop the calls from this index on, and cancel those that are running."""
+        """Drop what waits from this index on, and cancel the calls that nobody wants any more."""
         self._wanted = min(self._wanted, index)
-        for start, task in self.running.items():
-            if not self.wants(start):
-                task.cancel()
         while self.waiting and not self.wants(self.waiting[-1][0]):
             self.waiting.pop()
+        if self.waiting:
+            start, end = self.waiting.pop()
+            self.waiting.append((start, min(end, self._wanted)))
+        for start, cancel in list(self.running.items()):
+            if not self.wants(start):
+                cancel()
 
     @property
     def done(self) -> bool:
@@ -85,8 +126,8 @@ class PendingBatch:
         return not self.waiting and not any(map(self.wants, self.running))
 
     def result(self) -> Batch:
-        """The outgoing batch, once `done`."""
-        batch_outcome = BatchOutcome(self.work, self.batch, counted=True)
+        """The outgoing batch, once `done`. An abandoned one has none."""
+        batch_outcome = BatchOutcome(self.stage, self.batch, counted=True)
         for outcome in sorted(self._outcomes, key=lambda outcome: outcome.start):
             batch_outcome.cursor.take(outcome.end - outcome.start)
             self._add(batch_outcome, outcome)
@@ -98,13 +139,15 @@ class PendingBatch:
         for name, number in outcome.extra.items():
             batch_outcome.count(name, number)
         self._give(batch_outcome, outcome.start, outcome.end, outcome.found)
-        if outcome.enough:
+        if outcome.enough and not batch_outcome.halted:
             batch_outcome.enough()
 
     def _give(self, batch_outcome: BatchOutcome, start: int, end: int, found: Any) -> None:
         if isinstance(found, CallFailure):
             fail_all(batch_outcome, start, end, found)
+        elif self.stage.form.batch:
+            batch_outcome.add_list(start, end, found)
         elif found is None:
             batch_outcome.add_none()
         else:
-            batch_outcome.add_list(start, end, found if self.work.form.batch else [found])
+            batch_outcome.add_list(start, end, [found])

@@ -53,7 +53,8 @@ class Work(NamedTuple):
     """One stage as a worker sees it: plain data, so that it can be sent to another process.
 
     index: its position in the chain, from 0. target: "module:name" to import. options: checked and converted.
-    batch: records in a list for a batch transform, at most (None: the frame). concurrency: async calls at once.
+    batch: the most records in a list for a batch transform (None: the frame). wait: seconds that a record waits for
+    others to fill its list; None: lists are not gathered across frames. concurrency: async calls at once.
     attempts, delay, factor, longest: the setting `retry`, in seconds. timeout: seconds for one attempt, or None.
     rate: calls per second of the whole stage, or None. on_error: fail, skip, dead_letter.
     memo: where results are kept, or None. budget: what it may spend, or None.
@@ -67,6 +68,7 @@ class Work(NamedTuple):
     form: Form
     options: dict[str, Any] = NOTHING
     batch: int | None = None
+    wait: float | None = None
     concurrency: int = 16
     attempts: int = 1
     delay: float = 0.2
@@ -85,6 +87,11 @@ class Work(NamedTuple):
         if self.form.awaited and self.concurrency > 1:
             return self._replace(concurrency=self.concurrency // 2)
         return self._replace(batch=max(1, (self.batch or frame) // 2))
+
+    @property
+    def gathers(self) -> bool:
+        """Whether its lists are gathered across frames."""
+        return self.form.batch and self.wait is not None
 
 
 class Slot(Protocol):

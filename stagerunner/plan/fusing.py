@@ -44,6 +44,8 @@ def _alone(stage: PlannedStage) -> str | None:
         return f"'{stage.name}' has a max_memory"
     if settings.memo is not None:
         return f"'{stage.name}' has a memo, whose hits must not wait for calls of others"
+    if stage.work.gathers:
+        return f"'{stage.name}' gathers the records of several frames for a call"
     if form.awaited and not form.state:
         return f"'{stage.name}' is async and takes in further frames while calls are under way"
     return None

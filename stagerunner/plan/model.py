@@ -54,6 +54,11 @@ class PlannedStage(Struct, frozen=True):
         return self.settings.resources.gpu if self.settings.resources else 0
 
     @property
+    def works_ahead(self) -> bool:
+        """Whether its workers begin a frame while earlier ones are open."""
+        return self.work.gathers or (self.work.form.awaited and not self.work.form.state)
+
+    @property
     def places(self) -> int:
         """Records that can be in progress at once."""
         return self.settings.workers * (self.work.concurrency if self.work.form.awaited else 1)

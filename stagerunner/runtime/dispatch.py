@@ -16,6 +16,7 @@ from stagerunner.runtime.input import PendingSplit, SourceSplits, SplitSource
 from stagerunner.runtime.iterator_input import DrawnRecords
 from stagerunner.window.balancing import SLOW, WORTH
 from stagerunner.window.core import Window
+from stagerunner.window.demand import Demand, Gathers
 from stagerunner.window.sizing import Sizing
 from stagerunner.window.splits import FLUSHES, Kept, Limit, Sent
 from stagerunner.wire.frame import MARKED, Header
@@ -33,7 +34,7 @@ class Dispatch:
     """Asks the source for splits, admits them to the window, and learns how large the next one should be.
 
     send: sends a frame. full: whether results wait for a slow reader. begun: the latest sequence that each worker of
-    the widest group has begun.
+    the widest group has begun. opened: how many frames workers have open; None if they never work ahead.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Dispatch:
         send: Callable[[Sent], None],
         full: Callable[[], bool],
         begun: Callable[[], Sequence[int]],
+        opened: Callable[[], int] | None = None,
     ) -> None:
         self._plan = plan
         self._split_source = split_source
@@ -52,9 +54,16 @@ class Dispatch:
         self._full = full
         self._begun = begun
         self.slow = SLOW
-        # A worker with an async stage ends its calls in flight before it passes a skip frame.
-        awaited = any(stage.work.form.awaited for stage in plan.stages)
-        self.balances = window.workers > 1 and not awaited
+        ahead = [stage for stage in plan.stages if stage.works_ahead]
+        self.balances = window.workers > 1 and not ahead  # a worker that works ahead begins frames at once
+        gathering = [
+            Gathers(stage.work.index, stage.work.batch or 1, stage.settings.workers)
+            for stage in ahead
+            if stage.work.gathers
+        ]
+        self._opened = opened if ahead else None
+        self._unbounded = opened is not None and len(gathering) < len(ahead)
+        self._demand = Demand(gathering)
         self._limit = Limit(plan.limit)
         self._want = Want()
         self._pending: PendingSplit | None = None
@@ -62,7 +71,9 @@ class Dispatch:
         self._flushed = -1
         self.stopped: int | None = None
         """The stage that needs no more, if one has said so."""
-        self.sizing = Sizing(plan.run.frame)
+        # Where no worker works ahead, a list is as long as its frame.
+        lists = (stage.work.batch or 1 for stage in ahead if stage.work.gathers)
+        self.sizing = Sizing(plan.run.frame, least=max(lists, default=1) if opened is None else 1)
         self.done = False
         """Every split and every flush was sent."""
         self.bytes_done = 0
@@ -89,10 +100,31 @@ class Dispatch:
         )
 
     def _has_room(self) -> bool:
-        if not self.sizing.proven and len(self._window.on_way) >= UNPROVEN * self._window.workers:
+        if self._unsure or self._full():
             return False
         begun = self._begun_if_slow() if self.balances else None
-        return self._window.room(self.sizing.records, begun) and not self._full()
+        if self._opened is None:
+            return self._window.room(self.sizing.records, begun)
+        return self._window.room(self.sizing.records, begun, self._opened(), self._demand.records)
+
+    @property
+    def _unsure(self) -> bool:
+        """Whether a frame has to come back first, to say what a record costs. An async stage may have a slow head."""
+        if self.sizing.proven or self._unbounded:
+            return False
+        first = self._demand.first if self._opened is not None else 0
+        return len(self._window.on_way) >= max(first, UNPROVEN * self._window.workers)
+
+    @property
+    def blocked(self) -> bool:
+        """Whether nothing can be sent before something comes back: no list should wait for more records."""
+        opened = 0 if self._opened is None else self._opened()
+        return self._pending is not None or self._unsure or self._window.full(opened)
+
+    @property
+    def gathers(self) -> bool:
+        """Whether workers wait for records to fill their lists, and have to hear when none can come."""
+        return self._opened is not None and self._demand.first > 0
 
     def _begun_if_slow(self) -> Sequence[int] | None:
         """What each worker has begun, if frames are slow enough to be balanced by load."""
@@ -185,6 +217,8 @@ class Dispatch:
 
     def learn(self, taken: int, most: int, metadata: Metadata, kept: Kept) -> None:
         """A frame is complete. taken: its source records. most: records that the stage with most results gave."""
+        if self.gathers:
+            self._demand.learn(taken, metadata.booked)
         if kept.flush < 0:
             self.sizing.learn(taken, kept.size, metadata.slowest, metadata.widest, most)
 

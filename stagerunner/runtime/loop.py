@@ -87,7 +87,10 @@ class Loop:
         self._blocks = Blocks()
         self._connect(split_source)
         self._sending = Sending(self.window, transport, self._blocks)
-        self.dispatch = Dispatch(plan, split_source, self.window, self._sending.send, self._is_full, transport.begun)
+        opened = transport.opened if transport.works_ahead else None
+        self.dispatch = Dispatch(
+            plan, split_source, self.window, self._sending.send, self._is_full, transport.begun, opened
+        )
         self.regrouping = Regrouping(plan, transport, delivery.ledger)
         self._isolation = PoisonIsolation()
         self._eased: dict[int, Work] = {}
@@ -238,12 +241,25 @@ class Loop:
     def _feed(self) -> bool:
         """Dispatch what fits; whether there is more to dispatch at once."""
         if self._closed:
+            self._say_if_all_sent(blocked=True)
             return False
+        self._say_if_all_sent(blocked=self._blocked)  # before a frame goes out: it must not look like the last one
         more = self.dispatch.feed()
+        self._say_if_all_sent(blocked=self._blocked)
         if self.dispatch.done:
             self._end_sent = True
             self._sending.end()
         return more
+
+    @property
+    def _blocked(self) -> bool:
+        """Whether nothing can be sent before something comes back."""
+        return self.dispatch.blocked or self._blocks.crowded
+
+    def _say_if_all_sent(self, *, blocked: bool) -> None:
+        """Tell workers that gather whether more records can come now."""
+        if self.dispatch.gathers:
+            self._transport.say_all_sent(self.window.last_sequence if blocked else -1)
 
     # Back
 

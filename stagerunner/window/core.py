@@ -20,6 +20,7 @@ from typing import Any
 
 from stagerunner.records import BARRIER, DATA, FIRST, FLUSH, SKIP, TO_THE_END, WHOLE, QuarantineKey
 from stagerunner.window.balancing import DEEP, Balancing
+from stagerunner.window.holding import CHARGE
 from stagerunner.window.isolation import Inspection, Suspect
 from stagerunner.window.splits import FLUSHES, Disposition, Kept, ProtocolFault, Received, Sent
 
@@ -28,7 +29,7 @@ class Window:
     """All decisions about what is in flight.
 
     limit: bytes. stateful: some stage has state. least_frames, least_records: what may be on its way whatever the
-    bytes. workers: of the widest group.
+    bytes. workers: of the widest group. charge: bytes for each open frame besides its own.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Window:
         self.least_records = least_records
         self.workers = workers
         self.most_frames = DEEP * workers
+        self.charge = CHARGE
         self.epoch = FIRST
         self.position: Any = None
         """Where the source goes on behind every split that is wholly accepted."""
@@ -83,16 +85,27 @@ class Window:
             return 0
         return self.kept[0].accepted if self.kept else self.skipping
 
-    def room(self, records_per_frame: int = 1, begun: Sequence[int] | None = None) -> bool:
-        """Whether another split may be admitted: always when nothing is on its way. begun: see `pass_over`."""
+    def room(
+        self, records_per_frame: int = 1, begun: Sequence[int] | None = None, opened: int = 0, records: int = 0
+    ) -> bool:
+        """Whether another split may be admitted: always when nothing is on its way. begun: see `pass_over`.
+
+        opened: frames that workers have open; only their bytes count, since they may wait for a slow head, or for
+        others to share a call. records: how many should be on their way beside those, if it takes more than usual.
+        """
         if self.stopped or not self.on_way:
             return not self.stopped
-        if self.skipping:  # how many records the next split must skip, this one will tell
-            return False
-        frames = max(self.least_frames, -(-self.least_records // max(1, records_per_frame)))
-        on_way = len(self.on_way) - self._skips
+        frames = max(self.least_frames, -(-max(self.least_records, records) // max(1, records_per_frame)))
+        on_way = len(self.on_way) - self._skips - opened
         more = begun is not None and on_way < self.most_frames and self.balancing.idle_soon(begun)
-        return (more or on_way < frames) and self.bytes_kept < self.limit
+        return (more or on_way < frames) and not self.full(opened)
+
+    def full(self, opened: int = 0) -> bool:
+        """Whether no split may be admitted before one is done, however few frames are on their way. opened: as for
+        `room`."""
+        if self.skipping:  # how many records the next split must skip, this one will tell
+            return True
+        return self.bytes_kept + self.charge * opened >= self.limit
 
     def wants_barrier(self) -> bool:
         """Whether splits that wait for a barrier fill half the window, and no barrier is on its way."""

@@ -33,11 +33,12 @@ GROWTH = 2
 
 
 class Sizing:
-    """Learns from each frame that comes back. fixed: always this many records per frame."""
+    """Learns from each frame that comes back. fixed: always this many records per frame. least: never fewer."""
 
-    def __init__(self, fixed: int | None = None) -> None:
+    def __init__(self, fixed: int | None = None, least: int = 1) -> None:
         self._fixed = fixed
-        self._records = float(fixed or 1)
+        self._least = float(least)
+        self._records = float(fixed or least)
         self.bytes_per_record = 0.0
         self._lately = (0.0, 0.0)
         """(records, nanoseconds in the slowest worker) of the frames seen, older ones weighted less."""
@@ -88,7 +89,7 @@ class Sizing:
             return
         by_time = LONGEST * seen / spent
         by_bytes = records * _width(widest / max(records, most)) / widest if widest else float(MOST)
-        self._records = max(1.0, min(by_time, by_bytes, self._most, self._records * GROWTH))
+        self._records = max(self._least, min(by_time, by_bytes, self._most, self._records * GROWTH))
 
 
 def _width(record: float) -> float:

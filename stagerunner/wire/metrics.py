@@ -3,7 +3,8 @@
 Words are aligned 64-bit integers. The parent reads them for the views, for deadlines and after a death; the page
 survives SIGKILL. Clocks are nanoseconds. `since` is a time of the monotonic clock, which all processes of a machine
 share. After the slots stand three words for each of them. All workers of a stage write those of its first worker's
-slot: when its next call may begin, if it has a `rate`; and its pause (evaluate.pacing).
+slot: when its next call may begin, if it has a `rate`; and its pause (evaluate.pacing). Then one in which a worker that
+works ahead says how many frames it has open.
 Behind them lie the *places* of each slot: one for each call that its stage may run at once. They say which records are
 in which call, so that after a death all of them are suspects.
 """
@@ -25,8 +26,9 @@ from stagerunner.tuples import NamedTuple
 WORDS = 24
 """Words per slot (192 bytes: three cache lines, so that no two writers share one)."""
 
-STOP, STOP_STAGE = range(2)
-"""Words of the page's head. STOP: the sequence of the frame in which a stage called `enough`, plus one; else 0."""
+STOP, STOP_STAGE, ALL_SENT = range(3)
+"""Words of the page's head. STOP: the sequence of the frame in which a stage called `enough`, plus one; else 0.
+ALL_SENT: the sequence after which the parent can send nothing for now, plus one; 0 while more may come."""
 
 STATE, SINCE, RECORD, SEQUENCE, SPLIT, FIRST, LAST, LEFT = range(8)
 WORK, CODEC, WAIT, BLOCK, TAKEN, OUT, ORIGIN, ORDINAL = range(8, 16)
@@ -82,7 +84,7 @@ def create(slots: int, places: int = 1) -> int:
 
         with tempfile.TemporaryFile() as file:
             fd = os.dup(file.fileno())
-    os.ftruncate(fd, size + slots * (3 + COUNTERS + places * PLACE) * 8)
+    os.ftruncate(fd, size + slots * (4 + COUNTERS + places * PLACE) * 8)
     return fd
 
 
@@ -94,7 +96,8 @@ class MetricsPage:
         self._reservations = (slots + 1) * WORDS
         self._pauses = self._reservations + slots
         self._spent = self._pauses + 2 * slots
-        self._calls, self._places = self._spent + slots * COUNTERS, places * PLACE
+        self._open = self._spent + slots * COUNTERS
+        self._calls, self._places = self._open + slots, places * PLACE
         self._map = mmap.mmap(fd, (self._calls + slots * self._places) * 8)
         self.words = memoryview(self._map).cast("B").cast("q")
         self._slots: list[Slot | None] = [None] * slots
@@ -155,14 +158,30 @@ class MetricsPage:
         rows = range(self._spent + first * COUNTERS, self._spent + (first + width) * COUNTERS, COUNTERS)
         return Words(self._numbers, rows, own)
 
+    def say_all_sent(self, sequence: int) -> None:
+        """Nothing follows this sequence for now; -1: more may come."""
+        self.words[ALL_SENT] = sequence + 1
+
+    def all_sent_before(self, sequence: int) -> bool:
+        """Whether it is known that no frame with this sequence, or a later one, can be sent for now."""
+        return 0 < self.words[ALL_SENT] <= sequence
+
+    def open_frames(self, number: int, count: int) -> None:
+        """The worker with this slot has so many frames open: taken in, and not sent on."""
+        self.words[self._open + number] = count
+
+    def opened(self) -> int:
+        """The frames that all workers have open."""
+        return sum(self.words[self._open : self._open + len(self._slots)])
+
     def clear(self) -> None:
         """Begin a new epoch. Clocks, counts, rates, pauses and what was spent continue."""
-        self.words[STOP] = self.words[STOP_STAGE] = 0
+        self.words[STOP] = self.words[STOP_STAGE] = self.words[ALL_SENT] = 0
         for number in range(len(self._slots)):
             words = self.slot(number).words
             for word in (STATE, SEQUENCE, RECORD, SINCE, LEFT):
                 words[word] = 0
-        self._map[self._calls * 8 :] = bytes(len(self._map) - self._calls * 8)
+        self._map[self._open * 8 :] = bytes(len(self._map) - self._open * 8)
 
     def close(self) -> None:
         """Release the memory, even if something still refers to a slot, as a traceback may."""

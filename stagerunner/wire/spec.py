@@ -51,7 +51,8 @@ class WorkerSpec(NamedTuple):
     slots: its slots on the metrics page, one per stage, at least one. slot_count, places: how many the page has, and
     how many calls each can note.
     snapshots: stage → what its `restore` gets; under `ends`, the columns that the sink must expect.
-    limit: bytes of the largest frame. start_timeout: seconds for setup. max_memory: bytes a worker may hold.
+    limit: bytes of the largest frame. share: bytes of results that may wait in the worker behind a slow frame.
+    start_timeout: seconds for setup. max_memory: bytes a worker may hold.
     """
 
     epoch: int
@@ -79,6 +80,7 @@ class WorkerSpec(NamedTuple):
     stopping_hooks: tuple[str, ...] = ()
     snapshots: dict[int, Any] = NOTHING
     limit: int = 2**31
+    share: int = 2**26
     start_timeout: float = 60.0
     max_memory: int | None = None
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from stagerunner.config.model import Retry, Run, Settings
+from stagerunner.config.model import BatchSize, Retry, Run, Settings
 from stagerunner.config.read import read_config
 
 
@@ -24,7 +24,8 @@ def test_a_silent_file_has_the_defaults(setting, run):
 
 def test_every_setting(setting):
     assert setting("workers: 4").workers == 4
-    assert setting("batch: 100").batch == 100
+    assert setting("batch: 100").batch == BatchSize(100, wait=1)
+    assert setting("batch: {size: 100, wait: 50ms}").batch == BatchSize(100, wait=0.05)
     assert setting("concurrency: 3").concurrency == 3
     assert setting("timeout: 5s").timeout == 5
     assert setting("rate: 120/m").rate == 2

@@ -19,11 +19,18 @@ class FakeTask:
         self.cancelled = True
 
 
-def started(records, *, form=None, **settings):
+def start(pending, most=1):
+    """Start the next call; what stands for its task."""
+    task = FakeTask()
+    pending.running[pending.take(most)[0]] = task.cancel
+    return task
+
+
+def started(records, *, form=None, most=1, **settings):
     """A batch with all its calls running."""
-    pending = PendingBatch(Work(0, "tested", "m:f", form or Form(awaited=True), **settings), records, {})
+    pending = PendingBatch(Work(0, "tested", "m:f", form or Form(awaited=True), **settings), records)
     while pending.waiting:
-        pending.running[pending.waiting.popleft()[0]] = FakeTask()
+        start(pending, most)
     return pending
 
 
@@ -43,10 +50,10 @@ def test_results_are_in_order_whatever_order_they_come_in(batch_of):
 
 
 def test_the_earliest_failure_ends_the_run(batch_of):
-    pending = started(batch_of(*"abcd"))
-    tasks = dict(pending.running)
+    pending = PendingBatch(Work(0, "tested", "m:f", Form(awaited=True)), batch_of(*"abcd"))
+    tasks = [start(pending) for _ in range(4)]
     end(pending, 2, BAD, extra={"hits": 1})
-    assert [tasks[start].cancelled for start in range(4)] == [False, False, False, True]
+    assert [task.cancelled for task in tasks] == [False, False, False, True]
     end(pending, 1, BAD)
     assert not pending.done
     end(pending, 0, "r0")
@@ -65,9 +72,9 @@ def test_a_failure_before_the_record_that_called_enough_comes_first(batch_of):
 
 
 def test_enough_drops_the_calls_after_it(batch_of):
-    pending = PendingBatch(Work(0, "tested", "m:f", Form(awaited=True)), batch_of(*"abcd"), {})
+    pending = PendingBatch(Work(0, "tested", "m:f", Form(awaited=True)), batch_of(*"abcd"))
     for _ in range(2):
-        pending.running[pending.waiting.popleft()[0]] = FakeTask()
+        start(pending)
     end(pending, 0, "r0", enough=True)
     assert (list(pending.waiting), pending.done) == ([], True)
     batch = pending.result()
@@ -98,10 +105,37 @@ def test_results_of_every_form_are_put_together(batch_of, form, found, origins):
 
 
 def test_lists_are_put_together(batch_of):
-    pending = started(batch_of(*"abcd"), form=Form(awaited=True, batch=True, drops=True), batch=2)
+    pending = started(batch_of(*"abcd"), form=Form(awaited=True, batch=True, drops=True), most=2)
     pending.call_ended(2, [CallOutcome(2, 4, ["c", None])])
     pending.call_ended(0, [CallOutcome(0, 2, ["a", "b"])])
     assert (pending.result().records, pending.result().origins) == (["a", "b", "c"], [0, 1, 2])
+
+
+def test_what_is_known_needs_no_call(batch_of):
+    work = Work(0, "tested", "m:f", Form(awaited=True), on_error="skip")
+    pending = PendingBatch(work, batch_of(*"abcd"), [CallOutcome(1, 2, BAD), CallOutcome(3, 4, "D")])
+    assert list(pending.waiting) == [(0, 1), (2, 3)]
+    for index, result in enumerate("AC"):
+        start(pending)
+        end(pending, 2 * index, result)
+    assert (pending.result().records, pending.result().origins) == (["A", "C", "D"], [0, 2, 3])
+
+
+def test_a_known_failure_that_ends_the_run_leaves_what_is_before_it(batch_of):
+    pending = PendingBatch(Work(0, "tested", "m:f", Form()), batch_of(*"abcd"), [CallOutcome(2, 3, BAD)])
+    assert (list(pending.waiting), pending.ended_early) == ([(0, 2)], True)
+
+
+def test_a_part_of_what_waits_can_be_taken(batch_of):
+    pending = PendingBatch(Work(0, "tested", "m:f", Form(batch=True)), batch_of(*"abcde"))
+    assert [pending.take(3), pending.unstarted, pending.take(3), pending.unstarted] == [(0, 3), 2, (3, 5), 0]
+
+
+def test_an_abandoned_batch_has_processed_nothing(batch_of):
+    pending = started(batch_of(*"abc"))
+    end(pending, 0, "a")
+    pending.abandon()
+    assert (pending.done, pending.abandoned) == (True, True)
 
 
 def test_an_empty_batch_is_done(batch_of):

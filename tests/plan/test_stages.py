@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from stagerunner.catalog import load_catalog
-from stagerunner.config.model import Resources, Retry, Run
+from stagerunner.config.model import BatchSize, Resources, Retry, Run
 from stagerunner.errors import ConfigError
 from stagerunner.plan import make_plan
 
@@ -70,7 +70,7 @@ CARDS = Resources(gpu=1)
     [
         ("tally", "workers", 2, "a stage with state has one worker"),
         ("latest", "workers", 2, "a stage with state has one worker"),
-        ("shout", "batch", 10, "`batch` is for batch transforms"),
+        ("shout", "batch", BatchSize(10), "`batch` is for batch transforms"),
         ("shout", "concurrency", 4, "`concurrency` is for async stages"),
         ("shout", "max_errors", 4, "`max_errors` is for `on_error: skip` or `dead_letter`"),
     ],
@@ -87,7 +87,7 @@ def test_a_setting_that_means_nothing_here(planned, use, setting, value, message
     "stage",
     [
         {"use": "tally", "workers": 1},
-        {"use": "pairs", "batch": 10, "workers": 2},
+        {"use": "pairs", "batch": BatchSize(10), "workers": 2},
         {"use": "ask", "concurrency": 4, "rate": 4.0},
         {"use": "pairs", "rate": 4.0},
         {"use": "shout", "max_errors": 4, "on_error": "skip"},

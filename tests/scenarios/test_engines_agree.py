@@ -9,6 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 PARTS = """
+import asyncio
+
 @stage
 def small(record) -> object | None:
     return record if record % 3 else None
@@ -26,8 +28,35 @@ def doubled(records):
 def fewer(records) -> list[int | None]:
     return [record if record % 5 else None for record in records]
 
+@stage.batch(many=True)
+def spread(records):
+    count("spread", len(records))
+    return [list(range(record % 3)) for record in records]
+
+@stage.batch
+async def asked_batch(records) -> list[int | None]:
+    await asyncio.sleep(0)
+    return [None if record % 7 == 5 else record + 1 for record in records]
+
+@stage.batch
+class Running:
+    def __init__(self):
+        self.sum = 0
+    def process_batch(self, records):
+        return [self.add(record) for record in records]
+    def add(self, record):
+        self.sum += record
+        return self.sum
+    def flush(self):
+        yield self.sum
+    def snapshot(self):
+        return self.sum
+    def restore(self, data):
+        self.sum = data
+
 @stage
 async def asked(record):
+    await asyncio.sleep(record % 3 / 1000)
     return record + 1
 
 @stage
@@ -81,8 +110,9 @@ def alternate(record, *, seen=[]) -> object | None:
     return record if len(seen) % 2 else None
 """
 
-FREE = ["small", "repeat", "doubled", "fewer", "asked", "fussy", "fussy_batch", "unsendable", "plus", "same"]
-BOUND = ["sum", {"use": "take", "with": {"n": 70}}]
+LISTS = ["doubled", "fewer", "spread", "fussy_batch", "asked_batch"]
+FREE = ["small", "repeat", "asked", "fussy", "unsendable", "plus", "same", *LISTS]
+BOUND = ["sum", "running", {"use": "take", "with": {"n": 70}}]
 POLICIES = ["skip", "dead_letter"]
 
 
@@ -93,6 +123,8 @@ def stages(draw: Any) -> dict[str, Any]:
     if isinstance(use, dict):
         return use
     stage = {"use": use, "on_error": draw(st.sampled_from(POLICIES))}
+    if use in [*LISTS, "running"] and (size := draw(st.sampled_from([None, 1, 3, 40, 1000]))):
+        stage["batch"] = size
     return stage if use in BOUND else stage | {"workers": draw(st.integers(1, 3))}
 
 

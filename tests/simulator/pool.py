@@ -167,6 +167,14 @@ class SimPool:
     def busy(self) -> bool:
         return self._returns.turn_is_here()
 
+    works_ahead = True
+
+    def opened(self) -> int:
+        return 0
+
+    def say_all_sent(self, sequence: int) -> None:
+        pass
+
     def begun(self) -> list[int]:
         return []
 

@@ -257,6 +257,14 @@ class WorkerPool:
     def busy(self) -> bool:
         return self._returns.turn_is_here()
 
+    works_ahead = True
+
+    def opened(self) -> int:
+        return self._page.opened()
+
+    def say_all_sent(self, sequence: int) -> None:
+        self._page.say_all_sent(sequence)
+
     def begun(self) -> list[int]:
         return self._health.begun(self._specs)
 

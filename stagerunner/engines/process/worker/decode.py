@@ -33,7 +33,7 @@ class Decoder:
     def __init__(self, spec: WorkerSpec, page: MetricsPage, reading: SourceReader | None, codec: PayloadCodec) -> None:
         self._codec = codec
         self._works = spec.works
-        self._overlaps = any(work.form.awaited for work in spec.works)
+        self._overlaps = any(work.form.awaited or work.gathers for work in spec.works)
         self._page = page
         self._slot = page.slot(spec.slots[0])
         self.reading = reading
@@ -75,7 +75,7 @@ class Decoder:
         return batch
 
     def _lasting(self, body: memoryview) -> memoryview:
-        """The body, kept for as long as it may be decoded again: an async stage has several frames in flight."""
+        """The body, kept for as long as it may be decoded again: a stage may have several frames open."""
         return memoryview(bytes(body)) if self._overlaps and len(body) <= ROOM else body
 
     def _beyond_stop(self, sequence: int) -> bool:

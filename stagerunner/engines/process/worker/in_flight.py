@@ -1,4 +1,10 @@
-"""Several frames in flight in an async stage: they start in sequence, finish in any order, and leave in sequence."""
+"""Several frames open in one worker: begun in sequence, worked on in any order or together, sent on in sequence.
+
+    frame ──▶ begin ──▶ its records wait for a call, or for others to share one ──▶ done: encoded ──▶ its turn ──▶ sent
+
+What is done is encoded at once, also behind a frame that isn't, so that its bytes are known: they are what bounds how
+much may wait for a slow head.
+"""
 
 from __future__ import annotations
 
@@ -10,63 +16,190 @@ from stagerunner.engines.process.worker.encode import Parts
 from stagerunner.engines.process.worker.frame_context import FrameContext
 from stagerunner.engines.process.worker.stage_runner import StageRunner
 from stagerunner.evaluate.async_evaluator import AsyncEvaluator
-from stagerunner.records import Batch
+from stagerunner.evaluate.gathering_evaluator import GatheringEvaluator
+from stagerunner.evaluate.pending_batch import PendingBatch
+from stagerunner.records import BARRIER, FLUSH, SKIP, Batch
 from stagerunner.wire.frame import Frame
+from stagerunner.wire.metrics import WAITING, MetricsPage
+from stagerunner.wire.payload import NoSegment
 from stagerunner.wire.spec import WorkerSpec
 
+GLANCE = 0.005
+"""Seconds between two looks whether more will come, while records wait for others."""
 
-def overlaps(spec: WorkerSpec) -> bool:
-    """Whether a frame may start while earlier ones are in flight: one async stage without state."""
-    forms = [work.form for work in spec.works]
-    return len(forms) == 1 and forms[0].awaited and not forms[0].state
+NO_SEGMENT = NoSegment()
 
 
-class Overlap:
-    """The frames in flight in a stage runner whose only stage is async. Made after the stage runner's setup."""
+def works_ahead(spec: WorkerSpec) -> bool:
+    """Whether a frame may begin while earlier ones are open: one stage that is async and has no state, or that gathers
+    lists across frames."""
+    if len(spec.works) != 1:
+        return False
+    (work,) = spec.works
+    return work.gathers or (work.form.awaited and not work.form.state)
 
-    def __init__(self, runner: StageRunner) -> None:
+
+class OpenFrame:
+    """A frame that has begun and wasn't sent on.
+
+    pieces: those not encoded, with whether more follow and when they began. parts: what is encoded, of `size` bytes.
+    whole: all of it is encoded.
+    """
+
+    __slots__ = ("context", "parts", "pieces", "size", "whole")
+
+    def __init__(self, context: FrameContext | None) -> None:
+        self.context = context
+        self.pieces: deque[tuple[PendingBatch, bool, int]] = deque()
+        self.parts: list[Parts] = []
+        self.size = 0
+        self.whole = False
+
+
+class WorkAhead:
+    """The open frames of a stage runner that has one stage. Made after the stage runner's setup."""
+
+    def __init__(self, runner: StageRunner, page: MetricsPage, spec: WorkerSpec) -> None:
         (evaluator,) = runner.evaluators
-        assert isinstance(evaluator, AsyncEvaluator)
+        assert isinstance(evaluator, AsyncEvaluator | GatheringEvaluator)
         self._runner = runner
         self._evaluator = evaluator
-        self._begun: deque[tuple[FrameContext, bool, int, int]] = deque()
+        self._page = page
+        self._spec = spec
+        self._slot = runner.slots[0]
+        self._frames: deque[OpenFrame] = deque()
+        self._frame_of: dict[PendingBatch, OpenFrame] = {}
+        self._kept = 0
+        """Bytes encoded that wait for their turn."""
         self._landed = 0
+        if isinstance(evaluator, AsyncEvaluator):
+            evaluator.may_start = self._may_start
 
     @property
     def under_way(self) -> bool:
-        return bool(self._begun)
+        return bool(self._frames)
 
     def room(self) -> bool:
         """Whether the stage can take another record."""
-        return self._evaluator.room() > 0
+        return self._evaluator.room() > 0 and self._kept < self._spec.share
+
+    def _may_start(self, pending: PendingBatch) -> bool:
+        """Whether a call may begin: with as many results waiting as may be, only the head's can help."""
+        return self._kept < self._spec.share or self._frame_of.get(pending) is self._frames[0]
 
     def begin(self, frame: Frame) -> None:
-        """Start a DATA frame or piece; its results come out of `landed`."""
+        """Begin a DATA frame or piece; its results come out of `landed`."""
         header = frame.header
         batch = self._runner.pieces.opened(frame)
         context = self._runner.pieces.context
+        if header.piece == 0:
+            self._open(OpenFrame(context))
         batch.frame = header.sequence, header.split
-        self._runner.slots[0].begin(header.sequence, header.split, batch)
-        self._begun.append((context, header.more, len(batch.records), now()))
+        self._slot.begin(header.sequence, header.split, batch)
         self._evaluator.watched = self._evaluator.singly = False
-        self._evaluator.begin(batch, context.quarantined)
+        self._runner.codec.segment = NO_SEGMENT  # a call of several frames allocates in none of their blocks
+        pending = self._evaluator.begin(batch, context.quarantined)
+        self._frames[-1].pieces.append((pending, header.more, now()))
+        self._frame_of[pending] = self._frames[-1]
+        if header.stop:
+            self.hasten()  # nothing with records follows it
 
-    def landed(self, inbound: int | None) -> Iterator[Parts]:
-        """The frames to send for what is done. Waits for that, or until the descriptor `inbound` can be read."""
-        for piece in self._evaluator.poll(None, inbound):
-            context, more, taken, began = self._begun.popleft()
-            # Frames run side by side: the cost of one is the time since the one before it was done.
-            spent = now() - max(began, self._landed)
-            self._landed = now()
-            context.work += spent
-            self._runner.slots[0].add(spent, taken, len(piece.records))
-            yield from self._runner.pieces.emit(context, self._wanted(context, piece, more), more)
+    def passes(self, kind: int) -> bool:
+        """Whether such a frame only has to keep its turn. A stage with state has to end its calls first."""
+        return kind in (SKIP, BARRIER, FLUSH) and not self._evaluator.work.form.state
 
-    def _wanted(self, context: FrameContext, piece: Batch, more: bool) -> list[Batch]:
-        """The piece; or, if its frame was cut before it, nothing."""
-        stage = self._evaluator.work.index
-        if context.cut is None:
-            context.harvest(0, stage, piece)
-            piece.final = not more
-            return [piece]
-        return []
+    def pass_on(self, frame: Frame) -> None:
+        """Send a frame that the stage doesn't work on, in its turn."""
+        passing = OpenFrame(None)
+        passing.parts = [(header, metadata, bytes(body)) for header, metadata, body in self._runner.feed(frame)]
+        passing.whole = True
+        self._open(passing)
+
+    def _open(self, frame: OpenFrame) -> None:
+        self._frames.append(frame)
+        self._page.open_frames(self._spec.slots[0], len(self._frames))
+
+    def hasten(self) -> None:
+        """Call with the records that are here: no others will share their call."""
+        self._evaluator.gathering.hasten()
+
+    def landed(self, inbound: int | None, following: int) -> Iterator[Parts]:
+        """What can be sent. Waits until a frame is done, or the descriptor `inbound` can be read, or a moment while
+        records wait for others. following: the sequence that comes next."""
+        timeout = self._patience(following)
+        self._say_what_runs()
+        for pending in self._evaluator.poll(timeout, inbound):
+            if pending in self._frame_of:  # else it was encoded with the piece before it
+                self._encode(self._frame_of[pending])
+        if isinstance(self._evaluator, GatheringEvaluator):
+            self._slot.wait += self._evaluator.waited
+            self._evaluator.waited = 0
+        yield from self._due()
+
+    def _patience(self, following: int) -> float | None:
+        """Seconds to wait for input; records that wait for others are hastened if none can come."""
+        if not self._evaluator.gathering.short:
+            return None
+        if self._page.all_sent_before(following):
+            self.hasten()
+            return None
+        return GLANCE
+
+    def _say_what_runs(self) -> None:
+        """The slot names the oldest frame while calls run."""
+        oldest = next((pieces[0][0].batch for frame in self._frames if (pieces := frame.pieces)), None)
+        if self._evaluator.calling and oldest is not None and oldest.frame is not None:
+            self._slot.begin(*oldest.frame, oldest)
+        else:
+            self._slot.state(WAITING)
+
+    def _encode(self, frame: OpenFrame) -> None:
+        """Encode what is done of a frame, up to a piece that isn't."""
+        assert frame.context is not None
+        while frame.pieces and frame.pieces[0][0].done:
+            pending, more, began = frame.pieces.popleft()
+            del self._frame_of[pending]
+            spent = self._spent(pending, began)
+            frame.context.work += spent
+            wanted = self._wanted(frame.context, pending, more)
+            self._slot.add(spent, len(pending.batch.records), sum(len(piece.records) for piece in wanted))
+            before = frame.size
+            for header, metadata, body in self._runner.pieces.emit(frame.context, wanted, more):
+                frame.parts.append((header, metadata, body if type(body) is bytes else bytes(body)))
+                frame.size += len(metadata) + len(body)
+            self._kept += frame.size - before
+            frame.whole = not more
+        self._runner.codec.segment = NO_SEGMENT
+
+    def _spent(self, pending: PendingBatch, began: int) -> int:
+        """Nanoseconds that a batch has cost. Async ones run side by side: the time since the one before was done."""
+        if isinstance(self._evaluator, GatheringEvaluator):
+            return pending.work
+        landed = now()
+        spent = landed - max(began, self._landed)
+        self._landed = landed
+        return spent
+
+    def _wanted(self, context: FrameContext, pending: PendingBatch, more: bool) -> list[Batch]:
+        """What the batch became; nothing if its frame was cut before it, or ends with an earlier one."""
+        if context.cut is None and pending.abandoned:
+            context.cut = 0
+        if context.cut is not None:
+            return []
+        piece = pending.result()
+        context.harvest(0, self._evaluator.work.index, piece)
+        piece.final = not more
+        return [piece]
+
+    def _due(self) -> Iterator[Parts]:
+        """What is encoded of the frames whose turn it is."""
+        while self._frames:
+            frame = self._frames[0]
+            parts, frame.parts = frame.parts, []
+            self._kept -= frame.size
+            frame.size = 0
+            yield from parts
+            if not frame.whole:
+                return
+            self._frames.popleft()
+            self._page.open_frames(self._spec.slots[0], len(self._frames))

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from stagerunner.engines.process.beginning import DISCONNECTED
 from stagerunner.engines.process.worker.encode import Parts
-from stagerunner.engines.process.worker.in_flight import Overlap, overlaps
+from stagerunner.engines.process.worker.in_flight import WorkAhead, works_ahead
 from stagerunner.engines.process.worker.stage_runner import StageRunner
 from stagerunner.engines.process.worker.tuning import forward_logging, tune_memory
 from stagerunner.evaluate import stage_api
@@ -94,7 +94,7 @@ class Worker:
         self._cpu = process_time_ns()
         if error:
             self._stand_by()
-        end = self._work_ahead(Overlap(self._runner)) if overlaps(self._spec) else self._work_in_turn()
+        end = self._work_ahead() if works_ahead(self._spec) else self._work_in_turn()
         self._end(end)
         if not self.connected:
             raise Left("what was sent went elsewhere")
@@ -174,30 +174,36 @@ class Worker:
         self._slots[0].words[CPU] += used - self._cpu
         self._cpu, self._cpu_noted = used, at
 
-    def _work_ahead(self, overlap: Overlap) -> Frame:
-        """The same for an async stage: take frames in while it has free places, and send them on in sequence. A marked
-        frame is worked on alone, and so is every frame that isn't DATA."""
+    def _work_ahead(self) -> Frame:
+        """The same for a stage that is async or gathers: take frames in while it has use for records, and send them on
+        in sequence. A marked frame is worked on alone."""
+        ahead = WorkAhead(self._runner, self._page, self._spec)
         while True:
-            frame = self._pipe.take() if overlap.room() else None
+            frame = self._pipe.take() if ahead.room() else None
             if frame is None:
-                self._wait(overlap)
+                self._wait(ahead)
                 continue
-            if not (frame.header.piece and frame.header.kind == DATA):
+            header = frame.header
+            if not (header.piece and header.kind == DATA):
                 self._checked(frame)
-            if frame.header.kind == DATA and not frame.header.marked:
-                overlap.begin(frame)
-                self._sequence += 0 if frame.header.more else self._spec.width
-                continue
-            while overlap.under_way:
-                self._send_landed(overlap, None)
-            if frame.header.kind == END:
-                return frame
-            self._work(frame)
+            if header.kind == DATA and not header.marked:
+                ahead.begin(frame)
+                self._sequence += 0 if header.more else self._spec.width
+            elif ahead.passes(header.kind):
+                ahead.pass_on(frame)
+                self._sequence += self._spec.width
+            else:
+                while ahead.under_way:
+                    ahead.hasten()
+                    self._send_landed(ahead, None)
+                if header.kind == END:
+                    return frame
+                self._work(frame)
 
-    def _wait(self, overlap: Overlap) -> None:
-        """Wait until a frame is done, or, with free places, until there is something to read."""
-        pipe, hungry = self._pipe, overlap.room()
-        self._send_landed(overlap, pipe.fd if hungry else None)
+    def _wait(self, ahead: WorkAhead) -> None:
+        """Wait until a frame is done, or, with use for records, until there is something to read."""
+        pipe, hungry = self._pipe, ahead.room()
+        self._send_landed(ahead, pipe.fd if hungry else None)
         if hungry:  # no whole frame is here, else it would have been taken
             os.set_blocking(pipe.fd, False)
             try:
@@ -208,8 +214,8 @@ class Worker:
             finally:
                 os.set_blocking(pipe.fd, True)
 
-    def _send_landed(self, overlap: Overlap, inbound: int | None) -> None:
-        for header, metadata, body in overlap.landed(inbound):
+    def _send_landed(self, ahead: WorkAhead, inbound: int | None) -> None:
+        for header, metadata, body in ahead.landed(inbound, self._sequence):
             self._write(self._out[header.sequence % self._spec.downstream], header, metadata, body)
         if (at := now()) - self._cpu_noted > CPU_EVERY:
             self.note_cpu(at)

@@ -1,0 +1,142 @@
+"""The evaluator of a batch transform whose lists are gathered across batches, one call at a time."""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Callable
+from functools import partial
+from time import monotonic_ns
+from typing import Any
+
+from stagerunner.evaluate import stage_api
+from stagerunner.evaluate.budget import Words
+from stagerunner.evaluate.cursor import Quarantined
+from stagerunner.evaluate.evaluator import NO_QUARANTINE, NO_SLOT, Evaluator
+from stagerunner.evaluate.failures import CallFailure, failure_of, patiently, retry
+from stagerunner.evaluate.forms import checking_list
+from stagerunner.evaluate.gathering import Dealt, Gathering, Part, deal, note, originals
+from stagerunner.evaluate.pacing import Pause
+from stagerunner.evaluate.pending_batch import CallOutcome, PendingBatch
+from stagerunner.evaluate.rate import Reserve
+from stagerunner.evaluate.work import Slot, Work
+from stagerunner.records import Batch
+
+
+class GatheringEvaluator(Evaluator):
+    """Evaluates a batch transform that isn't `async def`, and gathers its lists across batches.
+
+    begin(batch)                      # as long as there is room()
+    for done in poll(0.05, pipe): …   # makes at most one call
+    """
+
+    def __init__(
+        self,
+        work: Work,
+        slot: Slot = NO_SLOT,
+        reserve: Reserve | None = None,
+        pause: Pause | None = None,
+        words: Words | None = None,
+    ) -> None:
+        super().__init__(work, slot, reserve, pause, words)
+        self.gathering = Gathering(work)
+        self.waited = 0
+        """Nanoseconds that `poll` has waited for records."""
+
+    def setup(self) -> None:
+        super().setup()
+        checked = checking_list(self._call, self.work, self._copy)
+        self._checked = checked if self._budget is None else self._budget.around(checked)
+
+    @property
+    def under_way(self) -> int:
+        """Batches begun that `poll` has not returned yet."""
+        return self.gathering.under_way
+
+    @property
+    def calling(self) -> bool:
+        """Whether calls are under way. Here they are only during `poll`."""
+        return False
+
+    def room(self) -> int:
+        """How many more calls need records."""
+        return max(0, 1 - self.gathering.calls_waiting)
+
+    def begin(self, batch: Batch, quarantined: Quarantined = NO_QUARANTINE) -> PendingBatch:
+        """Take a batch in; `poll` makes the calls."""
+        return self.gathering.begin(batch, quarantined)
+
+    def poll(self, timeout: float | None = None, inbound: int | None = None) -> list[PendingBatch]:
+        """Make the next call, if there is one to make, and return the batches that are done.
+
+        Else wait until `timeout` seconds have passed or the descriptor `inbound` is readable.
+        """
+        if not self.gathering.any_done:
+            parts = self.gathering.next_call()
+            if parts is not None:
+                self._make(parts)
+            elif inbound is not None:
+                self._await_input(timeout, inbound)
+        return self.gathering.take_done()
+
+    def _await_input(self, timeout: float | None, inbound: int) -> None:
+        due, began = self.gathering.due, monotonic_ns()
+        wait = min((seconds for seconds in (timeout, due) if seconds is not None), default=None)
+        poller = select.poll()
+        poller.register(inbound, select.POLLIN)
+        poller.poll(None if wait is None else max(1, int(wait * 1000)))
+        self.waited += monotonic_ns() - began
+
+    def _make(self, parts: list[Part]) -> None:
+        """Make one call, and share its time among the batches by records."""
+        began, total = monotonic_ns(), sum(part.size for part in parts)
+        final = total == 1 or self.work.form.state
+        note(self.slot, 0, parts)
+        found, listener = self._outcome(parts, retried=final)
+        single = isinstance(found, CallFailure) and not (final or found.whole)
+        dealt = self._one_by_one(parts) if single else deal(parts, found, listener)
+        self.slot.called(0)
+        spent = monotonic_ns() - began
+        for part in parts:
+            part.pending.work += spent * part.size // total
+        self.gathering.ended(dealt)
+
+    def _one_by_one(self, parts: list[Part]) -> Dealt:
+        """A call for each record, up to one that ends everything."""
+        dealt: Dealt = []
+        ended = False
+        for part in parts:
+            outcomes: list[CallOutcome] = []
+            for single in () if ended else part.singles():
+                ((_, (outcome,)),) = deal([single], *self._outcome([single], retried=True, fresh=True))
+                outcomes.append(outcome)
+                ended = part.pending.ends_batch(outcome)
+                if ended:
+                    break
+            dealt.append((part, outcomes))
+        return dealt
+
+    def _outcome(self, parts: list[Part], *, retried: bool, fresh: bool = False) -> tuple[Any, stage_api.CallListener]:
+        """What one call gives, a list of results or a CallFailure, and what it counted. fresh: an earlier call may have
+        changed the records."""
+        listener = stage_api.CallListener()
+        records = originals(parts) if fresh else [record for part in parts for record in part.records]
+        call = partial(self._noted, parts)
+        again: Callable[..., Any] = partial(retry, work=self.work) if retried else patiently
+
+        def attempts() -> Any:
+            try:
+                return call(records)
+            except BaseException as error:
+                failure = failure_of(error)
+            return again(call, partial(originals, parts), failure, pause=self._pause)
+
+        return stage_api.call_with_listener(listener, attempts), listener
+
+    def _noted(self, parts: list[Part], records: list[Any]) -> Any:
+        """The results of a call, once it may begin, with its first record noted in the slot."""
+        self._pacer.wait()  # waiting must not count against the deadline
+        self.slot.enter(parts[0].start, 0, parts[0].pending.batch, alone=len(records) == 1)
+        try:
+            return self._checked(records)
+        finally:
+            self.slot.leave()
