@@ -70,10 +70,13 @@ from stagerunner import RetryLater
 @stage
 def deadly(record):
     if record == 4 and once("asked"):
+        wait_for("five")
         tell("asked-at", time.monotonic())
         raise RetryLater(1.5)
     if record == 5 and once("died"):
+        tell("five")
         wait_for("asked-at")
+        time.sleep(0.1)
         os.kill(os.getpid(), signal.SIGKILL)
     tell(f"call-{record}-{time.monotonic_ns()}", time.monotonic())
     time.sleep(0.002)
