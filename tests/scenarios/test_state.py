@@ -148,3 +148,23 @@ def test_a_snapshot_that_is_no_plain_data_ends_the_run_and_says_so(project):
 
     with pytest.raises(Exception, match="the snapshot of odd is not plain data"):
         project.execute("odd", source=source, sink=sink, run=RUN)
+
+
+@pytest.mark.parametrize("engine", ["process", "inline"])
+@pytest.mark.parametrize("given", [0, 1, 5000])
+def test_a_flush_that_fails_ends_the_run_however_much_it_gave(project, engine, given):
+    project.plugin("""
+        @stage
+        class Failing:
+            def __init__(self, *, given: int):
+                self.given = given
+            def process(self, record) -> None:
+                pass
+            def flush(self):
+                yield from range(self.given)
+                raise ValueError("no end")
+    """)
+    failing = {"use": "failing", "with": {"given": given}}
+    results = project.results(failing, "same", records=range(3), run={"engine": engine})
+    with pytest.raises(StageFailed, match="failing failed: ValueError: no end"):
+        list(results)

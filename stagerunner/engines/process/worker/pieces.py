@@ -222,7 +222,8 @@ def clipped(flushing: dict[int, Iterator[Batch]], split: int, first: int, last: 
         if batch.last > last:
             batch, rest = parted(batch, last)
             flushing[split] = _chained(rest, flushing[split])
-        if batch.last > first:
+        # Where a flush fails it has no record, so that failure stands behind the last number.
+        if batch.last > first or any(failure.origin >= first for failure in batch.failures):
             ours = batch if batch.first >= first else parted(batch, first)[1]
             ours.final = batch.final or batch.last >= last
             yield ours

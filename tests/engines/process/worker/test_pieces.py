@@ -405,3 +405,14 @@ def test_a_failure_stays_with_its_number():
 
     assert (first.records, first.failures, second.records, second.failures) == (["a"], [failure], ["c"], [])
     assert (first.counts[0].skipped, second.counts[0].skipped) == (1, 0)
+
+
+def test_a_failure_where_the_flush_ends_is_part_of_it():
+    failure = Failure(3, 2, 0, "ValueError", "no", "fail")
+
+    def flushing():
+        return {0: iter([Batch(["a", "b"], 0, 2, failures=[failure], counts=[Counts(3, created=2, out=2)])])}
+
+    for first in (0, 1, 2):
+        (found,) = clipped(flushing(), 0, first, 9)
+        assert (found.records, found.failures) == (["a", "b"][first:], [failure])
