@@ -44,6 +44,7 @@ def stagerunner_stages() -> list[Any]:
         _named("dedupe", "aggregate:Dedupe", "Let only the first of equal records through"),
         _named("count", "aggregate:Count", "Count how often each value occurs"),
         _named("group", "group:Group", "Make one record of all that have the same values in some fields"),
+        _named("expect", "expect:Expect", "Expect that rules hold: for each record, or for a share of them"),
         _named("sample", "sampling:sample", "Keep a share of the records, the same ones in every run"),
         _named("http", "web.http:Http", "Ask a service over HTTP about each record"),
         _named("llm", "web.llm:Llm", "Ask a language model about each record"),

@@ -21,9 +21,21 @@ GROUP = {
         },
     },
 }
+EXPECT = {
+    "use": "expect",
+    "with": {
+        "rules": [
+            {"rule": "value < 100", "at_least": "49.7 %"},
+            {"rule": "value >= 100", "at_least": "50.2 %"},
+        ]
+    },
+}
+"""99 and 100 of the 199 records: one that counted twice, or not at all, would end the run with a failure."""
+
 CHAIN = [
     {"use": "deadly", "with": {"harmless": False, "pause": 0.001}, "workers": 2, "on_error": "dead_letter"},
     {"use": "types", "with": {"fields": {"key": "text", "value": {"type": "int", "min": 0}, "deed": "text"}}},
+    EXPECT,
     {"use": "set", "with": {"fields": {"odd": "value % 2 == 1"}, "drop": ["deed"]}},
 ]
 RUN = {"frame": 4, "checkpoint": "1ms", "window": "2KiB"}
