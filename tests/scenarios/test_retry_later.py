@@ -39,14 +39,30 @@ def lists(records):
 @stage
 async def awaited(record):
     return busy(record)
+
+@stage.batch
+async def awaited_lists(records):
+    return [busy(record) for record in records]
 """
 
 
-@pytest.mark.parametrize("use", ["plain", "many", "lists", "awaited"])
+@pytest.mark.parametrize(
+    ("use", "settings"),
+    [
+        ("plain", {}),
+        ("plain", {"rate": "2000/s"}),
+        ("many", {}),
+        ("lists", {}),
+        ("lists", {"batch": {"size": 16, "wait": "100ms"}}),
+        ("awaited", {}),
+        ("awaited", {"rate": "2000/s", "concurrency": 4}),
+        ("awaited_lists", {"batch": 8}),
+    ],
+)
 @pytest.mark.parametrize(("engine", "workers"), [("process", 2), ("inline", 1)])
-def test_no_worker_begins_a_call_before_the_pause_is_over(project, use, engine, workers):
+def test_no_worker_begins_a_call_before_the_pause_is_over(project, use, settings, engine, workers):
     project.plugin(PARTS)
-    stage = {"use": use, "workers": workers, "timeout": "400ms"}
+    stage = {"use": use, "workers": workers, "timeout": "400ms", **settings}
 
     results = project.results(stage, records=range(300), run={"frame": 10}, engine=engine)
     given = list(results)
