@@ -1,7 +1,7 @@
 """The HTTP client of `http` and `llm`: one request, and what its status means.
 
     2xx                       the answer
-    3xx                       followed, on the same host only: headers with secrets go nowhere else
+    3xx                       followed; to another host only if neither headers nor a body were meant for this one
     429                       RetryLater: what `Retry-After` says; else 1 s, then twice as long each time, to a minute
     AGAIN, any from 500 on    RetryLater if there is a `Retry-After`, else a failure that `retry` may try again
     no connection, a broken   a failure that `retry` may try again
@@ -207,12 +207,15 @@ def retry_after(text: str) -> float | None:
 
 
 def redirected(request: Request, status: int, location: str) -> Request:
-    """The request that a redirect asks for. Raises ServiceRefused if it leads to another host: the headers and the body
-    were meant for this one."""
+    """The request that a redirect asks for.
+
+    Raises ServiceRefused if it leads elsewhere with headers or a body, which were meant for this host.
+    """
     url = urljoin(request.url, location)
     here, there = urlsplit(request.url), urlsplit(url)
-    secure = there.scheme == "https" or there.scheme == here.scheme
-    if there.hostname != here.hostname or not secure or there.scheme not in ("http", "https"):
+    same = there.hostname == here.hostname and there.scheme in ("https", here.scheme)
+    bare = not request.headers and request.body is None and there.scheme in ("http", "https")
+    if not (same or bare):
         name = there.netloc.rpartition("@")[2] or location[:SHOWN]
         raise ServiceRefused(f"the service redirects to another host, {there.scheme}://{name}; name that in `url`")
     if status == HTTPStatus.SEE_OTHER or (status in (301, 302) and request.method == "POST"):

@@ -64,7 +64,7 @@ class Http:
     field, `{record}` for the whole record, and `{{` for a brace. The settings `concurrency`, `rate`, `timeout` and
     `retry` hold. 429, and any other error with `Retry-After`, makes all workers of the stage pause; a broken connection
     and an error of the service (5xx) are failures that are tried again; other statuses are failures for good. Redirects
-    are followed on the same host. Proxies of the environment are not used.
+    to another host are followed only without headers and body. Proxies of the environment are not used.
 
     url: the URL; a field in it is percent-encoded, except one with which it begins.
     method: the method; by default POST if there is a body, else GET.

@@ -172,6 +172,14 @@ def test_a_redirect_to_another_host_is_refused(location):
         redirected(request, 302, location)
 
 
+def test_without_headers_and_body_it_is_followed():
+    request = Request("GET", "https://h.example/a", {})
+    assert redirected(request, 302, "http://www.h.example/b").url == "http://www.h.example/b"
+    for changed, location in ((request._replace(body=b""), "https://other/"), (request, "ftp://h.example/")):
+        with pytest.raises(ServiceRefused):
+            redirected(changed, 307, location)
+
+
 def test_a_redirect_to_https_is_followed():
     assert redirected(Request("GET", "http://h/a", {}), 301, "https://h/b").url == "https://h/b"
 
