@@ -141,6 +141,9 @@ class Transport(Protocol):
     def opened(self) -> int:
         """How many frames such workers have open: taken in, and not sent on."""
 
+    def stop_behind(self, sequence: int) -> None:
+        """Let workers pass frames with later sequences on without calling their stages."""
+
     def say_all_sent(self, sequence: int) -> None:
         """Tell the workers that nothing can follow this sequence for now; -1: more may come."""
 

@@ -85,6 +85,9 @@ class InlineTransport:
     def opened(self) -> int:
         return 0
 
+    def stop_behind(self, sequence: int) -> None:
+        pass
+
     def say_all_sent(self, sequence: int) -> None:
         pass
 

@@ -24,6 +24,7 @@ from __future__ import annotations
 import pickle
 import selectors
 from collections.abc import Callable, Iterator, Sequence
+from time import monotonic
 from typing import Any
 
 from msgspec.structs import replace
@@ -110,6 +111,8 @@ class Loop:
         self.done = False
         """END came back with nothing missing, or the run ended early in good order."""
         self.trouble: Trouble | None = None
+        self._ended_at: int | None = None
+        """The sequence of the frame with the failure that ended the run."""
 
     def _connect(self, split_source: SplitSource) -> None:
         """Let the caller's records be pickled into the arena, and sent without waiting for company when nothing is on
@@ -276,7 +279,24 @@ class Loop:
         self._uncommitted = True
         if self._delivery.fatal is not None or self._delivery.too_many is not None:
             self.book()
-            self.done = True
+            self.done, self._ended_at = True, frame.header.sequence
+
+    def let_calls_end(self, seconds: float) -> None:
+        """After a failure that ends the run: wait until the calls that run have ended, so that their results are kept.
+
+        What comes back is dropped. It takes so many seconds at most.
+        """
+        last, until = self.window.last_sequence, monotonic() + seconds
+        if self._ended_at is None or self._ended_at >= last or not self._transport.works_ahead:
+            return
+        self._transport.stop_behind(self._ended_at)
+        while self._transport.trouble is None and not self._transport.ended:
+            if (left := until - monotonic()) <= 0:
+                return
+            self._wait(min(left, TICK))
+            if any(frame.header.sequence >= last and not frame.header.more for frame in self._transport.arrivals()):
+                return
+            self._transport.look()
 
     # Checkpoints
 

@@ -309,6 +309,8 @@ class Session:
         if error is not None:
             if not self.loop.window.stateful:
                 self._commit()
+            if any(stage.work.memo is not None for stage in self.plan.stages):
+                self.loop.let_calls_end(self.plan.run.grace)
             raise error
         self._commit(finished=True)
         journal = self._beginning.journal

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import signal
 from collections import Counter
+from contextlib import suppress
+from time import monotonic
 
 import pytest
 from support.leaks import needs_proc
 from support.project import Project
 
+from stagerunner.api import Request, prepare
 from stagerunner.errors import Stopped
+from stagerunner.evaluate.budget import Budget
+from stagerunner.evaluate.stage_api import CallListener, heard
 from stagerunner.events import RecordFailed
+from stagerunner.runtime import spending
+from stagerunner.wire.metrics import MetricsPage
 
 PARTS = """
 HOME = Path(__file__).parent
@@ -40,6 +47,26 @@ def fussy(record):
     paid(record)
     raise ValueError("never")
 
+@stage
+def slow(record):
+    paid(record)
+    time.sleep(0.01)
+    return f"<{record}>"
+
+@stage
+def endless(record):
+    if record == "7":
+        time.sleep(60)
+    paid(record)
+    return record
+
+@stage.batch
+def slow_batch(records):
+    for record in records:
+        paid(record)
+        time.sleep(0.005)
+    return [f"<{record}>" for record in records]
+
 @stage.batch
 def batch(records):
     for record in records:
@@ -49,6 +76,8 @@ def batch(records):
 @stage
 async def awaited(record):
     paid(record)
+    import asyncio
+    await asyncio.sleep(0.005)
     return f"<{record}>"
 
 @stage
@@ -108,7 +137,7 @@ def test_it_stops_says_why_and_goes_on_with_more(project, use, each):
     assert sum(calls(project).values()) == 40
 
     assert go_on(project, "--set", f"stages.{use}.budget.usd={1000 * each}").returncode == 0
-    assert set(calls(project).values()) <= {1, 2}  # what was not committed is paid for again, unless there is a memo
+    assert set(calls(project).values()) == {1}
     assert (project / "out.txt").read_text() == "".join(f"<{n}>\n" for n in range(100))
     assert not list(project.folder.glob(".*.spent"))
 
@@ -181,15 +210,32 @@ def test_hits_of_a_memo_spend_nothing(project):
     assert project.cli("run", "chain.yaml", "-q").returncode == 0
 
 
-def test_with_a_memo_each_stop_costs_the_calls_in_flight_at_most(project):
-    config(project, "plain", 30, memo=True, workers=4)
+@pytest.mark.parametrize(
+    "stage",
+    [
+        {"use": "slow", "workers": 4},
+        {"use": "awaited", "concurrency": 8, "workers": 2},
+        {"use": "slow_batch", "batch": 4, "workers": 2},
+    ],
+)
+def test_with_a_memo_nothing_is_paid_for_twice_however_often_it_stops(project, stage):
+    """The calls that run when it stops may end, and are kept."""
+    config(project, **stage, memo=True, budget=30)
     flags = []
     for budget in (30, 60, 90, 1000):
-        ran = project.cli("run", "chain.yaml", "-q", *flags, "--set", f"stages.plain.budget.usd={budget}")
+        set_budget = f"stages.{stage['use'].replace('_', '-')}.budget.usd={budget}"
+        ran = project.cli("run", "chain.yaml", "-q", *flags, "--set", set_budget)
         flags = ["--resume"]
-    assert ran.returncode == 0
-    assert sum(calls(project).values()) <= 100 + 3 * 3
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    assert set(calls(project).values()) == {1}
     assert (project / "out.txt").read_text() == "".join(f"<{n}>\n" for n in range(100))
+
+
+def test_calls_that_do_not_end_are_waited_for_no_longer_than_grace(project):
+    config(project, "endless", 5, memo=True, workers=2)
+    began = monotonic()
+    assert project.cli("run", "chain.yaml", "-q", "--set", "run.grace=300ms").returncode == 75
+    assert monotonic() - began < 10
 
 
 def test_nobody_is_told_that_a_record_failed(project):
@@ -225,3 +271,61 @@ def test_what_is_no_budget_is_a_mistake(project, budget, said):
     checked = project.cli("check", "chain.yaml")
     assert checked.returncode == 2
     assert said in checked.stderr.decode()
+
+
+# The checks notice bugs that are planted
+
+
+def checked_after_the_call(monkeypatch):
+    def around(self, call):
+        def call_and_check(argument):
+            listener = CallListener()
+            found = heard(call, argument, listener)
+            self.check()
+            self.spend(listener.extra)
+            return found
+
+        return call_and_check
+
+    monkeypatch.setattr(Budget, "around", around)
+
+
+def lost_at_a_restart(monkeypatch):
+    clear = MetricsPage.clear
+
+    def cleared(self):
+        clear(self)
+        self.words[self._spent : self._open] = memoryview(bytes(8 * (self._open - self._spent))).cast("q")
+
+    monkeypatch.setattr(MetricsPage, "clear", cleared)
+
+
+def lost_at_a_resume(monkeypatch):
+    monkeypatch.setattr(spending, "_read", lambda *arguments: {})
+
+
+def spent(project, use, engine="process", resumes=2, **settings):
+    """The calls of a run and its resumes with a budget of 20."""
+    path = project.config(
+        {"use": use, "budget": {"usd": 20}, **settings}, source="in.txt", sink="out.txt", run={"engine": engine}
+    )
+    for resume in range(resumes):
+        with suppress(Stopped):
+            prepare(path, Request(resume=resume > 0)).execute()
+    return sum(calls(project).values())
+
+
+@pytest.mark.parametrize(
+    ("plant", "arguments"),
+    [
+        (checked_after_the_call, {"use": "plain", "engine": "inline"}),
+        (lost_at_a_restart, {"use": "deadly", "resumes": 1}),
+        (lost_at_a_resume, {"use": "plain"}),
+    ],
+)
+@pytest.mark.parametrize("planted", [False, True])
+def test_a_planted_bug_is_noticed(project, monkeypatch, plant, arguments, planted):
+    if planted:
+        plant(monkeypatch)
+    kills = 2 if arguments["use"] == "deadly" else 0
+    assert (spent(project, **arguments) <= 20 + kills) is not planted

@@ -45,6 +45,10 @@ REAPING = 1.0
 """Seconds to wait for killed workers to end. New pipes make a stuck one harmless."""
 
 
+MOST_STAGES = 2**31
+"""More than any chain has: every stage stops."""
+
+
 class WorkerPool:
     """The workers of one run, seen from the parent."""
 
@@ -261,6 +265,9 @@ class WorkerPool:
 
     def opened(self) -> int:
         return self._page.opened()
+
+    def stop_behind(self, sequence: int) -> None:
+        self._page.stop_stage, self._page.stop = MOST_STAGES, sequence
 
     def say_all_sent(self, sequence: int) -> None:
         self._page.say_all_sent(sequence)
