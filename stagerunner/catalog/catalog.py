@@ -151,4 +151,6 @@ def _completed(part: Part, found: object) -> Part:
     decorated = part_of(found)
     if decorated is None:
         return part._replace(found=found)
-    return part._replace(found=found, state=decorated.state, batch=decorated.batch, many=decorated.many)
+    return part._replace(
+        found=found, state=decorated.state, batch=decorated.batch, many=decorated.many, memo=decorated.memo
+    )

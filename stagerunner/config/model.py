@@ -33,11 +33,15 @@ class Resources(Struct, frozen=True):
 
 
 class Memo(Struct, frozen=True):
-    """Where results are kept (None: beside the output), for how many seconds (None: for ever), in how many bytes."""
+    """Where results are kept (None: beside the output), for how many seconds (None: for ever), in how many bytes.
+
+    off: they aren't kept, though the stage by itself would have it so.
+    """
 
     path: Scalar | None = None
     ttl: float | None = None
     size: int | None = None
+    off: bool = False
 
 
 class BatchSize(Struct, frozen=True):
@@ -51,14 +55,12 @@ class Settings(Struct, frozen=True):
     """A part's settings, in records, seconds and bytes. None: not written, and there is no default.
 
     env: a value may hold variables.WORKER, which stands for the worker's number.
-    when: the condition under which a record goes through the stage; "" if all do.
     budget: names of counters, and how far each may go.
     """
 
     workers: int = 1
     batch: BatchSize | None = None
     concurrency: int = 16
-    when: str = ""
     retry: Retry = field(default_factory=Retry)
     timeout: float | None = None
     rate: float | None = None

@@ -12,17 +12,20 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stagerunner.evaluate import stage_api
 from stagerunner.evaluate.copying import original_record
 from stagerunner.evaluate.cursor import Quarantined, refusals_in
-from stagerunner.evaluate.evaluator import NO_QUARANTINE, passing_of
+from stagerunner.evaluate.evaluator import NO_QUARANTINE
 from stagerunner.evaluate.failures import CallFailure, Refusal, failure_of
 from stagerunner.evaluate.pending_batch import CallOutcome, PendingBatch
 from stagerunner.evaluate.work import Slot, Work
 from stagerunner.records import Batch
 from stagerunner.tuples import NamedTuple
+
+if TYPE_CHECKING:
+    from stagerunner.evaluate.recall import Recall
 
 
 class Part(NamedTuple):
@@ -64,9 +67,9 @@ class Gathering:
     which may depend on the lists.
     """
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, recall: Recall | None = None) -> None:
         self._work = work
-        self._passing = passing_of(work)
+        self._recall = recall
         self._across = work.gathers
         self._size = (work.batch or sys.maxsize) if work.form.batch else 1
         self.singly = False
@@ -80,18 +83,22 @@ class Gathering:
         self._hastened = False
 
     def begin(self, batch: Batch, quarantined: Quarantined = NO_QUARANTINE) -> PendingBatch:
-        """Take a batch in. Quarantined records fail without a call; those that pass the stage need none."""
+        """Take a batch in. Quarantined records fail without a call."""
         refusals = refusals_in(batch, self._work.index, quarantined) if quarantined else {}
         known = [CallOutcome(at, at + 1, failure_of(Refusal(*why))) for at, why in refusals.items()]
-        if self._passing is not None:
-            known += self._passing.outcomes(batch.records, refusals)
+        keys: dict[int, bytes] = {}
+        if self._recall is not None and self._begun <= self._halted:
+            kept, keys = self._recall.look_up(batch, refusals)
+            known += kept
         pending = PendingBatch(self._work, batch, known, self._begun)
         self._begun += 1
         self.under_way += 1
         if pending.number > self._halted:
             pending.abandon()
-        elif known and pending.ended_early:
+        elif refusals and pending.ended_early:
             self._halt(pending)
+        if self._recall is not None:
+            self._recall.begun(pending, keys)
         if pending.waiting:
             self._queue.append(pending)
             self._waiting += pending.unstarted
@@ -137,7 +144,7 @@ class Gathering:
             return None
         parts: list[Part] = []
         left = self._most
-        while self._queue and left and (self._across or not parts):
+        while self._queue and left and self._shares(parts):
             pending = self._queue[0]
             parts.append(Part(pending, *pending.take(left)))
             left -= parts[-1].size
@@ -148,8 +155,15 @@ class Gathering:
             self._hastened = False
         return parts
 
+    def _shares(self, parts: list[Part]) -> bool:
+        """Whether the next records that wait may go into the call with these parts."""
+        if not parts or self._across:
+            return True
+        return self._recall is not None and parts[0].pending is self._queue[0]  # between them stood what is known
+
     def ended(self, dealt: Dealt) -> None:
         """A call has ended with these outcomes."""
+        self.remember(dealt)
         for part, outcomes in dealt:
             part.pending.call_ended(part.start, outcomes)
             if part.pending.number <= self._halted and any(map(part.pending.ends_batch, outcomes)):
@@ -158,6 +172,28 @@ class Gathering:
             if not outcomes and part.pending.number > self._halted:
                 part.pending.abandon()
             self._tell_if_done(part.pending)
+
+    def remember(self, dealt: Dealt) -> None:
+        """Keep the outcomes of a call in the memo, if there is one, and settle the records that are equal."""
+        recall = self._recall
+        if recall is None:
+            return
+        keep = not any(outcome.enough for _, outcomes in dealt for outcome in outcomes)
+        for part, outcomes in dealt:
+            for outcome in outcomes:
+                for twin, known in recall.ended(part.pending, outcome, keep=keep):
+                    self._settle(twin.pending, twin.record, known)
+
+    def _settle(self, pending: PendingBatch, index: int, known: CallOutcome | None) -> None:
+        """A record that was equal to another is known, or has to wait for a call."""
+        if known is not None:
+            pending.call_ended(index, [known])
+            self._tell_if_done(pending)
+            return
+        pending.release(index)
+        if pending.waiting and pending not in self._queue:
+            self._queue = deque(sorted([*self._queue, pending], key=lambda one: one.number))
+        self._waiting = sum(one.unstarted for one in self._queue)
 
     def _halt(self, halting: PendingBatch) -> None:
         """Nothing behind this batch is wanted, nor what it doesn't want of its own."""

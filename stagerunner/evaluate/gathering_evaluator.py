@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import select
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from time import monotonic_ns
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from stagerunner.evaluate import stage_api
 from stagerunner.evaluate.budget import Words
 from stagerunner.evaluate.cursor import Quarantined
-from stagerunner.evaluate.evaluator import NO_QUARANTINE, NO_SLOT, Evaluator
+from stagerunner.evaluate.evaluator import NO_QUARANTINE, NO_SLOT, Evaluator, recall_of
 from stagerunner.evaluate.failures import CallFailure, failure_of, patiently, retry
 from stagerunner.evaluate.forms import checking_list
 from stagerunner.evaluate.gathering import Dealt, Gathering, Part, deal, note, originals
@@ -39,13 +39,35 @@ class GatheringEvaluator(Evaluator):
     ) -> None:
         super().__init__(work, slot, reserve, pause, words)
         self.gathering = Gathering(work)
-        self.worked = self.waited = 0
-        """Nanoseconds that `poll` has called the transform, and waited for records."""
+        self.waited = 0
+        """Nanoseconds that `poll` has waited for records."""
 
     def setup(self) -> None:
         super().setup()
+        self.gathering = Gathering(self.work, recall_of(self._memo))
         checked = checking_list(self._call, self.work, self._copy)
         self._checked = checked if self._budget is None else self._budget.around(checked)
+
+    def apply(self, batch: Batch, quarantined: Quarantined = NO_QUARANTINE) -> Batch:
+        """As in Evaluator. With a memo, what is known takes no place in a list."""
+        return super().apply(batch, quarantined) if self._memo is None else self._whole(batch, quarantined)
+
+    def pieces(self, batch: Batch, quarantined: Quarantined = NO_QUARANTINE) -> Iterator[Batch]:
+        if self._memo is None:
+            return super().pieces(batch, quarantined)
+        return iter((self._whole(batch, quarantined),))
+
+    def _whole(self, batch: Batch, quarantined: Quarantined) -> Batch:
+        """One batch in, one batch out."""
+        self.gathering = Gathering(self.work, recall_of(self._memo))
+        self.gathering.singly = self.singly
+        pending = self.begin(batch, quarantined)
+        while self.under_way:
+            self.gathering.hasten()
+            self.poll()
+        piece = pending.result()
+        piece.final = batch.final
+        return piece
 
     @property
     def under_way(self) -> int:
@@ -96,7 +118,6 @@ class GatheringEvaluator(Evaluator):
         dealt = self._one_by_one(parts) if single else deal(parts, found, listener)
         self.slot.called(0)
         spent = monotonic_ns() - began
-        self.worked += spent
         for part in parts:
             part.pending.work += spent * part.size // total
         self.gathering.ended(dealt)
@@ -110,6 +131,7 @@ class GatheringEvaluator(Evaluator):
             for single in () if ended else part.singles():
                 ((_, (outcome,)),) = deal([single], *self._outcome([single], retried=True, fresh=True))
                 outcomes.append(outcome)
+                self.gathering.remember([(single, [outcome])])
                 ended = part.pending.ends_batch(outcome)
                 if ended:
                     break

@@ -41,7 +41,7 @@ class Memo:
     """The memo of one stage in one worker. Made before the stage is imported; `start` is called when it is set up."""
 
     def __init__(self, work: Work, spec: MemoSpec) -> None:
-        self._work = work
+        self.work = work
         self._spec = spec
         self._store = Store(spec.path, power=spec.power, size=spec.size)
         self._reading = self._writing = True
@@ -69,7 +69,7 @@ class Memo:
             return self.replay(kept)
         listener = stage_api.CallListener()
         found = stage_api.heard(call, record, listener)
-        if found is not None or self._work.form.drops:
+        if found is not None or self.work.form.drops:
             self.keep(key, found, listener)
         return found
 
@@ -89,11 +89,11 @@ class Memo:
         """The key of a record; None if it has none, or if the memo isn't used. Take it before the call."""
         if not (self._reading or self._writing):
             return None
-        if self._work.stages:
+        if self.work.stages:
             from stagerunner.evaluate.returning import Entering  # a late import: only replays need it
 
             if type(record) is Entering:
-                if record.stage > self._work.index:
+                if record.stage > self.work.index:
                     return None
                 record = record.record
         try:
@@ -115,19 +115,25 @@ class Memo:
             self._say("read", f"a result can't be read ({type(error).__name__}: {error}), so it is computed")
         return None
 
-    def keep(self, key: bytes | None, given: Any, listener: stage_api.CallListener) -> None:
-        """Keep what a call gave, unless it said that it needs no more."""
-        if key is None or not self._writing or listener.said_enough or self._strange():
-            return
+    def keep(self, key: bytes | None, given: Any, listener: stage_api.CallListener) -> bytes | None:
+        """Keep what a call gave, unless it said that it needs no more. Returns it as it would be read again; None if it
+        can't be kept."""
+        if key is None or not (self._reading or self._writing) or listener.said_enough or self._strange():
+            return None
         try:
             data = pickle.dumps((given, listener.extra), 5)
         except BaseException:  # then it can't be sent either
-            return
+            return None
         if len(data) > MOST:
             self._say("size", f"results of more than {MOST:,} bytes are not kept")
-            return
+            return None
+        if self._writing:
+            self._write(key, data)
+        return data
+
+    def _write(self, key: bytes, data: bytes) -> None:
         try:
-            self._store.put(key, self._work.name, self._spec.version[:8], data)
+            self._store.put(key, self.work.name, self._spec.version[:8], data)
         except Unusable as why:
             self._writing = False
             self._say("write", f"nothing more is kept in {self._spec.path}: {why}")

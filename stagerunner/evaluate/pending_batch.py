@@ -73,6 +73,17 @@ class PendingBatch:
             end = start + most
         return start, end
 
+    def hold(self, index: int) -> None:
+        """This record, which waits, waits for no call any more, but for what an equal one becomes."""
+        self.waiting = deque(piece for start, end in self.waiting for piece in _without(start, end, index))
+        self.running[index] = _nothing
+
+    def release(self, index: int) -> None:
+        """A record that was held waits for a call again."""
+        del self.running[index]
+        if self.wants(index):
+            self.waiting = deque(sorted([*self.waiting, (index, index + 1)]))
+
     @property
     def unstarted(self) -> int:
         """How many records wait."""
@@ -151,3 +162,18 @@ class PendingBatch:
             batch_outcome.add_none()
         else:
             batch_outcome.add_list(start, end, [found])
+
+
+def _without(start: int, end: int, index: int) -> Iterator[tuple[int, int]]:
+    """The range without this index."""
+    if not start <= index < end:
+        yield start, end
+        return
+    if start < index:
+        yield start, index
+    if index + 1 < end:
+        yield index + 1, end
+
+
+def _nothing() -> None:
+    """Nothing has to be cancelled."""

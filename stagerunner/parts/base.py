@@ -18,8 +18,8 @@ class Part(NamedTuple):
     """A source, stage or sink as a plugin offers it.
 
     name: the name for `use:`. target: "module:name", what a worker imports. summary: one sentence. suffixes: the file
-    name endings for which this source or sink is chosen (".jsonl"). state, batch, many: what the decorator of a stage
-    said; state is None if it said nothing. found: the function or class itself, if it was given instead of a name.
+    name endings for which this source or sink is chosen (".jsonl"). state, batch, many, memo: what the decorator of a
+    stage said; state is None if it said nothing. found: the function or class itself, if that was given.
     """
 
     kind: Kind
@@ -30,6 +30,7 @@ class Part(NamedTuple):
     state: bool | None = None
     batch: bool = False
     many: bool = False
+    memo: bool = False
     found: Any = None
 
 

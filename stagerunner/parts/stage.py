@@ -46,6 +46,7 @@ class _StageDecorator:
         state: bool | None = None,
         pure: bool = False,
         many: bool = False,
+        memo: bool = False,
     ) -> Callable[[T], T]: ...
     @overload
     def __call__(self, found: T) -> T: ...
@@ -57,6 +58,7 @@ class _StageDecorator:
         state: bool | None = None,
         pure: bool = False,
         many: bool = False,
+        memo: bool = False,
     ) -> Any:
         """Offer a function or class as a stage. `name` defaults to its own name, in lower case.
 
@@ -65,18 +67,19 @@ class _StageDecorator:
         pure: True if it keeps no reference to the records that it returns, so that they need not be copied.
         many: for a batch transform, True if each result is a list of records: none, one or many. Raises TypeError for
         any other transform: a generator says so by itself.
+        memo: True if its results are kept unless the config says `memo: false`: it is expensive wherever it is used.
         """
         if many and not self._batch:
             raise TypeError("many=True is for @stage.batch; a generator needs no word")
         if found is None or isinstance(found, str):
-            return lambda decorated: self._mark(decorated, found or name, state, pure, many)
-        return self._mark(found, name, state, pure, many)
+            return lambda decorated: self._mark(decorated, found or name, state, pure, many=many, memo=memo)
+        return self._mark(found, name, state, pure, many=many, memo=memo)
 
-    def _mark(self, found: Any, name: str | None, state: bool | None, pure: bool, many: bool) -> Any:
+    def _mark(self, found: Any, name: str | None, state: bool | None, pure: bool, *, many: bool, memo: bool) -> Any:
         if pure:
             found.pure = True
         part = Part("stage", name or found.__name__.lower(), target_of(found), first_sentence(found), state=state)
-        return mark(found, part._replace(batch=self._batch, many=many))
+        return mark(found, part._replace(batch=self._batch, many=many, memo=memo))
 
 
 class _Stage(_StageDecorator):

@@ -38,7 +38,7 @@ def with_memos(plan: Plan, config: Config, output: Path | None) -> tuple[Plan, l
     for stage in plan.stages:
         memo = stage.settings.memo
         spec = None if memo is None else _planned(plan, config, output, stage, written[stage.name], memo)
-        if isinstance(spec, Mistake):
+        if isinstance(spec, Mistake) and "memo" in written[stage.name].given:  # else nobody has asked for it
             mistakes.append(spec)
         stages.append(replace(stage, work=stage.work._replace(memo=spec if isinstance(spec, MemoSpec) else None)))
     return replace(plan, stages=tuple(stages)), mistakes
@@ -69,7 +69,7 @@ def _planned(
 
 
 def _mistake(written: PartConfig, message: str, fix: str) -> Mistake:
-    return Mistake("memo", message, written.given["memo"], f"{written.path}.memo", fix)
+    return Mistake("memo", message, written.given.get("memo", written.mark), f"{written.path}.memo", fix)
 
 
 def _path(config: Config, output: Path | None, memo: Memo) -> Path | None:

@@ -81,7 +81,13 @@ def notes(plan: Plan) -> tuple[str, ...]:
     """What `check` says about a plan without mistakes."""
     costs = "after a death everything is read again" if source_kind(plan.source) == "splits" else "a death ends the run"
     lacking = (f"'{name}' has state without snapshot and restore: {costs}" for name in without_snapshot(plan))
-    return (promise(plan), *warnings(plan), *lacking, *_not_enforced(plan))
+    return (promise(plan), *warnings(plan), *lacking, *_not_enforced(plan), *_memos(plan))
+
+
+def _memos(plan: Plan) -> Iterator[str]:
+    for stage in plan.stages:
+        if stage.work.memo is not None:
+            yield f"the results of '{stage.name}' are kept in {shown(stage.work.memo.path)}"
 
 
 def undeclared_state(plan: Plan) -> Iterator[tuple[str, Change]]:

@@ -6,11 +6,14 @@ import inspect
 from collections.abc import Iterator
 from typing import Any
 
+from msgspec.structs import replace
+
 from stagerunner.catalog import Catalog, Resolved
-from stagerunner.config.model import Config, PartConfig
+from stagerunner.config.model import Config, Memo, PartConfig
 from stagerunner.errors import Mistake
 from stagerunner.evaluate.work import BudgetSpec, Work
 from stagerunner.hookspecs import EngineSpec
+from stagerunner.parts.base import Part
 from stagerunner.parts.forming import form_of
 from stagerunner.parts.stage import Form
 from stagerunner.plan.devices import VISIBLE
@@ -36,7 +39,7 @@ def plan_stage(
     return PlannedStage(
         use=stage.use.text,
         work=work,
-        settings=stage.settings,
+        settings=replace(stage.settings, memo=_memo(stage.settings.memo, resolved.part, form)),
         part=resolved.part,
         shown=shown(stage),
         provider=resolved.provider,
@@ -71,7 +74,6 @@ def _work(config: Config, index: int, stage: PartConfig, target: str, form: Form
         batch=None if settings.batch is None else settings.batch.size,
         wait=None if settings.batch is None else settings.batch.wait,
         concurrency=settings.concurrency,
-        when=settings.when,
         attempts=retry.attempts,
         delay=retry.delay,
         factor=retry.factor,
@@ -82,6 +84,13 @@ def _work(config: Config, index: int, stage: PartConfig, target: str, form: Form
         on_error=settings.on_error,
         growth=config.run.max_growth,
     )
+
+
+def _memo(written: Memo | None, part: Part, form: Form) -> Memo | None:
+    """The memo that the config asks for; without a word there, what the stage asks for by itself."""
+    if written is None:
+        return Memo() if part.memo and not form.state else None
+    return None if written.off else written
 
 
 def _budget(limits: tuple[tuple[str, float], ...]) -> BudgetSpec | None:
@@ -111,10 +120,8 @@ def _unusable_settings(stage: PartConfig, form: Form, engine: EngineSpec) -> Ite
         yield "max_errors", why, "give it an `on_error`, or leave it out"
     if stage.settings.resources and stage.settings.resources.gpu and VISIBLE in dict(stage.settings.env):
         yield "env", f"{VISIBLE} in `env` and `gpu` both say which devices a worker gets", "leave one of them out"
-    if form.state:
+    if form.state and stage.settings.memo is not None and not stage.settings.memo.off:
         why = f"'{name}' has state: its result depends on the records before, so it can't be kept by record"
         yield "memo", why, "leave it out, or put the expensive part into a stage without state"
-    if form.batch or form.awaited:
-        yield "memo", f"'{name}' takes lists or is async, and such stages have no memo yet", "leave it out"
     if not engine.resources:
         yield "resources", f"the engine '{engine.name}' knows no resources", "leave it out"

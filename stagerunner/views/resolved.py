@@ -72,7 +72,8 @@ def place(mark: Mark) -> str:
 def _stage(root: Mapping, part: PartConfig, planned: PlannedStage) -> Tree:
     node = _at(root, part.path)
     named = _or_default(node, "name", planned.name)
-    form, hidden = planned.work.form, {"max_errors", "max_memory", "resources", "env", "budget"}
+
+    form, hidden = planned.work.form, {"max_errors", "max_memory", "resources", "env", "memo", "budget"}
     hidden |= {"batch"} if not form.batch else set()
     hidden |= {"concurrency", "rate"} if not form.awaited else set()
     settings = set(Settings.__struct_fields__) - hidden

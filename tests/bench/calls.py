@@ -77,8 +77,7 @@ class Command:
             self.process = subprocess.Popen(
                 [*command, str(self.summary_file), "--progress", "json"],
                 stderr=told,
-                env=os.environ
-                | {"PYTHONPATH": os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(HERE)]))},
+                env=os.environ | {"PYTHONPATH": str(HERE)},
                 start_new_session=True,
             )
 

@@ -95,8 +95,8 @@ def _reason(call: Call, following: Call, kills: Sequence[Kill]) -> Kill | None:
 # The run
 
 
-KEPT: dict[str, dict[str, Any]] = {"first": {"memo": True}, "second": {}, "third": {}}
-"""The settings with which results are kept, of each stage. The others are async; such stages have no memo yet."""
+KEPT: dict[str, dict[str, Any]] = {stage: {"memo": True} for stage in ("first", "second", "third")}
+"""The settings with which results are kept, of each stage."""
 
 
 def spending_case(folder: Path, port: int, count: int, *, kept: bool = True) -> Case:

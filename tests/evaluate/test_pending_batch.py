@@ -140,3 +140,30 @@ def test_an_abandoned_batch_has_processed_nothing(batch_of):
 
 def test_an_empty_batch_is_done(batch_of):
     assert started(batch_of()).done
+
+
+def test_a_record_that_is_held_waits_for_no_call_until_it_is_released(batch_of):
+    pending = PendingBatch(Work(0, "tested", "m:f", Form(awaited=True)), batch_of(*"abcd"))
+    pending.hold(1)
+    pending.hold(3)
+    assert list(pending.waiting) == [(0, 1), (2, 3)]
+    pending.take(1), pending.take(1)
+    pending.call_ended(0, [CallOutcome(0, 1, "A")])
+    pending.call_ended(2, [CallOutcome(2, 3, "C")])
+    assert not pending.done
+
+    pending.release(1)
+    assert list(pending.waiting) == [(1, 2)]
+    pending.call_ended(3, [CallOutcome(3, 4, "D")])
+    pending.take(1)
+    pending.call_ended(1, [CallOutcome(1, 2, "B")])
+    assert pending.done
+    assert pending.result().records == list("ABCD")
+
+
+def test_a_record_that_nobody_wants_any_more_is_not_released(batch_of):
+    pending = PendingBatch(Work(0, "tested", "m:f", Form(awaited=True)), batch_of(*"abcd"))
+    pending.hold(3)
+    pending.limit(2)
+    pending.release(3)
+    assert list(pending.waiting) == [(0, 2)]

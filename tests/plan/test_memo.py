@@ -18,6 +18,16 @@ PARTS = """
 def ask(record, *, times: int = 1, words: Path = Path("none")):
     return record
 
+@stage(memo=True)
+def dear(record):
+    return record
+
+@stage(memo=True)
+class Sum:
+    def process(self, record): return record
+    def snapshot(self): return None
+    def restore(self, data): pass
+
 @stage
 class Total:
     def process(self, record): return record
@@ -70,6 +80,28 @@ def test_without_any_file_it_has_no_place(project):
     assert load("version: 1\nstages: [{use: text.strip, memo: kept}]\n").plan.stages[0].work.memo.path == str(
         Path.cwd() / "kept"
     )
+
+
+def test_a_stage_may_ask_for_one_by_itself(project):
+    def planned(**settings):
+        return project.plan({"use": "dear", **settings}, source="in.txt", sink="out/x.txt").stages[0].work.memo
+
+    assert planned().path == str(project / "out" / ".x.txt.memo")
+    assert planned(memo=False) is None
+    assert planned(memo="kept").path == str(project / "kept")
+
+
+def test_nobody_is_bothered_if_it_has_no_place_or_state(project):
+    project.plugin(PARTS)
+    text = f"version: 1\nplugins: [{project / 'parts.py'}]\nstages: [dear, sum]\n"
+    assert [stage.work.memo for stage in load(text).plan.stages] == [None, None]
+    assert project.plan("sum", source="in.txt", sink="out.txt").stages[0].work.memo is None
+
+
+def test_check_says_where_results_are_kept(project, monkeypatch):
+    monkeypatch.chdir(project.folder)
+    plan = project.plan({"use": "ask", "memo": True}, source="in.txt", sink="out/x.txt")
+    assert plan.notes[-1] == "the results of 'ask' are kept in out/.x.txt.memo"
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ class Price:
         return (self.input * tokens_in + self.output * tokens_out) / 1e6
 
 
-@stage("llm", state=False, pure=True)
+@stage("llm", state=False, pure=True, memo=True)
 class Llm:
     """Ask a language model about each record.
 
