@@ -34,6 +34,8 @@ class Regrouping:
         self._fused = tuple(group for group in transport.groups if len(group.stages) > 1)
         self._decided: tuple[Fusion, ...] | None = None
         self._next: tuple[Group, ...] = ()
+        self._first: dict[int, Clock] = {}
+        """Of each worker and stage, the clock when its first call was over: that call may have loaded a model."""
         self.emptying = False
         """Other groups were chosen: no split is sent before the next epoch."""
         self.end_sent = False
@@ -48,7 +50,7 @@ class Regrouping:
         """Whether enough is measured and other groups are better. If so, the chain must be emptied."""
         if not self.open:
             return False
-        totals = totalled(self._transport.clocks(), len(self._plan.stages))
+        totals = self._totals()
         if not self._ledger.taken or max(_worked(group, totals) for group in self._fused) < LEAST:
             return False
         groups, flow = self._transport.groups, self._ledger.entries
@@ -58,8 +60,19 @@ class Regrouping:
         self.emptying = [len(group.stages) for group in self._next] != [len(group.stages) for group in groups]
         return self.emptying
 
+    def _totals(self) -> list[Clock]:
+        """The clocks of each stage, without its workers' first calls."""
+        clocks = self._transport.clocks()
+        for place, clock in enumerate(clocks):
+            if clock.taken:
+                self._first.setdefault(place, clock)
+        return totalled(
+            [since(clock, self._first.get(place, clock)) for place, clock in enumerate(clocks)], len(self._plan.stages)
+        )
+
     def take_effect(self) -> None:
-        """Use the new groups in the next epoch."""
+        """Use the new groups in the next epoch, and begin measuring anew with its workers."""
+        self._first.clear()
         if self.emptying:
             self.emptying = self.end_sent = False
             self._transport.regroup(self._next)
@@ -68,10 +81,15 @@ class Regrouping:
         """The stages that could share workers, and how they do now."""
         if not self.open:
             return self._decided or ()
-        return self._fusions_of(self._transport.groups, totalled(self._transport.clocks(), len(self._plan.stages)))
+        return self._fusions_of(self._transport.groups, self._totals())
 
     def _fusions_of(self, groups: tuple[Group, ...], totals: Sequence[Clock]) -> tuple[Fusion, ...]:
         return tuple(_fusion(fused, groups, totals) for fused in self._fused)
+
+
+def since(clock: Clock, then: Clock) -> Clock:
+    """What has been added to a clock."""
+    return Clock(clock.stage, *(now - before for now, before in zip(clock[1:], then[1:], strict=True)))
 
 
 def totalled(clocks: Sequence[Clock], stages: int) -> list[Clock]:

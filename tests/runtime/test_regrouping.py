@@ -12,6 +12,9 @@ from stagerunner.runtime.regrouping import LEAST, Regrouping, measured, totalled
 
 MILLI = 1_000_000
 
+FIRST = [Clock(index, 900 * MILLI, 900 * MILLI, 0, 0, 1, 1) for index in range(3)]
+"""When the first call of each stage is over, in which it has loaded a model."""
+
 
 class Workers:
     """A transport as far as groups are concerned."""
@@ -19,7 +22,7 @@ class Workers:
     def __init__(self, plan, *sizes: int, cores: int = 2) -> None:
         self.groups = grouped(plan, sizes)
         self.cores = cores
-        self.told: list[Clock] = []
+        self.told = FIRST
 
     def clocks(self) -> list[Clock]:
         return self.told
@@ -45,10 +48,18 @@ def ledger() -> Ledger:
     return ledger
 
 
+def begun(plan: Any, workers: Workers, ledger: Ledger) -> Regrouping:
+    """After the first look at the clocks."""
+    regrouping = Regrouping(plan, workers, ledger)
+    assert not regrouping.due()
+    return regrouping
+
+
 def worked(*milliseconds: int, codec: int = 1, records: int = 1000) -> list[Clock]:
+    """The clocks so many records later."""
     last = len(milliseconds) - 1
     return [
-        Clock(index, time * MILLI, codec * MILLI * (index == last), 0, 0, records, records)
+        Clock(index, (900 + time) * MILLI, (900 + codec * (index == last)) * MILLI, 0, 0, 1 + records, 1 + records)
         for index, time in enumerate(milliseconds)
     ]
 
@@ -97,7 +108,7 @@ def test_a_frame_that_is_only_half_way_through_is_not_taken_for_the_whole(plan):
 
 def test_nothing_is_decided_before_anything_has_come_back(plan):
     workers = Workers(plan, 3)
-    regrouping = Regrouping(plan, workers, Ledger(3, sink=False))
+    regrouping = begun(plan, workers, Ledger(3, sink=False))
     workers.told = worked(1000, 1000, 0)
 
     assert not regrouping.due()
@@ -106,7 +117,7 @@ def test_nothing_is_decided_before_anything_has_come_back(plan):
 
 def test_nothing_is_decided_before_enough_has_been_measured(plan, ledger):
     workers = Workers(plan, 3)
-    regrouping = Regrouping(plan, workers, ledger)
+    regrouping = begun(plan, workers, ledger)
     workers.told = worked(100, 50, 49)
 
     assert not regrouping.due()
@@ -115,7 +126,7 @@ def test_nothing_is_decided_before_enough_has_been_measured(plan, ledger):
 
 def test_heavy_stages_are_parted_once_the_epoch_has_ended(plan, ledger):
     workers = Workers(plan, 3)
-    regrouping = Regrouping(plan, workers, ledger)
+    regrouping = begun(plan, workers, ledger)
     workers.told = worked(100, 100, 1)
 
     assert regrouping.due()
@@ -127,7 +138,7 @@ def test_heavy_stages_are_parted_once_the_epoch_has_ended(plan, ledger):
 
 def test_cheap_stages_go_on_as_they_are(plan, ledger):
     workers = Workers(plan, 3)
-    regrouping = Regrouping(plan, workers, ledger)
+    regrouping = begun(plan, workers, ledger)
     workers.told = worked(70, 70, 70, codec=900)
 
     assert not regrouping.due()
@@ -138,7 +149,7 @@ def test_cheap_stages_go_on_as_they_are(plan, ledger):
 
 def test_it_is_decided_once(plan, ledger):
     workers = Workers(plan, 3)
-    regrouping = Regrouping(plan, workers, ledger)
+    regrouping = begun(plan, workers, ledger)
     workers.told = worked(70, 70, 70, codec=900)
     regrouping.due()
     workers.told = worked(7000, 7000, 7000)
@@ -150,7 +161,7 @@ def test_it_is_decided_once(plan, ledger):
 def test_a_chain_in_which_nobody_shares_has_nothing_to_decide(plan, ledger):
     workers = Workers(plan, 1, 1, 1)
     workers.told = worked(7000, 7000, 7000)
-    regrouping = Regrouping(plan, workers, ledger)
+    regrouping = begun(plan, workers, ledger)
 
     assert not regrouping.open
     assert not regrouping.due()
@@ -159,7 +170,7 @@ def test_a_chain_in_which_nobody_shares_has_nothing_to_decide(plan, ledger):
 
 def test_only_what_could_be_together_is_told_of_and_in_seconds_a_record(plan, ledger):
     workers = Workers(plan, 1, 2)
-    regrouping = Regrouping(plan, workers, ledger)
+    regrouping = begun(plan, workers, ledger)
     workers.told = worked(9000, 100, 150, codec=3)
     regrouping.due()
     workers.told = worked(1, 1, 1)
@@ -173,7 +184,7 @@ def test_only_what_could_be_together_is_told_of_and_in_seconds_a_record(plan, le
 
 def test_a_run_too_short_to_decide_tells_how_it_stands(plan, ledger):
     workers = Workers(plan, 3)
-    regrouping = Regrouping(plan, workers, ledger)
+    regrouping = begun(plan, workers, ledger)
 
     assert regrouping.fusions()[0].work == ((0.0, 0.0, 0.0),)
     workers.told = worked(1, 2, 3)

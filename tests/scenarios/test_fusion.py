@@ -30,6 +30,15 @@ def slower(record, *, ms: float):
     spin(ms)
     return record
 
+loaded = set()
+
+@stage
+def lazy(record, *, model: str):
+    if model not in loaded:
+        spin(300)
+        loaded.add(model)
+    return record
+
 @stage
 def repeat(record):
     for number in range(record % 4):
@@ -125,6 +134,15 @@ def test_cheap_neighbours_share_one_process_to_the_end(project):
     assert list(results) == list(range(0, 1000, 2))
     assert [(ready.stage, ready.epoch) for ready in project.told(WorkerReady)] == [("same+double+same-2", 1)]
     assert groups(results.summary) == [1, 1, 1]
+
+
+@several
+def test_what_a_first_call_loads_parts_nobody(project):
+    lazy = [{"use": "lazy", "with": {"model": model}} for model in ("small", "large")]
+    results = project.results(*lazy, "double", records=range(500), run=AUTO)
+
+    assert list(results) == list(range(0, 1000, 2))
+    assert [ready.stage for ready in project.told(WorkerReady)] == ["lazy+lazy-2+double"]
 
 
 def test_stages_with_as_many_workers_share_them(project):

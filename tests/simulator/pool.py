@@ -199,7 +199,7 @@ class SimPool:
         """Nothing is known for some looks; then each stage has worked as long as the scenario says."""
         self._looks -= 1
         weights = self._scenario.weights if self._looks < 0 else [0] * len(self._scenario.stages)
-        return [Clock(index, weight, 0, 0, 0, 1, 1) for index, weight in enumerate(weights)]
+        return [Clock(index, weight, 0, 0, 0, 1 + bool(weight), 1) for index, weight in enumerate(weights)]
 
     def teardown_failures(self) -> list[str]:
         return []
