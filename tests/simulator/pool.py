@@ -196,10 +196,12 @@ class SimPool:
         self.groups = groups
 
     def clocks(self) -> list[Clock]:
-        """Nothing is known for some looks; then each stage has worked as long as the scenario says."""
+        """Nothing is known for some looks; then each stage works as long as the scenario says, from look to look."""
         self._looks -= 1
-        weights = self._scenario.weights if self._looks < 0 else [0] * len(self._scenario.stages)
-        return [Clock(index, weight, 0, 0, 0, 1 + bool(weight), 1) for index, weight in enumerate(weights)]
+        times = max(0, -self._looks)
+        return [
+            Clock(index, times * weight, 0, 0, 0, 1 + times, 1) for index, weight in enumerate(self._scenario.weights)
+        ]
 
     def teardown_failures(self) -> list[str]:
         return []
