@@ -20,6 +20,11 @@ def many(record):
     tell(f"call-{record}", time.monotonic())
     yield record
 
+@stage.batch
+def lists(records):
+    tell(f"call-{records[0]}", time.monotonic())
+    return records
+
 @stage
 def deadly(record):
     tell(f"call-{record}-{os.getpid()}", time.monotonic())
@@ -36,7 +41,9 @@ def rates(project):
     return (len(times) - 1) / (times[-1] - times[0])
 
 
-@pytest.mark.parametrize(("use", "workers"), [("plain", 2), ("awaited", 2), ("awaited", 3), ("many", 2), ("deadly", 2)])
+@pytest.mark.parametrize(
+    ("use", "workers"), [("plain", 2), ("awaited", 2), ("awaited", 3), ("many", 2), ("lists", 2), ("deadly", 2)]
+)
 def test_all_workers_together_keep_it_for_few_records_too(project, use, workers):
     project.plugin(PARTS)
     stage = {"use": use, "workers": workers, "rate": "20/s"}
@@ -44,6 +51,13 @@ def test_all_workers_together_keep_it_for_few_records_too(project, use, workers)
 
     # In shares of its own each worker would make it half of that, or less; a restart takes a moment too.
     assert (10 if use == "deadly" else 13) < rates(project) < 24
+
+
+def test_a_list_is_one_call_however_it_was_gathered(project):
+    project.plugin(PARTS)
+    stage = {"use": "lists", "workers": 2, "rate": "20/s", "batch": {"size": 10, "wait": "1s"}}
+    assert list(project.results(stage, records=range(80), run={"frame": 5})) == list(range(80))
+    assert rates(project) < 24
 
 
 def test_a_call_waiting_for_its_turn_is_not_late(project):
