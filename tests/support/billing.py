@@ -30,7 +30,7 @@ QUICK, SLOW = (0.002, 0.008), (0.08, 0.12)
 
 SLOW_ONES = 60
 
-TROUBLES = {"later": 0.03, "refused": 0.02, "error": 0.03, "dropped": 0.02, "nonsense": 0.01}
+TROUBLES = {"later": 0.01, "refused": 0.04, "error": 0.03, "dropped": 0.02, "nonsense": 0.01}
 """What may happen instead of an answer, and how often. later: 429, refused: 500, both unpaid; the others are paid."""
 
 PATIENT = 3
