@@ -10,7 +10,7 @@ import stagerunner_parts
 
 PAGE = (Path(__file__).parents[1] / "docs" / "formats.md").read_text()
 SECTIONS = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE))
-FILE = re.compile(r"^`([\w.-]+)`, ([^\n]*):\n\n```\w+\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+FILE = re.compile(r"^`([\w./-]+)`, ([^\n]*):\n\n```\w+\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 EXAMPLES = [name for name, text in SECTIONS.items() if FILE.search(text)]
 
 

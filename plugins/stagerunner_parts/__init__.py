@@ -79,5 +79,6 @@ def stagerunner_sinks() -> list[Any]:
         _named("csv", "sinks.csv:Csv", "Write records as the rows of a CSV file", ".csv", ".tsv"),
         _named("sqlite", "sinks.sqlite:Sqlite", "Write records as the rows of a table in an SQLite database"),
         _named("stdout", "sinks.stdout:Stdout", "Write to standard output: text as it is, everything else as JSON"),
+        _named("files", "sinks.files:Files", "Write a file for each record"),
         _named("null", "sinks.null:Null", "Throw every record away"),
     ]

@@ -36,6 +36,7 @@ SUFFIXES = {
 }
 READS_STDIN = {"stdin-stdout": "data/access.log"}
 HANDS_TO_A_DATABASE = {"orders-to-sqlite"}
+WRITES_A_FOLDER = {"one-file-each"}
 ENGINES = [("inline", 1), ("process", 1), ("process", 2), ("process", 3)]
 
 
@@ -82,18 +83,29 @@ def run(name, folder, out, engine, workers):
     sets = {f"stages.{stage}.workers": workers for stage in without_state(name, folder)}
     if "dead_letter:" in file.read_text():
         sets["dead_letter"] = str(letters)
-    if name in HANDS_TO_A_DATABASE:
+    keeps_its_sink = name in HANDS_TO_A_DATABASE | WRITES_A_FOLDER
+    if keeps_its_sink:
         sets["sink.with.path"] = str(sink)
     request = Request(
         sets=sets,
         source=str(folder / "configs" / READS_STDIN[name]) if name in READS_STDIN else None,
-        sink=None if name in HANDS_TO_A_DATABASE else str(sink),
+        sink=None if keeps_its_sink else str(sink),
         engine=engine,
     )
     summary = prepare(file, request).execute()
     assert summary.balanced
-    given = {f"{name}.txt": rows(sink)} if name in HANDS_TO_A_DATABASE else {sink.name: sink.read_text()}
+    given = {sink.name: content(name, sink)}
     return given | ({letters.name: stable(letters.read_text(), folder)} if letters.exists() else {})
+
+
+def content(name, sink):
+    """The text of a file; the rows of a database, the names and texts of the files in a folder, one after another."""
+    if name in HANDS_TO_A_DATABASE:
+        return rows(sink)
+    if name in WRITES_A_FOLDER:
+        files = (path for path in sorted(sink.rglob("*")) if path.is_file())
+        return "".join(f"{path.relative_to(sink)}: {path.read_text()}" for path in files)
+    return sink.read_text()
 
 
 def rows(database):

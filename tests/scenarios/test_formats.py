@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 
@@ -70,3 +71,26 @@ def test_every_record_is_in_the_output_or_a_dead_letter_whoever_is_killed(projec
     assert found == RECORDS[:7] + RECORDS[8:]
     (letter,) = [json.loads(line) for line in (project / "letters.jsonl").read_text().splitlines()]
     assert letter["origin"]["offset"] == content().encode().index(letter["record"].encode())
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["a new folder", "a folder that is there"])
+@pytest.mark.parametrize("point", ["commit:4", "rename:1"])
+def test_a_file_for_each_record_whenever_the_parent_is_killed(project, point, there):
+    project.plugin("MOMENTS = [100]\n" + PARTS)
+    project.write("in.jsonl", "".join(f"{json.dumps(record)}\n" for record in RECORDS[:200]))
+    if there:
+        (project / "out").mkdir()
+        project.write("out/0.txt", "old")
+        project.write("out/mine.txt", "mine")
+    sink = {"use": "files", "with": {"path": "out", "name": "{n}.txt", "content": "text"}}
+    run = {"frame": 7, "checkpoint": "1ms", "window": "1KB"}
+    project.config({"use": "fatal", "workers": 2}, source="in.jsonl", sink=sink, run=run)
+    environment = os.environ | {"STAGERUNNER_KILL_AT": point, "STAGERUNNER_KILL_LOG": str(project / "log")}
+
+    killed = project.cli("run", "chain.yaml", "-q", env=environment)
+    done = project.cli("run", "chain.yaml", "-q", "--resume")
+
+    assert (killed.returncode, done.returncode, done.stderr) == (-signal.SIGKILL, 0, b"")
+    found = {path.name: path.read_text() for path in (project / "out").iterdir()}
+    assert found == {f"{one['n']}.txt": one["text"] for one in RECORDS[:200]} | ({"mine.txt": "mine"} if there else {})
+    assert not (project / "out.partial").exists()

@@ -1,0 +1,329 @@
+"""The sink `files`.
+
+Files are written into the folder PATH.partial and moved into PATH when the run is complete. There, a log names every
+file before it is written, so that a resume can remove what was written after the last commit.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from fcntl import LOCK_EX, LOCK_NB, flock
+from hashlib import blake2s
+from pathlib import Path
+from struct import Struct
+from typing import Any, Literal
+
+from stagerunner import sink
+from stagerunner_parts.sinks.rendering import json_text
+from stagerunner_parts.sinks.tables import cell_text
+
+LOG = ".written"
+"""The log in the folder. No file can have that name: those that begin with a dot get a `_` in front."""
+
+LONGEST = 200
+"""Bytes of one part of a name. A longer one is cut, and a digest of it is added."""
+
+SIZES = Struct(">II")
+"""In front of each file: how many bytes its name has, and how many its content."""
+
+_FIELD = re.compile(r"\{\{|\}\}|\{([^{}/]+)\}|[{}]")
+_UNSAFE = re.compile(r"[/\\\x00-\x1f\x7f]")
+
+
+@sink("files")
+class Files:
+    """Write a file for each record.
+
+    The files have their names in the folder when the run is complete. A value in a name never leads out of it: `/` and
+    control characters become `_`, and so on. Two records with the same name end the run.
+
+    path: the folder.
+    name: the name of each file, such as "{country}/{id}.json", where {id} is the value of a field.
+    content: the field with the content, text or bytes; by default the whole record as JSON.
+    mode: replace existing files of the same names and leave the others, or write only into a new or empty folder.
+    """
+
+    pure = True
+
+    keeps = "truncate"
+    _log: int | None = None
+    _length = 0
+    _folder = 0
+    _known: dict[str, int] | None = None
+    _position: dict[str, int] | None = None
+
+    def __init__(
+        self, *, path: Path, name: str, content: str | None = None, mode: Literal["replace", "new"] = "replace"
+    ) -> None:
+        self.path = path
+        self.name = name
+        self.content = content
+        self.mode = mode
+        self._real = Path(os.path.realpath(path))
+        self._partial = self._real.with_name(f"{self._real.name}.partial")
+
+    # In the plan
+
+    def check(self) -> None:
+        """Raises OSError or ValueError, with a message, if no files can be written there."""
+        self._check_name()
+        if self._real.exists() and not self._real.is_dir():
+            raise NotADirectoryError(f"{self.path} is a file, and `files` writes into a folder")
+        above = next(parent for parent in self._real.parents if parent.exists())
+        for folder in (above, self._real) if self._real.exists() else (above,):
+            if not folder.is_dir():
+                raise NotADirectoryError(f"{folder} is not a folder, so {self.path} can't be in it")
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise PermissionError(f"{self.path} can't be written: permission denied")
+
+    def check_new(self) -> None:
+        """Raises FileExistsError if there is something in the folder, and mode `new` overwrites nothing."""
+        if self.mode == "new" and self._real.exists() and any(self._real.iterdir()):
+            raise FileExistsError(f"{self.path} isn't empty, and mode `new` overwrites nothing")
+
+    def _check_name(self) -> None:
+        found = [(match[0], match[1]) for match in _FIELD.finditer(self.name)]
+        if any(text in "{}" for text, _ in found):
+            raise ValueError(f"in the name {self.name!r} a brace is alone; a brace itself is written twice")
+        if not any(field for _, field in found):
+            raise ValueError(f"every record would be {self.name!r}: the name needs a field, such as {{id}}")
+        parts = _FIELD.sub("x", self.name).split("/")
+        if any(part in ("", ".", "..") or part.startswith(".") or "\0" in part for part in parts):
+            raise ValueError(f"{self.name!r} is not a name below the folder, without dots at the start of its parts")
+
+    # In the last worker
+
+    def encode(self, records: list[Any]) -> bytes:
+        return b"".join(self._encoded(record) for record in records)
+
+    def _encoded(self, record: Any) -> bytes:
+        if not isinstance(record, Mapping):
+            raise ValueError(f"a file's name needs a mapping, but this is of type {type(record).__name__}")
+        name = "/".join(_safe(part) for part in self._parts(record)).encode()
+        content = self._content(record)
+        return SIZES.pack(len(name), len(content)) + name + content
+
+    def _parts(self, record: Mapping[Any, Any]) -> Iterator[str]:
+        """The parts of its name. A value never begins another part."""
+
+        def value(match: re.Match[str]) -> str:
+            field = match[1]
+            return match[0][0] if field is None else _UNSAFE.sub("_", _named(record, field))
+
+        return (_FIELD.sub(value, part) for part in self.name.split("/"))
+
+    def _content(self, record: Mapping[Any, Any]) -> bytes:
+        if self.content is None:
+            return json_text(record) + b"\n"
+        content = _field(record, self.content)
+        if isinstance(content, str):
+            return content.encode()
+        if isinstance(content, bytes | bytearray | memoryview):
+            return bytes(content)
+        raise TypeError(f"the content of a file is text or bytes, but {self.content!r} is {type(content).__name__}")
+
+    # In the parent
+
+    def left(self, position: Any) -> None:
+        """Tell the sink the position of the unfinished run before this one."""
+        self._known = position
+
+    def open(self, position: Any) -> None:
+        """Begin anew if `position` is None, else go on at it, without the files that were written after it.
+
+        Raises OSError, with a message, if the folder isn't what the run to be resumed has left.
+        """
+        if position is None:
+            self.check_new()
+            self._discard_left()
+            self._partial.mkdir(parents=True)
+        elif _inode(self._partial) != position["folder"]:
+            raise FileNotFoundError(f"{self._partial} isn't what the run to be resumed has left")
+        self._folder = _inode(self._partial)
+        self._log = self._opened_log()
+        if position is not None:
+            self._cut_back(position["bytes"])
+        self._length = os.fstat(self._log).st_size
+        self._position = self._whereabouts()
+
+    def write(self, data: bytes) -> None:
+        """Raises ValueError if two records have the same name, OSError if the disk is full."""
+        files = list(_files(memoryview(data)))
+        self._refuse_twins([name for name, _ in files])
+        # The log first: a file that isn't in it would stay after a resume.
+        self._note([name for name, _ in files])
+        for name, content in files:
+            file = self._partial / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with open(file, "xb") as opened:
+                opened.write(content)
+
+    def position(self) -> Any:
+        """As of the last commit: the length of the log in bytes, and the inode of the folder."""
+        return self._position
+
+    def commit(self, row: Any) -> None:
+        self._position = self._whereabouts()
+
+    def sync(self) -> None:
+        """Make what was written, or the renaming, survive a power failure."""
+        os.sync()  # thousands of files at once, each with its folder
+
+    def finish(self) -> None:
+        """Give the files their final names. May be called twice."""
+        self.abort()
+        folder = self._folder or (self._known or {}).get("folder")
+        if _inode(self._partial) == folder:
+            self.check_new()
+            if not self._real.exists() or not any(self._real.iterdir()):
+                self._partial.rename(self._real)
+            else:
+                self._move_all()
+        if _inode(self._real) == folder:
+            (self._real / LOG).unlink(missing_ok=True)
+
+    def abort(self) -> None:
+        """Close, and keep what a resume needs."""
+        if self._log is not None:
+            os.close(self._log)
+            self._log = None
+
+    def discard(self) -> None:
+        """This run can't be resumed: leave no files. Called before `abort`."""
+        if _inode(self._partial) == self._folder:
+            shutil.rmtree(self._partial)
+
+    def target(self) -> Path:
+        """The folder that this sink writes, with links resolved."""
+        return self._real
+
+    def describe(self) -> str:
+        return str(self.path)
+
+    def _whereabouts(self) -> dict[str, int]:
+        return {"bytes": self._length, "folder": self._folder}
+
+    def _refuse_twins(self, names: list[str]) -> None:
+        seen: set[str] = set()
+        for name in names:
+            if name in seen or self._is_there(name):
+                raise ValueError(f"two records have the name {name!r}; add a field to `name` that tells them apart")
+            seen.add(name)
+
+    def _is_there(self, name: str) -> bool:
+        return os.path.lexists(self._partial / name)
+
+    def _opened_log(self) -> int:
+        """Raises BlockingIOError if another run has it open."""
+        log = os.open(self._partial / LOG, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            flock(log, LOCK_EX | LOCK_NB)
+        except BlockingIOError:
+            os.close(log)
+            raise
+        except OSError:
+            pass  # a file system without locks
+        return log
+
+    def _note(self, names: list[str]) -> None:
+        assert self._log is not None
+        left = memoryview("".join(f"{name}\n" for name in names).encode())
+        while left:
+            written = os.write(self._log, left)
+            self._length += written
+            left = left[written:]
+
+    def _cut_back(self, length: int) -> None:
+        """Remove the files that the log names after its first `length` bytes."""
+        assert self._log is not None
+        if os.fstat(self._log).st_size < length:
+            raise OSError(f"{self._partial / LOG} is shorter than the run to be resumed has left it")
+        for name in _names(self._partial / LOG, length):
+            (self._partial / name).unlink(missing_ok=True)
+        os.truncate(self._log, length)
+
+    def _discard_left(self) -> None:
+        """Remove the folder if it is empty or what `left` named. Raises FileExistsError for any other."""
+        if not os.path.lexists(self._partial):
+            return
+        known = (self._known or {}).get("folder")
+        if _inode(self._partial) != known and not _is_empty(self._partial):
+            raise FileExistsError(
+                f"{self._partial} is in the way, and it isn't known to come from an unfinished run of this output; "
+                "move it away, or remove it"
+            )
+        os.close(self._opened_log())
+        shutil.rmtree(self._partial)
+
+    def _move_all(self) -> None:
+        """Move the files into the folder that is there already."""
+        for name in _names(self._partial / LOG, 0):
+            new = self._real / name
+            new.parent.mkdir(parents=True, exist_ok=True)
+            if not Path(os.path.realpath(new.parent)).is_relative_to(self._real):
+                raise OSError(f"{new.parent} is a link that leads out of {self.path}")
+            if self._is_there(name):
+                (self._partial / name).replace(new)
+        shutil.rmtree(self._partial)
+
+
+def _field(record: Mapping[Any, Any], field: str) -> Any:
+    if field not in record:
+        raise ValueError(f"the record has no field {field!r}")
+    return record[field]
+
+
+def _named(record: Mapping[Any, Any], field: str) -> str:
+    value = _field(record, field)
+    if value is None:
+        raise ValueError(f"the field {field!r} is null, so the file has no name")
+    return cell_text(value)
+
+
+def _safe(part: str) -> str:
+    """A part of a name that leads nowhere else and isn't too long."""
+    part = f"_{part}" if not part or part.startswith(".") else part
+    if len(part.encode()) <= LONGEST:
+        return part
+    digest = blake2s(part.encode(), digest_size=8).hexdigest()
+    suffix = Path(part).suffix
+    suffix = suffix if len(suffix.encode()) <= 20 else ""
+    kept = part.encode()[: LONGEST - len(digest) - len(suffix.encode()) - 1].decode(errors="ignore")
+    return f"{kept}-{digest}{suffix}"
+
+
+def _files(data: memoryview) -> Iterator[tuple[str, memoryview]]:
+    at = 0
+    while at < len(data):
+        name, content = SIZES.unpack_from(data, at)
+        at += SIZES.size
+        yield str(data[at : at + name], "utf-8"), data[at + name : at + name + content]
+        at += name + content
+
+
+def _names(log: Path, at: int) -> Iterator[str]:
+    """The names in the log from this offset on. The last one may be incomplete: that file was never written."""
+    with suppress(FileNotFoundError), open(log, "rb") as file:
+        file.seek(at)
+        for line in file:
+            if line.endswith(b"\n"):
+                yield line[:-1].decode()
+
+
+def _is_empty(folder: Path) -> bool:
+    """Whether it is a folder with nothing in it, an empty log aside: a run was killed when it had just made it."""
+    if folder.is_symlink() or not folder.is_dir():
+        return False
+    return all(path.name == LOG and not path.stat().st_size for path in folder.iterdir())
+
+
+def _inode(path: Path) -> int:
+    """0 if nothing is there."""
+    try:
+        return path.lstat().st_ino
+    except OSError:
+        return 0
