@@ -69,10 +69,9 @@ def test_every_key_is_described_and_no_other(heading):
 
 
 def test_the_settings_of_sources_and_sinks_are_named():
-    assert "A source and a sink take `name` and `on_error`; `retry` is a mistake" in section(
-        CONFIG, "## Settings of a stage"
-    )
-    assert sorted(settings.END_SETTINGS) == ["name", "on_error", "retry"]
+    text = " ".join(section(CONFIG, "## Settings of a stage").split())
+    assert "A source and a sink take `name` and `on_error`; `retry` and `when` are mistakes there" in text
+    assert sorted(settings.END_SETTINGS) == ["name", "on_error", "retry", "when"]
 
 
 @pytest.mark.parametrize(("key", "default"), defaults("## Settings of a stage"))
@@ -105,7 +104,7 @@ def test_a_default_of_run_written_out_changes_nothing(key, default):
 
 def test_a_setting_without_a_default_in_the_page_has_none():
     silent = {row[0].strip("`") for row in table(section(CONFIG, "## Settings of a stage")) if row[2] == "none"}
-    assert silent == {key for key in settings.STAGE_SETTINGS if getattr(Settings(), key, "") in (None, ())}
+    assert silent == {key for key in settings.STAGE_SETTINGS if getattr(Settings(), key, 0) in (None, (), "")}
 
 
 @pytest.mark.parametrize("text", blocks(CONFIG, "yaml"))

@@ -55,12 +55,14 @@ class Settings(Struct, frozen=True):
     """A part's settings, in records, seconds and bytes. None: not written, and there is no default.
 
     env: a value may hold variables.WORKER, which stands for the worker's number.
+    when: the condition under which a record goes through the stage; "" if all do.
     budget: names of counters, and how far each may go.
     """
 
     workers: int = 1
     batch: BatchSize | None = None
     concurrency: int = 16
+    when: str = ""
     retry: Retry = field(default_factory=Retry)
     timeout: float | None = None
     rate: float | None = None

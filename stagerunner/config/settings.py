@@ -29,6 +29,7 @@ from stagerunner.config.readers import (
     whole,
 )
 from stagerunner.config.variables import WORKER
+from stagerunner.evaluate.expression import Expression
 from stagerunner.evaluate.work import COUNTERS
 
 
@@ -59,6 +60,16 @@ def batch(node: Node, location: Location) -> BatchSize:
     if not isinstance(node, Mapping) or node.get("size") is None:
         raise InvalidValue("has no `size`", "add `size:`, the records in a list", "missing-key")
     return BatchSize(**{"size": 1, **values})
+
+
+def expression(node: Node, location: Location) -> str:
+    """The text of an expression over a record."""
+    found = text(node, location)
+    try:
+        Expression(found)
+    except ValueError as why:
+        raise InvalidValue(f"is not a condition: {why}") from None
+    return found
 
 
 def environment(node: Node, location: Location) -> tuple[tuple[str, str], ...]:
@@ -143,6 +154,7 @@ STAGE_SETTINGS: dict[str, Reader] = {
     "workers": whole(),
     "batch": unset(batch),
     "concurrency": whole(),
+    "when": expression,
     "retry": retry,
     "timeout": unset(above_zero(duration, "leave it out for none")),
     "rate": unset(calls),
@@ -155,11 +167,12 @@ STAGE_SETTINGS: dict[str, Reader] = {
     "max_memory": unset(above_zero(bytes_size, "leave it out for none")),
     "resources": unset(resources),
 }
+RESERVED = ("retry", "when")
 END_SETTINGS = {
     **{key: STAGE_SETTINGS[key] for key in ("name", "on_error")},
-    "retry": refused("has no effect yet on a source or a sink", "leave it out; a stage has it"),
+    **{key: refused("has no effect yet on a source or a sink", "leave it out; a stage has it") for key in RESERVED},
 }
-"""The settings that a source and a sink have; `retry` is reserved."""
+"""The settings that a source and a sink have, and those that are reserved for them."""
 
 
 def settings(values: dict[str, Any]) -> Settings:

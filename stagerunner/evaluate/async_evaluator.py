@@ -73,7 +73,11 @@ class AsyncEvaluator(Evaluator):
         """Places of the slot in which no call is noted."""
         self.attempts: dict[Attempt, None] = {}
         self._named: Attempt | None = None
-        self._woken = self._filled = False
+        self._woken = self._filled = self._polling = False
+        self._called = self._counted = 0
+        """Nanoseconds of all calls together during a `poll`, and until when they are counted."""
+        self.worked = self.waited = 0
+        """Nanoseconds of `poll` by the share of the calls it may run that were under way: those, and the rest."""
         self.may_start: Callable[[PendingBatch], bool] = lambda pending: True
         """Whether a call may begin whose first record is of this batch."""
 
@@ -112,6 +116,8 @@ class AsyncEvaluator(Evaluator):
         Waits until there is one, `timeout` seconds have passed or the descriptor `inbound` is readable; without
         `inbound` also until there is room. Without a batch and without `inbound` it returns at once.
         """
+        began = self._counted = monotonic_ns()
+        self._polling = True
         self._start_calls()
         self._filled = inbound is None
         if not self.gathering.any_done and (self.under_way or inbound is not None):
@@ -120,7 +126,19 @@ class AsyncEvaluator(Evaluator):
             due = self.gathering.due
             self._wait(min((seconds for seconds in (timeout, due) if seconds is not None), default=None), inbound)
             self._start_calls()
+        self._count()
+        self._polling = False
+        worked, self._called = self._called // self._most_calls, 0
+        self.worked += worked
+        self.waited += self._counted - began - worked
         return self.gathering.take_done()
+
+    def _count(self) -> None:
+        """Count the time of the calls under way, whose number is about to change. They stand still outside `poll`."""
+        if self._polling:
+            at = monotonic_ns()
+            self._called += len(self._tasks) * (at - self._counted)
+            self._counted = at
 
     def apply(self, batch: Batch, quarantined: Quarantined = NO_QUARANTINE) -> Batch:
         """One batch in, one batch out. Raises RuntimeError while other batches are under way."""
@@ -200,12 +218,14 @@ class AsyncEvaluator(Evaluator):
         task = self._event_loop.create_task(self._run_call(parts))
         for part in parts:
             part.pending.running[part.start] = partial(_cancel_if_unwanted, parts, task)
+        self._count()
         self._tasks.add(task)
         place = self._free.pop()
         note(self.slot, place, parts)
         task.add_done_callback(partial(self._call_ended, parts, place))
 
     def _call_ended(self, parts: list[Part], place: int, task: asyncio.Task[Dealt]) -> None:
+        self._count()
         self._tasks.discard(task)
         self._free.append(place)
         self.slot.called(place)

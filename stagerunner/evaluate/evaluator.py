@@ -33,6 +33,7 @@ from stagerunner.records import Batch
 
 if TYPE_CHECKING:
     from stagerunner.evaluate.memo import Memo
+    from stagerunner.evaluate.passing import Passing
     from stagerunner.evaluate.recall import Recall
 
 NO_QUARANTINE: Quarantined = {}
@@ -70,6 +71,7 @@ class Evaluator:
         self.flush_until = sys.maxsize
         self._transform: Any = None
         self._memo: Memo | None = None
+        self._passing: Passing | None = None
         self._budget = None if work.budget is None else Budget(work.budget, words or own_words(work.budget))
         self._call: Callable[[Any], Any]
         self._copy: Callable[[Any], Any]
@@ -77,6 +79,7 @@ class Evaluator:
     def build(self) -> None:
         """Import the transform and pass it its options. Raises what the import and the constructor raise."""
         self._memo = memo_of(self.work)
+        self._passing = passing_of(self.work)
         self._transform = build(self.work)
         self._copy = defensive_copy if may_keep_results(self._transform) else no_copy
 
@@ -121,7 +124,8 @@ class Evaluator:
             stage_api.call_with_listener(outcome, self._loop_over(outcome, {}, sys.maxsize))
             return outcome.piece()
         listener = LazyOutcome(self.work, batch, self._pause)
-        wrapped = self.watched or self._paced or self._memo is not None or self._budget is not None
+        around = self._memo is not None or self._budget is not None or self._passing is not None
+        wrapped = self.watched or self._paced or around
         return call_simple(self._wrapped(self._call, listener.cursor, {}) if wrapped else self._call, listener)
 
     def flush(self, quarantined: Quarantined = NO_QUARANTINE) -> Iterator[Batch]:
@@ -238,7 +242,15 @@ class Evaluator:
             call = forms.paced(call, self._pacer)
         if self._memo is not None and not self.work.form.batch:  # around the pacing: a hit has to wait for nothing
             call = self._memo.around(call, many)
+        if self._passing is not None:
+            call = self._let_pass(self._passing, call, many)
         return forms.refusing(call, cursor, refusals) if refusals else call
+
+    def _let_pass(self, passing: Passing, call: forms.Call, many: ResultList | None) -> forms.Call:
+        """The call for the records that `when` doesn't let pass."""
+        if many is not None:
+            return passing.collecting(call, many)
+        return passing.lists(call) if self.work.form.batch else passing.one(call)
 
     @property
     def _paced(self) -> bool:
@@ -262,6 +274,15 @@ def memo_of(work: Work) -> Memo | None:
     from stagerunner.evaluate.memo import Memo  # late: SQLite and hashing, which few stages need
 
     return Memo(work, work.memo)
+
+
+def passing_of(work: Work) -> Passing | None:
+    """Which records pass a stage that has a `when`."""
+    if not work.when:
+        return None
+    from stagerunner.evaluate.passing import Passing  # late: parses expressions, which few stages need
+
+    return Passing(work)
 
 
 # The fast path: no BatchOutcome while there is nothing to record but results

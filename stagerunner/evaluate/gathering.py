@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from stagerunner.evaluate import stage_api
 from stagerunner.evaluate.copying import original_record
 from stagerunner.evaluate.cursor import Quarantined, refusals_in
-from stagerunner.evaluate.evaluator import NO_QUARANTINE
+from stagerunner.evaluate.evaluator import NO_QUARANTINE, passing_of
 from stagerunner.evaluate.failures import CallFailure, Refusal, failure_of
 from stagerunner.evaluate.pending_batch import CallOutcome, PendingBatch
 from stagerunner.evaluate.work import Slot, Work
@@ -69,6 +69,7 @@ class Gathering:
 
     def __init__(self, work: Work, recall: Recall | None = None) -> None:
         self._work = work
+        self._passing = passing_of(work)
         self._recall = recall
         self._across = work.gathers
         self._size = (work.batch or sys.maxsize) if work.form.batch else 1
@@ -83,19 +84,21 @@ class Gathering:
         self._hastened = False
 
     def begin(self, batch: Batch, quarantined: Quarantined = NO_QUARANTINE) -> PendingBatch:
-        """Take a batch in. Quarantined records fail without a call."""
+        """Take a batch in. Quarantined records fail without a call; those that pass the stage need none."""
         refusals = refusals_in(batch, self._work.index, quarantined) if quarantined else {}
         known = [CallOutcome(at, at + 1, failure_of(Refusal(*why))) for at, why in refusals.items()]
+        if self._passing is not None:
+            known += self._passing.outcomes(batch.records, refusals)
         keys: dict[int, bytes] = {}
         if self._recall is not None and self._begun <= self._halted:
-            kept, keys = self._recall.look_up(batch, refusals)
+            kept, keys = self._recall.look_up(batch, [outcome.start for outcome in known])
             known += kept
         pending = PendingBatch(self._work, batch, known, self._begun)
         self._begun += 1
         self.under_way += 1
         if pending.number > self._halted:
             pending.abandon()
-        elif refusals and pending.ended_early:
+        elif known and pending.ended_early:
             self._halt(pending)
         if self._recall is not None:
             self._recall.begun(pending, keys)

@@ -39,8 +39,8 @@ class GatheringEvaluator(Evaluator):
     ) -> None:
         super().__init__(work, slot, reserve, pause, words)
         self.gathering = Gathering(work)
-        self.waited = 0
-        """Nanoseconds that `poll` has waited for records."""
+        self.worked = self.waited = 0
+        """Nanoseconds that `poll` has called the transform, and waited for records."""
 
     def setup(self) -> None:
         super().setup()
@@ -118,6 +118,7 @@ class GatheringEvaluator(Evaluator):
         dealt = self._one_by_one(parts) if single else deal(parts, found, listener)
         self.slot.called(0)
         spent = monotonic_ns() - began
+        self.worked += spent
         for part in parts:
             part.pending.work += spent * part.size // total
         self.gathering.ended(dealt)

@@ -55,6 +55,7 @@ class Work(NamedTuple):
     index: its position in the chain, from 0. target: "module:name" to import. options: checked and converted.
     batch: the most records in a list for a batch transform (None: the frame). wait: seconds that a record waits for
     others to fill its list; None: lists are not gathered across frames. concurrency: async calls at once.
+    when: an expression; records for which it isn't true pass the stage. "": all go through it.
     attempts, delay, factor, longest: the setting `retry`, in seconds. timeout: seconds for one attempt, or None.
     rate: calls per second of the whole stage, or None. on_error: fail, skip, dead_letter.
     memo: where results are kept, or None. budget: what it may spend, or None.
@@ -70,6 +71,7 @@ class Work(NamedTuple):
     batch: int | None = None
     wait: float | None = None
     concurrency: int = 16
+    when: str = ""
     attempts: int = 1
     delay: float = 0.2
     factor: float = 2.0

@@ -74,6 +74,7 @@ def _work(config: Config, index: int, stage: PartConfig, target: str, form: Form
         batch=None if settings.batch is None else settings.batch.size,
         wait=None if settings.batch is None else settings.batch.wait,
         concurrency=settings.concurrency,
+        when=settings.when,
         attempts=retry.attempts,
         delay=retry.delay,
         factor=retry.factor,

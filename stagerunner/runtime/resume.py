@@ -235,6 +235,7 @@ def _of(part: PlannedPart | PlannedStage | None, hidden: _Hidden) -> dict[str, A
         "on_error": part.settings.on_error,
         "retry": [retry.attempts, retry.delay, retry.factor, retry.max],
         "code": _code(part),
+        **({"when": hidden.text(part.settings.when)} if part.settings.when else {}),
     }
 
 

@@ -77,7 +77,8 @@ class Command:
             self.process = subprocess.Popen(
                 [*command, str(self.summary_file), "--progress", "json"],
                 stderr=told,
-                env=os.environ | {"PYTHONPATH": str(HERE)},
+                env=os.environ
+                | {"PYTHONPATH": os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(HERE)]))},
                 start_new_session=True,
             )
 

@@ -148,7 +148,7 @@ def test_an_option_beside_use_is_a_mistake_that_says_where_it_belongs(wrong_stag
 def test_the_ends_take_few_settings(wrong):
     assert wrong("version: 1\nstages: []\nsource: {use: lines, workers: 2}") == [
         "3:22 source.workers: unknown key 'workers' | "
-        "it takes use, with, name, on_error, retry; options stand under `with:`"
+        "it takes use, with, name, on_error, retry, when; options stand under `with:`"
     ]
 
 

@@ -128,12 +128,14 @@ class WorkAhead:
         records wait for others. following: the sequence that comes next."""
         timeout = self._patience(following)
         self._say_what_runs()
-        for pending in self._evaluator.poll(timeout, inbound):
+        evaluator, slot = self._evaluator, self._slot
+        evaluator.worked = evaluator.waited = 0  # a frame that was worked on alone has its time already
+        done = evaluator.poll(timeout, inbound)
+        slot.work += evaluator.worked
+        slot.wait += evaluator.waited
+        for pending in done:
             if pending in self._frame_of:  # else it was encoded with the piece before it
                 self._encode(self._frame_of[pending])
-        if isinstance(self._evaluator, GatheringEvaluator):
-            self._slot.wait += self._evaluator.waited
-            self._evaluator.waited = 0
         yield from self._due()
 
     def _patience(self, following: int) -> float | None:
@@ -162,7 +164,7 @@ class WorkAhead:
             spent = self._spent(pending, began)
             frame.context.work += spent
             wanted = self._wanted(frame.context, pending, more)
-            self._slot.add(spent, len(pending.batch.records), sum(len(piece.records) for piece in wanted))
+            self._slot.add(0, len(pending.batch.records), sum(len(piece.records) for piece in wanted))
             before = frame.size
             for header, metadata, body in self._runner.pieces.emit(frame.context, wanted, more):
                 frame.parts.append((header, metadata, body if type(body) is bytes else bytes(body)))
