@@ -42,7 +42,7 @@ class Template(TextOption):
 
     def __call__(self, record: Any) -> str:
         """The text for a record. Raises Reject if it lacks a field, or if one can't stand in a text."""
-        return "".join(_text(value_of(record, piece.text)) if piece.is_field else piece.text for piece in self.pieces)
+        return "".join(as_text(value_of(record, piece.text)) if piece.is_field else piece.text for piece in self.pieces)
 
     def value(self, record: Any) -> Any:
         """The value of a field that stands alone, else the text."""
@@ -96,7 +96,7 @@ def value_of(record: Any, name: str) -> Any:
     return field(record, name)
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
     """A value within a text: null is empty, lists and mappings are JSON."""
     if isinstance(value, str):
         return value
@@ -111,7 +111,7 @@ def _in_url(record: Any, name: str, *, whole: bool) -> str:
     value = value_of(record, name)
     if value is None or value == "":
         raise Reject(f"the field {name!r}, which stands in the URL, is empty")
-    return _text(value) if whole else quote(_text(value), safe="")
+    return as_text(value) if whole else quote(as_text(value), safe="")
 
 
 class Filling:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import urlencode
 
 from stagerunner import Reject, stage
-from stagerunner_parts.template import Filling, Template
+from stagerunner_parts.template import Filling, Template, as_text
 from stagerunner_parts.values import must_be_mapping
 from stagerunner_parts.web.needed import need
 
@@ -62,9 +62,9 @@ class Http:
 
     In url, method, headers, params and body, `{field}` stands for a field of the record, `{user.name}` for a field in a
     field, `{record}` for the whole record, and `{{` for a brace. The settings `concurrency`, `rate`, `timeout` and
-    `retry` hold. 429, and any other error with `Retry-After`, makes all workers of the stage pause; a broken connection
-    and an error of the service (5xx) are failures that are tried again; other statuses are failures for good. Redirects
-    to another host are followed only without headers and body. Proxies of the environment are not used.
+    `retry` hold. 429, and 5xx with `Retry-After`, make all workers of the stage pause; a broken connection and any other
+    5xx are failures that are tried again; other statuses are failures for good. Redirects to another host are followed
+    only without headers and body. Proxies of the environment are not used.
 
     url: the URL; a field in it is percent-encoded, except one with which it begins.
     method: the method; by default POST if there is a body, else GET.
@@ -145,7 +145,7 @@ class Http:
         if not url.lower().startswith(("http://", "https://")):
             raise Reject("the URL begins neither with http:// nor with https://")
         given = {name: template.value(record) for name, template in self._params.items()}
-        wanted = {name: value for name, value in given.items() if value is not None}
+        wanted = {name: _parameter(value) for name, value in given.items() if value is not None}
         if not wanted:
             return url
         address, mark, fragment = url.partition("#")
@@ -155,6 +155,10 @@ class Http:
         if self._parse == "bytes":
             return answer.body
         return json_of(answer) if self._parse == "json" else answer.text
+
+
+def _parameter(value: Any) -> str | list[str]:
+    return [as_text(item) for item in value] if isinstance(value, list | tuple) else as_text(value)
 
 
 def header(text: str) -> str:

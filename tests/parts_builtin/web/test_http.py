@@ -13,7 +13,7 @@ from stagerunner_parts.template import Template
 from stagerunner_parts.web.client import ServiceError
 from stagerunner_parts.web.http import Body, Http
 
-RECORD = {"id": 7, "name": "Ann O", "tags": ["x", "y"], "none": None}
+RECORD = {"id": 7, "name": "Ann O", "tags": ["x", "y"], "none": None, "yes": True, "user": {"id": 7}}
 
 
 def asked(record, *, reply=None, path="", **options):
@@ -42,10 +42,13 @@ def test_url_headers_and_parameters_come_from_the_record():
         RECORD,
         url="WEB/users/{name}?v=1#part",
         headers={"X-Id": "no {id}"},
-        params={"tag": "{tags}", "gone": "{none}", "a b": "{name}&"},
+        params={"tag": "{tags}", "gone": "{none}", "a b": "{name}&", "is": "{yes}", "all": "{user}"},
     )
     assert found == {"a": 1}
-    assert (request.method, request.target) == ("GET", "/users/Ann%20O?v=1&tag=x&tag=y&a+b=Ann+O%26")
+    assert (request.method, request.target) == (
+        "GET",
+        "/users/Ann%20O?v=1&tag=x&tag=y&a+b=Ann+O%26&is=true&all=%7B%22id%22%3A+7%7D",
+    )
     assert request.headers["x-id"] == "no 7"
 
 
