@@ -31,8 +31,8 @@ VERBS = {
     "show": Verb("Look inside", "show FILE", "print the chain as it will run", "stagerunner.cli.show:command"),
     "memo": Verb(
         "Look inside",
-        "memo show PATH",
-        "list the results that a memo keeps; `memo prune` removes some",
+        "memo [show|prune] PATH",
+        "list or prune the results of a memo",
         "stagerunner.cli.memo:command",
     ),
     "stages": Verb(

@@ -7,8 +7,11 @@ from stagerunner.delivery.ledger import Ledger
 from stagerunner.delivery.writers import CallerWriter
 from stagerunner.engines.base import Clock, Trouble
 from stagerunner.errors import RunFailed, StageFailed, WorkerDied
+from stagerunner.plan import Plan
 from stagerunner.records import SOURCE, CodeFrame, Counts, Failure, Origin
 from stagerunner.runtime.summary import failure_error, summary_of, trouble_error
+
+PLAN = Plan("test", ())
 
 
 @pytest.fixture
@@ -17,7 +20,7 @@ def delivery():
 
 
 def test_a_run_without_failures_has_no_error(delivery):
-    assert failure_error(delivery) is None
+    assert failure_error(PLAN, delivery, resumable=True) is None
 
 
 def test_a_failure_is_told_with_its_record_place_and_the_users_lines(delivery):
@@ -25,7 +28,7 @@ def test_a_failure_is_told_with_its_record_place_and_the_users_lines(delivery):
     failure = Failure(1, 7, 0, "ValueError", "no", "fail", frames, record={"a": 1})
     delivery.failures([failure], None, lambda split, record: Origin("a.jsonl", 99))
 
-    error = failure_error(delivery)
+    error = failure_error(PLAN, delivery, resumable=True)
 
     assert isinstance(error, StageFailed)
     assert error.failure == failure
@@ -42,7 +45,7 @@ def test_too_many_failures_are_told_with_their_stage(delivery):
         failure = Failure(0, origin, 0, "ValueError", "no", "skip")
         delivery.failures([failure], None, lambda split, record: Origin(""))
 
-    error = failure_error(delivery)
+    error = failure_error(PLAN, delivery, resumable=True)
 
     assert type(error) is RunFailed
     assert "parse had more failures than its max_errors" in str(error)
