@@ -48,6 +48,8 @@ class Encoder:
         self.holding = Holding(spec)
         self.ratio = float(PIECE)
         """Bytes that leave for each record. Until it is known, a whole piece's: so the first record goes alone."""
+        self.barren = 0
+        """Source records since the last one of which anything has left."""
 
     @property
     def changes(self) -> bool:
@@ -58,8 +60,9 @@ class Encoder:
         """The body of these records, nothing counted. Raises whatever encoding them raises."""
         return self._codec.body(self._writing.plain(records)) if self.sink else self._codec(records)
 
-    def weigh(self, records: int, size: int) -> None:
-        """So many records became so many bytes."""
+    def weigh(self, records: int, size: int, of: int = 0) -> None:
+        """So many records became so many bytes. of: the source records that they come from."""
+        self.barren = 0 if records else self.barren + of
         if records and (size > NOTICEABLE or self.ratio == PIECE):
             self.ratio = size / records
 
@@ -120,7 +123,7 @@ class Encoder:
         codec.keep()
         context.harvest(self._position, self.ends, piece)
         context.heavy = max(context.heavy, codec.heavy)
-        self.weigh(taken, codec.size)
+        self.weigh(taken, codec.size, piece.last - piece.first)
         return body
 
     def _suspected(

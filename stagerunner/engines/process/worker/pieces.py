@@ -18,7 +18,7 @@ from stagerunner.engines.process.worker.encode import PIECE, Encoder, Parts, wri
 from stagerunner.engines.process.worker.frame_context import FrameContext, cut, quarantine_of, refuse_whole
 from stagerunner.evaluate.async_evaluator import make_evaluator
 from stagerunner.evaluate.copying import original_of
-from stagerunner.evaluate.evaluator import Evaluator
+from stagerunner.evaluate.evaluator import PIECE_RECORDS, Evaluator
 from stagerunner.failpoints import point
 from stagerunner.records import BARRIER, DATA, FLUSH, Batch, Counts, Failure, Spread, counters_within
 from stagerunner.wire.arena import Arena
@@ -30,6 +30,12 @@ from stagerunner.wire.spec import WorkerSpec
 
 SLOW = 10_000
 """Nanoseconds per record from which on storing each record's index and looking at the clock costs little."""
+
+MOST_BARREN = 4096
+"""Records of a slice while nothing has left yet."""
+
+QUICK = 20_000_000
+"""Nanoseconds: while a batch of a flush takes less, the next one may be twice as long."""
 
 MOST = 2**32
 """Records of a slice when they leave no bytes."""
@@ -51,6 +57,7 @@ class PieceRunner:
         self.slow = [False for _ in spec.works]
         """Whether the latest records of a stage were slow."""
         self._flushing: dict[int, Iterator[Batch]] = {}
+        self._consumes = any(work.form.flushes for work in spec.works)
         self.decoder: Decoder
         self.encoder: Encoder
         self.context = FrameContext(NO_FRAME)
@@ -128,6 +135,8 @@ class PieceRunner:
     def _slice(self) -> int:
         """Records of the next slice, judged by the results so far."""
         ratio = self.encoder.ratio
+        if ratio == PIECE and self._consumes:  # a sum gives nothing before its flush
+            return min(MOST_BARREN, 1 + self.encoder.barren)
         return max(1, int(PIECE / ratio)) if ratio else MOST
 
     def _through(self, context: FrameContext, batches: Iterable[Batch]) -> Iterable[Batch]:
@@ -197,10 +206,20 @@ class PieceRunner:
         if header.split not in self._flushing:
             self.evaluators[position].watched = header.marked or self.timed[position]
             self._flushing = {header.split: self.evaluators[position].flush(context.quarantined)}
+        began = now()
         for batch in clipped(self._flushing, header.split, header.first, header.last):
             context.harvest(position, self._spec.works[position].index, batch)
+            quick = now() - began < QUICK
             yield batch
+            self._lengthen(self.evaluators[position], quick)
+            began = now()
             self.slots[position].hold(FLUSHING, header.sequence, header.split, header.first, header.last)
+
+    def _lengthen(self, evaluator: Evaluator, quick: bool) -> None:
+        """Let the next batch of a flush be longer, if this one was quick and small."""
+        ratio, length = self.encoder.ratio, evaluator.piece_records
+        if quick and ratio and length * ratio < PIECE / 2:
+            evaluator.piece_records = min(2 * length, PIECE_RECORDS)
 
     def _barrier(self, frame: Frame) -> Parts:
         _, body = unpack_payload(frame.payload)

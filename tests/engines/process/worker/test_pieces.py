@@ -75,6 +75,14 @@ class Sum:
         self.sum = data
 
 
+class Many:
+    def process(self, record) -> None:
+        pass
+
+    def flush(self):
+        yield from range(100_000)
+
+
 class At:
     """A stage runner, and the frames it is fed one after the other."""
 
@@ -144,6 +152,33 @@ def test_small_records_of_the_first_batch_are_seen_to_be_small_and_go_on_togethe
 
     assert [head.records for head, *_ in runner.feed(list(range(100)))] == [1, 99]
     assert [head.records for head, *_ in runner.feed(list(range(100)))] == [100]
+
+
+def test_a_stage_that_gives_nothing_before_its_flush_is_not_fed_one_by_one(at):
+    runner = at(work(Sum, 3), work(double, 4))
+    runner.runner.pieces.encoder.ratio = PIECE
+
+    assert len(runner.feed(list(range(1000)))) <= 12
+    assert len(runner.feed(list(range(1000)))) == 1
+
+
+def test_a_filter_that_has_given_nothing_yet_is(at):
+    runner = at(small)
+    runner.runner.pieces.encoder.ratio = PIECE
+
+    assert [head.last for head, *_ in runner.feed([5, 6, 7])] == [1, 2, 3]
+
+
+def test_a_quick_flush_of_small_records_leaves_in_ever_longer_batches(at):
+    runner = at(work(Many, 3))
+    runner.runner.pieces.encoder.ratio = PIECE
+    runner.feed([1, 2])
+
+    lengths = [head.records for head, *_ in runner.feed(3, kind=FLUSH, split=7)]
+
+    assert sum(lengths) == 100_000
+    assert lengths[0] == 16
+    assert len(lengths) < 60
 
 
 def test_without_stages_a_frame_is_copied(at):
