@@ -229,6 +229,26 @@ def test_a_budget_in_money_stops_the_run_and_a_resume_goes_on(project):
     assert given == [f"T{n}" for n in range(30)]
 
 
+def test_a_model_is_asked_about_a_record_once_unless_its_answers_are_not_kept(project):
+    project.write("in.jsonl", "".join(json.dumps({"text": f"t{n % 6}"}) + "\n" for n in range(12)))
+
+    def asked(web, **settings):
+        options = {"model": "m", "base_url": web.url, "prompt": "{text}"}
+        chain = project.config({"use": "llm", "with": options, **settings}, source="in.jsonl", sink="out.jsonl")
+        before = len(web.requests)
+        done = project.cli("run", str(chain))
+        assert done.returncode == 0, done.stderr
+        return len(web.requests) - before, (project / "out.jsonl").read_text()
+
+    with Web(lambda request: chat(request.json["messages"][-1]["content"].upper())) as web:
+        first, given = asked(web)
+        second, again = asked(web)
+        third, fresh = asked(web, memo=False)
+
+    assert (first, second, third) == (6, 0, 12), "equal records are asked about once"
+    assert given == again == fresh
+
+
 # What is said before anything starts
 
 
