@@ -234,6 +234,18 @@ def test_some_are_known_and_some_are_not(project, form):
     assert written == run(project, FORMS[form])[1]
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_records_that_pass_the_stage_are_not_looked_up(project, form):
+    feed(project, 20)
+    stage = {**FORMS[form], "memo": "kept.memo", "when": "int(record) % 2"}
+    for _ in range(2):
+        summary = project.execute(stage, source="in.txt", sink="out.txt").stages[0]
+        assert summary.counters["passed"] == 10
+    assert summary.hits == 10
+    assert set(calls(project)) == {str(number) for number in range(1, 20, 2)}
+    assert set(calls(project).values()) == {1}
+
+
 def test_a_list_that_fails_keeps_what_each_record_gave_alone(project):
     project.write("in.txt", "a\nbad\nb\n")
     stage = {"use": "poisoned", "batch": {"size": 3, "wait": "5s"}, "memo": True, "on_error": "skip"}
