@@ -31,8 +31,8 @@ VERBS = {
     "show": Verb("Look inside", "show FILE", "print the chain as it will run", "stagerunner.cli.show:command"),
     "memo": Verb(
         "Look inside",
-        "memo [show|prune] PATH",
-        "list or prune the results of a memo",
+        "memo show PATH",
+        "list the results of a memo, or prune them",
         "stagerunner.cli.memo:command",
     ),
     "stages": Verb(
