@@ -273,9 +273,10 @@ class Recalled:
     original: the records as they came (evaluate.copying.Original); None if they can't have changed.
     before: the batch from which a stage has made this one.
     frame: (sequence, split) of its frame, if several are under way at once. final: nothing of its frame follows.
+    halted: it ends early, because the run is halted.
     """
 
-    __slots__ = ("before", "final", "frame", "original")
+    __slots__ = ("before", "final", "frame", "halted", "original")
 
 
 class Batch(Recalled, Plain):
@@ -308,7 +309,7 @@ class Batch(Recalled, Plain):
         self.original: Any = None
         self.before: Batch | None = None
         self.frame: tuple[int, int] | None = None
-        self.final = False
+        self.final = self.halted = False
 
     def origin(self, index: int) -> int:
         return self.first + index if self.origins is None else self.origins[index]

@@ -120,6 +120,10 @@ class Transport(Protocol):
     def send(self, header: Header, metadata: bytes, body: bytes) -> None:
         """Send a frame. Never waits."""
 
+    def halt(self) -> None:
+        """Let the stages cut their frames: slow ones at the next record, the first worker each frame that it has not
+        begun. A cut frame says so (wire.frame.CUT). Safe in a signal handler."""
+
     def end(self, frames: int) -> None:
         """Send END. frames: how many were sent in this epoch."""
 

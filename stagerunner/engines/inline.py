@@ -100,6 +100,9 @@ class InlineTransport:
     def send(self, header: Header, metadata: bytes, body: bytes) -> None:
         self._queue.append(Frame(header, metadata + body))
 
+    def halt(self) -> None:
+        self._page.halt()
+
     def end(self, frames: int) -> None:
         self._queue.append(Frame(Header(END, 0, 0, frames), b""))
 

@@ -35,6 +35,7 @@ class BatchOutcome:
         "_failures",
         "_first",
         "_given",
+        "_halt",
         "_has_result",
         "_no_result",
         "_noted",
@@ -61,7 +62,8 @@ class BatchOutcome:
         self._arrived = batch.failures  # those of earlier stages that no piece has carried yet
         self._first = batch.first
         self._piece_start = 0
-        self._cut: int | None = None  # the origin of the failure that ends the run
+        self._cut: int | None = None  # the origin before which the batch ends, if it ends early
+        self._halt = False
         self._enough = False
         self.finished = False
         self._start_piece()
@@ -95,6 +97,13 @@ class BatchOutcome:
         self.extra[name] = self.extra.get(name, 0) + number
         self._noted.append((self.cursor.index, name, number))
 
+    def halt(self) -> None:
+        """No further record is wanted, since the run is halted: the batch ends behind its last whole source record."""
+        if not (self.halted or self.cursor.over):
+            self._cut = self.batch.origin(self.cursor.index + 1)
+            self._halt = True
+            self.cursor.end()
+
     def counters(self) -> tuple[dict[str, int], int]:
         """The stage's own counters as they are now, for `rewind`."""
         return dict(self.extra), len(self._noted)
@@ -102,6 +111,8 @@ class BatchOutcome:
     def rewind(self, counters: tuple[dict[str, int], int], index: int, end: int) -> None:
         """Go back to these records as they came, with the counters as they were before."""
         before, noted = counters
+        if self._halt:  # its records are tried one by one, and after the first the batch ends
+            self._halt, self._cut = False, None
         self.batch.records[index:end] = self.originals(index, end)
         self._enough = False
         self.extra.clear()
@@ -111,7 +122,7 @@ class BatchOutcome:
 
     @property
     def halted(self) -> bool:
-        """No further record is wanted: the stage called `enough`, or a failure ends the run."""
+        """No further record is wanted: the stage called `enough`, a failure ends the run, or the run is halted."""
         return self._enough or self._cut is not None
 
     @property
@@ -229,6 +240,7 @@ class BatchOutcome:
             over and (self._enough or self.batch.stop),
         )
         self.finished = over
+        batch.halted = self._halt
         if not over:
             self._first = last
             self.cursor.resume()
@@ -279,7 +291,7 @@ class BatchOutcome:
         whole = over and not self.halted
         now = self._arrived if whole else [failure for failure in self._arrived if failure.origin < last]
         self._arrived = [] if whole else [failure for failure in self._arrived if failure.origin >= last]
-        return now + self._failures
+        return now + [failure for failure in self._failures if not self._halt or failure.origin < last]
 
     def _ledger(self, index: int, over: bool) -> list[Counts]:
         """Our own counts; on the last piece also those of the stages before, which are for the whole batch."""

@@ -50,6 +50,7 @@ class Evaluator:
     singly: records are suspected, so a transform of lists without state is given lists of one.
     reserve: reserves the time of the next call among all workers of a stage with a rate; see `rate`.
     pause: what all workers of the stage share; see `pacing`. words: what they have spent; see `budget`.
+    halted: whether the run is halted; a watched stage then cuts the batch, at once if its records are `dear`.
     piece_records: a piece ends at the first end of a source record after this many results.
     flush_until: a batch of a flush ends before the result with this number.
     """
@@ -66,7 +67,8 @@ class Evaluator:
         self.slot = slot
         self._pause = pause or Pause()
         self._pacer = Pacer(rate_limiter(work.rate, reserve), self._pause)
-        self.watched = self.singly = False
+        self.watched = self.singly = self.dear = False
+        self.halted: Callable[[], bool] = bool
         self.piece_records = PIECE_RECORDS
         self.flush_until = sys.maxsize
         self._transform: Any = None
@@ -106,7 +108,8 @@ class Evaluator:
 
         It ends after `piece_records` results, and while the stage is watched also SLICE after it began.
         """
-        return self._pieces_of(batch, quarantined, self.piece_records, Slices() if self.watched else None)
+        slices = Slices(self.halted, dear=self.dear) if self.watched else None
+        return self._pieces_of(batch, quarantined, self.piece_records, slices)
 
     @property
     def simple(self) -> bool:
@@ -195,7 +198,7 @@ class Evaluator:
         advance = self._loop_over(outcome, refusals, most, slices)
         while not outcome.finished:
             if slices is not None:
-                slices.begin()
+                slices.begin(outcome)
             stage_api.call_with_listener(outcome, advance)
             piece = outcome.piece()
             piece.final = batch.final and outcome.finished

@@ -1,4 +1,5 @@
-"""Pieces of slow records end by time, so that each result leaves soon after it is made."""
+"""Pieces of slow records end by time, so that each result leaves soon after it is made; and at once when the run is
+halted."""
 
 from __future__ import annotations
 
@@ -13,23 +14,34 @@ SLICE = 50_000_000
 
 
 class Slices:
-    """Ends a piece at the first end of a source record once the piece has taken SLICE."""
+    """Ends a piece at the first end of a source record once the piece has taken SLICE.
 
-    def __init__(self) -> None:
+    halted: whether the run is halted. Then the batch ends before the next record, if records are dear or the piece has
+    taken SLICE. Others are let through: stages before have worked on them.
+    """
+
+    def __init__(self, halted: Callable[[], bool], *, dear: bool = False) -> None:
+        self._halted = halted
+        self._dear = dear
         self._end = 0
 
-    def begin(self) -> None:
+    def begin(self, outcome: BatchOutcome) -> None:
         """A piece begins."""
         self._end = monotonic_ns() + SLICE
+        if self._dear and self._halted():
+            outcome.halt()
 
     def around(self, call: Callable[[Any], Any], outcome: BatchOutcome) -> Callable[[Any], Any]:
-        """The call, with a look at the clock behind it."""
+        """The call, with a look at the clock and at the run behind it."""
 
         def call_and_look(argument: Any) -> Any:
             try:
                 return call(argument)
             finally:
-                if monotonic_ns() >= self._end and outcome.at_source_end:
+                over = monotonic_ns() >= self._end
+                if (over or self._dear) and self._halted():
+                    outcome.halt()
+                elif over and outcome.at_source_end:
                     outcome.cursor.pause()
 
         return call_and_look

@@ -12,6 +12,7 @@ How it ends:
 
 * The source has ended. Each stage with `flush` is flushed. END goes out and comes back on every return pipe: `done`.
 * A stage needs no more, or `drain` was called. Nothing more is dispatched; what is on its way comes back: `done`.
+* `halt` was called. Nothing more is dispatched, and stages cut their frames; the first cut has come back: `done`.
 * A failure ends the run (`on_error: fail`, `max_errors`). Everything before it is delivered: `done`.
 * A worker dies, or is late. Every process is killed, and the next epoch begins with what is not accepted yet.
 * Restarts stop helping, or the source can't be read again: `trouble` is set.
@@ -50,7 +51,7 @@ from stagerunner.runtime.regrouping import Regrouping
 from stagerunner.window.core import Window
 from stagerunner.window.isolation import Excess, PoisonIsolation
 from stagerunner.window.splits import ProtocolFault
-from stagerunner.wire.frame import BadFrame, Frame
+from stagerunner.wire.frame import CUT, BadFrame, Frame
 from stagerunner.wire.metadata import unpack_payload
 
 TICK = 0.25
@@ -80,11 +81,13 @@ class Loop:
         self._polling = Polling(selector, transport.cores)
         self._tell = tell
         self._commit = commit
+        self._halted = False
         self._names = [stage.name for stage in plan.stages]
         forms = [stage.work.form for stage in plan.stages]
+        self._stateful = any(form.state for form in forms)
         self._rereads = any(form.state and not form.snapshots for form in forms)
         """Some stage has state and no `snapshot`: after a death the source is read again from its beginning."""
-        self.window = window_for(plan, transport, stateful=any(form.state for form in forms) and not self._rereads)
+        self.window = window_for(plan, transport, stateful=self._stateful and not self._rereads)
         self._blocks = Blocks()
         self._connect(split_source)
         self._sending = Sending(self.window, transport, self._blocks)
@@ -161,6 +164,14 @@ class Loop:
         """Take nothing more from the source; be done when everything on its way has come back."""
         self._draining = True
 
+    def halt(self) -> None:
+        """End after the records in hand: the first frame that a stage cuts is accepted up to there. A chain with state
+        drains instead, so that a barrier can follow. Safe in a signal handler."""
+        self.drain()
+        if not self._stateful:
+            self._halted = True
+            self._transport.halt()
+
     def step(self, timeout: float | None = None) -> None:
         """Handle what the last step left, dispatch, wait for events, receive.
 
@@ -216,6 +227,8 @@ class Loop:
             self.checkpoint()
         if self.regrouping.emptying or (self._regroupable and self.regrouping.due()):
             self._regroup()
+        if self._halted and self._transport.ready is None:
+            self.done = True
         if self._transport.ended or (self._draining and not self.window.on_way and not self._last_barrier()):
             self.done = True
 
@@ -277,7 +290,8 @@ class Loop:
             raise _OtherColumns
         self._receiving.receive(frame.header, metadata, body)
         self._uncommitted = True
-        if self._delivery.fatal is not None or self._delivery.too_many is not None:
+        halted = frame.header.flags & CUT
+        if halted or self._delivery.fatal is not None or self._delivery.too_many is not None:
             self.book()
             self.done, self._ended_at = True, frame.header.sequence
 
@@ -362,6 +376,9 @@ class Loop:
         culprit = culprit_of(trouble, self.window.suspects(trouble.calls))
         if not self._rereads and not self.window.keeps(culprit.split):
             culprit = replace(culprit, split=-1)  # what it had in hand was accepted meanwhile
+        if self._halted:  # what it had in hand is left to a resume
+            self.done = True
+            return
         quarantined = self._isolation.died(culprit)
         point("halving" if self._isolation.inspections else "restart")
         if quarantined is not None:

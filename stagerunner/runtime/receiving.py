@@ -16,7 +16,7 @@ from stagerunner.runtime.dispatch import Dispatch
 from stagerunner.window.core import Window
 from stagerunner.window.isolation import Excess, PoisonIsolation
 from stagerunner.window.splits import Disposition, Kept, Received
-from stagerunner.wire.frame import MORE, STOP, Header
+from stagerunner.wire.frame import CUT, MORE, STOP, Header
 from stagerunner.wire.metadata import Metadata, as_line, unpack_spread
 
 
@@ -72,6 +72,7 @@ class Receiving:
             more=bool(header.flags & MORE),
             stop=bool(header.flags & STOP),
             stop_stage=metadata.stop,
+            cut=bool(header.flags & CUT),
             fails=bool(metadata.failures) and any(failure.policy == "fail" for failure in metadata.failures),
         )
         if taken.disposition is Disposition.ACCEPT:
@@ -112,7 +113,7 @@ class Receiving:
 
     def _count(self, header: Header, metadata: Metadata, kept: Kept, received: Received) -> None:
         """Count a frame or piece. If it was accepted before, the source is read again, and only the limit counts it."""
-        if header.piece or header.flags & (MORE | STOP) or received.fatal:
+        if header.piece or header.flags & (MORE | STOP | CUT) or received.fatal:
             lines, extras = self._divided(header, metadata, kept.flush)
         else:
             lines, extras = metadata.booked, metadata.extras

@@ -340,10 +340,10 @@ class Session:
         """The run was finished before it was resumed: there is nothing to do or to stop."""
         return self._beginning.done
 
-    def drain(self) -> None:
-        """Take nothing more from the source. Safe to call from a signal handler."""
+    def halt(self) -> None:
+        """End as soon as the records in hand are done. Safe to call from a signal handler."""
         if not self.done_before:
-            self.loop.drain()
+            self.loop.halt()
 
     @property
     def pausing(self) -> float:

@@ -1,6 +1,6 @@
-"""Signals that stop a run: the first one drains and commits, the second one ends at once. `grace` is always kept.
+"""Signals that stop a run: the first one halts and commits, the second one ends at once. `grace` is always kept.
 
-    a signal ──▶ handler: the loop drains ──▶ commit ──▶ Interrupted
+    a signal ──▶ handler: the loop halts ──▶ commit ──▶ Interrupted
         └──────▶ watchdog: a second signal, or grace is over ──▶ message, exit
 
 The handler runs between two instructions of Python code. A plugin's call may not return: a sink that waits for a locked
@@ -79,7 +79,7 @@ class Signals:
         """Stop this session at the next signal; at once if a signal has come already."""
         self._session = session
         if self._number is not None:
-            session.drain()
+            session.halt()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self._number is not None:
@@ -88,7 +88,7 @@ class Signals:
         self._number = number
         self._deadline = monotonic() + self._grace
         if self._session is not None:
-            self._session.drain()
+            self._session.halt()
 
     def time_is_up(self) -> bool:
         """Whether the grace of a stopping run is over. Reports once that the run is stopping."""
@@ -96,9 +96,8 @@ class Signals:
             return False
         if not self._noticed and self._session is not None and not self._session.done_before:
             self._noticed = True  # not in the handler, which may interrupt another report
-            in_flight = len(self._session.loop.window.on_way)
             again = "; once more to stop now" if self._number == signal.SIGINT else ""
-            self._session.tell(Notice(f"stopping: finishing {in_flight} frames in flight{again}"))
+            self._session.tell(Notice(f"stopping: finishing the records in hand{again}"))
         now = monotonic()
         if self._session is not None and now + HELD_UP < self._deadline < now + self._session.pausing:
             self._deadline = now + HELD_UP

@@ -187,12 +187,13 @@ class Window:
         stop: bool = False,
         stop_stage: int = -1,
         fails: bool = False,
+        cut: bool = False,
     ) -> Received:
         """Decide about a DATA frame or piece that came back. Raises ProtocolFault if it is not its turn.
 
         first, last: its source records; last < first says that the split ends at `last`, before them. more: further
-        pieces follow. stop: the stage `stop_stage` needs no more. fails: a failure in it ends the run, so its split is
-        never done.
+        pieces follow. stop: the stage `stop_stage` needs no more. fails, cut: a failure in it
+        ends the run, or the run is halted in it; so its split is never done.
         """
         sent = self._expected(sequence)
         kept = sent.split
@@ -217,7 +218,7 @@ class Window:
         if stop and not more and not self.stopped:
             self._stop(sent, kept, stop_stage)
         fatal = fails and not (self.stopped and sent.disposition is Disposition.DROP)
-        finished = not more and not fatal and self._frame_done(sent, kept)
+        finished = not (more or fatal or cut) and self._frame_done(sent, kept)
         return Received(sent.disposition, sent, not more, finished, fatal)
 
     def _stop(self, sent: Sent, kept: Kept, stage: int) -> None:

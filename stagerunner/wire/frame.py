@@ -33,6 +33,9 @@ MARKED = 4
 HELD = 8
 """Flag: user code still holds an array that lies in this frame's block."""
 
+CUT = 16
+"""Flag: the run is halted, and the frame ends here: what lies behind `last` was not processed."""
+
 CONTROL = 512 - SIZE
 """Bytes a control frame may carry: a frame of this size is written whole or not at all, even under SIGKILL."""
 

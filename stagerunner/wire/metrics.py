@@ -30,6 +30,9 @@ STOP, STOP_STAGE, ALL_SENT = range(3)
 """Words of the page's head. STOP: the sequence of the frame in which a stage called `enough`, plus one; else 0.
 ALL_SENT: the sequence after which the parent can send nothing for now, plus one; 0 while more may come."""
 
+HALT = 3
+"""Word of the page's head: 1 once the run is halted."""
+
 STATE, SINCE, RECORD, SEQUENCE, SPLIT, FIRST, LAST, LEFT = range(8)
 WORK, CODEC, WAIT, BLOCK, TAKEN, OUT, ORIGIN, ORDINAL = range(8, 16)
 CPU = 16
@@ -130,6 +133,14 @@ class MetricsPage:
     def stop_stage(self, stage: int) -> None:
         self.words[STOP_STAGE] = stage
 
+    def halt(self) -> None:
+        """Let every stage cut its frame at the next record."""
+        self.words[HALT] = 1
+
+    @property
+    def halted(self) -> bool:
+        return self.words[HALT] != 0
+
     def reserve_call(self, first: int, between: float) -> float:
         """Reserve the next call of the stage whose first worker has this slot; see evaluate.rate.Reserve.
 
@@ -175,7 +186,7 @@ class MetricsPage:
         return sum(self.words[self._open : self._open + len(self._slots)])
 
     def clear(self) -> None:
-        """Begin a new epoch. Clocks, counts, rates, pauses and what was spent continue."""
+        """Begin a new epoch. A halt, clocks, counts, rates, pauses and what was spent continue."""
         self.words[STOP] = self.words[STOP_STAGE] = self.words[ALL_SENT] = 0
         for number in range(len(self._slots)):
             words = self.slot(number).words

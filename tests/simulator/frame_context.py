@@ -33,10 +33,11 @@ class SimSlot:
 
 @dataclass(slots=True)
 class SimStop:
-    """The early stop, as the metrics page has it: after which frame of this epoch, and which stage stopped."""
+    """What the metrics page has: after which frame of this epoch to stop early, which stage said so, and a halt."""
 
     sequence: int = -1
     stage: int = -1
+    halted: bool = False
 
 
 @dataclass(slots=True)
@@ -62,6 +63,7 @@ class SimFrameContext:
         self.cut = False
         self.stop = -1
         self.stop_here = False
+        self.halted = False
         self.pieces = 0
         self.reached = header.first
 

@@ -26,6 +26,7 @@ from stagerunner.window.core import Window
 from stagerunner.window.holding import Holding
 from stagerunner.window.isolation import Inspection, PoisonIsolation
 from stagerunner.window.splits import Disposition
+from stagerunner.wire.frame import CUT
 from stagerunner.wire.metadata import unpack_payload
 
 Patch = pytest.MonkeyPatch
@@ -136,6 +137,39 @@ def a_resume_does_not_wait(patch: Patch) -> None:
             return room(self, *told)
 
     patch.setattr(Window, "room", hasty)
+
+
+@mutant("what lies beyond a cut is accepted")
+def what_lies_beyond_a_cut_is_accepted(patch: Patch) -> None:
+    receive = Loop._receive
+
+    def on_and_on(self: Loop, frame: Any) -> None:
+        receive(self, frame)
+        if frame.header.flags & CUT and not frame.header.more and self.done and self.window.on_way:
+            self.done = False
+            self.window.on_way.popleft()
+
+    patch.setattr(Loop, "_receive", on_and_on)
+
+
+@mutant("a split that was cut is done")
+def a_split_that_was_cut_is_done(patch: Patch) -> None:
+    receive = Window.receive
+
+    def whole(self: Window, *arguments: Any, cut: bool, **more: Any) -> Any:
+        return receive(self, *arguments, **more)
+
+    patch.setattr(Window, "receive", whole)
+
+
+@mutant("a stage cuts behind the record that it begins")
+def a_stage_cuts_behind_the_record_that_it_begins(patch: Patch) -> None:
+    cut = SimRunner._cut
+
+    def late(self: SimRunner, out: Any, inbound: Any, last: int, counts: Any) -> Any:
+        return cut(self, out, inbound, last + self._context.halted, counts)
+
+    patch.setattr(SimRunner, "_cut", late)
 
 
 @mutant("dead letters committed at stage time")

@@ -43,6 +43,7 @@ class SimPool:
         self._selector = selector
         self._witness = witness
         self._plan_names = [f"{stage.kind}-{index}" for index, stage in enumerate(scenario.stages)]
+        self._stop = SimStop()
         self.workers: list[SimWorker] = []
         self.heads: list[SimPipe] = []
         self._pipes: list[SimReturnPipe] = []
@@ -86,7 +87,8 @@ class SimPool:
         return self._returns.holding.bytes
 
     def _spec(self, snapshots: dict[int, Any]) -> None:
-        stop, self.workers, self._rows = SimStop(), [], []
+        self._stop = stop = SimStop(halted=self._stop.halted)
+        self.workers, self._rows = [], []
         widths = (1, *(group.width for group in self.groups), 1)
         for place, group in enumerate(self.groups):
             row = [
@@ -135,6 +137,9 @@ class SimPool:
         if header.kind == SKIP:
             frame.size, frame.real = 4, framed(header, metadata)
         self._put(self.heads[header.sequence % len(self.heads)], frame)
+
+    def halt(self) -> None:
+        self._stop.halted = True
 
     def end(self, frames: int) -> None:
         for head in self.heads:

@@ -15,7 +15,7 @@ from simulator.pipes import SimFrame
 from simulator.scenario import Scenario
 
 from stagerunner.records import BARRIER, DATA, SOURCE, WHOLE, Counts, Failure, Spread, spread_counters
-from stagerunner.wire.frame import MORE, STOP, Frame, Header
+from stagerunner.wire.frame import CUT, MORE, STOP, Frame, Header
 from stagerunner.wire.metadata import Metadata, pack_metadata, pack_spread
 
 Judge = Callable[[int, int, int, int], None]
@@ -57,6 +57,11 @@ class SimRunner:
         yield None
         context.take(frame)
         key = (self._index, header.first, WHOLE)
+        context.halted |= bool(header.flags & CUT)
+        if self._stop.halted and header.piece == 0 and (self._index == 0 or self._stage.places > 1):
+            context.halted = context.cut = True
+            yield from self._emit(iter([SimPiece([], header.first, header.first)]), header.more)
+            return
         beyond = 0 <= self._stop.sequence < header.sequence and self._index <= self._stop.stage
         if self._index == 0:
             piece = self._read(frame, beyond)
@@ -127,6 +132,12 @@ class SimRunner:
             if source != origin and place and (stage.slow or len(open_piece.pairs) >= stage.piece):
                 yield self._closed(open_piece, piece, origin + 1, counts)
                 open_piece = SimPiece([], origin + 1, origin + 1)
+            if stage.slow and self._stop.halted:
+                context.halted = True
+                open_piece.pairs = [pair for pair in open_piece.pairs if pair[0] < source]
+                open_piece.failures = [failure for failure in open_piece.failures if failure.origin < source]
+                yield self._cut(open_piece, piece, source, counts)
+                return
             origin = source
             if watched:
                 slot.origin, slot.ordinal = origin, ordinal
@@ -214,7 +225,7 @@ class SimRunner:
             counts = context.count(self._index + 1)
             counts.taken += len(piece.pairs)
             counts.out += len(piece.pairs)
-        flags = context.header.flags & ~(MORE | STOP) | (MORE if more else 0)
+        flags = context.header.flags & ~(MORE | STOP) | (MORE if more else 0) | (CUT if context.halted else 0)
         if context.stop >= 0 and not more:
             flags |= STOP
             self._tell_stop()
@@ -235,7 +246,7 @@ class SimRunner:
         frame.failures, frame.quarantined, frame.stop = piece.failures, context.quarantined, context.stop
         frame.counts = [] if header.more else list(context.tally.values())
         fails = any(failure.policy == "fail" for failure in piece.failures)
-        if header.more or not self._last or header.piece or fails or context.cut or context.stop >= 0:
+        if header.more or not self._last or header.piece or fails or context.halted or context.cut or context.stop >= 0:
             frame.spreads, context.spreads = context.spreads, []
         if self._last:
             metadata = Metadata(None, piece.failures, stop=context.stop)

@@ -89,6 +89,7 @@ class World:
             if drains and not life.finished_before and life.drained:
                 life.interrupted()
                 life.delivery.abort()
+                self._check_early_ledger(life)
                 return ""
             life.finish()
         except (ParentKilled, Violation):
@@ -113,7 +114,7 @@ class World:
         if asked:
             life.loop.checkpoint()
         if drains and self.dice.hits(0.05):
-            life.loop.drain()
+            life.loop.halt() if self.dice.hits(0.7) else life.loop.drain()
             life.drained = True
             return True
         return asked
@@ -221,10 +222,10 @@ class World:
             raise Violation(f"the ledger says {ledger.as_rows()}, not {expected.ledger.as_rows()}")
 
     def _check_early_ledger(self, life: Life) -> None:
-        """The ledger of a failed run: `out` is what was written, `dead` the number of dead letters."""
+        """The ledger of a run that failed or was stopped: `out` was written, `dead` are the dead letters."""
         ledger = life.delivery.ledger
         if not ledger.balanced:
-            raise Violation(f"the ledger of a failed run does not balance: {ledger.as_rows()}")
+            raise Violation(f"the ledger of a run that ended early does not balance: {ledger.as_rows()}")
         written = bytes(self.disk.output).count(b"\n")
         if self.scenario.keeps == "truncate" and ledger.out != written:
             raise Violation(f"{written} records were written, and {ledger.out} are out")

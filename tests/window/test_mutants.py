@@ -22,6 +22,7 @@ NAMED = (
     "piece counted twice",
     "a resume drops a record too few",
     "a resume drops a record too many",
+    "what lies beyond a cut is accepted",
     "dead letters committed at stage time",
     "an innocent neighbour is quarantined",
     "suspects stay suspects when they are accepted",

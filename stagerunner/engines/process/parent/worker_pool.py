@@ -172,6 +172,9 @@ class WorkerPool:
     def send(self, header: Header, metadata: bytes, body: bytes) -> None:
         self._put(self._heads[header.sequence % len(self._heads)], header, metadata, body)
 
+    def halt(self) -> None:
+        self._page.halt()
+
     def end(self, frames: int) -> None:
         self._end_sent = True
         for head in self._heads:

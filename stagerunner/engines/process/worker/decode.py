@@ -39,8 +39,13 @@ class Decoder:
         self.reading = reading
 
     def batch(self, header: Header, metadata: Metadata, body: memoryview, context: FrameContext) -> Batch:
-        """The records of a frame; none if it lies beyond a stop. Raises what unpickling raises."""
-        beyond = self._beyond_stop(header.sequence)
+        """The records of a frame; none if it lies beyond a stop, or if it begins after the run was halted.
+
+        Raises what unpickling raises.
+        """
+        halted = self._begins_halted(header)
+        context.halted |= halted
+        beyond = halted or self._beyond_stop(header.sequence)
         refusal = quarantine_of(metadata.quarantined, self._works[0], header.first) if self._works else None
         if self.reading is not None:
             batch = self._read(self.reading, header, metadata, body, beyond=beyond)
@@ -77,6 +82,11 @@ class Decoder:
     def _lasting(self, body: memoryview) -> memoryview:
         """The body, kept for as long as it may be decoded again: a stage may have several frames open."""
         return memoryview(bytes(body)) if self._overlaps and len(body) <= ROOM else body
+
+    def _begins_halted(self, header: Header) -> bool:
+        """Whether the frame is cut at its beginning: the run is halted, and no stage has worked on it, or ours makes
+        many calls at once."""
+        return self._page.halted and header.piece == 0 and (self.reading is not None or self._overlaps)
 
     def _beyond_stop(self, sequence: int) -> bool:
         """Whether this frame lies behind the one in which a stage at or after ours said it needs no more."""

@@ -15,7 +15,7 @@ from stagerunner.evaluate.ends import RecordEncoder
 from stagerunner.evaluate.growth import TooLarge, limited
 from stagerunner.evaluate.loading import load
 from stagerunner.records import DATA, NOTHING, Batch, QuarantineKey, total
-from stagerunner.wire.frame import HELD, MORE, STOP, Header
+from stagerunner.wire.frame import CUT, HELD, MORE, STOP, Header
 from stagerunner.wire.metadata import Metadata, pack_metadata
 from stagerunner.wire.metrics import ENCODING, WRITING, MetricsPage, Slot
 from stagerunner.wire.payload import PayloadCodec
@@ -107,6 +107,8 @@ class Encoder:
         # From here on only the stages can still hold buffers of the arena.
         context.codec += now() - started
         flags = before.flags & ~(MORE | STOP | HELD) | (MORE if more else self._close(context, metadata))
+        if context.halted:
+            flags |= CUT
         number, context.pieces = context.pieces, context.pieces + 1
         header = Header(DATA, flags, before.epoch, before.sequence, before.split, first, last, number, records)
         return header, pack_metadata(metadata), body

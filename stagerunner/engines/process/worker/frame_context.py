@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from stagerunner.evaluate.work import Work
 from stagerunner.records import WHOLE, Batch, Counts, Failure, QuarantineKey
-from stagerunner.wire.frame import Header
+from stagerunner.wire.frame import CUT, Header
 from stagerunner.wire.metadata import Metadata, pack_spread
 
 
@@ -28,6 +28,8 @@ class FrameContext:
         """The failures that have cut it: (stage, source record, ordinal)."""
         self.stop = -1
         self.stop_here = False
+        self.halted = bool(header.flags & CUT)
+        """The run is halted, and the frame ends early."""
         self.pieces = 0
         self.reached = header.first
         self.work = self.codec = self.slowest = self.widest = self.heavy = 0
@@ -38,7 +40,7 @@ class FrameContext:
     @property
     def whole(self) -> bool:
         """Whether no piece of it has left, and nothing was cut."""
-        return not self.pieces and self.cut is None and self.stop < 0
+        return not (self.pieces or self.halted) and self.cut is None and self.stop < 0
 
     def take(self, metadata: Metadata) -> None:
         """Take over the metadata of an inbound piece."""
@@ -59,6 +61,8 @@ class FrameContext:
         elif piece.failures and self._fatal(piece.failures):
             # The next piece has passed earlier stages already, and one of them may have cut the frame there.
             self.cut = position if self.cut is None else max(position, self.cut)
+        if piece.halted:
+            self.halted, self.cut = True, position
 
     def count(self, piece: Batch) -> None:
         """Take a piece's counts."""

@@ -22,7 +22,7 @@ from stagerunner.evaluate.evaluator import PIECE_RECORDS, Evaluator
 from stagerunner.failpoints import point
 from stagerunner.records import BARRIER, DATA, FLUSH, Batch, Counts, Failure, Spread, counters_within
 from stagerunner.wire.arena import Arena
-from stagerunner.wire.frame import Frame, Header
+from stagerunner.wire.frame import CUT, Frame, Header
 from stagerunner.wire.metadata import Metadata, pack_metadata, unpack_payload
 from stagerunner.wire.metrics import DECODING, FLUSHING, SETTING_UP, SNAPSHOT, WAITING, MetricsPage, Slot
 from stagerunner.wire.payload import PayloadCodec
@@ -36,6 +36,9 @@ MOST_BARREN = 4096
 
 QUICK = 20_000_000
 """Nanoseconds: while a batch of a flush takes less, the next one may be twice as long."""
+
+DEAR = 1_000_000
+"""Nanoseconds per record from which on none is begun once the run is halted, whatever stages before did for it."""
 
 MOST = 2**32
 """Records of a slice when they leave no bytes."""
@@ -54,8 +57,8 @@ class PieceRunner:
         self.evaluators: list[Evaluator] = []
         self.timed = [work.timeout is not None for work in spec.works]
         """Whether calls of a stage have a deadline."""
-        self.slow = [False for _ in spec.works]
-        """Whether the latest records of a stage were slow."""
+        self.cost = [0.0 for _ in spec.works]
+        """Nanoseconds that each of the latest records of a stage took."""
         self._flushing: dict[int, Iterator[Batch]] = {}
         self._consumes = any(work.form.flushes for work in spec.works)
         self.decoder: Decoder
@@ -79,9 +82,13 @@ class PieceRunner:
             evaluator.setup()
             if work.index in self._spec.snapshots:
                 evaluator.restore(self._spec.snapshots[work.index])
+            evaluator.halted = self._halted
             self.evaluators.append(evaluator)
         for slot in self.slots:
             slot.state(WAITING)
+
+    def _halted(self) -> bool:
+        return self.page.halted
 
     def close(self) -> None:
         for evaluator in self.evaluators:
@@ -107,6 +114,7 @@ class PieceRunner:
         if header.piece == 0:
             self.context = FrameContext(header)
         context = self.context
+        context.halted |= bool(header.flags & CUT)
         started = now()
         self.slots[0].hold(DECODING, header.sequence, header.split, header.first, header.last)
         metadata, body = unpack_payload(frame.payload)
@@ -159,12 +167,14 @@ class PieceRunner:
             if refusal is not None:  # in a worker of its own, this stage would not decode them either
                 context.tally.append(refuse_whole(batch, evaluator.work, *refusal))
             evaluator.watched, evaluator.singly = header.marked or self.watched(position), header.marked
+            evaluator.dear = self.cost[position] > DEAR
             slot.begin(header.sequence, header.split, batch)
             taken, began = len(batch.records), now()
             for piece in evaluator.pieces(batch, context.quarantined):
                 spent = now() - began
                 piece.before = batch
-                self.slow[position] = spent > SLOW * max(1, piece.counts[-1].taken)
+                if done := piece.counts[-1].taken - piece.counts[-1].not_processed:
+                    self.cost[position] = spent / done
                 context.harvest(position, index, piece)
                 piece.final |= context.cut is not None
                 slot.add(spent, taken, len(piece.records))
@@ -176,7 +186,7 @@ class PieceRunner:
     def watched(self, position: int) -> bool:
         """Whether to store each record's index before its call, and to look at the clock: it has a deadline, or takes
         so long that it costs little."""
-        return (self.timed[position] or self.slow[position]) and not self._spec.works[position].form.awaited
+        return (self.timed[position] or self.cost[position] > SLOW) and not self._spec.works[position].form.awaited
 
     # Flush and barrier
 

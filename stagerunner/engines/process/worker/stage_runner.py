@@ -26,7 +26,7 @@ from stagerunner.records import DATA, Batch, Counts, Split
 from stagerunner.wire.arena import Arena
 from stagerunner.wire.frame import Frame, Header
 from stagerunner.wire.metadata import HEAD, LINE, line, pack_metadata, unpack_payload
-from stagerunner.wire.metrics import DECODING, ENCODING, READING, STOP, WORKING, WRITING, MetricsPage, Slot
+from stagerunner.wire.metrics import DECODING, ENCODING, HALT, READING, STOP, WORKING, WRITING, MetricsPage, Slot
 from stagerunner.wire.payload import NoSegment, PayloadCodec
 from stagerunner.wire.spec import WorkerSpec
 
@@ -81,12 +81,12 @@ class StageRunner:
         stop, block, _, _, _, _, ledger, rest = HEAD.unpack_from(payload)
         if stop >= 0 or block >= 0 or rest or ledger % LINE.size or HEAD.size + ledger > length:
             return self.pieces.feed(frame)
-        if self._page[STOP] or self._encoder.holding.told:
+        if self._page[STOP] or self._page[HALT] or self._encoder.holding.told:
             return self.pieces.feed(frame)
         began = now()
         self._slot.hold(DECODING, sequence, split, first, last, began)
         batch = self._decoded(memoryview(payload)[HEAD.size + ledger :], first, last)
-        slow = self._timed or self.pieces.slow[0]
+        slow = self._timed or self.pieces.cost[0] > SLOW
         if slow or batch.failures or len(batch.records) * self._encoder.ratio > PIECE:
             return self._in_pieces(frame, batch, began)
         return self._worked(frame, batch, began)
@@ -121,7 +121,7 @@ class StageRunner:
         found = self._evaluator.apply_simple(batch)
         worked = now()
         work = worked - decoded
-        self.pieces.slow[0] = work > SLOW * len(batch.records)
+        self.pieces.cost[0] = work / max(1, len(batch.records))
         slot.work += work
         slot.taken += len(batch.records)
         slot.batch = None
