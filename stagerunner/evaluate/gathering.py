@@ -211,6 +211,14 @@ class Gathering:
                 self._tell_if_done(pending)
         self._waiting = sum(pending.unstarted for pending in self._queue)
 
+    def halt(self) -> None:
+        """Let no further call begin, since the run is halted: each batch ends before its first record that waits."""
+        queue, self._queue = self._queue, deque[PendingBatch]()
+        self._waiting = 0
+        for pending in queue:
+            pending.halt()
+            self._tell_if_done(pending)
+
     def _tell_if_done(self, pending: PendingBatch) -> None:
         if pending.done and not pending.told:
             pending.told = True

@@ -50,7 +50,7 @@ class PendingBatch:
         self.running: dict[int, Cancel] = {}
         self._outcomes = sorted(known)
         self._wanted = len(batch.records)
-        self.abandoned = False
+        self.abandoned = self._halted = False
         self.waiting = deque(self._gaps())
         for outcome in self._outcomes:
             self._heed(outcome)
@@ -119,6 +119,11 @@ class PendingBatch:
         self.abandoned = True
         self.limit(0)
 
+    def halt(self) -> None:
+        """Want nothing from the first record on that waits: the run is halted."""
+        self._halted = True
+        self.limit(self.waiting[0][0])
+
     def limit(self, index: int) -> None:
         """Drop what waits from this index on, and cancel the calls that nobody wants any more."""
         self._wanted = min(self._wanted, index)
@@ -140,10 +145,14 @@ class PendingBatch:
         """The outgoing batch, once `done`. An abandoned one has none."""
         batch_outcome = BatchOutcome(self.stage, self.batch, counted=True)
         for outcome in sorted(self._outcomes, key=lambda outcome: outcome.start):
+            if self._halted and not self.wants(outcome.start):
+                break
             batch_outcome.cursor.take(outcome.end - outcome.start)
             self._add(batch_outcome, outcome)
             if batch_outcome.halted:
                 break
+        if self._halted:
+            batch_outcome.halt()
         return batch_outcome.piece()
 
     def _add(self, batch_outcome: BatchOutcome, outcome: CallOutcome) -> None:

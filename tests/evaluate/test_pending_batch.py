@@ -167,3 +167,16 @@ def test_a_record_that_nobody_wants_any_more_is_not_released(batch_of):
     pending.limit(2)
     pending.release(3)
     assert list(pending.waiting) == [(0, 2)]
+
+
+def test_a_halt_leaves_what_was_called_and_cuts_before_the_rest(batch_of):
+    pending = PendingBatch(Work(0, "tested", "m:f", Form(awaited=True)), batch_of(*"abcde", origins=[0, 1, 2, 2, 3]))
+    for _ in range(3):
+        start(pending)
+    pending.halt()
+    assert not pending.done
+    for index in (2, 0, 1):
+        end(pending, index, f"r{index}")
+    assert pending.done
+    piece = pending.result()
+    assert (piece.records, piece.last, piece.halted) == (["r0", "r1"], 2, True)  # of source record 2 a part is missing

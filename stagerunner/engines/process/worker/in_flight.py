@@ -84,7 +84,11 @@ class WorkAhead:
         return self._evaluator.room() > 0 and self._kept < self._spec.share
 
     def _may_start(self, pending: PendingBatch) -> bool:
-        """Whether a call may begin: with as many results waiting as may be, only the head's can help."""
+        """Whether a call may begin: none once the run is halted, and with as many results waiting as may be, only the
+        head's can help."""
+        if self._page.halted:
+            self._evaluator.gathering.halt()
+            return False
         return self._kept < self._spec.share or self._frame_of.get(pending) is self._frames[0]
 
     def begin(self, frame: Frame) -> None:
@@ -126,6 +130,8 @@ class WorkAhead:
     def landed(self, inbound: int | None, following: int) -> Iterator[Parts]:
         """What can be sent. Waits until a frame is done, or the descriptor `inbound` can be read, or a moment while
         records wait for others. following: the sequence that comes next."""
+        if self._page.halted:
+            self._evaluator.gathering.halt()
         timeout = self._patience(following)
         self._say_what_runs()
         evaluator, slot = self._evaluator, self._slot
