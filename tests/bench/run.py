@@ -1,6 +1,6 @@
 """All jobs, one after the other, each in an interpreter of its own; the tables on stdout.
 
-usage: python run.py [--quick] [--only a,b,…] [--docs FILE]      (--quick: within five minutes on a quiet machine)
+usage: python run.py [--quick] [--only a,b,…] [--docs FILE]      (--quick: about six minutes on a quiet machine)
 
 --docs: put what was measured between the marks in this page.
 """
