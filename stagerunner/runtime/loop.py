@@ -296,7 +296,8 @@ class Loop:
             self.done, self._ended_at = True, frame.header.sequence
 
     def let_calls_end(self, seconds: float) -> None:
-        """After a failure that ends the run: wait until the calls that run have ended, so that their results are kept.
+        """After a failure that ends the run: wait until running calls have ended, so that their results are kept and
+        their cost is known.
 
         What comes back is dropped. It takes so many seconds at most.
         """

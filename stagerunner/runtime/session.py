@@ -309,7 +309,7 @@ class Session:
         if error is not None:
             if not self.loop.window.stateful:
                 self._commit()
-            if any(stage.work.memo is not None for stage in self.plan.stages):
+            if any(stage.work.memo or stage.work.budget for stage in self.plan.stages):
                 self.loop.let_calls_end(self.plan.run.grace)
             raise error
         self._commit(finished=True)
@@ -375,7 +375,15 @@ class Session:
         if not ledger.balanced:
             raise InternalError(f"the ledger does not balance: {ledger.as_rows()}")
         code = 1 if failures else 3 if ledger.dead and not allow_dead_letters else 0
-        return self.summary(code, tuple(f"closing failed in {failure}" for failure in failures))
+        return self.summary(code, (*(f"closing failed in {failure}" for failure in failures), *self._uncounted()))
+
+    def _uncounted(self) -> Iterator[str]:
+        """What to say of budgets that limit nothing, since their stage has never counted such a thing."""
+        for stage in self.plan.stages:
+            entry = self.delivery.ledger.entries[stage.work.index]
+            for name, _ in stage.settings.budget if entry.taken else ():
+                if name not in entry.extra:
+                    yield f"the budget of '{stage.name}' limits {name}, which it has never counted"
 
     def _release(self) -> None:
         if self._drain is not None:

@@ -238,6 +238,18 @@ def test_calls_that_do_not_end_are_waited_for_no_longer_than_grace(project):
     assert monotonic() - began < 10
 
 
+def test_a_budget_for_what_is_never_counted_is_said(project):
+    summary = project.execute({"use": "same", "budget": {"usd": 5}}, source="in.txt", sink="out.txt")
+    assert summary.messages == ("the budget of 'same' limits usd, which it has never counted",)
+
+
+def test_what_running_calls_cost_when_it_stops_is_known(project):
+    config(project, "slow", 30, workers=4)
+    for _ in range(4):
+        project.cli("run", "chain.yaml", "-q", "--resume")
+    assert sum(calls(project).values()) < 30 + 4
+
+
 def test_nobody_is_told_that_a_record_failed(project):
     with pytest.raises(Stopped) as raised:
         project.execute({"use": "plain", "budget": {"usd": 5}}, source="in.txt", sink="out.txt")
