@@ -148,6 +148,9 @@ class Transport(Protocol):
     def stop_behind(self, sequence: int) -> None:
         """Let workers pass frames with later sequences on without calling their stages."""
 
+    def holds(self, sequence: int) -> bool:
+        """Whether this frame is the oldest one that such a worker has open."""
+
     def say_all_sent(self, sequence: int) -> None:
         """Tell the workers that nothing can follow this sequence for now; -1: more may come."""
 

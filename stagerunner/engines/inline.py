@@ -88,6 +88,9 @@ class InlineTransport:
     def stop_behind(self, sequence: int) -> None:
         pass
 
+    def holds(self, sequence: int) -> bool:
+        return False
+
     def say_all_sent(self, sequence: int) -> None:
         pass
 

@@ -6,7 +6,7 @@ for done in evaluator.poll(0.05): … # batches that are done, in any order
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from time import monotonic_ns
@@ -110,21 +110,24 @@ class AsyncEvaluator(Evaluator):
         self._start_calls()
         return pending
 
-    def poll(self, timeout: float | None = None, inbound: int | None = None) -> list[PendingBatch]:
+    def poll(
+        self, timeout: float | None = None, inbound: int | None = None, outbound: Sequence[int] = ()
+    ) -> list[PendingBatch]:
         """The batches that are done, in the order in which they became so.
 
-        Waits until there is one, `timeout` seconds have passed or the descriptor `inbound` is readable; without
-        `inbound` also until there is room. Without a batch and without `inbound` it returns at once.
+        Waits until there is one, `timeout` seconds have passed, the descriptor `inbound` is readable or one of
+        `outbound` writable; without `inbound` also until there is room. With nothing to wait for it returns at once.
         """
         began = self._counted = monotonic_ns()
         self._polling = True
         self._start_calls()
         self._filled = inbound is None
-        if not self.gathering.any_done and (self.under_way or inbound is not None):
+        if not self.gathering.any_done and (self.under_way or inbound is not None or outbound):
             if self.attempts:
                 self.name_oldest(anew=True)
             due = self.gathering.due
-            self._wait(min((seconds for seconds in (timeout, due) if seconds is not None), default=None), inbound)
+            wait = min((seconds for seconds in (timeout, due) if seconds is not None), default=None)
+            self._wait(wait, inbound, outbound)
             self._start_calls()
         self._count()
         self._polling = False
@@ -181,11 +184,13 @@ class AsyncEvaluator(Evaluator):
             raise RuntimeError(f"the stage {self.work.name} is not set up")
         return self._loop
 
-    def _wait(self, timeout: float | None, inbound: int | None) -> None:
+    def _wait(self, timeout: float | None, inbound: int | None, outbound: Sequence[int]) -> None:
         loop = self._event_loop
         timer = None if timeout is None else loop.call_later(timeout, self._wake)
         if inbound is not None:
             loop.add_reader(inbound, self._wake)
+        for fd in outbound:
+            loop.add_writer(fd, self._wake)
         try:
             self._spin(loop)
         finally:
@@ -193,6 +198,8 @@ class AsyncEvaluator(Evaluator):
                 timer.cancel()
             if inbound is not None:
                 loop.remove_reader(inbound)
+            for fd in outbound:
+                loop.remove_writer(fd)
 
     def _spin(self, loop: asyncio.AbstractEventLoop) -> None:
         self._woken = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import select
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from time import monotonic_ns
 from typing import Any
@@ -87,24 +87,30 @@ class GatheringEvaluator(Evaluator):
         """Take a batch in; `poll` makes the calls."""
         return self.gathering.begin(batch, quarantined)
 
-    def poll(self, timeout: float | None = None, inbound: int | None = None) -> list[PendingBatch]:
+    def poll(
+        self, timeout: float | None = None, inbound: int | None = None, outbound: Sequence[int] = ()
+    ) -> list[PendingBatch]:
         """Make the next call, if there is one to make, and return the batches that are done.
 
-        Else wait until `timeout` seconds have passed or the descriptor `inbound` is readable.
+        Else wait until `timeout` seconds have passed, the descriptor `inbound` is readable, or one of `outbound`
+        writable.
         """
         if not self.gathering.any_done:
             parts = self.gathering.next_call()
             if parts is not None:
                 self._make(parts)
-            elif inbound is not None:
-                self._await_input(timeout, inbound)
+            elif inbound is not None or outbound:
+                self._await(timeout, inbound, outbound)
         return self.gathering.take_done()
 
-    def _await_input(self, timeout: float | None, inbound: int) -> None:
+    def _await(self, timeout: float | None, inbound: int | None, outbound: Sequence[int]) -> None:
         due, began = self.gathering.due, monotonic_ns()
         wait = min((seconds for seconds in (timeout, due) if seconds is not None), default=None)
         poller = select.poll()
-        poller.register(inbound, select.POLLIN)
+        if inbound is not None:
+            poller.register(inbound, select.POLLIN)
+        for fd in outbound:
+            poller.register(fd, select.POLLOUT)
         poller.poll(None if wait is None else max(1, int(wait * 1000)))
         self.waited += monotonic_ns() - began
 

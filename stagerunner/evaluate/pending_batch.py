@@ -17,6 +17,10 @@ from stagerunner.tuples import NamedTuple
 Cancel = Callable[[], None]
 
 
+def _go_on() -> None:
+    """What cancels a call that can't be cancelled."""
+
+
 class CallOutcome(NamedTuple):
     """What became of the records start ≤ index < end in a call.
 
@@ -66,8 +70,12 @@ class PendingBatch:
             yield start, len(self.batch.records)
 
     def take(self, most: int) -> tuple[int, int]:
-        """The first records that wait, `most` of them at most: they are in a call from now on."""
+        """The first records that wait, `most` of them at most: they are in a call from now on.
+
+        Until `running` says otherwise, it isn't cancelled.
+        """
         start, end = self.waiting.popleft()
+        self.running[start] = _go_on
         if end - start > most:
             self.waiting.appendleft((start + most, end))
             end = start + most

@@ -26,6 +26,9 @@ SPELL = 0.01
 """Seconds to dispatch before receiving again: a slow source must not hold up results."""
 
 
+GLANCE = 0.01
+"""Seconds between two looks whether workers have begun frames."""
+
 UNPROVEN = 2
 """Frames of one record for each worker of the widest stage, until one is back and says what a record costs."""
 
@@ -34,7 +37,8 @@ class Dispatch:
     """Asks the source for splits, admits them to the window, and learns how large the next one should be.
 
     send: sends a frame. full: whether results wait for a slow reader. begun: the latest sequence that each worker of
-    the widest group has begun. opened: how many frames workers have open; None if they never work ahead.
+    the widest group has begun. opened: how many frames workers have open; None if they never work ahead. holds: whether
+    a frame is the oldest that one of them has open.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class Dispatch:
         full: Callable[[], bool],
         begun: Callable[[], Sequence[int]],
         opened: Callable[[], int] | None = None,
+        holds: Callable[[int], bool] = lambda sequence: False,
     ) -> None:
         self._plan = plan
         self._split_source = split_source
@@ -62,6 +67,7 @@ class Dispatch:
             if stage.work.gathers
         ]
         self._opened = opened if ahead else None
+        self._holds = holds
         self._unbounded = opened is not None and len(gathering) < len(ahead)
         self._demand = Demand(gathering)
         self._limit = Limit(plan.limit)
@@ -100,8 +106,9 @@ class Dispatch:
         )
 
     def _has_room(self) -> bool:
-        if self._unsure or self._full():
-            return False
+        return not (self._unsure or self._full()) and self._window_has_room()
+
+    def _window_has_room(self) -> bool:
         begun = self._begun_if_slow() if self.balances else None
         if self._opened is None:
             return self._window.room(self.sizing.records, begun)
@@ -117,9 +124,15 @@ class Dispatch:
 
     @property
     def blocked(self) -> bool:
-        """Whether nothing can be sent before something comes back: no list should wait for more records."""
+        """Whether nothing can be sent before something comes back: no list should wait for more records.
+
+        With enough frames on their way that is so if the one whose turn it is waits in a list: else one will come back.
+        """
         opened = 0 if self._opened is None else self._opened()
-        return self._pending is not None or self._unsure or self._window.full(opened)
+        if self._pending is not None or self._unsure or self._window.full(opened):
+            return True
+        on_way = self._window.on_way
+        return bool(on_way) and self._holds(on_way[0].sequence) and not self._window_has_room()
 
     @property
     def gathers(self) -> bool:
@@ -140,6 +153,15 @@ class Dispatch:
         ):
             return None
         return self._split_source.due() if self._has_room() else None
+
+    def glance(self) -> float | None:
+        """Seconds until to look again whether workers have begun frames, which makes room and wakes nobody; None if
+        that wouldn't help."""
+        if self._opened is None or self.done or self.blocked or self._split_source.ended:
+            return None
+        if self._has_room():
+            return 0.0 if self._prompt else None
+        return GLANCE
 
     def feed(self) -> bool:
         """Admit what fits; at the end of the source, the flushes. Whether there is more to admit at once."""
@@ -165,7 +187,8 @@ class Dispatch:
         if self.balances and (begun := self._begun_if_slow()) is not None:
             for skip in self._window.pass_over(begun, int(self.sizing.lasting / WORTH)):
                 self._send(skip)
-        for sent in self._window.admit(pending.payload, pending.size, pending.position, last):
+        records = min(self.sizing.records, last if pending.most is None else pending.most)
+        for sent in self._window.admit(pending.payload, pending.size, pending.position, last, records):
             assert sent.split is not None
             self._pending_splits[sent.split.number] = pending
             self._send(sent)

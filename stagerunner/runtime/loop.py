@@ -93,7 +93,7 @@ class Loop:
         self._sending = Sending(self.window, transport, self._blocks)
         opened = transport.opened if transport.works_ahead else None
         self.dispatch = Dispatch(
-            plan, split_source, self.window, self._sending.send, self._is_full, transport.begun, opened
+            plan, split_source, self.window, self._sending.send, self._is_full, transport.begun, opened, transport.holds
         )
         self.regrouping = Regrouping(plan, transport, delivery.ledger)
         self._isolation = PoisonIsolation()
@@ -242,7 +242,8 @@ class Loop:
         if self._transport.busy and not self._delivery.writer.pauses_receiving():
             return 0
         wait = TICK if timeout is None else min(timeout, TICK)
-        for deadline in (self._transport.deadline(), None if self._closed else self.dispatch.due()):
+        ours = () if self._closed else (self.dispatch.due(), self.dispatch.glance())
+        for deadline in (self._transport.deadline(), *ours):
             if deadline is not None:
                 wait = min(wait, deadline)
         return max(0.0, wait)

@@ -60,7 +60,7 @@ class Window:
         self.balancing = Balancing(workers)
         self._sequence = 0
         self._numbers = self._flushed = 0
-        self._bytes = self._unforgotten = self._skips = 0
+        self._bytes = self._unforgotten = self._skips = self._records = 0
         self._redo = (-1, 0)
         """Accepted before the source was read again: splits below a number, and so many records of it."""
         self._inspections: Mapping[int, Inspection] = {}
@@ -95,6 +95,8 @@ class Window:
         """
         if self.stopped or not self.on_way:
             return not self.stopped
+        if records:  # frames that were sent before may hold fewer than the next one will
+            records_per_frame = min(records_per_frame, self._records // len(self.on_way))
         frames = max(self.least_frames, -(-max(self.least_records, records) // max(1, records_per_frame)))
         on_way = len(self.on_way) - self._skips - opened
         more = begun is not None and on_way < self.most_frames and self.balancing.idle_soon(begun)
@@ -125,12 +127,17 @@ class Window:
         self._skips += skips
         return [self._send(SKIP, None) for _ in range(skips)]
 
-    def admit(self, payload: Any, size: int, position: Any = None, last: int = TO_THE_END) -> list[Sent]:
-        """Admit a split of the source; the frames to send. last: the most source records in it."""
+    def admit(
+        self, payload: Any, size: int, position: Any = None, last: int = TO_THE_END, records: int = 1
+    ) -> list[Sent]:
+        """Admit a split of the source; the frames to send. last: the most source records in it. records: about how many
+        it has."""
         number, self._numbers = self._numbers, self._numbers + 1
         least = len(payload) if isinstance(payload, bytes) else 0
         skipped = self.skipping
-        return self._keep(Kept(number, payload, max(size, least), position, end=last, accepted=skipped, before=skipped))
+        size = max(size, least)
+        kept = Kept(number, payload, size, position, end=last, accepted=skipped, before=skipped, records=records)
+        return self._keep(kept)
 
     def flush(self, stage: int, payload: bytes) -> list[Sent]:
         """The FLUSH of a stage, kept as a split of its own; the frames to send."""
@@ -172,6 +179,7 @@ class Window:
             self.balancing.sent(self._sequence)
         self._sequence += 1
         self.on_way.append(sent)
+        self._records += 0 if split is None else split.records
         return sent
 
     # What comes back
@@ -239,6 +247,7 @@ class Window:
 
     def _frame_done(self, sent: Sent, kept: Kept) -> bool:
         self.on_way.popleft()
+        self._records -= kept.records
         self.balancing.back(sent.sequence)
         if kept.done or sent.last < kept.end:
             return False
@@ -301,7 +310,7 @@ class Window:
 
     def _begin_epoch(self) -> None:
         self.epoch += 1
-        self._sequence = self._skips = 0
+        self._sequence = self._skips = self._records = 0
         self.balancing.begin()
         self.on_way.clear()
 

@@ -30,9 +30,10 @@ class Kept(Struct):
     """A split that the parent keeps.
 
     payload: what a worker needs to read it. size: bytes it stands for. position: where the source goes on behind it.
-    flush: the stage whose flush this is, or -1. end: the number of its source records, once known.
-    accepted: source records accepted so far. before: those of them that an earlier run accepted. done: all of them.
-    beyond: it lies behind the stop and is dropped. quarantined: records never to be tried again, and their failures.
+    flush: the stage whose flush this is, or -1. records: about how many it has; end: the number of its source records,
+    once known. accepted: source records accepted so far. before: those of them that an earlier run accepted. done: all
+    of them. beyond: it lies behind the stop and is dropped. quarantined: records never to be tried again, and their
+    failures.
     """
 
     number: int
@@ -40,6 +41,7 @@ class Kept(Struct):
     size: int
     position: Any = None
     flush: int = -1
+    records: int = 1
     end: int = TO_THE_END
     accepted: int = 0
     before: int = 0

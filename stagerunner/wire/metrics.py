@@ -3,8 +3,8 @@
 Words are aligned 64-bit integers. The parent reads them for the views, for deadlines and after a death; the page
 survives SIGKILL. Clocks are nanoseconds. `since` is a time of the monotonic clock, which all processes of a machine
 share. After the slots stand three words for each of them. All workers of a stage write those of its first worker's
-slot: when its next call may begin, if it has a `rate`; and its pause (evaluate.pacing). Then one in which a worker that
-works ahead says how many frames it has open.
+slot: when its next call may begin, if it has a `rate`; and its pause (evaluate.pacing). Then two in which a worker that
+works ahead says how many frames it has open, and which is the oldest.
 Behind them lie the *places* of each slot: one for each call that its stage may run at once. They say which records are
 in which call, so that after a death all of them are suspects.
 """
@@ -87,7 +87,7 @@ def create(slots: int, places: int = 1) -> int:
 
         with tempfile.TemporaryFile() as file:
             fd = os.dup(file.fileno())
-    os.ftruncate(fd, size + slots * (4 + COUNTERS + places * PLACE) * 8)
+    os.ftruncate(fd, size + slots * (5 + COUNTERS + places * PLACE) * 8)
     return fd
 
 
@@ -100,7 +100,7 @@ class MetricsPage:
         self._pauses = self._reservations + slots
         self._spent = self._pauses + 2 * slots
         self._open = self._spent + slots * COUNTERS
-        self._calls, self._places = self._open + slots, places * PLACE
+        self._calls, self._places = self._open + 2 * slots, places * PLACE
         self._map = mmap.mmap(fd, (self._calls + slots * self._places) * 8)
         self.words = memoryview(self._map).cast("B").cast("q")
         self._slots: list[Slot | None] = [None] * slots
@@ -177,13 +177,19 @@ class MetricsPage:
         """Whether it is known that no frame with this sequence, or a later one, can be sent for now."""
         return 0 < self.words[ALL_SENT] <= sequence
 
-    def open_frames(self, number: int, count: int) -> None:
-        """The worker with this slot has so many frames open: taken in, and not sent on."""
+    def open_frames(self, number: int, count: int, oldest: int = -1) -> None:
+        """The worker with this slot has so many frames open: taken in, and not sent on. oldest: the first of them."""
         self.words[self._open + number] = count
+        self.words[self._open + len(self._slots) + number] = oldest + 1
 
     def opened(self) -> int:
         """The frames that all workers have open."""
         return sum(self.words[self._open : self._open + len(self._slots)])
+
+    def holds(self, sequence: int) -> bool:
+        """Whether this frame is the oldest one that some worker has open."""
+        oldest = self._open + len(self._slots)
+        return sequence + 1 in self.words[oldest : oldest + len(self._slots)].tolist()
 
     def clear(self) -> None:
         """Begin a new epoch. A halt, clocks, counts, rates, pauses and what was spent continue."""

@@ -5,8 +5,11 @@ import pickle
 
 import pytest
 
-from stagerunner.config.model import Run
-from stagerunner.plan import Plan
+from stagerunner.config.model import Run, Settings
+from stagerunner.evaluate.work import Work
+from stagerunner.parts.base import Part
+from stagerunner.parts.stage import Form
+from stagerunner.plan import Plan, PlannedStage
 from stagerunner.records import BARRIER, DATA, FLUSH, SKIP
 from stagerunner.runtime.blocks import Blocks
 from stagerunner.runtime.dispatch import Dispatch, Sending
@@ -81,6 +84,74 @@ def test_a_limit_is_kept_to_the_record(dispatch, sent):
     limited.feed()
 
     assert [frame.last for frame in sent] == [2, 1]
+
+
+# Stages that work ahead
+
+
+class Workers:
+    """What workers say of the frames that they have open."""
+
+    def __init__(self):
+        self.opened, self.held = 0, -1
+
+
+def ahead(work, records, workers, sent, limit=None):
+    """A dispatch for a chain with this stage alone."""
+    stage = PlannedStage(work.name, work, Settings(), Part("stage", work.name, ""))
+    window = Window(2**20, least_frames=3, least_records=1)
+    return Dispatch(
+        Plan("test", (stage,), limit=limit),
+        GivenRecords(records),
+        window,
+        sent.append,
+        lambda: False,
+        lambda: [-1],
+        lambda: workers.opened,
+        lambda sequence: sequence == workers.held,
+    )
+
+
+MODEL = Work(0, "model", "m:f", Form(batch=True), batch=10, wait=1.0)
+ASKED = Work(0, "asked", "m:f", Form(awaited=True), concurrency=4)
+
+
+def test_the_first_frames_of_one_record_fill_a_list(sent):
+    dispatch = ahead(MODEL, range(100), Workers(), sent)
+    assert not dispatch.blocked
+    dispatch.feed()
+    assert (len(sent), dispatch.blocked, dispatch.gathers) == (10, True, True)
+
+
+def test_an_async_stage_needs_no_first_frame_to_go_on(sent):
+    workers = Workers()
+    dispatch = ahead(ASKED, range(100), workers, sent)
+    dispatch.feed()
+    assert (len(sent), dispatch.glance() is None, dispatch.gathers) == (3, False, False)
+    workers.opened = 3
+    assert dispatch.glance() == 0
+    dispatch.feed()
+    assert len(sent) == 6
+
+
+def test_with_enough_on_the_way_lists_wait_unless_the_head_is_in_one(sent):
+    workers = Workers()
+    dispatch = ahead(MODEL, range(1000), workers, sent)
+    dispatch.sizing.proven = True
+    dispatch.feed()
+    assert (len(sent), dispatch.blocked) == (30, False)
+    workers.held = 0
+    assert dispatch.blocked
+    workers.opened = 1
+    assert not dispatch.blocked
+
+
+def test_lists_do_not_wait_for_a_split_that_has_to_go_alone(sent):
+    dispatch = ahead(MODEL, range(100), Workers(), sent, limit=5)
+    dispatch.sizing.proven = True
+    dispatch.sizing._records = 4.0
+    dispatch.feed()
+    assert (len(sent), dispatch.blocked) == (1, True)
 
 
 LENGTHS = """

@@ -26,7 +26,8 @@ class Behaviour:
     modulus, rest: which values are dropped, fail or kill. count: of a `take`, or the most a `heavy` stage bears, or the
     most calls that a `crowd` bears.
     piece: results after which a piece is closed. slow: so it is after each source record. watched: each call is noted
-    in the slot, asked for or not. places: calls at once; more than one is an async stage.
+    in the slot, asked for or not. places: calls at once; more than one is an async stage. gathers: records of a list
+    that is gathered across frames; 0: it takes them one by one.
     """
 
     kind: str
@@ -39,6 +40,7 @@ class Behaviour:
     watched: bool = False
     slow: bool = False
     places: int = 1
+    gathers: int = 0
 
     def meets(self, value: int) -> bool:
         return (value * 7 + value // 10) % self.modulus == self.rest
@@ -130,7 +132,8 @@ FORMS = {
 
 
 def form_of(stage: Behaviour) -> Form:
-    return FORMS.get(stage.kind, _PLAIN if stage.places == 1 else _ASYNC)
+    form = FORMS.get(stage.kind, _PLAIN if stage.places == 1 else _ASYNC)
+    return form._replace(batch=True) if stage.gathers else form
 
 
 _PLAIN = Form()

@@ -33,11 +33,13 @@ class SimSlot:
 
 @dataclass(slots=True)
 class SimStop:
-    """What the metrics page has: after which frame of this epoch to stop early, which stage said so, and a halt."""
+    """What the metrics page has: after which frame of this epoch to stop early, which stage said so, and a halt; and
+    after which frame nothing can be sent for now."""
 
     sequence: int = -1
     stage: int = -1
     halted: bool = False
+    all_sent: int = -1
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from simulator.disk import Disk, SimJournal, SimLetters, SimSink, Violation
 from simulator.pipes import SimSelector
-from simulator.pool import SimPool
+from simulator.pool import CHARGE, SimPool
 from simulator.scenario import Dice, Scenario
 from simulator.workers import Witness
 
@@ -138,6 +138,8 @@ class Life(Session):
         self.pool = self.transport = SimPool(scenario, disk.dice, selector, self._witness)
         snapshots = self._start_workers()
         self.loop = Loop(plan, self.split_source, self.delivery, self.transport, selector, self.tell, self._commit)
+        self.loop.window.charge = CHARGE
+        self.pool.glances = lambda: self.loop.dispatch.glance() is not None
         if scenario.least is not None:
             self.loop.window.least_frames, self.loop.window.least_records = scenario.least
         if scenario.deals:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -9,14 +10,17 @@ from typing import Any
 import pytest
 from msgspec import structs
 from simulator.disk import SimJournal, SimLetters, SimSink
+from simulator.gathering import SimGathering
 from simulator.overlap import SimOverlapping
 from simulator.pool import SimPool
 from simulator.runners import SimRunner
+from simulator.workers import SimWorker
 
 from stagerunner.delivery.delivery import Delivery
 from stagerunner.delivery.ledger import Ledger
 from stagerunner.engines.process.parent.returns import Returns
 from stagerunner.records import BARRIER, END, SKIP, Spread
+from stagerunner.runtime.dispatch import Dispatch
 from stagerunner.runtime.loop import Loop
 from stagerunner.runtime.receiving import Receiving
 from stagerunner.runtime.regrouping import Regrouping
@@ -399,6 +403,85 @@ def a_death_leaves_it_shut(patch: Patch) -> None:
         self.emptying = self.end_sent = before and not self._transport.ended
 
     patch.setattr(Regrouping, "take_effect", half)
+
+
+# Gathering, and what is open
+
+
+@mutant("a gathered frame leaves before its call")
+def a_gathered_frame_leaves_before_its_call(patch: Patch) -> None:
+    """What is in a call is taken for done: results that the call gives later are lost."""
+
+    def early(self: SimGathering, frame: Any) -> bool:
+        frame.waiting.clear()
+        return bool(frame.whole)
+
+    def only_what_is_there(self: SimRunner, outcomes: Any) -> None:
+        deal(self, itertools.chain(outcomes, itertools.repeat([])))
+
+    deal = SimRunner.deal
+    patch.setattr(SimGathering, "_may_leave", early)
+    patch.setattr(SimRunner, "deal", only_what_is_there)
+
+
+@mutant("what workers have open counts as accepted")
+def what_workers_have_open_is_accepted(patch: Patch) -> None:
+    """After a death it isn't sent again."""
+    restart = Loop._restart
+
+    def forgetful(self: Loop, trouble: Any) -> None:
+        held = self._transport.opened()
+        for _ in range(held if len(self.window.kept) > held else 0):
+            self.window.kept.popleft()
+        restart(self, trouble)
+
+    patch.setattr(Loop, "_restart", forgetful)
+
+
+@mutant("results are dealt to the wrong frames")
+def results_are_dealt_to_the_wrong_frames(patch: Patch) -> None:
+    deal = SimGathering._deal
+    patch.setattr(SimGathering, "_deal", lambda self, parts, outcomes: deal(self, parts[::-1], outcomes))
+
+
+@mutant("a list waits for a frame that can't come")
+def a_list_waits_for_a_frame_that_cannot_come(patch: Patch) -> None:
+    patch.setattr(SimPool, "say_all_sent", lambda self, sequence: None)
+
+
+@mutant("a list waits for a split that waits for it")
+def a_list_waits_for_a_split_that_waits_for_it(patch: Patch) -> None:
+    blocked = Dispatch.blocked.fget
+    patch.setattr(Dispatch, "blocked", property(lambda self: self._pending is None and blocked(self)))
+
+
+@mutant("nobody looks whether frames were begun")
+def nobody_looks_whether_frames_were_begun(patch: Patch) -> None:
+    patch.setattr(Dispatch, "glance", lambda self: None)
+
+
+@mutant("a gathering worker waits for a pipe that is full")
+def a_gathering_worker_waits_for_a_full_pipe(patch: Patch) -> None:
+    patch.setattr(SimGathering, "_write", SimWorker._write)
+
+    def waits(self: SimGathering) -> Any:
+        sent = False
+        while self._open and self._may_leave(self._open[0]):
+            head, sent = self._open[0], True
+            for made in head.frames():
+                if made is not None:
+                    yield from self._write(self.outbound[head.sequence % self._downstream], made)
+                yield True
+            self._open.popleft()
+        return sent
+
+    patch.setattr(SimGathering, "_send", waits)
+
+
+@mutant("a barrier overtakes the list of a stage with state")
+def a_barrier_overtakes_a_list(patch: Patch) -> None:
+    passes = SimGathering._passes
+    patch.setattr(SimGathering, "_passes", lambda self, kind: kind == BARRIER or passes(self, kind))
 
 
 # Order, memory, early stop

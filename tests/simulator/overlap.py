@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterator
 
 from simulator.behaviour import Behaviour, Died
 from simulator.frame_context import SimSlot
-from simulator.pipes import SimFrame
+from simulator.pipes import SimFrame, SimPipe
 from simulator.runners import SimRunner, SimStages
 from simulator.scenario import Dice
 from simulator.workers import Left, SimWorker
@@ -87,6 +87,14 @@ class SimOverlapping(SimWorker):
         return IDLE if self._stepped is None or self._stepped.calling else self._stepped.runner.slot
 
     @property
+    def opened(self) -> int:
+        return len(self._flights)
+
+    @property
+    def oldest(self) -> int:
+        return self._flights[0].sequence if self._flights else -1
+
+    @property
     def calls(self) -> tuple[tuple[int, int, int], ...]:
         if self.slot is not IDLE:
             return ()
@@ -123,6 +131,10 @@ class SimOverlapping(SimWorker):
         self._flights[-1].add(frame)
         self._sequence += 0 if frame.header.more else self._width
 
+    def _write(self, pipe: SimPipe, frame: SimFrame) -> Iterator[bool]:
+        self._put(pipe, frame)
+        return iter([True])
+
     def _step(self) -> Generator[bool, None, bool]:
         """Let one frame go on, and send what is next in sequence. Returns whether anything moved."""
         busy = [flight for flight in self._flights if flight.busy]
@@ -133,8 +145,8 @@ class SimOverlapping(SimWorker):
             calls = sum(flight.calling for flight in self._flights)
             if self._stage.kind == "crowd" and calls > self._stage.count:
                 raise Died
-        sent = yield from self._send()
-        return sent or bool(busy)
+        pumped, sent = self._pump(), (yield from self._send())
+        return pumped or sent or bool(busy)
 
     def _send(self) -> Generator[bool, None, bool]:
         sent = False

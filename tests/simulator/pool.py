@@ -12,6 +12,7 @@ from typing import Any
 
 from simulator.disk import Violation
 from simulator.frame_context import SimStop
+from simulator.gathering import SimGathering
 from simulator.overlap import SimOverlapping
 from simulator.pipes import SimFrame, SimPipe, SimReturnPipe, SimSelector
 from simulator.runners import SimRunner, SimStages, framed
@@ -64,7 +65,11 @@ class SimPool:
         self.cores = 64
         self.regrouped = self.eased = False
         self.in_calls = 0
+        self._opened = self.most_opened = 0
+        """The most frames that workers had open; they count by their bytes alone."""
         self._looks = scenario.looks
+        self.glances: Callable[[], bool] = lambda: False
+        """Whether the parent's loop looks again soon."""
         self.ready: Ready | None = None
         self.ended = False
         self.trouble: Trouble | None = None
@@ -105,6 +110,9 @@ class SimPool:
     ) -> SimWorker:
         runners = [partial(self._runner, stage.work.index, snapshots, stop) for stage in group.stages]
         work, loud = group.stages[0].work, self._scenario.loud
+        if work.gathers:
+            size = work.batch or 1
+            return SimGathering(runners[0], size, stop, number, widths, self._heard, loud=loud)
         if work.form.awaited:
             stage = self._scenario.stages[work.index]
             most = work.concurrency
@@ -175,10 +183,23 @@ class SimPool:
     works_ahead = True
 
     def opened(self) -> int:
-        return 0
+        self._opened = sum(worker.opened for worker in self.workers)
+        self.most_opened = max(self.most_opened, self._opened)
+        return self._opened
+
+    def _glance(self) -> bool:
+        """Wake the parent if it would look whether workers have begun frames, and they have."""
+        if self.ready is None or sum(worker.opened for worker in self.workers) == self._opened or not self.glances():
+            return False
+        self.news = True
+        return True
+
+    def holds(self, sequence: int) -> bool:
+        return any(worker.oldest == sequence for worker in self.workers)
 
     def say_all_sent(self, sequence: int) -> None:
-        pass
+        self.news |= self._stop.all_sent != sequence
+        self._stop.all_sent = sequence
 
     def begun(self) -> list[int]:
         return []
@@ -262,7 +283,8 @@ class SimPool:
             self.ready, self.news = Ready((), ()), True
             self._returns.begin_turns()
             reads = [partial(self._read, pipe) for pipe in self._pipes]
-            self.choices = [*(worker.move for worker in self.workers), *(head.pump for head in self.heads), *reads]
+            moves = [*(worker.move for worker in self.workers), *(head.pump for head in self.heads), *reads]
+            self.choices = [*moves, self._glance] if any(group_works_ahead(group) for group in self.groups) else moves
         return True
 
     def _read(self, pipe: SimReturnPipe) -> bool:
@@ -283,3 +305,7 @@ class SimPool:
         turn = number == returns._turn and not returns._here[number]
         if returns._ready and self.held >= self._scenario.window and not turn:
             raise Violation(f"{self.held} bytes are held, and more was read")
+
+
+def group_works_ahead(group: Group) -> bool:
+    return any(stage.works_ahead for stage in group.stages)

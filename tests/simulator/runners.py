@@ -37,6 +37,10 @@ class SimRunner:
         self._context = SimFrameContext(Header(DATA, 0, 0, 0))
         self.slot = SimSlot()
 
+    @property
+    def has_state(self) -> bool:
+        return form_of(self._stage).state
+
     def feed(self, frame: SimFrame) -> Iterator[SimFrame | None]:
         kind = frame.header.kind
         if kind == DATA:
@@ -48,20 +52,27 @@ class SimRunner:
     # Records
 
     def _data(self, frame: SimFrame) -> Iterator[SimFrame | None]:
+        self.enter(frame)
+        yield None
+        yield from self.worked(self.opened(frame), frame.header.more)
+
+    def enter(self, frame: SimFrame) -> None:
+        """Begin a frame, or go on with its next piece."""
         header = frame.header
         if header.piece == 0:
             self._context = SimFrameContext(header)
-        context = self._context
         if self._index:  # the first stage reads a whole split, of which no part can be sent alone
             self.slot.hold(header, header.first, header.last)
-        yield None
+
+    def opened(self, frame: SimFrame) -> SimPiece:
+        """The records of a frame or piece. Raises Died if decoding them kills."""
+        header, context = frame.header, self._context
         context.take(frame)
         key = (self._index, header.first, WHOLE)
         context.halted |= bool(header.flags & CUT)
         if self._stop.halted and header.piece == 0 and (self._index == 0 or self._stage.places > 1):
             context.halted = context.cut = True
-            yield from self._emit(iter([SimPiece([], header.first, header.first)]), header.more)
-            return
+            return SimPiece([], header.first, header.first)
         beyond = 0 <= self._stop.sequence < header.sequence and self._index <= self._stop.stage
         if self._index == 0:
             piece = self._read(frame, beyond)
@@ -73,7 +84,42 @@ class SimRunner:
             context.cut, piece.pairs, piece.failures = True, [], []
         if kills_in_decoding(self._stage, [value for _, value in piece.pairs]):
             raise Died
-        yield from self._emit(self._applied(piece), header.more)
+        return piece
+
+    def worked(self, piece: SimPiece, more: bool) -> Iterator[SimFrame | None]:
+        """The stage over a piece: the frames to send."""
+        yield from self._emit(self._applied(piece), more)
+
+    def called(self, piece: SimPiece) -> list[int]:
+        """The values for which the stage will be called in this piece, unless one of them cuts it."""
+        if self._context.cut:
+            return []
+        quarantined, values = self._context.quarantined, list[int]()
+        origin, ordinal = -1, 0
+        for source, value in piece.pairs:
+            ordinal = ordinal + 1 if source == origin else 0
+            origin = source
+            if (self._index, origin, ordinal) not in quarantined:
+                values.append(value)
+        return values
+
+    def outcome(self, value: int) -> list[int] | Flaw:
+        """What the stage makes of a value. Raises Died."""
+        try:
+            return CALLS[self._stage.kind](self._stage, self._memory, value)
+        except Flaw as flaw:
+            return flaw
+
+    def deal(self, outcomes: Iterator[list[int] | Flaw]) -> None:
+        """Give these outcomes from now on, instead of calling the stage."""
+
+        def dealt(stage: Behaviour, memory: Memory, value: int) -> list[int]:
+            outcome = next(outcomes)
+            if isinstance(outcome, Flaw):
+                raise outcome
+            return outcome
+
+        self._call = dealt
 
     def _read(self, frame: SimFrame, beyond: bool) -> SimPiece:
         """Records of a split; those that can't be read are failures of the source."""

@@ -94,7 +94,8 @@ class Scenario:
 def _planned(index: int, stage: Behaviour) -> PlannedStage:
     name = f"{stage.kind}-{index}"
     settings = Settings(workers=stage.workers, on_error=stage.on_error)  # type: ignore[arg-type]
-    work = Work(index, name, "", form_of(stage), concurrency=stage.places, on_error=stage.on_error)
+    gathering = {"batch": stage.gathers, "wait": 1.0} if stage.gathers else {}
+    work = Work(index, name, "", form_of(stage), concurrency=stage.places, on_error=stage.on_error, **gathering)
     return PlannedStage(stage.kind, work, settings, Part("stage", name, ""))
 
 
@@ -120,6 +121,8 @@ def draw(seed: int) -> Scenario:
     dice, aside = Dice(seed), Dice(seed ^ 0xA51DE)
     crowded, loud = aside.hits(0.15), aside.hits(0.5)
     stages = _async_chain(dice) if crowded else _chain(dice, dice.hits(0.3))
+    if aside.hits(0.25):
+        stages = tuple(_gathering(aside, stage) for stage in stages)
     resumable = all(stage.kind != "forgetful" for stage in stages)
     return Scenario(
         seed=seed,
@@ -176,6 +179,16 @@ def _async_chain(dice: Dice) -> tuple[Behaviour, ...]:
     busy = _stage(dice, dice.one_of([kind for kind in kinds if place or kind not in ("murky", "heavy")]))
     stages.insert(place, replace(busy, places=dice.one_of((2, 4, 8)), workers=dice.one_of((1, 1, 2))))
     return tuple(stages)
+
+
+GATHERABLE = ("add", "drop", "grow", "fail", "poison", "murky", "number", "sum")
+
+
+def _gathering(dice: Dice, stage: Behaviour) -> Behaviour:
+    """The stage, perhaps gathering its records in lists."""
+    if stage.kind not in GATHERABLE or stage.places > 1 or dice.hits(0.3):
+        return stage
+    return replace(stage, gathers=dice.one_of((1, 2, 5, 20)))
 
 
 def _stage(dice: Dice, kind: str) -> Behaviour:

@@ -60,6 +60,16 @@ class SimWorker:
         return self.runner.slot
 
     @property
+    def opened(self) -> int:
+        """Frames begun beside the one in hand, and not sent on."""
+        return 0
+
+    @property
+    def oldest(self) -> int:
+        """The first of them; -1 if there is none."""
+        return -1
+
+    @property
     def calls(self) -> tuple[tuple[int, int, int], ...]:
         """If several calls may be running, all of them: (sequence, first, last)."""
         return ()
@@ -131,10 +141,30 @@ class SimWorker:
             yield pipe.pump()
         slot.holding = held
 
+    def _put(self, pipe: SimPipe, frame: SimFrame) -> None:
+        """Write without waiting: `_pump` writes what the pipe doesn't take now."""
+        if pipe.reader_gone:
+            raise Left
+        pipe.put(frame)
+        pipe.pump()
+
+    def _pump(self) -> bool:
+        """Write what waits for the pipes. Returns whether they took anything."""
+        if any(pipe.reader_gone and not pipe.flushed for pipe in self.outbound.values()):
+            raise Left
+        return sum([pipe.pump() for pipe in self.outbound.values()]) > 0
+
     def _end(self, came: SimPipe, frame: SimFrame) -> Iterator[bool]:
         """Wait for END from every pipe, then send END on every pipe."""
+        yield from self._drain()
         for pipe in self.inbound.values():
             if pipe is not came:
                 yield from self._received(pipe)
         for pipe in self.outbound.values():
             yield from self._write(pipe, frame)
+        yield from self._drain()
+
+    def _drain(self) -> Iterator[bool]:
+        """Write all that waits for the pipes, to whichever takes it first."""
+        while not all(pipe.flushed for pipe in self.outbound.values()):
+            yield self._pump()

@@ -27,6 +27,9 @@ NAMED = (
     "an innocent neighbour is quarantined",
     "suspects stay suspects when they are accepted",
     "a marked frame is overlapped",
+    "a gathered frame leaves before its call",
+    "results are dealt to the wrong frames",
+    "a list waits for a frame that can't come",
 )
 """The bugs that are made most easily, or cost most."""
 

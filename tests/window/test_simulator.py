@@ -38,4 +38,5 @@ def test_the_seeds_see_all_that_can_happen() -> None:
     assert any(world.regrouped and world.restarts for world in worlds)
     assert any(world.in_calls > 2 for world in worlds)
     assert any(world.eased for world in worlds)
+    assert any(world.gathered and world.restarts for world in worlds)
     assert any(letter[-1] == "Killed" for world in worlds for letter in world.expected.letters)

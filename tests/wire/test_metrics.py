@@ -176,3 +176,20 @@ def test_what_workers_have_spent_is_added_up_and_survives_an_epoch(fd, page):
     assert first.total(7) == 3
     assert other.spent(1, 2, 1).add(0, 1.0) == 1.25
     other.close()
+
+
+def test_the_parent_says_that_nothing_can_follow(page):
+    assert not page.all_sent_before(0)
+    page.say_all_sent(4)
+    assert [page.all_sent_before(sequence) for sequence in (4, 5, 6)] == [False, True, True]
+    page.say_all_sent(-1)
+    assert not page.all_sent_before(5)
+
+
+def test_workers_say_how_many_frames_they_have_open_until_an_epoch_begins(page):
+    page.open_frames(0, 3)
+    page.open_frames(2, 4)
+    page.say_all_sent(7)
+    assert page.opened() == 7
+    page.clear()
+    assert (page.opened(), page.all_sent_before(8)) == (0, False)

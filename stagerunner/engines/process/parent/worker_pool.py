@@ -272,6 +272,9 @@ class WorkerPool:
     def stop_behind(self, sequence: int) -> None:
         self._page.stop_stage, self._page.stop = MOST_STAGES, sequence
 
+    def holds(self, sequence: int) -> bool:
+        return self._page.holds(sequence)
+
     def say_all_sent(self, sequence: int) -> None:
         self._page.say_all_sent(sequence)
 

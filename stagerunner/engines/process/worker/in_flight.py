@@ -9,7 +9,7 @@ much may wait for a slow head.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from time import monotonic_ns as now
 
 from stagerunner.engines.process.worker.encode import Parts
@@ -46,9 +46,10 @@ class OpenFrame:
     whole: all of it is encoded.
     """
 
-    __slots__ = ("context", "parts", "pieces", "size", "whole")
+    __slots__ = ("context", "parts", "pieces", "sequence", "size", "whole")
 
-    def __init__(self, context: FrameContext | None) -> None:
+    def __init__(self, sequence: int, context: FrameContext | None) -> None:
+        self.sequence = sequence
         self.context = context
         self.pieces: deque[tuple[PendingBatch, bool, int]] = deque()
         self.parts: list[Parts] = []
@@ -57,9 +58,14 @@ class OpenFrame:
 
 
 class WorkAhead:
-    """The open frames of a stage runner that has one stage. Made after the stage runner's setup."""
+    """The open frames of a stage runner that has one stage. Made after the stage runner's setup.
 
-    def __init__(self, runner: StageRunner, page: MetricsPage, spec: WorkerSpec) -> None:
+    queued: bytes sent that the pipes have not taken yet.
+    """
+
+    def __init__(
+        self, runner: StageRunner, page: MetricsPage, spec: WorkerSpec, queued: Callable[[], int] = lambda: 0
+    ) -> None:
         (evaluator,) = runner.evaluators
         assert isinstance(evaluator, AsyncEvaluator | GatheringEvaluator)
         self._runner = runner
@@ -69,6 +75,7 @@ class WorkAhead:
         self._slot = runner.slots[0]
         self._frames: deque[OpenFrame] = deque()
         self._frame_of: dict[PendingBatch, OpenFrame] = {}
+        self._queued = queued
         self._kept = 0
         """Bytes encoded that wait for their turn."""
         self._landed = 0
@@ -81,7 +88,12 @@ class WorkAhead:
 
     def room(self) -> bool:
         """Whether the stage can take another record."""
-        return self._evaluator.room() > 0 and self._kept < self._spec.share
+        return self._evaluator.room() > 0 and not self._has_its_share
+
+    @property
+    def _has_its_share(self) -> bool:
+        """Whether as many bytes of results wait as may."""
+        return self._kept + self._queued() >= self._spec.share
 
     def _may_start(self, pending: PendingBatch) -> bool:
         """Whether a call may begin: none once the run is halted, and with as many results waiting as may be, only the
@@ -89,7 +101,7 @@ class WorkAhead:
         if self._page.halted:
             self._evaluator.gathering.halt()
             return False
-        return self._kept < self._spec.share or self._frame_of.get(pending) is self._frames[0]
+        return not self._has_its_share or self._frame_of.get(pending) is self._frames[0]
 
     def begin(self, frame: Frame) -> None:
         """Begin a DATA frame or piece; its results come out of `landed`."""
@@ -97,7 +109,7 @@ class WorkAhead:
         batch = self._runner.pieces.opened(frame)
         context = self._runner.pieces.context
         if header.piece == 0:
-            self._open(OpenFrame(context))
+            self._open(OpenFrame(header.sequence, context))
         batch.frame = header.sequence, header.split
         self._slot.begin(header.sequence, header.split, batch)
         self._evaluator.watched = self._evaluator.singly = False
@@ -114,29 +126,33 @@ class WorkAhead:
 
     def pass_on(self, frame: Frame) -> None:
         """Send a frame that the stage doesn't work on, in its turn."""
-        passing = OpenFrame(None)
+        passing = OpenFrame(frame.header.sequence, None)
         passing.parts = [(header, metadata, bytes(body)) for header, metadata, body in self._runner.feed(frame)]
         passing.whole = True
         self._open(passing)
 
     def _open(self, frame: OpenFrame) -> None:
         self._frames.append(frame)
-        self._page.open_frames(self._spec.slots[0], len(self._frames))
+        self._tell_open()
+
+    def _tell_open(self) -> None:
+        oldest = self._frames[0].sequence if self._frames else -1
+        self._page.open_frames(self._spec.slots[0], len(self._frames), oldest)
 
     def hasten(self) -> None:
         """Call with the records that are here: no others will share their call."""
         self._evaluator.gathering.hasten()
 
-    def landed(self, inbound: int | None, following: int) -> Iterator[Parts]:
-        """What can be sent. Waits until a frame is done, or the descriptor `inbound` can be read, or a moment while
-        records wait for others. following: the sequence that comes next."""
+    def landed(self, inbound: int | None, following: int, outbound: Sequence[int] = ()) -> Iterator[Parts]:
+        """What can be sent. Waits until a frame is done, or the descriptor `inbound` can be read, or one of `outbound`
+        written to, or a moment while records wait for others. following: the sequence that comes next."""
         if self._page.halted:
             self._evaluator.gathering.halt()
         timeout = self._patience(following)
         self._say_what_runs()
         evaluator, slot = self._evaluator, self._slot
         evaluator.worked = evaluator.waited = 0  # a frame that was worked on alone has its time already
-        done = evaluator.poll(timeout, inbound)
+        done = evaluator.poll(timeout, inbound, outbound)
         slot.work += evaluator.worked
         slot.wait += evaluator.waited
         for pending in done:
@@ -210,4 +226,4 @@ class WorkAhead:
             if not frame.whole:
                 return
             self._frames.popleft()
-            self._page.open_frames(self._spec.slots[0], len(self._frames))
+            self._tell_open()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import select
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
@@ -31,7 +32,7 @@ from stagerunner.wire.arena import Arena
 from stagerunner.wire.control import ControlMessage, send_pieces
 from stagerunner.wire.frame import MARKED, SIZE, BadFrame, Frame, Header, pack_header
 from stagerunner.wire.metrics import BLOCKED, CLOSED, CPU, LEFT, WAITING, MetricsPage, Slot
-from stagerunner.wire.pipe import Inbound, send, write_records
+from stagerunner.wire.pipe import Inbound, Outbound, send, write_records
 from stagerunner.wire.spec import WorkerSpec
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ class Worker:
             number: Inbound(fd, spec.limit, passing=True) for number, fd in zip(spec.inbound, inbound, strict=True)
         }
         self._out = dict(zip(spec.outbound, outbound, strict=True))
+        self._queues: dict[int, Outbound] = {}
+        """While working ahead: what the outbound pipes have not taken yet."""
         self._sequence = spec.number
         self._cpu = self._cpu_noted = 0
 
@@ -176,8 +179,15 @@ class Worker:
 
     def _work_ahead(self) -> Frame:
         """The same for a stage that is async or gathers: take frames in while it has use for records, and send them on
-        in sequence. A marked frame is worked on alone."""
-        ahead = WorkAhead(self._runner, self._page, self._spec)
+        in sequence. A marked frame is worked on alone.
+
+        It never waits for a pipe that it writes to: what it doesn't read meanwhile would hold up the worker before it,
+        and with that the records that a list elsewhere waits for.
+        """
+        self._queues = {fd: Outbound(fd) for fd in self._out.values()}
+        for fd in self._queues:
+            os.set_blocking(fd, False)
+        ahead = WorkAhead(self._runner, self._page, self._spec, self._queued)
         while True:
             frame = self._pipe.take() if ahead.room() else None
             if frame is None:
@@ -200,6 +210,21 @@ class Worker:
                     return frame
                 self._work(frame)
 
+    def _drain(self) -> None:
+        """Write everything that waits for the pipes, to whichever takes it first."""
+        poller = select.poll()
+        for fd in self._queues:
+            poller.register(fd, select.POLLOUT)
+        while self._queued():
+            for fd, _ in poller.poll():
+                self._queues[fd].pump()
+                if not self._queues[fd].queued:
+                    poller.unregister(fd)
+
+    def _queued(self) -> int:
+        """Bytes that the pipes have not taken yet."""
+        return sum(queue.queued for queue in self._queues.values())
+
     def _wait(self, ahead: WorkAhead) -> None:
         """Wait until a frame is done, or, with use for records, until there is something to read."""
         pipe, hungry = self._pipe, ahead.room()
@@ -215,8 +240,11 @@ class Worker:
                 os.set_blocking(pipe.fd, True)
 
     def _send_landed(self, ahead: WorkAhead, inbound: int | None) -> None:
-        for header, metadata, body in ahead.landed(inbound, self._sequence):
+        outbound = [fd for fd, queue in self._queues.items() if queue.queued]
+        for header, metadata, body in ahead.landed(inbound, self._sequence, outbound):
             self._write(self._out[header.sequence % self._spec.downstream], header, metadata, body)
+        for fd in outbound:
+            self._queues[fd].pump()
         if (at := now()) - self._cpu_noted > CPU_EVERY:
             self.note_cpu(at)
 
@@ -258,6 +286,9 @@ class Worker:
     def _write(self, fd: int, header: Header, metadata: bytes, body: bytes) -> None:
         if header.flags & MARKED:
             self._check_connected()
+        if self._queues:
+            self._queues[fd].put(header, metadata, body if type(body) is bytes else bytes(body))
+            return
         started = now()
         for slot in self._slots:
             slot.say(BLOCKED, started)
@@ -267,14 +298,20 @@ class Worker:
 
     def _end(self, frame: Frame) -> None:
         """END came on one pipe: check that no frame is missing and that every other pipe says END, then pass it on."""
+        self._drain()
         if frame.header.sequence != 0 and self._sequence <= frame.header.sequence - 1:
             raise BadFrame(f"END after frame {frame.header.sequence - 1}, but {self._sequence} never came")
         came = self._pipe
         for pipe in self._in.values():
             if pipe is not came and self._read(pipe).header.kind != END:
                 raise BadFrame("a frame behind the last one")
+        header = Header(END, 0, self._spec.epoch, frame.header.sequence)
         for fd in self._out.values():
-            send(fd, Header(END, 0, self._spec.epoch, frame.header.sequence))
+            if fd in self._queues:
+                self._queues[fd].put(header)
+            else:
+                send(fd, header)
+        self._drain()
 
 
 def read_lines(pipe: Inbound) -> list[ReadyLine]:
