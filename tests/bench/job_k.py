@@ -339,17 +339,17 @@ def killed_worker(path: Path, quick: bool) -> Iterator[Row]:
     tail = Tail(4_000, 16, 0.02, 200, 0.5) if quick else Tail(12_000, 64, 0.07, 200, 4.0)
     place = Place(path, tail.count)
     place.clear()
-    kill_at, limit = tail.count // 5, 8 if quick else 20
+    kill_at, limit = 2 * tail.count // 5, 8 if quick else 30
     run = Command(sunk(place, tail.stage(place)), path)
     run.wait_for(lambda: ended(place.log) >= kill_at, 60)
     at = run.send(signal.SIGKILL, calls(place.log)[-1].pid)
     run.end(limit)
     found = calls(place.log)
-    began = found[0].began + 0.2 * (at - found[0].began)
-    before, suspects = rate(found, began, at), under_way(found, at)
+    half = (found[0].began + at) / 2  # at first there are no long calls under way, and more short ones
+    before, suspects = rate(found, half, at), under_way(found, at)
     cleared = max((call.ended or 0 for call in found if call.first in suspects), default=at)
-    end = max(call.ended or 0 for call in found)
-    after = rate(found, cleared + SETTLED, end - 0.2)
+    end = found[-1].began  # from then on there are fewer and fewer calls
+    after = rate(found, cleared + SETTLED, end)
     back = _back(found, cleared, end, 0.95 * before)
     yield Row(
         f"SIGKILL of an async worker, concurrency: {tail.concurrency}: calls per second after it and before",
