@@ -80,6 +80,8 @@ class AsyncEvaluator(Evaluator):
         """Nanoseconds of `poll` by the share of the calls it may run that were under way: those, and the rest."""
         self.may_start: Callable[[PendingBatch], bool] = lambda pending: True
         """Whether a call may begin whose first record is of this batch."""
+        self.hurries: Callable[[], bool] = bool
+        """Whether `poll` is to return after each call, also if no batch is done."""
 
     def build(self) -> None:
         import asyncio
@@ -238,7 +240,7 @@ class AsyncEvaluator(Evaluator):
         self.slot.called(place)
         self.gathering.ended(deal(parts, CANCELLED, NOT_HEARD) if task.cancelled() else task.result())
         self._start_calls()
-        if self.under_way and (self.gathering.any_done or (self._filled and self.room())):
+        if self.under_way and (self.gathering.any_done or (self._filled and self.room()) or self.hurries()):
             self._wake()
 
     @property

@@ -55,6 +55,8 @@ class PendingBatch:
         self._outcomes = sorted(known)
         self._wanted = len(batch.records)
         self.abandoned = self._halted = False
+        self._outcome = BatchOutcome(work, batch, counted=True)
+        self._given = 0
         self.waiting = deque(self._gaps())
         for outcome in self._outcomes:
             self._heed(outcome)
@@ -149,19 +151,32 @@ class PendingBatch:
         """Whether every call that is wanted has ended."""
         return not self.waiting and not any(map(self.wants, self.running))
 
+    def part(self) -> Batch | None:
+        """What the calls gave that have ended, in order, since the last part; None unless it ends with a source record,
+        and before the batch does."""
+        outcome = self._so_far()
+        if outcome.halted or outcome.cursor.index < self._given or not outcome.at_source_end:
+            return None
+        self._given = outcome.cursor.index + 1
+        return outcome.piece()
+
     def result(self) -> Batch:
-        """The outgoing batch, once `done`. An abandoned one has none."""
-        batch_outcome = BatchOutcome(self.stage, self.batch, counted=True)
-        for outcome in sorted(self._outcomes, key=lambda outcome: outcome.start):
-            if self._halted and not self.wants(outcome.start):
-                break
-            batch_outcome.cursor.take(outcome.end - outcome.start)
-            self._add(batch_outcome, outcome)
-            if batch_outcome.halted:
-                break
+        """The outgoing batch, or what no part has given of it, once `done`. An abandoned one has none."""
+        outcome = self._so_far()
         if self._halted:
-            batch_outcome.halt()
-        return batch_outcome.piece()
+            outcome.halt()
+        return outcome.piece()
+
+    def _so_far(self) -> BatchOutcome:
+        """What the calls gave that have ended, up to the first that hasn't, or that ends the batch."""
+        outcome = self._outcome
+        for ended in sorted(self._outcomes, key=lambda ended: ended.start):
+            if outcome.halted or ended.start != outcome.cursor.index + 1 or not self.wants(ended.start):
+                break
+            self._outcomes.remove(ended)
+            outcome.cursor.take(ended.end - ended.start)
+            self._add(outcome, ended)
+        return outcome
 
     def _add(self, batch_outcome: BatchOutcome, outcome: CallOutcome) -> None:
         for name, number in outcome.extra.items():

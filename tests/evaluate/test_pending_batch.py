@@ -108,7 +108,8 @@ def test_lists_are_put_together(batch_of):
     pending = started(batch_of(*"abcd"), form=Form(awaited=True, batch=True, drops=True), most=2)
     pending.call_ended(2, [CallOutcome(2, 4, ["c", None])])
     pending.call_ended(0, [CallOutcome(0, 2, ["a", "b"])])
-    assert (pending.result().records, pending.result().origins) == (["a", "b", "c"], [0, 1, 2])
+    piece = pending.result()
+    assert (piece.records, piece.origins) == (["a", "b", "c"], [0, 1, 2])
 
 
 def test_what_is_known_needs_no_call(batch_of):
@@ -180,3 +181,20 @@ def test_a_halt_leaves_what_was_called_and_cuts_before_the_rest(batch_of):
     assert pending.done
     piece = pending.result()
     assert (piece.records, piece.last, piece.halted) == (["r0", "r1"], 2, True)  # of source record 2 a part is missing
+
+
+def test_a_part_has_what_ended_in_order_and_the_result_has_the_rest(batch_of):
+    pending = started(batch_of(*"abcd", origins=[0, 1, 1, 2]))
+    end(pending, 1, "r1")
+    assert pending.part() is None  # the first one is missing
+    end(pending, 0, "r0")
+    assert pending.part() is None  # source record 1 has another record
+    end(pending, 2, "r2", extra={"hits": 1})
+    part = pending.part()
+    assert (part.records, part.first, part.last) == (["r0", "r1", "r2"], 0, 2)
+    assert part.counts == [Counts(0, taken=3, out=3, extra={"hits": 1})]
+    assert pending.part() is None
+    end(pending, 3, "r3")
+    assert pending.part() is None  # the rest is the result
+    rest = pending.result()
+    assert (rest.records, rest.first, rest.last) == (["r3"], 2, 3)

@@ -116,7 +116,17 @@ def slowly():
 """
 
 
+AWAITED = """
+@stage
+async def gate(record):
+    import asyncio
+    while int(record) >= 100 and not (Path(__file__).parent / f"pass {record}").exists():
+        await asyncio.sleep(0.002)
+    return record
+"""
+
 FORMS = {
+    "async": AWAITED,
     "plain": "@stage\ndef gate(record: str) -> str:\n    passes(record)\n    return record",
     "filter": "@stage\ndef gate(record: str) -> str | None:\n    passes(record)\n    return record",
     "many": "@stage\ndef gate(record: str):\n    passes(record)\n    yield record",

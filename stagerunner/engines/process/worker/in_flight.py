@@ -15,6 +15,7 @@ from time import monotonic_ns as now
 from stagerunner.engines.process.worker.encode import Parts
 from stagerunner.engines.process.worker.frame_context import FrameContext
 from stagerunner.engines.process.worker.stage_runner import StageRunner
+from stagerunner.evaluate import slices
 from stagerunner.evaluate.async_evaluator import AsyncEvaluator
 from stagerunner.evaluate.gathering_evaluator import GatheringEvaluator
 from stagerunner.evaluate.pending_batch import PendingBatch
@@ -78,9 +79,9 @@ class WorkAhead:
         self._queued = queued
         self._kept = 0
         """Bytes encoded that wait for their turn."""
-        self._landed = 0
+        self._landed = self._looked = 0
         if isinstance(evaluator, AsyncEvaluator):
-            evaluator.may_start = self._may_start
+            evaluator.may_start, evaluator.hurries = self._may_start, self._slice_over
 
     @property
     def under_way(self) -> bool:
@@ -158,6 +159,8 @@ class WorkAhead:
         for pending in done:
             if pending in self._frame_of:  # else it was encoded with the piece before it
                 self._encode(self._frame_of[pending])
+        if self._slice_over():
+            self._encode_part()
         yield from self._due()
 
     def _patience(self, following: int) -> float | None:
@@ -177,6 +180,32 @@ class WorkAhead:
         else:
             self._slot.state(WAITING)
 
+    def _slice_over(self) -> bool:
+        """Whether it is time to send what is done of the head, though not all of it is."""
+        return now() - self._looked >= slices.SLICE
+
+    def _encode_part(self) -> None:
+        """Encode what the first calls of the head have given so far."""
+        self._looked = now()
+        frame = self._frames[0] if self._frames else None
+        if frame is None or not frame.pieces or frame.context is None or frame.context.cut is not None:
+            return
+        piece = frame.pieces[0][0].part()
+        if piece is not None:
+            frame.context.harvest(0, self._evaluator.work.index, piece)
+            self._slot.add(0, 0, len(piece.records))
+            self._emit(frame, [piece], more=True)
+            self._runner.codec.segment = NO_SEGMENT
+
+    def _emit(self, frame: OpenFrame, pieces: list[Batch], *, more: bool) -> None:
+        """Encode these pieces of an open frame; they wait for its turn. more: further ones of the frame follow."""
+        assert frame.context is not None
+        before = frame.size
+        for header, metadata, body in self._runner.pieces.emit(frame.context, pieces, more):
+            frame.parts.append((header, metadata, body if type(body) is bytes else bytes(body)))
+            frame.size += len(metadata) + len(body)
+        self._kept += frame.size - before
+
     def _encode(self, frame: OpenFrame) -> None:
         """Encode what is done of a frame, up to a piece that isn't."""
         assert frame.context is not None
@@ -187,11 +216,7 @@ class WorkAhead:
             frame.context.work += spent
             wanted = self._wanted(frame.context, pending, more)
             self._slot.add(0, len(pending.batch.records), sum(len(piece.records) for piece in wanted))
-            before = frame.size
-            for header, metadata, body in self._runner.pieces.emit(frame.context, wanted, more):
-                frame.parts.append((header, metadata, body if type(body) is bytes else bytes(body)))
-                frame.size += len(metadata) + len(body)
-            self._kept += frame.size - before
+            self._emit(frame, wanted, more=more)
             frame.whole = not more
         self._runner.codec.segment = NO_SEGMENT
 
