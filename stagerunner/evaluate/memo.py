@@ -18,7 +18,7 @@ from typing import Any
 from stagerunner.evaluate import stage_api
 from stagerunner.evaluate.growth import ResultList
 from stagerunner.evaluate.work import MemoSpec, Work
-from stagerunner.memo.files import changed
+from stagerunner.memo.files import changed, checksum
 from stagerunner.memo.keys import NoKey, digest, encoded
 from stagerunner.memo.store import Store, Unusable
 from stagerunner.records import HITS
@@ -158,15 +158,23 @@ class Memo:
         return file in self._spec.code or top in self._spec.packages or top in sys.stdlib_module_names
 
     def _strange(self) -> bool:
-        """Whether code was imported that isn't part of the key. Then nothing is kept."""
+        """Whether code was imported that isn't part of the key, or not as it is there. Then nothing is kept."""
         if len(sys.modules) == len(self._modules):
             return False
         new = sys.modules.keys() - self._modules
-        strange = next((name for name in new if self._is_own(name) and not self._covered(name)), None)
         self._modules |= new
-        if strange is not None:
-            self._do_without(f"the stage has imported {strange} in a way that its source doesn't show")
-        return strange is not None
+        why = next(filter(None, map(self._why_strange, sorted(filter(self._is_own, new)))), "")
+        if why:
+            self._do_without(why)
+        return bool(why)
+
+    def _why_strange(self, name: str) -> str:
+        """Why the code of a module that was imported late is not that in the key, or ""."""
+        if not self._covered(name):
+            return f"the stage has imported {name} in a way that its source doesn't show"
+        file = str(sys.modules[name].__file__)
+        known = self._spec.files.get(file)
+        return "" if known is None or checksum(file) == known else f"{file} was changed since the run was planned"
 
     def _is_own(self, name: str) -> bool:
         """Whether a module is a user's own: neither installed nor part of Python or of the runner."""

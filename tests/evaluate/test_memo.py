@@ -161,6 +161,31 @@ def test_if_code_is_imported_that_is_not_behind_it_nothing_is_kept(
     assert capsys.readouterr().err.count("hidden_of_memo in a way that its source doesn't show") == 2
 
 
+def test_code_that_was_changed_before_it_is_imported_late_is_not_taken_for_that_in_the_key(
+    stage_of, batch_of, spec, calls, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    late = tmp_path / "late_of_memo.py"
+    late.write_text("X = 1\n")
+    known = spec._replace(code=frozenset({str(late)}), files={str(late): checksum(str(late))})
+
+    def lazy(record):
+        calls.append(record)
+        import late_of_memo
+
+        return late_of_memo.X
+
+    evaluator = stage_of(lazy, memo=known)
+    late.write_text("X = 2\n")
+    assert evaluator.apply(batch_of("a")).records == [2]
+    sys.modules.pop("late_of_memo")
+    late.write_text("X = 1\n")
+    assert stage_of(lazy, memo=known).apply(batch_of("a")).records == [1]
+    sys.modules.pop("late_of_memo")
+    assert calls == ["a", "a"]
+    assert "late_of_memo.py was changed since the run was planned" in capsys.readouterr().err
+
+
 def test_classes_of_its_own_code_have_keys(stage_of, batch_of, spec, plain, calls):
     from dataclasses import make_dataclass
 
