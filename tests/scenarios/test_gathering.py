@@ -127,6 +127,20 @@ def test_barriers_leave_lists_full_in_stages_without_state(project, lists):
 
 
 @pytest.mark.parametrize("use", ["model", "asked"])
+def test_a_barrier_that_nothing_follows_passes_at_once(project, lists, use):
+    """The window is full of what waits for that barrier."""
+    project.execute(
+        gathering(use, 1),
+        {"use": "numbered", "batch": 1},
+        source={"use": "range", "with": {"stop": 200}},
+        sink="out.jsonl",
+        run={"frame": 1, "window": "1KiB"},
+    )
+
+    assert len((project / "out.jsonl").read_text().splitlines()) == 200
+
+
+@pytest.mark.parametrize("use", ["model", "asked"])
 @pytest.mark.parametrize("count", [0, 1, SIZE - 1, SIZE + 1])
 def test_what_is_left_at_the_end_does_not_wait(project, lists, use, count):
     began = time.monotonic()

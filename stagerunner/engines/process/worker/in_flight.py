@@ -149,6 +149,9 @@ class WorkAhead:
         written to, or a moment while records wait for others. following: the sequence that comes next."""
         if self._page.halted:
             self._evaluator.gathering.halt()
+        if self._frames and self._frames[0].context is None:
+            yield from self._due()  # nothing has to be done for it, and the parent may send no more before it is back
+            return
         timeout = self._patience(following)
         self._say_what_runs()
         evaluator, slot = self._evaluator, self._slot
