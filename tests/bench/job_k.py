@@ -520,9 +520,8 @@ def paid_by_datatrove(place: Place, job: Unreliable) -> Ran:
         arguments = (str(service.port), str(job.count), str(job.concurrency))
         outcome = elsewhere("datatrove_peer.py", *arguments, limit=120)
         found = billed(service)
-    if outcome is None:
-        return Ran(job.count, 0, 1.0, 1.0, found, 0.0)
-    return Ran(job.count, int(outcome.amount), outcome.seconds, outcome.seconds, found, 0.0)
+    done, seconds = (int(outcome.amount), outcome.seconds) if outcome is not None else (0, 1.0)
+    return Ran(job.count, done, seconds, seconds, found, min((call.began for call in found), default=0.0))
 
 
 def spending_under_kills(path: Path, quick: bool) -> Iterator[Row]:
