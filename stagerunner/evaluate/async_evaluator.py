@@ -261,7 +261,7 @@ class AsyncEvaluator(Evaluator):
 
     async def _run_call(self, parts: list[Part]) -> Dealt:
         """The outcomes of one call. If a list fails in a stage without state, one for each of its records."""
-        final = sum(part.size for part in parts) == 1 or self.work.form.state
+        final = len(parts) == parts[0].size == 1 or self.work.form.state
         found, listener = await self._outcome(parts, retried=final)
         if final or not isinstance(found, CallFailure) or found.whole:
             return deal(parts, found, listener)
@@ -295,16 +295,20 @@ class AsyncEvaluator(Evaluator):
             return failure_of(error), listener
 
     async def _result(self, parts: list[Part], retried: bool, fresh: bool) -> Any:
-        first, batch = parts[0], self.work.form.batch
-        fresh_argument = partial(self._argument, parts)
-        records = [] if fresh else [record for part in parts for record in part.records]
-        argument = fresh_argument() if fresh else records if batch else records[0]
-        alone = len(parts) == first.size == 1
-        observer = Attempt(self, first.pending.batch, first.start, alone=alone) if self._notes_attempts else None
+        first = parts[0]
+        if fresh:
+            argument = self._argument(parts)
+        elif self.work.form.batch:
+            argument = [record for part in parts for record in part.records]
+        else:
+            argument = first.pending.batch.records[first.start]
+        observer = None
+        if self._notes_attempts:
+            observer = Attempt(self, first.pending.batch, first.start, alone=len(parts) == first.size == 1)
         found = await self._caller.attempt(argument, observer)
         if isinstance(found, CallFailure):
             again = self._caller.retry if retried else self._caller.patiently
-            return await again(fresh_argument, found, partial(_any_wanted, parts), observer)
+            return await again(partial(self._argument, parts), found, partial(_any_wanted, parts), observer)
         return found
 
     def _argument(self, parts: list[Part]) -> Any:

@@ -145,22 +145,28 @@ class Gathering:
         """The records of the next call; None if no call is to be made now."""
         if not self._waiting or not self._ready:
             return None
-        parts: list[Part] = []
-        left = self._most
-        while self._queue and left and self._shares(parts):
-            pending = self._queue[0]
-            parts.append(Part(pending, *pending.take(left)))
+        most = self._most
+        parts = [self._taken(most)]
+        left = most - parts[0].size
+        while left and self._queue and self._shares(parts):
+            parts.append(self._taken(left))
             left -= parts[-1].size
-            if not pending.waiting:
-                self._queue.popleft()
-        self._waiting -= sum(part.size for part in parts)
         if not self._waiting:
             self._hastened = False
         return parts
 
+    def _taken(self, most: int) -> Part:
+        """The first records that wait, `most` of them at most."""
+        pending = self._queue[0]
+        start, end = pending.take(most)
+        self._waiting -= end - start
+        if not pending.waiting:
+            self._queue.popleft()
+        return Part(pending, start, end)
+
     def _shares(self, parts: list[Part]) -> bool:
         """Whether the next records that wait may go into the call with these parts."""
-        if not parts or self._across:
+        if self._across:
             return True
         return self._recall is not None and parts[0].pending is self._queue[0]  # between them stood what is known
 
@@ -257,10 +263,12 @@ def note(slot: Slot, place: int, parts: list[Part]) -> None:
 
 def deal(parts: list[Part], found: Any, listener: stage_api.CallListener) -> Dealt:
     """The outcome of a call, to each part its own. Counters and `enough` belong to the last one."""
+    if len(parts) == 1:
+        (part,) = parts
+        return [(part, [CallOutcome(part.start, part.end, found, listener.extra, listener.said_enough)])]
     dealt: Dealt = []
-    start = 0
+    start, whole = 0, isinstance(found, CallFailure)
     for part in parts:
-        whole = len(parts) == 1 or isinstance(found, CallFailure)
         own = found if whole else found[start : start + part.size]
         dealt.append((part, [CallOutcome(part.start, part.end, own)]))
         start += part.size

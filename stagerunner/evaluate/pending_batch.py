@@ -149,7 +149,7 @@ class PendingBatch:
     @property
     def done(self) -> bool:
         """Whether every call that is wanted has ended."""
-        return not self.waiting and not any(map(self.wants, self.running))
+        return not self.waiting and not (self.running and any(map(self.wants, self.running)))
 
     def part(self) -> Batch | None:
         """What the calls gave that have ended, in order, since the last part; None unless it ends with a source record,
