@@ -135,6 +135,11 @@ class Dispatch:
         return bool(on_way) and self._holds(on_way[0].sequence) and not self._window_has_room()
 
     @property
+    def works_ahead(self) -> bool:
+        """Whether some workers begin frames while earlier ones are open."""
+        return self._opened is not None
+
+    @property
     def gathers(self) -> bool:
         """Whether workers wait for records to fill their lists, and have to hear when none can come."""
         return self._opened is not None and self._demand.first > 0

@@ -158,7 +158,13 @@ class Loop:
         self._blocks.begin(self._transport.arena)
 
     def _is_full(self) -> bool:
-        return self._delivery.writer.pauses_dispatch() or self._blocks.crowded
+        return self._delivery.writer.pauses_dispatch() or self._crowded
+
+    @property
+    def _crowded(self) -> bool:
+        """Whether to wait for a block. Workers that work ahead need more frames than there are blocks; without one, a
+        frame goes by the pipe."""
+        return self._blocks.crowded and not self.dispatch.works_ahead
 
     def drain(self) -> None:
         """Take nothing more from the source; be done when everything on its way has come back."""
@@ -260,18 +266,15 @@ class Loop:
         if self._closed:
             self._say_if_all_sent(blocked=True)
             return False
-        self._say_if_all_sent(blocked=self._blocked)  # before a frame goes out: it must not look like the last one
+        self._say_if_all_sent(
+            blocked=self.dispatch.blocked
+        )  # before a frame goes out: it must not look like the last one
         more = self.dispatch.feed()
-        self._say_if_all_sent(blocked=self._blocked)
+        self._say_if_all_sent(blocked=self.dispatch.blocked)
         if self.dispatch.done:
             self._end_sent = True
             self._sending.end()
         return more
-
-    @property
-    def _blocked(self) -> bool:
-        """Whether nothing can be sent before something comes back."""
-        return self.dispatch.blocked or self._blocks.crowded
 
     def _say_if_all_sent(self, *, blocked: bool) -> None:
         """Tell workers that gather whether more records can come now."""

@@ -195,6 +195,16 @@ def test_two_gathering_stages_in_a_row_do_not_wait_for_each_other(project, lists
         assert list(results) == list(range(0, 4000, 4))
 
 
+@pytest.mark.parametrize("size", [10_000, 60_000])
+def test_lists_that_leave_through_full_pipes_hold_up_no_other(project, lists, size):
+    """A list holds more than a pipe does; one worker's results wait for the other's, whose records come behind them."""
+    stages = gathering("model", 64, workers=2), {"use": "same", "workers": 1}
+    with project.results(*stages, records=["x" * size] * 600) as results:
+        assert sum(1 for _ in results) == 600
+
+    assert few_short(lists(), 600, 64, short=4)
+
+
 def test_a_killed_worker_loses_no_record_of_its_list(project, lists):
     project.plugin(
         PARTS
