@@ -84,7 +84,7 @@ def resent_from_the_split() -> None:
 
     def doubled(self: Any, inspections: Any = None) -> Any:
         for kept in self.kept:
-            kept.accepted = kept.counted = 0
+            kept.accepted = 0
         return restart(self, inspections)
 
     Window.restart = doubled
