@@ -37,6 +37,9 @@ MOST_BARREN = 4096
 QUICK = 20_000_000
 """Nanoseconds: while a batch of a flush takes less, the next one may be twice as long."""
 
+BRIEF = 200_000
+"""Nanoseconds of work that say nothing about what a record costs: calling a stage at all may take as long."""
+
 DEAR = 1_000_000
 """Nanoseconds per record from which on none is begun once the run is halted, whatever stages before did for it."""
 
@@ -173,7 +176,8 @@ class PieceRunner:
             for piece in evaluator.pieces(batch, context.quarantined):
                 spent = now() - began
                 piece.before = batch
-                if done := piece.counts[-1].taken - piece.counts[-1].not_processed:
+                done = piece.counts[-1].taken - piece.counts[-1].not_processed
+                if done and spent > BRIEF:
                     self.cost[position] = spent / done
                 context.harvest(position, index, piece)
                 piece.final |= context.cut is not None

@@ -19,7 +19,7 @@ from typing import Any
 
 from stagerunner.engines.process.worker.encode import NOTICEABLE, PIECE, Parts
 from stagerunner.engines.process.worker.frame_context import FrameContext
-from stagerunner.engines.process.worker.pieces import SLOW, PieceRunner
+from stagerunner.engines.process.worker.pieces import BRIEF, SLOW, PieceRunner
 from stagerunner.evaluate.copying import Original, copy_if_shared
 from stagerunner.evaluate.evaluator import Evaluator
 from stagerunner.records import DATA, Batch, Counts, Split
@@ -121,7 +121,8 @@ class StageRunner:
         found = self._evaluator.apply_simple(batch)
         worked = now()
         work = worked - decoded
-        self.pieces.cost[0] = work / max(1, len(batch.records))
+        if work > BRIEF and batch.records:
+            self.pieces.cost[0] = work / len(batch.records)
         slot.work += work
         slot.taken += len(batch.records)
         slot.batch = None
