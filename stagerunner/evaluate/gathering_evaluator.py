@@ -60,7 +60,6 @@ class GatheringEvaluator(Evaluator):
     def _whole(self, batch: Batch, quarantined: Quarantined) -> Batch:
         """One batch in, one batch out."""
         self.gathering = Gathering(self.work, recall_of(self._memo))
-        self.gathering.singly = self.singly
         pending = self.begin(batch, quarantined)
         while self.under_way:
             self.gathering.hasten()
@@ -85,6 +84,7 @@ class GatheringEvaluator(Evaluator):
 
     def begin(self, batch: Batch, quarantined: Quarantined = NO_QUARANTINE) -> PendingBatch:
         """Take a batch in; `poll` makes the calls."""
+        self.gathering.singly = self.singly
         return self.gathering.begin(batch, quarantined)
 
     def poll(

@@ -51,6 +51,16 @@ def lister(calls):
     return stage.batch(lists)
 
 
+def test_lists_are_full_again_behind_a_suspect(made, batch_of):
+    calls = []
+    evaluator = made(lister(calls), batch=3, wait=5.0)
+    evaluator.singly = True
+    evaluator.apply(batch_of("a", "b"))
+    evaluator.singly = False
+    poll_all(evaluator, [batch_of("c", "d"), batch_of("e")])
+    assert calls == [["a"], ["b"], ["c", "d", "e"]]
+
+
 def test_a_list_holds_only_what_is_not_known_and_each_record_once(made, batch_of):
     calls = []
     evaluator = made(lister(calls), batch=10, wait=5.0)
