@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from stagerunner.api import Chain, Results, load, run
     from stagerunner.errors import (
         ConfigError,
+        Drop,
         Reject,
         RetryLater,
         RunFailed,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ConfigError": "errors",
+    "Drop": "errors",
     "Reject": "errors",
     "RetryLater": "errors",
     "RunFailed": "errors",
@@ -67,6 +69,7 @@ _HOMES = {
 __all__ = [
     "Chain",
     "ConfigError",
+    "Drop",
     "Expression",
     "Malformed",
     "Origin",

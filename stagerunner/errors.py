@@ -13,8 +13,8 @@
     ├── ReaderGone       141    the reader of our standard output has left
     └── InternalError     70    a bug in stagerunner itself
 
-`Reject` and `RetryLater` stand outside the tree. A transform raises them, to refuse a record and to have it tried again
-later.
+`Reject`, `Drop` and `RetryLater` stand outside the tree. A transform raises them, to refuse a record, to filter it out,
+and to have it tried again later.
 """
 
 from __future__ import annotations
@@ -68,6 +68,10 @@ class Mistake(NamedTuple):
 
 class Reject(Exception):
     """Raised by a transform to refuse the record it was given; the text says why."""
+
+
+class Drop(Exception):
+    """Raised by a transform to filter out the record it was given; the text says why. It is no failure."""
 
 
 class RetryLater(Exception):

@@ -150,9 +150,9 @@ class Summary(Struct, frozen=True):
     """The result of a run. ok: exit code 0.
 
     records: in, created, out, filtered, skipped, dead, not_processed over the whole run; the ledger, with `stages`.
-    fusions: the decisions in order. output: where the results are, once they are complete. dead_letter: the file of
-    dead letters, if there are any. messages: what the user should know, one sentence each. earlier: those of the
-    records in that were taken before a resume; seconds count from there.
+    fusions: the decisions in order. output: where the results are, once they are complete. dead_letter, dropped: the
+    files of dead letters and of dropped records, if there are any. messages: what the user should know, one sentence
+    each. earlier: those of the records in that were taken before a resume; seconds count from there.
     """
 
     name: str
@@ -165,6 +165,7 @@ class Summary(Struct, frozen=True):
     limit: str = ""
     output: str = ""
     dead_letter: str = ""
+    dropped: str = ""
     messages: tuple[str, ...] = ()
     fusions: tuple[Fusion, ...] = ()
     earlier: int = 0
@@ -183,6 +184,7 @@ class Summary(Struct, frozen=True):
             "seconds": round(self.seconds, 6),
             "records": dict(self.records),
             "restarts": self.restarts,
+            **({"dropped": self.dropped} if self.dropped else {}),
             "stages": [
                 {
                     "name": stage.name,

@@ -23,6 +23,9 @@ NOTHING: dict[Any, Any] = {}
 HITS = "memo hits"
 """The counter, among the stage's own, of records whose results were kept: they were not computed again."""
 
+DROP = "drop"
+"""The policy of a record that a stage filtered out, told as a Failure: its message says why."""
+
 SPENT = "budget spent"
 """The type of the failure that ends a run whose budget is spent. No exception can have it as its name."""
 
@@ -99,7 +102,7 @@ class Failure(NamedTuple):
 
     stage: index of the stage (SOURCE for the source, the number of stages for the sink).
     origin: the source record of the split that it comes from; ordinal: its number among the records with that origin.
-    policy: the stage's `on_error`: fail, skip or dead_letter.
+    policy: the stage's `on_error`: fail, skip or dead_letter; or DROP for a record that was filtered out.
     record: the record as the stage got it; None if it can't be pickled, then `text` is its representation.
     causes: the exception's causes, nearest first.
     """
@@ -253,11 +256,13 @@ class Counts(Divisible, Plain):
 
     def fail(self, policy: str, number: int = 1) -> None:
         """Count failed records as the stage's `on_error` says. With `fail` they are not processed: a resumed run tries
-        them again."""
+        them again. With DROP they were filtered out."""
         if policy == "skip":
             self.skipped += number
         elif policy == "dead_letter":
             self.dead += number
+        elif policy == DROP:
+            self.filtered += number
         else:
             self.not_processed += number
 

@@ -184,6 +184,8 @@ def print_plan(plan: Plan, console: Console) -> None:
         console.line(row)
     if plan.dead_letter is not None:
         console.line(f"dead letters: {plan.dead_letter}")
+    if plan.dropped is not None:
+        console.line(f"dropped records: {plan.dropped}")
     for note in plan.notes:
         console.line(note)
 

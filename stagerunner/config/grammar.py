@@ -178,6 +178,7 @@ _TOP: dict[str, Reader] = {
     "stages": stage_parts,
     "sink": unset(end_part),
     "dead_letter": unset(path_node),
+    "dropped": unset(path_node),
     "run": unset(_run_values),
     "tests": unset(refused("have no effect yet", "leave them out")),
 }

@@ -132,6 +132,7 @@ class Config(Struct, frozen=True):
     stages: tuple[PartConfig, ...] = ()
     sink: PartConfig | None = None
     dead_letter: Scalar | None = None
+    dropped: Scalar | None = None
     run: Run = field(default_factory=Run)
     secrets: tuple[str, ...] = ()
     masked: tuple[str, ...] = ()

@@ -46,7 +46,7 @@ def letter(failure: Failure, stage: str, origin: Origin, conceal: Callable[[str]
         "stage": stage,
         "type": failure.type,
         "message": conceal(failure.message),
-        "origin": {key: value for key, value in origin._asdict().items() if value is not None and key != "tried"},
+        "origin": _place(origin),
         "attempts": failure.attempts + origin.tried,
         "frames": _frames(failure.frames),
     }
@@ -55,7 +55,21 @@ def letter(failure: Failure, stage: str, origin: Origin, conceal: Callable[[str]
             {"how": how, "type": type, "message": conceal(message), "frames": _frames(frames)}
             for how, type, message, frames in failure.causes
         ]
-    return line | ({"text": failure.text} if failure.record is None and failure.text else record_fields(failure.record))
+    return line | _record(failure)
+
+
+def dropped(failure: Failure, stage: str, origin: Origin, conceal: Callable[[str], str] = str) -> dict[str, Any]:
+    """A record that a stage filtered out, as it is written to the file. conceal: masks secrets in the reason."""
+    line: dict[str, Any] = {"stage": stage, "reason": conceal(failure.message), "origin": _place(origin)}
+    return line | _record(failure)
+
+
+def _place(origin: Origin) -> dict[str, Any]:
+    return {key: value for key, value in origin._asdict().items() if value is not None and key != "tried"}
+
+
+def _record(failure: Failure) -> dict[str, Any]:
+    return {"text": failure.text} if failure.record is None and failure.text else record_fields(failure.record)
 
 
 def _frames(frames: tuple[CodeFrame, ...]) -> list[dict[str, Any]]:
@@ -127,13 +141,19 @@ class DeadLetters:
     """The file of a run, appended to in place. `position`: how many letters of the run are in it.
 
     conceal: see `letter`. output: the name of our output. heirs: outputs whose letters are removed with ours when a run
-    starts anew.
+    starts anew. what: its lines are; `dropped records` are owned, committed and cut in the same way.
     """
 
     def __init__(
-        self, path: Path, conceal: Callable[[str], str] = str, output: str = "", heirs: tuple[str, ...] = ()
+        self,
+        path: Path,
+        conceal: Callable[[str], str] = str,
+        output: str = "",
+        heirs: tuple[str, ...] = (),
+        what: str = "dead letters",
     ) -> None:
         self.path = path
+        self._what = what
         self.conceal = conceal
         self._output = output
         self._heads = [(head(one), one) for one in (output, *heirs)]
@@ -167,15 +187,15 @@ class DeadLetters:
                 return
             self._found = self._look(alone=alone)
         if self._found.foreign:
-            raise UsageError(f"{self.path} is there and holds something else than dead letters; name another file")
+            raise UsageError(f"{self.path} is there and holds something else than {self._what}; name another file")
         if self._found.dropped and not alone:
             raise OutputBusy(
-                f"another run is writing its dead letters to {self.path}, where some of an earlier run of this output "
+                f"another run is writing its {self._what} to {self.path}, where some of an earlier run of this output "
                 "have to be taken out first; wait for it to end, or name another file"
             )
         if self._found.mine < self._kept and not forced:
             raise UsageError(
-                f"{self.path} has {self._found.mine} of the {self._kept} dead letters that this run had written; bring "
+                f"{self.path} has {self._found.mine} of the {self._kept} {self._what} that this run had written; bring "
                 "the file back, run without --resume to start anew, or with --force-resume to go on without them"
             )
 
@@ -197,7 +217,7 @@ class DeadLetters:
         try:
             yield
         except OSError as error:
-            raise Stopped(f"the dead letters {self.path} can't be written: {error.strerror or error}") from None
+            raise Stopped(f"the {self._what} {self.path} can't be written: {error.strerror or error}") from None
 
     # Locks
 
@@ -211,7 +231,7 @@ class DeadLetters:
                 return found
             self.close()
             if monotonic() > until:
-                raise OutputBusy(f"another run has locked the dead letters {self.path}")
+                raise OutputBusy(f"another run has locked the {self._what} {self.path}")
             sleep(0.02)
 
     def _locked(self) -> bool | None:
@@ -222,7 +242,7 @@ class DeadLetters:
         self._regular = stat.S_ISREG(mode)
         if not self._regular:
             if not stat.S_ISCHR(mode):
-                raise UsageError(f"{self.path} is no file; dead letters need one")
+                raise UsageError(f"{self.path} is no file; {self._what} need one")
             return True
         for how in (LOCK_EX, LOCK_SH):
             try:

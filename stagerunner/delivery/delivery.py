@@ -1,8 +1,8 @@
 """Delivery: accepted results go to the result writer, failures to the dead letters, counts into the ledger.
 
-    results ─▶ ResultWriter    failures ─▶ DeadLetters, observers    counts ─▶ Ledger
+    results ─▶ ResultWriter    failures ─▶ DeadLetters, observers    dropped records ─▶ their file    counts ─▶ Ledger
 
-Order of a commit: dead letters, sink, journal. The journal may lag the sink and never leads it.
+Order of a commit: dead letters and dropped records, sink, journal. The journal may lag the sink and never leads it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from stagerunner.config.masking import Mask
-from stagerunner.delivery.deadletters import DeadLetters, letter
+from stagerunner.delivery.deadletters import DeadLetters, dropped, letter
 from stagerunner.delivery.ledger import Ledger
 from stagerunner.delivery.writers import ResultWriter
 from stagerunner.errors import Stopped
@@ -21,7 +21,7 @@ from stagerunner.evaluate.returning import Entering
 from stagerunner.evaluate.wording import text_of
 from stagerunner.events import RecordFailed
 from stagerunner.failpoints import point
-from stagerunner.records import SOURCE, SPENT, Counts, Failure, Origin
+from stagerunner.records import DROP, SOURCE, SPENT, Counts, Failure, Origin
 
 SHOWN = Mask(())
 """A mask that hides nothing."""
@@ -41,7 +41,7 @@ class Delivery:
 
     names: of the stages. limits: stage → most failures (`max_errors`). encoded: the last worker encodes for a sink,
     which has a line in the ledger. mask: hides secrets in failures and in names of counters, before they are reported
-    or journaled.
+    or journaled. dropped: the file of dropped records, if there is one.
     """
 
     def __init__(
@@ -54,9 +54,12 @@ class Delivery:
         *,
         encoded: bool,
         mask: Mask = SHOWN,
+        dropped: DeadLetters | None = None,
     ) -> None:
         self._names = names
         self._letters = letters
+        self._dropped = dropped
+        self._files = {key: file for key, file in (("letters", letters), ("dropped", dropped)) if file is not None}
         self._listener = listener
         self._limits = limits
         self._mask = mask
@@ -68,6 +71,11 @@ class Delivery:
         self.fatal_origin = Origin("")
         self.too_many: int | None = None
         """The stage that had more failures than its `max_errors`."""
+
+    @property
+    def dropped(self) -> int:
+        """Records of this run in the file of dropped records."""
+        return 0 if self._dropped is None else self._dropped.position
 
     def stage_name(self, index: int) -> str:
         if index == SOURCE:
@@ -99,6 +107,10 @@ class Delivery:
 
     def _book(self, failure: Failure, origin: Origin) -> None:
         name = self.stage_name(failure.stage)
+        if failure.policy == DROP:
+            if self._dropped is not None:
+                self._dropped.write(dropped(failure, name, origin, self._dropped.conceal))
+            return
         if failure.policy == "dead_letter" and self._letters is not None:
             self._letters.write(letter(failure, name, origin, self._letters.conceal))
         if failure.policy != "fail":
@@ -143,16 +155,16 @@ class Delivery:
             over = (stage for stage, count in self._failures.items() if count > self._limits.get(stage, count))
             self.too_many = next(over, None)
         self.writer.open(None if row is None else row["sink"])
-        if self._letters is not None:
-            self._letters.open(None if row is None else row["letters"])
+        for key, file in self._files.items():
+            file.open(None if row is None else row.get(key))
 
     def commit(self, row: dict[str, Any], journal: Row | None, *, power: bool = False) -> None:
         """Make everything delivered durable, and complete the row that says so."""
-        if self._letters is not None:
-            self._letters.push()
+        for key, file in self._files.items():
+            file.push()
             if power:
-                self._letters.sync()
-            row["letters"] = self._letters.position
+                file.sync()
+            row[key] = file.position
         row |= {"ledger": self.ledger.as_rows(), "failures": {str(k): v for k, v in self._failures.items()}}
         if self.writer.keeps == "transaction":
             row["sink"] = self.writer.position()  # the row goes into the transaction that it describes
@@ -167,18 +179,18 @@ class Delivery:
 
     def finish(self) -> None:
         self.writer.finish()
-        if self._letters is not None:
-            self._letters.close()
+        for file in self._files.values():
+            file.close()
 
     def abort(self, *, resumable: bool = True) -> None:
         """Close, and keep what `--resume` needs."""
         if not resumable:
             self.writer.discard()
         self.writer.abort()
-        if self._letters is not None:
+        for file in self._files.values():
             with suppress(Stopped):
-                self._letters.push()
-            self._letters.close()
+                file.push()
+            file.close()
 
 
 def where(origin: Origin) -> str:

@@ -9,10 +9,10 @@ from typing import Any
 
 from stagerunner.evaluate.copying import original_record
 from stagerunner.evaluate.cursor import Cursor
-from stagerunner.evaluate.failures import RETURNED_NONE, CallFailure, retry
+from stagerunner.evaluate.failures import RETURNED_NONE, CallFailure, drop, retry
 from stagerunner.evaluate.pacing import Pause
 from stagerunner.evaluate.work import Work
-from stagerunner.records import Batch, Counts, Failure, Spread, spread_counters
+from stagerunner.records import DROP, Batch, Counts, Failure, Spread, spread_counters
 
 
 class BatchOutcome:
@@ -41,6 +41,7 @@ class BatchOutcome:
         "_noted",
         "_piece_start",
         "_sources",
+        "_tells_none",
         "batch",
         "counts",
         "cursor",
@@ -54,6 +55,7 @@ class BatchOutcome:
 
     def __init__(self, work: Work, batch: Batch, *, counted: bool = False, pause: Pause | None = None) -> None:
         self.work = work
+        self._tells_none = bool(work.drop_reason) and not work.form.flushes  # what goes into a sum is not dropped
         self.pause = pause or Pause()
         self.batch = batch
         self.cursor = Cursor(batch.records)
@@ -148,13 +150,22 @@ class BatchOutcome:
         self.counts.created += sum(given) - (len(given) - without)
         self.counts.filtered += without - failed
 
+    def without_dropped(self, start: int, sizes: Sequence[int | None]) -> Sequence[int | None]:
+        """The sizes of the records from `start` on, for `add_sizes`. Those that gave nothing are told as dropped."""
+        if not self._tells_none or 0 not in sizes:
+            return sizes
+        for index, size in enumerate(sizes, start):
+            if size == 0:
+                self.fail(index, drop(self.work.drop_reason))
+        return [size or None for size in sizes]
+
     def add_list(self, start: int, end: int, found: list[Any]) -> None:
         """The records start ≤ index < end, passed as one list, gave one of `found` each: a result or None; or a list of
         results, if the form says many."""
         origins = self.origins_of(start, end)
         if self.work.form.many:
             self.results += chain.from_iterable(found)
-            self.add_sizes(list(map(len, found)), origins)
+            self.add_sizes(self.without_dropped(start, list(map(len, found))), origins)
         elif any(result is None for result in found):
             self._add_some(start, found)
         else:
@@ -182,6 +193,9 @@ class BatchOutcome:
         if not self.work.form.drops:
             self.fail(index, RETURNED_NONE)
             return
+        if self._tells_none:
+            self.fail(index, drop(self.work.drop_reason))
+            return
         self._no_result.append(index)
         self.counts.filtered += 1
 
@@ -189,13 +203,24 @@ class BatchOutcome:
         """Every record so far gave one of `results`: remove the Nones, which drop their records."""
         without = [index for index, result in enumerate(self.results, self._piece_start) if result is None]
         if without:
+            if self._tells_none:
+                self._tell_dropped(without)
             self.counts.filtered += len(without) - len(self._no_result)
             self._no_result = without
             self.results = [result for result in self.results if result is not None]
 
+    def _tell_dropped(self, without: list[int]) -> None:
+        told = set(self._no_result)
+        for index in without:
+            if index not in told:
+                self.fail(index, drop(self.work.drop_reason))
+
     def fail(self, index: int, call_failure: CallFailure) -> None:
-        """Record this failure of a record; with the policy `fail` it cuts the batch."""
+        """Record this failure of a record, or that it is dropped. With the policy `fail` it cuts the batch."""
         self._no_result.append(index)
+        if call_failure.policy == DROP and not self.work.drop_reason:
+            self.counts.filtered += 1
+            return
         self._failed.append(index)
         failure = self._failure(index, call_failure)
         self._failures.append(failure)
@@ -291,7 +316,7 @@ class BatchOutcome:
         whole = over and not self.halted
         now = self._arrived if whole else [failure for failure in self._arrived if failure.origin < last]
         self._arrived = [] if whole else [failure for failure in self._arrived if failure.origin >= last]
-        return now + [failure for failure in self._failures if not self._halt or failure.origin < last]
+        return now + [f for f in self._failures if f.origin < last or (f.policy == "fail" and not self._halt)]
 
     def _ledger(self, index: int, over: bool) -> list[Counts]:
         """Our own counts; on the last piece also those of the stages before, which are for the whole batch."""

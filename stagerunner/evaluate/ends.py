@@ -157,7 +157,7 @@ class SourceReader:
         """The source raised: its records up to there are kept, and the run ends there, unless it ends before."""
         if any(failure.policy == "fail" for failure in batch.failures):
             return
-        batch.failures = [*batch.failures, failure_of(error).for_record(SOURCE, batch.last, 0, "fail")]
+        batch.failures = [*batch.failures, failure_of(error, may_drop=False).for_record(SOURCE, batch.last, 0, "fail")]
 
 
 def _passed_over(items: Iterator[Any], most: int) -> int:
@@ -318,7 +318,7 @@ class RecordEncoder:
         return None
 
     def _failure(self, batch: Batch, index: int, error: BaseException) -> Failure:
-        call_failure = failure_of(error)
+        call_failure = failure_of(error, may_drop=False)
         if not self._counted and not isinstance(error, TooLarge):
             call_failure = call_failure._replace(message=f"its result can't be sent on: {call_failure.message}")
         if not self._counted:

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
-from stagerunner.errors import Reject, RetryLater
+from stagerunner.errors import Drop, Reject, RetryLater
 from stagerunner.evaluate.pacing import Pause
 from stagerunner.evaluate.wording import bounded, causes_of, frames_of, message_of, type_of
 from stagerunner.evaluate.work import Work
-from stagerunner.records import SPENT, Cause, CodeFrame, Failure
+from stagerunner.records import DROP, SPENT, Cause, CodeFrame, Failure
 from stagerunner.tuples import NamedTuple
 
 PATIENCE = 3600.0
@@ -40,7 +40,8 @@ class CallFailure(NamedTuple):
     """A failed call as text, not yet tied to a record.
 
     final: a retry wouldn't help. whole: nor would a shorter list. later: it raised `RetryLater` with so many seconds;
-    None if it raised anything else. policy: takes the place of the stage's `on_error`, unless it is empty.
+    None if it raised anything else. policy: takes the place of the stage's `on_error`, unless it is empty. With DROP it
+    is no failure: the record is filtered out.
     """
 
     type: str
@@ -70,8 +71,15 @@ on_exception: Callable[[BaseException], None] | None = None
 """Called with each exception of user code while its frames exist. The debugger of the inline engine sets it."""
 
 
-def failure_of(error: BaseException, handled: BaseException | None = None) -> CallFailure:
-    """An exception as text. handled: as in `causes_of`."""
+def drop(reason: str) -> CallFailure:
+    """What becomes of a record that is filtered out."""
+    return CallFailure("Drop", reason, final=True, policy=DROP)
+
+
+def failure_of(error: BaseException, handled: BaseException | None = None, *, may_drop: bool = True) -> CallFailure:
+    """An exception as text. handled: as in `causes_of`. may_drop: there is a record that `Drop` can filter out."""
+    if may_drop and isinstance(error, Drop):
+        return drop(message_of(error))
     if isinstance(error, Refusal):
         return CallFailure(error.type, bounded(str(error)), final=True, whole=isinstance(error, WrongList))
     if isinstance(error, Spent):

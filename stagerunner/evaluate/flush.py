@@ -50,7 +50,7 @@ class Flush:
             self._draw(results, most, slot)
         except BaseException as error:
             self.over = True
-            return self._ended(results, failure_of(error))
+            return self._ended(results, failure_of(error, may_drop=False))
         finally:
             slot.leave()
         self.given += len(results)

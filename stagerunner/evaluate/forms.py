@@ -73,7 +73,7 @@ def call_many(call: Call, outcome: BatchOutcome, result_list: ResultList, most: 
         sizes.append(number)
         if len(result_list.results) >= most and outcome.at_source_end:
             break
-    outcome.add_sizes(sizes, outcome.origins_of(start, start + len(sizes)))
+    outcome.add_sizes(outcome.without_dropped(start, sizes), outcome.origins_of(start, start + len(sizes)))
 
 
 def call_lists(call: Call, outcome: BatchOutcome, groups: Grouping, most: int) -> None:

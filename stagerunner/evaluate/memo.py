@@ -3,8 +3,9 @@
     record ─▶ key ─▶ kept? ── yes ─▶ its results and counters, no call
                        └──── no ──▶ call ─▶ keep, before the results travel
 
-Only what a call gave is kept: no failure, and nothing of a call that said `enough`. If the file can't be used, or the
-code behind it has changed since the plan was made, the stage says so once and does without.
+Only what a call gave is kept, also a reason to drop its record: no failure, and nothing of a call that said `enough`.
+If the file can't be used, or the code behind it has changed since the plan was made, the stage says so once and does
+without.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from collections.abc import Callable
 from time import time
 from typing import Any
 
+from stagerunner.errors import Drop
 from stagerunner.evaluate import stage_api
+from stagerunner.evaluate.failures import CallFailure, failure_of
 from stagerunner.evaluate.growth import ResultList
 from stagerunner.evaluate.work import MemoSpec, Work
 from stagerunner.memo.files import changed, checksum
@@ -31,7 +34,10 @@ MOST = 2**24
 
 
 class Kept(NamedTuple):
-    """What a call gave: a result, None, or a list of results, as the form says; and what it counted."""
+    """What a call gave, and what it counted.
+
+    given: a result, None, or a list of results, as the form says; a CallFailure if it dropped its record with a reason.
+    """
 
     given: Any
     extra: dict[str, int]
@@ -68,7 +74,11 @@ class Memo:
         if (kept := self.find(key)) is not None:
             return self.replay(kept)
         listener = stage_api.CallListener()
-        found = stage_api.heard(call, record, listener)
+        try:
+            found = stage_api.heard(call, record, listener)
+        except Drop as why:
+            self.keep(key, failure_of(why), listener)
+            raise
         if found is not None or self.work.form.drops:
             self.keep(key, found, listener)
         return found
@@ -79,7 +89,11 @@ class Memo:
             return result_list.add(self.replay(kept))
         start = len(result_list.results)
         listener = stage_api.CallListener()
-        number = stage_api.heard(collect, record, listener)
+        try:
+            number = stage_api.heard(collect, record, listener)
+        except Drop as why:
+            self.keep(key, failure_of(why), listener)
+            raise
         self.keep(key, result_list.results[start:], listener)
         return int(number)
 
@@ -139,11 +153,13 @@ class Memo:
             self._say("write", f"nothing more is kept in {self._spec.path}: {why}")
 
     def replay(self, kept: Kept) -> Any:
-        """Count what the call counted, and the hit. Returns what it gave."""
+        """Count what the call counted, and the hit. Returns what it gave, or raises the Drop that it raised."""
         listener = stage_api.current.get()
         if listener is not None:
             stage_api.add(listener, kept.extra)
             stage_api.add(listener, {HITS: 1})
+        if isinstance(kept.given, CallFailure):
+            raise Drop(kept.given.message)
         return kept.given
 
     # What is behind it

@@ -14,7 +14,7 @@ from stagerunner.evaluate import stage_api
 from stagerunner.evaluate.failures import CallFailure
 from stagerunner.evaluate.memo import Kept, Memo
 from stagerunner.evaluate.pending_batch import CallOutcome, PendingBatch
-from stagerunner.records import HITS, Batch
+from stagerunner.records import DROP, HITS, Batch
 from stagerunner.tuples import NamedTuple
 
 
@@ -58,7 +58,7 @@ class Recall:
 
     def _outcome(self, index: int, kept: Kept) -> CallOutcome:
         """The outcome of a record whose result is kept."""
-        found = [kept.given] if self._lists else kept.given
+        found = [kept.given] if self._lists and not isinstance(kept.given, CallFailure) else kept.given
         return CallOutcome(index, index + 1, found, {**kept.extra, HITS: 1})
 
     def begun(self, pending: PendingBatch, keys: dict[int, bytes]) -> int:
@@ -99,7 +99,8 @@ class Recall:
         return list(outcome.found) if self._lists else [outcome.found]
 
     def _kept(self, key: bytes, given: Any, extra: dict[str, int]) -> bytes | None:
-        if isinstance(given, CallFailure) or (given is None and not self._drops):
+        failed = isinstance(given, CallFailure) and given.policy != DROP
+        if failed or (given is None and not self._drops):
             return None
         listener = stage_api.CallListener()
         listener.extra = extra

@@ -59,6 +59,7 @@ class Work(NamedTuple):
     attempts, delay, factor, longest: the setting `retry`, in seconds. timeout: seconds for one attempt, or None.
     rate: calls per second of the whole stage, or None. on_error: fail, skip, dead_letter.
     memo: where results are kept, or None. budget: what it may spend, or None.
+    drop_reason: why it drops a record for which it gives nothing; "": what it drops is counted and not told.
     growth: bytes that one source record may have become on leaving this stage. stages: how many the chain has, if
     records may enter at any of them (evaluate.returning); else 0.
     """
@@ -81,6 +82,7 @@ class Work(NamedTuple):
     memo: MemoSpec | None = None
     budget: BudgetSpec | None = None
     on_error: str = "fail"
+    drop_reason: str = ""
     growth: int = 64 * 2**20
     stages: int = 0
 

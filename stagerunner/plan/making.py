@@ -22,7 +22,7 @@ from stagerunner.plan import fusing
 from stagerunner.plan.devices import with_devices
 from stagerunner.plan.ends import End, EndKind, plan_end
 from stagerunner.plan.model import Plan, PlannedStage
-from stagerunner.plan.outputs import dead_letter_path, output_mistakes, output_of, own_files
+from stagerunner.plan.outputs import letters_path, output_mistakes, output_of, own_files
 from stagerunner.plan.promise import notes
 from stagerunner.plan.stages import plan_stage
 
@@ -61,7 +61,8 @@ def make_plan(
         stages=planned,
         source=None if source is None else source.planned,
         sink=None if sink is None else sink.planned,
-        dead_letter=dead_letter_path(config),
+        dead_letter=letters_path(config, config.dead_letter),
+        dropped=letters_path(config, config.dropped),
         run=replace(config.run, engine=spec.name),
         engine_target=spec.target,
         engine_options=options,

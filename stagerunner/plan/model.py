@@ -82,6 +82,7 @@ class Plan(Struct, frozen=True):
     source: PlannedPart | None = None
     sink: PlannedPart | None = None
     dead_letter: Path | None = None
+    dropped: Path | None = None
     run: Run = field(default_factory=Run)
     engine_target: str = "stagerunner.engines.process.engine:ProcessEngine"
     engine_options: dict[str, Any] = field(default_factory=dict)

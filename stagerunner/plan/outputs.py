@@ -19,14 +19,14 @@ from stagerunner.plan.ends import End
 from stagerunner.plan.model import Plan
 from stagerunner.plan.targets import why_not_json_lines
 from stagerunner.plan.values import mark_of
+from stagerunner.tuples import NamedTuple
 
 OPEN_ALREADY = ("/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/")
 """Streams that are open already; other code writes to them."""
 
 
-def dead_letter_path(config: Config) -> Path | None:
-    """The dead letter file; its path is relative to the folder of the file it is written in."""
-    scalar = config.dead_letter
+def letters_path(config: Config, scalar: Scalar | None) -> Path | None:
+    """The file of dead letters or dropped records; its path is relative to the folder of the file it is written in."""
     return None if scalar is None else resolve_path(config.base_of(scalar.mark), scalar.text)
 
 
@@ -45,9 +45,15 @@ def output_mistakes(config: Config, source: End | None, sink: End | None) -> Ite
         return
     if sink is not None and target is not None:
         yield from _sink_mistakes(config, sink, target, inputs)
-    dead, scalar = dead_letter_path(config), config.dead_letter
-    if dead is not None and scalar is not None:
-        yield from _dead_letter_mistakes(config, dead, scalar, target, inputs)
+    dead, dropped = letters_path(config, config.dead_letter), letters_path(config, config.dropped)
+    if dead is not None and config.dead_letter is not None:
+        written = _Letters(dead, config.dead_letter, "dead_letter", "dead letters")
+        yield from _letter_mistakes(config, written, target, inputs)
+    if dropped is not None and config.dropped is not None:
+        written = _Letters(dropped, config.dropped, "dropped", "dropped records")
+        yield from _letter_mistakes(config, written, target, inputs)
+        if dead is not None and _same(dead, dropped):
+            yield _overwrites("the dropped records need another file than the dead letters", written.mark, "dropped")
 
 
 def output_of(sink: End | None) -> Path | None:
@@ -61,7 +67,7 @@ def used_by(plan: Plan, path: Path) -> bool:
     if _own_file(plan.own, path) is not None:
         return True
     ends = (part.options.get("path") for part in (plan.source, plan.sink) if part is not None)
-    return any(_reads(_patterns(one), path) for one in (*ends, plan.dead_letter))
+    return any(_reads(_patterns(one), path) for one in (*ends, plan.dead_letter, plan.dropped))
 
 
 def _own_file(own: Iterable[Path], path: Path) -> Path | None:
@@ -84,24 +90,39 @@ def _sink_mistakes(config: Config, sink: End, target: Path, inputs: list[str]) -
         yield _overwrites(f"the sink would overwrite {_described(config, own)}", mark, "sink")
 
 
-def _dead_letter_mistakes(
-    config: Config, dead: Path, scalar: Scalar, target: Path | None, inputs: list[str]
-) -> Iterator[Mistake]:
-    no_user = UNKNOWN_USER if has_unknown_user(scalar.text) else None
-    if why := no_user or _not_writable(dead) or _not_a_file(dead):
-        yield Mistake("dead-letter", f"the dead letters can't be written: {why}", scalar.mark, "dead_letter")
-    elif target is not None and _same(dead, _journal_of(target)):
-        yield _overwrites("the dead letters would overwrite the journal", scalar.mark, "dead_letter")
-    elif _journal_of(dead).exists():
-        yield _overwrites(f"{dead} is the output of a run", scalar.mark, "dead_letter")
-    elif target is not None and _same(dead, target):
-        yield _overwrites("the dead letters would overwrite the output", scalar.mark, "dead_letter")
-    elif _reads(inputs, dead):
-        yield _overwrites("the dead letters would overwrite what the source reads", scalar.mark, "dead_letter")
-    elif own := _own_file(own_files(config), dead):
-        yield _overwrites(f"the dead letters would overwrite {_described(config, own)}", scalar.mark, "dead_letter")
-    elif (named := why_not_json_lines(scalar.text)) is not None:
-        yield Mistake("target", named[0], scalar.mark, "dead_letter", named[1])
+class _Letters(NamedTuple):
+    """A file of dead letters or dropped records: its path, as it was written, under which key, and what it holds."""
+
+    path: Path
+    written: Scalar
+    key: str
+    what: str
+
+    @property
+    def mark(self) -> Mark:
+        return self.written.mark
+
+    def overwrites(self, what: str) -> Mistake:
+        return _overwrites(f"the {self.what} would overwrite {what}", self.mark, self.key)
+
+
+def _letter_mistakes(config: Config, letters: _Letters, target: Path | None, inputs: list[str]) -> Iterator[Mistake]:
+    path, text = letters.path, letters.written.text
+    no_user = UNKNOWN_USER if has_unknown_user(text) else None
+    if why := no_user or _not_writable(path) or _not_a_file(path):
+        yield Mistake("dead-letter", f"the {letters.what} can't be written: {why}", letters.mark, letters.key)
+    elif target is not None and _same(path, _journal_of(target)):
+        yield letters.overwrites("the journal")
+    elif _journal_of(path).exists():
+        yield _overwrites(f"{path} is the output of a run", letters.mark, letters.key)
+    elif target is not None and _same(path, target):
+        yield letters.overwrites("the output")
+    elif _reads(inputs, path):
+        yield letters.overwrites("what the source reads")
+    elif own := _own_file(own_files(config), path):
+        yield letters.overwrites(_described(config, own))
+    elif (named := why_not_json_lines(text)) is not None:
+        yield Mistake("target", named[0], letters.mark, letters.key, named[1])
 
 
 def _overwrites(message: str, mark: Mark, path: str) -> Mistake:

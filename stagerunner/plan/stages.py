@@ -16,6 +16,7 @@ from stagerunner.hookspecs import EngineSpec
 from stagerunner.parts.base import Part
 from stagerunner.parts.forming import form_of
 from stagerunner.parts.stage import Form
+from stagerunner.parts.text_option import TextOption
 from stagerunner.plan.devices import VISIBLE
 from stagerunner.plan.model import PlannedStage
 from stagerunner.plan.values import checked_options, filled, shown
@@ -83,8 +84,15 @@ def _work(config: Config, index: int, stage: PartConfig, target: str, form: Form
         rate=settings.rate,
         budget=_budget(settings.budget),
         on_error=settings.on_error,
+        drop_reason="" if config.dropped is None else _drop_reason(form, options),
         growth=config.run.max_growth,
     )
+
+
+def _drop_reason(form: Form, options: dict[str, Any]) -> str:
+    """Why a record is dropped for which the stage gives nothing; with the expressions that the stage was given."""
+    given = [f"{name}: {option.text}" for name, option in options.items() if isinstance(option, TextOption)]
+    return ("gave no record" if form.many else "gave None") + (f" ({', '.join(given)})" if given else "")
 
 
 def _memo(written: Memo | None, part: Part, form: Form) -> Memo | None:

@@ -41,6 +41,8 @@ def replay_plan(
 ) -> Plan:
     """The chain with the letters as its source. Raises ConfigError, and UsageError if it can't be replayed."""
     plan = make_plan(config, catalog, records_given=True, engine=engine)
+    if plan.dropped is not None and plan.dropped.exists() and letters.exists() and letters.samefile(plan.dropped):
+        raise UsageError(f"{letters} holds dropped records: nothing has failed there that could be tried again")
     names = [stage.name for stage in plan.stages]
     if start is not None and start not in (*names, "sink"):
         near = nearest(start, names)

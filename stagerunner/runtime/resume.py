@@ -188,6 +188,7 @@ def fingerprint(plan: Plan, source: Any, salt: str) -> dict[str, Any]:
         "order": [stage.name for stage in plan.stages],
         "sink": _of(plan.sink, hidden),
         "dead_letter": "" if plan.dead_letter is None else hidden.text(os.path.realpath(plan.dead_letter)),
+        **({} if plan.dropped is None else {"dropped": hidden.text(os.path.realpath(plan.dropped))}),
         "limit": plan.limit,
         "run": {"max_record": plan.run.max_record, "max_growth": plan.run.max_growth},
     }

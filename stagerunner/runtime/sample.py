@@ -101,6 +101,7 @@ def _quiet(plan: Plan, number: int) -> Plan:
         engine_target=BUILT_IN["inline"].target,
         limit=number if plan.limit is None else min(number, plan.limit),
         dead_letter=None,
+        dropped=None,
         run=replace(plan.run, engine="inline", journal="off", fuse="off", frame=_frame(plan, number)),
         source=_lenient(plan.source),
         sink=_lenient(plan.sink),
@@ -114,7 +115,9 @@ def _lenient(part: Any) -> Any:
 
 def _lenient_stage(stage: PlannedStage) -> PlannedStage:
     settings = replace(stage.settings, on_error="skip", max_errors=None)
-    return replace(stage, work=stage.work._replace(on_error="skip", memo=None, budget=None), settings=settings)
+    return replace(
+        stage, work=stage.work._replace(on_error="skip", memo=None, budget=None, drop_reason=""), settings=settings
+    )
 
 
 def _measured(

@@ -13,6 +13,7 @@ import selectors
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, nullcontext
+from pathlib import Path
 from time import monotonic
 from types import TracebackType
 from typing import Any, TextIO
@@ -45,6 +46,9 @@ from stagerunner.runtime.spending import forget_spending, with_spending
 from stagerunner.runtime.stream_source import Stream
 from stagerunner.runtime.summary import failure_error, summary_of, trouble_error
 from stagerunner.wire.spec import SourceSpec
+
+Letters = dict[str, DeadLetters]
+"""The files of dead letters and dropped records, by the key of their position in the journal's row."""
 
 
 class Session:
@@ -105,9 +109,9 @@ class Session:
             self.plan = self._with_spending(usable(self.plan, self.tell))
             self._open_chain(source)
 
-    def _open_journal(self, source: Any, sink: Any, letters: DeadLetters | None) -> None:
-        if letters is not None and not self._resume.wanted:
-            letters.claim(None)
+    def _open_journal(self, source: Any, sink: Any, letters: Letters) -> None:
+        for file in () if self._resume.wanted else letters.values():
+            file.claim(None)
         self._beginning = beginning = begin(self.plan, source, sink, self._resume, self.tell)
         self._hash_seed = beginning.hash_seed or self._engine.hash_seed
         if beginning.journal is not None:
@@ -118,10 +122,10 @@ class Session:
         path = beginning.journal.path if beginning.journal is not None and self.resumable else None
         return with_spending(plan, path, beginning.salt, self.tell, resumed=beginning.row is not None)
 
-    def _open_output(self, source: Any, letters: DeadLetters | None) -> None:
+    def _open_output(self, source: Any, letters: Letters) -> None:
         row = self._beginning.row
-        if letters is not None and self._resume.wanted:
-            letters.claim(None if row is None else row["letters"], forced=self._resume.forced)
+        for key, file in letters.items() if self._resume.wanted else ():
+            file.claim(None if row is None else row.get(key), forced=self._resume.forced)
         self._exits.callback(self._release)
         self._reset_journal(source)
         self.delivery.open(row)
@@ -164,33 +168,45 @@ class Session:
         if journal is not None and self._beginning.row is None:
             journal.begin(fingerprint(self.plan, source, self._beginning.salt), self._hash_seed, {})
 
-    def _make_letters(self, sink: Any) -> DeadLetters | None:
-        """The file of dead letters, not yet opened.
+    def _make_letters(self, sink: Any) -> Letters:
+        """The files of dead letters and dropped records, not yet opened."""
+        plan = self.plan
+        planned = (("letters", plan.dead_letter, "dead letters"), ("dropped", plan.dropped, "dropped records"))
+        return {key: self._make_file(path, sink, what) for key, path, what in planned if path is not None}
+
+    def _make_file(self, path: Path, sink: Any, what: str) -> DeadLetters:
+        """A file of dead letters or dropped records.
 
         Other runs may write to the same file, so it is claimed before anything else is touched: by a fresh run at once,
         by a resumed one when the journal has said that there is something left to do.
         """
         plan = self.plan
-        if plan.dead_letter is None:
-            return None
         find = getattr(sink, "target", None)
         journal = self._resume.journal
-        if journal is not None and os.path.realpath(journal) == os.path.realpath(plan.dead_letter):
-            raise UsageError(f"{journal} can't hold both the journal and the dead letters; name another file")
-        label = label_of(plan.dead_letter, None if find is None else find(), output_name(plan))
+        if journal is not None and os.path.realpath(journal) == os.path.realpath(path):
+            raise UsageError(f"{journal} can't hold both the journal and the {what}; name another file")
+        label = label_of(path, None if find is None else find(), output_name(plan))
         again = f"{label} (replay)"
-        letters = DeadLetters(
-            plan.dead_letter, Mask(plan.secrets), again if plan.replay else label, () if plan.replay else (again,)
-        )
-        self._exits.callback(letters.close)
-        return letters
+        heirs = () if plan.replay else (again,)
+        file = DeadLetters(path, Mask(plan.secrets), again if plan.replay else label, heirs, what)
+        self._exits.callback(file.close)
+        return file
 
-    def _make_delivery(self, sink: Any, letters: DeadLetters | None) -> Delivery:
+    def _make_delivery(self, sink: Any, letters: Letters) -> Delivery:
         plan, mask = self.plan, Mask(self.plan.secrets)
         self.writer = self._writer or self._make_writer(sink)
         limits = {s.work.index: s.settings.max_errors for s in plan.stages if s.settings.max_errors is not None}
         names = tuple(stage.name for stage in plan.stages)
-        delivery = Delivery(names, self.writer, letters, self.tell, limits, encoded=plan.sink is not None, mask=mask)
+        delivery = Delivery(
+            names,
+            self.writer,
+            letters.get("letters"),
+            self.tell,
+            limits,
+            encoded=plan.sink is not None,
+            mask=mask,
+            dropped=letters.get("dropped"),
+        )
         if self._beginning.row is not None:
             delivery.ledger.restore(self._beginning.row["ledger"])
         return delivery
@@ -395,7 +411,17 @@ class Session:
         """The ledger and the clocks at this moment."""
         seconds = monotonic() - self._began
         if self._beginning.done:
-            return summary_of(self.plan, self.delivery.ledger, [], seconds, exit_code, messages, whole=True)
+            row = self._beginning.row or {}
+            return summary_of(
+                self.plan,
+                self.delivery.ledger,
+                [],
+                seconds,
+                exit_code,
+                messages,
+                whole=True,
+                dropped=row.get("dropped", 0),
+            )
         self.loop.book()
         return summary_of(
             self.plan,
@@ -409,6 +435,7 @@ class Session:
             self.loop.regrouping.fusions(),
             self._earlier,
             self._committed,
+            self.delivery.dropped,
         )
 
 

@@ -28,10 +28,11 @@ def summary_of(
     fusions: tuple[Fusion, ...] = (),
     earlier: int = 0,
     whole: bool = False,
+    dropped: int = 0,
 ) -> Summary:
     """The summary of a run. groups: the last ones, or none if no worker was started. earlier: see Summary.
 
-    whole: the output is complete and has its final name.
+    whole: the output is complete and has its final name. dropped: records in the file of the dropped ones.
     """
     return Summary(
         name=plan.name,
@@ -43,6 +44,7 @@ def summary_of(
         restarts=restarts,
         output=_output(plan) if whole else "",
         dead_letter=str(plan.dead_letter or "") if ledger.dead else "",
+        dropped=str(plan.dropped or "") if dropped else "",
         messages=messages,
         fusions=fusions,
         earlier=earlier,

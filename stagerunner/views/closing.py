@@ -99,6 +99,7 @@ def _headline(summary: Summary) -> Line:
         f"{count(records['out'])} out" + (f" to {summary.output}" if _is_file(summary.output) else ""),
         *(f"{count(number)} {fate}" for fate, number in fates.items() if number),
         *([_dead(summary)] if records["dead"] else []),
+        *([f"dropped records in {summary.dropped}"] if summary.dropped else []),
         *([f"{count(records['not_processed'])} not processed"] if records["not_processed"] else []),
         *([plural(summary.restarts, "restart")] if summary.restarts else []),
     ]

@@ -44,8 +44,8 @@ def resolved(config: Config, plan: Plan) -> dict[str, Tree]:
     tree["stages"] = [_stage(root, part, planned) for part, planned in zip(config.stages, plan.stages, strict=True)]
     if plan.sink is not None:
         tree["sink"] = _end(root, "sink", config.sink, plan.sink)
-    if config.dead_letter is not None:
-        tree["dead_letter"] = node_tree(config.dead_letter)
+    letters = {"dead_letter": config.dead_letter, "dropped": config.dropped}
+    tree |= {key: node_tree(node) for key, node in letters.items() if node is not None}
     tree["run"] = _run(root, plan)
     return tree
 
