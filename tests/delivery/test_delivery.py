@@ -6,7 +6,7 @@ import pytest
 
 from stagerunner.delivery.deadletters import DeadLetters
 from stagerunner.delivery.delivery import Delivery, failure_text, where
-from stagerunner.records import SOURCE, Failure, Origin
+from stagerunner.records import DROP, SOURCE, Failure, Origin
 
 
 class ResultWriter:
@@ -82,6 +82,22 @@ def test_failures_are_taken_in_order_of_the_source(delivery):
     delivery.failures([failure(0, 7), failure(0, 9), failure(1, 3), failure(1, 9)], None, locate)
 
     assert letters(delivery) == [("hide", 3), ("parse", 7), ("parse", 9), ("hide", 9)]
+
+
+def test_what_is_dropped_goes_to_its_own_file_and_is_no_failure(tmp_path, order, told):
+    letters, dropped = DeadLetters(tmp_path / "failed.jsonl"), DeadLetters(tmp_path / "dropped.jsonl")
+    made = Delivery(("parse",), ResultWriter(order), letters, told.append, {0: 0}, encoded=True, dropped=dropped)
+    made.open(None)
+    made.failures([Failure(0, 7, 0, "Drop", "too short", DROP, record="ab")], None, locate)
+    made.commit({}, Journal(order))
+    row = order[-1][1]
+    made.finish()
+
+    assert (row["letters"], row["dropped"], row["failures"], told, made.too_many) == (0, 1, {}, [], None)
+    line = json.loads(dropped.path.read_text())
+    origin = {"name": "in", "number": 7}
+    head = {"version": 1, "output": "", "number": 1}
+    assert line == head | {"stage": "parse", "reason": "too short", "origin": origin, "record": "ab"}
 
 
 @pytest.mark.parametrize(("stage", "name"), [(SOURCE, "source"), (0, "parse"), (1, "hide"), (2, "sink")])

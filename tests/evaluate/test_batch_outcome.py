@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 from stagerunner.evaluate.batch_outcome import BatchOutcome
-from stagerunner.evaluate.failures import CallFailure
+from stagerunner.evaluate.failures import CallFailure, drop
 from stagerunner.evaluate.work import Work
 from stagerunner.parts.stage import Form
-from stagerunner.records import Batch, Counts, Failure, Spread
+from stagerunner.records import DROP, Batch, Counts, Failure, Spread, divided
 
 BAD = CallFailure("ValueError", "bad", attempts=2)
 
@@ -205,3 +205,61 @@ def test_an_empty_batch_stays_empty(batch_of):
     batch = batch_of(origins=[], first=4, last=9, failures=[earlier(5)])
     piece = outcome_of(batch).piece()
     assert piece == Batch([], 4, 9, [], [earlier(5)], [Counts(3)])
+
+
+# Dropped records
+
+
+def telling_of(batch, form=None, **more):
+    form = form or Form(drops=True)
+    return BatchOutcome(Work(0, "tested", "m:f", form, drop_reason="gave None"), batch, **more)
+
+
+def test_a_dropped_record_is_told_and_counted_once(batch_of):
+    outcome = telling_of(batch_of(*"abcd", origins=[4, 6, 6, 7], first=4))
+    outcome.results += [*outcome.cursor.take(1), None, None, "d"]
+    outcome.cursor.take(3)
+    outcome.fail(2, drop("too short"))
+    outcome.drop_nones()
+    piece = outcome.piece()
+    assert (piece.records, piece.origins) == (["a", "d"], [4, 7])
+    assert piece.counts == [Counts(0, taken=4, out=2, filtered=2)]
+    told = {(f.origin, f.ordinal, f.policy, f.message, f.record) for f in piece.failures}
+    assert told == {(6, 0, DROP, "gave None", "b"), (6, 1, DROP, "too short", "c")}
+
+
+@pytest.mark.parametrize("reason", ["", "gave None"])
+def test_counts_divide_the_same_whether_drops_are_told_or_not(batch_of, reason):
+    work = Work(0, "tested", "m:f", Form(many=True), drop_reason=reason)
+    outcome = BatchOutcome(work, batch_of(*"abcd"), counted=True)
+    outcome.results += "xxd"
+    outcome.cursor.take(4)
+    outcome.fail(2, drop("too short"))
+    outcome.add_sizes(outcome.without_dropped(0, [2, 0, None, 1]), range(4))
+    piece = outcome.piece()
+    (counts,) = piece.counts
+    assert counts == Counts(0, taken=4, created=1, out=3, filtered=2)
+    for last, filtered, created in ((1, 0, 1), (2, 1, 1), (3, 2, 1), (4, 2, 1)):
+        spreads = [(0, counts.spread)]
+        _, part, _ = divided(-1, 1, 0, last, piece.failures, spreads)
+        assert (part.filtered, part.created) == (filtered, created)
+    assert len(piece.failures) == (2 if reason else 0)
+
+
+def test_what_goes_into_a_sum_is_not_told(batch_of):
+    outcome = telling_of(batch_of("a"), Form(drops=True, state=True, flushes=True))
+    outcome.cursor.take(1)
+    outcome.add_none()
+    piece = outcome.piece()
+    assert (piece.failures, piece.counts) == ([], [Counts(0, taken=1, filtered=1)])
+
+
+def test_a_dropped_record_behind_a_cut_is_left_to_the_next_run(batch_of):
+    outcome = telling_of(batch_of(*"abc", origins=[0, 1, 1]))
+    let_through(outcome, 1)
+    outcome.cursor.take(1)
+    outcome.fail(1, drop("too short"))
+    outcome.cursor.take(1)
+    outcome.fail(2, BAD)
+    piece = outcome.piece()
+    assert (piece.last, [failure.policy for failure in piece.failures]) == (1, ["fail"])

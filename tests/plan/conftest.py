@@ -136,10 +136,12 @@ def config(folder: Path) -> Callable[..., Config]:
         source: str | dict[str, Any] | None = "in.txt",
         sink: str | dict[str, Any] | None = "out.txt",
         dead_letter: str | None = None,
+        dropped: str | None = None,
         run: Run | None = None,
         **more: Any,
     ) -> Config:
         letters = Scalar(dead_letter, dead_letter, Mark("chain.yaml", 9, 14)) if dead_letter is not None else None
+        drops = Scalar(dropped, dropped, Mark("chain.yaml", 10, 10)) if dropped is not None else None
         names = [given if isinstance(given, str) else given["use"] for given in stages]
         return Config(
             "chain.yaml",
@@ -153,6 +155,7 @@ def config(folder: Path) -> Callable[..., Config]:
             ),
             sink=part_config(sink, "sink", "sink", 8) if sink else None,
             dead_letter=letters,
+            dropped=drops,
             run=run or Run(),
             **more,
         )

@@ -8,10 +8,12 @@ from stagerunner.errors import ConfigError
 from stagerunner.plan.outputs import used_by
 from stagerunner.plan.preparing import prepare
 
-READS, LETTERS_OUT, LETTERS_IN = (
+READS, LETTERS_OUT, LETTERS_IN, DROPPED_OUT, DROPPED_LETTERS = (
     "the sink would overwrite what the source reads",
     "the dead letters would overwrite the output",
     "the dead letters would overwrite what the source reads",
+    "the dropped records would overwrite the output",
+    "the dropped records need another file than the dead letters",
 )
 
 
@@ -27,6 +29,8 @@ READS, LETTERS_OUT, LETTERS_IN = (
         ("in.txt", {"sink": {"use": "table", "with": {"path": "a.csv"}}, "dead_letter": "a.db"}, LETTERS_OUT, 9),
         ("in.txt", {"sink": "out.txt", "dead_letter": "in.txt"}, LETTERS_IN, 9),
         ("*.txt", {"sink": "out.csv", "dead_letter": "dead.txt"}, LETTERS_IN, 9),
+        ("in.txt", {"sink": "out.txt", "dropped": "out.txt"}, DROPPED_OUT, 10),
+        ("in.txt", {"sink": "out.txt", "dead_letter": "./sub/../d.jsonl", "dropped": "d.jsonl"}, DROPPED_LETTERS, 10),
     ],
 )
 def test_a_file_that_is_read_is_not_written_and_none_is_written_twice(planned, folder, source, ends, message, line):

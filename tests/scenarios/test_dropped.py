@@ -10,6 +10,8 @@ import signal
 import pytest
 from support.leaks import needs_proc
 
+from stagerunner.errors import StageFailed
+
 PARTS = """
 import asyncio
 from stagerunner import Drop
@@ -226,6 +228,57 @@ def fatal(record):
     assert (parts / "out.jsonl").read_text().split() == [str(n) for n in range(1, 40, 2)]
 
 
+def test_where_there_is_no_record_a_drop_is_a_failure(parts):
+    parts.plugin(
+        PARTS
+        + """
+@stage
+class Late:
+    def process(self, record) -> int | None:
+        return None
+    def flush(self):
+        raise Drop("nothing there")
+        yield
+"""
+    )
+    with pytest.raises(StageFailed, match="Drop: nothing there"):
+        list(parts.results("late", records=range(3), dropped=str(parts / "dropped.jsonl")))
+
+
+def test_a_secret_in_a_reason_is_masked(parts):
+    parts.plugin(PARTS + "\n@stage\ndef says(record, *, token: str):\n    raise Drop(f'{token} says no')\n")
+    saying = {"use": "says", "with": {"token": "${secret:TOKEN}"}}
+    parts.write("in.jsonl", "1\n")
+    parts.config(saying, source="in.jsonl", sink="out.jsonl", dropped="dropped.jsonl")
+    environment = os.environ | {"TOKEN": "abracadabra"}
+    assert parts.cli("run", "chain.yaml", "-q", env=environment).returncode == 0
+
+    (line,) = map(json.loads, (parts / "dropped.jsonl").read_text().splitlines())
+    assert line["reason"] == "*** says no"
+
+
+def test_the_summary_names_the_file(parts):
+    parts.write("in.jsonl", "1\n2\n3\n")
+    parts.config("named", source="in.jsonl", sink="out.jsonl", dropped="dropped.jsonl")
+    done = parts.cli("run", "chain.yaml", "--summary", "summary.json")
+
+    assert b"1 filtered \xc2\xb7 dropped records in " in done.stderr
+    assert json.loads((parts / "summary.json").read_text())["dropped"].endswith("dropped.jsonl")
+    assert b"dropped records: " in parts.cli("run", "chain.yaml", "--dry-run").stderr
+    assert b"dropped: dropped.jsonl" in parts.cli("show", "chain.yaml").stdout
+
+
+def test_a_replay_does_not_take_it(parts):
+    parts.write("in.jsonl", "1\n2\n")
+    parts.config("named", source="in.jsonl", sink="out.jsonl", dropped="dropped.jsonl")
+    assert parts.cli("run", "chain.yaml", "-q").returncode == 0
+
+    refused = parts.cli("replay", "dropped.jsonl", "-c", "chain.yaml", "-o", "more.jsonl")
+    assert refused.returncode == 2
+    assert b"holds dropped records" in refused.stderr
+    assert len((parts / "dropped.jsonl").read_text().splitlines()) == 1
+
+
 @pytest.mark.parametrize("use", ["named", "taken_back", "named_list", "named_async"])
 def test_a_memo_keeps_the_reason(parts, use):
     run = {"engine": "inline"}
@@ -268,7 +321,7 @@ def killed_until_done(project, moments: dict[int, str]) -> int:
     project.config(*stages, source="in.jsonl", sink="out.jsonl", dropped="dropped.jsonl", run=run)
     arguments: tuple[str, ...] = ()
     for kills in range(10):
-        done = project.cli("run", "chain.yaml", "-q", *arguments)
+        done = project.cli("run", "chain.yaml", "-q", "--summary", "summary.json", *arguments)
         if done.returncode != -signal.SIGKILL:
             assert (done.returncode, done.stderr) == (0, b"")
             return kills
@@ -288,6 +341,8 @@ def test_the_file_is_exact_whoever_is_killed(parts, who):
     lines = [json.loads(line) for line in (parts / "dropped.jsonl").read_text().splitlines()]
     assert [line["record"] for line in lines] == [n for n in range(3000) if n % 6 != 3]
     assert [line["number"] for line in lines] == list(range(1, 2501))
+    records = json.loads((parts / "summary.json").read_text())["records"]
+    assert (records["in"], records["created"], records["out"], records["filtered"]) == (3000, 0, 500, 2500)
     assert (parts / "out.jsonl").read_text().split() == [str(n) for n in range(3, 3000, 6)]
 
 
