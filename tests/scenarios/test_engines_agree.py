@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 PARTS = """
 import asyncio
+from stagerunner import Drop
 
 @stage
 def small(record) -> object | None:
@@ -72,6 +73,18 @@ def fussy_batch(records):
         raise Reject("one of them will not do")
     return records
 
+@stage
+def picky(record):
+    yield record
+    if record % 7 == 3:
+        raise Drop(f"{record} is too odd")
+
+@stage.batch
+def picky_batch(records):
+    if any(record % 19 == 7 for record in records):
+        raise Drop("one of them is too odd")
+    return records
+
 class Rooted:
     def __reduce__(self):
         raise TypeError("I stay here")
@@ -111,7 +124,7 @@ def alternate(record, *, seen=[]) -> object | None:
 """
 
 LISTS = ["doubled", "fewer", "spread", "fussy_batch", "asked_batch"]
-FREE = ["small", "repeat", "asked", "fussy", "unsendable", "plus", "same", *LISTS]
+FREE = ["small", "picky", "picky_batch", "repeat", "asked", "fussy", "unsendable", "plus", "same", *LISTS]
 BOUND = ["sum", "running", {"use": "take", "with": {"n": 70}}]
 POLICIES = ["skip", "dead_letter"]
 
@@ -128,9 +141,11 @@ def stages(draw: Any) -> dict[str, Any]:
     return stage if use in BOUND else stage | {"workers": draw(st.integers(1, 3))}
 
 
-def outcome(project, stages, engine: str, frame: int | str, **keys: Any) -> Any:
-    """Everything that can be seen of a run."""
-    letters = project / "letters.jsonl"
+def outcome(project, stages, engine: str, frame: int | str, *, tells: bool = True, **keys: Any) -> Any:
+    """Everything that can be seen of a run. tells: it writes down what is dropped."""
+    letters, dropped = project / "letters.jsonl", project / "dropped.jsonl"
+    dropped.write_text("")
+    keys |= {"dropped": str(dropped)} if tells else {}
     run = {"engine": engine, "frame": frame}
     results = project.results(*stages, run=run, dead_letter=str(letters), **keys)
     records = list(results)
@@ -139,7 +154,7 @@ def outcome(project, stages, engine: str, frame: int | str, **keys: Any) -> Any:
     ]
     assert results.summary.balanced
     stopped = any(stage["use"] == "take" for stage in stages)
-    return records, None if stopped else (letters.read_bytes(), ledger, results.summary.records)
+    return records, None if stopped else (letters.read_bytes(), dropped.read_bytes(), ledger, results.summary.records)
 
 
 AGREE = settings(
@@ -152,12 +167,13 @@ AGREE = settings(
     chain=st.lists(stages(), min_size=1, max_size=4),
     frames=st.tuples(st.integers(1, 60), st.one_of(st.just("auto"), st.integers(1, 60))),
     length=st.integers(0, 150),
+    tells=st.booleans(),
 )
-def test_any_chain_gives_the_same_in_every_engine(project, chain, frames, length):
+def test_any_chain_gives_the_same_in_every_engine(project, chain, frames, length, tells):
     project.plugin(PARTS)
 
-    inline = outcome(project, chain, "inline", frames[0], records=range(length))
-    processes = outcome(project, chain, "process", frames[1], records=range(length))
+    inline = outcome(project, chain, "inline", frames[0], tells=tells, records=range(length))
+    processes = outcome(project, chain, "process", frames[1], tells=tells, records=range(length))
 
     assert inline == processes
 
