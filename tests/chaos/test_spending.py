@@ -75,6 +75,14 @@ def test_a_call_without_an_answer_may_be_made_again():
     assert (account.unanswered, account.lost) == (1, [])
 
 
+def test_of_two_kills_in_quick_succession_either_may_be_the_reason():
+    kills = [Kill(1.5, 1.6), Kill(1.7, 1.8)]
+    calls = [call(1, 2, number=number) for number in range(4)] + [call(3, 4, number=number) for number in range(4)]
+
+    assert account_of(calls, kills).lost == []
+    assert len(account_of([*calls, call(1, 2, number=4), call(3, 4, number=4)], kills).lost) == 1
+
+
 def test_a_call_under_way_at_a_kill_may_be_made_again():
     assert account_of([call(1, 2), call(3, 4)], [Kill(1.5, 1.6)]).lost == []
     assert account_of([call(1, 2), call(3, 4)], [Kill(2.1, 2.2)]).lost == []  # its result may not have been kept yet

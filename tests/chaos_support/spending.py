@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -68,27 +68,28 @@ def account_of(calls: Sequence[Call], kills: Sequence[Kill], most: Mapping[str, 
     killed: dict[Kill, list[Call]] = {kill: [] for kill in kills}
     room = {kill: dict(most) for kill in kills}
     unanswered, lost = 0, []
+    answered: list[tuple[Call, Call]] = []
     for again in of_record.values():
         for call, following in pairwise(again):
             if not call.answered:
                 unanswered += 1
-            elif (kill := _reason(call, following, kills)) is not None and room[kill][call.stage] > 0:
-                killed[kill].append(call)
-                room[kill][call.stage] -= 1
             else:
-                lost.append(following)
+                answered.append((call, following))
+    for call, following in sorted(answered, key=lambda pair: pair[0].paid):
+        # Of two kills in quick succession either may be the reason; the earlier one is of no use to later calls.
+        reasons = (kill for kill in _reasons(call, following, kills) if room[kill][call.stage] > 0)
+        if (kill := next(reasons, None)) is None:
+            lost.append(following)
+        else:
+            killed[kill].append(call)
+            room[kill][call.stage] -= 1
     return Account(len(of_record), unanswered, killed, lost)
 
 
-def _reason(call: Call, following: Call, kills: Sequence[Kill]) -> Kill | None:
-    """The kill at which the call was under way, so that it had to be made again."""
-    return next(
-        (
-            kill
-            for kill in kills
-            if call.came <= kill.until and kill.at <= call.paid + SETTLED <= following.came + SETTLED
-        ),
-        None,
+def _reasons(call: Call, following: Call, kills: Sequence[Kill]) -> Iterator[Kill]:
+    """The kills at which the call was under way, so that it had to be made again."""
+    return (
+        kill for kill in kills if call.came <= kill.until and kill.at <= call.paid + SETTLED <= following.came + SETTLED
     )
 
 
