@@ -105,6 +105,7 @@ class MetricsPage:
         self.words = memoryview(self._map).cast("B").cast("q")
         self._slots: list[Slot | None] = [None] * slots
         self._numbers: memoryview[float] | None = None
+        self._closed = False
 
     def slot(self, number: int) -> Slot:
         """The slot with this number. It is made at first use: a worker uses few of them."""
@@ -134,8 +135,10 @@ class MetricsPage:
         self.words[STOP_STAGE] = stage
 
     def halt(self) -> None:
-        """Let every stage cut its frame at the next record."""
-        self.words[HALT] = 1
+        """Let every stage cut its frame at the next record. Does nothing once the page is closed: a signal may come as
+        late as that."""
+        if not self._closed:
+            self.words[HALT] = 1
 
     @property
     def halted(self) -> bool:
@@ -202,6 +205,7 @@ class MetricsPage:
 
     def close(self) -> None:
         """Release the memory, even if something still refers to a slot, as a traceback may."""
+        self._closed = True
         for slot in self._slots:
             if slot is not None:
                 slot.words.release()

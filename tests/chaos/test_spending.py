@@ -75,6 +75,11 @@ def test_a_call_without_an_answer_may_be_made_again():
     assert (account.unanswered, account.lost) == (1, [])
 
 
+def test_a_call_may_be_billed_behind_the_one_that_was_made_again():
+    assert account_of([call(1, 4), call(2, 3)], [Kill(1.5, 1.6)]).lost == []
+    assert account_of([call(1, 4), call(2, 3)], [Kill(2.5, 2.6)]).lost == [call(2, 3)]
+
+
 def test_of_two_kills_in_quick_succession_either_may_be_the_reason():
     kills = [Kill(1.5, 1.6), Kill(1.7, 1.8)]
     calls = [call(1, 2, number=number) for number in range(4)] + [call(3, 4, number=number) for number in range(4)]

@@ -87,10 +87,11 @@ def account_of(calls: Sequence[Call], kills: Sequence[Kill], most: Mapping[str, 
 
 
 def _reasons(call: Call, following: Call, kills: Sequence[Kill]) -> Iterator[Kill]:
-    """The kills at which the call was under way, so that it had to be made again."""
-    return (
-        kill for kill in kills if call.came <= kill.until and kill.at <= call.paid + SETTLED <= following.came + SETTLED
-    )
+    """The kills at which the call was under way, so that it had to be made again.
+
+    The service may go on with a call whose worker is gone, and bill it behind the call that was made again.
+    """
+    return (kill for kill in kills if call.came <= kill.until and kill.at <= min(call.paid + SETTLED, following.came))
 
 
 # The run

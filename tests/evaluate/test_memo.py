@@ -165,6 +165,7 @@ def test_code_that_was_changed_before_it_is_imported_late_is_not_taken_for_that_
     stage_of, batch_of, spec, calls, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # else what it was a moment ago might be imported
     late = tmp_path / "late_of_memo.py"
     late.write_text("X = 1\n")
     known = spec._replace(code=frozenset({str(late)}), files={str(late): checksum(str(late))})

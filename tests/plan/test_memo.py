@@ -217,6 +217,7 @@ def test_installed_packages_count_with_all_that_they_require(project, tmp_path, 
 
 def test_bytecode_of_before_an_edit_is_deleted(project, monkeypatch):
     """Python compares seconds and length: a worker would run what was there before."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # else the import writes it again
     monkeypatch.syspath_prepend(str(project.folder))
     helper = project / "stale_of_memo_tests.py"
     helper.write_text("X = 1\n")

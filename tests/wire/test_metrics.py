@@ -193,3 +193,11 @@ def test_workers_say_how_many_frames_they_have_open_until_an_epoch_begins(page):
     assert page.opened() == 7
     page.clear()
     assert (page.opened(), page.all_sent_before(8)) == (0, False)
+
+
+def test_a_signal_may_halt_a_page_that_is_closed(page):
+    page.halt()
+    assert page.halted
+
+    page.close()
+    page.halt()

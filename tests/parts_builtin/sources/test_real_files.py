@@ -2,7 +2,7 @@
 
 import csv
 import json
-from importlib.metadata import files
+from importlib.metadata import PackageNotFoundError, files
 from io import StringIO
 from pathlib import Path
 
@@ -13,7 +13,11 @@ from stagerunner_parts.sources.json import Json
 
 
 def shipped(package, suffix):
-    return sorted(Path(file.locate()) for file in files(package) or () if file.name.endswith(suffix))
+    """The files of an installed package that have this suffix."""
+    try:
+        return sorted(Path(file.locate()) for file in files(package) or () if file.name.endswith(suffix))
+    except PackageNotFoundError:
+        return []
 
 
 TABLES = shipped("numpy", ".csv")
