@@ -13,10 +13,10 @@ from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Protocol
 
 from stagerunner.evaluate import stage_api
-from stagerunner.evaluate.budget import Budget, Words
+from stagerunner.evaluate.budget import Budget
 from stagerunner.evaluate.copying import defensive_copy
 from stagerunner.evaluate.cursor import Quarantined
-from stagerunner.evaluate.evaluator import NO_QUARANTINE, NO_SLOT, Evaluator, recall_of
+from stagerunner.evaluate.evaluator import NO_QUARANTINE, NO_SLOT, Evaluator, Shared, recall_of
 from stagerunner.evaluate.failures import (
     CallFailure,
     asks_for_pause,
@@ -28,9 +28,8 @@ from stagerunner.evaluate.forms import as_list
 from stagerunner.evaluate.gathering import Dealt, Gathering, Part, deal, note, originals
 from stagerunner.evaluate.gathering_evaluator import GatheringEvaluator
 from stagerunner.evaluate.growth import ResultList
-from stagerunner.evaluate.pacing import Pacer, Pause
+from stagerunner.evaluate.pacing import Pacer
 from stagerunner.evaluate.pending_batch import CallOutcome, PendingBatch
-from stagerunner.evaluate.rate import Reserve
 from stagerunner.evaluate.wording import frames_of
 from stagerunner.evaluate.work import NoSlot, Slot, Work
 from stagerunner.records import Batch
@@ -60,11 +59,9 @@ class AsyncEvaluator(Evaluator):
         self,
         work: Work,
         slot: Slot = NO_SLOT,
-        reserve: Reserve | None = None,
-        pause: Pause | None = None,
-        words: Words | None = None,
+        shared: Shared | None = None,
     ) -> None:
-        super().__init__(work, slot, reserve, pause, words)
+        super().__init__(work, slot, shared)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._most_calls = 1 if work.form.state else work.concurrency
         self.gathering = Gathering(work)
@@ -464,11 +461,9 @@ class AsyncCaller(NamedTuple):
 def make_evaluator(
     work: Work,
     slot: Slot = NO_SLOT,
-    reserve: Reserve | None = None,
-    pause: Pause | None = None,
-    words: Words | None = None,
+    shared: Shared | None = None,
 ) -> Evaluator:
-    """The evaluator for this stage, not yet set up. reserve: see `rate`; pause: see `pacing`; words: see `budget`."""
+    """The evaluator for this stage, not yet set up."""
     kind = (
         AsyncEvaluator
         if work.form.awaited
@@ -476,4 +471,4 @@ def make_evaluator(
         if work.gathers or (work.form.batch and work.memo)
         else Evaluator
     )
-    return kind(work, slot, reserve, pause, words)
+    return kind(work, slot, shared)

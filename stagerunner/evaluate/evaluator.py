@@ -30,6 +30,7 @@ from stagerunner.evaluate.rate import Reserve, rate_limiter
 from stagerunner.evaluate.slices import Slices
 from stagerunner.evaluate.work import NoSlot, Slot, Work
 from stagerunner.records import Batch
+from stagerunner.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from stagerunner.evaluate.memo import Memo
@@ -42,14 +43,25 @@ PIECE_RECORDS = 4096
 """Results after which a piece ends."""
 
 
+class Shared(NamedTuple):
+    """What all workers of a stage share.
+
+    reserve: reserves the time of the next call, if the stage has a rate; see `rate`. pause: see `pacing`. words: what
+    each has spent, if the stage has a budget; see `budget`.
+    """
+
+    reserve: Reserve | None = None
+    pause: Pause | None = None
+    words: Words | None = None
+
+
 class Evaluator:
     """Evaluates a stage whose transform isn't `async def`. AsyncEvaluator has the same methods.
 
     watched: note each call in the slot, and end pieces by time. It costs time, so set it only where a record is
     suspected, has a deadline or is slow.
     singly: records are suspected, so a transform of lists without state is given lists of one.
-    reserve: reserves the time of the next call among all workers of a stage with a rate; see `rate`.
-    pause: what all workers of the stage share; see `pacing`. words: what they have spent; see `budget`.
+    shared: what all workers of the stage share; by default it has one.
     halted: whether the run is halted; a watched stage then cuts the batch, at once if its records are `dear`.
     piece_records: a piece ends at the first end of a source record after this many results.
     flush_until: a batch of a flush ends before the result with this number.
@@ -59,14 +71,13 @@ class Evaluator:
         self,
         work: Work,
         slot: Slot = NO_SLOT,
-        reserve: Reserve | None = None,
-        pause: Pause | None = None,
-        words: Words | None = None,
+        shared: Shared | None = None,
     ) -> None:
         self.work = work
         self.slot = slot
-        self._pause = pause or Pause()
-        self._pacer = Pacer(rate_limiter(work.rate, reserve), self._pause)
+        shared = shared or Shared()
+        self._pause = shared.pause or Pause()
+        self._pacer = Pacer(rate_limiter(work.rate, shared.reserve), self._pause)
         self.watched = self.singly = self.dear = False
         self.halted: Callable[[], bool] = bool
         self.piece_records = PIECE_RECORDS
@@ -74,7 +85,7 @@ class Evaluator:
         self._transform: Any = None
         self._memo: Memo | None = None
         self._passing: Passing | None = None
-        self._budget = None if work.budget is None else Budget(work.budget, words or own_words(work.budget))
+        self._budget = None if work.budget is None else Budget(work.budget, shared.words or own_words(work.budget))
         self._call: Callable[[Any], Any]
         self._copy: Callable[[Any], Any]
 

@@ -9,15 +9,12 @@ from time import monotonic_ns
 from typing import Any
 
 from stagerunner.evaluate import stage_api
-from stagerunner.evaluate.budget import Words
 from stagerunner.evaluate.cursor import Quarantined
-from stagerunner.evaluate.evaluator import NO_QUARANTINE, NO_SLOT, Evaluator, recall_of
+from stagerunner.evaluate.evaluator import NO_QUARANTINE, NO_SLOT, Evaluator, Shared, recall_of
 from stagerunner.evaluate.failures import CallFailure, failure_of, patiently, retry
 from stagerunner.evaluate.forms import checking_list
 from stagerunner.evaluate.gathering import Dealt, Gathering, Part, deal, note, originals
-from stagerunner.evaluate.pacing import Pause
 from stagerunner.evaluate.pending_batch import CallOutcome, PendingBatch
-from stagerunner.evaluate.rate import Reserve
 from stagerunner.evaluate.work import Slot, Work
 from stagerunner.records import Batch
 
@@ -33,11 +30,9 @@ class GatheringEvaluator(Evaluator):
         self,
         work: Work,
         slot: Slot = NO_SLOT,
-        reserve: Reserve | None = None,
-        pause: Pause | None = None,
-        words: Words | None = None,
+        shared: Shared | None = None,
     ) -> None:
-        super().__init__(work, slot, reserve, pause, words)
+        super().__init__(work, slot, shared)
         self.gathering = Gathering(work)
         self.worked = self.waited = 0
         """Nanoseconds that `poll` has called the transform, and waited for records."""

@@ -18,7 +18,7 @@ from stagerunner.engines.process.worker.encode import PIECE, Encoder, Parts, wri
 from stagerunner.engines.process.worker.frame_context import FrameContext, cut, quarantine_of, refuse_whole
 from stagerunner.evaluate.async_evaluator import make_evaluator
 from stagerunner.evaluate.copying import original_of
-from stagerunner.evaluate.evaluator import PIECE_RECORDS, Evaluator
+from stagerunner.evaluate.evaluator import PIECE_RECORDS, Evaluator, Shared
 from stagerunner.failpoints import point
 from stagerunner.records import BARRIER, DATA, FLUSH, Batch, Counts, Failure, Spread, counters_within
 from stagerunner.wire.arena import Arena
@@ -81,7 +81,7 @@ class PieceRunner:
             first = at - self._spec.number
             reserve, pause = partial(self.page.reserve_call, first), self.page.pause(first)
             words = None if work.budget is None else self.page.spent(first, self._spec.width, self._spec.number)
-            evaluator = make_evaluator(work, slot, reserve, pause, words)
+            evaluator = make_evaluator(work, slot, Shared(reserve, pause, words))
             evaluator.setup()
             if work.index in self._spec.snapshots:
                 evaluator.restore(self._spec.snapshots[work.index])
