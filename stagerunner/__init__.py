@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         UsageError,
         WorkerDied,
     )
-    from stagerunner.evaluate.expression import Expression, missing_field
+    from stagerunner.evaluate.conditions.expression import Expression, missing_field
     from stagerunner.evaluate.stage_api import count, empty, enough
     from stagerunner.events import Summary
     from stagerunner.parts.base import part
@@ -44,8 +44,8 @@ _HOMES = {
     "StagerunnerError": "errors",
     "UsageError": "errors",
     "WorkerDied": "errors",
-    "Expression": "evaluate.expression",
-    "missing_field": "evaluate.expression",
+    "Expression": "evaluate.conditions.expression",
+    "missing_field": "evaluate.conditions.expression",
     "count": "evaluate.stage_api",
     "enough": "evaluate.stage_api",
     "empty": "evaluate.stage_api",

@@ -9,7 +9,7 @@ from test_docs import section, table
 from test_resume import FILE, run, said_by
 
 from stagerunner.delivery.deadletters import letter
-from stagerunner.evaluate.letters import as_line
+from stagerunner.evaluate.dead_letters.letters import as_line
 from stagerunner.records import Cause, Failure, Origin
 
 PAGE = (Path(__file__).parents[1] / "docs" / "dead-letters.md").read_text()

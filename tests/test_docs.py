@@ -14,7 +14,7 @@ from stagerunner.config import grammar, settings
 from stagerunner.config.model import BatchSize, Run, Settings
 from stagerunner.config.read import read_config
 from stagerunner.errors import UsageError
-from stagerunner.evaluate.expression import CALLS, Expression
+from stagerunner.evaluate.conditions.expression import CALLS, Expression
 from stagerunner.events import StageTotals, Summary
 from stagerunner.plan import why_no_resume
 from stagerunner.records import Failure

@@ -29,7 +29,7 @@ from stagerunner.config.readers import (
     whole,
 )
 from stagerunner.config.variables import WORKER
-from stagerunner.evaluate.expression import Expression
+from stagerunner.evaluate.conditions.expression import Expression
 from stagerunner.evaluate.work import COUNTERS
 
 

@@ -19,7 +19,7 @@ from typing import Any
 from msgspec import Struct
 
 from stagerunner.errors import OutputBusy, Stopped, UsageError
-from stagerunner.evaluate.letters import (
+from stagerunner.evaluate.dead_letters.letters import (
     HEAD,
     STAYS,
     as_line,

@@ -17,7 +17,7 @@ from stagerunner.delivery.deadletters import DeadLetters, dropped, letter
 from stagerunner.delivery.ledger import Ledger
 from stagerunner.delivery.writers import ResultWriter
 from stagerunner.errors import Stopped
-from stagerunner.evaluate.returning import Entering
+from stagerunner.evaluate.dead_letters.returning import Entering
 from stagerunner.evaluate.wording import text_of
 from stagerunner.events import RecordFailed
 from stagerunner.failpoints import point

@@ -13,9 +13,7 @@ from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Protocol
 
 from stagerunner.evaluate import stage_api
-from stagerunner.evaluate.budget import Budget
 from stagerunner.evaluate.copying import defensive_copy
-from stagerunner.evaluate.cursor import Quarantined
 from stagerunner.evaluate.evaluator import NO_QUARANTINE, NO_SLOT, Evaluator, Shared, recall_of
 from stagerunner.evaluate.failures import (
     CallFailure,
@@ -27,9 +25,11 @@ from stagerunner.evaluate.failures import (
 from stagerunner.evaluate.forms import as_list
 from stagerunner.evaluate.gathering import Dealt, Gathering, Part, deal, note, originals
 from stagerunner.evaluate.gathering_evaluator import GatheringEvaluator
-from stagerunner.evaluate.growth import ResultList
-from stagerunner.evaluate.pacing import Pacer
-from stagerunner.evaluate.pending_batch import CallOutcome, PendingBatch
+from stagerunner.evaluate.limits.budget import Budget
+from stagerunner.evaluate.limits.pacing import Pacer
+from stagerunner.evaluate.outcome.cursor import Quarantined
+from stagerunner.evaluate.outcome.growth import ResultList
+from stagerunner.evaluate.outcome.pending_batch import CallOutcome, PendingBatch
 from stagerunner.evaluate.wording import frames_of
 from stagerunner.evaluate.work import NoSlot, Slot, Work
 from stagerunner.records import Batch

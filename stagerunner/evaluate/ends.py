@@ -17,9 +17,9 @@ from stagerunner.evaluate.copying import (
     original_of,
     original_record,
 )
-from stagerunner.evaluate.cursor import Quarantined
 from stagerunner.evaluate.failures import Refusal, failure_of
-from stagerunner.evaluate.growth import TooLarge
+from stagerunner.evaluate.outcome.cursor import Quarantined
+from stagerunner.evaluate.outcome.growth import TooLarge
 from stagerunner.evaluate.wording import bounded, sendable, text_of
 from stagerunner.evaluate.work import Slot
 from stagerunner.records import (

@@ -17,25 +17,25 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from stagerunner.evaluate import forms, stage_api
-from stagerunner.evaluate.batch_outcome import BatchOutcome
-from stagerunner.evaluate.budget import Budget, Words, own_words
 from stagerunner.evaluate.copying import copying_results, defensive_copy, may_keep_results, no_copy
-from stagerunner.evaluate.cursor import Cursor, Quarantined, Refusals, grouping, refusals_in
 from stagerunner.evaluate.failures import failure_of
 from stagerunner.evaluate.flush import flush_batches
-from stagerunner.evaluate.growth import ResultList
+from stagerunner.evaluate.limits.budget import Budget, Words, own_words
+from stagerunner.evaluate.limits.pacing import Pacer, Pause
+from stagerunner.evaluate.limits.rate import Reserve, rate_limiter
 from stagerunner.evaluate.loading import build
-from stagerunner.evaluate.pacing import Pacer, Pause
-from stagerunner.evaluate.rate import Reserve, rate_limiter
-from stagerunner.evaluate.slices import Slices
+from stagerunner.evaluate.outcome.batch_outcome import BatchOutcome
+from stagerunner.evaluate.outcome.cursor import Cursor, Quarantined, Refusals, grouping, refusals_in
+from stagerunner.evaluate.outcome.growth import ResultList
+from stagerunner.evaluate.outcome.slices import Slices
 from stagerunner.evaluate.work import NoSlot, Slot, Work
 from stagerunner.records import Batch
 from stagerunner.tuples import NamedTuple
 
 if TYPE_CHECKING:
-    from stagerunner.evaluate.memo import Memo
-    from stagerunner.evaluate.passing import Passing
-    from stagerunner.evaluate.recall import Recall
+    from stagerunner.evaluate.conditions.passing import Passing
+    from stagerunner.evaluate.memos.memo import Memo
+    from stagerunner.evaluate.memos.recall import Recall
 
 NO_QUARANTINE: Quarantined = {}
 NO_SLOT = NoSlot()
@@ -195,7 +195,7 @@ class Evaluator:
             found = self._transform.process
         called: Callable[[Any], Any] = found
         if self.work.stages:
-            from stagerunner.evaluate.returning import with_entering  # a late import: only replays need it
+            from stagerunner.evaluate.dead_letters.returning import with_entering  # a late import: only replays need it
 
             return with_entering(called, self.work)
         return called
@@ -276,7 +276,7 @@ def recall_of(memo: Memo | None) -> Recall | None:
     """The memo of a stage whose records wait in `Gathering`."""
     if memo is None:
         return None
-    from stagerunner.evaluate.recall import Recall  # as below
+    from stagerunner.evaluate.memos.recall import Recall  # as below
 
     return Recall(memo)
 
@@ -285,7 +285,7 @@ def memo_of(work: Work) -> Memo | None:
     """The memo of a stage that has one."""
     if work.memo is None:
         return None
-    from stagerunner.evaluate.memo import Memo  # late: SQLite and hashing, which few stages need
+    from stagerunner.evaluate.memos.memo import Memo  # late: SQLite and hashing, which few stages need
 
     return Memo(work, work.memo)
 
@@ -294,7 +294,7 @@ def passing_of(work: Work) -> Passing | None:
     """Which records pass a stage that has a `when`."""
     if not work.when:
         return None
-    from stagerunner.evaluate.passing import Passing  # late: parses expressions, which few stages need
+    from stagerunner.evaluate.conditions.passing import Passing  # late: parses expressions, which few stages need
 
     return Passing(work)
 

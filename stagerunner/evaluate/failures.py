@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from stagerunner.errors import Drop, Reject, RetryLater
-from stagerunner.evaluate.pacing import Pause
+from stagerunner.evaluate.limits.pacing import Pause
 from stagerunner.evaluate.wording import bounded, causes_of, frames_of, message_of, type_of
 from stagerunner.evaluate.work import Work
 from stagerunner.records import DROP, SPENT, Cause, CodeFrame, Failure

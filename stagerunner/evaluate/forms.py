@@ -11,12 +11,12 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from stagerunner.evaluate.batch_outcome import BatchOutcome
 from stagerunner.evaluate.copying import defensive_copy
-from stagerunner.evaluate.cursor import Cursor, Grouping, Refusals
 from stagerunner.evaluate.failures import CallFailure, Refusal, WrongList, failure_of, patiently, retry
-from stagerunner.evaluate.growth import ResultList, close_quietly
-from stagerunner.evaluate.pacing import Pacer
+from stagerunner.evaluate.limits.pacing import Pacer
+from stagerunner.evaluate.outcome.batch_outcome import BatchOutcome
+from stagerunner.evaluate.outcome.cursor import Cursor, Grouping, Refusals
+from stagerunner.evaluate.outcome.growth import ResultList, close_quietly
 from stagerunner.evaluate.work import Slot, Work
 
 Call = Callable[[Any], Any]

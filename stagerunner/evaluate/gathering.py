@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 from stagerunner.evaluate import stage_api
 from stagerunner.evaluate.copying import original_record
-from stagerunner.evaluate.cursor import Quarantined, refusals_in
 from stagerunner.evaluate.evaluator import NO_QUARANTINE, passing_of
 from stagerunner.evaluate.failures import CallFailure, Refusal, failure_of
-from stagerunner.evaluate.pending_batch import CallOutcome, PendingBatch
+from stagerunner.evaluate.outcome.cursor import Quarantined, refusals_in
+from stagerunner.evaluate.outcome.pending_batch import CallOutcome, PendingBatch
 from stagerunner.evaluate.work import Slot, Work
 from stagerunner.records import Batch
 from stagerunner.tuples import NamedTuple
 
 if TYPE_CHECKING:
-    from stagerunner.evaluate.recall import Recall
+    from stagerunner.evaluate.memos.recall import Recall
 
 
 class Part(NamedTuple):

@@ -9,12 +9,12 @@ from time import monotonic_ns
 from typing import Any
 
 from stagerunner.evaluate import stage_api
-from stagerunner.evaluate.cursor import Quarantined
 from stagerunner.evaluate.evaluator import NO_QUARANTINE, NO_SLOT, Evaluator, Shared, recall_of
 from stagerunner.evaluate.failures import CallFailure, failure_of, patiently, retry
 from stagerunner.evaluate.forms import checking_list
 from stagerunner.evaluate.gathering import Dealt, Gathering, Part, deal, note, originals
-from stagerunner.evaluate.pending_batch import CallOutcome, PendingBatch
+from stagerunner.evaluate.outcome.cursor import Quarantined
+from stagerunner.evaluate.outcome.pending_batch import CallOutcome, PendingBatch
 from stagerunner.evaluate.work import Slot, Work
 from stagerunner.records import Batch
 

@@ -61,7 +61,7 @@ class Work(NamedTuple):
     memo: where results are kept, or None. budget: what it may spend, or None.
     drop_reason: why it drops a record for which it gives nothing; "": what it drops is counted and not told.
     growth: bytes that one source record may have become on leaving this stage. stages: how many the chain has, if
-    records may enter at any of them (evaluate.returning); else 0.
+    records may enter at any of them (evaluate.dead_letters.returning); else 0.
     """
 
     index: int  # type: ignore[assignment]  # hides a method of tuple that nothing needs here

@@ -18,8 +18,8 @@ from stagerunner.catalog import Catalog
 from stagerunner.config.model import Config, Settings
 from stagerunner.delivery.deadletters import bring_back, outputs_in, take_away
 from stagerunner.errors import UsageError
-from stagerunner.evaluate.letters import begins_letter, read_letter
-from stagerunner.evaluate.returning import Letters
+from stagerunner.evaluate.dead_letters.letters import begins_letter, read_letter
+from stagerunner.evaluate.dead_letters.returning import Letters
 from stagerunner.evaluate.wording import nearest
 from stagerunner.journal import Journal, journal_path
 from stagerunner.parts.base import Part, target_of

@@ -2,7 +2,7 @@
 
     header: a line of JSON, filled up with spaces · for each stage with a budget, 8 words of 8 bytes for each worker
 
-Each worker writes its own words after each call (evaluate.budget), so they survive the death of any process. A resumed
+Each worker writes its own words after each call (evaluate/limits), so they survive the death of any process. A resumed
 run adds them up, and begins a new file with the sums in its header.
 """
 
@@ -19,7 +19,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from stagerunner.errors import Stopped
-from stagerunner.evaluate.budget import WORD
+from stagerunner.evaluate.limits.budget import WORD
 from stagerunner.evaluate.work import COUNTERS
 from stagerunner.events import Notice
 from stagerunner.guard import reason

@@ -3,7 +3,7 @@
 Words are aligned 64-bit integers. The parent reads them for the views, for deadlines and after a death; the page
 survives SIGKILL. Clocks are nanoseconds. `since` is a time of the monotonic clock, which all processes of a machine
 share. After the slots stand three words for each of them. All workers of a stage write those of its first worker's
-slot: when its next call may begin, if it has a `rate`; and its pause (evaluate.pacing). Then two in which a worker that
+slot: when its next call may begin, if it has a `rate`; and its pause (evaluate/limits). Then two in which a worker that
 works ahead says how many frames it has open, and which is the oldest.
 Behind them lie the *places* of each slot: one for each call that its stage may run at once. They say which records are
 in which call, so that after a death all of them are suspects.
@@ -17,8 +17,8 @@ import struct
 from functools import partial
 from time import monotonic_ns
 
-from stagerunner.evaluate.budget import Words
-from stagerunner.evaluate.pacing import Pause
+from stagerunner.evaluate.limits.budget import Words
+from stagerunner.evaluate.limits.pacing import Pause
 from stagerunner.evaluate.work import COUNTERS
 from stagerunner.records import Batch
 from stagerunner.tuples import NamedTuple
@@ -145,7 +145,7 @@ class MetricsPage:
         return self.words[HALT] != 0
 
     def reserve_call(self, first: int, between: float) -> float:
-        """Reserve the next call of the stage whose first worker has this slot; see evaluate.rate.Reserve.
+        """Reserve the next call of the stage whose first worker has this slot; see evaluate.limits.rate.Reserve.
 
         The page's descriptor must still be open. The kernel releases the lock if the worker dies.
         """

@@ -17,7 +17,7 @@ from operator import is_
 from typing import Any, Protocol
 
 from stagerunner.evaluate.copying import UNCHANGING
-from stagerunner.evaluate.growth import TooLarge
+from stagerunner.evaluate.outcome.growth import TooLarge
 from stagerunner.wire.arena import ALIGN, FROM, PIPE, Arena, Ref
 from stagerunner.wire.pickling import Pickling
 from stagerunner.wire.pipe import ROOM

@@ -11,7 +11,7 @@ import pytest
 from stagerunner.config.masking import Mask
 from stagerunner.delivery.deadletters import DeadLetters, label_of, letter
 from stagerunner.errors import OutputBusy, Stopped, UsageError
-from stagerunner.evaluate.letters import as_line
+from stagerunner.evaluate.dead_letters.letters import as_line
 from stagerunner.records import Cause, CodeFrame, Failure, Origin
 
 FAILURE = Failure(1, 5, 0, "ValueError", "no", "dead_letter", (CodeFrame("a.py", 3, "f"),), 2, record={"a": 1})

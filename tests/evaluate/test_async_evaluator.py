@@ -11,7 +11,7 @@ import pytest
 from stagerunner.errors import Reject
 from stagerunner.evaluate.async_evaluator import AsyncCaller
 from stagerunner.evaluate.failures import CallFailure
-from stagerunner.evaluate.pacing import Pacer, Pause
+from stagerunner.evaluate.limits.pacing import Pacer, Pause
 from stagerunner.evaluate.stage_api import count, enough
 from stagerunner.parts.stage import stage as offered
 

@@ -6,8 +6,8 @@ from typing import ClassVar
 import pytest
 
 from stagerunner.evaluate import evaluator
-from stagerunner.evaluate.batch_outcome import BatchOutcome
-from stagerunner.evaluate.pacing import Pause
+from stagerunner.evaluate.limits.pacing import Pause
+from stagerunner.evaluate.outcome.batch_outcome import BatchOutcome
 from stagerunner.evaluate.stage_api import count, current, enough
 from stagerunner.records import Batch
 

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stagerunner.errors import Reject
-from stagerunner.evaluate import slices
 from stagerunner.evaluate.async_evaluator import AsyncEvaluator, make_evaluator
 from stagerunner.evaluate.evaluator import Evaluator
+from stagerunner.evaluate.outcome import slices
 from stagerunner.evaluate.stage_api import count, enough
 from stagerunner.parts.stage import stage as offered
 from stagerunner.records import SOURCE, Batch, Spread, divided, total

@@ -9,7 +9,7 @@ import pytest
 from stagerunner.errors import Reject
 from stagerunner.evaluate import failures
 from stagerunner.evaluate.failures import CallFailure, Refusal, failure_of, retry, retry_delays
-from stagerunner.evaluate.pacing import Pause
+from stagerunner.evaluate.limits.pacing import Pause
 from stagerunner.evaluate.wording import frames_of, message_of
 from stagerunner.evaluate.work import Work
 from stagerunner.parts.stage import Form

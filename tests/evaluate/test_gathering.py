@@ -6,7 +6,7 @@ import pytest
 
 from stagerunner.evaluate.failures import CallFailure
 from stagerunner.evaluate.gathering import Gathering, Part, deal
-from stagerunner.evaluate.pending_batch import CallOutcome
+from stagerunner.evaluate.outcome.pending_batch import CallOutcome
 from stagerunner.evaluate.stage_api import CallListener
 from stagerunner.evaluate.work import Work
 from stagerunner.parts.stage import Form

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from stagerunner.evaluate.failures import failure_of, retry
-from stagerunner.evaluate.pacing import Pause
+from stagerunner.evaluate.limits.pacing import Pause
 from stagerunner.evaluate.wording import (
     LONGEST,
     MOST_CAUSES,

@@ -8,7 +8,7 @@ import pytest
 from support.project import Project
 
 from stagerunner.errors import UsageError
-from stagerunner.evaluate.letters import as_line
+from stagerunner.evaluate.dead_letters.letters import as_line
 from stagerunner.journal import Journal, journal_path
 from stagerunner.plan import Plan
 from stagerunner.plan.preparing import Request, read

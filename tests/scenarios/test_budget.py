@@ -13,7 +13,7 @@ from support.project import Project
 
 from stagerunner.api import Request, prepare
 from stagerunner.errors import Stopped
-from stagerunner.evaluate.budget import Budget
+from stagerunner.evaluate.limits.budget import Budget
 from stagerunner.evaluate.stage_api import CallListener, heard
 from stagerunner.events import RecordFailed
 from stagerunner.runtime import spending

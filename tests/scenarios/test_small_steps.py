@@ -105,7 +105,7 @@ def test_a_pipe_is_cut_as_small_as_its_records_are_slow(project, use):
 
 
 SLICED = """
-from stagerunner.evaluate import slices
+from stagerunner.evaluate.outcome import slices
 slices.SLICE = 0  # so that each slow record is a slice: a test need not wait for time to pass
 
 def slowly():

@@ -12,8 +12,8 @@ from typing import Any
 
 from stagerunner.engines.process.worker.frame_context import FrameContext, halved
 from stagerunner.evaluate.ends import RecordEncoder
-from stagerunner.evaluate.growth import TooLarge, limited
 from stagerunner.evaluate.loading import load
+from stagerunner.evaluate.outcome.growth import TooLarge, limited
 from stagerunner.records import DATA, NOTHING, Batch, QuarantineKey, total
 from stagerunner.wire.frame import CUT, HELD, MORE, STOP, Header
 from stagerunner.wire.metadata import Metadata, pack_metadata

@@ -15,10 +15,10 @@ from time import monotonic_ns as now
 from stagerunner.engines.process.worker.encode import Parts
 from stagerunner.engines.process.worker.frame_context import FrameContext
 from stagerunner.engines.process.worker.stage_runner import StageRunner
-from stagerunner.evaluate import slices
 from stagerunner.evaluate.async_evaluator import AsyncEvaluator
 from stagerunner.evaluate.gathering_evaluator import GatheringEvaluator
-from stagerunner.evaluate.pending_batch import PendingBatch
+from stagerunner.evaluate.outcome import slices
+from stagerunner.evaluate.outcome.pending_batch import PendingBatch
 from stagerunner.records import BARRIER, FLUSH, SKIP, Batch
 from stagerunner.wire.frame import Frame
 from stagerunner.wire.metrics import WAITING, MetricsPage

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from stagerunner.evaluate.failures import Refusal
-from stagerunner.evaluate.growth import MEASURE_EVERY, UNMEASURED, ResultList, size_of
+from stagerunner.evaluate.outcome.growth import MEASURE_EVERY, UNMEASURED, ResultList, size_of
 
 MIB = 2**20
 

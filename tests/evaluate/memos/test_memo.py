@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stagerunner import count
-from stagerunner.evaluate import memo as module
+from stagerunner.evaluate.memos import memo as module
 from stagerunner.evaluate.work import MemoSpec
 from stagerunner.memo.files import checksum
 from stagerunner.memo.store import Store

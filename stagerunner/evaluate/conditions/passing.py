@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from stagerunner.evaluate.cursor import Refusals
-from stagerunner.evaluate.expression import Expression
+from stagerunner.evaluate.conditions.expression import Expression
 from stagerunner.evaluate.failures import failure_of
-from stagerunner.evaluate.growth import ResultList
-from stagerunner.evaluate.pending_batch import CallOutcome
+from stagerunner.evaluate.outcome.cursor import Refusals
+from stagerunner.evaluate.outcome.growth import ResultList
+from stagerunner.evaluate.outcome.pending_batch import CallOutcome
 from stagerunner.evaluate.stage_api import count
 from stagerunner.evaluate.work import Work
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from stagerunner.evaluate import stage_api
 from stagerunner.evaluate.failures import CallFailure
-from stagerunner.evaluate.memo import Kept, Memo
-from stagerunner.evaluate.pending_batch import CallOutcome, PendingBatch
+from stagerunner.evaluate.memos.memo import Kept, Memo
+from stagerunner.evaluate.outcome.pending_batch import CallOutcome, PendingBatch
 from stagerunner.records import DROP, HITS, Batch
 from stagerunner.tuples import NamedTuple
 

@@ -19,7 +19,7 @@ from typing import Any
 from stagerunner.errors import Drop
 from stagerunner.evaluate import stage_api
 from stagerunner.evaluate.failures import CallFailure, failure_of
-from stagerunner.evaluate.growth import ResultList
+from stagerunner.evaluate.outcome.growth import ResultList
 from stagerunner.evaluate.work import MemoSpec, Work
 from stagerunner.memo.files import changed, checksum
 from stagerunner.memo.keys import NoKey, digest, encoded
@@ -104,7 +104,7 @@ class Memo:
         if not (self._reading or self._writing):
             return None
         if self.work.stages:
-            from stagerunner.evaluate.returning import Entering  # a late import: only replays need it
+            from stagerunner.evaluate.dead_letters.returning import Entering  # a late import: only replays need it
 
             if type(record) is Entering:
                 if record.stage > self.work.index:

@@ -4,7 +4,7 @@ from time import monotonic
 
 import pytest
 
-from stagerunner.evaluate.rate import local_reserve, rate_limiter
+from stagerunner.evaluate.limits.rate import local_reserve, rate_limiter
 
 
 def test_calls_are_evenly_spaced():

@@ -12,8 +12,8 @@ from typing import Any
 from zlib import crc32
 
 from stagerunner.evaluate.copying import no_copy
+from stagerunner.evaluate.dead_letters.letters import STAYS, read_letter
 from stagerunner.evaluate.forms import as_list
-from stagerunner.evaluate.letters import STAYS, read_letter
 from stagerunner.evaluate.wording import nearest
 from stagerunner.evaluate.work import Work
 from stagerunner.records import Malformed, Origin, Split

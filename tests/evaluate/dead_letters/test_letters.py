@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from stagerunner.evaluate.letters import as_line, head, owner_of, read_letter, record_fields
+from stagerunner.evaluate.dead_letters.letters import as_line, head, owner_of, read_letter, record_fields
 
 NAN = float("nan")
 

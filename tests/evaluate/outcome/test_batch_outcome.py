@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from stagerunner.evaluate.batch_outcome import BatchOutcome
 from stagerunner.evaluate.failures import CallFailure, drop
+from stagerunner.evaluate.outcome.batch_outcome import BatchOutcome
 from stagerunner.evaluate.work import Work
 from stagerunner.parts.stage import Form
 from stagerunner.records import DROP, Batch, Counts, Failure, Spread, divided

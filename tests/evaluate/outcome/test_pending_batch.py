@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from stagerunner.evaluate.failures import CallFailure
-from stagerunner.evaluate.pending_batch import CallOutcome, PendingBatch
+from stagerunner.evaluate.outcome.pending_batch import CallOutcome, PendingBatch
 from stagerunner.evaluate.work import Work
 from stagerunner.parts.stage import Form
 from stagerunner.records import Counts

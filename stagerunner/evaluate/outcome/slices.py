@@ -7,7 +7,7 @@ from collections.abc import Callable
 from time import monotonic_ns
 from typing import Any
 
-from stagerunner.evaluate.batch_outcome import BatchOutcome
+from stagerunner.evaluate.outcome.batch_outcome import BatchOutcome
 
 SLICE = 50_000_000
 """Nanoseconds of work after which a piece of slow records ends: each result then leaves soon after it is made."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import MutableSequence
 from time import monotonic_ns, sleep
 
-from stagerunner.evaluate.rate import RateLimiter
+from stagerunner.evaluate.limits.rate import RateLimiter
 
 LEAST = 0.05
 """Seconds of the shortest pause: a stage that asks for none would be called without end."""

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from time import monotonic
 from typing import Any
 
-from stagerunner.evaluate.batch_outcome import BatchOutcome
 from stagerunner.evaluate.failures import CallFailure
 from stagerunner.evaluate.forms import fail_all
+from stagerunner.evaluate.outcome.batch_outcome import BatchOutcome
 from stagerunner.evaluate.work import Work
 from stagerunner.records import NOTHING, Batch
 from stagerunner.tuples import NamedTuple

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from stagerunner.evaluate.returning import Entering, Letters, entry_of, with_entering
+from stagerunner.evaluate.dead_letters.returning import Entering, Letters, entry_of, with_entering
 from stagerunner.evaluate.work import Work
 from stagerunner.parts.source import Want
 from stagerunner.parts.stage import Form

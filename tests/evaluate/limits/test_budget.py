@@ -9,8 +9,8 @@ import pytest
 
 from stagerunner import count, stage
 from stagerunner.evaluate import stage_api
-from stagerunner.evaluate.budget import Budget, Words, own_words
 from stagerunner.evaluate.failures import Spent, failure_of
+from stagerunner.evaluate.limits.budget import Budget, Words, own_words
 from stagerunner.evaluate.work import COUNTERS, BudgetSpec
 from stagerunner.records import SPENT
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from stagerunner.evaluate.cursor import Cursor, Grouping, grouping, refusals_in
+from stagerunner.evaluate.outcome.cursor import Cursor, Grouping, grouping, refusals_in
 from stagerunner.evaluate.work import Work
 from stagerunner.parts.stage import Form
 

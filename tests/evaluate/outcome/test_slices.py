@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stagerunner.evaluate import slices
+from stagerunner.evaluate.outcome import slices
 
 
 def test_a_watched_stage_ends_a_piece_with_the_source_record_in_which_its_time_was_over(

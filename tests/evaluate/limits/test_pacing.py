@@ -8,10 +8,11 @@ from time import monotonic
 import pytest
 
 from stagerunner.errors import RetryLater
-from stagerunner.evaluate import failures, pacing
+from stagerunner.evaluate import failures
 from stagerunner.evaluate.copying import original_of
-from stagerunner.evaluate.pacing import LEAST, Pacer, Pause
-from stagerunner.evaluate.rate import rate_limiter
+from stagerunner.evaluate.limits import pacing
+from stagerunner.evaluate.limits.pacing import LEAST, Pacer, Pause
+from stagerunner.evaluate.limits.rate import rate_limiter
 from stagerunner.parts.stage import stage as offered
 
 

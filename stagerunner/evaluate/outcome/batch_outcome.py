@@ -8,9 +8,9 @@ from itertools import chain, compress, repeat
 from typing import Any
 
 from stagerunner.evaluate.copying import original_record
-from stagerunner.evaluate.cursor import Cursor
 from stagerunner.evaluate.failures import RETURNED_NONE, CallFailure, drop, retry
-from stagerunner.evaluate.pacing import Pause
+from stagerunner.evaluate.limits.pacing import Pause
+from stagerunner.evaluate.outcome.cursor import Cursor
 from stagerunner.evaluate.work import Work
 from stagerunner.records import DROP, Batch, Counts, Failure, Spread, spread_counters
 
