@@ -19,10 +19,10 @@ from msgspec.structs import replace
 from stagerunner.config.masking import printing_aside
 from stagerunner.engines.base import Clock, Ready, Transport, Trouble
 from stagerunner.engines.process.parent.fork_server import how_ended
-from stagerunner.engines.process.parent.root_cause import trouble_in_slots
-from stagerunner.engines.process.worker.main import call_hooks
-from stagerunner.engines.process.worker.stage_runner import StageRunner
+from stagerunner.engines.slots import trouble_in_slots
 from stagerunner.engines.topology import Group, groups_of, places_of, slots_of, specs
+from stagerunner.engines.worker.hooks import call_hooks
+from stagerunner.engines.worker.stage_runner import StageRunner
 from stagerunner.evaluate.wording import describe
 from stagerunner.guard import is_ctrl_c
 from stagerunner.parts.files import register

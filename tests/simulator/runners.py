@@ -1,4 +1,4 @@
-"""A simulated stage runner: what `engines/process/worker/stage_runner.py` promises to do with a frame, and no more.
+"""A simulated stage runner: what `engines/worker/stage_runner.py` promises to do with a frame, and no more.
 
 `feed` yields the frames to send, and None wherever a worker could be killed between two of them.
 """

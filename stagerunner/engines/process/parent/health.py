@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from time import monotonic, monotonic_ns
@@ -14,26 +13,8 @@ from msgspec.structs import replace
 from stagerunner.engines.base import Clock, Trouble
 from stagerunner.engines.process.parent.memory import oom_kills
 from stagerunner.engines.process.parent.root_cause import heavy, overdue
-from stagerunner.wire.metrics import (
-    BLOCK,
-    BLOCKED,
-    CPU,
-    DECODING,
-    ENCODING,
-    FLUSHING,
-    LEFT,
-    OUT,
-    READING,
-    SEQUENCE,
-    SINCE,
-    STATE,
-    TAKEN,
-    WAITING,
-    WORK,
-    WORKING,
-    WRITING,
-    MetricsPage,
-)
+from stagerunner.engines.slots import begun, clocks
+from stagerunner.wire.metrics import MetricsPage
 from stagerunner.wire.spec import WorkerSpec
 
 GLANCE = 0.05
@@ -44,19 +25,6 @@ GAP = 10**9
 
 STACKS = 0.2
 """Seconds that a hung worker gets to print its stacks."""
-
-_CLOCKS = ("work", "codec", "wait", "block")
-_CLOCK_OF = {
-    WORKING: "work",
-    FLUSHING: "work",
-    DECODING: "codec",
-    READING: "codec",
-    ENCODING: "codec",
-    WRITING: "codec",
-    WAITING: "wait",
-    BLOCKED: "block",
-}
-"""State → the clock that runs in it."""
 
 
 class Health:
@@ -110,28 +78,9 @@ class Health:
         return replace(trouble, how="SIGKILL, by the kernel: out of memory")
 
     def begun(self, specs: Mapping[int, WorkerSpec]) -> list[int]:
-        """The latest sequence each worker of the widest group has begun; of several such groups, the slowest counts."""
-        widest = max(spec.width for spec in specs.values())
-        latest = [sys.maxsize] * widest
-        for spec in specs.values():
-            if spec.width == widest:
-                sequence = self._page.slot(spec.slots[0]).words[SEQUENCE]
-                latest[spec.number] = min(latest[spec.number], sequence)
-        return latest
+        """See `slots.begun`."""
+        return begun(list(specs.values()), self._page)
 
     def clocks(self, specs: Mapping[int, WorkerSpec]) -> list[Clock]:
         """The clocks of each worker and stage."""
-        return [self._clock(spec, position) for spec in specs.values() for position in range(len(spec.slots))]
-
-    def _clock(self, spec: WorkerSpec, position: int) -> Clock:
-        words = self._page.slot(spec.slots[position]).words
-        index = spec.works[position].index if spec.works else 0
-        clocks = dict(zip(_CLOCKS, words[WORK : BLOCK + 1], strict=True))
-        # A worker stores its clocks after a frame, which may take minutes. What it does now is added, unless several
-        # stages share the worker: then each has a state, and one of them works.
-        state = words[STATE]  # read once: the worker may store another meanwhile, and a store passes through 0
-        if len(spec.slots) == 1 and not words[LEFT] and state in _CLOCK_OF:
-            clocks[_CLOCK_OF[state]] += max(0, monotonic_ns() - words[SINCE])
-        counts = {"taken": words[TAKEN], "out": words[OUT], "cpu": words[CPU]}
-        paused, pausing = self._page.pause(spec.slots[position] - spec.number).times()
-        return Clock(index, **clocks, **counts, paused=paused, pausing=pausing)
+        return clocks(specs.values(), self._page)

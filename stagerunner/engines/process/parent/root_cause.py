@@ -8,42 +8,24 @@ from time import monotonic_ns
 from stagerunner.engines.base import Trouble
 from stagerunner.engines.process.parent.fork_server import Ended
 from stagerunner.engines.process.parent.memory import resident
-from stagerunner.records import SOURCE, TO_THE_END
+from stagerunner.engines.slots import trouble_in_slots
 from stagerunner.wire.metrics import (
-    BLOCKED,
-    CLOSED,
     DECODING,
     ENCODING,
-    FIRST,
     FLUSHING,
-    LAST,
     LEFT,
-    ORDINAL,
-    ORIGIN,
     READING,
     RECORD,
-    SEQUENCE,
     SETTING_UP,
     SINCE,
     SNAPSHOT,
-    SPLIT,
     STARTING,
     STATE,
-    STATES,
-    WAITING,
     WORKING,
     WRITING,
     MetricsPage,
-    Slot,
 )
 from stagerunner.wire.spec import WorkerSpec
-
-HOLDING = (WORKING, DECODING, ENCODING, FLUSHING, READING, WRITING, CLOSED)
-"""States in which a worker has a frame in hand, which may be what kills it."""
-
-CALLING = (WORKING, WAITING, BLOCKED)
-"""States in which the calls that a slot notes may be what kills its worker; in the others it is the frame in hand."""
-
 
 LINGERING = 0.5
 """Seconds that a cancelled async call has to end, before its worker is killed."""
@@ -63,62 +45,6 @@ def root_cause(deaths: list[Ended], specs: Mapping[int, WorkerSpec], page: Metri
 def is_cause(death: Ended, spec: WorkerSpec, page: MetricsPage) -> bool:
     """Whether a death is not the consequence of another one."""
     return death.status != 0 and not _left(spec, page)
-
-
-def trouble_in_slots(spec: WorkerSpec, page: MetricsPage, pid: int, how: str, *, overdue: bool = False) -> Trouble:
-    """What a worker's slots say: the records in calls, or at least the frame in hand."""
-    at = max(range(len(spec.slots)), key=lambda n: _telling(page.slot(spec.slots[n]).words))
-    slot = page.slot(spec.slots[at])
-    words = slot.words
-    # The first group decodes a whole split: no part of it could be sent alone.
-    holding = words[STATE] in HOLDING and not (words[STATE] == DECODING and spec.first)
-    # A stage that closed the worker's descriptors has left its call by the time that this is noticed.
-    closed = words[STATE] == CLOSED
-    inside = words[RECORD] > 0 or (closed and words[FIRST] == words[ORIGIN] == words[LAST] - 1)
-    calls = _calls(slot, spec.width)
-    named = holding and inside and not calls
-    return Trouble(
-        stage=spec.names[at] if spec.names else "copy",
-        worker=spec.number,
-        pid=pid,
-        how=how,
-        blamed={READING: SOURCE, WRITING: spec.ends}.get(words[STATE]),
-        index=spec.works[at].index if spec.works else 0,
-        split=words[SPLIT] if holding else -1,
-        origin=words[ORIGIN] if named else -1,
-        ordinal=words[ORDINAL] if named else -1,
-        first=words[FIRST],
-        last=words[LAST],
-        calls=calls,
-        state=STATES.get(words[STATE], ""),
-        overdue=overdue,
-    )
-
-
-def _calls(slot: Slot, width: int) -> tuple[tuple[int, int, int], ...]:
-    """What is in the calls that the slot notes: (sequence, first, last) for each frame of each call.
-
-    Also if one of them is over its deadline: another may hold up the event loop.
-    """
-    words, running = slot.words, slot.running()
-    if words[STATE] not in CALLING:
-        return ()
-    if not running and words[RECORD] and words[ORIGIN] < 0:  # a list of records of the frame in hand
-        return ((words[SEQUENCE], words[FIRST], words[LAST]),)
-    return tuple(
-        (
-            sequence,
-            call.first if sequence == call.sequence else 0,
-            call.last if sequence == call.end else TO_THE_END,
-        )
-        for call in running
-        for sequence in range(call.sequence, call.end + 1, width)
-    )
-
-
-def _telling(words: memoryview) -> tuple[bool, bool, int]:
-    """Sort key of slots: inside a call first, then holding a frame; then the latest."""
-    return words[RECORD] > 0, words[STATE] in HOLDING, words[SINCE]
 
 
 def overdue(specs: Mapping[int, WorkerSpec], page: MetricsPage, pids: Mapping[int, int], since: int) -> Trouble | None:

@@ -12,9 +12,9 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from time import monotonic_ns as now
 
-from stagerunner.engines.process.worker.encode import Parts
-from stagerunner.engines.process.worker.frame_context import FrameContext
-from stagerunner.engines.process.worker.stage_runner import StageRunner
+from stagerunner.engines.worker.encode import Parts
+from stagerunner.engines.worker.frame_context import FrameContext
+from stagerunner.engines.worker.stage_runner import StageRunner
 from stagerunner.evaluate.async_evaluator import AsyncEvaluator
 from stagerunner.evaluate.gathering_evaluator import GatheringEvaluator
 from stagerunner.evaluate.outcome import slices

@@ -20,12 +20,12 @@ from time import process_time_ns
 from typing import TYPE_CHECKING
 
 from stagerunner.engines.process.beginning import DISCONNECTED
-from stagerunner.engines.process.worker.encode import Parts
 from stagerunner.engines.process.worker.in_flight import WorkAhead, works_ahead
-from stagerunner.engines.process.worker.stage_runner import StageRunner
 from stagerunner.engines.process.worker.tuning import forward_logging, tune_memory
+from stagerunner.engines.worker.encode import Parts
+from stagerunner.engines.worker.hooks import call_hooks
+from stagerunner.engines.worker.stage_runner import StageRunner
 from stagerunner.evaluate import stage_api
-from stagerunner.evaluate.loading import load
 from stagerunner.evaluate.wording import describe
 from stagerunner.records import DATA, END, READY
 from stagerunner.wire.arena import Arena
@@ -323,15 +323,6 @@ def read_lines(pipe: Inbound) -> list[ReadyLine]:
             raise Left("a neighbour left before it was ready")
         message.add(frame)
     return pickle.loads(message.data) if message.data else []
-
-
-def call_hooks(targets: tuple[str, ...], spec: WorkerSpec) -> None:
-    """Call the worker hooks of plugins: plain functions, with as many arguments as they take."""
-    for target in targets:
-        function = load(target)
-        code = function.__code__
-        given = {"stage": "+".join(spec.names), "worker": spec.number}
-        function(**{name: value for name, value in given.items() if name in code.co_varnames[: code.co_argcount]})
 
 
 def main(spec: WorkerSpec, inbound: list[int], outbound: list[int], metrics: int, arena: int | None) -> int:

@@ -11,7 +11,7 @@ from support.specs import spec_for, work
 
 from stagerunner import count, enough, stage
 from stagerunner.engines.process.worker.in_flight import WorkAhead, works_ahead
-from stagerunner.engines.process.worker.stage_runner import StageRunner
+from stagerunner.engines.worker.stage_runner import StageRunner
 from stagerunner.records import BARRIER, DATA, SKIP
 from stagerunner.wire.frame import MORE, STOP, Frame, Header
 from stagerunner.wire.metadata import Metadata, pack_metadata, unpack_payload

@@ -8,7 +8,8 @@ import threading
 import pytest
 from support.specs import offered, spec_for
 
-from stagerunner.engines.process.worker.main import Left, Worker, call_hooks, leave, read_lines
+from stagerunner.engines.process.worker.main import Left, Worker, leave, read_lines
+from stagerunner.engines.worker.hooks import call_hooks
 from stagerunner.records import DATA, END, READY
 from stagerunner.wire.control import send_pieces
 from stagerunner.wire.frame import BadFrame, Frame, Header

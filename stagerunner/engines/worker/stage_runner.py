@@ -17,9 +17,9 @@ from pickle import loads
 from time import monotonic_ns as now
 from typing import Any
 
-from stagerunner.engines.process.worker.encode import NOTICEABLE, PIECE, Parts
-from stagerunner.engines.process.worker.frame_context import FrameContext
-from stagerunner.engines.process.worker.pieces import BRIEF, SLOW, PieceRunner
+from stagerunner.engines.worker.encode import NOTICEABLE, PIECE, Parts
+from stagerunner.engines.worker.frame_context import FrameContext
+from stagerunner.engines.worker.pieces import BRIEF, SLOW, PieceRunner
 from stagerunner.evaluate.copying import Original, copy_if_shared
 from stagerunner.evaluate.evaluator import Evaluator
 from stagerunner.records import DATA, Batch, Counts, Split

@@ -12,9 +12,9 @@ from support.specs import offered, spec_for, work
 
 import stagerunner
 from stagerunner import enough, stage
-from stagerunner.engines.process.worker.encode import PIECE
-from stagerunner.engines.process.worker.pieces import clipped
-from stagerunner.engines.process.worker.stage_runner import StageRunner
+from stagerunner.engines.worker.encode import PIECE
+from stagerunner.engines.worker.pieces import clipped
+from stagerunner.engines.worker.stage_runner import StageRunner
 from stagerunner.evaluate.ends import EndSpec
 from stagerunner.records import BARRIER, DATA, FLUSH, SKIP, SOURCE, TO_THE_END, Batch, Counts, Failure, divided, total
 from stagerunner.wire.frame import MARKED, MORE, Frame, Header

@@ -4,8 +4,8 @@ import pickle
 
 from support.specs import spec_for
 
-from stagerunner.engines.process.worker.decode import Decoder
-from stagerunner.engines.process.worker.frame_context import FrameContext
+from stagerunner.engines.worker.decode import Decoder
+from stagerunner.engines.worker.frame_context import FrameContext
 from stagerunner.evaluate.ends import GivenRecords, SourceReader
 from stagerunner.records import DATA, SOURCE, WHOLE, Counts
 from stagerunner.wire.frame import Header

@@ -13,9 +13,9 @@ from functools import partial
 from time import monotonic_ns as now
 from typing import Any
 
-from stagerunner.engines.process.worker.decode import Decoder, reading
-from stagerunner.engines.process.worker.encode import PIECE, Encoder, Parts, writing
-from stagerunner.engines.process.worker.frame_context import FrameContext, cut, quarantine_of, refuse_whole
+from stagerunner.engines.worker.decode import Decoder, reading
+from stagerunner.engines.worker.encode import PIECE, Encoder, Parts, writing
+from stagerunner.engines.worker.frame_context import FrameContext, cut, quarantine_of, refuse_whole
 from stagerunner.evaluate.async_evaluator import make_evaluator
 from stagerunner.evaluate.copying import original_of
 from stagerunner.evaluate.evaluator import PIECE_RECORDS, Evaluator, Shared

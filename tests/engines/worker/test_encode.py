@@ -4,8 +4,8 @@ import pickle
 
 from support.specs import spec_for
 
-from stagerunner.engines.process.worker.encode import Encoder
-from stagerunner.engines.process.worker.frame_context import FrameContext
+from stagerunner.engines.worker.encode import Encoder
+from stagerunner.engines.worker.frame_context import FrameContext
 from stagerunner.evaluate.ends import RecordEncoder
 from stagerunner.records import DATA, Batch, Counts
 from stagerunner.wire.frame import Header

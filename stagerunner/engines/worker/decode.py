@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from stagerunner.engines.process.worker.frame_context import FrameContext, quarantine_of, refuse_whole
+from stagerunner.engines.worker.frame_context import FrameContext, quarantine_of, refuse_whole
 from stagerunner.evaluate.copying import Original
 from stagerunner.evaluate.ends import GivenRecords, SourceReader
 from stagerunner.evaluate.loading import load

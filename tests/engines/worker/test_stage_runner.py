@@ -8,8 +8,8 @@ import pytest
 from support.specs import spec_for, work
 
 from stagerunner import count, enough
-from stagerunner.engines.process.worker.encode import PIECE
-from stagerunner.engines.process.worker.stage_runner import StageRunner
+from stagerunner.engines.worker.encode import PIECE
+from stagerunner.engines.worker.stage_runner import StageRunner
 from stagerunner.evaluate.ends import EndSpec
 from stagerunner.records import BARRIER, DATA, SOURCE, TO_THE_END, Counts, Failure, total
 from stagerunner.wire.frame import MARKED, MORE, SIZE, BadFrame, Frame, Header

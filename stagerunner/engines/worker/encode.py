@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from time import monotonic_ns as now
 from typing import Any
 
-from stagerunner.engines.process.worker.frame_context import FrameContext, halved
+from stagerunner.engines.worker.frame_context import FrameContext, halved
 from stagerunner.evaluate.ends import RecordEncoder
 from stagerunner.evaluate.loading import load
 from stagerunner.evaluate.outcome.growth import TooLarge, limited

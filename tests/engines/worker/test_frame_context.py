@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stagerunner.engines.process.worker.frame_context import FrameContext, cut
+from stagerunner.engines.worker.frame_context import FrameContext, cut
 from stagerunner.records import DATA, Batch, Counts, Failure
 from stagerunner.wire.frame import Header
 from stagerunner.wire.metadata import Metadata
