@@ -21,12 +21,21 @@ hookspec = pluggy.HookspecMarker(PROJECT)
 
 
 class EngineSpec(Struct, frozen=True):
-    """An engine: `run.engine` names it, `target` is "module:Class", imported when it is chosen."""
+    """An engine: `run.engine` names it, `target` is "module:Class", imported when it is chosen.
+
+    The class's keyword-only arguments are the engine's options, with their types; see engines.base.Engine for the rest.
+    resources: it places workers by `resources`, or has the devices at hand. in_process: stages run in the parent, so
+    they need not be importable elsewhere. kills: a stage that kills its worker costs a restart, not the run.
+    hard_timeouts: a call over its `timeout` is ended, whatever it does; `max_memory` likewise.
+    """
 
     name: str
     target: str
     summary: str = ""
     resources: bool = False
+    in_process: bool = False
+    kills: bool = False
+    hard_timeouts: bool = False
 
 
 class CommandSpec(Struct, frozen=True):

@@ -14,6 +14,7 @@ from stagerunner.cli.streams import Streams
 from stagerunner.config.diagnostics import render
 from stagerunner.errors import ConfigError, Mark, Mistake, UsageError
 from stagerunner.plan.preparing import Request, prepare
+from stagerunner.runtime.opening import made_engine, problems_of
 from stagerunner.views.console import Console
 from stagerunner.views.errors import mistake_github, mistake_json
 from stagerunner.views.figures import plural
@@ -70,7 +71,10 @@ def command(streams: Streams, /, files: tuple[str, ...], as_json: bool, form: st
 
 def _check(file: str, request: Request, streams: Streams) -> Checked:
     try:
-        return Checked(file, notes=prepare(Path(file), request, streams.conceal).plan.notes)
+        plan = prepare(Path(file), request, streams.conceal).plan
+        problems = problems_of(made_engine(plan), plan)
+        wrong = tuple(Mistake("engine", problem, Mark(file), "run.engine") for problem in problems)
+        return Checked(file, wrong, plan.notes)
     except ConfigError as error:
         return Checked(file, error.mistakes)
     except UsageError as error:

@@ -154,7 +154,12 @@ as_json = flag("Options", "--json", "json", is_flag=True, help="Print JSON.")
 def execution_flags(*, resume: str, allow: str) -> Callable[[F], F]:
     """The flags for how a chain is run. resume, allow: their help, in the words of the command."""
     return together(
-        flag(HOW, "--engine", metavar="NAME", help="process, or inline: all in this process, so breakpoint() works."),
+        flag(
+            HOW,
+            "--engine",
+            metavar="NAME",
+            help="process; inline: all in this process, so breakpoint() works; threads; or a plugin's.",
+        ),
         flag(HOW, "--resume", is_flag=True, help=resume),
         flag(HOW, "--force-resume", is_flag=True, help="Go on even if the chain was changed since."),
         flag(HOW, "--allow-dead-letters", is_flag=True, help=allow),

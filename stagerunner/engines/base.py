@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import selectors
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct
 
 from stagerunner.engines.topology import Group
+from stagerunner.plan import Plan
 from stagerunner.records import WHOLE
 from stagerunner.tuples import NamedTuple
 from stagerunner.window.isolation import Culprit, Suspect
@@ -174,3 +176,22 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Kill and release everything."""
+
+
+class Engine(Protocol):
+    """What a plugin's engine is: a class with this name in its EngineSpec. Its keyword-only arguments are its options.
+
+    It may also have `check(plan) -> Iterable[str]`: what can't work there, a sentence each, before anything is started.
+    """
+
+    name: str
+
+    def transport(
+        self,
+        plan: Plan,
+        selector: selectors.BaseSelector,
+        lines: Callable[[str, int, bytes], None],
+        hash_seed: str | None,
+    ) -> Transport:
+        """What moves the frames of one run. lines: called with what a worker has printed: stage, worker, bytes.
+        hash_seed: the PYTHONHASHSEED of every worker."""

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable
-from typing import Any
 
 from msgspec.structs import replace
 
-from stagerunner.catalog import Catalog, Unresolved
-from stagerunner.catalog.importing import import_target
+from stagerunner.catalog import Catalog
 from stagerunner.config.masking import Mask
 from stagerunner.config.model import Config, PartConfig
-from stagerunner.config.options import options_of, read_options
 from stagerunner.config.wording import did_you_mean, listed
 from stagerunner.errors import ConfigError, Mark, Mistake, UsageError
 from stagerunner.hookspecs import EngineSpec
@@ -21,6 +17,7 @@ from stagerunner.parts.held import is_held
 from stagerunner.plan import fusing
 from stagerunner.plan.devices import with_devices
 from stagerunner.plan.ends import End, EndKind, plan_end
+from stagerunner.plan.engines import BUILT_IN, chosen_engine, engine_options
 from stagerunner.plan.model import Plan, PlannedStage
 from stagerunner.plan.outputs import letters_path, output_mistakes, output_of, own_files
 from stagerunner.plan.promise import notes
@@ -64,7 +61,7 @@ def make_plan(
         dead_letter=letters_path(config, config.dead_letter),
         dropped=letters_path(config, config.dropped),
         run=replace(config.run, engine=spec.name),
-        engine_target=spec.target,
+        engine=spec,
         engine_options=options,
         files=files.registered(),
         own=own_files(config),
@@ -144,7 +141,7 @@ class _Planning:
 
 def _unreachable_in_workers(part: PartConfig, target: str, engine: EngineSpec) -> list[Mistake]:
     """A mistake if workers are to run a part that only this process can reach."""
-    if engine.name == "inline" or not is_held(target):
+    if engine.in_process or not is_held(target):
         return []
     why = f"'{part.use.text}' is a lambda, local, or defined in __main__: a worker process can't import it"
     message = f"{why}; move it to a module, or take engine='inline'"
@@ -179,55 +176,3 @@ def selected(stages: tuple[PartConfig, ...], only: str | None) -> tuple[PartConf
         mark = Mark("--only", 1, 1, only, len(only))
         return Mistake("only", f"'{first}' comes after '{last}'", mark, fix=f"write {last}..{first}")
     return stages[start : stop + 1]
-
-
-# The engine
-
-
-BUILT_IN = {
-    "process": EngineSpec(
-        "process",
-        "stagerunner.engines.process.engine:ProcessEngine",
-        "one process for each worker",
-        resources=True,
-    ),
-    "inline": EngineSpec(
-        "inline", "stagerunner.engines.inline:InlineEngine", "everything in this process", resources=True
-    ),
-}
-
-
-def chosen_engine(config: Config, catalog: Catalog, name: str | None = None) -> EngineSpec | Mistake:
-    """The engine of this name; without one, that of the config."""
-    engines = {**catalog.engines, **BUILT_IN}
-    wanted = name or config.run.engine
-    if wanted in engines:
-        return engines[wanted]
-    mark = Mark("--engine", 1, 1, wanted, len(wanted)) if name else _mark(config)
-    fix = did_you_mean(wanted, engines) or f"there is {listed(sorted(engines))}"
-    return Mistake("unknown-engine", f"no engine is called '{wanted}'", mark, "run.engine", fix)
-
-
-def engine_options(config: Config, engine: EngineSpec) -> tuple[dict[str, Any], list[Mistake]]:
-    """The options under `with` of `run.engine`: the keyword-only arguments of the engine's class."""
-    node = config.run.engine_options
-    if node is None or engine.name != config.run.engine:
-        return {}, []
-    if engine.name in BUILT_IN:
-        return {}, [Mistake("option", f"the engine '{engine.name}' takes no options", node.mark, "run.engine.with")]
-    try:
-        found = import_target(engine.target)
-        taken = _keyword_only(found)
-        options = tuple(option for option in options_of(found) if option.name in taken)
-    except (Unresolved, TypeError) as why:
-        return {}, [Mistake("engine", f"the engine '{engine.name}' can't be used: {why}", _mark(config), "run.engine")]
-    return read_options(options, node, mark=node.mark, path="run.engine.with", base=config.base_of)
-
-
-def _keyword_only(found: Any) -> set[str]:
-    parameters = inspect.signature(found).parameters
-    return {name for name, parameter in parameters.items() if parameter.kind is parameter.KEYWORD_ONLY}
-
-
-def _mark(config: Config) -> Mark:
-    return config.run.engine_mark or config.root.mark

@@ -9,8 +9,10 @@ from msgspec import Struct, field
 
 from stagerunner.config.model import Run, Settings
 from stagerunner.evaluate.work import Work
+from stagerunner.hookspecs import EngineSpec
 from stagerunner.parts.base import Part
 from stagerunner.parts.hooks import PROJECT
+from stagerunner.plan.engines import BUILT_IN
 
 
 class PlannedPart(Struct, frozen=True):
@@ -71,7 +73,7 @@ class Plan(Struct, frozen=True):
     files: module name → path of the plugin files that workers must be able to import.
     own: the files that define the chain: its config, plugins, and the modules that they import.
     started_hooks, stopping_hooks: "module:function", called in each worker.
-    engine_options: what stands under `with` of `run.engine`, checked.
+    engine: what runs it. engine_options: what stands under `with` of `run.engine`, checked.
     replay: the source is a file of dead letters.
     secrets: values to mask in all output. masked: the same, and the values of `${env:…}`.
     notes: what `check` says besides mistakes.
@@ -84,7 +86,7 @@ class Plan(Struct, frozen=True):
     dead_letter: Path | None = None
     dropped: Path | None = None
     run: Run = field(default_factory=Run)
-    engine_target: str = "stagerunner.engines.process.engine:ProcessEngine"
+    engine: EngineSpec = BUILT_IN["process"]
     engine_options: dict[str, Any] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     own: tuple[Path, ...] = ()

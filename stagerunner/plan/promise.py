@@ -113,12 +113,12 @@ def state_warning(change: Change) -> str:
 
 
 def _not_enforced(plan: Plan) -> Iterator[str]:
-    """Settings that the inline engine can't enforce, because there is no other process."""
-    for stage in plan.stages if plan.run.engine == "inline" else ():
+    """Settings that the engine can't enforce, because the parent can't end a call."""
+    for stage in () if plan.engine.hard_timeouts else plan.stages:
         if stage.settings.timeout is not None and not stage.work.form.awaited:
-            yield f"'{stage.name}' has a timeout, which the engine inline ignores"
+            yield f"'{stage.name}' has a timeout, which the engine {plan.engine.name} ignores"
         if stage.settings.max_memory is not None:
-            yield f"'{stage.name}' has a max_memory, which the engine inline ignores"
+            yield f"'{stage.name}' has a max_memory, which the engine {plan.engine.name} ignores"
 
 
 def _after_a_worker(source: SourceKind, forgotten: tuple[str, ...]) -> str:

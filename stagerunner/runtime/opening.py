@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from stagerunner.engines.process.parent.prestart import next_hash_seed
+from stagerunner.errors import UsageError
 from stagerunner.evaluate.loading import load
 from stagerunner.guard import guard, refusals
 from stagerunner.plan import Plan
@@ -40,10 +41,27 @@ class BegunEngine(Struct, frozen=True):
             close()
 
 
-def begin_engine(plan: Plan, *, early: bool = True) -> BegunEngine:
-    """Make the plan's engine. early: let it begin at once, because the hash seed is known already."""
+def made_engine(plan: Plan) -> Any:
+    """The plan's engine, with its options."""
     with guard(f"the engine {plan.run.engine}", "its making"):
-        engine = load(plan.engine_target)()
+        return load(plan.engine.target)(**plan.engine_options)
+
+
+def problems_of(engine: Any, plan: Plan) -> list[str]:
+    """Why the engine can't run the plan, as far as it can say before anything starts."""
+    check = getattr(engine, "check", None)
+    if check is None:
+        return []
+    with guard(f"the engine {plan.run.engine}", "its check"):
+        return [str(problem) for problem in check(plan)]
+
+
+def begin_engine(plan: Plan, *, early: bool = True) -> BegunEngine:
+    """Make the plan's engine. early: let it begin at once, because the hash seed is known already. Raises
+    UsageError if it can't run the plan."""
+    engine = made_engine(plan)
+    if problems := problems_of(engine, plan):
+        raise UsageError("; ".join(problems))
     begun = BegunEngine(engine, next_hash_seed())
     begin = getattr(engine, "begin", None)
     if early and begin is not None:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from stagerunner.delivery.writers import NullWriter
 from stagerunner.events import RecordFailed, StageTotals
 from stagerunner.plan import Plan, PlannedStage
-from stagerunner.plan.making import BUILT_IN
+from stagerunner.plan.engines import BUILT_IN
 from stagerunner.runtime.opening import begin_engine
 from stagerunner.runtime.session import Session
 
@@ -98,7 +98,7 @@ def _quiet(plan: Plan, number: int) -> Plan:
     """The plan on the inline engine, without anything written, and with failures skipped."""
     return replace(
         plan,
-        engine_target=BUILT_IN["inline"].target,
+        engine=BUILT_IN["inline"],
         limit=number if plan.limit is None else min(number, plan.limit),
         dead_letter=None,
         dropped=None,

@@ -78,7 +78,7 @@ class Session:
         """Source records that this run accepted before it was resumed."""
         self._bytes_earlier = 0
         self._drain: StdoutDrain | None = None
-        foreign = not plan.engine_target.startswith(f"{PROJECT}.")
+        foreign = not plan.engine.target.startswith(f"{PROJECT}.")
         self._foreign = guard(f"the engine {plan.run.engine}", "its transport") if foreign else None
 
     def __enter__(self) -> Session:
@@ -226,7 +226,7 @@ class Session:
         plan, row = self.plan, self._beginning.row
         if plan.source is None:
             split_source = given(() if self._records is None else self._records, self._selector, plan.run.linger)
-            split_source.elsewhere = plan.run.engine != "inline"
+            split_source.elsewhere = not plan.engine.in_process
             return split_source
         if source is None:
             if is_held(plan.source.part.target):

@@ -37,7 +37,7 @@ SUFFIXES = {
 READS_STDIN = {"stdin-stdout": "data/access.log"}
 HANDS_TO_A_DATABASE = {"orders-to-sqlite"}
 WRITES_A_FOLDER = {"one-file-each"}
-ENGINES = [("inline", 1), ("process", 1), ("process", 2), ("process", 3)]
+ENGINES = [("inline", 1), ("threads", 2), ("process", 1), ("process", 2), ("process", 3)]
 
 
 @pytest.fixture(scope="module")

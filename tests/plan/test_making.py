@@ -20,7 +20,7 @@ def test_a_plan_holds_what_an_engine_needs(planned, folder):
     assert plan.source.options == {"path": folder / "in.txt"}
     assert plan.sink.options == {"path": folder / "out.txt"}
     assert plan.dead_letter == folder / "failed.jsonl"
-    assert plan.engine_target == "stagerunner.engines.process.engine:ProcessEngine"
+    assert plan.engine.target == "stagerunner.engines.process.engine:ProcessEngine"
     assert plan.limit == 5
     assert str(folder / "parts.py") in plan.files.values()
 
@@ -187,13 +187,13 @@ def with_engines(config, folder):
 
 def test_the_callers_choice_comes_before_the_files(with_engines):
     plan = with_engines("ray", {"address": "here"}, engine="inline")
-    assert (plan.run.engine, plan.engine_target) == ("inline", "stagerunner.engines.inline:InlineEngine")
+    assert (plan.run.engine, plan.engine.target) == ("inline", "stagerunner.engines.inline:InlineEngine")
     assert plan.engine_options == {}
 
 
 def test_an_engine_of_a_plugin_with_its_options(with_engines):
     plan = with_engines("ray", {"address": "here"})
-    assert plan.engine_target.endswith(":Ray")
+    assert plan.engine.target.endswith(":Ray")
     assert plan.engine_options == {"address": "here"}
 
 

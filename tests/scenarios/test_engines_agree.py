@@ -1,4 +1,4 @@
-"""Inline or with processes, with any number of workers, however frames are cut: the same records, letters, ledger."""
+"""Any engine, any number of workers, however frames are cut: the same records, letters, ledger."""
 
 from __future__ import annotations
 
@@ -174,8 +174,9 @@ def test_any_chain_gives_the_same_in_every_engine(project, chain, frames, length
 
     inline = outcome(project, chain, "inline", frames[0], tells=tells, records=range(length))
     processes = outcome(project, chain, "process", frames[1], tells=tells, records=range(length))
+    threads = outcome(project, chain, "threads", frames[1], tells=tells, records=range(length))
 
-    assert inline == processes
+    assert inline == processes == threads
 
 
 @pytest.mark.parametrize("use", [*FREE, "sum", "alternate"])
@@ -191,6 +192,16 @@ def test_every_form_gives_the_same_in_every_engine(project, use):
         for n in ([1] if bound else [1, 2, 3])
     ]
 
+    seen.append(
+        outcome(
+            project,
+            [{"use": use, "on_error": "dead_letter", "workers": 1 if bound else 3}],
+            "threads",
+            "auto",
+            records=range(200),
+        )
+    )
+
     assert all(one == seen[0] for one in seen)
 
 
@@ -198,7 +209,7 @@ def test_every_form_gives_the_same_in_every_engine(project, use):
 def test_where_a_stage_says_fail_everything_before_it_is_delivered(project, frame):
     project.plugin(PARTS)
     outcomes = []
-    for engine in ("inline", "process"):
+    for engine in ("inline", "process", "threads"):
         got = []
         with pytest.raises(Exception, match="15 will not do"):
             for record in project.results(
@@ -207,4 +218,4 @@ def test_where_a_stage_says_fail_everything_before_it_is_delivered(project, fram
                 got.append(record)
         outcomes.append(got)
 
-    assert outcomes[0] == outcomes[1] != []
+    assert outcomes[0] == outcomes[1] == outcomes[2] != []
