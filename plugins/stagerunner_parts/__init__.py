@@ -48,6 +48,7 @@ def stagerunner_stages() -> list[Any]:
         _named("sample", "sampling:sample", "Keep a share of the records, the same ones in every run"),
         _named("http", "web.http:Http", "Ask a service over HTTP about each record"),
         _named("llm", "web.llm:Llm", "Ask a language model about each record"),
+        _named("exec", "programs.exec:Exec", "Have another program work on the records"),
         _named("take", "sampling:Take", "Take the first records, then end the run"),
     ]
 

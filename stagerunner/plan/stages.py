@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,8 +11,10 @@ from msgspec.structs import replace
 
 from stagerunner.catalog import Catalog, Resolved
 from stagerunner.config.model import Config, Memo, PartConfig
+from stagerunner.config.variables import for_worker
 from stagerunner.errors import Mistake
 from stagerunner.evaluate.work import BudgetSpec, Work
+from stagerunner.guard import is_ctrl_c, one_line, reason
 from stagerunner.hookspecs import EngineSpec
 from stagerunner.parts.base import Part
 from stagerunner.parts.forming import form_of
@@ -34,6 +37,7 @@ def plan_stage(
         return [form]
     options, mistakes = checked_options(config, "stage", stage, resolved.found)
     mistakes += misplaced_settings(stage, form, engine)
+    mistakes = mistakes or list(_check_failed(stage, resolved.found, options))
     if mistakes:
         return mistakes
     work = _work(config, index, stage, resolved.part.target, form, options)
@@ -62,6 +66,27 @@ def _process(found: Any) -> Any:
     if not inspect.isclass(found):
         return found
     return getattr(found, "process", None) or getattr(found, "process_batch", None)
+
+
+def _check_failed(stage: PartConfig, found: Any, options: dict[str, Any]) -> Iterator[Mistake]:
+    """A mistake if the stage's own `check(environment)` raises; it is called on an instance that is thrown away."""
+    if not inspect.isclass(found) or not _checks(found):
+        return
+    environment = {**os.environ, **{name: for_worker(text, 0) for name, text in stage.settings.env}}
+    try:
+        instance: Any = found(**options)
+        instance.check(environment)
+    except BaseException as error:
+        if is_ctrl_c(error):
+            raise
+        text = reason(error) if isinstance(error, OSError | ValueError) else one_line(error)
+        yield Mistake("stage-check", text, stage.options.mark if stage.options else stage.mark, f"{stage.path}.with")
+
+
+def _checks(found: type) -> bool:
+    """Whether its `check` is the plan's: any class may have a method of that name."""
+    method = getattr(found, "check", None)
+    return inspect.isfunction(method) and list(inspect.signature(method).parameters) == ["self", "environment"]
 
 
 def _work(config: Config, index: int, stage: PartConfig, target: str, form: Form, options: dict[str, Any]) -> Work:
