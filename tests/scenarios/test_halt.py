@@ -33,7 +33,8 @@ def paid(record):
     if record >= 20:
         tell(f"met {record}")
         wait_for("go on")
-        time.sleep(0.06)  # what such a record costs: more than a slice
+        if record < 60:
+            time.sleep(0.06)  # what such a record costs: more than a slice
     return record
 
 @stage.batch
@@ -106,7 +107,7 @@ def test_only_the_records_in_hand_are_finished(project, stage):
 
 
 def test_a_slow_stage_behind_does_not_begin_what_comes_in(project):
-    written = interrupted(project, "paid", "slow", met=[20])
+    written = interrupted(project, "paid", "slow", met=[20], frame=30)
 
     assert WHOLE.split()[: len(written)] == written
     assert len(written) <= 21
@@ -125,8 +126,8 @@ def test_calls_in_flight_end_and_no_further_ones_begin(project):
 
 
 def test_with_state_what_is_on_its_way_is_finished(project):
-    written = interrupted(project, "paid", "numbered", met=[20])
+    written = interrupted(project, "paid", "numbered", met=[20], frame=10)
 
-    assert len(written) >= 50
-    assert len(written) % 50 == 0
+    assert len(written) >= 30
+    assert len(written) % 10 == 0
     resumed(project)
