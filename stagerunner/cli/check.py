@@ -13,8 +13,8 @@ from stagerunner.cli.flags import Command, flag
 from stagerunner.cli.streams import Streams
 from stagerunner.config.diagnostics import render
 from stagerunner.errors import ConfigError, Mark, Mistake, UsageError
+from stagerunner.plan.engines import BUILT_IN, made_engine, problems_of
 from stagerunner.plan.preparing import Request, prepare
-from stagerunner.runtime.opening import made_engine, problems_of
 from stagerunner.views.console import Console
 from stagerunner.views.errors import mistake_github, mistake_json
 from stagerunner.views.figures import plural
@@ -72,7 +72,8 @@ def command(streams: Streams, /, files: tuple[str, ...], as_json: bool, form: st
 def _check(file: str, request: Request, streams: Streams) -> Checked:
     try:
         plan = prepare(Path(file), request, streams.conceal).plan
-        problems = problems_of(made_engine(plan), plan)
+        # The built-in engines can run any plan, and are not loaded for a check.
+        problems = [] if plan.engine.name in BUILT_IN else problems_of(made_engine(plan), plan)
         wrong = tuple(Mistake("engine", problem, Mark(file), "run.engine") for problem in problems)
         return Checked(file, wrong, plan.notes)
     except ConfigError as error:

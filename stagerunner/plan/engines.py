@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stagerunner.catalog import Catalog, Unresolved
 from stagerunner.catalog.importing import import_target
@@ -11,7 +11,12 @@ from stagerunner.config.model import Config
 from stagerunner.config.options import options_of, read_options
 from stagerunner.config.wording import did_you_mean, listed
 from stagerunner.errors import Mark, Mistake
+from stagerunner.evaluate.loading import load
+from stagerunner.guard import guard
 from stagerunner.hookspecs import EngineSpec
+
+if TYPE_CHECKING:
+    from stagerunner.plan.model import Plan
 
 BUILT_IN = {
     spec.name: spec
@@ -76,3 +81,21 @@ def _keyword_only(found: Any) -> set[str]:
 
 def _mark(config: Config) -> Mark:
     return config.run.engine_mark or config.root.mark
+
+
+# The engine itself
+
+
+def made_engine(plan: Plan) -> Any:
+    """The plan's engine, with its options."""
+    with guard(f"the engine {plan.run.engine}", "its making"):
+        return load(plan.engine.target)(**plan.engine_options)
+
+
+def problems_of(engine: Any, plan: Plan) -> list[str]:
+    """Why the engine can't run the plan, as far as it can say before anything starts."""
+    check = getattr(engine, "check", None)
+    if check is None:
+        return []
+    with guard(f"the engine {plan.run.engine}", "its check"):
+        return [str(problem) for problem in check(plan)]

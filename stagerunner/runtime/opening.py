@@ -12,9 +12,9 @@ from msgspec import Struct
 
 from stagerunner.engines.process.parent.prestart import next_hash_seed
 from stagerunner.errors import UsageError
-from stagerunner.evaluate.loading import load
-from stagerunner.guard import guard, refusals
+from stagerunner.guard import refusals
 from stagerunner.plan import Plan
+from stagerunner.plan.engines import made_engine, problems_of
 
 
 class Resume(Struct, frozen=True):
@@ -39,21 +39,6 @@ class BegunEngine(Struct, frozen=True):
         close = getattr(self.engine, "close", None)
         if close is not None:
             close()
-
-
-def made_engine(plan: Plan) -> Any:
-    """The plan's engine, with its options."""
-    with guard(f"the engine {plan.run.engine}", "its making"):
-        return load(plan.engine.target)(**plan.engine_options)
-
-
-def problems_of(engine: Any, plan: Plan) -> list[str]:
-    """Why the engine can't run the plan, as far as it can say before anything starts."""
-    check = getattr(engine, "check", None)
-    if check is None:
-        return []
-    with guard(f"the engine {plan.run.engine}", "its check"):
-        return [str(problem) for problem in check(plan)]
 
 
 def begin_engine(plan: Plan, *, early: bool = True) -> BegunEngine:
