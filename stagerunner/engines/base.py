@@ -147,6 +147,9 @@ class Transport(Protocol):
     def opened(self) -> int:
         """How many frames such workers have open: taken in, and not sent on."""
 
+    def gathered(self, sequence: int) -> bool:
+        """Whether the first stage whose workers work ahead has taken in all frames up to this sequence."""
+
     def stop_behind(self, sequence: int) -> None:
         """Let workers pass frames with later sequences on without calling their stages."""
 

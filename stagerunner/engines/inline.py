@@ -88,6 +88,9 @@ class InlineTransport:
     def stop_behind(self, sequence: int) -> None:
         pass
 
+    def gathered(self, sequence: int) -> bool:
+        return True
+
     def holds(self, sequence: int) -> bool:
         return False
 

@@ -97,6 +97,12 @@ class Work(NamedTuple):
         """Whether its lists are gathered across frames."""
         return self.form.batch and self.wait is not None
 
+    @property
+    def works_ahead(self) -> bool:
+        """Whether a frame may begin while earlier ones are open: of a stage that is async and has no state, or that
+        gathers lists across frames."""
+        return self.gathers or (self.form.awaited and not self.form.state)
+
 
 class Slot(Protocol):
     """Where a worker notes the current record, for deadlines and for the root cause of a death."""

@@ -58,7 +58,7 @@ class PlannedStage(Struct, frozen=True):
     @property
     def works_ahead(self) -> bool:
         """Whether its workers begin a frame while earlier ones are open."""
-        return self.work.gathers or (self.work.form.awaited and not self.work.form.state)
+        return self.work.works_ahead
 
     @property
     def places(self) -> int:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
 from typing import Any
 
-from stagerunner.engines.base import Transport
+from stagerunner.engines.base import Clock, Transport
 from stagerunner.parts.source import Want
 from stagerunner.plan import Plan
 from stagerunner.records import BARRIER, DATA, TO_THE_END, Origin
 from stagerunner.runtime.blocks import Blocks
 from stagerunner.runtime.input import PendingSplit, SourceSplits, SplitSource
 from stagerunner.runtime.iterator_input import DrawnRecords
+from stagerunner.runtime.regrouping import totalled
 from stagerunner.window.balancing import SLOW, WORTH
 from stagerunner.window.core import Window
 from stagerunner.window.demand import Demand, Gathers
-from stagerunner.window.sizing import Sizing
+from stagerunner.window.sizing import LONGEST, Sizing
 from stagerunner.window.splits import FLUSHES, Kept, Limit, Sent
 from stagerunner.wire.frame import MARKED, Header
 from stagerunner.wire.metadata import Metadata, pack_metadata
@@ -26,8 +27,8 @@ SPELL = 0.01
 """Seconds to dispatch before receiving again: a slow source must not hold up results."""
 
 
-GLANCE = 0.01
-"""Seconds between two looks whether workers have begun frames."""
+GLANCE, FIRST_GLANCE = 0.01, 0.002
+"""Seconds between two looks whether workers have begun frames; as long as none has come back."""
 
 UNPROVEN = 2
 """Frames of one record for each worker of the widest stage, until one is back and says what a record costs."""
@@ -38,7 +39,8 @@ class Dispatch:
 
     send: sends a frame. full: whether results wait for a slow reader. begun: the latest sequence that each worker of
     the widest group has begun. opened: how many frames workers have open; None if they never work ahead. holds: whether
-    a frame is the oldest that one of them has open.
+    a frame is the oldest that one of them has open. gathered: whether the first stage that works ahead has taken in all
+    frames up to a sequence. clocks: of each worker and stage.
     """
 
     def __init__(
@@ -51,6 +53,8 @@ class Dispatch:
         begun: Callable[[], Sequence[int]],
         opened: Callable[[], int] | None = None,
         holds: Callable[[int], bool] = lambda sequence: False,
+        gathered: Callable[[int], bool] = lambda sequence: True,
+        clocks: Callable[[], Iterable[Clock]] = tuple,
     ) -> None:
         self._plan = plan
         self._split_source = split_source
@@ -68,10 +72,13 @@ class Dispatch:
         ]
         self._opened = opened if ahead else None
         self._holds = holds
+        self._gathered, self._clocks = gathered, clocks
         self._unbounded = opened is not None and len(gathering) < len(ahead)
-        self._demand = Demand(gathering)
+        self._demand = Demand(gathering if opened is not None else ())
         self._limit = Limit(plan.limit)
         self._want = Want()
+        self._wanted = 1
+        """Records that the next split should have, besides those to be skipped."""
         self._pending: PendingSplit | None = None
         self._pending_splits: dict[int, PendingSplit] = {}
         self._flushed = -1
@@ -119,18 +126,36 @@ class Dispatch:
         """Whether a frame has to come back first, to say what a record costs. An async stage may have a slow head."""
         if self.sizing.proven or self._unbounded:
             return False
-        first = self._demand.first if self._opened is not None else 0
-        return len(self._window.on_way) >= max(first, UNPROVEN * self._window.workers)
+        if self.gathers:
+            self._foresee()
+        enough = self._window.records_on_way >= self._demand.records
+        return enough and len(self._window.on_way) >= UNPROVEN * self._window.workers
+
+    def _foresee(self) -> None:
+        """Learn from what the stages before the first one that gathers have done. They have passed what it has open;
+        no frame is back before a list of it is full."""
+        assert self._opened is not None
+        passed = self._opened()
+        if before := self._demand.stages_before:
+            totals = totalled([clock for clock in self._clocks() if clock.stage < before], before)
+            self._demand.foresee(totals[0].taken, totals[-1].out)
+            dearest = max((clock.work + clock.codec) / max(1, clock.taken) for clock in totals)
+            passed = min(totals[-1].taken, int(LONGEST / max(1.0, dearest)))
+        self.sizing.foresee(min(passed, self._demand.part))
 
     @property
     def blocked(self) -> bool:
         """Whether nothing can be sent before something comes back: no list should wait for more records.
 
         With enough frames on their way that is so if the one whose turn it is waits in a list: else one will come back.
+        Before one has come back, it is so once all have come to the lists: until then a filter may still show that more
+        are needed.
         """
         opened = 0 if self._opened is None else self._opened()
-        if self._pending is not None or self._unsure or self._window.full(opened):
+        if self._pending is not None or self._window.full(opened):
             return True
+        if self._unsure:
+            return not self.gathers or self._gathered(self._window.last_sequence)
         on_way = self._window.on_way
         return bool(on_way) and self._holds(on_way[0].sequence) and not self._window_has_room()
 
@@ -142,7 +167,7 @@ class Dispatch:
     @property
     def gathers(self) -> bool:
         """Whether workers wait for records to fill their lists, and have to hear when none can come."""
-        return self._opened is not None and self._demand.first > 0
+        return self._demand.records > 0
 
     def _begun_if_slow(self) -> Sequence[int] | None:
         """What each worker has begun, if frames are slow enough to be balanced by load."""
@@ -166,7 +191,7 @@ class Dispatch:
             return None
         if self._has_room():
             return 0.0 if self._prompt else None
-        return GLANCE
+        return GLANCE if self.sizing.proven else FIRST_GLANCE
 
     def feed(self) -> bool:
         """Admit what fits; at the end of the source, the flushes. Whether there is more to admit at once."""
@@ -192,11 +217,21 @@ class Dispatch:
         if self.balances and (begun := self._begun_if_slow()) is not None:
             for skip in self._window.pass_over(begun, int(self.sizing.lasting / WORTH)):
                 self._send(skip)
-        records = min(self.sizing.records, last if pending.most is None else pending.most)
+        records = min(self._wanted, last if pending.most is None else pending.most)
         for sent in self._window.admit(pending.payload, pending.size, pending.position, last, records):
             assert sent.split is not None
             self._pending_splits[sent.split.number] = pending
+            self.dealt(sent)
             self._send(sent)
+
+    def begin_epoch(self) -> None:
+        """No worker has a record; `dealt` is called for what is sent again."""
+        self._demand.begin()
+
+    def dealt(self, sent: Sent) -> None:
+        """A frame is being sent."""
+        if sent.kind == DATA and sent.split is not None:
+            self._demand.dealt(sent.sequence, min(sent.last, sent.first + sent.split.records) - sent.first)
 
     def _next_split(self) -> PendingSplit | None:
         if self._limit.reached or self._window.stopped:
@@ -204,15 +239,20 @@ class Dispatch:
         if self._pending is not None:
             waited, self._pending = self._pending, None
             return waited
-        skipped = self._window.skipping
-        self._want.records, self._want.size = skipped + self.sizing.records, self.sizing.size
-        self._want.exact = not self.sizing.proven or self._plan.run.frame is not None
+        skipped, fixed = self._window.skipping, self._plan.run.frame is not None
+        fills = self._demand.even and not fixed
+        self._wanted = self.sizing.records
+        if fills:
+            self._wanted = self._demand.fitting(self._window.last_sequence + 1, self._wanted)
+        self._want.records, self._want.size = skipped + self._wanted, self.sizing.size
+        self._want.exact = not self.sizing.proven or fixed or fills
         pending = self._split_source.next(self._want)
         if pending is not None:
             if skipped and pending.most:  # what is left of it
                 left = max(0, pending.most - skipped)
                 pending.size, pending.most = pending.size * left // pending.most, left
-            self.sizing.weighed((pending.most or 0) if pending.base is not None else 0, pending.size)
+            exact = self._want.exact or pending.base is not None
+            self.sizing.weighed((pending.most or 0) if exact else 0, pending.size)
         return pending
 
     def _exhausted(self) -> bool:

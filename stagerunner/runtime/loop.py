@@ -93,7 +93,16 @@ class Loop:
         self._sending = Sending(self.window, transport, self._blocks)
         opened = transport.opened if transport.works_ahead else None
         self.dispatch = Dispatch(
-            plan, split_source, self.window, self._sending.send, self._is_full, transport.begun, opened, transport.holds
+            plan,
+            split_source,
+            self.window,
+            self._sending.send,
+            self._is_full,
+            transport.begun,
+            opened,
+            transport.holds,
+            transport.gathered,
+            transport.clocks,
         )
         self.regrouping = Regrouping(plan, transport, delivery.ledger)
         self._isolation = PoisonIsolation()
@@ -154,6 +163,7 @@ class Loop:
             snapshots = snapshots | {len(self._names): columns}
         if self._eased:
             self._transport.regroup(with_works(self._transport.groups, self._eased))
+        self.dispatch.begin_epoch()
         self._transport.start(self.window.epoch, snapshots)
         self._blocks.begin(self._transport.arena)
 
@@ -434,6 +444,7 @@ class Loop:
         frames = self.window.restart(self._isolation.inspections)
         self._start_epoch(self.snapshots)
         for sent in frames:
+            self.dispatch.dealt(sent)
             self._sending.send(sent)
         if self._end_sent:
             self._sending.end()

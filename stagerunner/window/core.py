@@ -74,6 +74,11 @@ class Window:
         return self._bytes + self._unforgotten
 
     @property
+    def records_on_way(self) -> int:
+        """About how many source records are in the frames on their way."""
+        return self._records
+
+    @property
     def last_sequence(self) -> int:
         """The sequence of the last frame sent in this epoch; -1 if none was."""
         return self._sequence - 1

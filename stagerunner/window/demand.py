@@ -1,12 +1,17 @@
-"""How many source records should be on their way so that the lists of stages that gather are full.
+"""Which source records should be on their way so that the lists of stages that gather are full.
 
 A filter before such a stage may drop nine of ten records, and a generator may make a hundred of one. So it is learned
-from the frames that come back how many of the stage's records a source record becomes.
+how many of the stage's records a source record becomes: from the frames that come back, and, as long as the first lists
+aren't full, from what the stages before have done so far.
+
+Where each source record becomes one of the stage's, frames are cut so that they fill its workers' lists exactly, and
+all workers get as many records. Then the last lists of a run are the only ones that may be short.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import ceil
 
 from msgspec import Struct
 
@@ -15,6 +20,15 @@ LISTS = 3
 
 FADING = 31 / 32
 """Weight that a frame's records keep when the next one has come."""
+
+PARTS = 8
+"""Frames that fill a list, at least, until one has come back."""
+
+CATCHING_UP = 1.5
+"""A worker that has had fewer records than another may get a frame so many times as large as is wanted."""
+
+EVEN = 0.01
+"""Share of the records by which those that came to a stage may differ, if each source record becomes one of its own."""
 
 
 class Gathers(Struct, frozen=True):
@@ -32,12 +46,16 @@ class Demand:
         self._stages = stages
         self._source = 0.0
         self._came = [0.0] * len(stages)
+        self._widest = max(range(len(stages)), key=lambda place: stages[place].size, default=0)
+        """The place of the stage whose lists the frames should fill exactly: the one with the longest."""
+        self._dealt = [0] * stages[self._widest].workers if stages else []
+        """Records that each of its workers was sent in this epoch."""
 
     @property
     def records(self) -> int:
         """Source records that should be on their way; 0 if no stage gathers."""
         needs = (LISTS * self._source_records(place) for place in range(len(self._stages)))
-        return int(max(needs, default=0))
+        return ceil(max(needs, default=0))
 
     def _source_records(self, place: int) -> float:
         """Source records that fill a list of each worker."""
@@ -45,9 +63,45 @@ class Demand:
         return gathers.size * gathers.workers * (self._source + 1) / (self._came[place] + 1)
 
     @property
-    def first(self) -> int:
-        """Frames of one record that fill the first list of each worker, as far as that can be known before."""
-        return max((gathers.size * gathers.workers for gathers in self._stages), default=0)
+    def stages_before(self) -> int:
+        """How many stages stand before the first one that gathers."""
+        return self._stages[0].stage if self._stages else 0
+
+    @property
+    def part(self) -> int:
+        """Source records of a frame that is one of PARTS to fill a list."""
+        needs = (self._source_records(place) / stage.workers for place, stage in enumerate(self._stages))
+        return max(1, int(min(needs, default=0) / PARTS))
+
+    def foresee(self, source: int, came: int) -> None:
+        """No frame is back: the stages before the first one that gathers took so many source records, and gave so many
+        to it."""
+        self._source, self._came[0] = float(source), float(came)
+
+    # Frames that fill lists exactly
+
+    @property
+    def even(self) -> bool:
+        """Whether, as far as is known, each source record becomes one of the stage with the longest lists."""
+        return bool(self._stages) and abs(self._came[self._widest] - self._source) <= EVEN * self._source
+
+    def begin(self) -> None:
+        """A new epoch: no worker has a record."""
+        self._dealt = [0] * len(self._dealt)
+
+    def dealt(self, sequence: int, records: int) -> None:
+        """A frame of so many source records was sent."""
+        if self._dealt:
+            self._dealt[sequence % len(self._dealt)] += records
+
+    def fitting(self, sequence: int, wanted: int) -> int:
+        """Records that the frame with this sequence should hold, if so many are wanted: equal parts of what its worker
+        is behind the others, or else of what its list lacks."""
+        mine, most = self._dealt[sequence % len(self._dealt)], max(self._dealt)
+        size = self._stages[self._widest].size
+        lacks = min(most - mine or size, size - mine % size)
+        parts = ceil(lacks / (wanted * CATCHING_UP if mine < most else wanted))
+        return ceil(lacks / parts)
 
     def learn(self, source: int, booked: Iterable[Sequence[int]]) -> None:
         """A frame of so many source records came back. booked: (stage, records that it took, …), a stage perhaps more

@@ -69,6 +69,11 @@ class Sizing:
             return 4096 if self._fixed is None else 512 * self._fixed
         return max(1, min(RANGE, int(self._records * self.bytes_per_record)))
 
+    def foresee(self, records: int) -> None:
+        """No frame is back, since a stage gathers. So many records have come to it: frames of as many may follow."""
+        if not self.proven:
+            self._records = max(self._least, min(records, self._most, self._records * GROWTH))
+
     def cap(self, records: int) -> None:
         """A frame with more records needed too much memory in some worker: never send more from now on."""
         self._most = min(self._most, records)

@@ -3,10 +3,10 @@
 Words are aligned 64-bit integers. The parent reads them for the views, for deadlines and after a death; the page
 survives SIGKILL. Clocks are nanoseconds. `since` is a time of the monotonic clock, which all processes of a machine
 share. After the slots stand three words for each of them. All workers of a stage write those of its first worker's
-slot: when its next call may begin, if it has a `rate`; and its pause (evaluate/limits). Then two in which a worker that
-works ahead says how many frames it has open, and which is the oldest.
-Behind them lie the *places* of each slot: one for each call that its stage may run at once. They say which records are
-in which call, so that after a death all of them are suspects.
+slot: when its next call may begin, if it has a `rate`; and its pause (evaluate/limits). Then three in which a worker
+that works ahead says how many frames it has open, which is the oldest, and which it takes in next. Behind them lie
+the *places* of each slot: one for each call that its stage may run at once. They say which records are in which call,
+so that after a death all of them are suspects.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def create(slots: int, places: int = 1) -> int:
 
         with tempfile.TemporaryFile() as file:
             fd = os.dup(file.fileno())
-    os.ftruncate(fd, size + slots * (5 + COUNTERS + places * PLACE) * 8)
+    os.ftruncate(fd, size + slots * (6 + COUNTERS + places * PLACE) * 8)
     return fd
 
 
@@ -100,7 +100,7 @@ class MetricsPage:
         self._pauses = self._reservations + slots
         self._spent = self._pauses + 2 * slots
         self._open = self._spent + slots * COUNTERS
-        self._calls, self._places = self._open + 2 * slots, places * PLACE
+        self._calls, self._places = self._open + 3 * slots, places * PLACE
         self._map = mmap.mmap(fd, (self._calls + slots * self._places) * 8)
         self.words = memoryview(self._map).cast("B").cast("q")
         self._slots: list[Slot | None] = [None] * slots
@@ -193,6 +193,14 @@ class MetricsPage:
         """Whether this frame is the oldest one that some worker has open."""
         oldest = self._open + len(self._slots)
         return sequence + 1 in self.words[oldest : oldest + len(self._slots)].tolist()
+
+    def took_in(self, number: int, sequence: int) -> None:
+        """The worker with this slot, which works ahead, has taken in all its frames before this sequence."""
+        self.words[self._open + 2 * len(self._slots) + number] = sequence
+
+    def has_taken_in(self, number: int, sequence: int) -> bool:
+        """Whether the worker with this slot has taken in all its frames up to this sequence."""
+        return self.words[self._open + 2 * len(self._slots) + number] > sequence
 
     def clear(self) -> None:
         """Begin a new epoch. A halt, clocks, counts, rates, pauses and what was spent continue."""

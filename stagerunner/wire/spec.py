@@ -90,6 +90,11 @@ class WorkerSpec(NamedTuple):
         return self.works[-1].growth if self.works else self.limit
 
     @property
+    def works_ahead(self) -> bool:
+        """Whether the worker begins a frame while earlier ones are open. Such a stage shares no worker."""
+        return len(self.works) == 1 and self.works[0].works_ahead
+
+    @property
     def label(self) -> str:
         """ "hide-people/2", or the stages' names joined by "+" for a fused group."""
         name = "+".join(self.names) or "copy"

@@ -6,6 +6,7 @@ import pickle
 import pytest
 
 from stagerunner.config.model import Run, Settings
+from stagerunner.engines.base import Clock
 from stagerunner.evaluate.work import Work
 from stagerunner.parts.base import Part
 from stagerunner.parts.stage import Form
@@ -16,6 +17,7 @@ from stagerunner.runtime.dispatch import Dispatch, Sending
 from stagerunner.runtime.input import GivenRecords
 from stagerunner.window.balancing import SLOW
 from stagerunner.window.core import Window
+from stagerunner.window.demand import PARTS
 from stagerunner.wire.metadata import unpack_payload
 
 
@@ -93,15 +95,16 @@ class Workers:
     """What workers say of the frames that they have open."""
 
     def __init__(self):
-        self.opened, self.held = 0, -1
+        self.opened, self.held, self.following = 0, -1, 10**9
+        self.clocks = []
 
 
-def ahead(work, records, workers, sent, limit=None):
-    """A dispatch for a chain with this stage alone."""
-    stage = PlannedStage(work.name, work, Settings(), Part("stage", work.name, ""))
+def ahead(work, records, workers, sent, limit=None, before=()):
+    """A dispatch for a chain with this stage alone, or with others before it."""
+    stages = [PlannedStage(one.name, one, Settings(), Part("stage", one.name, "")) for one in (*before, work)]
     window = Window(2**20, least_frames=3, least_records=1)
     return Dispatch(
-        Plan("test", (stage,), limit=limit),
+        Plan("test", tuple(stages), limit=limit),
         GivenRecords(records),
         window,
         sent.append,
@@ -109,6 +112,8 @@ def ahead(work, records, workers, sent, limit=None):
         lambda: [-1],
         lambda: workers.opened,
         lambda sequence: sequence == workers.held,
+        lambda sequence: sequence < workers.following,
+        lambda: workers.clocks,
     )
 
 
@@ -116,11 +121,44 @@ MODEL = Work(0, "model", "m:f", Form(batch=True), batch=10, wait=1.0)
 ASKED = Work(0, "asked", "m:f", Form(awaited=True), concurrency=4)
 
 
-def test_the_first_frames_of_one_record_fill_a_list(sent):
-    dispatch = ahead(MODEL, range(100), Workers(), sent)
+def test_the_first_frames_of_one_record_fill_some_lists(sent):
+    workers = Workers()
+    dispatch = ahead(MODEL, range(100), workers, sent)
     assert not dispatch.blocked
     dispatch.feed()
-    assert (len(sent), dispatch.blocked, dispatch.gathers) == (10, True, True)
+    assert (len(sent), dispatch.blocked, dispatch.gathers) == (30, True, True)
+    workers.following = 29
+    assert not dispatch.blocked
+
+
+def test_frames_grow_before_one_is_back_as_lists_take_them_in(sent):
+    workers = Workers()
+    dispatch = ahead(MODEL._replace(batch=64), range(1000), workers, sent)
+    for workers.opened in (0, 1, 4, 20):
+        assert not dispatch.blocked
+        assert dispatch.sizing.records <= max(1, workers.opened)
+    dispatch.feed()
+    assert sum(sent.split.records for sent in sent) == 3 * 64
+    assert max(sent.split.records for sent in sent) == 64 // PARTS
+
+
+def test_what_a_filter_has_done_decides_how_much_the_first_lists_need(sent):
+    workers, keep = Workers(), Work(0, "keep", "m:f", Form())
+    dispatch = ahead(MODEL._replace(index=1), range(1000), workers, sent, before=[keep])
+    dispatch.feed()
+    assert (len(sent), dispatch.blocked) == (30, True)
+    workers.clocks = [Clock(0, 30, 0, 0, 0, taken=29, out=2), Clock(1, 0, 0, 0, 0)]
+    assert not dispatch.blocked
+    dispatch.feed()
+    assert 300 <= sum(sent.split.records for sent in sent) < 310
+
+
+def test_frames_stay_small_before_a_list_if_what_stands_before_it_is_slow(sent):
+    workers, slow = Workers(), Work(0, "slow", "m:f", Form())
+    workers.clocks = [Clock(0, 40_000_000, 0, 0, 0, taken=2, out=2)]
+    dispatch = ahead(MODEL._replace(index=1), range(1000), workers, sent, before=[slow])
+    dispatch.feed()
+    assert {sent.split.records for sent in sent} == {1}
 
 
 def test_an_async_stage_needs_no_first_frame_to_go_on(sent):

@@ -81,6 +81,16 @@ def test_lists_are_full_however_many_workers(project, lists, use, workers):
     assert few_short(lists(), 1000, short=(2 if use == "model" else 4) * workers)
 
 
+@pytest.mark.parametrize(("before", "each", "workers"), [([], 1, 2), ([], 1, 3), (["one_in_ten"], 10, 1)])
+def test_from_the_first_list_on_only_the_last_ones_are_short(project, lists, before, each, workers):
+    """As many records for each worker; and the first list waits until the filter is known."""
+    gathers = gathering("model", 64, workers=workers, **{"with": {"seconds": 0.01}})
+    with project.results(*before, gathers, records=range(1000 * each)) as results:
+        assert sum(1 for _ in results) == 1000
+
+    assert few_short(lists(), 1000, 64, short=workers)
+
+
 @pytest.mark.parametrize("frame", [1, 3, 500])
 def test_lists_are_full_however_frames_are_cut(project, lists, frame):
     with project.results(gathering("model"), records=range(1000), run={"frame": frame}) as results:

@@ -449,6 +449,11 @@ def a_list_waits_for_a_frame_that_cannot_come(patch: Patch) -> None:
     patch.setattr(SimPool, "say_all_sent", lambda self, sequence: None)
 
 
+@mutant("the first list waits for what has come already")
+def the_first_list_waits_for_what_has_come(patch: Patch) -> None:
+    patch.setattr(SimPool, "gathered", lambda self, sequence: False)
+
+
 @mutant("a list waits for a split that waits for it")
 def a_list_waits_for_a_split_that_waits_for_it(patch: Patch) -> None:
     blocked = Dispatch.blocked.fget

@@ -197,6 +197,10 @@ class SimPool:
     def holds(self, sequence: int) -> bool:
         return any(worker.oldest == sequence for worker in self.workers)
 
+    def gathered(self, sequence: int) -> bool:
+        ahead = [row for group, row in zip(self.groups, self._rows, strict=True) if group_works_ahead(group)]
+        return not ahead or all(worker.following > sequence for worker in ahead[0])
+
     def say_all_sent(self, sequence: int) -> None:
         self.news |= self._stop.all_sent != sequence
         self._stop.all_sent = sequence
@@ -222,11 +226,20 @@ class SimPool:
         self.groups = groups
 
     def clocks(self) -> list[Clock]:
-        """Nothing is known for some looks; then each stage works as long as the scenario says, from look to look."""
+        """Nothing is known for some looks; then each stage works as long as the scenario says, from look to look. What
+        the stages took and gave is true."""
         self._looks -= 1
         times = max(0, -self._looks)
+        passed = [of for worker in self.workers for of in worker.runner.passed]
         return [
-            Clock(index, times * weight, 0, 0, 0, 1 + times, 1) for index, weight in enumerate(self._scenario.weights)
+            Clock(
+                index,
+                times * weight,
+                *(0, 0, 0),
+                taken=sum(took for at, took, _ in passed if at == index),
+                out=sum(gave for at, _, gave in passed if at == index),
+            )
+            for index, weight in enumerate(self._scenario.weights)
         ]
 
     def teardown_failures(self) -> list[str]:

@@ -36,6 +36,8 @@ class SimRunner:
         self._judge = judge
         self._context = SimFrameContext(Header(DATA, 0, 0, 0))
         self.slot = SimSlot()
+        self.took = self.gave = 0
+        """Records."""
 
     @property
     def has_state(self) -> bool:
@@ -165,6 +167,7 @@ class SimRunner:
         context, stage, memory = self._context, self._stage, self._memory
         counts = context.count(self._index)
         counts.taken += len(piece.pairs)
+        self.took += len(piece.pairs)
         if context.cut:
             return
         slot, overlaps = self.slot, self._stage.places > 1
@@ -238,6 +241,7 @@ class SimRunner:
             out.failures += [f for f in inbound.failures if f.origin < last or whole]
             inbound.failures = [f for f in inbound.failures if f.origin >= last and not whole]
         counts.out += len(out.pairs)
+        self.gave += len(out.pairs)
         self._context.spreads.append((self._index, _spread(out.noted)))
         return out
 
@@ -358,6 +362,11 @@ class SimStages:
     @property
     def index(self) -> int:
         return self._at.index
+
+    @property
+    def passed(self) -> list[tuple[int, int, int]]:
+        """Of each stage: its index, and the records that it took and gave."""
+        return [(runner.index, runner.took, runner.gave) for runner in self._runners]
 
     def rest(self) -> None:
         """No stage has a frame any more."""

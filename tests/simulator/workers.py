@@ -65,6 +65,11 @@ class SimWorker:
         return 0
 
     @property
+    def following(self) -> int:
+        """The sequence of the next frame that it takes in."""
+        return self._sequence
+
+    @property
     def oldest(self) -> int:
         """The first of them; -1 if there is none."""
         return -1

@@ -217,6 +217,9 @@ class PoolTransport:
     def opened(self) -> int:
         return 0
 
+    def gathered(self, sequence: int) -> bool:
+        return True
+
     def holds(self, sequence: int) -> bool:
         return False
 

@@ -269,6 +269,12 @@ class WorkerPool:
     def opened(self) -> int:
         return self._page.opened()
 
+    def gathered(self, sequence: int) -> bool:
+        ahead = [spec for spec in self._specs.values() if spec.works_ahead]
+        first = min((spec.works[0].index for spec in ahead), default=0)
+        slots = (spec.slots[0] for spec in ahead if spec.works[0].index == first)
+        return all(self._page.has_taken_in(slot, sequence) for slot in slots)
+
     def stop_behind(self, sequence: int) -> None:
         self._page.stop_stage, self._page.stop = MOST_STAGES, sequence
 

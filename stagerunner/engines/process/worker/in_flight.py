@@ -31,15 +31,6 @@ GLANCE = 0.005
 NO_SEGMENT = NoSegment()
 
 
-def works_ahead(spec: WorkerSpec) -> bool:
-    """Whether a frame may begin while earlier ones are open: one stage that is async and has no state, or that gathers
-    lists across frames."""
-    if len(spec.works) != 1:
-        return False
-    (work,) = spec.works
-    return work.gathers or (work.form.awaited and not work.form.state)
-
-
 class OpenFrame:
     """A frame that has begun and wasn't sent on.
 
@@ -86,6 +77,10 @@ class WorkAhead:
     @property
     def under_way(self) -> bool:
         return bool(self._frames)
+
+    def took_in(self, following: int) -> None:
+        """All frames before this sequence are taken in; the parent hears of it."""
+        self._page.took_in(self._spec.slots[0], following)
 
     def room(self) -> bool:
         """Whether the stage can take another record."""

@@ -20,7 +20,7 @@ from time import process_time_ns
 from typing import TYPE_CHECKING
 
 from stagerunner.engines.process.beginning import DISCONNECTED
-from stagerunner.engines.process.worker.in_flight import WorkAhead, works_ahead
+from stagerunner.engines.process.worker.in_flight import WorkAhead
 from stagerunner.engines.process.worker.tuning import forward_logging, tune_memory
 from stagerunner.engines.worker.encode import Parts
 from stagerunner.engines.worker.hooks import call_hooks
@@ -97,7 +97,7 @@ class Worker:
         self._cpu = process_time_ns()
         if error:
             self._stand_by()
-        end = self._work_ahead() if works_ahead(self._spec) else self._work_in_turn()
+        end = self._work_ahead() if self._spec.works_ahead else self._work_in_turn()
         self._end(end)
         if not self.connected:
             raise Left("what was sent went elsewhere")
@@ -189,6 +189,7 @@ class Worker:
             os.set_blocking(fd, False)
         ahead = WorkAhead(self._runner, self._page, self._spec, self._queued)
         while True:
+            ahead.took_in(self._sequence)
             frame = self._pipe.take() if ahead.room() else None
             if frame is None:
                 self._wait(ahead)

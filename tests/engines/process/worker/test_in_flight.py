@@ -10,7 +10,7 @@ import pytest
 from support.specs import spec_for, work
 
 from stagerunner import count, enough, stage
-from stagerunner.engines.process.worker.in_flight import WorkAhead, works_ahead
+from stagerunner.engines.process.worker.in_flight import WorkAhead
 from stagerunner.engines.worker.stage_runner import StageRunner
 from stagerunner.records import BARRIER, DATA, SKIP
 from stagerunner.wire.frame import MORE, STOP, Frame, Header
@@ -74,12 +74,12 @@ def test_only_a_lone_stage_that_is_async_or_gathers_works_ahead():
         def flush(self):
             return []
 
-    assert works_ahead(spec_for(later_first))
-    assert works_ahead(spec_for(work(lists, batch=2, wait=1.0)))
-    assert works_ahead(spec_for(work(Stateful, batch=2, wait=1.0)))
-    assert not works_ahead(spec_for(work(lists, batch=2)))
-    assert not works_ahead(spec_for(plain))
-    assert not works_ahead(spec_for(later_first, later_first))
+    assert spec_for(later_first).works_ahead
+    assert spec_for(work(lists, batch=2, wait=1.0)).works_ahead
+    assert spec_for(work(Stateful, batch=2, wait=1.0)).works_ahead
+    assert not spec_for(work(lists, batch=2)).works_ahead
+    assert not spec_for(plain).works_ahead
+    assert not spec_for(later_first, later_first).works_ahead
 
 
 def test_frames_begun_side_by_side_leave_in_sequence(ahead):
