@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from stagerunner.parts.source import Want, source
     from stagerunner.parts.stage import stage
     from stagerunner.parts.text_option import TextOption
-    from stagerunner.records import Malformed, Origin, Split
+    from stagerunner.records import Malformed, Mark, Origin, Split
 
 _HOMES = {
     "ConfigError": "errors",
@@ -58,6 +58,7 @@ _HOMES = {
     "stage": "parts.stage",
     "TextOption": "parts.text_option",
     "Malformed": "records",
+    "Mark": "records",
     "Origin": "records",
     "Split": "records",
     "Chain": "api",
@@ -72,6 +73,7 @@ __all__ = [
     "Drop",
     "Expression",
     "Malformed",
+    "Mark",
     "Origin",
     "Reject",
     "Results",

@@ -36,6 +36,34 @@ WHOLE = -1
 """As the ordinal of a quarantine: all records that came from the source record."""
 
 
+class Plain:
+    """A base for classes with named fields, `==` and `repr`. Dataclasses would double what a worker imports."""
+
+    __slots__: tuple[str, ...] = ()
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and all(getattr(self, n) == getattr(other, n) for n in self.__slots__)
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__)
+        return f"{type(self).__name__}({fields})"
+
+
+class Mark(Plain):
+    """What a resumable stream yields between records: everything before it can be read past.
+
+    position: JSON data, not None. `read(after=position)` must go on with the records that come behind the mark.
+    """
+
+    __slots__ = ("position",)
+
+    def __init__(self, position: Any) -> None:
+        if position is None:
+            raise TypeError("Mark(None): None stands for the beginning; a mark needs a position")
+        self.position = position
+
+
 class Split(NamedTuple):
     """A piece of the source, small enough to be sent and resent.
 
@@ -118,20 +146,6 @@ class Failure(NamedTuple):
     record: Any = None
     text: str = ""
     causes: tuple[Cause, ...] = ()
-
-
-class Plain:
-    """A base for classes with named fields, `==` and `repr`. Dataclasses would double what a worker imports."""
-
-    __slots__: tuple[str, ...] = ()
-    __hash__ = None  # type: ignore[assignment]
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and all(getattr(self, n) == getattr(other, n) for n in self.__slots__)
-
-    def __repr__(self) -> str:
-        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__)
-        return f"{type(self).__name__}({fields})"
 
 
 class Spread(NamedTuple):

@@ -13,7 +13,7 @@ from stagerunner.api import Request, load, prepare
 from stagerunner.config import grammar, settings
 from stagerunner.config.model import BatchSize, Run, Settings
 from stagerunner.config.read import read_config
-from stagerunner.errors import UsageError
+from stagerunner.errors import StageFailed, UsageError
 from stagerunner.evaluate.conditions.expression import CALLS, Expression
 from stagerunner.events import StageTotals, Summary
 from stagerunner.plan import why_no_resume
@@ -134,6 +134,10 @@ from stagerunner import source, stage
 def ticks():
     yield 1
 
+@source
+class Topic:
+    def read(self, after): ...
+
 @stage
 class Remembering:
     def process(self, record: object) -> object: return record
@@ -145,7 +149,12 @@ class Forgetting:
     def process(self, record: object) -> object: return record
     def flush(self): yield from ()
 """
-SOURCES = {"files, ranges": "source: in.txt", "standard input": "source: '-'", "stream": "source: {use: ticks}"}
+SOURCES = {
+    "files, ranges": "source: in.txt",
+    "standard input": "source: '-'",
+    "stream": "source: {use: ticks}",
+    "stream with marks": "source: {use: topic}",
+}
 SINKS = {
     "file": "sink: out.jsonl",
     "SQLite": "sink: {use: sqlite, with: {path: out.db, table: t}}",
@@ -217,6 +226,23 @@ def test_the_examples_of_a_source_and_a_sink_make_a_chain(tmp_path):
     (tmp_path / "chain.yaml").write_text("\n".join([*lines, "sink: out.text"]) + "\n")
     assert prepare(tmp_path / "chain.yaml").execute().records["out"] == 5
     assert (tmp_path / "out.text").read_text() == "0\n1\n4\n9\n16\n"
+
+
+def test_the_example_of_a_stream_with_marks_is_resumed(tmp_path):
+    codes = blocks((ROOT / "docs" / "plugins.md").read_text(), "python")
+    (code,) = [code for code in codes if "class Spool:" in code]
+    (tmp_path / "spool.py").write_text(code + "\n\n@stage\ndef number(text: str) -> int:\n    return int(text)\n")
+    (tmp_path / "spool.py").write_text("from stagerunner import stage\n" + (tmp_path / "spool.py").read_text())
+    lines = ["version: 1", "plugins: [./spool.py]", f"source: {{use: spool, with: {{folder: {tmp_path}}}}}"]
+    (tmp_path / "chain.yaml").write_text("\n".join([*lines, "stages: [number]", "sink: out.jsonl"]) + "\n")
+    (tmp_path / "1.txt").write_text("1\n2\n")
+    (tmp_path / "2.txt").write_text("3\nfour\n")
+    with pytest.raises(StageFailed):
+        prepare(tmp_path / "chain.yaml").execute()
+
+    (tmp_path / "2.txt").write_text("3\n4\n")
+    assert prepare(tmp_path / "chain.yaml", Request(resume=True)).execute().records["out"] == 4
+    assert (tmp_path / "out.jsonl").read_text() == "1\n2\n3\n4\n"
 
 
 # expensive.md

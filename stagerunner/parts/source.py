@@ -11,6 +11,15 @@ A *splittable* source is a class whose constructor takes the options as keyword 
 Optional: `locate(split, number) -> Origin`, where a source record is; `size() -> int`, the number of bytes in all. If
 `splits` has a parameter `want`, it gets a `Want` that says how large the next split should be.
 
+A *resumable stream* is a class with one method to read, which runs in a process of its own:
+
+    class Topic:
+        def read(self, after): ...        # yields records, and now and then Mark(position); `after` is None, or the
+                                          # position of the last mark that was committed
+
+Optional: `check()`, in the parent, when the plan is made; `identity()`, as above; `locate(after, number) -> Origin`,
+where the record stands that is the `number`-th behind that mark, from 0.
+
 A *stream* is a generator function. It runs in a process of its own and can't be resumed.
 """
 
@@ -21,9 +30,9 @@ from typing import Any, Protocol, overload
 
 from stagerunner.parts.base import offer
 from stagerunner.parts.stage import T
-from stagerunner.records import Origin, Plain, Split
+from stagerunner.records import Mark, Origin, Plain, Split
 
-__all__ = ["Origin", "Source", "Split", "Want", "is_stream", "source"]
+__all__ = ["Mark", "Origin", "Source", "Split", "Want", "gives_marks", "is_stream", "source"]
 
 
 GENERATOR = 0x20
@@ -63,13 +72,22 @@ def source(found: Any = None, *, name: str | None = None, suffixes: tuple[str, .
 
 
 def is_stream(found: Any) -> bool:
-    """Whether it is a generator function. Raises TypeError if it can't be a source at all."""
+    """Whether it runs in the source process. Raises TypeError if it can't be a source at all."""
     if isinstance(found, type):
-        missing = [name for name in ("splits", "read", "identity") if not hasattr(found, name)]
-        if missing:
-            raise TypeError(f"class {found.__name__} has no {' and no '.join(missing)}")
-        return False
+        return gives_marks(found)
     code = getattr(found, "__code__", None)
     if code is not None and code.co_flags & GENERATOR:
         return True
-    raise TypeError("a source is a class with splits, read and identity, or a generator function")
+    raise TypeError("a source is a class with splits, read and identity, a class with read, or a generator function")
+
+
+def gives_marks(found: Any) -> bool:
+    """Whether it is a resumable stream. Raises TypeError for a class that can't be a source."""
+    if not isinstance(found, type):
+        return False
+    if not hasattr(found, "splits") and hasattr(found, "read"):
+        return True
+    missing = [name for name in ("splits", "read", "identity") if not hasattr(found, name)]
+    if missing:
+        raise TypeError(f"class {found.__name__} has no {' and no '.join(missing)}")
+    return False

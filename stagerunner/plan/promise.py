@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from stagerunner.guard import guard, shown
-from stagerunner.parts.source import is_stream
+from stagerunner.parts.held import is_held
+from stagerunner.parts.source import gives_marks, is_stream
 from stagerunner.plan.model import Plan, PlannedPart
 from stagerunner.plan.undeclared_state import Change, undeclared_change
 
-SourceKind = Literal["splits", "stdin", "stream", "records"]
+SourceKind = Literal["splits", "stdin", "stream", "marks", "records"]
 SinkKind = Literal["truncate", "transaction", "nothing", "caller"]
 
 _NO_RESUME = {
@@ -57,11 +58,12 @@ def without_snapshot(plan: Plan) -> tuple[str, ...]:
 
 
 def source_kind(source: PlannedPart | None) -> SourceKind:
-    """Whether the source can be read again ("splits"), or why not."""
+    """Whether the source can be read again ("splits"), or from its marks ("marks"), or why not."""
     if source is None:
         return "records"
     if is_stream(source.part.found):
-        return "stream"
+        marked = gives_marks(source.part.found) and not is_held(source.part.target)
+        return "marks" if marked else "stream"
     built = _built(source)
     if getattr(built, "stdin", False):
         return "stdin"
@@ -131,6 +133,11 @@ def _after_a_worker(source: SourceKind, forgotten: tuple[str, ...]) -> str:
 
 def _after_the_parent(plan: Plan) -> str:
     why = why_no_resume(plan)
+    if why is None and source_kind(plan.source) == "marks":
+        return (
+            "a run that ended early goes on with --resume from the last mark of its source, from the start if it gave "
+            "none; the output is that of a run without faults if the source gives the same records behind a mark again"
+        )
     if why is None:
         return "a run that ended early goes on with --resume, and the output is that of a run without faults"
     return f"a run that ended early can't be resumed, since {why}"

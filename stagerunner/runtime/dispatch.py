@@ -89,6 +89,10 @@ class Dispatch:
         self.sizing = Sizing(plan.run.frame, least=max(lists, default=1) if opened is None else 1)
         self.done = False
         """Every split and every flush was sent."""
+        self._cut = False
+        """The split that was admitted last was cut at the limit: a mark behind it is out of reach."""
+        self._wants_barrier = False
+        """Send a barrier right behind the next mark."""
         self.bytes_done = 0
 
     def begin(self, taken: int, size: int, *, remember: bool) -> None:
@@ -218,11 +222,28 @@ class Dispatch:
             for skip in self._window.pass_over(begun, int(self.sizing.lasting / WORTH)):
                 self._send(skip)
         records = min(self._wanted, last if pending.most is None else pending.most)
-        for sent in self._window.admit(pending.payload, pending.size, pending.position, last, records):
+        self._cut = pending.marked and pending.most is not None and last < pending.most
+        position = None if self._cut else pending.position
+        for sent in self._window.admit(pending.payload, pending.size, position, last, records, marked=pending.marked):
             assert sent.split is not None
             self._pending_splits[sent.split.number] = pending
             self.dealt(sent)
             self._send(sent)
+        if self._wants_barrier:
+            self.barrier_at_mark()
+
+    def mark(self, position: Any) -> None:
+        """A mark has come behind every split that the source gave."""
+        if self._pending is not None:
+            self._pending.position = position
+        elif not self._cut:
+            self._window.mark(position)
+
+    def barrier_at_mark(self) -> None:
+        """Send a barrier as soon as a mark stands behind everything admitted: now, or right behind that split."""
+        self._wants_barrier = not self._window.ends_at_mark
+        if not self._wants_barrier and self._window.barrier_due():
+            self._send(self._window.barrier())
 
     def begin_epoch(self) -> None:
         """No worker has a record; `dealt` is called for what is sent again."""
@@ -323,7 +344,9 @@ class Dispatch:
         if kept.flush >= 0:
             return Origin(f"flush of {self._plan.stages[kept.flush].name}", None, record)
         pending = self._pending_splits.get(kept.number)
-        return self._split_source.locate(kept.payload, pending.base if pending else None, record)
+        if pending is None:
+            return self._split_source.locate(kept.payload, None, record)
+        return self._split_source.locate(kept.payload, pending.base, record, pending.place)
 
     # After a death
 

@@ -38,13 +38,19 @@ records they are."""
 
 
 class PendingSplit(Struct):
-    """The next split: payload for a worker, bytes, position behind it, most records, number of its first record."""
+    """The next split: payload for a worker, bytes, position behind it, most records, number of its first record.
+
+    marked: it is of a resumable stream, which can be read again only from a mark: its position is the mark right behind
+    it, or None without one. place: what `locate` needs besides.
+    """
 
     payload: Any
     size: int
     position: Any = None
     most: int | None = None
     base: int | None = None
+    marked: bool = False
+    place: Any = None
 
 
 class SplitSource(Protocol):
@@ -59,11 +65,24 @@ class SplitSource(Protocol):
         """Whether `next` may give a split at once, without waiting for events."""
 
     def next(self, want: Want) -> PendingSplit | None: ...
-    def locate(self, payload: bytes, base: int | None, record: int) -> Origin: ...
+    def locate(self, payload: bytes, base: int | None, record: int, place: Any = None) -> Origin: ...
     def total(self) -> int | None:
         """Bytes of the whole source, if known."""
 
     def close(self) -> None: ...
+
+
+class MarkedSource:
+    """The base of a split source that may give marks.
+
+    marks: whether it does. late_mark: called with the position of a mark behind everything that was given.
+    """
+
+    error: BaseException | None = None
+
+    def __init__(self, *, marks: bool) -> None:
+        self.marks = marks
+        self.late_mark: Callable[[Any], None] = lambda position: None
 
 
 class GivenRecords:
@@ -144,7 +163,7 @@ class GivenRecords:
                 self._plain = False
         return self.pack(records if share_nothing(records) else list(map(defensive_copy, records)), False)
 
-    def locate(self, payload: bytes, base: int | None, record: int) -> Origin:
+    def locate(self, payload: bytes, base: int | None, record: int, place: Any = None) -> Origin:
         return Origin("", None, (base or 0) + record)
 
     def total(self) -> int | None:
@@ -214,7 +233,7 @@ class SourceSplits:
         self.ended = True
         return None
 
-    def locate(self, payload: bytes, base: int | None, record: int) -> Origin:
+    def locate(self, payload: bytes, base: int | None, record: int, place: Any = None) -> Origin:
         return _located(self._source, payload, record)
 
     def total(self) -> int | None:
@@ -328,7 +347,7 @@ class StandardInput:
         while self._waiting:
             yield self._waiting.popleft()
 
-    def locate(self, payload: bytes, base: int | None, record: int) -> Origin:
+    def locate(self, payload: bytes, base: int | None, record: int, place: Any = None) -> Origin:
         return _located(self._source, payload, record)
 
     def total(self) -> int | None:
@@ -373,13 +392,20 @@ def _pending_split(split: Any, method: str, *, again: bool) -> PendingSplit:
 
 def _located(source: Any, payload: bytes, record: int) -> Origin:
     """The origin of a source record, as the source says; else its number in the split."""
+    if not hasattr(source, "locate"):
+        return Origin("", None, record)
+    return located(lambda: source.locate(Split(pickle.loads(payload), 0), record), record)
+
+
+def located(find: Callable[[], Any], number: int) -> Origin:
+    """The origin that a source's `locate` finds; just the number if it finds none."""
     try:
-        found = source.locate(Split(pickle.loads(payload), 0), record) if hasattr(source, "locate") else None
+        found = find()
     except BaseException as error:
         if is_ctrl_c(error):
             raise
         found = None
-    return found if _is_origin(found) else Origin("", None, record)
+    return found if _is_origin(found) else Origin("", None, number)
 
 
 def _is_origin(found: Any) -> TypeGuard[Origin]:

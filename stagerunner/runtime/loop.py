@@ -42,8 +42,9 @@ from stagerunner.journal import encode_snapshots, validate_snapshots
 from stagerunner.plan import Plan
 from stagerunner.records import BARRIER, SKIP
 from stagerunner.runtime.blocks import Blocks
+from stagerunner.runtime.checkpoints import Checkpoints
 from stagerunner.runtime.dispatch import Dispatch, Sending
-from stagerunner.runtime.input import GivenRecords, SplitSource
+from stagerunner.runtime.input import GivenRecords, MarkedSource, SplitSource
 from stagerunner.runtime.iterator_input import DrawnRecords
 from stagerunner.runtime.polling import Polling
 from stagerunner.runtime.receiving import Receiving
@@ -80,7 +81,6 @@ class Loop:
         self._transport = transport
         self._polling = Polling(selector, transport.cores)
         self._tell = tell
-        self._commit = commit
         self._halted = False
         self._names = [stage.name for stage in plan.stages]
         forms = [stage.work.form for stage in plan.stages]
@@ -104,6 +104,10 @@ class Loop:
             transport.gathered,
             transport.clocks,
         )
+        self._marked = split_source if isinstance(split_source, MarkedSource) and split_source.marks else None
+        self._checkpoints = Checkpoints(self.window, self.dispatch, commit, marks=self._marked is not None)
+        if self._marked is not None:
+            self._marked.late_mark = self._checkpoints.mark_came
         self.regrouping = Regrouping(plan, transport, delivery.ledger)
         self._isolation = PoisonIsolation()
         self._eased: dict[int, Work] = {}
@@ -118,8 +122,6 @@ class Loop:
         self._announced = 0
         """The latest epoch whose workers were reported to observers."""
         self.snapshots: dict[int, Any] = {}
-        self._commit_due = self._uncommitted = False
-        """Whether a commit was asked for; whether anything was accepted since the last one."""
         self.done = False
         """END came back with nothing missing, or the run ended early in good order."""
         self.trouble: Trouble | None = None
@@ -215,7 +217,7 @@ class Loop:
                 return
             for frame in self._transport.arrivals():
                 self._receive(frame)
-                if self.done or pauses_receiving():
+                if self.done or pauses_receiving() or self._checkpoints.due:
                     return
         except _OtherColumns:
             self._restart_with_columns()
@@ -236,11 +238,11 @@ class Loop:
         self._transport.look()
         if self._transport.trouble is not None:
             self._restart(self._transport.trouble)
-        if self._commit_due and self._uncommitted:
-            self._commit_due = self._uncommitted = False
-            self._commit()
-        if self.window.wants_barrier():
-            self.checkpoint()
+        if self._marked is not None and not self._stateful and (self._draining or self._marked.error is not None):
+            self.checkpoint()  # the next mark may be the last
+        self._checkpoints.commit_if_due()
+        if self.window.wants_barrier() and self._barriers:
+            self._sending.send(self.window.barrier())
         if self.regrouping.emptying or (self._regroupable and self.regrouping.due()):
             self._regroup()
         if self._halted and self._transport.ready is None:
@@ -302,9 +304,12 @@ class Loop:
             return
         if self._columned and not self._receiving.fits(frame.header, metadata, body):
             raise _OtherColumns
-        self._receiving.receive(frame.header, metadata, body)
-        self._uncommitted = True
         halted = frame.header.flags & CUT
+        if halted or (metadata.failures and any(failure.policy == "fail" for failure in metadata.failures)):
+            self.book()
+            self._checkpoints.commit_before_end()
+        self._receiving.receive(frame.header, metadata, body)
+        self._checkpoints.accepted()
         if halted or self._delivery.fatal is not None or self._delivery.too_many is not None:
             self.book()
             self.done, self._ended_at = True, frame.header.sequence
@@ -335,14 +340,21 @@ class Loop:
             snapshots = pickle.loads(body)
         self.snapshots = validate_snapshots(snapshots, self._names)
         point("barrier")
-        self._commit()
+        self._checkpoints.barrier_back()
 
     def checkpoint(self) -> None:
         """Have everything accepted committed soon: in the next step, or, with state, when a barrier is back."""
-        if not self.window.stateful:
-            self._commit_due = True
-        elif not self._rereads and not self._ending and self._transport.ready and self.window.barrier_due():
-            self._sending.send(self.window.barrier())
+        self._checkpoints.ask(barriers=self._barriers)
+
+    @property
+    def _barriers(self) -> bool:
+        """Whether a barrier may be sent now."""
+        return not (self._rereads or self._ending or not self._transport.ready)
+
+    @property
+    def may_commit(self) -> bool:
+        """Whether what is accepted may be committed as it is. A chain with state needs a barrier first."""
+        return self._checkpoints.may_commit
 
     def row(self) -> dict[str, Any]:
         """The loop's part of a journal row: the source's position, and the state of the stages."""

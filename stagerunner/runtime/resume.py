@@ -195,6 +195,8 @@ def fingerprint(plan: Plan, source: Any, salt: str) -> dict[str, Any]:
 
 
 def _identity(source: Any) -> Any:
+    if not hasattr(source, "identity"):  # a resumable stream needs none
+        return None
     with guard("the source", "identity"):
         identity = source.identity()
     return plain(identity, "the source", "identity")

@@ -33,9 +33,9 @@ from stagerunner.inherited import data_descriptor
 from stagerunner.journal import decode_snapshots
 from stagerunner.parts.held import is_held
 from stagerunner.parts.hooks import PROJECT
-from stagerunner.parts.source import is_stream
+from stagerunner.parts.source import gives_marks, is_stream
 from stagerunner.plan import Plan, PlannedPart, why_no_resume
-from stagerunner.records import FIRST
+from stagerunner.records import FIRST, Mark
 from stagerunner.runtime.input import SourceSplits, SplitSource, stream_of
 from stagerunner.runtime.iterator_input import given
 from stagerunner.runtime.memos import usable
@@ -74,6 +74,8 @@ class Session:
         self._began = monotonic()
         self._last_progress = self._last_checkpoint = self._began
         self._committed = False
+        self._taken = 0
+        """Source records up to the last commit."""
         self._earlier = 0
         """Source records that this run accepted before it was resumed."""
         self._bytes_earlier = 0
@@ -228,7 +230,8 @@ class Session:
             split_source = given(() if self._records is None else self._records, self._selector, plan.run.linger)
             split_source.elsewhere = not plan.engine.in_process
             return split_source
-        if source is None:
+        found = plan.source.part.found or load(plan.source.part.target)
+        if is_stream(found):
             if is_held(plan.source.part.target):
                 return given(stream_records(plan.source), self._selector, plan.run.linger)
             feed = SourceSpec(
@@ -237,8 +240,11 @@ class Session:
                 plan.run.linger,
                 plan.files,
                 plan.run.max_record,
+                gives_marks(found),
+                None if row is None else row["position"],
             )
-            return Stream(feed, plan.run.frame or 1, self._selector, PrintedLines(self.tell), self._hash_seed)
+            lines, before = PrintedLines(self.tell), self.delivery.ledger.taken
+            return Stream(feed, plan.run.frame or 1, self._selector, lines, self._hash_seed, source, before)
         return stream_of(source, self._selector) or SourceSplits(source, None if row is None else row["position"])
 
     def _start_workers(self) -> dict[int, Any]:
@@ -254,7 +260,7 @@ class Session:
         """Commit where a fresh run begins, or take the row of a resumed one; then start the loop."""
         row = self._beginning.row
         if row is not None:
-            self._earlier = self.delivery.ledger.taken
+            self._earlier = self._taken = self.delivery.ledger.taken
             self._bytes_earlier = row.get("bytes", 0)
             self.loop.start(
                 row["position"], row["accepted"], snapshots, self._earlier, row["stopped"], self._bytes_earlier
@@ -323,7 +329,7 @@ class Session:
             return
         error = failure_error(self.plan, self.delivery, resumable=self.resumable) or self.split_source.error
         if error is not None:
-            if not self.loop.window.stateful:
+            if self.loop.may_commit:
                 self._commit()
             if any(stage.work.memo or stage.work.budget for stage in self.plan.stages):
                 self.loop.let_calls_end(self.plan.run.grace)
@@ -349,6 +355,7 @@ class Session:
         power = self.plan.run.durability == "power"
         row = self.loop.row() | {"finished": finished, "run": self._beginning.salt}
         self.delivery.commit(row, self._beginning.journal, power=power)
+        self._taken = self.delivery.ledger.taken
         self.tell(Checkpoint(self.delivery.ledger.out, self.loop.window.position))
 
     @property
@@ -369,9 +376,15 @@ class Session:
     def interrupted(self) -> bool:
         """Commit what was accepted, if the source can go on from there; whether `--resume` can."""
         self.loop.book()
-        if not self.loop.window.stateful:
+        if self.loop.may_commit:
             self._commit()
         return self.resumable
+
+    @property
+    def to_read_again(self) -> int:
+        """How many records that were accepted a resume reads again, since they stand behind the last mark."""
+        marked = self.plan.source is not None and gives_marks(self.plan.source.part.found)
+        return self.delivery.ledger.taken - self._taken if marked else 0
 
     @property
     def resumable(self) -> bool:
@@ -442,7 +455,9 @@ class Session:
 def stream_records(part: PlannedPart) -> Iterator[Any]:
     """The records of a stream source that runs in this process. Raises RunFailed for anything that it raises."""
     try:
-        yield from load(part.part.target)(**part.options)
+        found = load(part.part.target)(**part.options)
+        records = found.read(None) if hasattr(found, "read") else found
+        yield from (record for record in records if type(record) is not Mark)  # nothing here can be resumed
     except BaseException as error:
         if isinstance(error, GeneratorExit):
             raise
@@ -461,9 +476,10 @@ def _refuse_closed(stream: TextIO | None, message: str) -> None:
 
 
 def make_part(part: PlannedPart | None) -> Any:
-    """The parent's instance of a source or sink; None for a stream source, which runs in a process of its own."""
+    """The parent's instance of a source or sink; None for a generator function, which runs in a process of its own."""
     if part is None:
         return None
     with guard(f"the {part.part.kind} {part.part.name}", "its making"):
         found = load(part.part.target)
-        return None if part.part.kind == "source" and is_stream(found) else found(**part.options)
+        generator = part.part.kind == "source" and is_stream(found) and not gives_marks(found)
+        return None if generator else found(**part.options)

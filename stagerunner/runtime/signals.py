@@ -107,7 +107,7 @@ class Signals:
         """Commit everything accepted and raise Interrupted, if a signal has stopped the run."""
         if self._number is None or self._session is None or self._session.done_before:
             return
-        hint = HINT if self._session.interrupted() else ""
+        hint = hint_after(self._session.to_read_again) if self._session.interrupted() else ""
         out = self._session.delivery.ledger.out
         written = "1 record" if out == 1 else f"{out} records"
         raise Interrupted(f"stopped by {named(self._number)} after {written} had been written{hint}", self._number)
@@ -125,6 +125,14 @@ class Signals:
         with suppress(BaseException):  # the process ends whatever happens
             self._last_words(Interrupted(f"stopped by {named(number)} {why}; nothing more was committed{hint}", number))
         os._exit(128 + number)
+
+
+def hint_after(again: int) -> str:
+    """How to go on. again: records that a resume reads again, since they stand behind the source's last mark."""
+    if not again:
+        return HINT
+    behind = "the record that was" if again == 1 else f"the {again} records that were"
+    return f"; --resume goes on from the source's last mark, and reads {behind} read behind it again"
 
 
 def named(number: int) -> str:

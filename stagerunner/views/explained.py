@@ -15,7 +15,7 @@ from stagerunner.guard import shown
 from stagerunner.parts.base import Kind, Part
 from stagerunner.parts.forming import form_of
 from stagerunner.parts.sink import check_sink
-from stagerunner.parts.source import is_stream
+from stagerunner.parts.source import gives_marks, is_stream
 from stagerunner.parts.stage import Form
 from stagerunner.plan.promise import state_warning
 from stagerunner.plan.undeclared_state import undeclared_change
@@ -127,6 +127,8 @@ def _stage(found: Any) -> tuple[str, ...]:
 
 
 def _source(found: Any) -> tuple[str, ...]:
+    if gives_marks(found):
+        return ("a stream: can be resumed from its marks",)
     return ("a stream: can't be read again",) if is_stream(found) else ("splittable: can be read again and resumed",)
 
 

@@ -9,6 +9,9 @@ counts alike, and a resend starts exactly there.
 
 In a chain with state nothing is forgotten before the next barrier has come back. A restart then sends everything since
 the last barrier, and drops the results that were accepted before.
+
+A source that gives marks can be read again from a mark only. So a journal row may be written while everything before
+some mark is accepted and nothing behind it: `at_mark`.
 """
 
 from __future__ import annotations
@@ -55,6 +58,8 @@ class Window:
         """Source records from `position` on that an earlier run accepted, until it is known where they end."""
         self.kept: deque[Kept] = deque()
         self.on_way: deque[Sent] = deque()
+        self.at_mark = True
+        """Whether a journal row may say what is accepted: for a source without marks, always."""
         self.stopped = False
         """A stage needs no more: no split of the source is admitted."""
         self.balancing = Balancing(workers)
@@ -133,22 +138,48 @@ class Window:
         return [self._send(SKIP, None) for _ in range(skips)]
 
     def admit(
-        self, payload: Any, size: int, position: Any = None, last: int = TO_THE_END, records: int = 1
+        self,
+        payload: Any,
+        size: int,
+        position: Any = None,
+        last: int = TO_THE_END,
+        records: int = 1,
+        *,
+        marked: bool = False,
     ) -> list[Sent]:
         """Admit a split of the source; the frames to send. last: the most source records in it. records: about how many
-        it has."""
+        it has. marked: see Kept."""
         number, self._numbers = self._numbers, self._numbers + 1
         least = len(payload) if isinstance(payload, bytes) else 0
         skipped = self.skipping
         size = max(size, least)
-        kept = Kept(number, payload, size, position, end=last, accepted=skipped, before=skipped, records=records)
+        kept = Kept(
+            number, payload, size, position, end=last, accepted=skipped, before=skipped, records=records, marked=marked
+        )
         return self._keep(kept)
+
+    def mark(self, position: Any) -> None:
+        """A mark has come behind every split that was admitted."""
+        if not self.kept:
+            self.position, self.at_mark = position, True
+            return
+        last = self.kept[-1]
+        last.position = position
+        self.at_mark = self.at_mark or last.done
+
+    @property
+    def ends_at_mark(self) -> bool:
+        """Whether a mark stands behind every split that was admitted: for a source without marks, always."""
+        if not self.kept:
+            return self.at_mark
+        return not self.kept[-1].marked or self.kept[-1].position is not None
 
     def flush(self, stage: int, payload: bytes) -> list[Sent]:
         """The FLUSH of a stage, kept as a split of its own; the frames to send."""
         self._flushed = FLUSHES + stage + 1
-        position = self.kept[-1].position if self.kept else self.position
-        return self._keep(Kept(FLUSHES + stage, payload, len(payload), position, flush=stage))
+        last = self.kept[-1] if self.kept else None
+        position, marked = (self.position, False) if last is None else (last.position, last.marked)
+        return self._keep(Kept(FLUSHES + stage, payload, len(payload), position, flush=stage, marked=marked))
 
     def barrier(self) -> Sent:
         """The frame that collects snapshots on its way."""
@@ -228,6 +259,8 @@ class Window:
             return Received(Disposition.DROP, sent, not more, finished=not more and self._frame_done(sent, kept))
         if sent.disposition is Disposition.ACCEPT:
             kept.accepted = last
+            if kept.marked and last > first:
+                self.at_mark = False
         if stop and not more and not self.stopped:
             self._stop(sent, kept, stop_stage)
         fatal = fails and not (self.stopped and sent.disposition is Disposition.DROP)
@@ -259,6 +292,8 @@ class Window:
         kept.end, kept.done = sent.reached, True
         self._bytes -= kept.size
         self._unforgotten += kept.size
+        if kept.marked and kept.position is not None:
+            self.at_mark = True
         if not self.stateful:
             self._forget()
         return True
@@ -283,7 +318,8 @@ class Window:
         while self.kept and self.kept[0].done:
             kept = self.kept.popleft()
             self._unforgotten -= kept.size
-            self.position = kept.position
+            if kept.position is not None or not kept.marked:
+                self.position = kept.position
 
     # After a death
 

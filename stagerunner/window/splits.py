@@ -32,7 +32,8 @@ class Kept(Struct):
     payload: what a worker needs to read it. size: bytes it stands for. position: where the source goes on behind it.
     flush: the stage whose flush this is, or -1. records: about how many it has; end: the number of its source records,
     once known. accepted: source records accepted so far. before: those of them that an earlier run accepted. done: all
-    of them. beyond: it lies behind the stop and is dropped. quarantined: records never to be tried again, and their
+    of them. marked: the source can be read again only from a mark: `position` is the mark right behind the split, or
+    None. beyond: it lies behind the stop and is dropped. quarantined: records never to be tried again, and their
     failures.
     """
 
@@ -46,6 +47,7 @@ class Kept(Struct):
     accepted: int = 0
     before: int = 0
     done: bool = False
+    marked: bool = False
     beyond: bool = False
     quarantined: dict[QuarantineKey, tuple[str, str]] = field(default_factory=dict)
 

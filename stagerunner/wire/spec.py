@@ -109,10 +109,15 @@ ASKED = 4
 
 
 class SourceSpec(NamedTuple):
-    """A source for the source process. linger: seconds a record may wait for others to share its frame."""
+    """A source for the source process. linger: seconds a record may wait for others to share its frame.
+
+    marks: it is a resumable stream, and goes on behind `after`; None: it starts at its beginning.
+    """
 
     target: str
     options: dict[str, Any]
     linger: float
     files: dict[str, str] = NOTHING
     max_record: int = sys.maxsize
+    marks: bool = False
+    after: Any = None

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from stagerunner.parts.base import part_of
-from stagerunner.parts.source import Want, is_stream, source
+from stagerunner.parts.source import Want, gives_marks, is_stream, source
 
 
 class Whole:
@@ -21,6 +21,13 @@ def test_a_class_is_splittable_and_a_generator_function_a_stream():
     assert is_stream(ticks)
 
 
+def test_a_class_that_only_reads_is_a_stream_with_marks():
+    found = type("Topic", (), {"read": lambda self, after: iter(())})
+
+    assert [is_stream(found), gives_marks(found)] == [True, True]
+    assert not any(map(gives_marks, (Whole, ticks)))
+
+
 def test_a_class_that_lacks_methods_is_refused_and_the_methods_named():
     with pytest.raises(TypeError, match="class Half has no read and no identity"):
         is_stream(type("Half", (), {"splits": None}))
@@ -28,7 +35,7 @@ def test_a_class_that_lacks_methods_is_refused_and_the_methods_named():
 
 @pytest.mark.parametrize("found", [len, "text", lambda: 1])
 def test_anything_else_is_no_source(found):
-    with pytest.raises(TypeError, match="a class with splits, read and identity, or a generator function"):
+    with pytest.raises(TypeError, match="a class with splits, read and identity, a class with read, or a generator"):
         is_stream(found)
 
 

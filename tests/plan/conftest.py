@@ -40,6 +40,10 @@ PARTS = """
     def ticks(*, every: int = 1):
         yield every
 
+    @source
+    class Topic:
+        def read(self, after): ...
+
     class Writer:
         keeps = "truncate"
         def encode(self, records): ...

@@ -19,6 +19,7 @@ TABLE = {"use": "table", "with": {"path": "a.csv"}}
         ({"sink": {"use": "homeless"}, "run": Run(journal="mine")}, {}, RESUMES),
         ({"source": "-"}, {}, "can't be resumed, since standard input can't be read again"),
         ({"source": "ticks"}, {}, "can't be resumed, since a stream can't be read again"),
+        ({"source": "topic"}, {}, "if the source gives the same records behind a mark again"),
         ({"sink": "-"}, {}, "can't be resumed, since what was written to this sink can't be taken back"),
         ({}, {"records_given": True}, "can't be resumed, since the records given can't be read again"),
         ({}, {"take_results": True}, "can't be resumed, since what the caller took can't be taken back"),

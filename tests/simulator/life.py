@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from stagerunner.delivery.writers import SinkWriter
 from stagerunner.parts.source import Want
 from stagerunner.records import Origin, Split
 from stagerunner.runtime import resume as resuming
-from stagerunner.runtime.input import SourceSplits
+from stagerunner.runtime.input import MarkedSource, PendingSplit, SourceSplits, SplitSource
 from stagerunner.runtime.loop import Loop
 from stagerunner.runtime.opening import Resume
 from stagerunner.runtime.session import Session
@@ -56,6 +57,46 @@ class SimSource:
 
     def locate(self, split: Split, number: int) -> Origin:
         return Origin("", None, split.data[0] + number)
+
+
+class SimMarked(MarkedSource):
+    """The same source as a resumable stream: some splits end at a mark, which comes with them or later."""
+
+    ended, prompt = False, True
+
+    def __init__(self, scenario: Scenario, source: SimSource, dice: Dice, after: Any, before: int) -> None:
+        super().__init__(marks=True)
+        self._scenario, self._dice = scenario, dice
+        self._splits = source.splits(after, Want(size=0, records=self._scenario.frame or 8))
+        self._count = before
+        self._late: int | None = None
+
+    def next(self, want: Want) -> PendingSplit | None:
+        self.tell_late()
+        split = next((split for split in self._splits if split.data[0] < split.data[1]), None)
+        if split is None:
+            self.ended = True
+            return None
+        first, stop = split.data
+        marked, late = self._dice.hits(self._scenario.marks), self._dice.hits(0.3)
+        self._late = stop if marked and late else None
+        base, self._count = self._count, self._count + stop - first
+        position = stop if marked and not late else None
+        return PendingSplit(pickle.dumps(split.data, 5), split.size, position, stop - first, base, marked=True)
+
+    def tell_late(self) -> None:
+        if self._late is not None:
+            self.late_mark(self._late)
+            self._late = None
+
+    def locate(self, payload: bytes, base: int | None, record: int, place: Any = None) -> Origin:
+        return Origin("", None, (base or 0) + record)
+
+    def total(self) -> int | None:
+        return None
+
+    def close(self) -> None:
+        self.ended = True
 
 
 class RandomSkips(Balancing):
@@ -133,7 +174,10 @@ class Life(Session):
             return
         self._reset_journal(source)
         self.delivery.open(beginning.row)
-        self.split_source = SourceSplits(source, None if beginning.row is None else beginning.row["position"])
+        after = None if beginning.row is None else beginning.row["position"]
+        self.split_source: SplitSource = SourceSplits(source, after)
+        if scenario.marks:
+            self.split_source = SimMarked(scenario, source, disk.dice, after, self.delivery.ledger.taken)
         selector: Any = SimSelector()
         self.pool = self.transport = SimPool(scenario, disk.dice, selector, self._witness)
         snapshots = self._start_workers()

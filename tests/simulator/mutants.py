@@ -20,6 +20,7 @@ from stagerunner.delivery.delivery import Delivery
 from stagerunner.delivery.ledger import Ledger
 from stagerunner.engines.process.parent.returns import Returns
 from stagerunner.records import BARRIER, END, SKIP, Spread
+from stagerunner.runtime.checkpoints import Checkpoints
 from stagerunner.runtime.dispatch import Dispatch
 from stagerunner.runtime.loop import Loop
 from stagerunner.runtime.receiving import Receiving
@@ -188,6 +189,36 @@ def dead_letters_are_written_as_they_come(patch: Patch) -> None:
         arrived(self, frame)
 
     patch.setattr(Loop, "_receive", at_once)
+
+
+# Marks
+
+
+@mutant("a row between marks")
+def a_row_stands_between_marks(patch: Patch) -> None:
+    patch.setattr(Window, "at_mark", property(lambda self: True, lambda self, value: None), raising=False)
+
+
+@mutant("a mark is committed before its records")
+def a_mark_is_committed_before_its_records(patch: Patch) -> None:
+    admit = Window.admit
+
+    def hasty(self: Window, payload: Any, size: int, position: Any = None, *rest: Any, **more: Any) -> Any:
+        if more.get("marked") and position is not None:
+            self.position = position
+        return admit(self, payload, size, position, *rest, **more)
+
+    patch.setattr(Window, "admit", hasty)
+
+
+@mutant("a late mark is committed before its records")
+def a_late_mark_is_committed_before_its_records(patch: Patch) -> None:
+    patch.setattr(Window, "mark", lambda self, position: setattr(self, "position", position))
+
+
+@mutant("a barrier between marks writes a row")
+def a_barrier_between_marks_writes_a_row(patch: Patch) -> None:
+    patch.setattr(Checkpoints, "barrier_back", Checkpoints.commit)
 
 
 # Restart

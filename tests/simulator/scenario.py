@@ -33,6 +33,8 @@ class Scenario:
     fine: workers can be stopped between two records. burst: most moves of one worker in a row. patience:
     most of them between two looks of the parent. fused: stages share workers where they may. weights: nanoseconds that
     each of them has worked, as soon as the parent has looked so often (`looks`): then it may want other groups.
+    marks: the source is a stream that can be resumed at its marks only; how likely one stands behind a split. 0: it is
+    splittable.
     slow: the reader of the results reads only now and then. loud: what kills its worker does so by a signal that nobody
     sends from outside.
     """
@@ -63,6 +65,7 @@ class Scenario:
     looks: int
     slow: bool
     loud: bool
+    marks: float
 
     @property
     def resumable(self) -> bool:
@@ -151,6 +154,7 @@ def draw(seed: int) -> Scenario:
         looks=dice.upto(dice.one_of((0, 10, 40))),
         slow=dice.hits(0.3),
         loud=loud,
+        marks=aside.one_of((0.2, 0.6, 1.0)) if resumable and aside.hits(0.25) else 0.0,
     )
 
 

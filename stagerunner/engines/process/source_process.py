@@ -4,6 +4,10 @@ Arguments: the descriptors of its spec, of the pipe for its frames, and of the l
 fork server. Each number on the life pipe asks for one frame, with so many records at most. The process sends DATA
 frames (pickled lists of records), then END, with the error as text if there was one. It belongs to no epoch: restarts
 don't touch it.
+
+A frame ends at a mark if one has come: at the last one within the number of records that were asked for. The mark, as
+JSON, follows the records in the frame's payload, and the header's `last` says how long it is. A mark behind records
+that have gone is sent alone, without being asked for.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ from stagerunner.evaluate.copying import defensive_copy
 from stagerunner.evaluate.loading import load
 from stagerunner.evaluate.wording import describe
 from stagerunner.parts.files import register
-from stagerunner.records import DATA, END
+from stagerunner.records import DATA, END, Mark
 from stagerunner.wire.bounding import bounded
 from stagerunner.wire.control import send_pieces
 from stagerunner.wire.frame import Header
@@ -43,6 +47,8 @@ class SourceProcess:
         self._out = out
         self._life = life
         self._gathered: list[Any] = []
+        self._marks: list[tuple[int, bytes]] = []
+        """The marks among the gathered records: how many of these stand before it, and its position as JSON."""
         self._over = False
         self._error = ""
         self._change = threading.Condition()
@@ -57,7 +63,7 @@ class SourceProcess:
             raise OSError(errno.EAGAIN, str(error)) from None
         try:
             for record in self._records():
-                self._gather(defensive_copy(record))
+                self._take(record)
         except BaseException as error:
             self._error = describe(error)
         with self._change:
@@ -67,9 +73,36 @@ class SourceProcess:
         return 0
 
     def _records(self) -> Iterator[Any]:
-        records = load(self._feed.target)(**self._feed.options)
+        found = load(self._feed.target)(**self._feed.options)
+        records = found.read(self._feed.after) if self._feed.marks else found
         forward_logging()
         yield from records
+
+    def _take(self, item: Any) -> None:
+        if type(item) is Mark:
+            self._mark(self._encoded(item))
+        else:
+            self._gather(defensive_copy(item))
+
+    def _encoded(self, mark: Mark) -> bytes:
+        """Its position as JSON. Raises TypeError if there is no place for a mark here, or it is no JSON data."""
+        if not self._feed.marks:
+            raise TypeError("a generator function gave a Mark; a stream with marks is a class with read(after)")
+        import json  # late: most sources give no marks
+
+        try:
+            return json.dumps(mark.position, allow_nan=False).encode()
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"the position of a Mark is no JSON data: {error}") from None
+
+    def _mark(self, position: bytes) -> None:
+        with self._change:
+            place = len(self._gathered)
+            if self._marks and self._marks[-1][0] == place:
+                self._marks.pop()
+            self._marks.append((place, position))
+            if not place:
+                self._change.notify_all()
 
     def _gather(self, record: Any) -> None:
         with self._change:
@@ -94,19 +127,34 @@ class SourceProcess:
 
     def _send_some(self) -> bool:
         with self._change:
-            while not self._gathered and not self._over:
+            while not self._gathered and not self._marks and not self._over:
                 self._change.wait(0.5)
                 self._look_for_parent()
-            if not self._gathered:
-                return False
+            late, self._marks = self._cut_marks(0)
+        if late:
+            self._put([], late)
+            return True
+        if not self._gathered:
+            return False
         self._wanted = wanted = self._asked()
         with self._change:
             if len(self._gathered) < wanted and not self._over:
                 self._change.wait(self._feed.linger)
-            records, self._gathered = self._gathered[:wanted], self._gathered[wanted:]
+            number = self._until_mark(wanted)
+            mark, self._marks = self._cut_marks(number)
+            records, self._gathered = self._gathered[:number], self._gathered[number:]
             self._change.notify_all()
-        self._put(records)
+        self._put(records, mark)
         return True
+
+    def _until_mark(self, wanted: int) -> int:
+        """How many records to send of those wanted: up to the last mark among them."""
+        return next((place for place, _ in reversed(self._marks) if place <= wanted), min(wanted, len(self._gathered)))
+
+    def _cut_marks(self, number: int) -> tuple[bytes, list[tuple[int, bytes]]]:
+        """The mark right behind so many gathered records, b"" without one; the marks behind it."""
+        mark = next((position for place, position in self._marks if place == number), b"")
+        return mark, [(place - number, position) for place, position in self._marks if place > number]
 
     def _asked(self) -> int:
         """Wait until the parent asks for a frame; for how many records."""
@@ -115,11 +163,11 @@ class SourceProcess:
             leave()
         return int.from_bytes(number, "little")
 
-    def _put(self, records: list[Any]) -> None:
-        data = pickle.dumps(records, 5)
+    def _put(self, records: list[Any], mark: bytes) -> None:
+        data = pickle.dumps(records, 5) if records else b""
         if len(data) > self._feed.max_record:
             data = pickle.dumps(bounded(records, self._feed.max_record), 5)
-        send(self._out, Header(DATA, 0, 0, self._sent, records=len(records)), data)
+        send(self._out, Header(DATA, 0, 0, self._sent, last=len(mark), records=len(records)), data, mark)
         self._sent += 1
 
     def _end(self) -> None:

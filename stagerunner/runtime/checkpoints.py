@@ -1,0 +1,80 @@
+"""When what is accepted is committed: soon after it was asked for, and where the journal's row may stand.
+
+The row may stand behind any accepted record, with two exceptions:
+
+* In a chain with state it stands where a barrier has passed, since the row holds the snapshots of that barrier.
+* If the source gives marks, it stands at a mark: everything before the mark is accepted, and nothing behind it. So a
+  barrier for the journal is sent right behind a mark. A barrier that makes room in the window goes out at any place;
+  its snapshots serve a restart, and no row is written for it.
+
+What is written to the sink behind the row is cut off, or rolled back, by a resume.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from stagerunner.runtime.dispatch import Dispatch
+from stagerunner.window.core import Window
+
+
+class Checkpoints:
+    """Says when to commit, and does it. marks: the source gives marks. commit: writes the row.
+
+    The window's state decides; see `Window.at_mark`.
+    """
+
+    def __init__(self, window: Window, dispatch: Dispatch, commit: Callable[[], None], *, marks: bool) -> None:
+        self._window = window
+        self._dispatch = dispatch
+        self._commit = commit
+        self._marks = marks
+        self._asked = self._news = False
+        """Whether a commit was asked for; whether there is anything to commit since the last one."""
+
+    def ask(self, *, barriers: bool) -> None:
+        """Have everything accepted committed soon. barriers: one may be sent now."""
+        if not self._window.stateful or (self._marks and not self._window.kept):
+            self._asked = True
+        elif barriers and self._window.barrier_due():
+            self._dispatch.barrier_at_mark()
+
+    def accepted(self) -> None:
+        """Something was accepted, or a mark has come."""
+        self._news = True
+
+    @property
+    def may_commit(self) -> bool:
+        """Whether a row may say what is accepted at this moment."""
+        if not self._window.stateful:
+            return self._window.at_mark
+        return self._marks and self._window.at_mark and not self._window.kept
+
+    @property
+    def due(self) -> bool:
+        """Whether a commit is to be made before anything more is accepted."""
+        return self._asked and self._news and self.may_commit
+
+    def commit_if_due(self) -> None:
+        if self.due:
+            self.commit()
+
+    def commit_before_end(self) -> None:
+        """The next frame ends the run in its midst. Where only marks can be resumed from, this may be the last one."""
+        if self._marks and self._news and self.may_commit:
+            self.commit()
+
+    def barrier_back(self) -> None:
+        """The snapshots stand for everything accepted so far: commit it, if the barrier stood at a mark."""
+        if self._window.at_mark:
+            self.commit()
+
+    def commit(self) -> None:
+        self._asked = self._news = False
+        self._commit()
+
+    def mark_came(self, position: Any) -> None:
+        """A mark has come behind every split that the source gave."""
+        self._dispatch.mark(position)
+        self.accepted()

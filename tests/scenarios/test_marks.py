@@ -1,0 +1,174 @@
+"""Resumable streams: a resume goes on behind the last mark that was committed, and the output is that of one run."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+
+import pytest
+from support.leaks import needs_proc
+from support.waiting import wait_until
+
+pytestmark = needs_proc
+
+COUNT = 3000
+
+PARTS = """
+from stagerunner import Mark
+
+def numbers(after, stop, every):
+    for number in range(after or 0, stop):
+        yield {"n": number}
+        if every and (number + 1) % every == 0:
+            yield Mark(number + 1)
+
+@source
+class Topic:
+    def __init__(self, *, stop: int = 3000, every: int = 7, stays: bool = False):
+        self.stop, self.every, self.stays = stop, every, stays
+    def read(self, after):
+        tell("after", after)
+        yield from numbers(after, self.stop, self.every)
+        while self.stays:
+            time.sleep(1)
+
+@source
+class Failing:
+    def __init__(self, *, how: str = "raise"):
+        self.how = how
+    def read(self, after):
+        again = not once("broke")
+        yield from numbers(after, 3000 if again else 1000, 7)
+        if not again:
+            os._exit(3) if self.how == "exit" else int("x")
+
+def parent():
+    "The run's own process: the fork server's parent."
+    return int(Path(f"/proc/{os.getppid()}/stat").read_text().rpartition(") ")[2].split()[1])
+
+@stage
+def fatal(record):
+    "Kills the parent at these records, and lets through in the next life."
+    if record["n"] in (500, 1700, 2900) and once(f"met {record['n']}"):
+        os.kill(parent(), signal.SIGKILL)
+    return record
+
+@stage
+def deadly(record):
+    if record["n"] in (3, 1500, 2999) and once(f"died {record['n']}"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return record
+
+@stage
+def fussy(record):
+    if record["n"] % 97 == 5:
+        raise ValueError(f"{record['n']} will not do")
+    return record
+
+@stage
+def late(record):
+    if record["n"] == 2000 and once("late"):
+        raise ValueError("not yet")
+    return record
+
+@stage
+class Sum:
+    def __init__(self):
+        self.sum = 0
+    def process(self, record):
+        self.sum += record["n"]
+        return record | {"sum": self.sum}
+    def flush(self):
+        yield {"n": -1, "sum": self.sum}
+    def snapshot(self):
+        return self.sum
+    def restore(self, data):
+        self.sum = data
+"""
+
+FUSSY = {"use": "fussy", "on_error": "dead_letter"}
+SINKS = {
+    "jsonl": {"use": "jsonl", "with": {"path": "out"}},
+    "sqlite": {"use": "sqlite", "with": {"path": "out", "table": "t"}},
+}
+
+
+def content(project, sink="jsonl"):
+    """The output and the dead letters."""
+    letters = (project / "failed").read_bytes() if (project / "failed").exists() else b""
+    if sink == "sqlite":
+        with sqlite3.connect(project / "out") as database:
+            return database.execute("SELECT * FROM t").fetchall(), letters
+    return (project / "out").read_bytes(), letters
+
+
+def undisturbed(project, *stages, sink="jsonl", source="topic"):
+    """What the chain gives if nothing happens."""
+    for name in (*(f"met {n}" for n in (500, 1700, 2900)), "late", "broke", *(f"died {n}" for n in (3, 1500, 2999))):
+        (project / name).touch()
+    assert project.cli("run", "chain.yaml", "--allow-dead-letters").returncode == 0
+    return content(project, sink)
+
+
+def configured(project, *stages, sink="jsonl", source="topic", **run):
+    project.plugin(PARTS)
+    run = {"checkpoint": "5ms"} | run
+    project.config(*stages, source=source, sink=SINKS[sink], dead_letter="failed", run=run)
+
+
+@pytest.mark.parametrize(
+    ("stages", "sink"),
+    [(("fatal", FUSSY, "deadly"), "jsonl"), (("fatal", FUSSY), "sqlite"), (("sum", "fatal", FUSSY), "jsonl")],
+)
+def test_a_resume_after_the_parents_death_gives_what_one_run_gives(project, stages, sink):
+    configured(project, *stages, sink=sink)
+
+    lives = 1
+    while (code := project.cli("run", "chain.yaml", "--resume", "--allow-dead-letters").returncode) != 0:
+        assert code == -signal.SIGKILL
+        lives += 1
+
+    assert lives > 1
+    assert int((project / "after").read_text()) % 7 == 0  # it went on behind a mark, not at the start
+    assert content(project, sink) == undisturbed(project, *stages, sink=sink)
+
+
+@pytest.mark.parametrize("how", ["raise", "exit"])
+def test_a_source_that_fails_can_be_resumed_behind_its_last_mark(project, how):
+    configured(project, "same", source={"use": "failing", "with": {"how": how}})
+
+    failed = project.cli("run", "chain.yaml")
+    again = project.cli("run", "chain.yaml", "--resume", "--progress", "none")
+
+    assert (failed.returncode, again.returncode) == (1, 0)
+    assert content(project) == undisturbed(project, "same")
+
+
+def test_a_failure_of_a_stage_leaves_the_run_resumable_from_a_mark(project):
+    configured(project, "late")
+
+    assert project.cli("run", "chain.yaml").returncode == 1
+    assert project.cli("run", "chain.yaml", "--resume").returncode == 0
+
+    assert content(project) == undisturbed(project, "late")
+
+
+@pytest.mark.parametrize(("every", "said"), [(1, b"--resume goes on from there"), (0, b"reads the 3000 records")])
+def test_a_halt_commits_up_to_the_last_mark_and_says_what_is_read_again(project, every, said):
+    configured(project, "same", source={"use": "topic", "with": {"every": every, "stays": True}})
+    with project.start("run", "chain.yaml", "--progress", "plain") as process:
+        wait_until(lambda: (project / "out.partial").exists() and complete(project / "out.partial"))
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=30)
+
+    assert process.returncode == 130
+    assert said in told
+    (project / "after").unlink()
+    with project.start("run", "chain.yaml", "--resume") as process:
+        wait_until((project / "after").exists)
+        process.send_signal(signal.SIGINT)
+    assert (project / "after").read_text() == ("3000" if every else "None")
+
+
+def complete(path):
+    return path.read_bytes().endswith(b'{"n":2999}\n')
