@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 from msgspec.structs import replace
 
+from stagerunner.config.credentials import written_secrets
 from stagerunner.config.grammar import read_root
 from stagerunner.config.model import Config
 from stagerunner.config.nodes import Mapping, Node
@@ -59,7 +60,8 @@ def read_config(
         if argument is not None:
             root = replace_end(root, key, argument, flag, mistakes)
     filled = fill(root, os.environ)
-    config = replace(config, secrets=filled.secrets, masked=filled.masked)
+    written = tuple(dict.fromkeys(written_secrets(filled.root)))
+    config = replace(config, secrets=(*filled.secrets, *written), masked=(*filled.masked, *written))
     config = read_root(filled.root, config)
     found = [*mistakes, *filled.mistakes, *config.mistakes]
     return replace(config, mistakes=in_order(found, config.file))

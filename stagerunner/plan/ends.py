@@ -20,7 +20,7 @@ from stagerunner.guard import is_ctrl_c, one_line, reason
 from stagerunner.parts.sink import check_sink
 from stagerunner.parts.source import is_stream
 from stagerunner.plan.model import PlannedPart
-from stagerunner.plan.targets import COMPRESSED, why_address, why_foreign, why_not_offered
+from stagerunner.plan.targets import COMPRESSED, file_name, is_elsewhere, why_address, why_foreign, why_not_offered
 from stagerunner.plan.values import checked_options, filled, mark_of, shown
 
 EndKind = Literal["source", "sink"]
@@ -59,7 +59,7 @@ def plan_end(config: Config, catalog: Catalog, kind: EndKind, *, resumed: bool =
         return mistakes
     path = _written_path(part)
     if isinstance(options.get("path"), Path) and (why := _PATH_CHECKS[kind](path)) is not None:
-        return [Mistake("target", why[0], mark_of(part, "path"), f"{part.path}.with", why[1])]
+        return [Mistake("target", why[0], mark_of(part, "path"), _place(part), why[1])]
     instance = _checked_instance(catalog, kind, part, resolved.found, options, resumed=resumed)
     if isinstance(instance, Mistake):
         return [instance]
@@ -69,7 +69,7 @@ def plan_end(config: Config, catalog: Catalog, kind: EndKind, *, resumed: bool =
         part=resolved.part,
         options=options,
         settings=part.settings,
-        shown=shown(part),
+        shown=shown(part, config),
         provider=resolved.provider,
         filled=filled(part),
     )
@@ -111,8 +111,12 @@ def _check_failed(catalog: Catalog, kind: EndKind, part: PartConfig, error: Base
     # A bare word that is no file may be a misspelt name.
     word = _written_path(part) if part.bare else ""
     fix = did_you_mean(word, catalog.names(kind)) if word.isidentifier() else ""
-    path = part.path if part.bare else f"{part.path}.with"
-    return Mistake(f"{kind}-check", text, mark_of(part, "path"), path, fix)
+    return Mistake(f"{kind}-check", text, mark_of(part, "path"), _place(part), fix)
+
+
+def _place(part: PartConfig) -> str:
+    """The path in the config of what is written of its options."""
+    return part.path if part.bare else f"{part.path}.with"
 
 
 def _sentence(error: BaseException) -> str:
@@ -145,7 +149,8 @@ def _named_part(config: Config, catalog: Catalog, kind: EndKind) -> PartConfig |
     if len(candidates) > 1:
         message = f"'{text}' could be {' or '.join(candidates)}"
         return Mistake("ambiguous", message, part.use.mark, part.path, f"write {{use: …, with: {{path: {text}}}}}")
-    if (why := why_not_offered(text, kind)) is not None and (not candidates or why_foreign(text) is not None):
+    foreign = not is_elsewhere(text) and why_foreign(text) is not None  # a part may take the address
+    if (why := why_not_offered(text, kind)) is not None and (not candidates or foreign):
         return Mistake("target", why[0], part.use.mark, part.path, why[1])
     path = Scalar("path", "path", part.use.mark)
     return _using(part, candidates[0] if candidates else "lines", Mapping(((path, part.use),), part.use.mark))
@@ -165,5 +170,5 @@ def _using(part: PartConfig, name: str, options: Mapping | None) -> PartConfig:
 
 
 def _suffix(text: str) -> str:
-    path = PurePath(text.lower())
+    path = PurePath(file_name(text).lower())
     return PurePath(path.stem).suffix if path.suffix in COMPRESSED else path.suffix

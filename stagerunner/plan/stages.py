@@ -46,7 +46,7 @@ def plan_stage(
         work=work,
         settings=replace(stage.settings, memo=_memo(stage.settings.memo, resolved.part, form)),
         part=resolved.part,
-        shown=shown(stage),
+        shown=shown(stage, config),
         provider=resolved.provider,
         filled=filled(stage),
     )

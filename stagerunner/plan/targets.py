@@ -50,9 +50,9 @@ _FORMATS = {
 
 def why_not_offered(text: str, kind: Literal["source", "sink"]) -> tuple[str, str] | None:
     """Why no part reads or writes a file of this name."""
-    if found := why_foreign(text):
+    if not is_elsewhere(text) and (found := why_foreign(text)):
         return found
-    path = PurePath(text)
+    path = PurePath(file_name(text))
     suffix = PurePath(path.stem).suffix if path.suffix.lower() in COMPRESSED else path.suffix
     verb = "reads" if kind == "source" else "writes"
     if suffix.lower() in _FORMATS:
@@ -62,6 +62,18 @@ def why_not_offered(text: str, kind: Literal["source", "sink"]) -> tuple[str, st
     if kind == "sink" and text.endswith("/"):
         return f"'{text}' is a folder, and a sink writes a file", f"name a file in it: {text}out.jsonl"
     return None
+
+
+def is_elsewhere(text: str) -> bool:
+    """Whether it is the address of something that isn't a local file."""
+    scheme = _SCHEME.match(text)
+    return scheme is not None and scheme[1].lower() != "file"
+
+
+def file_name(text: str) -> str:
+    """The path of an address without the query that follows it on the web; any other text as it is."""
+    scheme = _SCHEME.match(text)
+    return re.split(r"[?#]", text, maxsplit=1)[0] if scheme and scheme[1].lower() in ("http", "https") else text
 
 
 def why_address(text: str) -> tuple[str, str] | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any
 
+from stagerunner.config.masking import Mask
 from stagerunner.config.model import Config, PartConfig
 from stagerunner.config.nodes import Mapping, Node, Scalar, Sequence
 from stagerunner.config.options import options_of, read_options
@@ -48,9 +49,11 @@ def mark_of(part: PartConfig, option: str) -> Mark:
     return part.use.mark if node is None else node.mark
 
 
-def shown(part: PartConfig) -> dict[str, Any]:
+def shown(part: PartConfig, config: Config) -> dict[str, Any]:
     """The options as they may be shown: variables as written, secrets as `***`."""
-    return {} if part.options is None else {key: _shown(node) for key, node in part.options}
+    found = {} if part.options is None else {key: _shown(node) for key, node in part.options}
+    masked: dict[str, Any] = Mask(config.secrets).data(found)
+    return masked
 
 
 def _shown(node: Node) -> Any:

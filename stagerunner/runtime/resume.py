@@ -121,8 +121,17 @@ def _stands(entry: Entry, sink: Any) -> bool:
     Without a row the last run had only begun; a transaction sink's own row then belongs to an older run. If the
     finished output was deleted, run again.
     """
-    target = _target(sink)
-    return bool(entry.row) and (entry.state != "done" or target is None or target.exists())
+    return bool(entry.row) and (entry.state != "done" or _is_there(sink))
+
+
+def _is_there(sink: Any) -> bool:
+    """Whether the finished output of a sink is still there, as far as it can tell."""
+    exists = getattr(sink, "exists", None)
+    if exists is None:
+        target = _target(sink)
+        return target is None or target.exists()
+    with guard(f"the sink {named(sink)}", "exists"):
+        return bool(exists())
 
 
 def _target(sink: Any) -> Path | None:

@@ -18,7 +18,7 @@ def project(tmp_path):
 @pytest.mark.parametrize(
     "name",
     [
-        *("s3://bucket/x.jsonl", "http://host/x", "HTTPS://host/a.csv", "gs://b/*.gz", "file:///tmp/x.jsonl"),
+        *("nix://bucket/x.jsonl", "nix://host/x", "NIX://host/a.csv", "nix://b/*.gz", "file:///tmp/x.jsonl"),
         *("x.parquet", "x.PARQUET", "dir/x.sqlite", "x.db", "x.xlsx", "x.avro", "x.msgpack"),
         *("x.zstd", "x.jsonl.zstd", "x.csv.zip", "x.tar.gz", "x.Z", "logs/*.feather"),
     ],
@@ -53,7 +53,7 @@ def test_a_folder_is_not_a_sink(project):
         project.plan("same", source="-", sink="out/")
 
 
-@pytest.mark.parametrize(("use", "path"), [("jsonl", "s3://b/x.jsonl"), ("lines", "x.zstd")])
+@pytest.mark.parametrize(("use", "path"), [("jsonl", "nix://b/x.jsonl"), ("lines", "x.zstd")])
 def test_a_part_of_ours_writes_no_file_of_another_kind(project, use, path):
     for kind in ("source", "sink") if "://" in path else ("sink",):
         ends = {"source": "-", "sink": "out.jsonl"} | {kind: {"use": use, "with": {"path": path}}}

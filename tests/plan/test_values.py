@@ -20,12 +20,14 @@ def test_options_are_shown_as_they_were_written_and_secrets_are_not(config):
     )
     key = Scalar("words", "words", MARK)
     options = Mapping(((key, Sequence((*words, Mapping(((key, words[0]),), MARK)), MARK)),), MARK)
-    part = replace(config("shout").stages[0], options=options)
-    assert shown(part) == {"words": [7, "${vars.day}", "${secret:SALT}", "***", {"words": 7}]}
+    whole = config("shout")
+    part = replace(whole.stages[0], options=options)
+    assert shown(part, whole) == {"words": [7, "${vars.day}", "${secret:SALT}", "***", {"words": 7}]}
 
 
 def test_a_part_without_options_shows_none(config):
-    assert shown(config("shout").stages[0]) == {}
+    whole = config("shout")
+    assert shown(whole.stages[0], whole) == {}
 
 
 def test_an_option_that_cannot_be_sent_to_a_worker_is_a_mistake(config, catalog, folder):

@@ -30,12 +30,13 @@ class Request(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """body: bytes or text as it is, anything else as JSON. after: seconds until it is sent. drop: close the connection
-    before the answer (0), or after so many bytes of it. close: say that the connection ends with the answer."""
+    """body: bytes or text as it is, anything else as JSON. headers: None leaves one out. after: seconds until it is
+    sent. drop: close the connection before the answer (0), or after so many bytes of it. close: say that the connection
+    ends with the answer."""
 
     status: int = 200
     body: Any = None
-    headers: dict[str, str] = {}  # noqa: RUF012 - never written to
+    headers: dict[str, str | None] = {}  # noqa: RUF012 - never written to
     after: float = 0.0
     drop: int | None = None
     close: bool = False
@@ -45,7 +46,8 @@ class Reply(NamedTuple):
         body = self.body.encode() if isinstance(self.body, str) else self.body
         body = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         headers = {"Content-Length": str(len(body)), **({"Connection": "close"} if self.close else {}), **self.headers}
-        lines = [f"HTTP/1.1 {self.status} Said", *(f"{name}: {text}" for name, text in headers.items()), "", ""]
+        told = (f"{name}: {text}" for name, text in headers.items() if text is not None)
+        lines = [f"HTTP/1.1 {self.status} Said", *told, "", ""]
         return "\r\n".join(lines).encode("latin-1") + body
 
 

@@ -20,6 +20,7 @@ from typing import Any, TypeAlias
 from stagerunner import sink
 from stagerunner_parts.compression import opened
 from stagerunner_parts.delimiters import check_character, usual_delimiter
+from stagerunner_parts.remote.address import Address, StorageOptions
 from stagerunner_parts.sinks.output import FileOutput, Mode
 from stagerunner_parts.sinks.tables import Extras, Missing, cell_text, refuse_others
 
@@ -40,29 +41,31 @@ class Csv(FileOutput):
     Null becomes an empty field, true and false are words, times are ISO 8601, lists and mappings are JSON. Bytes, nan
     and infinity are refused. If the name of the file ends in .gz, .bz2, .xz or .zst, it is compressed.
 
-    path: the file, or - for standard output.
+    path: the file, an address (scheme://…), or - for standard output.
     fields: the names of the columns; by default, the fields of the first record.
     extras: what to do with fields that have no column: fail, or ignore them.
     missing: what to do if a record lacks fields: fail, or fill its row with empty fields.
     delimiter: the character between two fields; by default a tab for .tsv files, else a comma.
     mode: replace an existing file, append to it, or write only a new one.
+    options: of the file system of an address.
     """
 
     def __init__(
         self,
         *,
-        path: Path,
+        path: Path | Address,
         fields: list[str] | None = None,
         extras: Extras = "fail",
         missing: Missing = "fail",
         delimiter: str | None = None,
         mode: Mode = "replace",
+        options: StorageOptions | None = None,
     ) -> None:
-        super().__init__(path, mode)
+        super().__init__(path, mode, options)
         self.fields = fields
         self.extras: Extras = extras
         self.missing: Missing = missing
-        self.delimiter = usual_delimiter(path) if delimiter is None else delimiter
+        self.delimiter = usual_delimiter(self.path) if delimiter is None else delimiter
         self._names: Names | None = None
         self._expected: Names | None = None if fields is None else tuple(fields)
 

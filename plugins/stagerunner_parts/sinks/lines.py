@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from stagerunner import sink
+from stagerunner_parts.remote.address import Address, StorageOptions
 from stagerunner_parts.sinks.output import FileOutput, Mode
 from stagerunner_parts.sinks.rendering import text_lines
 
@@ -17,12 +18,13 @@ class Lines(FileOutput):
     A text that contains a line break is refused: it would be read back as several records. If the name of the file
     ends in .gz, .bz2, .xz or .zst, it is compressed.
 
-    path: the file, or - for standard output.
+    path: the file, an address (scheme://…), or - for standard output.
     mode: replace an existing file, append to it, or write only a new one.
+    options: of the file system of an address.
     """
 
-    def __init__(self, *, path: Path, mode: Mode = "replace") -> None:
-        super().__init__(path, mode)
+    def __init__(self, *, path: Path | Address, mode: Mode = "replace", options: StorageOptions | None = None) -> None:
+        super().__init__(path, mode, options)
 
     def encode(self, records: list[Any]) -> bytes:
         data = text_lines(records)

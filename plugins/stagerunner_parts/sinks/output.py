@@ -4,7 +4,8 @@ A file is written to PATH.partial and renamed when the run is complete. With mod
 PATH.partial, the *spool*, holds a copy of what is not committed yet, so that a resume can tell those bytes from lines
 that other programs have added. Compressed output is a sequence of members, each closed by a commit, so that it can be
 truncated and continued at any commit. The runner itself writes to a named pipe, a terminal or a descriptor, as fast as
-it is read.
+it is read. The output for a remote path is such a file too, kept with the user's state; it is put in its place when it
+has its name, and removed.
 """
 
 from __future__ import annotations
@@ -14,15 +15,19 @@ import os
 import stat
 from abc import ABC, abstractmethod
 from contextlib import suppress
-from fcntl import LOCK_EX, LOCK_NB, flock
 from io import FileIO
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from zlib import crc32
 
 from stagerunner_parts.compression import Compressor, check_compression, compressor
+from stagerunner_parts.remote.address import Address, StorageOptions
+from stagerunner_parts.sinks.locking import inode_of, is_at, lock, write_all
 from stagerunner_parts.sinks.permissions import copy_permissions
 from stagerunner_parts.sinks.targets import check_descriptor, check_target, is_stream, resolved
+
+if TYPE_CHECKING:
+    from stagerunner_parts.remote.uploading import Destination
 
 Keeps: TypeAlias = Literal["truncate", "transaction", "nothing"]
 Mode: TypeAlias = Literal["replace", "append", "new"]
@@ -44,6 +49,7 @@ class FileOutput(ABC):
     pure = True
 
     keeps: Keeps = "truncate"
+    _elsewhere: Destination | None = None
     _file: FileIO | None = None
     _spool: FileIO | None = None
     _old: FileIO | None = None
@@ -55,14 +61,25 @@ class FileOutput(ABC):
     _known: dict[str, int] | None = None
     _position: dict[str, int] | None = None
 
-    def __init__(self, path: Path, mode: Mode) -> None:
-        self.path = path
+    def __init__(self, path: Path | Address, mode: Mode, options: StorageOptions | None = None) -> None:
+        self.path = self._local(path, options)
         self.mode: Mode = mode
-        self._resolved = 1 if path == STDOUT else resolved(path)
+        self._resolved = 1 if path == STDOUT else resolved(self.path)
         self.streams = isinstance(self._resolved, int) or is_stream(self._resolved)
         """Whether the runner itself writes what `rendered` returns, to the descriptor that `connect` returns."""
         if self.streams:
             self.keeps = "nothing"
+
+    def _local(self, path: Path | Address, options: StorageOptions | None) -> Path:
+        """The local file that is written."""
+        if isinstance(path, Path):
+            return path
+        # Only for remote paths, of which there are few.
+        from stagerunner_parts.remote.spool import spool_of
+        from stagerunner_parts.remote.uploading import Destination
+
+        self._elsewhere = Destination(path, options)
+        return spool_of(path)
 
     @property
     def stdout(self) -> bool:
@@ -95,6 +112,8 @@ class FileOutput(ABC):
             if not self.stdout:
                 check_descriptor(self._resolved)
         elif not self.streams:
+            if self._elsewhere is not None:
+                self._elsewhere.check(self.mode)
             check_compression(self.path)
             check_target(self.path, self._resolved, in_place=self._in_place)
 
@@ -150,7 +169,7 @@ class FileOutput(ABC):
             self._member = None
         if self._file is None:
             return
-        if not _is_at(self._file, self._written):
+        if not is_at(self._file, self._written):
             raise FileNotFoundError(f"{self._written} was removed or renamed while it was being written")
         if self._in_place:
             self._length = os.fstat(self._file.fileno()).st_size  # including what others have appended meanwhile
@@ -167,7 +186,35 @@ class FileOutput(ABC):
             os.close(folder)
 
     def finish(self) -> None:
-        """Give the file its final name. May be called twice. Raises OSError if there is no file to rename."""
+        """Give the file its final name, and put it in its place. May be called twice.
+
+        Raises OSError if there is no file to rename, or if its place can't be reached.
+        """
+        if self._elsewhere is None:
+            self._finish_here()
+            return
+        if self._file is not None or self._partial.exists() or self._real.exists():
+            self._finish_here()
+            self._put_elsewhere()
+        elif not self._elsewhere.exists():
+            raise FileNotFoundError(f"{self._partial} is gone, so it can't be put at {self.describe()}")
+
+    def _put_elsewhere(self) -> None:
+        assert self._elsewhere is not None
+        try:
+            self._elsewhere.put(self._real)
+        except OSError as error:
+            where = f"; the output is complete in {self._real}"
+            raise (
+                OSError(error.errno, f"{error.strerror}{where}") if error.errno else OSError(f"{error}{where}")
+            ) from None
+        self._real.unlink()
+
+    def exists(self) -> bool:
+        """Whether the finished output is still there."""
+        return self._real.exists() if self._elsewhere is None else self._elsewhere.exists()
+
+    def _finish_here(self) -> None:
         try:
             if self._file:
                 self._end_well()
@@ -203,6 +250,8 @@ class FileOutput(ABC):
         return None if self.streams else self._real
 
     def describe(self) -> str:
+        if self._elsewhere is not None:
+            return str(self._elsewhere.address)
         return "standard output" if self.path == STDOUT else str(self.path)
 
     @property
@@ -229,8 +278,8 @@ class FileOutput(ABC):
         return self._file
 
     def _refuse_existing(self) -> None:
-        if self.mode == "new" and self._real.exists():
-            raise FileExistsError(f"{self.path} already exists, and mode `new` overwrites nothing")
+        if self.mode == "new" and self.exists():
+            raise FileExistsError(f"{self.describe()} already exists, and mode `new` overwrites nothing")
 
     # Opening
 
@@ -238,13 +287,13 @@ class FileOutput(ABC):
         """Lock the file that will be replaced: another run may know it under another name."""
         with suppress(FileNotFoundError, PermissionError):
             self._old = FileIO(os.open(self._real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC))
-            _lock(self._old)
+            lock(self._old)
 
     def _open_anew(self) -> None:
         self._refuse_existing()
         self._real.parent.mkdir(parents=True, exist_ok=True)
         if self._in_place:
-            self._file = _lock(FileIO(os.open(self._real, OURS | os.O_CREAT, 0o666), "rb+"))
+            self._file = lock(FileIO(os.open(self._real, OURS | os.O_CREAT, 0o666), "rb+"))
             self._spool = self._made_anew()
         else:
             self._file = self._made_anew()
@@ -258,7 +307,7 @@ class FileOutput(ABC):
             made = os.open(self._partial, OURS | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666)
         except FileExistsError:
             raise BlockingIOError(f"{self._partial} has just been created by another process") from None
-        return _lock(FileIO(made, "rb+"))
+        return lock(FileIO(made, "rb+"))
 
     def _discard_left(self) -> None:
         """Remove PATH.partial if it is empty or the file that `left` named. Raises FileExistsError for any other."""
@@ -271,7 +320,7 @@ class FileOutput(ABC):
                 raise self._not_ours() from None
             raise
         with file:
-            _lock(file, self._partial)
+            lock(file, self._partial)
             found = os.fstat(file.fileno())
             known = (self._known or {}).get("spool" if self._in_place else "file")
             alone = stat.S_ISREG(found.st_mode) and found.st_nlink == 1
@@ -336,7 +385,7 @@ class FileOutput(ABC):
     def _found(self, path: Path) -> FileIO:
         """Open a file to continue it. Raises FileNotFoundError, or BlockingIOError while another run has it open."""
         try:
-            return _lock(FileIO(os.open(path, OURS), "rb+"), path)
+            return lock(FileIO(os.open(path, OURS), "rb+"), path)
         except FileNotFoundError:
             raise FileNotFoundError(f"{path} is gone, so the run can't be resumed") from None
         except OSError as error:
@@ -348,7 +397,7 @@ class FileOutput(ABC):
 
     def _name(self) -> None:
         """Rename PATH.partial to PATH, with the mode and owner that PATH has."""
-        here, there = _inode(self._partial), _inode(self._real)
+        here, there = inode_of(self._partial), inode_of(self._real)
         inode = os.fstat(self._file.fileno()).st_ino if self._file else (self._known or {}).get("file", here or there)
         if here and here == inode:
             self._refuse_existing()
@@ -368,7 +417,7 @@ class FileOutput(ABC):
     def _remove(self, name: str, file: FileIO | None) -> None:
         """Remove PATH.partial if it is this file, or the one that `left` named."""
         inode = os.fstat(file.fileno()).st_ino if file else (self._known or {}).get(name)
-        if inode is not None and _inode(self._partial) == inode:
+        if inode is not None and inode_of(self._partial) == inode:
             self._partial.unlink()
 
     def _end_well(self) -> None:
@@ -399,42 +448,7 @@ class FileOutput(ABC):
         if self._spool is not None:
             if self._committed:
                 self._spool.truncate(0)
-            _write(self._spool, data)
+            write_all(self._spool, data)
         self._committed = False
-        _write(self._opened, data)
+        write_all(self._opened, data)
         self._length += len(data)
-
-
-def _write(file: FileIO, data: bytes) -> None:
-    left = memoryview(data)
-    while left:
-        left = left[file.write(left) or 0 :]
-
-
-def _lock(file: FileIO, path: Path | None = None) -> FileIO:
-    """Lock the file for as long as it is open. Raises BlockingIOError if another run holds it.
-
-    path: where it was opened. If another file is there by now, a finished run has just renamed it.
-    """
-    try:
-        flock(file.fileno(), LOCK_EX | LOCK_NB)
-        if path is not None and not _is_at(file, path):
-            raise BlockingIOError(f"another run has just renamed {path}")
-    except BlockingIOError:
-        file.close()
-        raise
-    except OSError:
-        pass  # a file system without locks
-    return file
-
-
-def _is_at(file: FileIO, path: Path) -> bool:
-    return _inode(path) == os.fstat(file.fileno()).st_ino
-
-
-def _inode(path: Path) -> int:
-    """0 if nothing is there."""
-    try:
-        return path.lstat().st_ino
-    except OSError:
-        return 0

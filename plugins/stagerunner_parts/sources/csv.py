@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable
 from functools import cache, cached_property, partial
 from io import StringIO
 from itertools import combinations, islice
-from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from stagerunner import Malformed, source
 from stagerunner_parts.delimiters import check_character, usual_delimiter
+from stagerunner_parts.remote.address import StorageOptions
 from stagerunner_parts.sources import sniffing
 from stagerunner_parts.sources.cutting import LINES, Block, Lines, Overlong, Rows
-from stagerunner_parts.sources.inputs import InputFile, Unsplittable
+from stagerunner_parts.sources.inputs import AnyFile, Paths, Unsplittable
 from stagerunner_parts.sources.pieces import Head, TakeHead
 from stagerunner_parts.sources.reading import BOM, RecordFiles, bytes_of
 from stagerunner_parts.sources.texts import check_encoding, no_characters, plain
@@ -38,7 +38,7 @@ class Csv(RecordFiles):
     unless `extras` and `missing` allow it. Each file has a header row, or none. With `sniff`, the first 64 KiB of each
     file decide. Files whose names end in .gz, .bz2, .xz or .zst are decompressed.
 
-    path: a file, a glob, a list of these, or - for standard input.
+    path: a file, a glob, an address (scheme://…), a list of these, or - for standard input.
     delimiter: the character between two fields, or sniff; by default a tab for .tsv files, else a comma.
     quote: the character around a field that contains delimiters or newlines, or sniff; null if there is none.
     header: whether the first row of each file has the names of the columns; by default, if `fields` are not given.
@@ -47,6 +47,7 @@ class Csv(RecordFiles):
     extras: what to do with fields that have no column: fail refuses the row, ignore leaves them out.
     missing: what to do if a row has too few fields: fail refuses the row, fill adds empty texts.
     encoding: the encoding of the text.
+    options: of the file system of an address.
     """
 
     faults = (ValueError, csv.Error)
@@ -54,7 +55,7 @@ class Csv(RecordFiles):
     def __init__(
         self,
         *,
-        path: Path | list[Path],
+        path: Paths,
         delimiter: str | None = None,
         quote: str | None = '"',
         header: bool | None = None,
@@ -63,8 +64,10 @@ class Csv(RecordFiles):
         extras: Literal["fail", "ignore"] = "fail",
         missing: Literal["fail", "fill"] = "fail",
         encoding: str = "utf-8",
+        options: StorageOptions | None = None,
     ) -> None:
         self.path = path
+        self.options = options
         self.delimiter = delimiter
         self.quote = quote
         self.header = header
@@ -166,15 +169,15 @@ class Csv(RecordFiles):
         csv.field_size_limit(sys.maxsize)
         return csv.reader(records, delimiter=delimiter, quotechar=quote, quoting=sniffing.quoting(quote), strict=True)
 
-    def _known_head(self, file: InputFile | Unsplittable) -> Head:
-        delimiter, quote = self.delimiter or usual_delimiter(file.name), self.quote
-        if isinstance(file, InputFile) and SNIFF in (delimiter, quote):
+    def _known_head(self, file: AnyFile | Unsplittable) -> Head:
+        delimiter, quote = self.delimiter or usual_delimiter(file.suffixed), self.quote
+        if not isinstance(file, Unsplittable) and SNIFF in (delimiter, quote):
             if file.name not in self._sniffed:
                 self._sniffed[file.name] = self._sniff(file)
             delimiter, quote = self._sniffed[file.name]
         return None if self.fields is None else tuple(self.fields), delimiter, quote
 
-    def _sniff(self, file: InputFile) -> tuple[str, str | None]:
+    def _sniff(self, file: AnyFile) -> tuple[str, str | None]:
         with bytes_of(file) as stream:
             start = stream.read(sniffing.HEAD).removeprefix(BOM)
         text, quote = start.decode(self.encoding, "replace"), self.quote
@@ -187,8 +190,8 @@ class Csv(RecordFiles):
             return (raw.decode(self.encoding, "replace") for raw in islice(filter(self.counts, records), sniffing.ROWS))
 
         if self.delimiter != SNIFF:
-            return self.delimiter or usual_delimiter(file.name), quote
-        return sniffing.sniffed_delimiter(rows_with, quote) or usual_delimiter(file.name), quote
+            return self.delimiter or usual_delimiter(file.suffixed), quote
+        return sniffing.sniffed_delimiter(rows_with, quote) or usual_delimiter(file.suffixed), quote
 
     def _take_head(self, known: Head) -> TakeHead | None:
         takes = self.fields is None if self.header is None else self.header

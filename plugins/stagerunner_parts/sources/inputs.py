@@ -10,8 +10,18 @@ import stat
 from collections.abc import Iterable
 from itertools import dropwhile
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from zlib import crc32
+
+from stagerunner_parts.remote.address import Address, StorageOptions
+
+if TYPE_CHECKING:
+    from stagerunner_parts.remote.files import RemoteFile
+
+Paths: TypeAlias = Path | Address | list[Path | Address]
+"""What the option `path` of a source takes."""
+
+AnyFile: TypeAlias = "InputFile | RemoteFile"
 
 HEAD = 4096
 """Bytes at the start of a file whose checksum is part of its identity."""
@@ -38,6 +48,11 @@ class InputFile(NamedTuple):
     device: int = 0
     inode: int = 0
     head: int | None = None
+
+    @property
+    def suffixed(self) -> str:
+        """A name that ends as the file's name does."""
+        return self.name
 
     def identity(self) -> dict[str, Any]:
         """JSON data that differs if the file has changed. Raises OSError if it is gone."""
@@ -89,6 +104,10 @@ class Unsplittable(NamedTuple):
     name: str
     fd: int | None = None
 
+    @property
+    def suffixed(self) -> str:
+        return self.name
+
     def check(self) -> None:
         """Raises OSError, with a message, if it can't be read."""
         if self.fd is None:
@@ -106,7 +125,7 @@ class Unsplittable(NamedTuple):
         return os.open(self.name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
 
 
-def unsplittable(paths: Path | list[Path]) -> Unsplittable | None:
+def unsplittable(paths: Paths) -> Unsplittable | None:
     """The input, if it is a single path that doesn't lead to a regular file, which could be read again anywhere."""
     path = paths[0] if isinstance(paths, list) and len(paths) == 1 else paths
     if not isinstance(path, Path):
@@ -167,6 +186,17 @@ def _size_is_untrue(name: str, found: os.stat_result) -> bool:
         return False
 
 
+def find_all(paths: Paths, options: StorageOptions | None) -> list[AnyFile]:
+    """The same for paths of which some may be addresses, with the options of their file systems."""
+    listed = paths if isinstance(paths, list) else [paths]
+    if not any(isinstance(path, Address) for path in listed):
+        return [*find([path for path in listed if isinstance(path, Path)])]
+    from stagerunner_parts.remote.files import find as find_remote  # only for these
+
+    found = (find_remote(path, options) if isinstance(path, Address) else find(path) for path in listed)
+    return list({file.name: file for files in found for file in files}.values())
+
+
 def find(paths: Path | list[Path], *, whole: bool = False) -> list[InputFile]:
     """The files that paths and globs lead to, each once, in the given order; those of a glob are sorted by name.
 
@@ -177,7 +207,7 @@ def find(paths: Path | list[Path], *, whole: bool = False) -> list[InputFile]:
     return [_looked_at(name, whole) for name in dict.fromkeys(name for path in named for name in _names(path))]
 
 
-def remaining(files: Iterable[InputFile], after: Any) -> list[tuple[InputFile, int]]:
+def remaining(files: Iterable[AnyFile], after: Any) -> list[tuple[AnyFile, int]]:
     """The files that are still to be read, and the offset at which to start. `after`: [name, offset]; None for all."""
     if after is None:
         return [(file, 0) for file in files]

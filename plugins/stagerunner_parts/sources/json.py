@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from pathlib import Path
 from typing import IO, Any
 
 import msgspec.json
@@ -12,12 +11,13 @@ import msgspec.json
 from stagerunner import Malformed, Split, Want, source
 from stagerunner_parts.compression import is_compressed
 from stagerunner_parts.json import reason
+from stagerunner_parts.remote.address import StorageOptions
 from stagerunner_parts.sources.cutting import Block, Lines, Overlong
 from stagerunner_parts.sources.documents import Document
 from stagerunner_parts.sources.elements import ElementCutter, ElementRule, ValueCutter, ValueRule, WholeCutter
-from stagerunner_parts.sources.inputs import InputFile, remaining
+from stagerunner_parts.sources.inputs import AnyFile, InputFile, Paths, remaining
 from stagerunner_parts.sources.pieces import CHUNK, AnyCutter, Head, Piece, read, span
-from stagerunner_parts.sources.reading import RecordFiles, bytes_of, size_of, splits_of
+from stagerunner_parts.sources.reading import RecordFiles, bytes_of, pumped, size_of, splits_of
 from stagerunner_parts.sources.texts import no_characters
 
 ELEMENTS, VALUE = ElementRule(), ValueRule()
@@ -33,14 +33,16 @@ class Json(RecordFiles):
     JSON, or is `null`, is malformed; a file that ends too early, or in which something follows the document, ends the
     run. Files whose names end in .gz, .bz2, .xz or .zst are decompressed.
 
-    path: a file, a glob, a list of these, or - for standard input.
+    path: a file, a glob, an address (scheme://…), a list of these, or - for standard input.
     at: where the array or value is in the document: names, and numbers of elements, joined by dots, or as a list.
+    options: of the file system of an address.
     """
 
     faults = (ValueError, RecursionError)
 
-    def __init__(self, *, path: Path | list[Path], at: str | list[str] = "") -> None:
+    def __init__(self, *, path: Paths, at: str | list[str] = "", options: StorageOptions | None = None) -> None:
         self.path = path
+        self.options = options
         self.at = at
 
     @property
@@ -52,7 +54,7 @@ class Json(RecordFiles):
         for file in self._files:
             self._look_into(file)
 
-    def _look_into(self, file: InputFile) -> None:
+    def _look_into(self, file: AnyFile) -> None:
         """Raises ValueError if what is wanted certainly isn't in the file. A long way to it is left to the run."""
         document = Document(file.name, self._keys, self.max_record)
         with bytes_of(file) as stream:
@@ -64,6 +66,10 @@ class Json(RecordFiles):
     def _by_size(self, after: Any, want: Want) -> Iterator[Split]:
         for found, start in remaining(self._files, after):
             document = Document(found.name, self._keys, self.max_record, start)
+            if not isinstance(found, InputFile):
+                splitter = DocumentSplitter(document, found.name, resumable=True)
+                yield from splits_of(splitter, pumped(found, 0, want))
+                continue
             if is_compressed(found.name):
                 splitter = DocumentSplitter(document, found.name, resumable=True)
                 with bytes_of(found) as stream:

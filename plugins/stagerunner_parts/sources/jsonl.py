@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import msgspec.json
 
 from stagerunner import Malformed, source
 from stagerunner_parts.json import reason
+from stagerunner_parts.remote.address import StorageOptions
+from stagerunner_parts.sources.inputs import Paths
 from stagerunner_parts.sources.pieces import Head
 from stagerunner_parts.sources.reading import RecordFiles
 from stagerunner_parts.sources.texts import no_characters
@@ -25,13 +26,15 @@ class Jsonl(RecordFiles):
     Empty lines are ignored. A line that isn't JSON, or is `null`, is malformed. Files whose names end in .gz, .bz2, .xz
     or .zst are decompressed.
 
-    path: a file, a glob, a list of these, or - for standard input.
+    path: a file, a glob, an address (scheme://…), a list of these, or - for standard input.
+    options: of the file system of an address.
     """
 
     faults = (ValueError, RecursionError)
 
-    def __init__(self, *, path: Path | list[Path]) -> None:
+    def __init__(self, *, path: Paths, options: StorageOptions | None = None) -> None:
         self.path = path
+        self.options = options
 
     def decode(self, block: bytes, head: Head) -> list[Any]:
         lines = self._records(block, head)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 from stagerunner import Malformed, source
+from stagerunner_parts.remote.address import StorageOptions
+from stagerunner_parts.sources.inputs import Paths
 from stagerunner_parts.sources.pieces import Head
 from stagerunner_parts.sources.reading import RecordFiles
 from stagerunner_parts.sources.texts import check_encoding, no_characters, plain
@@ -18,19 +19,22 @@ class Lines(RecordFiles):
     The newline, and a carriage return before it, are not part of the record. Files whose names end in .gz, .bz2, .xz
     or .zst are decompressed.
 
-    path: a file, a glob, a list of these, or - for standard input.
+    path: a file, a glob, an address (scheme://…), a list of these, or - for standard input.
     encoding: the encoding of the text.
     errors: what to do with bytes that can't be decoded: strict refuses the line, replace marks them, ignore omits them.
+    options: of the file system of an address.
     """
 
     def __init__(
         self,
         *,
-        path: Path | list[Path],
+        path: Paths,
         encoding: str = "utf-8",
         errors: Literal["strict", "replace", "ignore"] = "strict",
+        options: StorageOptions | None = None,
     ) -> None:
         self.path = path
+        self.options = options
         self.encoding = plain(encoding)
         self.errors = errors
 

@@ -3,7 +3,8 @@
 In the parent, a plain file is cut into byte ranges at record ends. A compressed file can't be read from the middle, and
 a pipe can be read only once, so their splits hold the bytes themselves. In the worker, a split is read block by block;
 a block is decoded at once, or record by record if that fails. The parent never waits: while it searches for a record
-end, it yields an empty split now and then.
+end, it yields an empty split now and then. A remote file is read in threads of the parent, and its splits hold the
+bytes too.
 """
 
 from __future__ import annotations
@@ -15,15 +16,18 @@ from contextlib import contextmanager
 from functools import cached_property
 from io import BufferedReader, RawIOBase
 from itertools import chain
-from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from stagerunner import Malformed, Origin, Split, Want
 from stagerunner_parts.compression import check_compression, is_compressed, opened
+from stagerunner_parts.remote.address import StorageOptions
 from stagerunner_parts.sources.cutting import HEAD, LINES, Block, Cutter, Lines, Overlong
-from stagerunner_parts.sources.inputs import InputFile, Unsplittable, find, remaining, unsplittable
+from stagerunner_parts.sources.inputs import AnyFile, InputFile, Paths, Unsplittable, find_all, remaining, unsplittable
 from stagerunner_parts.sources.locations import LineNumbers, Offsets
 from stagerunner_parts.sources.pieces import CHUNK, AnyCutter, Head, Piece, Splitter, TakeHead, read
+
+if TYPE_CHECKING:
+    from stagerunner_parts.remote.files import RemoteFile
 
 BOM = b"\xef\xbb\xbf"
 LARGEST = 262144
@@ -44,7 +48,8 @@ class AnySplitter(Protocol):
 class RecordFiles(ABC):
     """A source of records that end at a newline. The runner sets `max_record`, the limit of a record in bytes."""
 
-    path: Path | list[Path]
+    path: Paths
+    options: StorageOptions | None = None
     max_record: int = 16 * 2**20
     pure = True
     _asked: tuple[tuple[str, int, int], Offsets] | None = None
@@ -74,8 +79,8 @@ class RecordFiles(ABC):
         return LineNumbers()
 
     @cached_property
-    def _files(self) -> list[InputFile]:
-        return [] if self.stream else find(self.path)
+    def _files(self) -> list[AnyFile]:
+        return [] if self.stream else find_all(self.path, self.options)
 
     def check(self) -> None:
         """Raises OSError or ValueError, with a message, if there is nothing to read."""
@@ -85,16 +90,15 @@ class RecordFiles(ABC):
                 name = self._unsplittable.name
                 raise ValueError(f"{name} is a stream; decompress it first: zcat … | … -i -")
         for file in self._files:
-            check_compression(file.name)
+            check_compression(file.suffixed)
 
     def identity(self) -> Any:
         return [file.identity() for file in self._files]
 
     def size(self) -> int | None:
         """The size of all files in bytes; None if it isn't known before reading."""
-        if self.stream or any(is_compressed(file.name) for file in self._files):
-            return None
-        return sum(file.size for file in self._files)
+        sizes = [None if is_compressed(file.suffixed) else file.size for file in self._files]
+        return None if self.stream or None in sizes else sum(size or 0 for size in sizes)
 
     def splits(self, after: Any, want: Want) -> Iterator[Split]:
         """`after`: [file, offset]. Raises OSError if a file is gone, damaged or changed."""
@@ -132,6 +136,9 @@ class RecordFiles(ABC):
 
     def _by_size(self, after: Any, want: Want) -> Iterator[Split]:
         for found, start in remaining(self._files, after):
+            if not isinstance(found, InputFile):
+                yield from self._pumped(found, start, want)
+                continue
             head, body = self._head_of(found)
             with found.opened() as raw:
                 file = found.with_head(raw.fileno())
@@ -194,6 +201,13 @@ class RecordFiles(ABC):
                 left -= len(data)
                 yield NOT_YET
             yield from splits_of(splitter, iter(lambda: stream.read(size_of(want)), b""))
+
+    def _pumped(self, file: RemoteFile, start: int, want: Want) -> Iterator[Split]:
+        head, at = self._head_of(file) if start else (self._known_head(file), 0)
+        take_head = None if start else self._take_head(head)
+        at = max(start, at)
+        splitter = Splitter(file.name, self._cutter(head), at=at, resumable=True, head=head, take_head=take_head)
+        yield from splits_of(splitter, pumped(file, at, want))
 
     @cached_property
     def _stream_splitter(self) -> AnySplitter:
@@ -280,7 +294,7 @@ class RecordFiles(ABC):
     def _cutter(self, head: Head) -> AnyCutter:
         return Cutter(self.max_record, self.rule(head))
 
-    def _known_head(self, file: InputFile | Unsplittable) -> Head:
+    def _known_head(self, file: AnyFile | Unsplittable) -> Head:
         """What is known of the head before the first record is read."""
         return None
 
@@ -288,7 +302,7 @@ class RecordFiles(ABC):
         """What takes the rest of the head from the first records; None if it is known."""
         return None
 
-    def _head_of(self, file: InputFile) -> tuple[Head, int]:
+    def _head_of(self, file: AnyFile) -> tuple[Head, int]:
         """The head of a file and the offset after it. Raises ValueError if it is too long."""
         known, at = self._known_head(file), 0
         take = self._take_head(known)
@@ -319,8 +333,11 @@ class RecordFiles(ABC):
 
 
 @contextmanager
-def bytes_of(file: InputFile) -> Iterator[IO[bytes]]:
+def bytes_of(file: AnyFile) -> Iterator[IO[bytes]]:
     """Its bytes, decompressed."""
+    if not isinstance(file, InputFile):
+        yield file.opened()
+        return
     with file.opened() as raw, opened(file.name, raw=_bounded(raw, file.size)) as stream:
         yield stream
 
@@ -334,10 +351,29 @@ def size_of(want: Want) -> int:
     return max(1, min(want.size, LARGEST))
 
 
-def splits_of(splitter: AnySplitter, chunks: Iterator[bytes]) -> Iterator[Split]:
-    """The splits of these bytes; an empty one after each FAR bytes without a record end."""
+def pumped(file: RemoteFile, start: int, want: Want) -> Iterator[bytes | None]:
+    """The bytes of a remote file from this offset on, as many at a time as are wanted; None while they aren't here."""
+    pump = file.pump(start)
+    try:
+        while (data := pump.next()) != b"":
+            at = 0
+            while data is not None and at < len(data):
+                size = size_of(want)
+                yield data[at : at + size]
+                at += size
+            if data is None:
+                yield None
+    finally:
+        pump.close()
+
+
+def splits_of(splitter: AnySplitter, chunks: Iterator[bytes | None]) -> Iterator[Split]:
+    """The splits of these bytes; an empty one after each FAR bytes without a record end, and for each None."""
     looked = 0
     for data in chunks:
+        if data is None:
+            yield NOT_YET
+            continue
         found = splitter.feed(data)
         yield from found
         looked = 0 if found else looked + len(data)

@@ -1,0 +1,53 @@
+"""Secrets that are written in a config itself: passwords and tokens in addresses, and in options of file systems."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from stagerunner.config.nodes import Mapping, Node, Scalar, Sequence
+
+OPTIONS = "options"
+"""The option under which file systems are told their credentials."""
+
+SHORTEST = 4
+"""Anything shorter is likely to be part of other words."""
+
+_PASSWORD = re.compile(r"://[^/@?#\s]*?:([^/?#\s]*)@")
+_QUERY = re.compile(r"[?&;]([^=&;#\s]*)=([^&;#\s]+)")
+_NAME = re.compile(r"key|secret|token|pass|credential|signature|auth|cookie|^sig$|^sas", re.IGNORECASE)
+
+
+def written_secrets(node: Node) -> Iterator[str]:
+    """The secrets that are written in this node and those inside."""
+    match node:
+        case Scalar():
+            yield from _in_address(node.text)
+        case Sequence():
+            for item in node.items:
+                yield from written_secrets(item)
+        case Mapping():
+            for key, value in node:
+                yield from written_secrets(value)
+                if key == OPTIONS:
+                    yield from _in_options(value, secret=False)
+
+
+def _in_address(text: str) -> Iterator[str]:
+    if "://" not in text:
+        return
+    found = [password[1] for password in _PASSWORD.finditer(text)]
+    found += [value for name, value in _QUERY.findall(text) if _NAME.search(name)]
+    yield from (secret for secret in found if len(secret) >= SHORTEST and not secret.startswith("${"))
+
+
+def _in_options(node: Node, *, secret: bool) -> Iterator[str]:
+    match node:
+        case Scalar() if secret and isinstance(node.value, str) and len(node.text) >= SHORTEST:
+            yield node.text
+        case Sequence():
+            for item in node.items:
+                yield from _in_options(item, secret=secret)
+        case Mapping():
+            for key, value in node:
+                yield from _in_options(value, secret=secret or _NAME.search(key) is not None)

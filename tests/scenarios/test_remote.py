@@ -1,0 +1,241 @@
+"""Files elsewhere, on real servers: read and written exactly once, whoever is killed and whatever the server does."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+
+import pytest
+from support.leaks import needs_proc
+from support.project import command
+from support.remote import Bucket, Sftp, Shelf
+from support.waiting import wait_until
+from support.web import Reply
+
+pytestmark = needs_proc
+
+COUNT = 1200
+RECORDS = [{"n": str(number), "text": 'x,"' * (number % 7)} for number in range(COUNT)]
+LINES = "".join(json.dumps(record) + "\n" for record in RECORDS).encode()
+WRITTEN = "".join(json.dumps(record, separators=(",", ":")) + "\n" for record in RECORDS).encode()
+
+PARTS = """
+def parent():
+    "The run's own process: the fork server's parent."
+    return int(Path(f"/proc/{os.getppid()}/stat").read_text().rpartition(") ")[2].split()[1])
+
+@stage
+def fatal(record):
+    "Kills the parent, or its own worker, at these records, and lets through in the next life."
+    if int(record["n"]) in (601, 900) and once(f"met {record['n']}"):
+        os.kill(parent() if record["n"] == "601" else os.getpid(), signal.SIGKILL)
+    return record
+
+@stage
+def counted(record):
+    with open(Path(__file__).parent / "calls", "a") as calls:
+        calls.write("x")
+    return record
+"""
+
+
+def table():
+    rows = "".join(f"{row['n']};'{row['text']}'\n" for row in RECORDS)
+    return gzip.compress(("n;text\n" + rows).encode())
+
+
+FILES = {
+    "in.jsonl": (LINES, {"use": "jsonl", "with": {}}),
+    "in.csv.gz": (table(), {"use": "csv", "with": {"delimiter": ";", "quote": "'"}}),
+    "in.json": (json.dumps({"rows": RECORDS}).encode(), {"use": "json", "with": {"at": "rows"}}),
+}
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory):
+    with Bucket(tmp_path_factory.mktemp("s3") / "bucket") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def sftp(tmp_path_factory):
+    with Sftp(tmp_path_factory.mktemp("sftp") / "server") as server:
+        yield server
+
+
+@pytest.fixture
+def shelf():
+    with Shelf() as server:
+        yield server
+
+
+@pytest.fixture
+def there(project, bucket, sftp):
+    """Run the command with everything it needs to reach all servers."""
+    project.plugin(PARTS)
+    places = {"XDG_STATE_HOME": str(project / "state")} | bucket.environment | sftp.environment
+
+    def run(*more, **variables):
+        return project.cli("run", "chain.yaml", "-q", *more, env=os.environ | places | variables)
+
+    return run
+
+
+def left(project):
+    """The files with the user's state."""
+    return sorted(path.name.partition("%")[0] for path in (project / "state").rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "sink", "out"),
+    [
+        ("in.jsonl", "shelf", "bucket", "deep/out.jsonl"),
+        ("in.csv.gz", "bucket", "sftp", "out.jsonl.gz"),
+        ("in.json", "sftp", None, "out.jsonl"),
+    ],
+)
+def test_every_record_is_written_once_whoever_is_killed(project, there, request, name, source, sink, out):
+    content, part = FILES[name]
+    servers = {key: request.getfixturevalue(key) for key in (source, sink) if key}
+    servers[source].put(name, content)
+    target = servers[sink].url(out) if sink else out
+    part = part | {"with": part["with"] | {"path": servers[source].url(name)}}
+    run = {"frame": 31, "checkpoint": "1ms", "window": "16KB"}
+    project.config({"use": "fatal", "workers": 2}, source=part, sink=target, run=run)
+
+    killed = there()
+    done = there("--resume")
+
+    assert (killed.returncode, done.returncode, done.stderr) == (-signal.SIGKILL, 0, b"")
+    found = servers[sink].get(out) if sink else (project / out).read_bytes()
+    assert (gzip.decompress(found) if out.endswith(".gz") else found) == WRITTEN
+    assert left(project) == ([f".{target.partition(':')[0]}"] if sink else [])
+
+
+@pytest.mark.parametrize("point", ["finishing:1", "rename:1"])
+def test_a_kill_around_the_upload(project, there, sftp, point):
+    project.write("in.jsonl", LINES.decode())
+    sftp.put("out.jsonl", b"old")
+    project.config("counted", source="in.jsonl", sink=sftp.url("out.jsonl"))
+
+    killed = there(STAGERUNNER_KILL_AT=point, STAGERUNNER_KILL_LOG=str(project / "log"))
+    before = sftp.get("out.jsonl")
+    done = there("--resume")
+    again = there("--resume")
+
+    assert (killed.returncode, done.returncode, done.stderr, again.returncode) == (-signal.SIGKILL, 0, b"", 0)
+    assert before == (b"old" if point.startswith("finishing") else WRITTEN)
+    assert sftp.get("out.jsonl") == WRITTEN
+    assert len((project / "calls").read_text()) == COUNT
+
+
+def test_an_upload_that_fails_is_done_by_resume_without_the_records_again(project, there, sftp):
+    in_the_way = sftp.files / "late.jsonl"
+    project.plugin(
+        PARTS
+        + f"""
+@stage
+def obstructing(record):
+    if record["n"] == "7":
+        os.mkdir({str(in_the_way)!r})
+    return record
+"""
+    )
+    project.write("in.jsonl", LINES.decode())
+    sink = {"use": "jsonl", "with": {"path": sftp.url("late.jsonl"), "options": {"attempts": 2}}}
+    project.config("counted", "obstructing", source="in.jsonl", sink=sink)
+
+    failed = there()
+    in_the_way.rmdir()
+    done = there("--resume")
+
+    assert failed.returncode == 75
+    assert b"(tried 2 times); the output is complete in " in failed.stderr
+    assert (done.returncode, sftp.get("late.jsonl")) == (0, WRITTEN)
+    assert len((project / "calls").read_text()) == COUNT
+
+
+def test_two_runs_into_one_remote_output_exclude_each_other(project, there, sftp):
+    project.write("in.jsonl", LINES.decode())
+    project.plugin("@stage\ndef slow(record):\n    tell('begun')\n    wait_for('over')\n    return record\n")
+    project.config("slow", source="in.jsonl", sink=sftp.url("one.jsonl"))
+    environment = os.environ | sftp.environment | {"XDG_STATE_HOME": str(project / "state")}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command("run", "chain.yaml", "-q"), cwd=project.folder, env=environment, **quiet) as first:
+        wait_until((project / "begun").exists)
+        second = there()
+        project.write("over", "")
+    assert (first.returncode, second.returncode) == (0, 73)
+
+
+def test_a_server_that_fails_now_and_then(project, there, shelf):
+    shelf.put("in.jsonl", LINES)
+    failures = iter([Reply(503), Reply(206, LINES, drop=999), Reply(500), None, Reply(429)])
+    shelf.fault = lambda request: next(failures, None) if request.method == "GET" else None
+    project.config("same", source=shelf.url("in.jsonl"), sink="out.jsonl")
+
+    done = there()
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (project / "out.jsonl").read_bytes() == WRITTEN
+
+
+def test_a_server_that_hangs_ends_the_run_and_says_so(project, there, shelf):
+    shelf.put("in.jsonl", LINES)
+    shelf.fault = lambda request: Reply(after=60) if request.method == "GET" else None
+    source = {"use": "jsonl", "with": {"path": shelf.url("in.jsonl"), "options": {"timeout": 0.3, "attempts": 2}}}
+    project.config("same", source=source, sink="out.jsonl")
+
+    hung = there()
+    shelf.fault = lambda request: None
+    done = there("--resume")
+
+    assert hung.returncode == 75
+    assert b"(tried 2 times)" in hung.stderr
+    assert (done.returncode, (project / "out.jsonl").read_bytes()) == (0, WRITTEN)
+
+
+def test_a_file_that_changes_is_noticed_and_no_secret_is_shown(project, there, shelf):
+    shelf.put("in.jsonl", LINES)
+    project.plugin(PARTS)
+    url = shelf.url("in.jsonl").replace("http://", "http://amy:hunter2words@") + "?token=hush-hush"
+    project.config({"use": "fatal", "workers": 1}, source=url, sink="out.jsonl", run={"checkpoint": "1ms", "frame": 9})
+
+    killed = there()
+    shelf.put("in.jsonl", LINES + LINES)
+    changed = there("--resume")
+    shelf.fault = lambda request: shelf.put("in.jsonl", LINES) if "range" in request.headers else None
+    in_the_run = there()
+
+    assert (killed.returncode, changed.returncode, in_the_run.returncode) == (-signal.SIGKILL, 2, 1)
+    assert b"what is to be resumed has changed since" in changed.stderr
+    assert b"has changed since the run began" in in_the_run.stderr
+    journal = b"".join(path.read_bytes() for path in project.folder.glob(".out.jsonl.stagerunner*"))
+    shown = killed.stderr + changed.stderr + in_the_run.stderr + journal
+    assert b"amy:***@" in journal
+    assert b"hunter2words" not in shown
+    assert b"hush-hush" not in shown
+
+
+@pytest.mark.parametrize("lengths", [True, False])
+def test_a_server_without_ranges_is_read_as_a_stream(project, there, lengths):
+    with Shelf(ranges=False, lengths=lengths) as shelf:
+        content = LINES * 40  # more than one request's worth
+        shelf.put("in.jsonl", content)
+        drops = iter([Reply(200, content, drop=1_000_000)])
+        shelf.fault = lambda request: next(drops, None) if lengths and "range" not in request.headers else None
+        project.config("same", source=shelf.url("in.jsonl"), sink="out.jsonl")
+        done = there()
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (project / "out.jsonl").read_bytes() == WRITTEN * 40
+
+
+def test_a_stream_whose_end_could_be_a_broken_connection_is_refused(project, there, shelf):
+    shelf.fault = lambda request: Reply(200, LINES, {"Content-Length": None}, close=True)
+    project.config("same", source=shelf.url("in.jsonl"), sink="out.jsonl")
+    done = there()
+    assert done.returncode == 1
+    assert b"the server doesn't say how long it is" in done.stderr
