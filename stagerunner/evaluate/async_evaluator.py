@@ -221,7 +221,8 @@ class AsyncEvaluator(Evaluator):
             self._start(parts)
 
     def _start(self, parts: list[Part]) -> None:
-        task = self._event_loop.create_task(self._run_call(parts))
+        single = not (self.work.form.batch or self._notes_attempts)
+        task = self._event_loop.create_task(self._single_call(parts) if single else self._run_call(parts))
         for part in parts:
             part.pending.running[part.start] = partial(_cancel_if_unwanted, parts, task)
         self._count()
@@ -257,12 +258,25 @@ class AsyncEvaluator(Evaluator):
             self.slot.enter(oldest.record, oldest.since, oldest.batch, alone=oldest.alone)
 
     async def _run_call(self, parts: list[Part]) -> Dealt:
-        """The outcomes of one call. If a list fails in a stage without state, one for each of its records."""
+        """The outcomes of a call. If a list fails in a stage without state, one for each of its records."""
         final = len(parts) == parts[0].size == 1 or self.work.form.state
         found, listener = await self._outcome(parts, retried=final)
         if final or not isinstance(found, CallFailure) or found.whole:
             return deal(parts, found, listener)
         return await self._one_by_one(parts)
+
+    async def _single_call(self, parts: list[Part]) -> Dealt:
+        """The same for one record, if there is nothing to note: the usual call, with as few coroutines as may be."""
+        (part,) = parts
+        listener = stage_api.CallListener()
+        stage_api.current.set(listener)
+        try:
+            found = await self._caller.attempt(part.pending.batch.records[part.start])
+            if isinstance(found, CallFailure):
+                found = await self._caller.retry(partial(self._argument, parts), found, partial(_any_wanted, parts))
+        except BaseException as error:
+            found = failure_of(error)
+        return deal(parts, found, listener)
 
     async def _one_by_one(self, parts: list[Part]) -> Dealt:
         dealt: Dealt = []
@@ -381,11 +395,17 @@ class AsyncCaller(NamedTuple):
 
     async def attempt(self, argument: Any, observer: AttemptObserver | None = None) -> Any:
         """The result of one call, as in CallOutcome.found; a CallFailure if it raises. Raises Spent."""
-        await self.pacer.turn()
+        if self.pacer.waits:
+            await self.pacer.turn()
         if self.budget is not None:
             self.budget.check()
             return await self.budget.spending(self._attempt(argument, observer))
-        return await self._attempt(argument, observer)
+        if observer is not None or self.work.timeout is not None:
+            return await self._attempt(argument, observer)
+        try:  # the usual call
+            return self._checked(argument, await self.call(argument))
+        except BaseException as error:
+            return failure_of(error)
 
     async def _attempt(self, argument: Any, observer: AttemptObserver | None) -> Any:
         import asyncio

@@ -172,10 +172,11 @@ class Gathering:
 
     def ended(self, dealt: Dealt) -> None:
         """A call has ended with these outcomes."""
-        self.remember(dealt)
+        if self._recall is not None:
+            self.remember(dealt)
         for part, outcomes in dealt:
-            part.pending.call_ended(part.start, outcomes)
-            if part.pending.number <= self._halted and any(map(part.pending.ends_batch, outcomes)):
+            ends = part.pending.call_ended(part.start, outcomes)
+            if ends and part.pending.number <= self._halted:
                 self._halt(part.pending)
         for part, outcomes in dealt:
             if not outcomes and part.pending.number > self._halted:

@@ -67,6 +67,11 @@ class Pacer:
         self._limiter = limiter
         self.pause = pause
 
+    @property
+    def waits(self) -> bool:
+        """Whether a call may have to wait: the stage has a rate, or has asked for a pause."""
+        return self._limiter is not None or self.pause.used
+
     def wait(self) -> None:
         """Sleep until the next call may begin."""
         while True:

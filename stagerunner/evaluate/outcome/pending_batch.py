@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from operator import attrgetter
 from time import monotonic
 from typing import Any
 
@@ -15,6 +16,8 @@ from stagerunner.records import NOTHING, Batch
 from stagerunner.tuples import NamedTuple
 
 Cancel = Callable[[], None]
+
+_START = attrgetter("start")
 
 
 def _go_on() -> None:
@@ -103,16 +106,21 @@ class PendingBatch:
         """Whether this record lies before everything that ends the batch."""
         return index < self._wanted
 
-    def call_ended(self, start: int, outcomes: list[CallOutcome]) -> None:
-        """Add the outcomes of the call whose records begin at this index. One of them may end the batch early."""
+    def call_ended(self, start: int, outcomes: list[CallOutcome]) -> bool:
+        """Add the outcomes of the call whose records begin at this index. Whether one of them ends the batch early."""
         self.running.pop(start, None)
         self._outcomes += outcomes
+        ends = False
         for outcome in outcomes:
-            self._heed(outcome)
+            ends |= self._heed(outcome)
+        return ends
 
-    def _heed(self, outcome: CallOutcome) -> None:
-        if self.ends_batch(outcome):
+    def _heed(self, outcome: CallOutcome) -> bool:
+        """Whether it ends the batch, which is heeded."""
+        ends = self.ends_batch(outcome)
+        if ends:
             self.limit(outcome.end if outcome.enough else outcome.start + 1)
+        return ends
 
     def ends_batch(self, outcome: CallOutcome) -> bool:
         """Whether nothing after this outcome is wanted."""
@@ -169,13 +177,15 @@ class PendingBatch:
 
     def _so_far(self) -> BatchOutcome:
         """What the calls gave that have ended, up to the first that hasn't, or that ends the batch."""
-        outcome = self._outcome
-        for ended in sorted(self._outcomes, key=lambda ended: ended.start):
+        outcome, taken = self._outcome, 0
+        self._outcomes.sort(key=_START)
+        for ended in self._outcomes:
             if outcome.halted or ended.start != outcome.cursor.index + 1 or not self.wants(ended.start):
                 break
-            self._outcomes.remove(ended)
+            taken += 1
             outcome.cursor.take(ended.end - ended.start)
             self._add(outcome, ended)
+        del self._outcomes[:taken]
         return outcome
 
     def _add(self, batch_outcome: BatchOutcome, outcome: CallOutcome) -> None:

@@ -63,13 +63,13 @@ class WorkAhead:
         self._runner = runner
         self._evaluator = evaluator
         self._page = page
-        self._spec = spec
+        self._spec, self._share = spec, spec.share
         self._slot = runner.slots[0]
         self._frames: deque[OpenFrame] = deque()
         self._frame_of: dict[PendingBatch, OpenFrame] = {}
         self._queued = queued
-        self._kept = 0
-        """Bytes encoded that wait for their turn."""
+        self._kept = self._in_queues = 0
+        """Bytes encoded that wait for their turn; and those that the pipes had not taken when that was last asked."""
         self._landed = self._looked = 0
         if isinstance(evaluator, AsyncEvaluator):
             evaluator.may_start, evaluator.hurries = self._may_start, self._slice_over
@@ -84,12 +84,13 @@ class WorkAhead:
 
     def room(self) -> bool:
         """Whether the stage can take another record."""
+        self._in_queues = self._queued()
         return self._evaluator.room() > 0 and not self._has_its_share
 
     @property
     def _has_its_share(self) -> bool:
         """Whether as many bytes of results wait as may."""
-        return self._kept + self._queued() >= self._spec.share
+        return self._kept + self._in_queues >= self._share
 
     def _may_start(self, pending: PendingBatch) -> bool:
         """Whether a call may begin: none once the run is halted, and with as many results waiting as may be, only the
@@ -147,6 +148,7 @@ class WorkAhead:
         if self._frames and self._frames[0].context is None:
             yield from self._due()  # nothing has to be done for it, and the parent may send no more before it is back
             return
+        self._in_queues = self._queued()
         timeout = self._patience(following)
         self._say_what_runs()
         evaluator, slot = self._evaluator, self._slot
