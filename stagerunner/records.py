@@ -29,6 +29,10 @@ DROP = "drop"
 SPENT = "budget spent"
 """The type of the failure that ends a run whose budget is spent. No exception can have it as its name."""
 
+PASSING = "refused for now"
+"""The type of the failure of a source that the system or a server refused something that may pass. It ends the run,
+which can be resumed. No exception can have it as its name."""
+
 QuarantineKey: TypeAlias = tuple[int, int, int]
 """(stage, origin, ordinal of the record among those of this origin there): a record that must not be tried again."""
 

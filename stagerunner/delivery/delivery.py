@@ -21,7 +21,7 @@ from stagerunner.evaluate.dead_letters.returning import Entering
 from stagerunner.evaluate.wording import text_of
 from stagerunner.events import RecordFailed
 from stagerunner.failpoints import point
-from stagerunner.records import DROP, SOURCE, SPENT, Counts, Failure, Origin
+from stagerunner.records import DROP, PASSING, SOURCE, SPENT, Counts, Failure, Origin
 
 SHOWN = Mask(())
 """A mask that hides nothing."""
@@ -92,7 +92,7 @@ class Delivery:
                 failure = self._masked(failure)
             if failure.policy == "fail" and self.fatal is None:
                 self.fatal, self.fatal_origin = failure, origin
-            if failure.type != SPENT:  # nothing is wrong with that record
+            if failure.type not in (SPENT, PASSING):  # nothing is wrong with that record
                 self._book(failure, origin)
 
     def _masked(self, failure: Failure) -> Failure:

@@ -24,6 +24,7 @@ from stagerunner.evaluate.wording import bounded, sendable, text_of
 from stagerunner.evaluate.work import Slot
 from stagerunner.records import (
     NOTHING,
+    PASSING,
     SOURCE,
     WHOLE,
     Batch,
@@ -157,7 +158,17 @@ class SourceReader:
         """The source raised: its records up to there are kept, and the run ends there, unless it ends before."""
         if any(failure.policy == "fail" for failure in batch.failures):
             return
-        batch.failures = [*batch.failures, failure_of(error, may_drop=False).for_record(SOURCE, batch.last, 0, "fail")]
+        failure = failure_of(error, may_drop=False).for_record(SOURCE, batch.last, 0, "fail")
+        if isinstance(error, OSError) and (why := _refused_for_now(error)):
+            failure = failure._replace(type=PASSING, message=why)
+        batch.failures = [*batch.failures, failure]
+
+
+def _refused_for_now(error: OSError) -> str:
+    """What the system or a server refused, if that may pass; else ""."""
+    from stagerunner.guard import may_pass, reason  # late: no worker needs it before something fails
+
+    return reason(error) if may_pass(error) else ""
 
 
 def _passed_over(items: Iterator[Any], most: int) -> int:

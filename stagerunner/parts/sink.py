@@ -10,7 +10,8 @@
         def finish(self): ...             # the run is complete: rename, close
         def abort(self): ...              # the run is not complete: close, keep what `--resume` needs
 
-Optional: `describe() -> str`, where the output is; `target() -> Path`, the file that the sink owns.
+Optional: `describe() -> str`, where the output is; `target() -> Path`, the file that the sink owns; `beside() -> Path`,
+for an output that is no file: a name in the current folder, beside which the journal is kept.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ A *splittable* source is a class whose constructor takes the options as keyword 
         def read(self, split): ...        # in the first worker: yields records, or Malformed instead of a record
         def identity(self): ...           # JSON data that must be the same for `--resume`
 
-Optional: `locate(split, number) -> Origin`, where a source record is; `size() -> int`, the number of bytes in all. If
+Optional: `locate(split, number) -> Origin`, where a source record is; `size() -> int`, the number of bytes in all;
+`close()`, in the parent when the run is over. If
 `splits` has a parameter `want`, it gets a `Want` that says how large the next split should be.
 
 A *resumable stream* is a class with one method to read, which runs in a process of its own:

@@ -46,9 +46,10 @@ def _names_its_file(sink: PlannedPart | None) -> bool:
     """Whether the sink names its file, so that the journal can be beside it."""
     if sink is None:
         return False
-    target = getattr(_built(sink), "target", None)
+    built = _built(sink)
+    target = getattr(built, "target", None)
     with guard(f"the sink '{sink.name}'", "target"):
-        return target is not None and target() is not None
+        return hasattr(built, "beside") or (target is not None and target() is not None)
 
 
 def without_snapshot(plan: Plan) -> tuple[str, ...]:

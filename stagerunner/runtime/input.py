@@ -11,6 +11,7 @@ import selectors
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 from time import monotonic
 from typing import Any, Protocol, TypeGuard
@@ -248,7 +249,12 @@ class SourceSplits:
         return size
 
     def close(self) -> None:
+        """Let the source close what it holds open. An error in that changes nothing about the run."""
         self.ended = True
+        close = getattr(self._source, "close", None)
+        if close is not None:
+            with suppress(StagerunnerError), guard(SOURCE, "close"):
+                close()
 
 
 class StandardInput:

@@ -178,8 +178,19 @@ def _path(plan: Plan, sink: Any, resume: Resume) -> Path | None:
         return here() / resume.journal
     if plan.run.journal not in ("auto", "off"):
         return (plan.run.journal_base or here()) / plan.run.journal
-    found = None if sink is None or plan.run.journal == "off" or getattr(sink, "stdout", False) else _target(sink)
+    found = None if sink is None or plan.run.journal == "off" or getattr(sink, "stdout", False) else _kept_beside(sink)
     return None if found is None else journal_path(found)
+
+
+def _kept_beside(sink: Any) -> Path | None:
+    """The file that a sink owns, or what stands for it where the output is no file."""
+    if (target := _target(sink)) is not None or not hasattr(sink, "beside"):
+        return target
+    with guard(f"the sink {named(sink)}", "beside"):
+        found = sink.beside()
+    if not isinstance(found, Path):
+        raise wrong(f"the sink {named(sink)}", "beside", found, "a Path")
+    return here() / found
 
 
 def fingerprint(plan: Plan, source: Any, salt: str) -> dict[str, Any]:

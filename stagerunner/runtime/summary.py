@@ -13,7 +13,7 @@ from stagerunner.evaluate.wording import failure_lines
 from stagerunner.events import Fusion, StageTotals, Summary
 from stagerunner.guard import text_of
 from stagerunner.plan import Plan, PlannedStage
-from stagerunner.records import HITS, SPENT
+from stagerunner.records import HITS, PASSING, SPENT
 
 
 def summary_of(
@@ -108,6 +108,8 @@ def failure_error(plan: Plan, delivery: Delivery, *, resumable: bool) -> Stageru
     failure = delivery.fatal
     if failure is not None and failure.type == SPENT:
         return _budget_spent(plan.stages[failure.stage], failure.message, resumable=resumable)
+    if failure is not None and failure.type == PASSING:
+        return Stopped(f"the source failed: {failure.message}" + ("; --resume goes on" if resumable else ""))
     if failure is not None:
         name = delivery.stage_name(failure.stage)
         place = where(delivery.fatal_origin)
