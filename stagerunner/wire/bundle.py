@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TypeAlias
 
 from stagerunner.wire.frame import SIZE, BadFrame, Frame, Header, pack_header, unpack_header
 
+Data: TypeAlias = bytes | bytearray | memoryview
 
-def bundle(frames: Iterable[tuple[Header, bytes | memoryview, bytes | memoryview]]) -> bytes:
+
+def bundle(frames: Iterable[tuple[Header, Data, Data]]) -> bytes:
     """The frames, each given as header, metadata and body."""
-    parts: list[bytes | memoryview] = []
+    parts: list[Data] = []
     for header, metadata, body in frames:
         parts += (pack_header(header, len(metadata) + len(body)), metadata, body)
     return b"".join(parts)

@@ -20,6 +20,7 @@ class Done(Struct, frozen=True):
 
     pid: of the worker, once it is set up. error: why it couldn't be set up or closed. trouble: the worker is lost.
     words: what its slots say, if it doesn't write to the transport's metrics page. printed: what it has printed.
+    nothing: it gives nothing, because another ticket gave nothing. cut: it was not begun, because the run was halted.
     """
 
     ticket: Ticket
@@ -28,6 +29,8 @@ class Done(Struct, frozen=True):
     trouble: Trouble | None = None
     words: tuple[SlotWords, ...] = ()
     printed: bytes = b""
+    nothing: bool = False
+    cut: bool = False
 
 
 class SlotWords(NamedTuple):
@@ -65,7 +68,8 @@ class Pool(Protocol):
         """The bundle that a ticket stands for. Called once, when it is done. Raises LookupError if it is lost."""
 
     def halt(self) -> None:
-        """Let workers that don't see the transport's metrics page end the frame in hand early, and begin no other."""
+        """Let workers that don't see the transport's metrics page end the frame in hand early, and begin no other.
+        Called once, between two turns of the loop."""
 
     def kill(self) -> None:
         """End every worker and do nothing else. Safe in any thread."""

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from queue import SimpleQueue
-from time import monotonic
+from time import monotonic, monotonic_ns
 from typing import Any
 
 from stagerunner.engines.base import Clock, Ready, Trouble
@@ -21,11 +21,14 @@ from stagerunner.wire.arena import Arena
 from stagerunner.wire.bundle import bundle, frames_of
 from stagerunner.wire.frame import CUT, BadFrame, Frame, Header
 from stagerunner.wire.metadata import Metadata, pack_metadata
-from stagerunner.wire.metrics import MetricsPage, create
+from stagerunner.wire.metrics import SINCE, MetricsPage, create
 from stagerunner.wire.spec import WorkerSpec
 
 LEAST_GRACE = 1.0
 """Seconds that workers get to close at least, even if the run is stopped with less grace."""
+
+EMPTY = b"\x80\x05]."
+"""No records, pickled."""
 
 
 class PoolTransport:
@@ -60,7 +63,8 @@ class PoolTransport:
         selector.register(self._bell, selectors.EVENT_READ, self._hear)
         self._specs: list[WorkerSpec] = []
         self._failures: list[str] = []
-        self._halted = False
+        self._halting = False
+        """The pool has to be told that the run is halted: not in a signal handler."""
         self._begin(0)
         self._pool = make(self._metrics, self._page, self._tell)
 
@@ -101,6 +105,7 @@ class PoolTransport:
     def start(self, epoch: int, snapshots: dict[int, Any]) -> None:
         self._begin(epoch)
         self._page.clear()
+        self._page.say_all_sent(0)  # a frame is worked on alone: no list waits for others
         self._specs = list(specs(self._plan, self.groups, epoch, snapshots))
         self._starts = self._numbered()
         opened = self._pool.open(self._specs)
@@ -138,8 +143,7 @@ class PoolTransport:
 
     def halt(self) -> None:
         self._page.halt()
-        self._halted = True
-        self._pool.halt()
+        self._halting = not self._pool.shares_page
 
     def _take(self, done: Done) -> None:
         """Act on a ticket that is done; one of an earlier epoch is nobody's."""
@@ -148,6 +152,7 @@ class PoolTransport:
             return
         for slot, words in done.words:
             self._page.slot(slot).words.cast("B")[:] = words
+            self._page.slot(slot).words[SINCE] = monotonic_ns()  # theirs is another machine's clock
         if done.printed and self._printed is not None:
             self._printed("+".join(self._specs[worker].names) or "copy", self._specs[worker].number, done.printed)
         if done.trouble is not None:
@@ -156,8 +161,8 @@ class PoolTransport:
             self._set_up(done, worker)
         elif done.ticket in self._ending:
             self._closed(done, worker)
-        elif (header := self._last.pop(done.ticket, None)) is not None:
-            self._back[header.sequence] = done.ticket
+        elif (header := self._last.pop(done.ticket, None)) is not None and not done.nothing:
+            self._back[header.sequence] = None if done.cut else done.ticket
 
     def _set_up(self, done: Done, worker: int) -> None:
         spec = self._specs[worker]
@@ -184,12 +189,18 @@ class PoolTransport:
             ticket, header = self._back.pop(self._sequence), self._sent.pop(self._sequence)
             self._sequence += 1
             try:
-                self._frames.extend(frames_of(self._pool.fetch(ticket)))
+                data = self._nothing_done(header) if ticket is None else self._pool.fetch(ticket)
+                self._frames.extend(frames_of(data))
                 self._check(header)
             except (BadFrame, LookupError) as error:
                 self._frames.clear()
                 self.trouble = Trouble("", 0, 0, f"a frame was lost: {error}")
         return bool(self._frames)
+
+    def _nothing_done(self, sent: Header) -> bytes:
+        """The bundle for a frame of a halted run that nothing was done for: it is cut before its first record."""
+        empty = Header(DATA, CUT, sent.epoch, sent.sequence, sent.split, sent.first, sent.first)
+        return bundle([(empty, pack_metadata(Metadata()), EMPTY if self._plan.sink is None else b"")])
 
     def _check(self, sent: Header) -> None:
         """Raises BadFrame if what came back isn't what became of the frame."""
@@ -239,7 +250,10 @@ class PoolTransport:
         return None
 
     def look(self) -> None:
-        """Stop waiting for workers that don't close."""
+        """Pass a halt on; stop waiting for workers that don't close."""
+        if self._halting:
+            self._halting = False
+            self._pool.halt()
         if not self._all_back or not self._ending:
             return
         self._ended_at = self._ended_at or monotonic()
@@ -261,14 +275,3 @@ class PoolTransport:
         os.close(self._ringing)
         self._page.close()
         os.close(self._metrics)
-
-
-def cut_before(header: Header, *, encoded: bool) -> bytes:
-    """The bundle for a frame of a halted run for which nothing was done. encoded: a sink's bytes come back."""
-    flags = CUT
-    empty = Header(DATA, flags, header.epoch, header.sequence, header.split, header.first, header.first)
-    return bundle([(empty, pack_metadata(Metadata()), b"" if encoded else EMPTY)])
-
-
-EMPTY = b"\x80\x05]."
-"""No records, pickled."""
