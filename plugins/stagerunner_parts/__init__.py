@@ -67,6 +67,7 @@ def stagerunner_sources() -> list[Any]:
         ),
         _named("csv", "sources.csv:Csv", "Read CSV files, one record per row: a mapping of texts", ".csv", ".tsv"),
         _named("files", "sources.files:Files", "Read whole files, one record each"),
+        _named("tail", "sources.tail:Tail", "Follow a file that grows, one record per line"),
         _named("range", "sources.range:Range", "Give whole numbers in order"),
     ]
 

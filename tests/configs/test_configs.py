@@ -25,6 +25,7 @@ EXPECTED = Path(__file__).parent / "expected"
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
 SUFFIXES = {
     "keep-results": ".jsonl",
+    "follow-log": ".jsonl",
     "visits": ".csv",
     "spreadsheet": ".tsv",
     "json-document": ".csv",

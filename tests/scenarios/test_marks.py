@@ -172,3 +172,23 @@ def test_a_halt_commits_up_to_the_last_mark_and_says_what_is_read_again(project,
 
 def complete(path):
     return path.read_bytes().endswith(b'{"n":2999}\n')
+
+
+def test_a_log_is_followed_over_a_stop_and_a_rotation(project):
+    project.plugin("")
+    project.config(
+        "same", source={"use": "tail", "with": {"path": "app.log"}}, sink={"use": "lines", "with": {"path": "out"}}
+    )
+    log, out = project / "app.log", project / "out.partial"
+    for text in ("one\ntwo\nthr", "ee\nfour\n"):
+        with log.open("a") as file:
+            file.write(text)
+        if "four" in text:
+            log.rename(project / "app.log.1")
+            log.write_text("five\n")
+        with project.start("run", "chain.yaml", "--resume", "--progress", "none") as process:
+            wait_until(lambda: out.exists() and out.read_text().endswith("two\n" if "one" in text else "five\n"))
+            process.send_signal(signal.SIGINT)
+        assert process.returncode == 130
+
+    assert out.read_text() == "one\ntwo\nthree\nfour\nfive\n"

@@ -74,6 +74,8 @@ class SourceProcess:
 
     def _records(self) -> Iterator[Any]:
         found = load(self._feed.target)(**self._feed.options)
+        if self._feed.marks:
+            found.max_record = self._feed.max_record
         records = found.read(self._feed.after) if self._feed.marks else found
         forward_logging()
         yield from records
