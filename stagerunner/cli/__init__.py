@@ -28,6 +28,7 @@ VERBS = {
     "check": Verb(
         "Everyday", "check FILE…", "find mistakes in chains without running them", "stagerunner.cli.check:command"
     ),
+    "merge": Verb("Everyday", "merge FILE --shards N", "join the outputs of shards", "stagerunner.cli.merge:command"),
     "show": Verb("Look inside", "show FILE", "print the chain as it will run", "stagerunner.cli.show:command"),
     "memo": Verb(
         "Look inside",

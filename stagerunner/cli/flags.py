@@ -138,11 +138,12 @@ change_flags = together(
     ),
     plugins,
 )
+quiet = flag(SHOWN, "-q", "--quiet", is_flag=True, help="No progress, no closing summary.")
 output_flags = together(verbose, color)
 run_output_flags = together(
     flag(SHOWN, "--progress", metavar="WHAT", help="auto, live, plain, json or none; auto: live on a terminal."),
     flag(SHOWN, "--summary", metavar="FILE", type=FILE, help="Write the summary as JSON; - is standard output."),
-    flag(SHOWN, "-q", "--quiet", is_flag=True, help="No progress, no closing summary."),
+    quiet,
     verbose,
     log_format,
     color,

@@ -50,6 +50,7 @@ DEAD_LETTERS = 3
 )
 @flag(_ENDS, "-o", "--sink", metavar="PART", type=flags.FILE, help="Write here.")
 @flag(_ENDS, "-n", "--limit", metavar="N", type=click.IntRange(min=0), help="Stop after N source records.")
+@flag(_ENDS, "--shard", metavar="I/N", help="Do part I of N of the work; `merge` joins the outputs.")
 @flag(_ENDS, "--only", metavar="STAGE[..STAGE]", help="Run just this piece of the chain.")
 @flags.change_flags
 @flag(HOW, "--dry-run", is_flag=True, help="Check, print the plan, run nothing.")
@@ -94,7 +95,7 @@ def run_and_report(
     outcome, failed = _execute(chain, listener, signals)
     if outcome is not None:
         gone = isinstance(failed, ReaderGone)
-        _print_summary(outcome, chain, streams, quiet=quiet or gone)
+        print_summary(outcome, chain, streams, quiet=quiet or gone)
         if quiet and failed is None:
             _print_reason(outcome, streams)
         summary_file.write(outcome, streams, failed)
@@ -148,7 +149,7 @@ def _can_draw(console: Console) -> bool:
     return console.stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def _print_summary(outcome: Summary, chain: Chain, streams: Streams, *, quiet: bool) -> None:
+def print_summary(outcome: Summary, chain: Chain, streams: Streams, *, quiet: bool) -> None:
     if quiet:
         return
     from stagerunner.views.closing import closing  # not needed before the end of the run

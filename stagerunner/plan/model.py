@@ -13,6 +13,24 @@ from stagerunner.hookspecs import EngineSpec
 from stagerunner.parts.base import Part
 from stagerunner.parts.hooks import PROJECT
 from stagerunner.plan.engines import BUILT_IN
+from stagerunner.plan.targets import COMPRESSED
+
+
+class Shard(Struct, frozen=True):
+    """One of `of` runs that together do the work of one; the first has the number 1."""
+
+    number: int
+    of: int
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+    def beside(self, path: Path) -> Path:
+        """The name of this shard's part of a file. It keeps the suffixes, which say the format and the compression."""
+        suffix = path.suffix
+        if suffix.lower() in COMPRESSED:
+            suffix = path.with_suffix("").suffix + suffix
+        return path.with_name(f"{path.name.removesuffix(suffix)}.shard-{self.number}-of-{self.of}{suffix}")
 
 
 class PlannedPart(Struct, frozen=True):
@@ -74,7 +92,7 @@ class Plan(Struct, frozen=True):
     own: the files that define the chain: its config, plugins, and the modules that they import.
     started_hooks, stopping_hooks: "module:function", called in each worker.
     engine: what runs it. engine_options: what stands under `with` of `run.engine`, checked.
-    replay: the source is a file of dead letters.
+    replay: the source is a file of dead letters. shard: the one of several runs that this is.
     secrets: values to mask in all output. masked: the same, and the values of `${env:…}`.
     notes: what `check` says besides mistakes.
     """
@@ -97,6 +115,7 @@ class Plan(Struct, frozen=True):
     notes: tuple[str, ...] = ()
     limit: int | None = None
     replay: bool = False
+    shard: Shard | None = None
 
     def __repr__(self) -> str:
         """Without options, which may hold secrets."""

@@ -14,6 +14,7 @@ from stagerunner.config.read import Source, read_config
 from stagerunner.inherited import here
 from stagerunner.plan.making import make_plan
 from stagerunner.plan.model import Plan
+from stagerunner.plan.shards import shard_of, sharded
 
 EXCLUDE = "no:"
 """The prefix of a plugin that is not to be loaded."""
@@ -28,6 +29,7 @@ class Request(Struct, frozen=True):
     source: str | None = None
     sink: str | None = None
     limit: int | None = None
+    shard: str | None = None
     engine: str | None = None
     only: str | None = None
     resume: bool = False
@@ -59,6 +61,8 @@ def prepare(file: Source, request: Request = AS_WRITTEN, on_secrets: OnSecrets |
         plan = make_plan(
             config, catalog, limit=request.limit, engine=request.engine, only=request.only, resumed=resumed
         )
+        if request.shard is not None:
+            plan = sharded(plan, shard_of(request.shard))
     return Prepared(config, catalog, plan)
 
 

@@ -210,6 +210,7 @@ def fingerprint(plan: Plan, source: Any, salt: str) -> dict[str, Any]:
         "dead_letter": "" if plan.dead_letter is None else hidden.text(os.path.realpath(plan.dead_letter)),
         **({} if plan.dropped is None else {"dropped": hidden.text(os.path.realpath(plan.dropped))}),
         "limit": plan.limit,
+        **({} if plan.shard is None else {"shard": str(plan.shard)}),
         "run": {"max_record": plan.run.max_record, "max_growth": plan.run.max_growth},
     }
 

@@ -42,6 +42,7 @@ from stagerunner.runtime.memos import usable
 from stagerunner.runtime.opening import NO_RESUME, BegunEngine, Resume, begin_engine
 from stagerunner.runtime.output import PrintedLines, StdoutDrain
 from stagerunner.runtime.resume import begin, fingerprint
+from stagerunner.runtime.shard_source import ShardSource
 from stagerunner.runtime.spending import forget_spending, with_spending
 from stagerunner.runtime.stream_source import Stream
 from stagerunner.runtime.summary import failure_error, summary_of, trouble_error
@@ -245,6 +246,8 @@ class Session:
             )
             lines, before = PrintedLines(self.tell), self.delivery.ledger.taken
             return Stream(feed, plan.run.frame or 1, self._selector, lines, self._hash_seed, source, before)
+        if plan.shard is not None:
+            source = ShardSource(source, plan.shard)
         return stream_of(source, self._selector) or SourceSplits(source, None if row is None else row["position"])
 
     def _start_workers(self) -> dict[int, Any]:

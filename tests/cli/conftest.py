@@ -9,9 +9,12 @@ from textwrap import dedent
 
 import pytest
 from click.testing import CliRunner, Result
+from support.runs import project
 
 from stagerunner.cli.entry import program
 from stagerunner.cli.streams import Streams
+
+__all__ = ["project"]
 
 Call = Callable[..., subprocess.CompletedProcess[str]]
 

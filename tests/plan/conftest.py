@@ -6,12 +6,15 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
+from support.runs import project
 
 from stagerunner.catalog import Catalog, load_catalog
 from stagerunner.config.model import Config, PartConfig, Run, Settings
 from stagerunner.config.nodes import Mapping, Scalar, from_plain
 from stagerunner.errors import Mark
 from stagerunner.plan import Plan, make_plan
+
+__all__ = ["project"]
 
 PARTS = """
     from pathlib import Path

@@ -15,7 +15,7 @@ from itertools import chain
 from math import isfinite
 from pathlib import Path
 from struct import Struct
-from typing import Any, TypeAlias
+from typing import IO, Any, TypeAlias
 
 from stagerunner import sink
 from stagerunner_parts.compression import opened
@@ -118,6 +118,16 @@ class Csv(FileOutput):
         elif self._names != tuple(self.fields):
             self.abort()
             raise ValueError(f"{self.path} has the columns {', '.join(self._names)}, not those of `fields`")
+
+    def why_not_joined(self) -> str | None:
+        if self.fields is None:
+            return "each shard would take the columns of its first record; name them with `fields`"
+        return super().why_not_joined()
+
+    def _pass_head(self, file: IO[bytes], *, first: bool) -> bytes:
+        """The row of names."""
+        head = file.read(len(self._text([tuple(self.fields or ())])))
+        return head if first else b""
 
     def _row(self, names: Names, record: Any) -> list[Any]:
         _refuse(record)

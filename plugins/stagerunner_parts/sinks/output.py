@@ -14,13 +14,14 @@ import errno
 import os
 import stat
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias
 from zlib import crc32
 
-from stagerunner_parts.compression import Compressor, check_compression, compressor
+from stagerunner_parts.compression import Compressor, check_compression, compressor, opened
 from stagerunner_parts.remote.address import Address, StorageOptions
 from stagerunner_parts.sinks.locking import inode_of, is_at, lock, write_all
 from stagerunner_parts.sinks.permissions import copy_permissions
@@ -35,6 +36,9 @@ Mode: TypeAlias = Literal["replace", "append", "new"]
 STDOUT = Path("-")
 TAIL = 4096
 """A file is recognised by a checksum of so many bytes at the end of what is committed."""
+
+CHUNK = 2**20
+"""Bytes that are copied at a time."""
 
 OURS = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 """How our own files are opened: never following a link, never waiting for a pipe."""
@@ -244,6 +248,26 @@ class FileOutput(ABC):
         """This run can't be resumed: leave no files. Called before `abort`."""
         if self._file is not None:
             self._remove("spool", self._spool) if self._in_place else self._remove("file", self._file)
+
+    def joined(self, parts: list[Path]) -> Iterator[bytes]:
+        """The bytes of one output with the records of all these, in order. Each is a finished output of this sink."""
+        pack, empty = compressor(self.path), True
+        for part in parts:
+            with opened(part) as file:
+                passed = self._pass_head(file, first=empty)
+                while data := passed or file.read(CHUNK):
+                    passed, empty = b"", False
+                    yield pack.compress(data) if pack else data
+        if pack:
+            yield pack.flush()
+
+    def why_not_joined(self) -> str | None:
+        """Why outputs of several runs can't be joined; None if they can."""
+        return "the output is a stream" if self.streams else None
+
+    def _pass_head(self, file: IO[bytes], *, first: bool) -> bytes:
+        """Read what stands in front of the records; returns what belongs into the joined output."""
+        return b""
 
     def target(self) -> Path | None:
         """The file that this sink owns, with links resolved; None for a stream."""
