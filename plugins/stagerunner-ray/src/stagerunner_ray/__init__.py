@@ -6,8 +6,10 @@ from collections.abc import Iterable
 
 from stagerunner import hookimpl
 from stagerunner.hookspecs import EngineSpec
+from stagerunner_ray.session import session
 
 __version__ = "0.1.0"
+__all__ = ["session", "stagerunner_engines"]
 
 
 @hookimpl

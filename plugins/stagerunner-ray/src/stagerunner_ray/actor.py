@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from typing import NamedTuple
 
 import ray
 
@@ -13,19 +14,43 @@ from stagerunner.records import END
 from stagerunner.wire.bundle import frames_of
 
 
+class Surroundings(NamedTuple):
+    """What the workers of a run find around them. run: tells one run from another.
+
+    path: the parent's `sys.path`. environment: the parent's, on its own machine; else nothing.
+    """
+
+    run: str
+    folder: str
+    path: tuple[str, ...]
+    environment: dict[str, str]
+    hash_seed: str | None
+
+
 @ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0)
 class Actor:
     """Holds the worker's process, and passes frames to it and back."""
 
-    def __init__(self, folder: str, path: list[str], hash_seed: str | None) -> None:
-        with suppress(OSError):  # elsewhere there may be no such folder
-            os.chdir(folder)
-        sys.path += [entry for entry in path if entry not in sys.path]
-        self._seat = Seat(hash_seed)
+    def __init__(self) -> None:
+        self._seat: Seat | None = None
+        self._surroundings: Surroundings | None = None
+        self._path = list(sys.path)
 
-    def begin(self, told: SeatSpec) -> Report:
+    def begin(self, told: SeatSpec, surroundings: Surroundings) -> Report:
         """Start the worker and wait until it is set up."""
+        if self._seat is None or self._surroundings != surroundings:
+            self._settle(surroundings)
+        assert self._seat is not None
         return self._seat.begin(told)
+
+    def _settle(self, surroundings: Surroundings) -> None:
+        """Take a seat for a run: its worker inherits folder, path and environment from this process."""
+        self.close()
+        with suppress(OSError):  # elsewhere there may be no such folder
+            os.chdir(surroundings.folder)
+        sys.path[:] = [*self._path, *(entry for entry in surroundings.path if entry not in self._path)]
+        os.environ.update(surroundings.environment)
+        self._seat, self._surroundings = Seat(surroundings.hash_seed), surroundings
 
     @ray.method(num_returns=2)  # type: ignore[untyped-decorator]
     def feed(self, data: bytes | None) -> tuple[Report, bytes | None]:
@@ -33,10 +58,13 @@ class Actor:
         if data is None:
             return Report(nothing=True), None
         frame = next(frames_of(data))
+        assert self._seat is not None
         if frame.header.kind == END:
             return self._seat.end(data), None
         return self._seat.feed(data, ray.get_runtime_context().is_canceled)
 
     def close(self) -> None:
         """End the worker."""
-        self._seat.close()
+        if self._seat is not None:
+            self._seat.close()
+            self._seat = None

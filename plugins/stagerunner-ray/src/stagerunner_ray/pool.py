@@ -10,6 +10,7 @@ from contextlib import suppress
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
+from secrets import token_hex
 from time import monotonic, sleep
 from typing import Any
 
@@ -21,7 +22,7 @@ from stagerunner.engines.pool.base import Done, Tell
 from stagerunner.engines.process.seat import SeatSpec
 from stagerunner.plan import Plan
 from stagerunner.wire.spec import WorkerSpec
-from stagerunner_ray.actor import Actor
+from stagerunner_ray.actor import Actor, Surroundings
 from stagerunner_ray.cluster import Cluster
 
 REAPING = 1.0
@@ -32,6 +33,10 @@ GLANCE = 0.005
 
 PATIENCE = 60.0
 """Seconds that a node may take to hand over what it holds."""
+
+
+kept: list[Any] | None = None
+"""Actors that wait for the next run of a session (session.py)."""
 
 
 class RayTicket:
@@ -50,7 +55,9 @@ class RayPool:
         self._plan = plan
         self._cluster = cluster
         self._tell = tell
-        self._hash_seed = hash_seed
+        path = tuple(entry or str(Path.cwd()) for entry in sys.path)
+        environment = _ours(dict(os.environ)) if cluster.here else {}
+        self._surroundings = Surroundings(token_hex(8), str(Path.cwd()), path, environment, hash_seed)
         self.shares_page = cluster.here
         self._page = f"/proc/{os.getpid()}/fd/{metrics}" if cluster.here else ""
         self._actors: list[Any] = []
@@ -69,10 +76,12 @@ class RayPool:
         return [self._begun(number, spec) for number, spec in enumerate(specs)]
 
     def _actor(self, spec: WorkerSpec) -> Any:
-        placed = self._resources(spec) | ({} if self._cluster.here else {"scheduling_strategy": "SPREAD"})
-        path = [entry or os.curdir for entry in sys.path]
+        wants = self._resources(spec)
+        if not wants and kept:
+            return kept.pop()
+        placed = wants | ({} if self._cluster.here else {"scheduling_strategy": "SPREAD"})
         actors: Any = Actor  # Ray's decorator has no types
-        return actors.options(**placed).remote(str(Path.cwd()), path, self._hash_seed)
+        return actors.options(**placed).remote()
 
     def _idle(self) -> list[Any]:
         """The actors with nothing under way any more; None in place of each other one, which is killed."""
@@ -95,7 +104,8 @@ class RayPool:
         return {key: value for key, value in given.items() if value}
 
     def _begun(self, number: int, spec: WorkerSpec) -> RayTicket:
-        ticket = RayTicket(self._actors[number].begin.remote(SeatSpec.of(spec, self._page)))
+        told = SeatSpec.of(spec, self._page)
+        ticket = RayTicket(self._actors[number].begin.remote(told, self._surroundings))
         return self._heard(ticket, number)
 
     def submit(self, worker: int, given: bytes | RayTicket) -> RayTicket:
@@ -166,5 +176,15 @@ class RayPool:
             self._kill(actor)
 
     def close(self) -> None:
+        if kept is not None and self._actors:
+            idle = self._idle()
+            free = [actor for actor, spec in zip(idle, self._specs, strict=True) if not self._resources(spec)]
+            kept.extend(actor for actor in free if actor is not None)
+            self._actors = [actor for actor in self._actors if actor not in kept]
         self.kill()
         self._actors = []
+
+
+def _ours(environment: dict[str, str]) -> dict[str, str]:
+    """An environment without what Ray sets for each of its processes."""
+    return {name: text for name, text in environment.items() if not name.startswith(("RAY_", "CUDA_", "PYTHON"))}

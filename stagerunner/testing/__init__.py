@@ -1,0 +1,1 @@
+"""What plugins' own tests may use."""

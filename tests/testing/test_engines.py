@@ -1,0 +1,20 @@
+"""Our own engines conform."""
+
+from __future__ import annotations
+
+import pytest
+
+from stagerunner.plan.engines import BUILT_IN
+from stagerunner.testing.engines import CASES
+
+PAIRS = [
+    pytest.param(case, spec.name, id=f"{spec.name}: {case}")
+    for case in CASES
+    for spec in BUILT_IN.values()
+    if spec.name != "inline" and not case.needs  # else `process` is what the others are held against
+]
+
+
+@pytest.mark.parametrize(("case", "engine"), PAIRS)
+def test_an_engine_conforms(case, engine, tmp_path):
+    case.check(engine, tmp_path)
