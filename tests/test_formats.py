@@ -1,4 +1,4 @@
-"""The examples of docs/formats.md give what stands there, and its table is that of the parts."""
+"""The examples of docs/formats.md and docs/databases.md give what stands there; the table is that of the parts."""
 
 import re
 from pathlib import Path
@@ -8,8 +8,10 @@ import pytest
 import stagerunner
 import stagerunner_parts
 
-PAGE = (Path(__file__).parents[1] / "docs" / "formats.md").read_text()
-SECTIONS = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE))
+DOCS = Path(__file__).parents[1] / "docs"
+PAGE = (DOCS / "formats.md").read_text()
+BOTH = PAGE + (DOCS / "databases.md").read_text()
+SECTIONS = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", BOTH, re.DOTALL | re.MULTILINE))
 FILE = re.compile(r"^`([\w./-]+)`, ([^\n]*):\n\n```\w+\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 EXAMPLES = [name for name, text in SECTIONS.items() if FILE.search(text)]
 
@@ -23,9 +25,9 @@ def test_an_example_gives_its_result(tmp_path, monkeypatch, name, engine):
         if file not in expected:
             (tmp_path / file).write_text(text)
     monkeypatch.chdir(tmp_path)
-    (config,) = tmp_path.glob("*.yaml")
 
-    stagerunner.run(config.name, engine=engine)
+    for config in sorted(tmp_path.glob("*.yaml")):
+        stagerunner.run(config.name, engine=engine)
 
     assert expected
     assert {file: (tmp_path / file).read_text() for file in expected} == expected

@@ -9,6 +9,9 @@ from typing import Any
 
 from stagerunner import hookimpl, part
 
+DATABASES = (".sqlite", ".sqlite3", ".db", ".db3")
+"""Suffixes of SQLite's files."""
+
 
 def _named(name: str, target: str, summary: str, *suffixes: str) -> Any:
     return part(name, f"{__name__}.{target}", summary=summary, suffixes=suffixes)
@@ -68,6 +71,13 @@ def stagerunner_sources() -> list[Any]:
         _named("csv", "sources.csv:Csv", "Read CSV files, one record per row: a mapping of texts", ".csv", ".tsv"),
         _named("files", "sources.files:Files", "Read whole files, one record each"),
         _named("tail", "sources.tail:Tail", "Follow a file that grows, one record per line"),
+        _named(
+            "sql",
+            "sources.sql:Sql",
+            "Read a table or query of a database file, SQLite or DuckDB, one record per row",
+            *DATABASES,
+            ".duckdb",
+        ),
         _named("range", "sources.range:Range", "Give whole numbers in order"),
     ]
 
@@ -79,7 +89,9 @@ def stagerunner_sinks() -> list[Any]:
         _named("lines", "sinks.lines:Lines", "Write one record per line: text as it is, everything else as JSON"),
         _named("jsonl", "sinks.jsonl:Jsonl", "Write each record as a line of JSON", ".jsonl", ".ndjson"),
         _named("csv", "sinks.csv:Csv", "Write records as the rows of a CSV file", ".csv", ".tsv"),
-        _named("sqlite", "sinks.sqlite:Sqlite", "Write records as the rows of a table in an SQLite database"),
+        _named(
+            "sqlite", "sinks.sqlite:Sqlite", "Write records as the rows of a table in an SQLite database", *DATABASES
+        ),
         _named("stdout", "sinks.stdout:Stdout", "Write to standard output: text as it is, everything else as JSON"),
         _named("files", "sinks.files:Files", "Write a file for each record"),
         _named("null", "sinks.null:Null", "Throw every record away"),

@@ -108,8 +108,6 @@ def why_not_json_lines(text: str) -> tuple[str, str] | None:
 
 def _instead(text: str, suffix: str, kind: Literal["source", "sink"]) -> str:
     match suffix.lower():
-        case ".sqlite" | ".sqlite3" | ".db" | ".db3" if kind == "sink":
-            return f"{{use: sqlite, with: {{path: {text}, table: NAME}}}}"
         case ".json" if kind == "sink":
             return f"for a JSON value a line: {{use: jsonl, with: {{path: {text}}}}}"
     if kind == "sink":

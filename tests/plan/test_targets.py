@@ -19,7 +19,7 @@ def project(tmp_path):
     "name",
     [
         *("nix://bucket/x.jsonl", "nix://host/x", "NIX://host/a.csv", "nix://b/*.gz", "file:///tmp/x.jsonl"),
-        *("x.parquet", "x.PARQUET", "dir/x.sqlite", "x.db", "x.xlsx", "x.avro", "x.msgpack"),
+        *("x.parquet", "x.PARQUET", "dir/x.orc", "x.bson", "x.xlsx", "x.avro", "x.msgpack"),
         *("x.zstd", "x.jsonl.zstd", "x.csv.zip", "x.tar.gz", "x.Z", "logs/*.feather"),
     ],
 )
@@ -66,11 +66,11 @@ def test_a_part_of_ours_writes_no_file_of_another_kind(project, use, path):
 
 def test_the_same_from_the_command_line(project):
     project.config("same", source={"use": "range", "with": {"stop": 3}})
-    done = project.cli("run", "chain.yaml", "-o", "out.sqlite")
+    done = project.cli("run", "chain.yaml", "-o", "out.avro")
     assert done.returncode == 2
     assert b"-o:1:1" in done.stderr
-    assert b"use: sqlite, with: {path: out.sqlite, table: NAME}" in done.stderr
-    assert not (project / "out.sqlite").exists()
+    assert b"end its name in .jsonl or .csv" in done.stderr
+    assert not (project / "out.avro").exists()
 
 
 @pytest.mark.parametrize("name", ["failed.jsonl.gz", "failed.csv", "failed.parquet", "s3://b/failed.jsonl", "f.zst"])

@@ -38,7 +38,7 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-@sink("sqlite")
+@sink("sqlite", suffixes=(".sqlite", ".sqlite3", ".db", ".db3"))
 class Sqlite:
     """Write records as the rows of a table in an SQLite database.
 
@@ -61,7 +61,7 @@ class Sqlite:
         self,
         *,
         path: Path,
-        table: str,
+        table: str = "records",
         extras: Extras = "fail",
         missing: Missing = "fail",
         mode: Mode = "replace",

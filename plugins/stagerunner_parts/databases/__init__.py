@@ -1,0 +1,1 @@
+"""Database files, SQLite and DuckDB, as the source `sql` and the stage `lookup` read them."""
