@@ -229,10 +229,13 @@ class AsyncEvaluator(Evaluator):
         self._tasks.add(task)
         place = self._free.pop()
         note(self.slot, place, parts)
-        task.add_done_callback(partial(self._call_ended, parts, place))
+        task.add_done_callback(partial(self._call_ended, parts, place, monotonic_ns()))
 
-    def _call_ended(self, parts: list[Part], place: int, task: asyncio.Task[Dealt]) -> None:
+    def _call_ended(self, parts: list[Part], place: int, began: int, task: asyncio.Task[Dealt]) -> None:
         self._count()
+        spent, total = self._counted - began, sum([part.size for part in parts])
+        for part in parts:  # calls run side by side: each costs its share of the time
+            part.pending.work += spent * part.size // (total * self._most_calls)
         self._tasks.discard(task)
         self._free.append(place)
         self.slot.called(place)

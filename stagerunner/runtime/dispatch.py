@@ -309,7 +309,9 @@ class Dispatch:
         if self.gathers:
             self._demand.learn(taken, metadata.booked)
         if kept.flush < 0:
-            self.sizing.learn(taken, kept.size, metadata.slowest, metadata.widest, most)
+            pending = self._pending_splits.get(kept.number)  # the window counts a description that is larger than it
+            size = kept.size if pending is None else pending.size
+            self.sizing.learn(taken, size, metadata.slowest, metadata.widest, most)
 
     def finished(self, kept: Kept) -> None:
         """A split is wholly accepted. `locate` still knows it, as long as it may be sent again."""

@@ -14,11 +14,11 @@ from stagerunner.plan import Plan, PlannedStage
 from stagerunner.records import BARRIER, DATA, FLUSH, SKIP
 from stagerunner.runtime.blocks import Blocks
 from stagerunner.runtime.dispatch import Dispatch, Sending
-from stagerunner.runtime.input import GivenRecords
+from stagerunner.runtime.input import GivenRecords, PendingSplit
 from stagerunner.window.balancing import SLOW
 from stagerunner.window.core import Window
 from stagerunner.window.demand import PARTS
-from stagerunner.wire.metadata import unpack_payload
+from stagerunner.wire.metadata import Metadata, unpack_payload
 
 
 @pytest.fixture
@@ -86,6 +86,20 @@ def test_a_limit_is_kept_to_the_record(dispatch, sent):
     limited.feed()
 
     assert [frame.last for frame in sent] == [2, 1]
+
+
+def test_a_record_is_as_large_as_in_the_source_not_as_what_describes_its_split(sent):
+    """Else the next splits, which are cut by bytes, would hold many times the records that are wanted."""
+
+    class Lines(GivenRecords):
+        def next(self, want):
+            return PendingSplit(b"a path, and where the lines stand in it", 10, most=1)
+
+    dispatch = Dispatch(Plan("test", ()), Lines([]), Window(2**20), sent.append, lambda: False, lambda: [-1])
+    dispatch.feed()
+    dispatch.learn(1, 1, Metadata(slowest=10**9), sent[0].split)
+
+    assert (dispatch.sizing.records, dispatch.sizing.size) == (1, 10)
 
 
 # Stages that work ahead

@@ -34,7 +34,7 @@ NO_SEGMENT = NoSegment()
 class OpenFrame:
     """A frame that has begun and wasn't sent on.
 
-    pieces: those not encoded, with whether more follow and when they began. parts: what is encoded, of `size` bytes.
+    pieces: those not encoded, with whether more follow. parts: what is encoded, of `size` bytes.
     whole: all of it is encoded.
     """
 
@@ -43,7 +43,7 @@ class OpenFrame:
     def __init__(self, sequence: int, context: FrameContext | None) -> None:
         self.sequence = sequence
         self.context = context
-        self.pieces: deque[tuple[PendingBatch, bool, int]] = deque()
+        self.pieces: deque[tuple[PendingBatch, bool]] = deque()
         self.parts: list[Parts] = []
         self.size = 0
         self.whole = False
@@ -70,7 +70,7 @@ class WorkAhead:
         self._queued = queued
         self._kept = self._in_queues = 0
         """Bytes encoded that wait for their turn; and those that the pipes had not taken when that was last asked."""
-        self._landed = self._looked = 0
+        self._looked = 0
         if isinstance(evaluator, AsyncEvaluator):
             evaluator.may_start, evaluator.hurries = self._may_start, self._slice_over
 
@@ -112,7 +112,7 @@ class WorkAhead:
         self._evaluator.watched = self._evaluator.singly = False
         self._runner.codec.segment = NO_SEGMENT  # a call of several frames allocates in none of their blocks
         pending = self._evaluator.begin(batch, context.quarantined)
-        self._frames[-1].pieces.append((pending, header.more, now()))
+        self._frames[-1].pieces.append((pending, header.more))
         self._frame_of[pending] = self._frames[-1]
         if header.stop:
             self.hasten()  # nothing with records follows it
@@ -210,24 +210,14 @@ class WorkAhead:
         """Encode what is done of a frame, up to a piece that isn't."""
         assert frame.context is not None
         while frame.pieces and frame.pieces[0][0].done:
-            pending, more, began = frame.pieces.popleft()
+            pending, more = frame.pieces.popleft()
             del self._frame_of[pending]
-            spent = self._spent(pending, began)
-            frame.context.work += spent
+            frame.context.work += pending.work
             wanted = self._wanted(frame.context, pending, more)
             self._slot.add(0, len(pending.batch.records), sum(len(piece.records) for piece in wanted))
             self._emit(frame, wanted, more=more)
             frame.whole = not more
         self._runner.codec.segment = NO_SEGMENT
-
-    def _spent(self, pending: PendingBatch, began: int) -> int:
-        """Nanoseconds that a batch has cost. Async ones run side by side: the time since the one before was done."""
-        if isinstance(self._evaluator, GatheringEvaluator):
-            return pending.work
-        landed = now()
-        spent = landed - max(began, self._landed)
-        self._landed = landed
-        return spent
 
     def _wanted(self, context: FrameContext, pending: PendingBatch, more: bool) -> list[Batch]:
         """What the batch became; nothing if its frame was cut before it, or ends with an earlier one."""

@@ -99,6 +99,24 @@ def test_frames_begun_side_by_side_leave_in_sequence(ahead):
     assert opened.page.opened() == 0
 
 
+def test_frames_that_are_done_at_one_moment_cost_their_calls_time_by_the_number_at_once(ahead):
+    """Else the first would have cost all of it and the others nothing, and the parent would send ever larger ones."""
+
+    async def asleep(number: int) -> int:
+        await asyncio.sleep(0.02)
+        return number
+
+    opened = ahead(asleep, concurrency=4)
+    for sequence in range(4):
+        opened.begin(frame(sequence, sequence))
+    landed = []
+    while opened.under_way:
+        landed += opened.landed(None, 4)
+
+    costs = [unpack_payload(metadata)[0].slowest for _, metadata, _ in landed]
+    assert min(costs) >= 20e6 / 4
+
+
 def test_any_number_of_frames_is_done_behind_a_slow_head(ahead):
     done = asyncio.Event()
 
