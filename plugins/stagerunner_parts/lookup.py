@@ -17,18 +17,23 @@ from stagerunner_parts.values import field, nearest
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 JSON_LINES = (".jsonl", ".ndjson")
+DATABASES = (".sqlite", ".sqlite3", ".db", ".db3", ".duckdb")
+SUFFIXES = (*DELIMITERS, *JSON_LINES, *DATABASES)
 
 
 @stage("lookup")
 class Lookup:
     """Add fields from a table: those of the row with the record's key.
 
-    The table is a CSV file with a header (.csv, .tsv) or JSON lines (.jsonl, .ndjson), which may be compressed. Each
-    worker reads it once, before its first record, and keeps it in memory. Keys are equal if they have the same type and
+    The table is a CSV file with a header (.csv, .tsv) or JSON lines (.jsonl, .ndjson), which may be compressed, or a
+    table or query of a database file, SQLite or DuckDB (.sqlite, .db, .duckdb). Each worker reads it once, before its
+    first record, and keeps it in memory. Keys are equal if they have the same type and
     content; those of CSV are texts, unless `types` says otherwise. A key that is null is never found. A record is
     refused if it lacks the field, or has one of the new fields already.
 
-    path: the table.
+    path: the file of the table.
+    table: of a database file, the table or view; by default, the only one.
+    query: a query of a database file, in place of a table.
     key: the table's column with the key.
     on: the record's field with the key; by default, it is called as the column. `a.b` is field b of field a.
     fields: the columns to add; by default, all but the key.
@@ -42,6 +47,8 @@ class Lookup:
         self,
         *,
         path: Path,
+        table: str | None = None,
+        query: str | None = None,
         key: str,
         on: str | None = None,
         fields: list[str] | None = None,
@@ -51,6 +58,7 @@ class Lookup:
         duplicates: Literal["fail", "first", "last"] = "fail",
     ) -> None:
         self.path = path
+        self.chosen = (table, query)
         self.key = key
         self.on = key if on is None else on
         self.prefix = prefix
@@ -59,9 +67,26 @@ class Lookup:
         self._table: Table
         self._names: tuple[str, ...]
 
+    def check(self, environment: dict[str, str]) -> None:
+        """Raises OSError or ValueError if there is no such table. What is in it, the workers find out."""
+        if _suffix(self.path) in DATABASES:
+            from stagerunner_parts.databases.reading import checked  # SQLite, which a table of CSV does without
+
+            checked(self.path, *self.chosen)
+        elif any(self.chosen):
+            raise ValueError(f"`table` and `query` are for database files, and {self.path} is none")
+        elif not self.path.is_file():
+            raise FileNotFoundError(f"there is no file {self.path}")
+
+    def identity(self) -> Any:
+        """A resumed run has to find the same table."""
+        log = Path(f"{self.path}-wal")
+        files = [self.path, *([log] if _suffix(self.path) in DATABASES and log.exists() and log.stat().st_size else [])]
+        return [[file.stat().st_size, file.stat().st_mtime_ns] for file in files]
+
     def setup(self) -> None:
         self._table = Table(self.key, *self._made_of)
-        self._table.read(self.path)
+        self._table.read(self.path, _rows(self.path, *self.chosen))
         self._names = tuple(self.prefix + name for name in self._table.columns)
 
     def process(self, record: dict[str, Any]) -> dict[str, Any] | None:
@@ -105,11 +130,12 @@ class Table:
         self.rows: dict[Any, tuple[Any, ...]] = {}
         self.kinds: set[type] = set()
 
-    def read(self, path: Path) -> None:
-        """Read the file. Raises OSError, or ValueError with the line, if it isn't such a table."""
+    def read(self, path: Path, rows: Iterator[tuple[int, dict[str, Any]]]) -> None:
+        """Read the rows of a file, each with its number. Raises OSError, or ValueError with the line, if it isn't such
+        a table."""
         seen: set[str] = set()
         lines: dict[Any, int] = {}
-        for line, row in _rows(path):
+        for line, row in rows:
             try:
                 self._take(row, line, lines)
             except (ValueError, TypeError, Reject) as why:
@@ -152,11 +178,14 @@ def _near(name: str, names: set[str]) -> str:
     return f"; did you mean {near!r}?" if near else f"; there is {', '.join(listed)}" if listed else ""
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Each row with the number of its first line. Raises OSError or ValueError."""
+def _rows(path: Path, table: str | None = None, query: str | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Each row with the number of its first line, or its own in a database. Raises OSError or ValueError."""
     suffix = _suffix(path)
-    if suffix not in (*DELIMITERS, *JSON_LINES):
-        raise ValueError(f"{path} is no table: its name ends in none of {', '.join((*DELIMITERS, *JSON_LINES))}")
+    if suffix in DATABASES:
+        from stagerunner_parts.databases.reading import numbered_rows  # as above
+
+        yield from numbered_rows(path, table, query)
+        return
     try:
         with opened(path) as binary, TextIOWrapper(binary, "utf-8-sig", newline="") as file:
             yield from _json_rows(path, file) if suffix in JSON_LINES else _csv_rows(path, file, DELIMITERS[suffix])
@@ -165,8 +194,12 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _suffix(path: Path) -> str:
+    """The suffix that says what the table is, compression aside. Raises ValueError if it is none of them."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
-    return next((suffix for suffix in reversed(suffixes) if suffix not in MODULES), "")
+    suffix = next((suffix for suffix in reversed(suffixes) if suffix not in MODULES), "")
+    if suffix not in SUFFIXES:
+        raise ValueError(f"{path} is no table: its name ends in none of {', '.join(SUFFIXES)}")
+    return suffix
 
 
 def _csv_rows(path: Path, file: TextIOWrapper, delimiter: str) -> Iterator[tuple[int, dict[str, Any]]]:

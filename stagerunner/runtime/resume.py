@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from inspect import isfunction, signature
 from pathlib import Path
 from typing import Any
 
@@ -204,7 +205,7 @@ def fingerprint(plan: Plan, source: Any, salt: str) -> dict[str, Any]:
         "format": FORMAT,
         "salt": salt,
         "source": {} if source is None else {**_of(plan.source, hidden), "identity": hidden.inside(_identity(source))},
-        "stages": {stage.name: _of(stage, hidden) for stage in plan.stages},
+        "stages": {stage.name: _of(stage, hidden) | _own_identity(stage, hidden) for stage in plan.stages},
         "order": [stage.name for stage in plan.stages],
         "sink": _of(plan.sink, hidden),
         "dead_letter": "" if plan.dead_letter is None else hidden.text(os.path.realpath(plan.dead_letter)),
@@ -221,6 +222,16 @@ def _identity(source: Any) -> Any:
     with guard("the source", "identity"):
         identity = source.identity()
     return plain(identity, "the source", "identity")
+
+
+def _own_identity(stage: PlannedStage, hidden: _Hidden) -> dict[str, Any]:
+    """What the class of a stage says that results depend on besides its options, such as the content of a table."""
+    method = getattr(stage.part.found, "identity", None)
+    if not isinstance(stage.part.found, type) or not isfunction(method) or len(signature(method).parameters) > 1:
+        return {}
+    with guard(f"the stage '{stage.name}'", "identity"):
+        identity = stage.part.found(**stage.work.options).identity()
+    return {"identity": hidden.inside(plain(identity, f"the stage '{stage.name}'", "identity"))}
 
 
 class _Hidden:

@@ -1,9 +1,13 @@
 import gzip
+import sqlite3
+from contextlib import closing
 from decimal import Decimal
 
 import pytest
+from support import needs
 
-from stagerunner import Reject, load
+from stagerunner import Reject, RunFailed, UsageError, load, run
+from stagerunner.api import Request, prepare
 from stagerunner_parts.convert import Type
 from stagerunner_parts.lookup import Lookup
 
@@ -130,6 +134,67 @@ def test_rows_with_the_same_key(table):
 def test_what_is_no_table(name, text, options, why, table):
     with pytest.raises(ValueError, match=why):
         table(text, name, **options)
+
+
+def fill(execute):
+    execute("CREATE TABLE vat (country VARCHAR, percent INTEGER)")
+    execute("INSERT INTO vat VALUES ('DE', 19), ('FR', 20)")
+    execute("CREATE TABLE twice AS SELECT * FROM vat UNION ALL SELECT * FROM vat")
+
+
+@pytest.fixture(params=["t.db", "t.sqlite", "t.duckdb"])
+def database(request, tmp_path):
+    """A database file with two tables."""
+    path = tmp_path / request.param
+    if path.suffix == ".duckdb":
+        with needs.module("duckdb", "stagerunner[duckdb]").connect(str(path)) as base:
+            fill(base.execute)
+    else:
+        with closing(sqlite3.connect(path, isolation_level=None)) as base:
+            fill(base.execute)
+    return path
+
+
+def test_a_table_or_query_of_a_database(database):
+    for chosen in ({"table": "vat"}, {"query": "SELECT country, percent FROM vat"}):
+        stage = Lookup(path=database, key="country", **chosen)
+        stage.check({})
+        stage.setup()
+        assert stage.process(ORDER) == {**ORDER, "percent": 20}
+    with pytest.raises(ValueError, match=r"line [34]: 'country' is '(DE|FR)', as in line"):
+        Lookup(path=database, key="country", table="twice").setup()
+    with pytest.raises(ValueError, match=r"has 2 tables: (twice, vat|vat, twice);"):
+        Lookup(path=database, key="country").check({})
+
+
+def test_what_is_found_before_the_run(write, tmp_path):
+    with pytest.raises(ValueError, match="`table` and `query` are for database files"):
+        Lookup(path=write("vat.csv", VAT.encode()), table="vat", key="country").check({})
+    with pytest.raises(FileNotFoundError, match=r"there is no file .*none\.csv"):
+        Lookup(path=tmp_path / "none.csv", key="country").check({})
+    with pytest.raises(ValueError, match="is no table"):
+        Lookup(path=tmp_path / "none.xlsx", key="country").check({})
+
+
+def test_a_run_is_not_resumed_with_another_table(write, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write("vat.csv", VAT.encode())
+    write("orders.jsonl", b'{"country": "FR"}\n{"country": "XX"}\n')
+    chain = write(
+        "chain.yaml",
+        b"""
+version: 1
+source: orders.jsonl
+stages: [{use: lookup, with: {path: vat.csv, key: country}}]
+sink: out.jsonl
+run: {engine: inline}
+""",
+    )
+    with pytest.raises(RunFailed, match="has no row in which 'country' is 'XX'"):
+        run(chain)
+    write("vat.csv", b"country,percent,name\nDE,19,Germany\nFR,20,France\nXX,0,Nowhere\n")
+    with pytest.raises(UsageError, match=r"stages\.lookup\.identity"):
+        prepare(chain, Request(resume=True)).execute()
 
 
 def test_a_damaged_or_missing_table(table, tmp_path):

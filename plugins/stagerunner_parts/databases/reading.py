@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from itertools import count
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, Protocol
@@ -104,6 +105,31 @@ def the_query(database: Database, path: Path, table: str | None, query: str | No
         others = f"; did you mean {near!r}?" if near else f"; there is {', '.join(tables)}" if tables else ""
         raise ValueError(f"{path} has no table {table!r}{others}")
     return f"SELECT * FROM {quoted(table)}", table
+
+
+def checked(path: Path, table: str | None, query: str | None) -> list[str]:
+    """The columns of what is to be read. Raises OSError or ValueError, with a message, if it can't be."""
+    database = opened(path)
+    try:
+        return database.columns(the_query(database, path, table, query)[0])
+    finally:
+        database.close()
+
+
+def numbered_rows(path: Path, table: str | None, query: str | None) -> Iterator[tuple[int, dict[str, Any]]]:
+    """All rows of a table or query, numbered from 1. Raises OSError or ValueError."""
+    database = opened(path)
+    try:
+        chosen, _ = the_query(database, path, table, query)
+        columns, rows = database.columns(chosen), database.rows(chosen)
+        numbers = count(1)
+        while some := rows.fetchmany(1000):
+            for row in some:
+                yield next(numbers), dict(zip(columns, row, strict=True))
+    except sqlite3.DatabaseError as error:
+        raise ValueError(f"{path} can't be read: {error}") from None
+    finally:
+        database.close()
 
 
 class SqliteFile:
