@@ -11,7 +11,8 @@
         def abort(self): ...              # the run is not complete: close, keep what `--resume` needs
 
 Optional: `describe() -> str`, where the output is; `target() -> Path`, the file that the sink owns; `beside() -> Path`,
-for an output that is no file: a name in the current folder, beside which the journal is kept.
+for an output that is no file: a name in the current folder, beside which the journal is kept; `exists() -> bool`,
+whether the finished output is still there, if it is not the file at `target()`.
 """
 
 from __future__ import annotations

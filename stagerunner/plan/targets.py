@@ -82,7 +82,8 @@ def why_address(text: str) -> tuple[str, str] | None:
     if scheme is not None and scheme[1].lower() == "file":
         return f"'{text}' is an address, not a path", f"write the path alone: /{text[scheme.end() :].lstrip('/')}"
     if scheme is not None:
-        return f"no installed plugin knows {scheme[1]}://", "name a file, or a plugin's part: {use: …, with: {…}}"
+        fix = "name a file here, or a plugin's part; for s3, sftp and https: pip install 'stagerunner[remote]'"
+        return f"nothing that is installed reads or writes {scheme[1]}:// here", fix
     return None
 
 

@@ -21,6 +21,7 @@ COUNT = 1200
 RECORDS = [{"n": str(number), "text": 'x,"' * (number % 7)} for number in range(COUNT)]
 LINES = "".join(json.dumps(record) + "\n" for record in RECORDS).encode()
 WRITTEN = "".join(json.dumps(record, separators=(",", ":")) + "\n" for record in RECORDS).encode()
+KEPT = b"".join(line for number, line in enumerate(WRITTEN.splitlines(True)) if number not in (500, 1000))
 
 PARTS = """
 def parent():
@@ -32,6 +33,8 @@ def fatal(record):
     "Kills the parent, or its own worker, at these records, and lets through in the next life."
     if int(record["n"]) in (601, 900) and once(f"met {record['n']}"):
         os.kill(parent() if record["n"] == "601" else os.getpid(), signal.SIGKILL)
+    if record["n"] in ("500", "1000"):
+        raise Reject("round")
     return record
 
 @stage
@@ -90,46 +93,49 @@ def left(project):
 
 
 @pytest.mark.parametrize(
-    ("name", "source", "sink", "out"),
+    ("name", "source", "sink", "out", "lines"),
     [
-        ("in.jsonl", "shelf", "bucket", "deep/out.jsonl"),
-        ("in.csv.gz", "bucket", "sftp", "out.jsonl.gz"),
-        ("in.json", "sftp", None, "out.jsonl"),
+        ("in.jsonl", "shelf", "bucket", "deep/out.jsonl", [501, 1001]),
+        ("in.csv.gz", "bucket", "sftp", "out.jsonl.gz", [502, 1002]),
+        ("in.json", "sftp", None, "out.jsonl", [None, None]),
     ],
 )
-def test_every_record_is_written_once_whoever_is_killed(project, there, request, name, source, sink, out):
+def test_every_record_has_one_fate_whoever_is_killed(project, there, request, name, source, sink, out, lines):
     content, part = FILES[name]
     servers = {key: request.getfixturevalue(key) for key in (source, sink) if key}
     servers[source].put(name, content)
     target = servers[sink].url(out) if sink else out
     part = part | {"with": part["with"] | {"path": servers[source].url(name)}}
     run = {"frame": 31, "checkpoint": "1ms", "window": "16KB"}
-    project.config({"use": "fatal", "workers": 2}, source=part, sink=target, run=run)
+    fatal = {"use": "fatal", "workers": 2, "on_error": "dead_letter"}
+    project.config(fatal, source=part, sink=target, dead_letter="letters.jsonl", run=run)
 
-    killed = there()
-    done = there("--resume")
+    killed = there("--allow-dead-letters")
+    done = there("--allow-dead-letters", "--resume")
 
     assert (killed.returncode, done.returncode, done.stderr) == (-signal.SIGKILL, 0, b"")
     found = servers[sink].get(out) if sink else (project / out).read_bytes()
-    assert (gzip.decompress(found) if out.endswith(".gz") else found) == WRITTEN
+    assert (gzip.decompress(found) if out.endswith(".gz") else found) == KEPT
+    letters = [json.loads(line) for line in (project / "letters.jsonl").read_text().splitlines()]
+    assert [letter["record"]["n"] for letter in letters] == ["500", "1000"]
+    assert {letter["origin"]["name"] for letter in letters} == {servers[source].url(name)}
+    assert [letter["origin"].get("line") for letter in letters] == lines
     assert left(project) == ([f".{target.partition(':')[0]}"] if sink else [])
 
 
-@pytest.mark.parametrize("point", ["finishing:1", "rename:1"])
-def test_a_kill_around_the_upload(project, there, sftp, point):
+def test_kills_before_and_after_the_upload(project, there, sftp):
     project.write("in.jsonl", LINES.decode())
     sftp.put("out.jsonl", b"old")
     project.config("counted", source="in.jsonl", sink=sftp.url("out.jsonl"))
 
-    killed = there(STAGERUNNER_KILL_AT=point, STAGERUNNER_KILL_LOG=str(project / "log"))
-    before = sftp.get("out.jsonl")
-    done = there("--resume")
-    again = there("--resume")
+    for number, (point, before) in enumerate({"finishing:1": b"old", "rename:1": WRITTEN}.items(), 1):
+        killed = there(STAGERUNNER_KILL_AT=point, STAGERUNNER_KILL_LOG=str(project / point))
+        there_then = sftp.get("out.jsonl")
+        done = there("--resume")
 
-    assert (killed.returncode, done.returncode, done.stderr, again.returncode) == (-signal.SIGKILL, 0, b"", 0)
-    assert before == (b"old" if point.startswith("finishing") else WRITTEN)
-    assert sftp.get("out.jsonl") == WRITTEN
-    assert len((project / "calls").read_text()) == COUNT
+        assert (killed.returncode, done.returncode, done.stderr) == (-signal.SIGKILL, 0, b"")
+        assert (there_then, sftp.get("out.jsonl")) == (before, WRITTEN)
+        assert len((project / "calls").read_text()) == COUNT * number
 
 
 def test_an_upload_that_fails_is_done_by_resume_without_the_records_again(project, there, sftp):
@@ -202,7 +208,8 @@ def test_a_file_that_changes_is_noticed_and_no_secret_is_shown(project, there, s
     shelf.put("in.jsonl", LINES)
     project.plugin(PARTS)
     url = shelf.url("in.jsonl").replace("http://", "http://amy:hunter2words@") + "?token=hush-hush"
-    project.config({"use": "fatal", "workers": 1}, source=url, sink="out.jsonl", run={"checkpoint": "1ms", "frame": 9})
+    fatal, run = {"use": "fatal", "on_error": "skip"}, {"checkpoint": "1ms", "frame": 9}
+    project.config(fatal, source=url, sink="out.jsonl", run=run)
 
     killed = there()
     shelf.put("in.jsonl", LINES + LINES)

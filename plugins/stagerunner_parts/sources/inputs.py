@@ -208,10 +208,10 @@ def find(paths: Path | list[Path], *, whole: bool = False) -> list[InputFile]:
 
 
 def remaining(files: Iterable[AnyFile], after: Any) -> list[tuple[AnyFile, int]]:
-    """The files that are still to be read, and the offset at which to start. `after`: [name, offset]; None for all."""
+    """The files still to be read, and the offset at which to start. `after`: [name, offset, …]; None for all."""
     if after is None:
         return [(file, 0) for file in files]
-    name, offset = after
+    name, offset = after[:2]
     left = list(dropwhile(lambda file: file.name != name, files))
     if not left:
         raise FileNotFoundError(f"the run stopped in {name}, which is no longer a file of the source")

@@ -34,7 +34,8 @@ class Piece(NamedTuple):
     """Complete records of a file.
 
     start, stop: the range of its bytes, decompressed. content: these bytes, unless they are read from the file when
-    needed. file: the file from which they can be read again.
+    needed. file: the file from which they can be read again. lines: how many lines stand before it, where they were
+    counted as the bytes came by.
     """
 
     name: str
@@ -43,6 +44,21 @@ class Piece(NamedTuple):
     content: Block | None = None
     head: Head = None
     file: InputFile | None = None
+    lines: int | None = None
+
+    @property
+    def end(self) -> list[Any]:
+        """The position behind it."""
+        lines = self.lines_before(self.stop)
+        return [self.name, self.stop] if lines is None else [self.name, self.stop, lines]
+
+    def lines_before(self, at: int) -> int | None:
+        """How many lines end before this offset in it, if they were counted."""
+        if self.lines is None:
+            return None
+        if isinstance(self.content, Overlong):
+            return self.lines + (at > self.start)
+        return self.lines + (self.content or b"").count(b"\n", 0, at - self.start)
 
     def to(self, at: int) -> Piece:
         """The piece of the records before this offset."""
@@ -52,7 +68,7 @@ class Piece(NamedTuple):
     def since(self, at: int) -> Piece:
         """The piece of the records from this offset on."""
         content = self.content[at - self.start :] if isinstance(self.content, bytes) else None
-        return self._replace(start=at, content=content)
+        return self._replace(start=at, content=content, lines=self.lines_before(at))
 
     def goes_on(self, other: Piece) -> bool:
         """Whether the other piece begins where this one ends, and both can be joined."""
@@ -119,7 +135,8 @@ class Splitter:
     """Makes splits of complete records from bytes as they arrive, from a pipe or a compressed file.
 
     at: offset of the first byte. resumable: whether splits have a position. take_head: finds the head in the first
-    bytes; None if it is known. file: where the bytes can be read again, so that splits needn't hold them.
+    bytes; None if it is known. file: where the bytes can be read again, so that splits needn't hold them. lines: how
+    many lines stand before the first byte, if they are to be counted.
     """
 
     def __init__(
@@ -132,6 +149,7 @@ class Splitter:
         head: Head = None,
         take_head: TakeHead | None = None,
         file: InputFile | None = None,
+        lines: int | None = None,
     ) -> None:
         self._name = name
         self._cutter = cutter
@@ -140,6 +158,7 @@ class Splitter:
         self._head = head
         self._take_head = take_head
         self._file = file
+        self._lines = lines
 
     def feed(self, data: bytes) -> list[Split]:
         """Add bytes; returns the splits that they complete."""
@@ -161,12 +180,15 @@ class Splitter:
         if self._head is not None:
             self._take_head = None
         self._at += used
+        if self._lines is not None:
+            self._lines += 1 if isinstance(block, Overlong) else block[:used].count(b"\n")
         return b"" if isinstance(block, Overlong) else block[used:]
 
     def _split(self, block: Block) -> Split:
         start, size = self._at, span(block)
         self._at += size
         held = None if self._file is not None and not isinstance(block, Overlong) else block
-        piece = Piece(self._name, start, self._at, held, self._head, self._file)
+        piece = Piece(self._name, start, self._at, held, self._head, self._file, self._lines)
+        self._lines = piece.lines_before(self._at)
         most = 1 if isinstance(block, Overlong) else size
-        return Split(piece, size, [self._name, self._at] if self._resumable else None, most)
+        return Split(piece, size, piece.end if self._resumable else None, most)

@@ -137,7 +137,7 @@ class RecordFiles(ABC):
     def _by_size(self, after: Any, want: Want) -> Iterator[Split]:
         for found, start in remaining(self._files, after):
             if not isinstance(found, InputFile):
-                yield from self._pumped(found, start, want)
+                yield from self._pumped(found, start, _lines_before(after, start), want)
                 continue
             head, body = self._head_of(found)
             with found.opened() as raw:
@@ -202,11 +202,13 @@ class RecordFiles(ABC):
                 yield NOT_YET
             yield from splits_of(splitter, iter(lambda: stream.read(size_of(want)), b""))
 
-    def _pumped(self, file: RemoteFile, start: int, want: Want) -> Iterator[Split]:
+    def _pumped(self, file: RemoteFile, start: int, lines: int | None, want: Want) -> Iterator[Split]:
         head, at = self._head_of(file) if start else (self._known_head(file), 0)
         take_head = None if start else self._take_head(head)
         at = max(start, at)
-        splitter = Splitter(file.name, self._cutter(head), at=at, resumable=True, head=head, take_head=take_head)
+        splitter = Splitter(
+            file.name, self._cutter(head), at=at, resumable=True, head=head, take_head=take_head, lines=lines
+        )
         yield from splits_of(splitter, pumped(file, at, want))
 
     @cached_property
@@ -235,9 +237,14 @@ class RecordFiles(ABC):
         if self._asked is None or self._asked[0] != piece[:3]:
             self._asked = (piece[:3], Offsets(self._starts(piece)))
         offset = self._asked[1][number]
-        # Lines can only be counted in a plain file.
-        line = None if piece.file is None or offset is None else self._lines.at(piece.name, offset)
-        return Origin(piece.name, offset, line=line)
+        return Origin(piece.name, offset, line=None if offset is None else self._line_at(piece, offset))
+
+    def _line_at(self, piece: Piece, offset: int) -> int | None:
+        """The number of the line at this offset. In a remote file lines are counted as they come by."""
+        if piece.file is not None:
+            return self._lines.at(piece.name, offset)
+        before = piece.lines_before(offset)
+        return None if before is None else before + 1
 
     def _blocks(self, piece: Piece) -> Iterator[tuple[int, Block]]:
         return piece.blocks(self._cutter(piece.head))
@@ -342,9 +349,14 @@ def bytes_of(file: AnyFile) -> Iterator[IO[bytes]]:
         yield stream
 
 
+def _lines_before(after: Any, start: int) -> int | None:
+    """How many lines stand before a position; None if it doesn't say."""
+    return 0 if not start else after[2] if len(after) > 2 else None
+
+
 def _whole(piece: Piece, records: int) -> Split:
     """A split of a piece with so many records. With none, `most` is 1 all the same: 0 would mean "not yet"."""
-    return Split(piece, piece.stop - piece.start, [piece.name, piece.stop], max(1, records))
+    return Split(piece, piece.stop - piece.start, piece.end, max(1, records))
 
 
 def size_of(want: Want) -> int:
