@@ -25,7 +25,8 @@ class EngineSpec(Struct, frozen=True):
 
     The class's keyword-only arguments are the engine's options, with their types; see engines.base.Engine for the rest.
     resources: it places workers by `resources`, or has the devices at hand. in_process: stages run in the parent, so
-    they need not be importable elsewhere. kills: a stage that kills its worker costs a restart, not the run.
+    they need not be importable elsewhere. pythons: workers may run in another Python (the setting `python`).
+    kills: a stage that kills its worker costs a restart, not the run.
     hard_timeouts: a call over its `timeout` is ended, whatever it does; `max_memory` likewise.
     """
 
@@ -34,6 +35,7 @@ class EngineSpec(Struct, frozen=True):
     summary: str = ""
     resources: bool = False
     in_process: bool = False
+    pythons: bool = False
     kills: bool = False
     hard_timeouts: bool = False
 

@@ -8,9 +8,9 @@ from types import ModuleType
 from typing import Any
 
 from stagerunner.catalog.importing import attribute, existing_file, import_file, import_named
-from stagerunner.catalog.model import Resolved, Unresolved
+from stagerunner.catalog.model import Located, Resolved, Unresolved
 from stagerunner.guard import shown
-from stagerunner.parts import held
+from stagerunner.parts import files, held
 from stagerunner.parts.base import Kind, Part, first_sentence, part_of
 
 _ADDRESS = r"(?P<where>.+\.py|[^\W\d]\w*(\.\w+)*):(?P<name>[^\W\d]\w*(\.[^\W\d]\w*)*)"
@@ -28,14 +28,29 @@ def is_file(text: str) -> bool:
 
 def at_address(kind: Kind, text: str, base: Path) -> Resolved:
     """The part at an address; a path is relative to the folder `base`. Raises Unresolved."""
-    match = re.fullmatch(_ADDRESS, text)
-    if match is None:
-        raise Unresolved("address", f"'{text}' is no address", "write ./file.py:name or pkg.module:name")
-    where, name = match["where"], match["name"]
+    where, name = _split(text)
     module = _module(where, base)
     found = attribute(module, name)
     part = _part(kind, found, f"{module.__name__}:{name}")
     return Resolved(part, found, _provider(where, module))
+
+
+def located(text: str, base: Path) -> Located:
+    """Where the part at an address is; nothing is imported. Raises Unresolved."""
+    where, name = _split(text)
+    if not is_file(where):
+        return Located(f"{where}:{name}", where)
+    path = existing_file(base, where)
+    module = files.module_name(path)
+    files.register({module: str(path)})
+    return Located(f"{module}:{name}", shown(path))
+
+
+def _split(text: str) -> tuple[str, str]:
+    match = re.fullmatch(_ADDRESS, text)
+    if match is None:
+        raise Unresolved("address", f"'{text}' is no address", "write ./file.py:name or pkg.module:name")
+    return match["where"], match["name"]
 
 
 def from_object(kind: Kind, found: Any) -> Resolved:

@@ -10,9 +10,9 @@ from msgspec import Struct, field
 
 from stagerunner import events
 from stagerunner.catalog import freshness
-from stagerunner.catalog.addresses import at_address, from_object
+from stagerunner.catalog.addresses import at_address, from_object, located
 from stagerunner.catalog.importing import import_target
-from stagerunner.catalog.model import Entry, Problem, Provider, Resolved, Unresolved
+from stagerunner.catalog.model import Entry, Located, Problem, Provider, Resolved, Unresolved
 from stagerunner.config.nodes import Scalar
 from stagerunner.config.wording import did_you_mean
 from stagerunner.errors import Mistake
@@ -88,14 +88,31 @@ class Catalog(Struct, frozen=True, eq=False):
         except Unresolved as why:
             return Mistake(why.code, str(why), use.mark, path, why.fix)
 
-    def _named(self, kind: Kind, name: str) -> Resolved:
+    def locate(self, kind: Kind, use: Scalar, base: Path, path: str = "") -> Located | Mistake:
+        """Where the part is that a `use:` names, or a mistake; nothing is imported. base, path: as for `resolve`."""
+        try:
+            if use.given is not None:
+                return Located(from_object(kind, use.given).part.target, use.text)
+            if ":" in use.text:
+                return located(use.text, base)
+            entry = self._entry(kind, use.text)
+            return Located(entry.part.target, entry.provider, entry.part)
+        except Unresolved as why:
+            return Mistake(why.code, str(why), use.mark, path, why.fix)
+
+    def _entry(self, kind: Kind, name: str) -> Entry:
+        """The part of this name, which can be imported. Raises Unresolved."""
         entry = self.find(kind, name)
         if entry is None:
             raise self._unknown(kind, name)
-        part = entry.part
-        if "<" in part.target:
+        if "<" in entry.part.target:
             message = f"'{name}' of {entry.provider} is a lambda or local: {kind}s need a name that can be imported"
             raise Unresolved("not-importable", message, "define it at the top of a module")
+        return entry
+
+    def _named(self, kind: Kind, name: str) -> Resolved:
+        entry = self._entry(kind, name)
+        part = entry.part
         found = import_target(part.target)
         if part.found is not None and part.found is not found:
             raise self._replaced(entry)

@@ -40,6 +40,14 @@ class Resolved(Struct, frozen=True):
     provider: str
 
 
+class Located(Struct, frozen=True):
+    """A part of which nothing was imported. part: as its plugin offers it; None if `use` is an address."""
+
+    target: str
+    provider: str
+    part: Part | None = None
+
+
 class Unresolved(Exception):
     """What a config refers to doesn't exist or can't be used. It has the fields of a Mistake."""
 

@@ -56,7 +56,7 @@ class Settings(Struct, frozen=True):
 
     env: a value may hold variables.WORKER, which stands for the worker's number.
     when: the condition under which a record goes through the stage; "" if all do.
-    budget: names of counters, and how far each may go.
+    budget: names of counters, and how far each may go. python: the folder of the environment its workers run in.
     """
 
     workers: int = 1
@@ -73,6 +73,7 @@ class Settings(Struct, frozen=True):
     max_errors: int | None = None
     env: tuple[tuple[str, str], ...] = ()
     max_memory: int | None = None
+    python: Scalar | None = None
     resources: Resources | None = None
 
 

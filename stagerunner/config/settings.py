@@ -165,6 +165,7 @@ STAGE_SETTINGS: dict[str, Reader] = {
     "max_errors": unset(whole(0)),
     "env": environment,
     "max_memory": unset(above_zero(bytes_size, "leave it out for none")),
+    "python": unset(path_node),
     "resources": unset(resources),
 }
 RESERVED = ("retry", "when")

@@ -29,6 +29,11 @@ class Group(Struct, frozen=True):
     def label(self) -> str:
         return "+".join(stage.name for stage in self.stages) or "copy"
 
+    @property
+    def executable(self) -> str:
+        """The program of the Python that its workers run in; "" for ours."""
+        return self.stages[0].executable if self.stages else ""
+
 
 def groups_of(plan: Plan) -> tuple[Group, ...]:
     """One group for each stage."""
@@ -124,8 +129,9 @@ def _group_spec(plan: Plan, groups: tuple[Group, ...], position: int, snapshots:
         source=_source_end(plan) if position == 0 else None,
         sink=_sink_end(plan) if last else None,
         files=plan.files,
-        started_hooks=plan.started_hooks,
-        stopping_hooks=plan.stopping_hooks,
+        # Installed plugins bring them, and another Python may not have those.
+        started_hooks=() if group.executable else plan.started_hooks,
+        stopping_hooks=() if group.executable else plan.stopping_hooks,
         snapshots={index: snapshots[index] for index in expected if index in snapshots},
         max_memory=min((setting.max_memory for setting in settings if setting.max_memory), default=None),
         start_timeout=sum(setting.start_timeout for setting in settings) or 60.0,

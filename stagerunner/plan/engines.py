@@ -26,6 +26,7 @@ BUILT_IN = {
             "stagerunner.engines.process.engine:ProcessEngine",
             "one process for each worker",
             resources=True,
+            pythons=True,
             kills=True,
             hard_timeouts=True,
         ),

@@ -28,6 +28,8 @@ def why_apart(plan: Plan, before: PlannedStage, stage: PlannedStage) -> str | No
         return f"'{forgotten[0]}' has state without snapshot and restore, which would be lost when groups change"
     if before.settings.workers != stage.settings.workers:
         return f"'{before.name}' has {before.settings.workers} workers, '{stage.name}' {stage.settings.workers}"
+    if before.executable != stage.executable:
+        return f"'{before.name}' and '{stage.name}' run in different Pythons"
     return _alone(before) or _alone(stage)
 
 

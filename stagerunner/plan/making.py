@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
@@ -50,6 +50,7 @@ def make_plan(
     source = None if records_given else planning.end("source", spec)
     sink = None if take_results else planning.end("sink", spec, resumed=resumed)
     planning.report(output_mistakes(config, source, sink))
+    planning.report(_ends_elsewhere(config, planned, source, sink))
     options, wrong = engine_options(config, spec)
     planning.report(wrong)
     planning.raise_mistakes()
@@ -146,6 +147,17 @@ def _unreachable_in_workers(part: PartConfig, target: str, engine: EngineSpec) -
     why = f"'{part.use.text}' is a lambda, local, or defined in __main__: a worker process can't import it"
     message = f"{why}; move it to a module, or take engine='inline'"
     return [Mistake("not-importable", message, part.use.mark, f"{part.path}.use")]
+
+
+def _ends_elsewhere(
+    config: Config, planned: Sequence[PlannedStage], source: End | None, sink: End | None
+) -> Iterable[Mistake]:
+    if not any(stage.python is not None for stage in planned):
+        return ()
+    from stagerunner.plan.elsewhere import end_mistakes  # late: few chains have such stages
+
+    named = {stage.name: stage for stage in config.stages}
+    return end_mistakes([named[stage.name] for stage in planned], planned, (source, sink))
 
 
 def _masked(mistake: Mistake, mask: Mask) -> Mistake:

@@ -12,6 +12,7 @@ from stagerunner.evaluate.work import Work
 from stagerunner.hookspecs import EngineSpec
 from stagerunner.parts.base import Part
 from stagerunner.parts.hooks import PROJECT
+from stagerunner.parts.stage import Form
 from stagerunner.plan.engines import BUILT_IN
 from stagerunner.plan.targets import COMPRESSED
 
@@ -50,9 +51,33 @@ class PlannedPart(Struct, frozen=True):
     filled: dict[str, tuple[str, bool]] = field(default_factory=dict)
 
 
+class Python(Struct, frozen=True):
+    """Another Python that a stage's workers run in.
+
+    path: as it is written. executable: the program. lacks: what sources and sinks of ours need there. code: file or
+    distribution → what tells its content.
+    """
+
+    path: str
+    executable: str
+    version: tuple[int, ...] = ()
+    lacks: tuple[str, ...] = ()
+    code: dict[str, str] = field(default_factory=dict)
+
+
+class Elsewhere(Struct, frozen=True):
+    """A stage's part in another Python. found: a class with the same options, which stands for it here."""
+
+    part: Part
+    found: Any
+    provider: str
+    form: Form
+    python: Python
+
+
 class PlannedStage(Struct, frozen=True):
-    """A stage, resolved. work: what its workers need to know. devices: those of all its workers, in their order. The
-    other fields are those of PlannedPart.
+    """A stage, resolved. work: what its workers need to know. devices: those of all its workers, in their order.
+    python: another Python that they run in. The other fields are those of PlannedPart.
     """
 
     use: str
@@ -63,10 +88,16 @@ class PlannedStage(Struct, frozen=True):
     provider: str = ""
     filled: dict[str, tuple[str, bool]] = field(default_factory=dict)
     devices: tuple[str, ...] = ()
+    python: Python | None = None
 
     @property
     def name(self) -> str:
         return self.work.name
+
+    @property
+    def executable(self) -> str:
+        """The program of the Python that its workers run in; "" for ours."""
+        return "" if self.python is None else self.python.executable
 
     @property
     def gpus(self) -> int:
@@ -120,6 +151,11 @@ class Plan(Struct, frozen=True):
     def __repr__(self) -> str:
         """Without options, which may hold secrets."""
         return f"<Plan {self.name}: {' → '.join(stage.name for stage in self.stages) or 'copy'}>"
+
+    @property
+    def our_packages(self) -> tuple[str, ...]:
+        """The packages of the built-in parts that the chain uses."""
+        return tuple(sorted({module.partition(".")[0] for module in self.our_modules}))
 
     @property
     def our_modules(self) -> list[str]:

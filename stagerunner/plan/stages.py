@@ -10,8 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from stagerunner.catalog import Catalog, Resolved
-from stagerunner.config.model import Config, Memo, PartConfig
-from stagerunner.config.variables import for_worker
+from stagerunner.config.model import Config, Memo, PartConfig, Settings
 from stagerunner.errors import Mistake
 from stagerunner.evaluate.work import BudgetSpec, Work
 from stagerunner.guard import is_ctrl_c, one_line, reason
@@ -21,18 +20,18 @@ from stagerunner.parts.forming import form_of
 from stagerunner.parts.stage import Form
 from stagerunner.parts.text_option import TextOption
 from stagerunner.plan.devices import VISIBLE
-from stagerunner.plan.model import PlannedStage
-from stagerunner.plan.values import checked_options, filled, shown
+from stagerunner.plan.model import Elsewhere, PlannedStage
+from stagerunner.plan.values import checked_options, environment_of, filled, shown
 
 
 def plan_stage(
     config: Config, catalog: Catalog, engine: EngineSpec, index: int, stage: PartConfig
 ) -> PlannedStage | list[Mistake]:
     """The stage at `index` of the chain, resolved and checked, or everything wrong with it."""
-    resolved = catalog.resolve("stage", stage.use, config.base_of(stage.use.mark), f"{stage.path}.use")
+    resolved = _resolved(config, catalog, engine, stage)
     if isinstance(resolved, Mistake):
         return [resolved]
-    form = _form(stage, resolved)
+    form = resolved.form if isinstance(resolved, Elsewhere) else _form(stage, resolved)
     if isinstance(form, Mistake):
         return [form]
     options, mistakes = checked_options(config, "stage", stage, resolved.found)
@@ -44,12 +43,31 @@ def plan_stage(
     return PlannedStage(
         use=stage.use.text,
         work=work,
-        settings=replace(stage.settings, memo=_memo(stage.settings.memo, resolved.part, form)),
+        settings=replace(
+            stage.settings,
+            memo=_memo(stage.settings, resolved.part, form),
+        ),
         part=resolved.part,
         shown=shown(stage, config),
         provider=resolved.provider,
         filled=filled(stage),
+        python=resolved.python if isinstance(resolved, Elsewhere) else None,
     )
+
+
+def _resolved(
+    config: Config, catalog: Catalog, engine: EngineSpec, stage: PartConfig
+) -> Resolved | Elsewhere | Mistake:
+    """The part, imported, or as another Python describes it."""
+    python = stage.settings.python
+    if python is None:
+        return catalog.resolve("stage", stage.use, config.base_of(stage.use.mark), f"{stage.path}.use")
+    if not engine.pythons:
+        message = f"the engine '{engine.name}' runs all stages in this Python"
+        return Mistake("setting", message, stage.given["python"], f"{stage.path}.python", "take `process`")
+    from stagerunner.plan.elsewhere import part_elsewhere  # late: few chains have such stages
+
+    return part_elsewhere(config, catalog, stage, python)
 
 
 def _form(stage: PartConfig, resolved: Resolved) -> Form | Mistake:
@@ -72,7 +90,7 @@ def _check_failed(stage: PartConfig, found: Any, options: dict[str, Any]) -> Ite
     """A mistake if the stage's own `check(environment)` raises; it is called on an instance that is thrown away."""
     if not inspect.isclass(found) or not _checks(found):
         return
-    environment = {**os.environ, **{name: for_worker(text, 0) for name, text in stage.settings.env}}
+    environment = {**os.environ, **environment_of(stage.settings)}
     try:
         instance: Any = found(**options)
         instance.check(environment)
@@ -120,11 +138,11 @@ def _drop_reason(form: Form, options: dict[str, Any]) -> str:
     return ("gave no record" if form.many else "gave None") + (f" ({', '.join(given)})" if given else "")
 
 
-def _memo(written: Memo | None, part: Part, form: Form) -> Memo | None:
+def _memo(settings: Settings, part: Part, form: Form) -> Memo | None:
     """The memo that the config asks for; without a word there, what the stage asks for by itself."""
-    if written is None:
-        return Memo() if part.memo and not form.state else None
-    return None if written.off else written
+    if settings.memo is None:
+        return Memo() if part.memo and not form.state and settings.python is None else None
+    return None if settings.memo.off else settings.memo
 
 
 def _budget(limits: tuple[tuple[str, float], ...]) -> BudgetSpec | None:
@@ -157,5 +175,8 @@ def _unusable_settings(stage: PartConfig, form: Form, engine: EngineSpec) -> Ite
     if form.state and stage.settings.memo is not None and not stage.settings.memo.off:
         why = f"'{name}' has state: its result depends on the records before, so it can't be kept by record"
         yield "memo", why, "leave it out, or put the expensive part into a stage without state"
+    if stage.settings.python is not None and stage.settings.memo is not None and not stage.settings.memo.off:
+        why = f"'{name}' runs in another Python, where it can't be told what its results depend on"
+        yield "memo", why, "leave one of them out"
     if not engine.resources:
         yield "resources", f"the engine '{engine.name}' knows no resources", "leave it out"

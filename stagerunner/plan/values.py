@@ -7,9 +7,10 @@ from pathlib import PurePath
 from typing import Any
 
 from stagerunner.config.masking import Mask
-from stagerunner.config.model import Config, PartConfig
+from stagerunner.config.model import Config, PartConfig, Settings
 from stagerunner.config.nodes import Mapping, Node, Scalar, Sequence
 from stagerunner.config.options import options_of, read_options
+from stagerunner.config.variables import for_worker
 from stagerunner.errors import Mark, Mistake
 from stagerunner.parts.base import Kind
 
@@ -41,6 +42,11 @@ def _unsendable(values: dict[str, Any], part: PartConfig, path: str) -> Iterator
         except Exception as error:
             message = f"{name} can't be sent to a worker: {type(error).__name__}: {error}"
             yield Mistake("option", message, mark_of(part, name), f"{path}.{name}")
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """What the setting `env` adds to the environment of the stage's first worker."""
+    return {name: for_worker(text, 0) for name, text in settings.env}
 
 
 def mark_of(part: PartConfig, option: str) -> Mark:

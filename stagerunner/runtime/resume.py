@@ -24,6 +24,7 @@ from stagerunner.journal import HIDDEN, Entry, Journal, decode_snapshots, differ
 from stagerunner.parts.code import code_of
 from stagerunner.parts.hooks import PROJECT
 from stagerunner.plan import Plan, PlannedPart, PlannedStage, why_no_resume
+from stagerunner.plan.model import Python
 from stagerunner.plan.outputs import used_by
 from stagerunner.runtime.opening import Resume
 
@@ -270,11 +271,18 @@ def _of(part: PlannedPart | PlannedStage | None, hidden: _Hidden) -> dict[str, A
         "on_error": part.settings.on_error,
         "retry": [retry.attempts, retry.delay, retry.factor, retry.max],
         "code": _code(part),
+        **(_python(part.python) if isinstance(part, PlannedStage) and part.python is not None else {}),
         **({"when": hidden.text(part.settings.when)} if part.settings.when else {}),
     }
 
 
+def _python(python: Python) -> dict[str, Any]:
+    return {"python": [python.path, ".".join(map(str, python.version))]}
+
+
 def _code(part: PlannedPart | PlannedStage) -> dict[str, str]:
+    if isinstance(part, PlannedStage) and part.python is not None:
+        return part.python.code
     if part.provider.startswith(f"{PROJECT} "):
         return {PROJECT: part.provider.removeprefix(f"{PROJECT} ")}
     return code_of(part.part.target)

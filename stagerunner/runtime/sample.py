@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from stagerunner.delivery.writers import NullWriter
+from stagerunner.errors import UsageError
 from stagerunner.events import RecordFailed, StageTotals
 from stagerunner.plan import Plan, PlannedStage
 from stagerunner.plan.engines import BUILT_IN
@@ -79,6 +80,7 @@ def sample(plan: Plan, number: int, records: Iterable[Any] | None = None) -> Sam
         if isinstance(event, RecordFailed):
             failures.setdefault(event.stage, []).append(f"{event.type}: {event.message}")
 
+    _check_place(plan)
     return _measured(_quiet(plan, number), number, listen, failures, records)
 
 
@@ -92,6 +94,13 @@ def _frame(plan: Plan, number: int) -> int | None:
     together as keep its calls busy."""
     calls = max(map(calls_at_once, plan.stages), default=0)
     return min(number, ROUNDS * calls) if calls else plan.run.frame
+
+
+def _check_place(plan: Plan) -> None:
+    """Raises UsageError if a stage can't be measured in this process."""
+    elsewhere = [stage.name for stage in plan.stages if stage.python is not None]
+    if elsewhere:
+        raise UsageError(f"'{elsewhere[0]}' runs in another Python, and a sample is measured in this one")
 
 
 def _quiet(plan: Plan, number: int) -> Plan:

@@ -22,6 +22,9 @@ REFUSED = 75
 DISCONNECTED = 72
 """Exit status of a worker whose stage closed its descriptors."""
 
+UNREADABLE = 73
+"""Exit status of a worker that can't unpickle what came."""
+
 FAILED = 70
 """Exit status of a process that ended by a fault of stagerunner."""
 

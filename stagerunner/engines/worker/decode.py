@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from stagerunner.engines.worker.frame_context import FrameContext, quarantine_of, refuse_whole
 from stagerunner.evaluate.copying import Original
 from stagerunner.evaluate.ends import GivenRecords, SourceReader
 from stagerunner.evaluate.loading import load
+from stagerunner.evaluate.wording import message_of, type_of
 from stagerunner.records import Batch, Split
 from stagerunner.wire.frame import Header
 from stagerunner.wire.metadata import Metadata
@@ -15,6 +18,10 @@ from stagerunner.wire.metrics import READING, MetricsPage
 from stagerunner.wire.payload import PayloadCodec
 from stagerunner.wire.pipe import ROOM
 from stagerunner.wire.spec import WorkerSpec
+
+
+class Unreadable(Exception):
+    """What came can't be unpickled here. The text says why."""
 
 
 def reading(spec: WorkerSpec) -> SourceReader | None:
@@ -25,6 +32,16 @@ def reading(spec: WorkerSpec) -> SourceReader | None:
     source = load(end.target)(**end.options) if end.target else GivenRecords()
     source.max_record = end.max_record
     return SourceReader(source, end.on_error)
+
+
+def unpickled(decode: Callable[[], list[Any]]) -> list[Any]:
+    """The records. Raises Unreadable: their types may be missing in the Python of this worker."""
+    try:
+        return decode()
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise Unreadable(f"{type_of(error)}: {message_of(error)}") from error
 
 
 class Decoder:
@@ -41,7 +58,7 @@ class Decoder:
     def batch(self, header: Header, metadata: Metadata, body: memoryview, context: FrameContext) -> Batch:
         """The records of a frame; none if it lies beyond a stop, or if it begins after the run was halted.
 
-        Raises what unpickling raises.
+        Raises Unreadable; what unpickling raises, for a split.
         """
         halted = self._begins_halted(header)
         context.halted |= halted
@@ -53,7 +70,7 @@ class Decoder:
             batch.counts = []
         elif refusal is None:
             decode = partial(self._codec.records, metadata.buffer_refs, metadata.block, self._lasting(body))
-            batch = Batch(decode(), header.first, header.last, metadata.origins, metadata.failures)
+            batch = Batch(unpickled(decode), header.first, header.last, metadata.origins, metadata.failures)
             batch.original = Original(decode)
         else:
             batch = Batch([None] * header.records, header.first, header.last, metadata.origins, metadata.failures)

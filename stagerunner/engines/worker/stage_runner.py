@@ -17,6 +17,7 @@ from pickle import loads
 from time import monotonic_ns as now
 from typing import Any
 
+from stagerunner.engines.worker.decode import unpickled
 from stagerunner.engines.worker.encode import NOTICEABLE, PIECE, Parts
 from stagerunner.engines.worker.frame_context import FrameContext
 from stagerunner.engines.worker.pieces import BRIEF, SLOW, PieceRunner
@@ -95,7 +96,8 @@ class StageRunner:
         """The records of a frame whose body is their pickle."""
         self._codec.segment = self._segment
         decode = partial(loads, body)
-        records, reading = decode(), self._reading
+        reading = self._reading
+        records = decode() if reading is not None else unpickled(decode)
         if reading is None:
             batch = Batch(records, first, last)
             batch.original = Original(decode)

@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from stagerunner.engines.process.beginning import DISCONNECTED, REFUSED
+from stagerunner.engines.process.beginning import DISCONNECTED, REFUSED, UNREADABLE
+from stagerunner.interpreters import environment as foreign
+from stagerunner.interpreters import program
 from stagerunner.wire.messages import LENGTH, Closable, Outbox, send_message
 
 if TYPE_CHECKING:
@@ -29,7 +31,10 @@ MOST_ON_WAY = 512
 """Forks without an answer, and the descriptors sent with them, at most. The system counts descriptors in flight against
 the limit on open files; and if answers filled the socket, both sides would wait for ever."""
 
-BEGIN = "import gc; gc.disable(); from stagerunner.engines.process.beginning import begin; begin({!r})"
+FORK_SERVER = "stagerunner.engines.process.forkserver"
+
+BEGIN = "from stagerunner.engines.process.beginning import begin; begin({!r})"
+HASTE = "import gc; gc.disable(); "
 """Run a module without garbage collection during its imports: modules are never garbage (saves 4 of 55 ms)."""
 
 
@@ -53,6 +58,8 @@ def how_ended(status: int) -> str:
     """ "SIGKILL" or "exit status 3"."""
     if status == DISCONNECTED:
         return "a stage that closed its descriptors"
+    if status == UNREADABLE:
+        return "records that it can't unpickle"
     if status >= 0:
         return f"exit status {status}"
     try:
@@ -62,9 +69,10 @@ def how_ended(status: int) -> str:
 
 
 class ForkServerClient:
-    """A running fork server. hash_seed: the PYTHONHASHSEED of every worker of the run."""
+    """A running fork server. hash_seed: the PYTHONHASHSEED of every worker of the run. other: the Python it runs in, if
+    that isn't ours."""
 
-    def __init__(self, hash_seed: str | None = None) -> None:
+    def __init__(self, hash_seed: str | None = None, other: OtherPython | None = None) -> None:
         ours, theirs = socket.socketpair()
         life, self._life = os.pipe()
         self._sock = ours
@@ -83,7 +91,7 @@ class ForkServerClient:
         self._unused = True
         """No worker was forked yet: the fork server has nothing to end."""
         try:
-            self._process = run_module("stagerunner.engines.process.forkserver", (theirs.fileno(), life), 2, hash_seed)
+            self._process = run_module(FORK_SERVER, (theirs.fileno(), life), 2, hash_seed, other)
         except BaseException:
             ours.close()
             os.close(self._life)
@@ -240,19 +248,35 @@ def wait_for(fd: int, seconds: float) -> None:
     poll.poll(seconds * 1000)
 
 
+class OtherPython(Struct, frozen=True):
+    """Another Python. packages: those of ours, besides stagerunner, that it can import."""
+
+    executable: str
+    packages: tuple[str, ...] = ()
+
+
 def run_module(
-    module: str, descriptors: tuple[int, ...], output: int, hash_seed: str | None
+    module: str,
+    descriptors: tuple[int, ...],
+    output: int,
+    hash_seed: str | None,
+    other: OtherPython | None = None,
 ) -> subprocess.Popen[bytes]:
-    """A new interpreter that runs a module of stagerunner with these descriptors and our `sys.path`.
+    """A new interpreter that runs a module of stagerunner with these descriptors and our `sys.path`. other: see
+    `interpreters`.
 
     It has a process group of its own, so that Ctrl-C reaches the parent only, but stays in our session: if the parent
     ends while it is stopped, the kernel continues it. On Linux see also `signal_at_parents_end`.
     """
-    command = [sys.executable, "-P", "-c", BEGIN.format(module), *map(str, descriptors)]
+    executable, begin = sys.executable, HASTE + BEGIN.format(module)
     environment = dict(os.environ)
-    if "PYTHONPATH" in environment:
-        command.append(environment["PYTHONPATH"])
     environment["PYTHONPATH"] = os.pathsep.join(path or os.curdir for path in sys.path)
+    if other is not None:
+        executable, begin = other.executable, program(BEGIN.format(module), other.packages)
+        environment = foreign(environment)
+    command = [executable, "-P", "-c", begin, *map(str, descriptors)]
+    if "PYTHONPATH" in os.environ:
+        command.append(os.environ["PYTHONPATH"])
     environment["PYTHONHASHSEED"] = hash_seed or environment.get("PYTHONHASHSEED") or new_hash_seed()
     return subprocess.Popen(
         command,

@@ -19,6 +19,7 @@ from msgspec import Struct, field
 
 from stagerunner.engines.base import Clock, Ready, Trouble
 from stagerunner.engines.process.parent.fork_server import Ended, ForkServerClient
+from stagerunner.engines.process.parent.fork_servers import OURS, ForkServers
 from stagerunner.engines.process.parent.health import Health
 from stagerunner.engines.process.parent.memory import cores
 from stagerunner.engines.process.parent.printed import OnPrinted, Printed
@@ -55,14 +56,12 @@ class WorkerPool:
     def __init__(self, plan: Plan, selector: selectors.BaseSelector, lines: OnPrinted, hash_seed: str | None) -> None:
         self._plan = plan
         self._selector = selector
-        self._hash_seed = hash_seed
         self.groups: tuple[Group, ...] = grouped(plan, fusible(plan))
         self.cores = cores()
         self._metrics = create(slots_of(self.groups), places_of(plan))
         self._page = MetricsPage(self._metrics, slots_of(self.groups), places_of(plan))
         self._health = Health(self._page)
-        self._fork_server: ForkServerClient | None = None
-        self._socket_full = False
+        self._fork_servers = ForkServers(selector, self._read_exits, hash_seed, plan.our_packages)
         self._specs: dict[int, WorkerSpec] = {}
         self._deaths: list[Ended] = []
         self._printed = Printed(selector, lines)
@@ -83,7 +82,12 @@ class WorkerPool:
 
     def prepare(self, fork_server: ForkServerClient) -> None:
         """Take over a running fork server."""
-        self._adopt(fork_server)
+        self._fork_servers.take(OURS, fork_server)
+        self._fork_servers.require(self._executables())
+
+    def _executables(self) -> set[str]:
+        """The Pythons that workers run in."""
+        return {group.executable for group in self.groups}
 
     def start(self, epoch: int, snapshots: dict[int, Any]) -> None:
         self._drop_epoch()
@@ -94,8 +98,7 @@ class WorkerPool:
         self._deaths.clear()
         self._page.clear()
         self._health.begin()
-        if self._fork_server is None or not self._fork_server.answered_all:
-            self._new_fork_server()
+        self._fork_servers.require(self._executables())
         owners = 0 if self.arena is None else self.arena.owners
         self._start_all(specs(self._plan, self.groups, epoch, snapshots, owners=owners))
         for head in self._heads:
@@ -112,16 +115,6 @@ class WorkerPool:
         fd = create_arena(owners)
         self.arena = None if fd is None else Arena(fd, owners)
 
-    def _new_fork_server(self) -> None:
-        if self._fork_server is not None:
-            self._selector.unregister(self._fork_server)
-            self._fork_server.close()
-        self._adopt(ForkServerClient(self._hash_seed))
-
-    def _adopt(self, fork_server: ForkServerClient) -> None:
-        self._fork_server, self._socket_full = fork_server, False
-        self._selector.register(fork_server, selectors.EVENT_READ, self._read_exits)
-
     def _start_all(self, specs: Iterator[WorkerSpec]) -> None:
         """Make the pipes, and start each worker with its ends. They are closed here once it has them."""
         wiring = wire([1, *(group.width for group in self.groups), 1])
@@ -134,11 +127,10 @@ class WorkerPool:
             ins = [wiring.reading[position, u, spec.number] for u in spec.inbound]
             outs = [wiring.writing[position, spec.number, d] for d in spec.outbound]
             self._start_worker(spec, ins, outs)
-        self._watch_fork_server()
+        self._fork_servers.watch()
 
     def _start_worker(self, spec: WorkerSpec, ins: list[Connection], outs: list[Connection]) -> None:
-        fork_server = self._fork_server
-        assert fork_server is not None
+        executable = self.groups[spec.owner - 1].executable
         hearing, end = os.pipe()
         printing = Connection(end, readable=False)
         self._printed.watch(hearing, "+".join(spec.names) or "copy", spec.number)
@@ -146,16 +138,10 @@ class WorkerPool:
         others = [*arena, self._metrics, printing.fileno()]
         reading, writing = ([end.fileno() for end in ends] for ends in (ins, outs))
         try:
-            fork_server.fork(self._identity, SealedSpec.of(spec), reading, writing, others, [*ins, *outs, printing])
+            sealed, owned = SealedSpec.of(spec), [*ins, *outs, printing]
+            self._fork_servers.fork(executable, self._identity, sealed, reading, writing, others, owned)
         except BrokenPipeError:
             self._break("the fork server has ended", patience=0)
-
-    def _watch_fork_server(self) -> None:
-        """Watch the fork server's socket for reading, and for writing while something waits to be sent."""
-        if self._fork_server is not None and self._fork_server.socket_full != self._socket_full:
-            self._socket_full = self._fork_server.socket_full
-            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._socket_full else 0)
-            self._selector.modify(self._fork_server, events, self._read_exits)
 
     def _open_ours(self, wiring: Wiring) -> None:
         """Take our ends of the pipes: to the first group, and from the last group."""
@@ -219,11 +205,7 @@ class WorkerPool:
     @property
     def ended(self) -> bool:
         """END is back, and every worker has exited, or the fork server that reports exits is gone."""
-        return self._returns.ended and (len(self._deaths) >= len(self._specs) or self._fork_server_gone)
-
-    @property
-    def _fork_server_gone(self) -> bool:
-        return self._fork_server is None or self._fork_server.gone
+        return self._returns.ended and (len(self._deaths) >= len(self._specs) or self._fork_servers.gone)
 
     def _read_ready(self) -> None:
         lines = self._returns.ready_lines()
@@ -234,11 +216,10 @@ class WorkerPool:
     # Deaths
 
     def _read_exits(self) -> None:
-        assert self._fork_server is not None
-        self._deaths += [death for death in self._fork_server.exits() if death.identity in self._specs]
-        self._fork_server.check()
-        self._watch_fork_server()
-        if self._fork_server.gone:
+        self._deaths += [death for death in self._fork_servers.exits() if death.identity in self._specs]
+        self._fork_servers.check()
+        self._fork_servers.watch()
+        if self._fork_servers.gone:
             self._break("the fork server has ended", patience=0)
         if any(not self._end_sent or self._is_cause(death) for death in self._deaths) and not self._returns.ended:
             self._break("a worker has ended")
@@ -298,15 +279,14 @@ class WorkerPool:
         if self._returns.ended or self._broken is not None:
             self._read_exits()  # first, so that a slow caller does not make a worker look late
         if self._returns.ended:
-            if self._closing.overdue(self._specs, self._deaths) and self._fork_server is not None:
-                self._fork_server.kill_workers()
+            if self._closing.overdue(self._specs, self._deaths):
+                self._fork_servers.kill_workers()
             return
         if self._broken is not None:
             if len(self._deaths) >= len(self._specs) or monotonic() >= self._broken[0]:
                 self.trouble = self._health.named(root_cause(self._deaths, self._specs, self._page, self._broken[1]))
             return
-        assert self._fork_server is not None
-        self.trouble = self._health.look(self._specs, self._fork_server.pids)
+        self.trouble = self._health.look(self._specs, self._fork_servers.pids)
 
     def clocks(self) -> list[Clock]:
         return self._health.clocks(self._specs)
@@ -314,8 +294,7 @@ class WorkerPool:
     # Ending an epoch
 
     def _drop_epoch(self) -> None:
-        if self._fork_server is not None:
-            self._fork_server.end_workers(REAPING)
+        self._fork_servers.end_workers(REAPING)
         self._returns.close()
         for fd in list(self._pumped):
             self._unpump(fd)
@@ -327,15 +306,11 @@ class WorkerPool:
             self.arena = None
 
     def kill(self) -> None:
-        if (fork_server := self._fork_server) is not None:
-            fork_server.kill_workers()
+        self._fork_servers.kill_workers()
 
     def close(self) -> None:
         self._drop_epoch()
-        if self._fork_server is not None:
-            self._selector.unregister(self._fork_server)
-            self._fork_server.close()
-            self._fork_server = None
+        self._fork_servers.close()
         self._page.close()
         os.close(self._metrics)
 

@@ -19,9 +19,10 @@ from time import monotonic_ns as now
 from time import process_time_ns
 from typing import TYPE_CHECKING
 
-from stagerunner.engines.process.beginning import DISCONNECTED
+from stagerunner.engines.process.beginning import DISCONNECTED, UNREADABLE
 from stagerunner.engines.process.worker.in_flight import WorkAhead
 from stagerunner.engines.process.worker.tuning import forward_logging, tune_memory
+from stagerunner.engines.worker.decode import Unreadable
 from stagerunner.engines.worker.encode import Parts
 from stagerunner.engines.worker.hooks import call_hooks
 from stagerunner.engines.worker.stage_runner import StageRunner
@@ -334,6 +335,9 @@ def main(spec: WorkerSpec, inbound: list[int], outbound: list[int], metrics: int
     worker = Worker(spec, inbound, outbound, page, None if arena is None else Arena(arena, spec.owners))
     try:
         worker.run()
+    except Unreadable as error:
+        os.write(2, f"what came can't be unpickled here: {error}\n".encode(errors="backslashreplace"))
+        return UNREADABLE
     except (Left, BadFrame, OSError) as error:
         return _ended_by(error, worker, page, spec)
     finally:

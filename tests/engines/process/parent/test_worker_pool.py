@@ -111,7 +111,7 @@ def test_who_died_is_named_however_long_the_caller_was_away(turning):
     pool, (_, _, pid) = turning.pool, turning.pool.ready.pids[0]
 
     os.kill(pid, signal.SIGKILL)
-    turning.told(pool._fork_server)
+    turning.told(pool._fork_servers._running[""])
     pool._broken = (monotonic() - 1, "a pipe broke")
     pool.look()
 
@@ -126,7 +126,7 @@ def test_who_closed_in_time_has_not_overstayed_however_long_the_caller_was_away(
     pool.end(0)
     turning.until(lambda: pool._returns.ended)
     if not pool.ended:
-        turning.told(pool._fork_server)
+        turning.told(pool._fork_servers._running[""])
     pool._closing._since = monotonic() - 1000
     pool.look()
 
@@ -150,7 +150,7 @@ def test_a_fork_server_that_dies_is_trouble_without_a_culprit(turning):
     turning = turning("same")
     turning.start()
 
-    os.kill(turning.pool._fork_server.pid, signal.SIGKILL)
+    os.kill(turning.pool._fork_servers._running[""].pid, signal.SIGKILL)
 
     assert turning.until(lambda: turning.pool.trouble).how in ("the fork server has ended", "SIGKILL")
 
