@@ -87,6 +87,22 @@ class StageTotals(Struct, frozen=True):
     paused: float = 0.0
 
 
+class SinkTotals(Struct, frozen=True):
+    """The line of one sink where a chain branches: taken = written + passed + skipped + dead + not processed.
+
+    passed: records that its `when` passed over. output: where it writes.
+    """
+
+    name: str
+    taken: int = 0
+    written: int = 0
+    passed: int = 0
+    skipped: int = 0
+    dead: int = 0
+    not_processed: int = 0
+    output: str = ""
+
+
 class Progress(Struct, frozen=True):
     """How far the run is.
 
@@ -104,6 +120,7 @@ class Progress(Struct, frozen=True):
     earlier: int = 0
     bytes_earlier: int = 0
     limit: int | None = None
+    sinks: tuple[SinkTotals, ...] = ()
 
     @property
     def start(self) -> Progress:
@@ -153,6 +170,7 @@ class Summary(Struct, frozen=True):
     fusions: the decisions in order. output: where the results are, once they are complete. dead_letter, dropped: the
     files of dead letters and of dropped records, if there are any. messages: what the user should know, one sentence
     each. earlier: those of the records in that were taken before a resume; seconds count from there.
+    sinks: if the chain branches, the sinks; then `records` ends at their door, and each sink has a line of its own.
     """
 
     name: str
@@ -169,6 +187,12 @@ class Summary(Struct, frozen=True):
     messages: tuple[str, ...] = ()
     fusions: tuple[Fusion, ...] = ()
     earlier: int = 0
+    sinks: tuple[SinkTotals, ...] = ()
+
+    @property
+    def letters(self) -> int:
+        """All dead letters, those of the sinks included."""
+        return self.records["dead"] + sum(sink.dead for sink in self.sinks)
 
     @property
     def balanced(self) -> bool:
@@ -202,7 +226,21 @@ class Summary(Struct, frozen=True):
                 }
                 for stage in self.stages
             ],
+            **({"sinks": [_sink(sink) for sink in self.sinks]} if self.sinks else {}),
         }
+
+
+def _sink(sink: SinkTotals) -> dict[str, Any]:
+    return {
+        "name": sink.name,
+        "in": sink.taken,
+        "written": sink.written,
+        "passed": sink.passed,
+        "skipped": sink.skipped,
+        "dead": sink.dead,
+        "not_processed": sink.not_processed,
+        "output": sink.output,
+    }
 
 
 def _rounded(counters: dict[str, int]) -> dict[str, float]:

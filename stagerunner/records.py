@@ -152,6 +152,13 @@ class Failure(NamedTuple):
     causes: tuple[Cause, ...] = ()
 
 
+class Entering(NamedTuple):
+    """A record on its way to the stage, or the sink, at which it enters: a dead letter that is replayed."""
+
+    stage: int
+    record: Any
+
+
 class Spread(NamedTuple):
     """How a stage's counts divide by source record, beside what its failures say.
 
@@ -192,19 +199,25 @@ def _within(origins: Sequence[int], values: Sequence[int], first: int, last: int
 
 
 def divided(
-    begun: int, stages: int, first: int, last: int, failures: Iterable[Failure], spreads: Iterable[tuple[int, Spread]]
+    begun: int,
+    stages: int,
+    first: int,
+    last: int,
+    failures: Iterable[Failure],
+    spreads: Iterable[tuple[int, Spread]],
+    sinks: Iterable[int] = (),
 ) -> list[Counts]:
     """The counts of the source records first ≤ i < last, stage by stage, from `begun` up to the index `stages`.
 
     begun: SOURCE, or the stage whose flush it is. failures, spreads: all that there are for these records; they may
-    also be about others.
+    also be about others. sinks: the indices of those that each get every record that leaves the last stage.
     """
     ledger, number = list[Counts](), last - first
     failed = [(failure.stage, failure.policy) for failure in failures if first <= failure.origin < last]
     spread = list(spreads)
-    for stage in range(begun, stages + 1):
-        flushed = stage == begun != SOURCE
-        counts = Counts(stage, created=number) if flushed else Counts(stage, taken=number)
+
+    def passed(stage: int, counts: Counts) -> int:
+        """Complete the counts of a stage; how many records leave it."""
         for at, told in spread:
             if at == stage:
                 _apply(counts, told, first, last)
@@ -212,8 +225,15 @@ def divided(
             if at == stage:
                 counts.fail(policy)
         gone = counts.filtered + counts.skipped + counts.dead + counts.not_processed
-        number = counts.out = counts.taken + counts.created - gone
+        counts.out = counts.taken + counts.created - gone
         ledger.append(counts)
+        return counts.out
+
+    for stage in range(begun, stages + 1):
+        flushed = stage == begun != SOURCE
+        number = passed(stage, Counts(stage, created=number) if flushed else Counts(stage, taken=number))
+    for sink in sinks:
+        passed(sink, Counts(sink, taken=number))
     return ledger
 
 

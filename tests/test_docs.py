@@ -71,7 +71,7 @@ def test_every_key_is_described_and_no_other(heading):
 def test_the_settings_of_sources_and_sinks_are_named():
     text = " ".join(section(CONFIG, "## Settings of a stage").split())
     assert "A source and a sink take `name` and `on_error`; `retry` and `when` are mistakes there" in text
-    assert sorted(settings.END_SETTINGS) == ["name", "on_error", "retry", "when"]
+    assert sorted(settings.SOURCE_SETTINGS) == sorted(settings.SINK_SETTINGS) == ["name", "on_error", "retry", "when"]
 
 
 @pytest.mark.parametrize(("key", "default"), defaults("## Settings of a stage"))

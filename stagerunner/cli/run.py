@@ -120,7 +120,7 @@ def _execute(chain: Chain, listener: Listener, signals: Signals) -> tuple[Summar
 def _print_reason(outcome: Summary, streams: Streams) -> None:
     """Why a finished run doesn't exit with 0: `-q` hides the summary, but not that."""
     if outcome.exit_code == DEAD_LETTERS:
-        streams.err().line(("warn", f"{plural(outcome.records['dead'], 'dead letter')} in {outcome.dead_letter}"))
+        streams.err().line(("warn", f"{plural(outcome.letters, 'dead letter')} in {outcome.dead_letter}"))
     elif outcome.exit_code:
         for message in outcome.messages:
             streams.err().line(("bad", message))
@@ -192,10 +192,9 @@ def print_plan(plan: Plan, console: Console) -> None:
 
 
 def _rows(plan: Plan) -> list[list[str]]:
-    ends = {"source": plan.source, "sink": plan.sink}
-    source, sink = (
-        [[kind, part.name, part.part.name, "", part.settings.on_error, _options(part.shown)]] if part else []
-        for kind, part in ends.items()
+    source, sinks = (
+        [[kind, part.name, part.part.name, "", part.settings.on_error, _options(part.shown)] for part in parts]
+        for kind, parts in (("source", [plan.source] if plan.source else []), ("sink", plan.sinks))
     )
     stages = [
         [
@@ -208,7 +207,7 @@ def _rows(plan: Plan) -> list[list[str]]:
         ]
         for number, stage in enumerate(plan.stages, 1)
     ]
-    return [*source, *stages, *sink]
+    return [*source, *stages, *sinks]
 
 
 def _options(shown: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ import click
 from stagerunner.cli import flags
 from stagerunner.cli.flags import Command, flag
 from stagerunner.cli.streams import Streams
-from stagerunner.plan import Plan
+from stagerunner.plan import Plan, PlannedPart
 from stagerunner.plan.fusing import fusion_notes
 from stagerunner.plan.preparing import prepare
 from stagerunner.views.console import Console
@@ -90,5 +90,9 @@ def picture(plan: Plan) -> str:
         stage.name + (f" ×{stage.settings.workers}" if stage.settings.workers > 1 else "") for stage in plan.stages
     ]
     source = [plan.source.part.name] if plan.source else []
-    sink = [plan.sink.part.name] if plan.sink else []
-    return " ─▶ ".join([*source, *(stages or ["copy"]), *sink])
+    sinks = [", ".join(map(_pictured, plan.sinks))] if plan.sinks else []
+    return " ─▶ ".join([*source, *(stages or ["copy"]), *sinks])
+
+
+def _pictured(sink: PlannedPart) -> str:
+    return sink.part.name + (f" (when {sink.settings.when})" if sink.settings.when else "")

@@ -63,7 +63,7 @@ class SummaryFile(Struct, frozen=True):
 
 def to_stdout(plan: Plan) -> bool:
     """Whether the results go to standard output."""
-    return plan.sink is not None and (plan.sink.part.name == "stdout" or str(plan.sink.options.get("path")) == "-")
+    return any(sink.part.name == "stdout" or str(sink.options.get("path")) == "-" for sink in plan.sinks)
 
 
 def _refuse_unwritable(path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from collections.abc import Mapping as Table
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from stagerunner.config.model import Config, PartConfig, Run
-from stagerunner.config.names import stage_names
+from stagerunner.config.names import LISTS, part_names
 from stagerunner.config.nodes import Mapping, Node, Scalar, Sequence, is_null
 from stagerunner.config.paths import expand_user
 from stagerunner.config.readers import (
@@ -24,7 +24,7 @@ from stagerunner.config.readers import (
     text,
     unset,
 )
-from stagerunner.config.settings import END_SETTINGS, RUN, STAGE_SETTINGS, settings
+from stagerunner.config.settings import RUN, SINK_SETTINGS, SOURCE_SETTINGS, STAGE_SETTINGS, settings
 from stagerunner.config.wording import in_words, listed, shortened
 from stagerunner.errors import Mark, Mistake
 
@@ -33,12 +33,19 @@ def read_root(root: Mapping, config: Config) -> Config:
     """The config with everything that `root` says; its mistakes are added to those of the config."""
     mistakes: list[Mistake] = []
     top = Location("", mistakes)
-    values = read_table(root, _TOP, top)
+    names = part_names(root)
+    lists: dict[str, Reader] = {
+        "stages": _list("stages", names, _STAGE, "write `- use: NAME` for each; `stages: []` copies"),
+        "sinks": unset(_list("sinks", names, _SINK, "write `- use: NAME` for each")),
+    }
+    values = read_table(root, _TOP | lists, top)
+    _report_duplicate_names(root, mistakes)
+    sinks = _sinks(root, values.pop("sink", None), values.pop("sinks", None), top)
     for key, fix in _REQUIRED.items():
         if root.get(key) is None:
             top.inside(key).add("missing-key", f"`{key}:` is missing", root.mark, fix)
     fields = {key: value for key, value in values.items() if key not in ("version", "vars", "run")}
-    read = replace(config, root=root, run=_run(values.get("run", {}), config.base_of), **fields)
+    read = replace(config, root=root, run=_run(values.get("run", {}), config.base_of), sinks=sinks, **fields)
     _require_dead_letter(read, root, mistakes)
     return replace(read, mistakes=(*config.mistakes, *mistakes))
 
@@ -58,7 +65,7 @@ def _require_dead_letter(config: Config, root: Mapping, mistakes: list[Mistake])
     written = root.get("dead_letter")
     if written is not None and not is_null(written):
         return
-    parts: list[PartConfig] = [part for part in (config.source, *config.stages, config.sink) if part]
+    parts: list[PartConfig] = [part for part in (config.source, *config.stages, *config.sinks) if part]
     for part in parts:
         if part.settings.on_error == "dead_letter":
             location = Location(f"{part.path}.on_error", mistakes)
@@ -71,26 +78,45 @@ def _require_dead_letter(config: Config, root: Mapping, mistakes: list[Mistake])
 
 _USE: dict[str, Reader] = {"use": path_node, "with": unset(mapping)}
 _STAGE = _USE | STAGE_SETTINGS
-_END = _USE | END_SETTINGS
+_SOURCE = _USE | SOURCE_SETTINGS
+_SINK = _USE | SINK_SETTINGS
 
 
-def end_part(node: Node, location: Location) -> PartConfig | None:
-    """The source or the sink. Without a `name` it is called "source" or "sink"."""
-    return _part(node, location.path, _END, location)
+def _end(table: Table[str, Reader]) -> Reader:
+    """Reads the source or the one sink. Without a `name` it is called "source" or "sink"."""
+    return lambda node, location: _part(node, location.path, table, location)
 
 
-def stage_parts(node: Node, location: Location) -> tuple[PartConfig, ...]:
-    """The stages, with their names."""
-    if not isinstance(node, Sequence):
-        raise InvalidValue.expected("a list", node, "write `- use: NAME` for each; `stages: []` copies")
-    _report_duplicate_names(node, location)
-    named = zip(node.items, stage_names(node.items), strict=True)
-    parts = [location.at(index).read(item, _stage(name)) for index, (item, name) in enumerate(named)]
-    return tuple(part for part in parts if part is not None)
+def _list(key: str, names: Table[str, list[str]], table: Table[str, Reader], fix: str) -> Reader:
+    """Reads the parts in the list under this key. names: as `part_names` gives them."""
+
+    def read(node: Node, location: Location) -> tuple[PartConfig, ...]:
+        if not isinstance(node, Sequence):
+            raise InvalidValue.expected("a list", node, fix)
+        if not node.items and key == "sinks":
+            raise InvalidValue("is empty, so the results would go nowhere", "leave it out for standard output")
+        named = zip(node.items, names[key], strict=True)
+        parts = [location.at(index).read(item, _named(name, table)) for index, (item, name) in enumerate(named)]
+        return tuple(part for part in parts if part is not None)
+
+    return read
 
 
-def _stage(name: str) -> Reader:
-    return lambda node, location: _part(node, name, _STAGE, location)
+def _named(name: str, table: Table[str, Reader]) -> Reader:
+    return lambda node, location: _part(node, name, table, location)
+
+
+def _sinks(
+    root: Mapping, one: PartConfig | None, several: tuple[PartConfig, ...] | None, top: Location
+) -> tuple[PartConfig, ...]:
+    """The sinks of `sink:` or of `sinks:`. Both are a mistake."""
+    single, listed = root.key("sink"), root.key("sinks")
+    if one is not None and listed is not None and single is not None:
+        message, fix = "`sink:` is there too, and a chain has one or the other", "put it into the list of `sinks:`"
+        top.mistakes.append(
+            Mistake("two-keys", message, listed.mark, "sinks", fix, ((single.mark, "`sink:` stands here"),))
+        )
+    return several or (() if one is None else (one,))
 
 
 def _part(node: Node, name: str, table: Table[str, Reader], location: Location) -> PartConfig | None:
@@ -132,18 +158,26 @@ def _report_missing_use(node: Mapping, location: Location) -> None:
         location.add("missing-key", "`use:` is missing", node.mark, "add `use: NAME`")
 
 
-def _report_duplicate_names(stages: Sequence, location: Location) -> None:
-    first: dict[str, Scalar] = {}
-    for index, stage in enumerate(stages.items):
-        name: Any = stage.get("name") if isinstance(stage, Mapping) else None
-        if not isinstance(name, Scalar):
-            continue
-        before = first.setdefault(name.text, name)
+def _report_duplicate_names(root: Mapping, mistakes: list[Mistake]) -> None:
+    first: dict[str, tuple[str, Scalar]] = {}
+    for key, index, name in _written_names(root):
+        where, before = first.setdefault(name.text, (key, name))
         if before is not name:
-            message = f"two stages are called '{shortened(name.text)}'"
-            path = f"{location.path}[{index}].name"
+            two = f"two {key}" if key == where else "a stage and a sink"
+            message = f"{two} are called '{shortened(name.text)}'"
             related = ((before.mark, "first one here"),)
-            location.mistakes.append(Mistake("duplicate-name", message, name.mark, path, "second one here", related))
+            path = f"{key}[{index}].name"
+            mistakes.append(Mistake("duplicate-name", message, name.mark, path, "second one here", related))
+
+
+def _written_names(root: Mapping) -> Iterator[tuple[str, int, Scalar]]:
+    """The names that are written in lists: the list's key, the part's index there, and the name."""
+    for key in LISTS:
+        node = root.get(key)
+        for index, part in enumerate(node.items if isinstance(node, Sequence) else ()):
+            name: Any = part.get("name") if isinstance(part, Mapping) else None
+            if isinstance(name, Scalar):
+                yield key, index, name
 
 
 # The top level
@@ -174,9 +208,8 @@ _TOP: dict[str, Reader] = {
     "description": unset(text),
     "vars": unset(mapping),
     "plugins": unset(_plugins),
-    "source": unset(end_part),
-    "stages": stage_parts,
-    "sink": unset(end_part),
+    "source": unset(_end(_SOURCE)),
+    "sink": unset(_end(_SINK)),
     "dead_letter": unset(path_node),
     "dropped": unset(path_node),
     "run": unset(_run_values),

@@ -94,6 +94,11 @@ class PartConfig(Struct, frozen=True):
     path: str
     bare: bool = False
 
+    @property
+    def listed(self) -> bool:
+        """Whether it stands in a list, as a stage does, and has a name that no other part has."""
+        return self.path.endswith("]")
+
 
 class Run(Struct, frozen=True):
     """The `run` mapping: frame in records (None: auto), sizes in bytes, times in seconds."""
@@ -118,6 +123,7 @@ class Config(Struct, frozen=True):
     """A whole config.
 
     base: the folder that relative paths start from. root: the nodes, variables filled in.
+    sinks: the one of `sink:`, or those of `sinks:`; none if neither is written.
     mistakes: everything found so far; the plan adds its own and raises them all at once.
     secrets: values that must not be shown anywhere. masked: the same, and those of `${env:…}`.
     bases: for nodes from the command line, their Mark.file → the folder that their paths start from.
@@ -131,7 +137,7 @@ class Config(Struct, frozen=True):
     plugins: tuple[Scalar, ...] = ()
     source: PartConfig | None = None
     stages: tuple[PartConfig, ...] = ()
-    sink: PartConfig | None = None
+    sinks: tuple[PartConfig, ...] = ()
     dead_letter: Scalar | None = None
     dropped: Scalar | None = None
     run: Run = field(default_factory=Run)

@@ -1,4 +1,4 @@
-"""The names of stages: written, or made from `use`."""
+"""The names of stages, and of sinks in a list: written, or made from `use`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,19 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from stagerunner.config.nodes import Mapping, Node, Scalar
+from stagerunner.config.nodes import Mapping, Node, Scalar, Sequence
 
 PATTERN = re.compile(r"[a-z0-9][a-z0-9-]*")
+
+LISTS = ("stages", "sinks")
+"""The keys of parts that stand in a list. No two of these parts have the same name."""
+
+
+def part_names(root: Mapping) -> dict[str, list[str]]:
+    """The names of the parts in each list."""
+    listed = {key: node.items for key in LISTS if isinstance(node := root.get(key), Sequence)}
+    names = iter(stage_names([item for items in listed.values() for item in items]))
+    return {key: [next(names) for _ in items] for key, items in listed.items()}
 
 
 def stage_names(stages: Iterable[Node]) -> list[str]:

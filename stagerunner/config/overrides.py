@@ -13,7 +13,7 @@ from collections.abc import Sequence as List
 from msgspec import Struct
 from msgspec.structs import replace
 
-from stagerunner.config.names import stage_names
+from stagerunner.config.names import LISTS, part_names
 from stagerunner.config.nodes import Mapping, Node, Scalar, Sequence, from_plain, with_entry
 from stagerunner.config.wording import did_you_mean, in_words, listed, shortened
 from stagerunner.config.yaml12 import read_yaml
@@ -144,12 +144,14 @@ def put(root: Mapping, path: Scalar, value: Node) -> Mapping:
     names = path.text.split(".")
     if "" in names or len(names) > LONGEST_PATH:
         raise NoSuchPath(f"'{shortened(path.text)}' is no path", "write names with dots between them: run.frame")
-    changed = _put(root, names, 0, path, value)
+    changed = _put(root, names, 0, path, value, part_names(root))
     return changed if isinstance(changed, Mapping) else root
 
 
-def _put(node: Node | None, names: list[str], depth: int, path: Scalar, value: Node) -> Node:
-    """The node with `value` at the rest of the path, `names[depth:]`."""
+def _put(
+    node: Node | None, names: list[str], depth: int, path: Scalar, value: Node, parts: Table[str, list[str]]
+) -> Node:
+    """The node with `value` at the rest of the path, `names[depth:]`. parts: the names of the parts in lists."""
     if depth == len(names):
         return value
     before = ".".join(names[:depth])
@@ -160,29 +162,29 @@ def _put(node: Node | None, names: list[str], depth: int, path: Scalar, value: N
     if isinstance(node, Scalar):
         raise NoSuchPath(f"'{shortened(before)}' is {in_words(node)}: there is nothing inside")
     if isinstance(node, Sequence):
-        index = _index(node, names, depth)
-        changed = _put(node.items[index], names, depth + 1, path, value)
+        index = _index(node, names, depth, parts)
+        changed = _put(node.items[index], names, depth + 1, path, value, parts)
         return replace(node, items=(*node.items[:index], changed, *node.items[index + 1 :]))
     name = names[depth]
     key = node.key(name) or Scalar(name, name, path.mark)
-    return with_entry(node, key, _put(node.get(name), names, depth + 1, path, value))
+    return with_entry(node, key, _put(node.get(name), names, depth + 1, path, value, parts))
 
 
 def _is_part(names: list[str]) -> bool:
     """Whether there is a part at this path, which may be written as a bare string."""
-    return names in (["source"], ["sink"], ["run", "engine"]) or (len(names) == 2 and names[0] == "stages")
+    return names in (["source"], ["sink"], ["run", "engine"]) or (len(names) == 2 and names[0] in LISTS)
 
 
-def _index(node: Sequence, names: list[str], depth: int) -> int:
-    """The item meant: its number from 0 or, of stages, its name."""
+def _index(node: Sequence, names: list[str], depth: int, parts: Table[str, list[str]]) -> int:
+    """The item meant: its number from 0 or, of stages and sinks, its name."""
     name = names[depth]
-    choices = stage_names(node.items) if names[:depth] == ["stages"] else []
+    choices = parts.get(names[0], []) if depth == 1 else []
     if name in choices:
         return choices.index(name)
     if name.isdecimal() and len(name) < 7 and int(name) < len(node.items):
         return int(name)
     if choices and not name.isdecimal():
-        fix = did_you_mean(name, choices) or f"the stages are {shortened(listed(choices), 200)}"
-        raise NoSuchPath(f"no stage is called '{shortened(name)}'", fix)
+        fix = did_you_mean(name, choices) or f"the {names[0]} are {shortened(listed(choices), 200)}"
+        raise NoSuchPath(f"no {names[0][:-1]} is called '{shortened(name)}'", fix)
     message = f"'{shortened('.'.join(names[:depth]))}' has no item {shortened(name)}"
     raise NoSuchPath(message, f"its items are 0 to {len(node.items) - 1}" if node.items else "it is empty")

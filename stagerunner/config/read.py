@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from stagerunner.config.credentials import written_secrets
 from stagerunner.config.grammar import read_root
 from stagerunner.config.model import Config
-from stagerunner.config.nodes import Mapping, Node
+from stagerunner.config.nodes import Mapping, Node, Scalar
 from stagerunner.config.overrides import Given, read_overrides, replace_end, set_paths, set_variables
 from stagerunner.config.python_data import MAPPING, read_mapping
 from stagerunner.config.text import MOST_BYTES
@@ -57,7 +57,9 @@ def read_config(
     root = set_paths(root, read_overrides(sets, "set", mistakes), mistakes)
     root = set_variables(root, read_overrides(vars, "var", mistakes), mistakes)
     for key, flag, argument in (("source", "-i", source_override), ("sink", "-o", sink_override)):
-        if argument is not None:
+        if argument is not None and key == "sink" and (several := root.key("sinks")) is not None:
+            mistakes.append(_several_sinks(argument, flag, several))
+        elif argument is not None:
             root = replace_end(root, key, argument, flag, mistakes)
     filled = fill(root, os.environ)
     written = tuple(dict.fromkeys(written_secrets(filled.root)))
@@ -65,6 +67,15 @@ def read_config(
     config = read_root(filled.root, config)
     found = [*mistakes, *filled.mistakes, *config.mistakes]
     return replace(config, mistakes=in_order(found, config.file))
+
+
+def _several_sinks(argument: str, flag: str, sinks: Scalar) -> Mistake:
+    """-o says where results go, and this chain says several places."""
+    line = argument.partition("\n")[0]
+    mark = Mark(flag, 1, 1, line, max(1, len(line)))
+    related = ((sinks.mark, "the list stands here"),)
+    message = f"{flag} gives a chain its one sink, and this chain has `sinks:`"
+    return Mistake("two-keys", message, mark, "sinks", "change one of them: --set sinks.NAME.with.path=PATH", related)
 
 
 def _empty(source: Source) -> Config:

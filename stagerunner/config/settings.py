@@ -168,12 +168,17 @@ STAGE_SETTINGS: dict[str, Reader] = {
     "python": unset(path_node),
     "resources": unset(resources),
 }
-RESERVED = ("retry", "when")
-END_SETTINGS = {
+_NO_RETRY = refused("has no effect yet on a source or a sink", "leave it out; a stage has it")
+_NO_WHEN = refused("has no effect on a source", "leave it out; a stage or a sink has it")
+SOURCE_SETTINGS: dict[str, Reader] = {
     **{key: STAGE_SETTINGS[key] for key in ("name", "on_error")},
-    **{key: refused("has no effect yet on a source or a sink", "leave it out; a stage has it") for key in RESERVED},
+    "retry": _NO_RETRY,
+    "when": _NO_WHEN,
 }
-"""The settings that a source and a sink have, and those that are reserved for them."""
+SINK_SETTINGS: dict[str, Reader] = {key: STAGE_SETTINGS[key] for key in ("name", "on_error", "when")} | {
+    "retry": _NO_RETRY
+}
+"""The settings that a source or a sink has, and those that are reserved for it."""
 
 
 def settings(values: dict[str, Any]) -> Settings:

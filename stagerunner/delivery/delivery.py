@@ -17,11 +17,10 @@ from stagerunner.delivery.deadletters import DeadLetters, dropped, letter
 from stagerunner.delivery.ledger import Ledger
 from stagerunner.delivery.writers import ResultWriter
 from stagerunner.errors import Stopped
-from stagerunner.evaluate.dead_letters.returning import Entering
 from stagerunner.evaluate.wording import text_of
 from stagerunner.events import RecordFailed
 from stagerunner.failpoints import point
-from stagerunner.records import DROP, PASSING, SOURCE, SPENT, Counts, Failure, Origin
+from stagerunner.records import DROP, PASSING, SOURCE, SPENT, Counts, Entering, Failure, Origin
 
 SHOWN = Mask(())
 """A mask that hides nothing."""
@@ -39,9 +38,10 @@ class Row(Protocol):
 class Delivery:
     """Everything that happens to accepted results, once and in order.
 
-    names: of the stages. limits: stage → most failures (`max_errors`). encoded: the last worker encodes for a sink,
-    which has a line in the ledger. mask: hides secrets in failures and in names of counters, before they are reported
-    or journaled. dropped: the file of dropped records, if there is one.
+    names: of the stages. limits: stage → most failures (`max_errors`). sinks: the names of those for which the last
+    worker encodes; each has a line in the ledger. branches: each of them is asked for every record. mask: hides secrets
+    in failures and in names of counters, before they are reported or journaled. dropped: the file of
+    dropped records, if there is one.
     """
 
     def __init__(
@@ -52,11 +52,12 @@ class Delivery:
         listener: Callable[[Any], None],
         limits: dict[int, int],
         *,
-        encoded: bool,
+        sinks: tuple[str, ...] = (),
+        branches: bool = False,
         mask: Mask = SHOWN,
         dropped: DeadLetters | None = None,
     ) -> None:
-        self._names = names
+        self._names = (*names, *sinks)
         self._letters = letters
         self._dropped = dropped
         self._files = {key: file for key, file in (("letters", letters), ("dropped", dropped)) if file is not None}
@@ -65,7 +66,7 @@ class Delivery:
         self._mask = mask
         self._failures: dict[int, int] = {}
         self.writer = writer
-        self.ledger = Ledger(len(names), sink=encoded)
+        self.ledger = Ledger(len(names), sinks=len(sinks), branches=branches)
         self.fatal: Failure | None = None
         """The failure that ends the run."""
         self.fatal_origin = Origin("")
@@ -78,9 +79,7 @@ class Delivery:
         return 0 if self._dropped is None else self._dropped.position
 
     def stage_name(self, index: int) -> str:
-        if index == SOURCE:
-            return "source"
-        return self._names[index] if index < len(self._names) else "sink"
+        return "source" if index == SOURCE else self._names[index]
 
     def failures(self, failures: list[Failure], split: Any, locate: Locate) -> None:
         """Report failures in the order of the source, whichever stage they come from."""
@@ -134,10 +133,13 @@ class Delivery:
         failure, begun = self.fatal, SOURCE if flush < 0 else flush
         if failure is None or (failure.stage == begun and failure.record is None):
             return  # what did not come can't be counted
-        for stage in range(begun, failure.stage):
+        branches = self.ledger.branches
+        at_door = failure.stage in branches
+        for stage in range(begun, self.ledger.last + 1 if at_door else failure.stage):
             flushed = int(stage == begun != SOURCE)
             self.ledger.add([Counts(stage, taken=1 - flushed, created=flushed, out=1)])
-        self.ledger.add([Counts(failure.stage, taken=1, not_processed=1)])
+        ends = branches if at_door else (failure.stage,)
+        self.ledger.add(Counts(index, taken=1, not_processed=1) for index in ends)
 
     def _masked_counters(self, counters: dict[str, int]) -> dict[str, int]:
         """The counters with masked names; those that now share a name are added up."""

@@ -1,4 +1,8 @@
-"""The ledger: per stage and end to end, in + created = out + filtered + skipped + dead + not processed."""
+"""The ledger: per stage and end to end, in + created = out + filtered + skipped + dead + not processed.
+
+A sink is the last in the chain. Where the chain branches, it ends at the door of the sinks: each of them gets every
+record that leaves the last stage, and has a line of its own, in which `filtered` are those that it passed over.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +18,18 @@ MANY = 1024
 
 
 class Ledger:
-    """The counts of a run with so many stages. The source has the index SOURCE, the sink the index `stages`."""
+    """The counts of a run with so many stages. The source has the index SOURCE, the first sink the index `stages`.
 
-    def __init__(self, stages: int, *, sink: bool) -> None:
-        self._stages = stages
-        self._sink = sink
-        self._entries = {index: Counts(index) for index in range(SOURCE, stages + 1)}
+    branches: each sink is asked for every record.
+    """
+
+    def __init__(self, stages: int, *, sinks: int, branches: bool = False) -> None:
+        self._entries = {index: Counts(index) for index in range(SOURCE, stages + max(1, sinks))}
+        self.branches = range(stages, stages + sinks) if branches else range(0)
+        """The indices of the sinks behind the door, where the chain branches."""
+        ends = stages if sinks and not branches else stages - 1
+        self.last = max(SOURCE, ends)
+        """The last stage, or the one sink."""
         self._lines: list[tuple[int, ...]] = []
         self._kept: list[list[object]] | None = None
         """The rows for the journal, once the ledger has counts that the journal must not keep."""
@@ -56,15 +66,18 @@ class Ledger:
 
     @property
     def out(self) -> int:
-        """Records that reached the sink, or the caller."""
-        return self.entries[self.last].out
+        """Records that reached the sink, or the caller; of several sinks, their door."""
+        return self.entries[self.last].out - self._left
 
     @property
-    def last(self) -> int:
-        """The last stage, or the sink."""
-        if self._sink:
-            return self._stages
-        return self._stages - 1 if self._stages else SOURCE
+    def _left(self) -> int:
+        """Records at the door of the sinks that no sink got, because the run failed with them."""
+        return self.entries[self.branches[0]].not_processed if self.branches else 0
+
+    @property
+    def _chain(self) -> list[Counts]:
+        """The entries from the source to where the fate of a record ends."""
+        return [self.entries[index] for index in range(SOURCE, self.last + 1)]
 
     @property
     def failed(self) -> int:
@@ -76,15 +89,15 @@ class Ledger:
 
     def records(self) -> dict[str, int]:
         """End to end: in, created, and the fates."""
-        entries = self.entries.values()
+        entries = self._chain
         return {
             "in": self.taken,
             "created": sum(entry.created for entry in entries),
             "out": self.out,
             "filtered": sum(entry.filtered for entry in entries),
             "skipped": sum(entry.skipped for entry in entries),
-            "dead": self.dead,
-            "not_processed": sum(entry.not_processed for entry in entries),
+            "dead": sum(entry.dead for entry in entries),
+            "not_processed": sum(entry.not_processed for entry in entries) + self._left,
         }
 
     @property
@@ -94,9 +107,10 @@ class Ledger:
         gone = sum(total[fate] for fate in FATES)
         if total["in"] + total["created"] != gone:
             return False
-        chain = [self.entries[index] for index in range(SOURCE, self.last + 1)]
+        chain, sinks = self._chain, [self.entries[index] for index in self.branches]
         handed = all(before.out == after.taken for before, after in itertools.pairwise(chain))
-        return handed and all(entry.balanced for entry in chain)
+        shared = all(sink.taken == chain[-1].out for sink in sinks)
+        return handed and shared and all(entry.balanced for entry in (*chain, *sinks))
 
     def as_rows(self) -> list[list[object]]:
         """Plain data for the journal."""

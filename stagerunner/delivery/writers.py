@@ -6,7 +6,7 @@ import pickle
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from stagerunner.errors import OutputBusy, RunFailed, StagerunnerError, UsageError
 from stagerunner.guard import guard, head, is_ctrl_c, plain
@@ -20,14 +20,25 @@ class ResultWriter(Protocol):
     keeps: str
 
     def open(self, position: Any) -> None: ...
+    @property
+    def ahead(self) -> bool:
+        """Whether `coming` must be called before each `write`: some sink has had results that are made again."""
+
+    @property
+    def edges(self) -> list[int]:
+        """So many source records behind the beginning, frames must be cut."""
+
+    def coming(self, records: int | None) -> None:
+        """The results of so many source records come next; None: those of a flush."""
+
     def write(self, body: memoryview, records: int, buffers: Sequence[memoryview] = ()) -> None:
         """Write one body. buffers: the out-of-band buffers of a pickled body."""
 
-    def columns(self) -> Any:
-        """The columns for which workers encode; None if the sink has none, or does not know them yet."""
+    def columns(self) -> dict[int, Any]:
+        """The columns for which workers encode, by the number of the sink; none that a sink doesn't know yet."""
 
-    def fits(self, body: memoryview) -> bool:
-        """Whether this body was encoded for the columns of the output."""
+    def misfit(self, body: memoryview) -> int | None:
+        """The number of a sink for whose output this body was encoded with other columns; None if it fits all."""
 
     def pauses_dispatch(self) -> bool:
         """Whether no split should be dispatched before some results have gone."""
@@ -59,28 +70,38 @@ def named(sink: Any) -> str:
     return described if isinstance(described, str) and described else type(sink).__name__
 
 
+class _Even:
+    """What is never ahead of the journal: it is alone, so what it has is where the run stands."""
+
+    ahead = False
+    edges: ClassVar[list[int]] = []
+
+    def coming(self, records: int | None) -> None:
+        pass
+
+
 class _Columned:
     """The questions to a sink with columns."""
 
     _sink: Any
 
-    def columns(self) -> Any:
+    def columns(self) -> dict[int, Any]:
         find = getattr(self._sink, "columns", None)
         if find is None:
-            return None
+            return {}
         with calling(self._sink, "columns"):
             columns = find()
-        return plain(columns, f"the sink {named(self._sink)}", "columns")
+        return {} if columns is None else {0: plain(columns, f"the sink {named(self._sink)}", "columns")}
 
-    def fits(self, body: memoryview) -> bool:
+    def misfit(self, body: memoryview) -> int | None:
         fits = getattr(self._sink, "fits", None)
         if fits is None:
-            return True
+            return None
         with calling(self._sink, "fits"):
-            return bool(fits(body))
+            return None if fits(body) else 0
 
 
-class SinkWriter(_Columned):
+class SinkWriter(_Columned, _Even):
     """Passes what `encode` gave in the last worker to the sink's `write`."""
 
     def __init__(self, sink: Sink) -> None:
@@ -144,16 +165,16 @@ class SinkWriter(_Columned):
                 self._sink.abort()  # the error that ended the run is reported; this one would hide it
 
 
-class _Keepless:
+class _Keepless(_Even):
     """What result writers without a position have in common."""
 
     keeps = "nothing"
 
-    def columns(self) -> Any:
-        return None
+    def columns(self) -> dict[int, Any]:
+        return {}
 
-    def fits(self, body: memoryview) -> bool:
-        return True
+    def misfit(self, body: memoryview) -> int | None:
+        return None
 
     def pauses_receiving(self) -> bool:
         return False

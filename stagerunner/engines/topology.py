@@ -108,7 +108,8 @@ def _group_spec(plan: Plan, groups: tuple[Group, ...], position: int, snapshots:
     group = groups[position]
     settings = [stage.settings for stage in group.stages]
     last = position == len(groups) - 1
-    expected = [*(stage.work.index for stage in group.stages), *([len(plan.stages)] if last else [])]
+    ends = [len(plan.stages) + number for number in range(len(plan.sinks) if last else 0)]
+    expected = [*(stage.work.index for stage in group.stages), *ends]
     return WorkerSpec(
         epoch=0,
         number=0,
@@ -127,7 +128,7 @@ def _group_spec(plan: Plan, groups: tuple[Group, ...], position: int, snapshots:
         first=position == 0,
         last=last,
         source=_source_end(plan) if position == 0 else None,
-        sink=_sink_end(plan) if last else None,
+        sinks=_sink_ends(plan) if last else (),
         files=plan.files,
         # Installed plugins bring them, and another Python may not have those.
         started_hooks=() if group.executable else plan.started_hooks,
@@ -135,7 +136,7 @@ def _group_spec(plan: Plan, groups: tuple[Group, ...], position: int, snapshots:
         snapshots={index: snapshots[index] for index in expected if index in snapshots},
         max_memory=min((setting.max_memory for setting in settings if setting.max_memory), default=None),
         start_timeout=sum(setting.start_timeout for setting in settings) or 60.0,
-        limit=2 * plan.run.max_growth + 2**26,
+        limit=(1 + max(1, len(plan.sinks))) * plan.run.max_growth + 2**26,
     )
 
 
@@ -167,6 +168,7 @@ def _source_end(plan: Plan) -> EndSpec:
     return EndSpec(source.part.target, source.options, source.settings.on_error, plan.run.max_record)
 
 
-def _sink_end(plan: Plan) -> EndSpec | None:
-    sink = plan.sink
-    return None if sink is None else EndSpec(sink.part.target, sink.options, sink.settings.on_error)
+def _sink_ends(plan: Plan) -> tuple[EndSpec, ...]:
+    return tuple(
+        EndSpec(sink.part.target, sink.options, sink.settings.on_error, when=sink.settings.when) for sink in plan.sinks
+    )

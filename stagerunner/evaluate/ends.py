@@ -6,8 +6,8 @@ import pickle
 from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
-from typing import Any
+from itertools import compress, islice
+from typing import Any, Protocol
 
 from stagerunner.evaluate.copying import (
     copy_if_shared,
@@ -32,8 +32,12 @@ from stagerunner.records import (
     Failure,
     Malformed,
     Split,
+    Spread,
 )
 from stagerunner.tuples import NamedTuple
+
+ELSEWHERE = object()
+"""Stands for a record that only another sink gets."""
 
 UNREADABLE = frozenset((Malformed, type(None)))
 """Types of what a source may give instead of a record."""
@@ -42,13 +46,14 @@ UNREADABLE = frozenset((Malformed, type(None)))
 class EndSpec(NamedTuple):
     """A source or sink as a worker sees it: what to import, its options, its `on_error`.
 
-    target: "" if the records come ready-made, from a source process or from the caller.
+    target: "" if the records come ready-made, from a source process or from the caller. when: a sink's condition.
     """
 
     target: str = ""
     options: dict[str, Any] = NOTHING
     on_error: str = "fail"
     max_record: int = 16 * 2**20
+    when: str = ""
 
 
 class GivenRecords:
@@ -197,6 +202,15 @@ def cut_at_failure(batch: Batch, failure: Failure) -> None:
     batch.last = failure.origin
 
 
+class BodyEncoder(Protocol):
+    """What makes the bodies of frames. changes: encoding may change the records, or what there is to say of them."""
+
+    changes: bool
+
+    def plain(self, records: list[Any]) -> Any: ...
+    def body(self, batch: Batch, slot: Slot | None = None, quarantined: Quarantined = NOTHING) -> Any: ...
+
+
 class RecordEncoder:
     """Encodes batches, for the sink or for the next worker; a record that can't be encoded becomes a failure.
 
@@ -204,6 +218,7 @@ class RecordEncoder:
     stage: the index under which failures are counted. counted: count the records as taken and out; for the sink.
     changes: the encoder may change the records, so their originals are kept for another attempt.
     begun: called once with the first record that is encoded, from which a sink takes its columns.
+    when: the sink's condition. Records for which it doesn't hold are taken out and counted as filtered.
     """
 
     def __init__(
@@ -215,10 +230,14 @@ class RecordEncoder:
         counted: bool,
         changes: bool = False,
         begun: Callable[[Any], None] | None = None,
+        when: Callable[[Any], Any] | None = None,
     ) -> None:
+        self._when = when
+        self.asks = when is not None
+        """Whether some records may not be wanted."""
         self._begun = begun
         self._encode = encode
-        self._stage = stage
+        self.stage = stage
         self._on_error = on_error
         self._counted = counted
         self.changes = changes
@@ -237,6 +256,8 @@ class RecordEncoder:
         """
         if slot is not None or quarantined:
             self._check_each(batch, slot, quarantined)
+        if self.asks:
+            self._pass_over(batch)
         number = len(batch.records)
         batch.original = original_of(batch.records) if self.changes else None
         too_large: TooLarge | None = None
@@ -261,7 +282,7 @@ class RecordEncoder:
 
     def _check_each(self, batch: Batch, slot: Slot | None, quarantined: Quarantined) -> None:
         """Take out the quarantined records, and those that can't be encoded alone."""
-        refused = {place[1:]: Refusal(*why) for place, why in quarantined.items() if place[0] == self._stage}
+        refused = {place[1:]: Refusal(*why) for place, why in quarantined.items() if place[0] == self.stage}
         bad: dict[int, BaseException] = {}
         batch.original = original_of(batch.records) if self.changes else None
         for index, record in enumerate(_originals(batch)):
@@ -274,10 +295,39 @@ class RecordEncoder:
             if error is not None:
                 bad[index] = error
         batch.records = _originals(batch)
+        self._refuse(batch, bad)
+
+    def _refuse(self, batch: Batch, bad: Mapping[int, BaseException]) -> None:
+        """Count these records, and turn them into failures."""
         if bad:
             if self._counted:
-                batch.counts.append(Counts(self._stage, taken=len(bad), out=len(bad)))
+                batch.counts.append(Counts(self.stage, taken=len(bad), out=len(bad)))
             self._take_out(batch, bad)
+
+    def _pass_over(self, batch: Batch) -> None:
+        """Take out the records that the sink doesn't want. Those for which its condition fails become failures."""
+        bad: dict[int, BaseException] = {}
+        wanted = []
+        for index, record in enumerate(batch.records):
+            try:
+                wanted.append(bool(self._wants(record)))
+            except BaseException as error:
+                bad[index] = error
+                wanted.append(True)
+        passed = [batch.origin(index) for index, stays in enumerate(wanted) if not stays]
+        self._refuse(batch, bad)
+        if not passed:
+            return
+        here = [stays for index, stays in enumerate(wanted) if index not in bad][: len(batch.records)]
+        batch.origins = [batch.origin(index) for index, stays in enumerate(here) if stays]
+        batch.records = list(compress(batch.records, here))
+        counts = Counts(self.stage, taken=len(passed), filtered=len(passed))
+        counts.spread = Spread([(passed, [0] * len(passed))])
+        batch.counts.append(counts)
+
+    def _wants(self, record: Any) -> bool:
+        """Whether the sink's condition holds. Raises what its expression raises."""
+        return record is not ELSEWHERE and (self._when is None or bool(self._when(record)))
 
     def _rest(self, batch: Batch) -> Any:
         """The body of the records that are left; of none if they can't be encoded together either."""
@@ -291,7 +341,7 @@ class RecordEncoder:
 
     def _count(self, batch: Batch) -> None:
         if self._counted:
-            batch.counts.append(Counts(self._stage, taken=len(batch.records), out=len(batch.records)))
+            batch.counts.append(Counts(self.stage, taken=len(batch.records), out=len(batch.records)))
 
     def _begin(self, records: list[Any]) -> None:
         """Call `begun` with the first record that is ever encoded."""
@@ -314,7 +364,7 @@ class RecordEncoder:
         batch.records, batch.original = [records[index] for index in good], None
         if self.changes:
             batch.original = original_of(batch.records)
-        counts = Counts(self._stage, out=-len(bad))
+        counts = Counts(self.stage, out=-len(bad))
         counts.fail(self._on_error, len(bad))
         batch.counts.append(counts)
         if failures and self._on_error == "fail":
@@ -322,6 +372,8 @@ class RecordEncoder:
 
     def _error(self, record: Any) -> BaseException | None:
         try:
+            if not self._wants(record):
+                return None
             self._encode([record])
         except BaseException as error:
             return error
@@ -335,7 +387,7 @@ class RecordEncoder:
         if not self._counted:
             batch, index = _made_from(batch, index)
         record = original_record(batch, index)
-        place = (self._stage, batch.origin(index), batch.ordinal(index))
+        place = (self.stage, batch.origin(index), batch.ordinal(index))
         failure = call_failure.for_record(*place, self._on_error, record)
         if isinstance(error, TooLarge) and len(pickled(record)) > error.most:  # too large for a failure too
             return failure._replace(record=None, text=text_of(record))

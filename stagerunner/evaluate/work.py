@@ -126,6 +126,9 @@ class Slot(Protocol):
     def called(self, place: int) -> None:
         """The call in this place has ended."""
 
+    def at_sink(self, number: int) -> None:
+        """What follows is done for this one of the sinks."""
+
 
 class NoSlot:
     """A slot that stores nothing."""
@@ -140,4 +143,7 @@ class NoSlot:
         pass
 
     def called(self, place: int) -> None:
+        pass
+
+    def at_sink(self, number: int) -> None:
         pass

@@ -58,14 +58,14 @@ def part_elsewhere(config: Config, catalog: Catalog, stage: PartConfig, written:
 
 
 def end_mistakes(
-    stages: Sequence[PartConfig], planned: Sequence[PlannedStage], ends: Iterable[End | None]
+    stages: Sequence[PartConfig], planned: Sequence[PlannedStage], ends: Iterable[tuple[int, End]]
 ) -> Iterator[Mistake]:
     """A mistake for each end of the chain whose source or sink can't run in the Python of its stage.
 
-    ends: the source and the sink; None where there is none.
+    ends: the source and the sinks, each with the index of the stage in whose workers it runs.
     """
-    for end, place in zip(ends, (0, -1), strict=True):
-        if end is None or not end.planned.provider.startswith(f"{PROJECT} "):
+    for place, end in ends:
+        if not end.planned.provider.startswith(f"{PROJECT} "):
             continue
         python = planned[place].python
         if python is not None and python.lacks:

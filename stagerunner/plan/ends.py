@@ -43,12 +43,20 @@ class End(Struct, frozen=True):
     instance: Any = None
 
 
-def plan_end(config: Config, catalog: Catalog, kind: EndKind, *, resumed: bool = False) -> End | list[Mistake]:
-    """The config's source or sink, resolved and checked, or everything wrong with it.
+def written_ends(config: Config, kind: EndKind) -> tuple[PartConfig, ...]:
+    """The source, or the sinks, as the config names them; the default if it names none."""
+    written = config.sinks if kind == "sink" else () if config.source is None else (config.source,)
+    return written or (_default(config, kind),)
+
+
+def plan_end(
+    config: Config, catalog: Catalog, kind: EndKind, written: PartConfig, *, resumed: bool = False
+) -> End | list[Mistake]:
+    """A source or sink of the config, resolved and checked, or everything wrong with it.
 
     resumed: an output that exists may be the run's own.
     """
-    part = _named_part(config, catalog, kind)
+    part = _named_part(catalog, kind, written)
     if isinstance(part, Mistake):
         return [part]
     resolved = _resolved(config, catalog, kind, part)
@@ -134,12 +142,11 @@ def _written_path(part: PartConfig) -> str:
 # Which part it is
 
 
-def _named_part(config: Config, catalog: Catalog, kind: EndKind) -> PartConfig | Mistake:
-    """The config's source or sink with the name of a part under `use`; a bare path goes under `with`.
+def _named_part(catalog: Catalog, kind: EndKind, part: PartConfig) -> PartConfig | Mistake:
+    """The source or sink with the name of a part under `use`; a bare path goes under `with`.
 
     A path chooses its part by suffix, else it is `lines`.
     """
-    part = (config.source if kind == "source" else config.sink) or _default(config, kind)
     text = part.use.text
     if not part.bare or part.use.given is not None or is_address(text) or _is_name(catalog, kind, text):
         return part

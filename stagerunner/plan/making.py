@@ -16,7 +16,7 @@ from stagerunner.parts import files
 from stagerunner.parts.held import is_held
 from stagerunner.plan import fusing
 from stagerunner.plan.devices import with_devices
-from stagerunner.plan.ends import End, EndKind, plan_end
+from stagerunner.plan.ends import End, EndKind, plan_end, written_ends
 from stagerunner.plan.engines import BUILT_IN, chosen_engine, engine_options
 from stagerunner.plan.model import Plan, PlannedStage
 from stagerunner.plan.outputs import letters_path, output_mistakes, output_of, own_files
@@ -47,10 +47,11 @@ def make_plan(
     planning = _Planning(config, catalog)
     spec = planning.engine(engine)
     planned = planning.stages(spec, only)
-    source = None if records_given else planning.end("source", spec)
-    sink = None if take_results else planning.end("sink", spec, resumed=resumed)
-    planning.report(output_mistakes(config, source, sink))
-    planning.report(_ends_elsewhere(config, planned, source, sink))
+    sources = [] if records_given else planning.ends("source", spec)
+    sinks = [] if take_results else planning.ends("sink", spec, resumed=resumed)
+    source = next(iter(sources), None)
+    planning.report(output_mistakes(config, source, sinks))
+    planning.report(_ends_elsewhere(config, planned, [*((0, end) for end in sources), *((-1, end) for end in sinks)]))
     options, wrong = engine_options(config, spec)
     planning.report(wrong)
     planning.raise_mistakes()
@@ -58,7 +59,7 @@ def make_plan(
         name=config.name,
         stages=planned,
         source=None if source is None else source.planned,
-        sink=None if sink is None else sink.planned,
+        sinks=tuple(sink.planned for sink in sinks),
         dead_letter=letters_path(config, config.dead_letter),
         dropped=letters_path(config, config.dropped),
         run=replace(config.run, engine=spec.name),
@@ -72,7 +73,7 @@ def make_plan(
         masked=config.masked,
         limit=limit,
     )
-    plan = planning.with_memos(plan, sink)
+    plan = planning.with_memos(plan, sinks)
     return replace(plan, notes=(*notes(plan), *fusing.fusion_notes(plan)))
 
 
@@ -119,25 +120,29 @@ class _Planning:
         self.report(mistakes)
         return dealt
 
-    def with_memos(self, plan: Plan, sink: End | None) -> Plan:
+    def with_memos(self, plan: Plan, sinks: Sequence[End]) -> Plan:
         """The plan with the memos of its stages. Raises ConfigError if any can't be kept."""
         if all(stage.settings.memo is None for stage in plan.stages):
             return plan
         # Late: hashing, which loads OpenSSL, and reading of distributions.
         from stagerunner.plan.memo import with_memos
 
-        planned, mistakes = with_memos(plan, self._config, output_of(sink))
+        planned, mistakes = with_memos(plan, self._config, output_of(sinks))
         self.report(mistakes)
         self.raise_mistakes()
         return planned
 
-    def end(self, kind: EndKind, engine: EngineSpec, *, resumed: bool = False) -> End | None:
-        outcome = plan_end(self._config, self._catalog, kind, resumed=resumed)
-        if isinstance(outcome, list):
-            self.report(outcome)
-            return None
-        self.report(_unreachable_in_workers(outcome.written, outcome.planned.part.target, engine))
-        return outcome
+    def ends(self, kind: EndKind, engine: EngineSpec, *, resumed: bool = False) -> list[End]:
+        """The source, or the sinks."""
+        planned = []
+        for written in written_ends(self._config, kind):
+            outcome = plan_end(self._config, self._catalog, kind, written, resumed=resumed)
+            if isinstance(outcome, list):
+                self.report(outcome)
+            else:
+                self.report(_unreachable_in_workers(outcome.written, outcome.planned.part.target, engine))
+                planned.append(outcome)
+        return planned
 
 
 def _unreachable_in_workers(part: PartConfig, target: str, engine: EngineSpec) -> list[Mistake]:
@@ -150,14 +155,14 @@ def _unreachable_in_workers(part: PartConfig, target: str, engine: EngineSpec) -
 
 
 def _ends_elsewhere(
-    config: Config, planned: Sequence[PlannedStage], source: End | None, sink: End | None
+    config: Config, planned: Sequence[PlannedStage], ends: Sequence[tuple[int, End]]
 ) -> Iterable[Mistake]:
     if not any(stage.python is not None for stage in planned):
         return ()
     from stagerunner.plan.elsewhere import end_mistakes  # late: few chains have such stages
 
     named = {stage.name: stage for stage in config.stages}
-    return end_mistakes([named[stage.name] for stage in planned], planned, (source, sink))
+    return end_mistakes([named[stage.name] for stage in planned], planned, ends)
 
 
 def _masked(mistake: Mistake, mask: Mask) -> Mistake:

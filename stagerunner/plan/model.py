@@ -118,7 +118,7 @@ class PlannedStage(Struct, frozen=True):
 class Plan(Struct, frozen=True):
     """What is to run.
 
-    source: None if the caller gives the records. sink: None if the caller takes the results.
+    source: None if the caller gives the records. sinks: none if the caller takes the results.
     files: module name → path of the plugin files that workers must be able to import.
     own: the files that define the chain: its config, plugins, and the modules that they import.
     started_hooks, stopping_hooks: "module:function", called in each worker.
@@ -131,7 +131,7 @@ class Plan(Struct, frozen=True):
     name: str
     stages: tuple[PlannedStage, ...]
     source: PlannedPart | None = None
-    sink: PlannedPart | None = None
+    sinks: tuple[PlannedPart, ...] = ()
     dead_letter: Path | None = None
     dropped: Path | None = None
     run: Run = field(default_factory=Run)
@@ -153,6 +153,11 @@ class Plan(Struct, frozen=True):
         return f"<Plan {self.name}: {' → '.join(stage.name for stage in self.stages) or 'copy'}>"
 
     @property
+    def branches(self) -> bool:
+        """Whether the last worker asks each sink whether it wants a record: there are several, or one has a `when`."""
+        return len(self.sinks) > 1 or any(sink.settings.when for sink in self.sinks)
+
+    @property
     def our_packages(self) -> tuple[str, ...]:
         """The packages of the built-in parts that the chain uses."""
         return tuple(sorted({module.partition(".")[0] for module in self.our_modules}))
@@ -160,5 +165,5 @@ class Plan(Struct, frozen=True):
     @property
     def our_modules(self) -> list[str]:
         """The modules of the built-in parts that the chain uses."""
-        parts = [part for part in (self.source, *self.stages, self.sink) if part is not None]
+        parts = [part for part in (self.source, *self.stages, *self.sinks) if part is not None]
         return sorted({part.part.target.partition(":")[0] for part in parts if part.provider.startswith(f"{PROJECT} ")})

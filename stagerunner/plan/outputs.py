@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,37 +36,66 @@ def own_files(config: Config) -> tuple[Path, ...]:
     return (written, *(Path(path) for path in dict.fromkeys((*files.registered().values(), *noted()))))
 
 
-def output_mistakes(config: Config, source: End | None, sink: End | None) -> Iterator[Mistake]:
+def output_mistakes(config: Config, source: End | None, sinks: Sequence[End]) -> Iterator[Mistake]:
     """A mistake for each output that would overwrite an input or another output, or that can't be created."""
     inputs = [] if source is None else _patterns(source.planned.options.get("path"))
-    target = None if sink is None else _owned(sink)
-    if isinstance(target, Mistake):
-        yield target
+    owned = [_owned(sink) for sink in sinks]
+    if wrong := [target for target in owned if isinstance(target, Mistake)]:
+        yield from wrong
         return
-    if sink is not None and target is not None:
-        yield from _sink_mistakes(config, sink, target, inputs)
+    targets = [target for target in owned if isinstance(target, Path)]
+    for sink, target in zip(sinks, owned, strict=True):
+        if isinstance(target, Path):
+            yield from _sink_mistakes(config, sink, target, inputs)
+    yield from _twin_mistakes(sinks)
     dead, dropped = letters_path(config, config.dead_letter), letters_path(config, config.dropped)
     if dead is not None and config.dead_letter is not None:
         written = _Letters(dead, config.dead_letter, "dead_letter", "dead letters")
-        yield from _letter_mistakes(config, written, target, inputs)
+        yield from _letter_mistakes(config, written, targets, inputs)
     if dropped is not None and config.dropped is not None:
         written = _Letters(dropped, config.dropped, "dropped", "dropped records")
-        yield from _letter_mistakes(config, written, target, inputs)
+        yield from _letter_mistakes(config, written, targets, inputs)
         if dead is not None and _same(dead, dropped):
             yield _overwrites("the dropped records need another file than the dead letters", written.mark, "dropped")
 
 
-def output_of(sink: End | None) -> Path | None:
-    """The file that the sink owns; None if it owns none."""
-    owned = None if sink is None else _owned(sink)
-    return owned if isinstance(owned, Path) else None
+def output_of(sinks: Sequence[End]) -> Path | None:
+    """The first file that a sink owns; None if none owns any."""
+    return next((owned for sink in sinks if isinstance(owned := _owned(sink), Path)), None)
+
+
+def _twin_mistakes(sinks: Sequence[End]) -> Iterator[Mistake]:
+    """A mistake for each sink that writes where an earlier one does."""
+    for place, sink in enumerate(sinks):
+        for before in sinks[:place]:
+            if where := _same_place(before, sink):
+                mark, there = mark_of(sink.written, "path"), mark_of(before.written, "path")
+                message = f"the sinks '{before.planned.name}' and '{sink.planned.name}' both write to {where}"
+                fix = "give each a place of its own"
+                yield Mistake("same-file", message, mark, sink.written.path, fix, ((there, "the first one is here"),))
+
+
+def _same_place(one: End, other: End) -> str:
+    """What both sinks write to, or ""."""
+    if getattr(one.instance, "stdout", False) and getattr(other.instance, "stdout", False):
+        return "standard output"
+    paths = [_owned(end) or end.planned.options.get("path") for end in (one, other)]
+    first, second = (path if isinstance(path, Path) and not _bad_name(path) else None for path in paths)
+    return str(first) if first is not None and second is not None and _alike(first, second) else ""
+
+
+def _alike(one: Path, other: Path) -> bool:
+    """Whether two paths lead to one place, be it a file, a device or a pipe."""
+    if os.path.realpath(one) == os.path.realpath(other):
+        return str(one) != os.devnull
+    return one.exists() and other.exists() and one.samefile(other)
 
 
 def used_by(plan: Plan, path: Path) -> bool:
     """Whether a run of this plan reads or writes this file, or is defined by it."""
     if _own_file(plan.own, path) is not None:
         return True
-    ends = (part.options.get("path") for part in (plan.source, plan.sink) if part is not None)
+    ends = (part.options.get("path") for part in (plan.source, *plan.sinks) if part is not None)
     return any(_reads(_patterns(one), path) for one in (*ends, plan.dead_letter, plan.dropped))
 
 
@@ -81,13 +110,13 @@ def _described(config: Config, file: Path) -> str:
 
 
 def _sink_mistakes(config: Config, sink: End, target: Path, inputs: list[str]) -> Iterator[Mistake]:
-    mark = mark_of(sink.written, "path")
+    mark, path = mark_of(sink.written, "path"), sink.written.path
     if why := _bad_name(target):
-        yield Mistake("sink-check", f"the output can't be written: {why}", mark, "sink")
+        yield Mistake("sink-check", f"the output can't be written: {why}", mark, path)
     elif _reads(inputs, target):
-        yield _overwrites("the sink would overwrite what the source reads", mark, "sink")
+        yield _overwrites("the sink would overwrite what the source reads", mark, path)
     elif own := _own_file(own_files(config), target):
-        yield _overwrites(f"the sink would overwrite {_described(config, own)}", mark, "sink")
+        yield _overwrites(f"the sink would overwrite {_described(config, own)}", mark, path)
 
 
 class _Letters(NamedTuple):
@@ -106,16 +135,18 @@ class _Letters(NamedTuple):
         return _overwrites(f"the {self.what} would overwrite {what}", self.mark, self.key)
 
 
-def _letter_mistakes(config: Config, letters: _Letters, target: Path | None, inputs: list[str]) -> Iterator[Mistake]:
+def _letter_mistakes(
+    config: Config, letters: _Letters, targets: Sequence[Path], inputs: list[str]
+) -> Iterator[Mistake]:
     path, text = letters.path, letters.written.text
     no_user = UNKNOWN_USER if has_unknown_user(text) else None
     if why := no_user or _not_writable(path) or _not_a_file(path):
         yield Mistake("dead-letter", f"the {letters.what} can't be written: {why}", letters.mark, letters.key)
-    elif target is not None and _same(path, _journal_of(target)):
+    elif any(_same(path, _journal_of(target)) for target in targets):
         yield letters.overwrites("the journal")
     elif _journal_of(path).exists():
         yield _overwrites(f"{path} is the output of a run", letters.mark, letters.key)
-    elif target is not None and _same(path, target):
+    elif any(_same(path, target) for target in targets):
         yield letters.overwrites("the output")
     elif _reads(inputs, path):
         yield letters.overwrites("what the source reads")
@@ -138,7 +169,7 @@ def _owned(sink: End) -> Path | Mistake | None:
     try:
         return _target(sink)
     except RunFailed as error:
-        return Mistake("sink-check", str(error), mark_of(sink.written, "path"), "sink")
+        return Mistake("sink-check", str(error), mark_of(sink.written, "path"), sink.written.path)
 
 
 def _target(sink: End) -> Path | None:

@@ -12,7 +12,7 @@ from stagerunner.plan.model import Plan, PlannedPart
 from stagerunner.plan.undeclared_state import Change, undeclared_change
 
 SourceKind = Literal["splits", "stdin", "stream", "marks", "records"]
-SinkKind = Literal["truncate", "transaction", "nothing", "caller"]
+SinkKind = Literal["truncate", "transaction", "nothing"]
 
 _NO_RESUME = {
     "stdin": "standard input can't be read again",
@@ -32,20 +32,30 @@ def promise(plan: Plan) -> str:
 
 def why_no_resume(plan: Plan, *, journal: bool = False) -> str | None:
     """Why a run of this plan can't be resumed; None if it can. journal: the call names a journal."""
-    why = _NO_RESUME.get(source_kind(plan.source)) or _NO_RESUME.get(sink_kind(plan.sink))
+    why = _NO_RESUME.get(source_kind(plan.source)) or _lost_by_a_sink(plan)
     if why is None and without_snapshot(plan):
         why = f"'{without_snapshot(plan)[0]}' has state without snapshot and restore"
     if why is None and plan.run.journal == "off" and not journal:
         why = "no journal is kept"
-    if why is None and plan.run.journal == "auto" and not journal and not _names_its_file(plan.sink):
+    if why is None and plan.run.journal == "auto" and not journal and not any(map(_names_its_file, plan.sinks)):
         why = "the sink doesn't say which file it owns, so no journal is kept (`run.journal: PATH` keeps one)"
     return why
 
 
-def _names_its_file(sink: PlannedPart | None) -> bool:
+def _lost_by_a_sink(plan: Plan) -> str | None:
+    """Why an output can't be taken back to a commit; None if each can."""
+    if not plan.sinks:
+        return _NO_RESUME["caller"]
+    lost = next((sink for sink in plan.sinks if sink_kind(sink) == "nothing"), None)
+    if lost is None:
+        return None
+    if len(plan.sinks) == 1:
+        return _NO_RESUME["nothing"]
+    return f"what was written to the sink '{lost.name}' can't be taken back"
+
+
+def _names_its_file(sink: PlannedPart) -> bool:
     """Whether the sink names its file, so that the journal can be beside it."""
-    if sink is None:
-        return False
     built = _built(sink)
     target = getattr(built, "target", None)
     with guard(f"the sink '{sink.name}'", "target"):
@@ -71,10 +81,8 @@ def source_kind(source: PlannedPart | None) -> SourceKind:
     return "stream" if getattr(built, "stream", False) else "splits"
 
 
-def sink_kind(sink: PlannedPart | None) -> SinkKind:
-    """What the sink keeps of an interrupted run; "caller" if there is none."""
-    if sink is None:
-        return "caller"
+def sink_kind(sink: PlannedPart) -> SinkKind:
+    """What the sink keeps of an interrupted run."""
     built = _built(sink)
     keeps: SinkKind = "nothing" if getattr(built, "stdout", False) else built.keeps
     return keeps
@@ -84,7 +92,21 @@ def notes(plan: Plan) -> tuple[str, ...]:
     """What `check` says about a plan without mistakes."""
     costs = "after a death everything is read again" if source_kind(plan.source) == "splits" else "a death ends the run"
     lacking = (f"'{name}' has state without snapshot and restore: {costs}" for name in without_snapshot(plan))
-    return (promise(plan), *warnings(plan), *lacking, *_not_enforced(plan), *_memos(plan))
+    return (promise(plan), *_each_sink(plan), *warnings(plan), *lacking, *_not_enforced(plan), *_memos(plan))
+
+
+_KEPT: dict[SinkKind, str] = {
+    "truncate": "a file, cut back to the last commit by a resume",
+    "transaction": "each commit is one transaction, which a resume goes on from",
+    "nothing": "what was written can't be taken back",
+}
+
+
+def _each_sink(plan: Plan) -> Iterator[str]:
+    """What each of several sinks keeps."""
+    for sink in plan.sinks if plan.branches else ():
+        wants = f" (gets records for which {sink.settings.when})" if sink.settings.when else ""
+        yield f"sink '{sink.name}'{wants}: {_KEPT[sink_kind(sink)]}"
 
 
 def _memos(plan: Plan) -> Iterator[str]:

@@ -42,7 +42,7 @@ def sharded(plan: Plan, shard: Shard) -> Plan:
         raise UsageError(f"--shard is not possible, because {why}")
     return replace(
         plan,
-        sink=None if plan.sink is None else _beside(plan.sink, shard),
+        sinks=tuple(_beside(sink, shard) for sink in plan.sinks),
         dead_letter=None if plan.dead_letter is None else shard.beside(plan.dead_letter),
         dropped=None if plan.dropped is None else shard.beside(plan.dropped),
         shard=shard,
@@ -64,13 +64,20 @@ def _reasons(plan: Plan) -> Iterator[str]:
         yield "a limit counts the records of the whole run"
     if plan.run.journal != "auto":
         yield "each shard keeps its journal beside its own output, but `run.journal` is set"
-    if plan.sink is None or not isinstance(plan.sink.options.get("path"), Path):
+    if plan.branches:
+        yield "only a chain with one sink, without `when`, can be merged"
+    for sink in plan.sinks[:1]:
+        yield from _not_joined(sink)
+
+
+def _not_joined(sink: PlannedPart) -> Iterator[str]:
+    if not isinstance(sink.options.get("path"), Path):
         yield "the sink writes no file of this machine"
-    elif not hasattr(plan.sink.part.found, "joined"):
-        yield f"the files of the sink '{plan.sink.part.name}' can't be joined"
-    elif plan.sink.options.get("mode") == "append":
+    elif not hasattr(sink.part.found, "joined"):
+        yield f"the files of the sink '{sink.part.name}' can't be joined"
+    elif sink.options.get("mode") == "append":
         yield "shards are joined to a new file, but the sink appends to one"
-    elif (why := getattr(plan.sink.part.found(**plan.sink.options), "why_not_joined", lambda: None)()) is not None:
+    elif (why := getattr(sink.part.found(**sink.options), "why_not_joined", lambda: None)()) is not None:
         yield why
 
 

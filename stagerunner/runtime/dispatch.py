@@ -76,6 +76,8 @@ class Dispatch:
         self._unbounded = opened is not None and len(gathering) < len(ahead)
         self._demand = Demand(gathering if opened is not None else ())
         self._limit = Limit(plan.limit)
+        self._edge, self._edges = Limit(None), list[int]()
+        """Where the next split has to be cut, and where later ones."""
         self._want = Want()
         self._wanted = 1
         """Records that the next split should have, besides those to be skipped."""
@@ -95,12 +97,15 @@ class Dispatch:
         """Send a barrier right behind the next mark."""
         self.bytes_done = 0
 
-    def begin(self, taken: int, size: int, *, remember: bool) -> None:
+    def begin(self, taken: int, size: int, *, remember: bool, edges: Sequence[int] = ()) -> None:
         """Called before the first split. taken, size: records that a resumed run took before, and their bytes.
 
-        remember: keep how the source is cut, for `rewind`.
+        remember: keep how the source is cut, for `rewind`. edges: no frame has source records before and behind one of
+        these, counted from here.
         """
         self._limit.came(taken)
+        self._edges = list(edges)
+        self._edge.moves(self._edges.pop(0) if self._edges else None)
         self.bytes_done = size
         if remember and isinstance(self._split_source, SourceSplits):
             self._split_source.remember()
@@ -201,11 +206,12 @@ class Dispatch:
         """Admit what fits; at the end of the source, the flushes. Whether there is more to admit at once."""
         until = monotonic() + SPELL
         while (room := self._has_room()) and (pending := self._next_split()) is not None:
-            last = self._limit.may_go(pending.most, alone=not self._window.on_way)
-            if last is None:
+            alone = not self._window.on_way
+            last, edge = self._limit.may_go(pending.most, alone=alone), self._edge.may_go(pending.most, alone=alone)
+            if last is None or edge is None:
                 self._pending = pending
                 break
-            self._admit(pending, last)
+            self._admit(pending, last, edge)
             if monotonic() >= until:
                 break
         if self._exhausted():
@@ -213,8 +219,10 @@ class Dispatch:
             self.done = True
         return room and self._prompt
 
-    def _admit(self, pending: PendingSplit, last: int) -> None:
+    def _admit(self, pending: PendingSplit, last: int, edge: int) -> None:
         self._limit.sent(pending.most)
+        self._edge.sent(pending.most)
+        cut = None if edge == TO_THE_END else edge + self._window.skipping
         last = min(TO_THE_END, last + self._window.skipping)
         if pending.base is not None and pending.most is not None:
             last = min(last, pending.most)  # here `most` is the exact number of records
@@ -224,7 +232,9 @@ class Dispatch:
         records = min(self._wanted, last if pending.most is None else pending.most)
         self._cut = pending.marked and pending.most is not None and last < pending.most
         position = None if self._cut else pending.position
-        for sent in self._window.admit(pending.payload, pending.size, position, last, records, marked=pending.marked):
+        for sent in self._window.admit(
+            pending.payload, pending.size, position, last, records, marked=pending.marked, edge=cut
+        ):
             assert sent.split is not None
             self._pending_splits[sent.split.number] = pending
             self.dealt(sent)
@@ -303,6 +313,9 @@ class Dispatch:
     def took(self, taken: int) -> None:
         """So many source records were accepted."""
         self._limit.came(taken)
+        self._edge.came(taken)
+        while self._edge.reached:
+            self._edge.moves(self._edges.pop(0) if self._edges else None)
 
     def learn(self, taken: int, most: int, metadata: Metadata, kept: Kept) -> None:
         """A frame is complete. taken: its source records. most: records that the stage with most results gave."""
@@ -318,6 +331,7 @@ class Dispatch:
         pending = self._pending_splits.get(kept.number)
         if pending is not None:
             self._limit.settled(pending.most)
+            self._edge.settled(pending.most)
             self.bytes_done += pending.size
         oldest = self._window.kept[0].number if self._window.kept else FLUSHES
         while self._pending_splits and (number := next(iter(self._pending_splits))) < oldest:

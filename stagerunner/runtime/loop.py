@@ -60,7 +60,10 @@ TICK = 0.25
 
 
 class _OtherColumns(Exception):
-    """A frame was encoded for other columns than the output has."""
+    """A frame was encoded for other columns than the output of a sink has. sink: its number."""
+
+    def __init__(self, sink: int) -> None:
+        self.sink = sink
 
 
 class Loop:
@@ -115,9 +118,9 @@ class Loop:
         self._receiving = Receiving(
             self.window, delivery, self._blocks, self.dispatch, self._isolation, self._ease, again=self._rereads
         )
-        self._columned = plan.sink is not None and hasattr(plan.sink.part.found, "fits")
-        self._columns_known = False
-        """The workers of this epoch were started with the columns of the output."""
+        self._columned = any(hasattr(sink.part.found, "fits") for sink in plan.sinks)
+        self._columns_known = frozenset[int]()
+        """The sinks with whose columns the workers of this epoch were started, by number."""
         self._end_sent = self._draining = False
         self._announced = 0
         """The latest epoch whose workers were reported to observers."""
@@ -155,14 +158,13 @@ class Loop:
         if stopped is not None:
             self.window.stopped = True
             self.dispatch.stopped_by(stopped)
-        self.dispatch.begin(taken, size, remember=self._rereads)
+        self.dispatch.begin(taken, size, remember=self._rereads, edges=self._delivery.writer.edges)
         self._blocks.begin(self._transport.arena)
 
     def _start_epoch(self, snapshots: dict[int, Any]) -> None:
         columns = self._delivery.writer.columns()
-        self._columns_known = columns is not None
-        if self._columns_known:
-            snapshots = snapshots | {len(self._names): columns}
+        self._columns_known = frozenset(columns)
+        snapshots = snapshots | {len(self._names) + sink: names for sink, names in columns.items()}
         if self._eased:
             self._transport.regroup(with_works(self._transport.groups, self._eased))
         self.dispatch.begin_epoch()
@@ -219,8 +221,8 @@ class Loop:
                 self._receive(frame)
                 if self.done or pauses_receiving() or self._checkpoints.due:
                     return
-        except _OtherColumns:
-            self._restart_with_columns()
+        except _OtherColumns as other:
+            self._restart_with_columns(other.sink)
         except (ProtocolFault, BadFrame) as fault:
             self._restart(Trouble("", 0, 0, f"protocol fault: {fault}"))
 
@@ -302,8 +304,8 @@ class Loop:
             if frame.header.kind == BARRIER:
                 self._barrier_back(body)
             return
-        if self._columned and not self._receiving.fits(frame.header, metadata, body):
-            raise _OtherColumns
+        if self._columned and (sink := self._receiving.misfit(frame.header, metadata, body)) is not None:
+            raise _OtherColumns(sink)
         halted = frame.header.flags & CUT
         if halted or (metadata.failures and any(failure.policy == "fail" for failure in metadata.failures)):
             self.book()
@@ -427,14 +429,14 @@ class Loop:
         what = f"{work.name}: its worker died of calls that all pass one by one"
         self._tell(Notice(f"{what}; after its next start it gets half as much at once"))
 
-    def _restart_with_columns(self) -> None:
-        """Start the workers again, with the columns that the output has now.
+    def _restart_with_columns(self, sink: int) -> None:
+        """Start the workers again, with the columns that the outputs have now.
 
         Several last workers may each derive columns from the first record they see, and these may differ. It happens
-        once at most: from now on each worker encodes for the same columns.
+        once at most for each sink: from now on each worker encodes for the same columns.
         """
         self.book()
-        if self._columns_known or (self._rereads and not self.dispatch.can_rewind):
+        if sink in self._columns_known or (self._rereads and not self.dispatch.can_rewind):
             how = "records with other columns came before the first had been written; say which there are with `fields`"
             self.trouble = Trouble("", 0, 0, how)
             return

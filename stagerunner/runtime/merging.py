@@ -53,7 +53,7 @@ def merge(plan: Plan, shards: int, *, allow_dead_letters: bool = False) -> Summa
     began = monotonic()
     finished = _finished(plan, shards)
     ledger = _ledger_of(plan, finished)
-    sink = make_part(plan.sink)
+    sink = make_part(plan.sinks[0])
     target: Path = sink.target()
     for path, key, what in (
         (plan.dead_letter, "letters", "dead letters"),
@@ -90,7 +90,7 @@ def _finished(plan: Plan, shards: int) -> list[Finished]:
 
 
 def _one_finished(plan: Plan, shard: Shard) -> Finished:
-    output: Path = make_part(plan.sink).target()
+    output: Path = make_part(plan.sinks[0]).target()
     path = journal_path(output)
     if not path.exists():
         raise UsageError(f"shard {shard} was not run, or its journal {path} is gone")
@@ -117,9 +117,9 @@ def _changed(plan: Plan, entry: Entry) -> list[str]:
 
 
 def _ledger_of(plan: Plan, finished: list[Finished]) -> Ledger:
-    total = Ledger(len(plan.stages), sink=True)
+    total = Ledger(len(plan.stages), sinks=1)
     for one in finished:
-        ledger = Ledger(len(plan.stages), sink=True)
+        ledger = Ledger(len(plan.stages), sinks=1)
         ledger.restore(one.row["ledger"])
         total.add(ledger.entries.values())
     for stage in plan.stages:

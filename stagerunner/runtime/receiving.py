@@ -51,12 +51,12 @@ class Receiving:
         self._taken = self._most = 0
         """Of the current frame: its source records, and the records that the stage with most results gave."""
 
-    def fits(self, header: Header, metadata: Metadata, body: memoryview) -> bool:
-        """Whether the frame was encoded for the columns that the output has."""
+    def misfit(self, header: Header, metadata: Metadata, body: memoryview) -> int | None:
+        """The number of a sink for whose output the frame was encoded with other columns; None if it fits all."""
         if not header.records:
-            return True
+            return None
         content = body if metadata.buffer_refs is None else self._blocks.opened(metadata, body)[0]
-        return self._delivery.writer.fits(content)
+        return self._delivery.writer.misfit(content)
 
     def receive(self, header: Header, metadata: Metadata, body: memoryview) -> None:
         """Accept or drop a frame or piece. Raises ProtocolFault when it is not its turn."""
@@ -103,6 +103,8 @@ class Receiving:
     def _accept(self, header: Header, metadata: Metadata, body: memoryview, kept: Kept | None) -> None:
         point("accept")
         content, buffers = (body, ()) if metadata.buffer_refs is None else self._blocks.opened(metadata, body)
+        if self._delivery.writer.ahead and kept is not None:
+            self._delivery.writer.coming(max(0, header.last - header.first) if kept.flush < 0 else None)
         self._delivery.writer.write(content, header.records, buffers)
         point("deliver")
         if metadata.failures:
@@ -138,7 +140,8 @@ class Receiving:
         before = self._spreads if header.piece else []
         spreads = [*before, *map(unpack_spread, metadata.spread)]
         begun = SOURCE if flush < 0 else flush
-        ledger = divided(begun, self._delivery.ledger.last, header.first, last, metadata.failures, spreads)
+        book = self._delivery.ledger
+        ledger = divided(begun, book.last, header.first, last, metadata.failures, spreads, book.branches)
         self._spreads = [told for told in spreads if told[1].reaches(last)]
         return [as_line(counts) for counts in ledger], [
             (counts.stage, counts.extra) for counts in ledger if counts.extra

@@ -24,7 +24,9 @@ from stagerunner.evaluate.wording import nearest
 from stagerunner.journal import Journal, journal_path
 from stagerunner.parts.base import Part, target_of
 from stagerunner.plan import Plan, PlannedPart, make_plan, why_no_resume
+from stagerunner.runtime.resume import targets
 from stagerunner.runtime.session import make_part
+from stagerunner.runtime.summary import sink_names
 
 UNDER_WAY = ".replaying"
 """Suffix of a file of dead letters while it is replayed."""
@@ -43,29 +45,30 @@ def replay_plan(
     plan = make_plan(config, catalog, records_given=True, engine=engine)
     if plan.dropped is not None and plan.dropped.exists() and letters.exists() and letters.samefile(plan.dropped):
         raise UsageError(f"{letters} holds dropped records: nothing has failed there that could be tried again")
-    names = [stage.name for stage in plan.stages]
-    if start is not None and start not in (*names, "sink"):
+    names, sinks = [stage.name for stage in plan.stages], sink_names(plan)
+    if start is not None and start not in (*names, *sinks):
         near = nearest(start, names)
-        hint = f"did you mean {near!r}?" if near else f"there is {', '.join([*names, 'sink'])}"
+        hint = f"did you mean {near!r}?" if near else f"there is {', '.join([*names, *sinks])}"
         raise UsageError(f"--from: no stage of this chain is named {start!r}; {hint}")
-    options = {"path": str(replaying_path(letters)), "stages": names, "start": start}
+    branches = sinks if plan.branches else ()
+    options = {"path": str(replaying_path(letters)), "stages": names, "start": start, "sinks": branches}
     part = Part("source", "letters", target_of(Letters), "Dead letters that come back", found=Letters)
     source = PlannedPart("letters", "source", part, options, Settings(on_error="dead_letter"), {"from": start})
-    stages = tuple(replace(stage, work=stage.work._replace(stages=len(names))) for stage in plan.stages)
+    stages = tuple(replace(stage, work=stage.work._replace(stages=len(names) + len(branches))) for stage in plan.stages)
     return replace(
         plan,
         source=source,
         stages=stages,
-        sink=_written(plan.sink, append=append),
+        sinks=tuple(_written(sink, append=append) for sink in plan.sinks),
         dead_letter=letters,
         run=replace(plan.run, journal="auto"),
         replay=True,
     )
 
 
-def _written(sink: PlannedPart | None, *, append: bool) -> PlannedPart | None:
+def _written(sink: PlannedPart, *, append: bool) -> PlannedPart:
     """The sink of a replay: it writes to a new file or appends, and never overwrites."""
-    if sink is None or getattr(make_part(sink), "stdout", False):
+    if getattr(make_part(sink), "stdout", False):
         return sink
     if "mode" not in signature(sink.part.found).parameters:
         if append:
@@ -77,14 +80,8 @@ def _written(sink: PlannedPart | None, *, append: bool) -> PlannedPart | None:
 
 def journal_of(plan: Plan) -> str | None:
     """The journal of a replay. It stands beside the journal of the run, which belongs to the same output."""
-    target = _target(plan)
+    target = next(targets([make_part(sink) for sink in plan.sinks]), None)
     return None if target is None else str(journal_path(target.with_name(f"{target.name}.replay")))
-
-
-def _target(plan: Plan) -> Path | None:
-    find = getattr(make_part(plan.sink), "target", None)
-    found: Path | None = find() if find is not None else None
-    return found
 
 
 def finished(letters: Path, journal: str | None) -> bool:
@@ -107,7 +104,7 @@ def _state(path: Path) -> str:
 def check_places(plan: Plan, letters: Path, *, append: bool, resumed: bool) -> None:
     """Raises UsageError for a file without dead letters, for an output that exists or holds the letters, and for a
     replay that can't be resumed."""
-    target, away = _target(plan), replaying_path(letters)
+    away = replaying_path(letters)
     if resumed and (why := why_no_resume(plan)) is not None:
         raise UsageError(f"--resume is not possible, because {why}; without it the replay starts over")
     there = away if away.exists() else letters
@@ -117,8 +114,12 @@ def check_places(plan: Plan, letters: Path, *, append: bool, resumed: bool) -> N
         first = file.readline()
     if first and not begins_letter(first) and read_letter(first) is None:
         raise UsageError(f"{there} holds something else than dead letters")
-    if target is None:
-        return
+    for target in targets([make_part(sink) for sink in plan.sinks]):
+        _check_target(target, letters, append=append, resumed=resumed)
+
+
+def _check_target(target: Path, letters: Path, *, append: bool, resumed: bool) -> None:
+    away = replaying_path(letters)
     if target.resolve() in (letters.resolve(), away.resolve()):
         raise UsageError(f"{target} holds the dead letters; write the results to another file")
     if target.exists() and not append and not (resumed and away.exists()):

@@ -6,14 +6,16 @@ lock ─▶ format ─▶ fingerprint ─▶ the sink's own row ─▶ truncate 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from inspect import isfunction, signature
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from stagerunner.config.variables import as_written
+from stagerunner.delivery.branches import ALL, Lead
 from stagerunner.delivery.ledger import Ledger
 from stagerunner.delivery.writers import calling, named
 from stagerunner.errors import UsageError
@@ -26,6 +28,7 @@ from stagerunner.parts.hooks import PROJECT
 from stagerunner.plan import Plan, PlannedPart, PlannedStage, why_no_resume
 from stagerunner.plan.model import Python
 from stagerunner.plan.outputs import used_by
+from stagerunner.records import SOURCE
 from stagerunner.runtime.opening import Resume
 
 FORMAT = 5
@@ -36,7 +39,8 @@ FORMAT = 5
 class Beginning(Struct, frozen=True):
     """How a run begins. row: where it goes on; None to start anew. done: there is nothing left to do.
 
-    hash_seed: of the run that is resumed. salt: random, the same for a run and all its resumes.
+    hash_seed: of the run that is resumed. salt: random, the same for a run and all its resumes. leads: the sinks that
+    are ahead of the row. claims: journals of further outputs, locked so that no other run writes there.
     """
 
     journal: Journal | None = None
@@ -44,56 +48,66 @@ class Beginning(Struct, frozen=True):
     hash_seed: str | None = None
     done: bool = False
     salt: str = ""
+    leads: dict[int, Lead] = {}
+    claims: tuple[Journal, ...] = ()
 
 
-def begin(plan: Plan, source: Any, sink: Any, resume: Resume, tell: Callable[[Any], None]) -> Beginning:
-    """Lock the journal, read it and decide. source, sink: the parent's instances, or None.
+Sinks = Sequence[Any]
+"""The parent's instances of all sinks."""
+
+
+def begin(plan: Plan, source: Any, sinks: Sinks, resume: Resume, tell: Callable[[Any], None]) -> Beginning:
+    """Lock the journal, read it and decide. source: the parent's instance, or None.
 
     Raises OutputBusy, and UsageError if `--resume` is not possible.
     """
     why = why_no_resume(plan, journal=resume.journal is not None)
     if resume.wanted and why is not None:
         raise UsageError(f"--resume is not possible, because {why}")
-    path = _path(plan, sink, resume)
+    path, others = _paths(plan, sinks, resume)
     if path is None:
         return Beginning()
     if used_by(plan, path):
         raise UsageError(f"the journal would overwrite {path}, a file of the run's; name another file")
-    journal = Journal(path, power=plan.run.durability == "power")
+    opened = [Journal(path, power=plan.run.durability == "power")]
     try:
-        return _decide(plan, source, sink, resume, tell, journal)
+        opened += map(Journal, others)
+        return replace(_decide(plan, source, sinks, resume, tell, opened[0]), claims=tuple(opened[1:]))
     except BaseException:
-        journal.close()
+        for journal in opened:
+            journal.close()
         raise
 
 
 def _decide(
-    plan: Plan, source: Any, sink: Any, resume: Resume, tell: Callable[[Any], None], journal: Journal
+    plan: Plan, source: Any, sinks: Sinks, resume: Resume, tell: Callable[[Any], None], journal: Journal
 ) -> Beginning:
     entry = journal.read()
     if not resume.wanted:
         if entry is not None and entry.state != "done":
-            _tell_what_is_left(sink, entry)
+            _tell_what_is_left(plan, sinks, entry)
             tell(Notice("an unfinished run into this output is discarded; --resume would have gone on with it"))
         return Beginning(journal, salt=_salt())
-    if entry is None or not _stands(entry, sink):
-        _refuse_existing(sink)
+    if entry is None or not _stands(entry, sinks):
+        _refuse_existing(sinks)
         tell(Notice("there is nothing to resume from: starting anew"))
         return Beginning(journal, salt=_salt())
     _check_format(entry)
     salt: str = entry.fingerprint["salt"]
     now = fingerprint(plan, source, salt)
     _check_fingerprint(entry, now, resume)
-    row = _readable(_row(entry, sink), journal.path)
+    rows = {number: _readable(row, journal.path) for number, row in _rows(entry, sinks).items()}
+    row = rows[max(rows)]
     if entry.state != "done" and row.get("finished"):
-        _tell_what_is_left(sink, entry)
-        with calling(sink, "finish"):
-            sink.finish()
+        _tell_what_is_left(plan, sinks, entry)
+        for sink in sinks:
+            with calling(sink, "finish"):
+                sink.finish()
         journal.mark("done")
     elif entry.state != "done":
         if entry.fingerprint != now:  # forced: from now on the journal belongs to the changed chain
             journal.begin(now, entry.hash_seed, row)
-        return Beginning(journal, row, entry.hash_seed, salt=salt)
+        return Beginning(journal, row, entry.hash_seed, salt=salt, leads=_leads(rows, sinks))
     tell(Notice("the run was finished already; nothing to do"))
     return Beginning(journal, row, entry.hash_seed, done=True)
 
@@ -102,28 +116,46 @@ def _salt() -> str:
     return os.urandom(16).hex()
 
 
-def _refuse_existing(sink: Any) -> None:
-    """Check a sink that must not overwrite, as the plan does for a fresh run. Raises UsageError."""
-    try:
-        getattr(sink, "check_new", lambda: None)()
-    except OSError as error:
-        raise UsageError(f"there is nothing to resume from, and {error}") from None
+def _refuse_existing(sinks: Sinks) -> None:
+    """Check sinks that must not overwrite, as the plan does for a fresh run. Raises UsageError."""
+    for sink in sinks:
+        try:
+            getattr(sink, "check_new", lambda: None)()
+        except OSError as error:
+            raise UsageError(f"there is nothing to resume from, and {error}") from None
 
 
-def _tell_what_is_left(sink: Any, entry: Entry) -> None:
-    """Tell the sink where the last run stood: it discards or finishes only an output that matches."""
-    left = getattr(sink, "left", None)
-    if left is not None:
-        left(entry.row.get("sink"))
+def _tell_what_is_left(plan: Plan, sinks: Sinks, entry: Entry) -> None:
+    """Tell the sinks where the last run stood: each discards or finishes only an output that matches.
+
+    A run into other sinks may have left the row; then it says nothing of these.
+    """
+    if entry.fingerprint.get("outputs") != _outputs(plan) or not sinks:
+        return
+    position = entry.row.get("sink")
+    positions = [position] if not plan.branches else position or [None] * len(sinks)
+    for sink, known in zip(sinks, positions, strict=True):
+        if hasattr(sink, "left"):
+            sink.left(known)
 
 
-def _stands(entry: Entry, sink: Any) -> bool:
+def _outputs(plan: Plan) -> list[str] | None:
+    """The names of the sinks, where a row has the position of each."""
+    return [sink.name for sink in plan.sinks] if plan.branches else None
+
+
+def _stands(entry: Entry, sinks: Sinks) -> bool:
     """Whether there is anything to resume.
 
     Without a row the last run had only begun; a transaction sink's own row then belongs to an older run. If the
     finished output was deleted, run again.
     """
-    return bool(entry.row) and (entry.state != "done" or _is_there(sink))
+    return bool(entry.row) and (entry.state != "done" or all(map(_is_there, sinks)))
+
+
+def targets(sinks: Sinks) -> Iterator[Path]:
+    """The files that the sinks own. Raises RunFailed if a sink gives anything but a path."""
+    return (target for sink in sinks if (target := _target(sink)) is not None)
 
 
 def _is_there(sink: Any) -> bool:
@@ -148,7 +180,7 @@ def _target(sink: Any) -> Path | None:
 def _readable(row: Any, path: Path) -> dict[str, Any]:
     """The row, checked. Raises UsageError if something is missing or has another type."""
     try:
-        Ledger(len(row["order"]), sink=True).restore(row["ledger"])
+        Ledger(len(row["order"]), sinks=1).restore(row["ledger"])
         decode_snapshots(row["snapshots"])
         for stage, count in row["failures"].items():
             int(stage) + count
@@ -163,10 +195,16 @@ def _readable(row: Any, path: Path) -> dict[str, Any]:
     return {**row, **checked}
 
 
-def _row(entry: Entry, sink: Any) -> dict[str, Any]:
-    """The row to resume from: a transaction sink's own, if this run wrote it; else the journal's."""
-    if sink.keeps != "transaction":
-        return entry.row
+def _rows(entry: Entry, sinks: Sinks) -> dict[int, dict[str, Any]]:
+    """The rows by number of the sink: that of each transaction sink, if this run wrote it; else the journal's.
+
+    The run goes on from the last one.
+    """
+    rows = {number: _row_of(sink, entry) for number, sink in enumerate(sinks) if sink.keeps == "transaction"}
+    return rows or {0: entry.row}
+
+
+def _row_of(sink: Any, entry: Entry) -> dict[str, Any]:
     with calling(sink, "last_row"):
         row: dict[str, Any] = sink.last_row() or entry.row
     if row.get("run") != entry.fingerprint["salt"]:
@@ -174,14 +212,34 @@ def _row(entry: Entry, sink: Any) -> dict[str, Any]:
     return row
 
 
-def _path(plan: Plan, sink: Any, resume: Resume) -> Path | None:
-    """The path of the journal; None for a run without one."""
+def _leads(rows: dict[int, dict[str, Any]], sinks: Sinks) -> dict[int, Lead]:
+    """The transaction sinks that are ahead of the last row, by number: they were committed before it, and the run was
+    killed in between; or it was killed when it had not yet come as far again."""
+    base = rows[max(rows)]
+    leads = {}
+    for number, row in rows.items() if len(sinks) > 1 else ():
+        left = row.get("ahead", {}).get(str(number), 0)
+        ahead = ALL if row["finished"] or left == ALL else _taken(row) - _taken(base) + left
+        if ahead and not base["finished"]:
+            leads[number] = Lead(row["sink"][number], ahead)
+    return leads
+
+
+def _taken(row: dict[str, Any]) -> int:
+    """The source records of which it has the results."""
+    taken: int = next(counts[1] for counts in row["ledger"] if counts[0] == SOURCE)
+    return taken
+
+
+def _paths(plan: Plan, sinks: Sinks, resume: Resume) -> tuple[Path | None, list[Path]]:
+    """The path of the journal, None for a run without one; and those of the journals that other outputs would have."""
     if resume.journal is not None:
-        return here() / resume.journal
+        return here() / resume.journal, []
     if plan.run.journal not in ("auto", "off"):
-        return (plan.run.journal_base or here()) / plan.run.journal
-    found = None if sink is None or plan.run.journal == "off" or getattr(sink, "stdout", False) else _kept_beside(sink)
-    return None if found is None else journal_path(found)
+        return (plan.run.journal_base or here()) / plan.run.journal, []
+    found = () if plan.run.journal == "off" else (place for sink in sinks if (place := _kept_beside(sink)) is not None)
+    paths = list(dict.fromkeys(map(journal_path, found)))
+    return (paths[0], paths[1:]) if paths else (None, [])
 
 
 def _kept_beside(sink: Any) -> Path | None:
@@ -208,7 +266,9 @@ def fingerprint(plan: Plan, source: Any, salt: str) -> dict[str, Any]:
         "source": {} if source is None else {**_of(plan.source, hidden), "identity": hidden.inside(_identity(source))},
         "stages": {stage.name: _of(stage, hidden) | _own_identity(stage, hidden) for stage in plan.stages},
         "order": [stage.name for stage in plan.stages],
-        "sink": _of(plan.sink, hidden),
+        "sink": _of(plan.sinks[0], hidden) if plan.sinks and not plan.branches else {},
+        **({"sinks": {sink.name: _of(sink, hidden) for sink in plan.sinks}} if plan.branches else {}),
+        **({"outputs": _outputs(plan)} if plan.branches else {}),
         "dead_letter": "" if plan.dead_letter is None else hidden.text(os.path.realpath(plan.dead_letter)),
         **({} if plan.dropped is None else {"dropped": hidden.text(os.path.realpath(plan.dropped))}),
         "limit": plan.limit,
@@ -298,7 +358,7 @@ def _check_format(entry: Entry) -> None:
 
 def _check_fingerprint(entry: Entry, now: dict[str, Any], resume: Resume) -> None:
     changed = differences(entry.fingerprint, now)
-    moved = entry.fingerprint["order"] != now["order"]
+    moved = any(entry.fingerprint.get(key) != now.get(key) for key in ("order", "outputs"))
     if changed and (moved or not resume.forced):
         listed = "\n  ".join(changed)
         go_on = (

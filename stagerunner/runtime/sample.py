@@ -113,7 +113,7 @@ def _quiet(plan: Plan, number: int) -> Plan:
         dropped=None,
         run=replace(plan.run, engine="inline", journal="off", fuse="off", frame=_frame(plan, number)),
         source=_lenient(plan.source),
-        sink=_lenient(plan.sink),
+        sinks=tuple(map(_lenient, plan.sinks)),
         stages=tuple(_lenient_stage(stage) for stage in plan.stages),
     )
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import selectors
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from time import monotonic
@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any, TextIO
 
 from stagerunner.config.masking import Mask
+from stagerunner.delivery.branches import BranchWriter
 from stagerunner.delivery.deadletters import DeadLetters, label_of
 from stagerunner.delivery.delivery import Delivery
 from stagerunner.delivery.writers import CallerWriter, ResultWriter, SinkWriter, StdoutWriter
@@ -41,11 +42,11 @@ from stagerunner.runtime.iterator_input import given
 from stagerunner.runtime.memos import usable
 from stagerunner.runtime.opening import NO_RESUME, BegunEngine, Resume, begin_engine
 from stagerunner.runtime.output import PrintedLines, StdoutDrain
-from stagerunner.runtime.resume import begin, fingerprint
+from stagerunner.runtime.resume import begin, fingerprint, targets
 from stagerunner.runtime.shard_source import ShardSource
 from stagerunner.runtime.spending import forget_spending, with_spending
 from stagerunner.runtime.stream_source import Stream
-from stagerunner.runtime.summary import failure_error, summary_of, trouble_error
+from stagerunner.runtime.summary import failure_error, sink_names, summary_of, trouble_error
 from stagerunner.wire.spec import SourceSpec
 
 Letters = dict[str, DeadLetters]
@@ -80,7 +81,7 @@ class Session:
         self._earlier = 0
         """Source records that this run accepted before it was resumed."""
         self._bytes_earlier = 0
-        self._drain: StdoutDrain | None = None
+        self._drains: list[StdoutDrain] = []
         foreign = not plan.engine.target.startswith(f"{PROJECT}.")
         self._foreign = guard(f"the engine {plan.run.engine}", "its transport") if foreign else None
 
@@ -100,25 +101,26 @@ class Session:
 
     def _build(self) -> None:
         """Open the journal, the output and the chain, in the order in which each may be touched."""
-        source, sink = make_part(self.plan.source), make_part(self.plan.sink)
+        source, sinks = make_part(self.plan.source), tuple(map(make_part, self.plan.sinks))
         if source is not None:
             with guard("the source", "max_record"):
                 source.max_record = self.plan.run.max_record
-        letters = self._make_letters(sink)
-        self._open_journal(source, sink, letters)
-        self.delivery = self._make_delivery(sink, letters)
+        letters = self._make_letters(sinks)
+        self._open_journal(source, sinks, letters)
+        self.delivery = self._make_delivery(sinks, letters)
         if not self._beginning.done:
             self._open_output(source, letters)
             self.plan = self._with_spending(usable(self.plan, self.tell))
             self._open_chain(source)
 
-    def _open_journal(self, source: Any, sink: Any, letters: Letters) -> None:
+    def _open_journal(self, source: Any, sinks: Sequence[Any], letters: Letters) -> None:
         for file in () if self._resume.wanted else letters.values():
             file.claim(None)
-        self._beginning = beginning = begin(self.plan, source, sink, self._resume, self.tell)
+        self._beginning = beginning = begin(self.plan, source, sinks, self._resume, self.tell)
         self._hash_seed = beginning.hash_seed or self._engine.hash_seed
-        if beginning.journal is not None:
-            self._exits.callback(beginning.journal.close)
+        for journal in (beginning.journal, *beginning.claims):
+            if journal is not None:
+                self._exits.callback(journal.close)
 
     def _with_spending(self, plan: Plan) -> Plan:
         beginning = self._beginning
@@ -162,7 +164,11 @@ class Session:
         """Journal the sink's position again: a sink that goes on may have made a new file, which the next resume must
         know."""
         journal, place = self._beginning.journal, self.writer.position()
-        if journal is not None and self.writer.keeps == "truncate" and place != row["sink"]:
+        if journal is None or place == row["sink"]:
+            return
+        if self.writer.keeps == "transaction" and self.plan.branches:  # the row of the last one is what counts
+            self.writer.commit(row := dict(row))
+        if self.writer.keeps == "truncate" or self.plan.branches:
             journal.write(row | {"sink": place})
 
     def _reset_journal(self, source: Any) -> None:
@@ -171,33 +177,32 @@ class Session:
         if journal is not None and self._beginning.row is None:
             journal.begin(fingerprint(self.plan, source, self._beginning.salt), self._hash_seed, {})
 
-    def _make_letters(self, sink: Any) -> Letters:
+    def _make_letters(self, sinks: Sequence[Any]) -> Letters:
         """The files of dead letters and dropped records, not yet opened."""
         plan = self.plan
         planned = (("letters", plan.dead_letter, "dead letters"), ("dropped", plan.dropped, "dropped records"))
-        return {key: self._make_file(path, sink, what) for key, path, what in planned if path is not None}
+        return {key: self._make_file(path, sinks, what) for key, path, what in planned if path is not None}
 
-    def _make_file(self, path: Path, sink: Any, what: str) -> DeadLetters:
+    def _make_file(self, path: Path, sinks: Sequence[Any], what: str) -> DeadLetters:
         """A file of dead letters or dropped records.
 
         Other runs may write to the same file, so it is claimed before anything else is touched: by a fresh run at once,
         by a resumed one when the journal has said that there is something left to do.
         """
         plan = self.plan
-        find = getattr(sink, "target", None)
         journal = self._resume.journal
         if journal is not None and os.path.realpath(journal) == os.path.realpath(path):
             raise UsageError(f"{journal} can't hold both the journal and the {what}; name another file")
-        label = label_of(path, None if find is None else find(), output_name(plan))
+        label = label_of(path, next(targets(sinks), None), output_name(plan))
         again = f"{label} (replay)"
         heirs = () if plan.replay else (again,)
         file = DeadLetters(path, Mask(plan.secrets), again if plan.replay else label, heirs, what)
         self._exits.callback(file.close)
         return file
 
-    def _make_delivery(self, sink: Any, letters: Letters) -> Delivery:
+    def _make_delivery(self, sinks: Sequence[Any], letters: Letters) -> Delivery:
         plan, mask = self.plan, Mask(self.plan.secrets)
-        self.writer = self._writer or self._make_writer(sink)
+        self.writer = self._writer or self._make_writer(sinks)
         limits = {s.work.index: s.settings.max_errors for s in plan.stages if s.settings.max_errors is not None}
         names = tuple(stage.name for stage in plan.stages)
         delivery = Delivery(
@@ -206,7 +211,8 @@ class Session:
             letters.get("letters"),
             self.tell,
             limits,
-            encoded=plan.sink is not None,
+            sinks=sink_names(plan),
+            branches=plan.branches,
             mask=mask,
             dropped=letters.get("dropped"),
         )
@@ -214,14 +220,18 @@ class Session:
             delivery.ledger.restore(self._beginning.row["ledger"])
         return delivery
 
-    def _make_writer(self, sink: Any) -> ResultWriter:
-        if sink is None:
+    def _make_writer(self, sinks: Sequence[Any]) -> ResultWriter:
+        if not sinks:
             return CallerWriter()
+        writers = [self._writer_of(sink) for sink in sinks]
+        return BranchWriter(writers, self._beginning.leads) if self.plan.branches else writers[0]
+
+    def _writer_of(self, sink: Any) -> ResultWriter:
         if getattr(sink, "stdout", False):
             _refuse_closed(sys.__stdout__, "standard output is closed; -o FILE writes a file")
         if getattr(sink, "streams", False):
             writer = StdoutWriter(sink)
-            self._drain = StdoutDrain(writer, self._selector, lambda: data_descriptor(sink.connect()))
+            self._drains.append(StdoutDrain(writer, self._selector, lambda: data_descriptor(sink.connect())))
             return writer
         return SinkWriter(sink)
 
@@ -255,8 +265,8 @@ class Session:
         row = self._beginning.row
         snapshots = {} if row is None else decode_snapshots(row["snapshots"])
         self.tell(RunStarted(self.plan.name, tuple(stage.name for stage in self.plan.stages), self.plan.run.engine))
-        columns = self.writer.columns()
-        self.transport.start(FIRST, snapshots if columns is None else snapshots | {len(self.plan.stages): columns})
+        columns = {len(self.plan.stages) + sink: names for sink, names in self.writer.columns().items()}
+        self.transport.start(FIRST, snapshots | columns)
         return snapshots
 
     def _start(self, snapshots: dict[int, Any]) -> None:
@@ -281,12 +291,12 @@ class Session:
         """Whether no step is left to do."""
         if self._beginning.done:
             return True
-        return self.loop.done and (self._drain is None or self._drain.done)
+        return self.loop.done and all(drain.done for drain in self._drains)
 
     def step(self, timeout: float | None = None) -> None:
         """Do what can be done now. Raises the error the run ends with, once everything before it is delivered."""
-        if self._drain is not None:
-            self._drain.watch()
+        for drain in self._drains:
+            drain.watch()
         try:
             self.loop.step(timeout)
         except (OSError, MemoryError) as error:  # as `refusals` does, which would cost each step 2 µs
@@ -308,7 +318,7 @@ class Session:
             self.loop.checkpoint()
         if now - self._last_progress >= every:
             self._last_progress = now
-            stages, ledger = self.summary(0).stages, self.delivery.ledger
+            summary, ledger = self.summary(0), self.delivery.ledger
             self.tell(
                 Progress(
                     now - self._began,
@@ -317,10 +327,11 @@ class Session:
                     ledger.failed,
                     self.loop.dispatch.bytes_so_far,
                     self.split_source.total(),
-                    stages,
+                    summary.stages,
                     self._earlier,
                     self._bytes_earlier,
                     self.plan.limit,
+                    summary.sinks,
                 )
             )
 
@@ -418,8 +429,8 @@ class Session:
                     yield f"the budget of '{stage.name}' limits {name}, which it has never counted"
 
     def _release(self) -> None:
-        if self._drain is not None:
-            self._drain.unwatch()
+        for drain in self._drains:
+            drain.unwatch()
         if not self._committed:
             self.delivery.abort(resumable=self._beginning.journal is not None)
 
@@ -469,7 +480,7 @@ def stream_records(part: PlannedPart) -> Iterator[Any]:
 
 def output_name(plan: Plan) -> str:
     """The name, in a shared file of dead letters, of a chain without an output file."""
-    return f"{'the caller' if plan.sink is None else plan.sink.part.name} of {plan.name}"
+    return f"{plan.sinks[0].part.name if plan.sinks else 'the caller'} of {plan.name}"
 
 
 def _refuse_closed(stream: TextIO | None, message: str) -> None:

@@ -10,9 +10,9 @@ from stagerunner.engines.base import Clock, Trouble
 from stagerunner.engines.topology import Group
 from stagerunner.errors import RunFailed, StageFailed, StagerunnerError, Stopped, WorkerDied
 from stagerunner.evaluate.wording import failure_lines
-from stagerunner.events import Fusion, StageTotals, Summary
+from stagerunner.events import Fusion, SinkTotals, StageTotals, Summary
 from stagerunner.guard import text_of
-from stagerunner.plan import Plan, PlannedStage
+from stagerunner.plan import Plan, PlannedPart, PlannedStage
 from stagerunner.records import HITS, PASSING, SPENT
 
 
@@ -48,11 +48,27 @@ def summary_of(
         messages=messages,
         fusions=fusions,
         earlier=earlier,
+        sinks=tuple(_sink(plan, ledger, number, whole=whole) for number in range(len(ledger.branches))),
     )
 
 
+def sink_names(plan: Plan) -> tuple[str, ...]:
+    """The names under which sinks fail and are counted: one alone is "sink"."""
+    return tuple(sink.name for sink in plan.sinks) if plan.branches else ("sink",) * len(plan.sinks)
+
+
 def _output(plan: Plan) -> str:
-    return "" if plan.sink is None else text_of(plan.sink.options.get("path", plan.sink.name))
+    return _place(plan.sinks[0]) if plan.sinks and not plan.branches else ""
+
+
+def _place(sink: PlannedPart) -> str:
+    return text_of(sink.options.get("path", sink.name))
+
+
+def _sink(plan: Plan, ledger: Ledger, number: int, *, whole: bool) -> SinkTotals:
+    entry, sink = ledger.entries[ledger.branches[number]], plan.sinks[number]
+    counts = (entry.taken, entry.out, entry.filtered, entry.skipped, entry.dead, entry.not_processed)
+    return SinkTotals(sink.name, *counts, _place(sink) if whole else "")
 
 
 def _totals(plan: Plan, ledger: Ledger, clocks: list[Clock], index: int, groups: Sequence[Group]) -> StageTotals:

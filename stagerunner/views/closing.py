@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 
-from stagerunner.events import FATES, StageTotals, Summary
+from stagerunner.events import FATES, SinkTotals, StageTotals, Summary
 from stagerunner.views.console import Line, Piece
 from stagerunner.views.figures import amount, count, percent, plural, seconds
 from stagerunner.views.limit import NO_FACTS, StageFacts, limit
@@ -28,6 +28,16 @@ _COLUMNS = (
     Column("wait", drops=2),
     Column("block", drops=2),
 )
+_SINKS = (
+    Column("sink", left=True),
+    Column("in"),
+    Column("written"),
+    Column("passed over"),
+    Column("skipped"),
+    Column("dead"),
+    Column("not processed"),
+    Column("to", left=True, drops=1),
+)
 _LEDGER = (4, 5, 6, 7, 8, 9)
 """Columns that are left out if they are empty."""
 
@@ -47,6 +57,10 @@ def closing(
     yield _headline(summary)
     if summary.stages:
         header, *rows = stages_table(summary.stages, width)
+        yield (("dim", header),)
+        yield from ((row,) for row in rows)
+    if summary.sinks:
+        header, *rows = sinks_table(summary.sinks, width)
         yield (("dim", header),)
         yield from ((row,) for row in rows)
     yield from _counters(summary.stages)
@@ -70,6 +84,21 @@ def stages_table(stages: Sequence[StageTotals], width: int | None) -> list[str]:
     used = set(filled(_COLUMNS, rows))
     kept = [index for index in range(len(_COLUMNS)) if index not in _LEDGER or index in used]
     return table([_COLUMNS[index] for index in kept], [[row[index] for index in kept] for row in rows], width)
+
+
+def sinks_table(sinks: Sequence[SinkTotals], width: int | None) -> list[str]:
+    """What became of the records at the door, sink by sink."""
+    rows = [
+        [
+            sink.name,
+            *map(count, (sink.taken, sink.written, sink.passed, sink.skipped, sink.dead, sink.not_processed)),
+            sink.output if _is_file(sink.output) else "",
+        ]
+        for sink in sinks
+    ]
+    always = {0, 1, 2}
+    kept = sorted(always | set(filled(_SINKS, rows)))
+    return table([_SINKS[index] for index in kept], [[row[index] for index in kept] for row in rows], width)
 
 
 def _row(stage: StageTotals, whole: float) -> list[str]:
@@ -98,7 +127,7 @@ def _headline(summary: Summary) -> Line:
         f"{count(records['in'])} in" + (f" ({count(summary.earlier)} before)" if summary.earlier else ""),
         f"{count(records['out'])} out" + (f" to {summary.output}" if _is_file(summary.output) else ""),
         *(f"{count(number)} {fate}" for fate, number in fates.items() if number),
-        *([_dead(summary)] if records["dead"] else []),
+        *([_dead(summary)] if summary.letters else []),
         *([f"dropped records in {summary.dropped}"] if summary.dropped else []),
         *([f"{count(records['not_processed'])} not processed"] if records["not_processed"] else []),
         *([plural(summary.restarts, "restart")] if summary.restarts else []),
@@ -119,8 +148,8 @@ def _verdict(summary: Summary) -> Piece:
 
 def _dead(summary: Summary) -> str:
     if not summary.dead_letter:
-        return f"{count(summary.records['dead'])} failed"
-    return f"{plural(summary.records['dead'], 'dead letter')} in {summary.dead_letter}"
+        return f"{count(summary.letters)} failed"
+    return f"{plural(summary.letters, 'dead letter')} in {summary.dead_letter}"
 
 
 def _is_file(output: str) -> bool:

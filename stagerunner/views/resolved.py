@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -40,10 +41,13 @@ def resolved(config: Config, plan: Plan) -> dict[str, Tree]:
         **{key: node_tree(node) for key in ("description", "vars", "plugins") if (node := root.get(key)) is not None},
     }
     if plan.source is not None:
-        tree["source"] = _end(root, "source", config.source, plan.source)
+        tree["source"] = _end(root, config.source, plan.source)
     tree["stages"] = [_stage(root, part, planned) for part, planned in zip(config.stages, plan.stages, strict=True)]
-    if plan.sink is not None:
-        tree["sink"] = _end(root, "sink", config.sink, plan.sink)
+    sinks = [_end(root, *both) for both in itertools.zip_longest(config.sinks, plan.sinks)] if plan.sinks else []
+    if any(sink.listed for sink in config.sinks):
+        tree["sinks"] = sinks
+    elif sinks:
+        tree["sink"] = sinks[0]
     letters = {"dead_letter": config.dead_letter, "dropped": config.dropped}
     tree |= {key: node_tree(node) for key, node in letters.items() if node is not None}
     tree["run"] = _run(root, plan)
@@ -85,14 +89,15 @@ def _stage(root: Mapping, part: PartConfig, planned: PlannedStage) -> Tree:
     }
 
 
-def _end(root: Mapping, key: str, part: PartConfig | None, planned: PlannedPart) -> Tree:
+def _end(root: Mapping, part: PartConfig | None, planned: PlannedPart) -> Tree:
     if part is None:
         return {"use": Leaf(planned.part.name, DEFAULT)}
     origin = place(part.use.mark) + (f", from {part.use.text}" if part.bare and part.use.text != planned.use else "")
     return {
         "use": Leaf(planned.part.name, origin),
+        **({"name": _or_default(_at(root, part.path), "name", planned.name)} if part.listed else {}),
         **_options(part, planned.part.found, planned.shown),
-        **_settings(_at(root, key), part, {"on_error"}),
+        **_settings(_at(root, part.path), part, {"on_error"}),
     }
 
 
@@ -147,7 +152,7 @@ def _origin(root: Mapping, key: str) -> str:
 
 
 def _at(root: Mapping, path: str) -> Node | None:
-    """The node at "source" or "stages[1]"."""
+    """The node at "source", "stages[1]" or "sinks[0]"."""
     key, bracket, index = path.partition("[")
     node = root.get(key)
     if not bracket or not isinstance(node, Sequence):

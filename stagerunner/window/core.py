@@ -146,15 +146,25 @@ class Window:
         records: int = 1,
         *,
         marked: bool = False,
+        edge: int | None = None,
     ) -> list[Sent]:
         """Admit a split of the source; the frames to send. last: the most source records in it. records: about how many
-        it has. marked: see Kept."""
+        it has. marked, edge: see Kept."""
         number, self._numbers = self._numbers, self._numbers + 1
         least = len(payload) if isinstance(payload, bytes) else 0
         skipped = self.skipping
         size = max(size, least)
         kept = Kept(
-            number, payload, size, position, end=last, accepted=skipped, before=skipped, records=records, marked=marked
+            number,
+            payload,
+            size,
+            position,
+            end=last,
+            accepted=skipped,
+            before=skipped,
+            records=records,
+            marked=marked,
+            edge=edge,
         )
         return self._keep(kept)
 
@@ -186,7 +196,7 @@ class Window:
         return self._send(BARRIER, None)
 
     def _keep(self, kept: Kept) -> list[Sent]:
-        """Keep a new split; the frames to send: one, unless the source is read for the second time."""
+        """Keep a new split; the frames to send: one, unless it has to be cut."""
         self.kept.append(kept)
         self._bytes += kept.size
         if self._quarantines:
@@ -195,7 +205,7 @@ class Window:
         if kept.number == done:
             kept.accepted = accepted
         kind = DATA if kept.flush < 0 else FLUSH
-        if not self._inspections and not kept.quarantined and kept.number > done:
+        if not self._inspections and not kept.quarantined and kept.edge is None and kept.number > done:
             return [self._send(kind, kept, kept.accepted, kept.end)]  # the usual split: one frame
         before = len(self.on_way)
         self._resend(kept, self._inspections.get(kept.number))
@@ -358,6 +368,7 @@ class Window:
     def _resend(self, kept: Kept, inspection: Inspection | None) -> None:
         """Send a split again from where it was accepted; for state, the accepted part too."""
         edges = {edge for _, record, ordinal in kept.quarantined if ordinal == WHOLE for edge in (record, record + 1)}
+        edges |= set() if kept.edge is None else {kept.edge}
         cuts = sorted(edges | (inspection.cuts if inspection is not None else set()))
         if kept.done or kept.number < self._redo[0]:
             self._send_cut(kept, 0, kept.end, cuts, Disposition.DROP, inspection)

@@ -33,7 +33,8 @@ class Kept(Struct):
     flush: the stage whose flush this is, or -1. records: about how many it has; end: the number of its source records,
     once known. accepted: source records accepted so far. before: those of them that an earlier run accepted. done: all
     of them. marked: the source can be read again only from a mark: `position` is the mark right behind the split, or
-    None. beyond: it lies behind the stop and is dropped. quarantined: records never to be tried again, and their
+    None. beyond: it lies behind the stop and is dropped. edge: the source record at which its frames are cut; some sink
+    has had the results before it. quarantined: records never to be tried again, and their
     failures.
     """
 
@@ -49,6 +50,7 @@ class Kept(Struct):
     done: bool = False
     marked: bool = False
     beyond: bool = False
+    edge: int | None = None
     quarantined: dict[QuarantineKey, tuple[str, str]] = field(default_factory=dict)
 
 
@@ -105,6 +107,10 @@ class Limit:
         if most is not None and most <= left:
             return TO_THE_END
         return left if alone and left > 0 else None
+
+    def moves(self, records: int | None) -> None:
+        """From now on the limit is another one."""
+        self._records = records
 
     def sent(self, most: int | None) -> None:
         self._outstanding += most or 0

@@ -38,6 +38,9 @@ WORK, CODEC, WAIT, BLOCK, TAKEN, OUT, ORIGIN, ORDINAL = range(8, 16)
 CPU = 16
 """CPU time of the worker since READY, in the slot of its first stage. The other clocks also run while it sleeps."""
 
+SINK = 17
+"""The number of the sink for which a suspected record is being encoded."""
+
 STARTING, WAITING, DECODING, WORKING, BLOCKED, SETTING_UP, FLUSHING, ENCODING, SNAPSHOT = range(9)
 READING, WRITING, CLOSED = range(9, 12)
 
@@ -279,6 +282,10 @@ class Slot:
 
     def leave(self) -> None:
         self.words[RECORD] = 0
+
+    def at_sink(self, number: int) -> None:
+        """What follows is done for this one of the sinks."""
+        self.words[SINK] = number
 
     def call(self, place: int, first: tuple[int, int], last: tuple[int, int]) -> None:
         """Note a call in a place. first, last: (frame, source record) of its first and of its last record."""

@@ -44,13 +44,13 @@ class WorkerSpec(NamedTuple):
     number, width: its number in its group, from 0, and the group's size. names: of its stages, for messages.
     works: its stages, neighbours in the chain. inbound, outbound: the numbers of the workers at the other ends of its
     pipes, in the order of the descriptors sent with the spec. upstream, downstream: how many workers each side has.
-    source: what reads splits (first group only). sink: what encodes (last group only; None: records are sent back as
-    they are). ends: the number of stages, which is the sink's index.
+    source: what reads splits (first group only). sinks: what encodes (last group only; none: records are sent back as
+    they are). ends: the number of stages, which is the first sink's index.
     owner: whose segments of the arena it writes to: the number of its group, from 1. owners: how many there are, the
     parent included; 0 without an arena.
     slots: its slots on the metrics page, one per stage, at least one. slot_count, places: how many the page has, and
     how many calls each can note.
-    snapshots: stage → what its `restore` gets; under `ends`, the columns that the sink must expect.
+    snapshots: stage → what its `restore` gets; from `ends` on, the columns that a sink must expect.
     limit: bytes of the largest frame. share: bytes of results that may wait in the worker behind a slow frame.
     start_timeout: seconds for setup. max_memory: bytes a worker may hold.
     """
@@ -73,7 +73,7 @@ class WorkerSpec(NamedTuple):
     first: bool = False
     last: bool = False
     source: EndSpec | None = None
-    sink: EndSpec | None = None
+    sinks: tuple[EndSpec, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
     files: dict[str, str] = NOTHING
     started_hooks: tuple[str, ...] = ()
@@ -83,6 +83,11 @@ class WorkerSpec(NamedTuple):
     share: int = 2**26
     start_timeout: float = 60.0
     max_memory: int | None = None
+
+    @property
+    def branches(self) -> bool:
+        """Whether each sink is asked for every record: there are several, or the one has a condition."""
+        return len(self.sinks) > 1 or any(sink.when for sink in self.sinks)
 
     @property
     def growth(self) -> int:

@@ -20,10 +20,15 @@ AGAIN = ("accept", "deliver", "sink written", "commit", "barrier", "torn frame")
 STATE = ("barrier", "flush")
 """Points that only a chain with state passes."""
 
+BRANCHES = ("one of two", "one of several")
+"""Points that only a chain with several sinks passes: tests/scenarios/test_branches_under_kills.py."""
+
 GROUPS = ("regroup",)
 """Points that only a chain passes whose stages share workers at first and are then separated."""
 
-EVERY = tuple(point for point in POINTS if point not in GROUPS)
+ALONE = tuple(point for point in POINTS if point not in BRANCHES)
+
+EVERY = tuple(point for point in ALONE if point not in GROUPS)
 
 SINK = ("accept", "sink written", "commit", "finishing", "rename", "resume")
 """Points at which the kind of sink matters."""
@@ -31,7 +36,7 @@ SINK = ("accept", "sink written", "commit", "finishing", "rename", "resume")
 RESUMES = ("resume",)
 """Points that only a resumed life passes."""
 
-SECOND = tuple(point for point in POINTS if point not in ("quarantine", "halving", "restart", "torn frame", "flush"))
+SECOND = tuple(point for point in ALONE if point not in ("quarantine", "halving", "restart", "torn frame", "flush"))
 """Points of the parent at which it dies once more while it recovers."""
 
 CONFIGS: dict[str, dict[str, Any]] = {
@@ -53,7 +58,7 @@ DEATHS = {
     "state": [*map(Death, EVERY), *(Death(point, 3) for point in AGAIN)],
     "sqlite": [*map(Death, SINK), Death("sink written", 3), Death("barrier", 2)],
     "append": [*map(Death, SINK), Death("commit", 3)],
-    "fused": [*map(Death, POINTS), Death("barrier", 3)],
+    "fused": [*map(Death, ALONE), Death("barrier", 3)],
 }
 
 CHAINS = 20

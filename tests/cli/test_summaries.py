@@ -11,7 +11,7 @@ from stagerunner.errors import RunFailed, UsageError
 
 
 def plan(part: str, **options: object) -> SimpleNamespace:
-    return SimpleNamespace(sink=SimpleNamespace(part=SimpleNamespace(name=part), options=options))
+    return SimpleNamespace(sinks=[SimpleNamespace(part=SimpleNamespace(name=part), options=options)])
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ def plan(part: str, **options: object) -> SimpleNamespace:
         (plan("stdout"), True),
         (plan("jsonl", path=Path("-")), True),
         (plan("jsonl", path=Path("a")), False),
-        (SimpleNamespace(sink=None), False),
+        (SimpleNamespace(sinks=[]), False),
     ],
 )
 def test_whether_results_go_to_standard_output(sink, shared):

@@ -31,7 +31,7 @@ def test_a_whole_config(config):
     assert [stage.settings.workers for stage in found.stages] == [1, 2, 4, 1]
     assert found.source.options.get("path").text == "logs/access-*.log.gz"
     assert found.source.settings.on_error == "dead_letter"
-    assert (found.sink.use.text, found.dead_letter.text) == ("jsonl", "out/failed.jsonl")
+    assert (found.sinks[0].use.text, found.dead_letter.text) == ("jsonl", "out/failed.jsonl")
     assert [plugin.text for plugin in found.plugins] == ["./my_stages.py"]
 
 
@@ -42,7 +42,7 @@ def test_name_and_description(config):
 
 def test_null_is_the_same_as_leaving_out(config):
     found = config("version: 1\nstages: []\nsource:\nsink:\ndead_letter:\nplugins:\nvars:\ntests:\nrun:\n")
-    assert (found.source, found.sink, found.dead_letter, found.plugins) == (None, None, None, ())
+    assert (found.source, found.sinks, found.dead_letter, found.plugins) == (None, (), None, ())
 
 
 def test_version_and_stages_are_required_at_the_mapping(wrong):
@@ -133,7 +133,7 @@ def test_no_stages_are_allowed(stages):
 def test_a_source_and_a_sink_are_named_by_their_place(config):
     found = config("version: 1\nstages: []\nsource: logs/*.gz\nsink: {use: jsonl, name: out, on_error: skip}")
     assert (found.source.name, found.source.use.text, found.source.bare) == ("source", "logs/*.gz", True)
-    assert (found.sink.name, found.sink.settings.on_error, found.sink.path) == ("out", "skip", "sink")
+    assert (found.sinks[0].name, found.sinks[0].settings.on_error, found.sinks[0].path) == ("out", "skip", "sink")
 
 
 def test_an_option_beside_use_is_a_mistake_that_says_where_it_belongs(wrong_stages):

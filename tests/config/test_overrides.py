@@ -40,7 +40,7 @@ def test_plain_data_from_python(config):
 def test_i_and_o_replace_source_and_sink(config):
     found = config(BASE, source_override="other/*.gz", sink_override="-")
     assert (found.source.use.text, found.source.bare, found.source.mark.file) == ("other/*.gz", True, "-i")
-    assert (found.sink.use.text, found.sink.mark.file) == ("-", "-o")
+    assert (found.sinks[0].use.text, found.sinks[0].mark.file) == ("-", "-o")
 
 
 def test_i_may_name_a_part_with_options(config):

@@ -79,7 +79,7 @@ def test_a_function_stands_where_a_part_does_and_nowhere_else():
     data = {"version": 1, "source": shout, "stages": [shout, {"use": shout}], "sink": {"use": shout}}
     config = read_config(data)
     assert not config.mistakes
-    assert [part.use.given for part in (config.source, *config.stages, config.sink)] == [shout] * 4
+    assert [part.use.given for part in (config.source, *config.stages, *config.sinks)] == [shout] * 4
     assert [stage.name for stage in config.stages] == ["shout", "shout-2"]
     message = "'shout' can't stand here: a function or class is a part, under `use`"
     assert told({"version": 1, "stages": [{"use": "a", "name": shout}]}) == [("stages[0].name", message)]

@@ -58,7 +58,7 @@ def told():
 @pytest.fixture
 def delivery(tmp_path, order, told):
     letters = DeadLetters(tmp_path / "failed.jsonl")
-    made = Delivery(("parse", "hide"), ResultWriter(order), letters, told.append, {1: 2}, encoded=True)
+    made = Delivery(("parse", "hide"), ResultWriter(order), letters, told.append, {1: 2}, sinks=("sink",))
     made.open(None)
     yield made
     letters.close()
@@ -86,7 +86,7 @@ def test_failures_are_taken_in_order_of_the_source(delivery):
 
 def test_what_is_dropped_goes_to_its_own_file_and_is_no_failure(tmp_path, order, told):
     letters, dropped = DeadLetters(tmp_path / "failed.jsonl"), DeadLetters(tmp_path / "dropped.jsonl")
-    made = Delivery(("parse",), ResultWriter(order), letters, told.append, {0: 0}, encoded=True, dropped=dropped)
+    made = Delivery(("parse",), ResultWriter(order), letters, told.append, {0: 0}, sinks=("sink",), dropped=dropped)
     made.open(None)
     made.failures([Failure(0, 7, 0, "Drop", "too short", DROP, record="ab")], None, locate)
     made.commit({}, Journal(order))
@@ -143,7 +143,7 @@ def test_a_commit_is_letters_then_sink_then_journal(delivery, order):
 
 
 def test_the_row_of_a_transaction_says_where_the_sink_is(tmp_path, order, told):
-    delivery = Delivery(("parse",), ResultWriter(order, "transaction"), None, told.append, {}, encoded=True)
+    delivery = Delivery(("parse",), ResultWriter(order, "transaction"), None, told.append, {}, sinks=("sink",))
     delivery.open(None)
     delivery.writer.write(memoryview(b"123"), 1, ())
 

@@ -10,7 +10,7 @@ from stagerunner.records import SOURCE, Counts
 
 def kept() -> Ledger:
     """Two stages and a sink: ten in, one too many made, one filtered, one skipped, two dead."""
-    ledger = Ledger(2, sink=True)
+    ledger = Ledger(2, sinks=1)
     ledger.add([Counts(SOURCE, taken=10, out=9, dead=1), Counts(0, taken=9, created=1, out=9, filtered=1)])
     ledger.add([Counts(1, taken=9, out=8, skipped=1, extra={"hits": 4}), Counts(2, taken=8, out=7, dead=1)])
     return ledger
@@ -23,7 +23,7 @@ def lines_of(counts: Counts) -> tuple[int, ...]:
 
 @pytest.mark.parametrize("frames", [1, MANY])
 def test_lines_of_many_frames_add_up_as_their_counts_do(frames):
-    one, other = Ledger(2, sink=True), Ledger(2, sink=True)
+    one, other = Ledger(2, sinks=1), Ledger(2, sinks=1)
     counts = [Counts(SOURCE, 7, 0, 6, 0, 0, 1), Counts(0, 6, 3, 5, 1, 2, 1), Counts(1, 5, 0, 4, 1, extra={"hits": 2})]
 
     for _ in range(frames):
@@ -53,7 +53,7 @@ def test_the_ledger_balances_when_each_stage_does_and_hands_on_all_it_gave():
 
 
 def test_without_a_sink_the_last_stage_counts():
-    ledger = Ledger(1, sink=False)
+    ledger = Ledger(1, sinks=0)
     ledger.add([Counts(SOURCE, taken=2, out=2), Counts(0, taken=2, out=2)])
 
     assert ledger.out == 2
@@ -61,14 +61,14 @@ def test_without_a_sink_the_last_stage_counts():
 
 
 def test_without_stages_the_source_counts():
-    ledger = Ledger(0, sink=False)
+    ledger = Ledger(0, sinks=0)
     ledger.add([Counts(SOURCE, taken=2, out=2)])
 
     assert ledger.out == 2
 
 
 def test_the_ledger_go_through_the_journal():
-    back = Ledger(2, sink=True)
+    back = Ledger(2, sinks=1)
     back.restore(json.loads(json.dumps(kept().as_rows())))
 
     assert back.entries == kept().entries

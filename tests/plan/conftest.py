@@ -160,7 +160,7 @@ def config(folder: Path) -> Callable[..., Config]:
                 part_config(given, names[index].rpartition(":")[2], f"stages[{index}]", index + 3)
                 for index, given in enumerate(stages)
             ),
-            sink=part_config(sink, "sink", "sink", 8) if sink else None,
+            sinks=(part_config(sink, "sink", "sink", 8),) if sink else (),
             dead_letter=letters,
             dropped=drops,
             run=run or Run(),

@@ -92,7 +92,7 @@ def test_without_a_source_standard_input_is_read_by_lines(planned, source):
 
 @pytest.mark.parametrize("sink", ["-", "stdout", None])
 def test_without_a_sink_results_go_to_standard_output(planned, sink):
-    planned_sink = planned(sink=sink).sink
+    planned_sink = planned(sink=sink).sinks[0]
     assert (planned_sink.use, planned_sink.options) == ("stdout", {})
 
 

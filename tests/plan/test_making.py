@@ -18,7 +18,7 @@ def test_a_plan_holds_what_an_engine_needs(planned, folder):
     assert plan.name == "chain"
     assert [stage.name for stage in plan.stages] == ["shout"]
     assert plan.source.options == {"path": folder / "in.txt"}
-    assert plan.sink.options == {"path": folder / "out.txt"}
+    assert plan.sinks[0].options == {"path": folder / "out.txt"}
     assert plan.dead_letter == folder / "failed.jsonl"
     assert plan.engine.target == "stagerunner.engines.process.engine:ProcessEngine"
     assert plan.limit == 5
@@ -69,7 +69,7 @@ def test_secrets_are_masked_in_what_plugins_say(config, catalog):
 
 def test_given_records_need_no_source_and_taken_results_no_sink(planned):
     plan = planned("shout", source="none.txt", sink="no/out.txt", how={"records_given": True, "take_results": True})
-    assert (plan.source, plan.sink) == (None, None)
+    assert (plan.source, plan.sinks) == (None, ())
 
 
 def test_only_what_is_chosen_is_planned_and_numbered_anew(planned):

@@ -19,8 +19,9 @@ class Heard:
     def __init__(self) -> None:
         self.told = []
         self.writer = self
-        self.ledger = Ledger(1, sink=False)
+        self.ledger = Ledger(1, sinks=0)
         self.eased = []
+        self.ahead = False
 
     def write(self, body, records, buffers):
         self.told.append(("results", bytes(body), records))

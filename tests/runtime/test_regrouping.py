@@ -43,7 +43,7 @@ def plan(project) -> Any:
 @pytest.fixture
 def ledger() -> Ledger:
     """A thousand records have come back."""
-    ledger = Ledger(3, sink=False)
+    ledger = Ledger(3, sinks=0)
     ledger.add([Counts(stage, taken=1000, out=1000) for stage in (SOURCE, 0, 1, 2)])
     return ledger
 
@@ -108,7 +108,7 @@ def test_a_frame_that_is_only_half_way_through_is_not_taken_for_the_whole(plan):
 
 def test_nothing_is_decided_before_anything_has_come_back(plan):
     workers = Workers(plan, 3)
-    regrouping = begun(plan, workers, Ledger(3, sink=False))
+    regrouping = begun(plan, workers, Ledger(3, sinks=0))
     workers.told = worked(1000, 1000, 0)
 
     assert not regrouping.due()

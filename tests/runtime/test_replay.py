@@ -73,12 +73,12 @@ def test_an_unknown_place_to_let_them_in_is_refused_with_what_there_is(planned):
 
 @pytest.mark.parametrize(("append", "mode"), [(False, "new"), (True, "append")])
 def test_what_is_in_the_output_is_never_written_over(planned, append, mode):
-    assert planned(append=append).sink.options["mode"] == mode
+    assert planned(append=append).sinks[0].options["mode"] == mode
 
 
 def test_standard_output_needs_no_mode_and_other_sinks_without_one_can_not_append(planned):
-    assert "mode" not in planned("stdout").sink.options
-    assert "mode" not in planned("null").sink.options
+    assert "mode" not in planned("stdout").sinks[0].options
+    assert "mode" not in planned("null").sinks[0].options
     with pytest.raises(UsageError, match="the sink null has no `mode` to append with"):
         planned("null", append=True)
 

@@ -40,7 +40,7 @@ def beginning(project, open_stack):
     def beginning(*stages, resume=Resume(), told=None, **keys):
         plan = project.plan(*stages, **({"source": NUMBERS, "sink": "out.jsonl"} | keys))
         told = [] if told is None else told
-        found = begin(plan, make_part(plan.source), make_part(plan.sink), resume, told.append)
+        found = begin(plan, make_part(plan.source), (make_part(plan.sinks[0]),), resume, told.append)
         if found.journal is not None:
             open_stack.callback(found.journal.close)
         return plan, found

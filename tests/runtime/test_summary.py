@@ -16,7 +16,7 @@ PLAN = Plan("test", ())
 
 @pytest.fixture
 def delivery():
-    return Delivery(("parse", "hide"), CallerWriter(), None, lambda event: None, {0: 1}, encoded=False)
+    return Delivery(("parse", "hide"), CallerWriter(), None, lambda event: None, {0: 1})
 
 
 def test_a_run_without_failures_has_no_error(delivery):
@@ -65,7 +65,7 @@ def test_trouble_without_a_culprit_is_told_as_it_is():
 
 def test_a_summary_adds_up_the_clocks_of_a_stages_workers(project):
     plan = project.plan({"use": "same", "workers": 2}, "double", source="parts.py", sink="out.jsonl")
-    ledger = Ledger(2, sink=True)
+    ledger = Ledger(2, sinks=1)
     ledger.add(
         [Counts(SOURCE, 5, out=5), Counts(0, 5, out=5, extra={"hits": 2}), Counts(1, 5, out=5), Counts(2, 5, out=5)]
     )
@@ -92,7 +92,7 @@ def test_a_summary_adds_up_the_clocks_of_a_stages_workers(project):
 def test_a_summary_names_no_file_that_does_not_hold_what_it_says(project):
     letter = {"use": "same", "on_error": "dead_letter"}
     plan = project.plan(letter, source="parts.py", sink="out.jsonl", dead_letter="failed.jsonl")
-    without, dead = Ledger(1, sink=True), Ledger(1, sink=True)
+    without, dead = Ledger(1, sinks=1), Ledger(1, sinks=1)
     dead.add([Counts(SOURCE, 1, out=1), Counts(0, 1, dead=1)])
 
     early = summary_of(plan, without, [], 1.0, 1)

@@ -162,12 +162,12 @@ class Life(Session):
         scenario, disk, plan = self._scenario, self._disk, self.plan
         self._source, self._sink = source, sink = SimSource(scenario, disk.dice.upto(3)), SimSink(disk, scenario.keeps)
         journal: Any = SimJournal(disk)
-        self._beginning = beginning = resuming._decide(plan, source, sink, self._resume, self.tell, journal)
+        self._beginning = beginning = resuming._decide(plan, source, [sink], self._resume, self.tell, journal)
         self._hash_seed = beginning.hash_seed or "1"
         names = tuple(stage.name for stage in plan.stages)
         letters: Any = SimLetters(disk)
         self.writer = self.slow = SlowWriter(sink, slow=scenario.slow)
-        self.delivery = Delivery(names, self.writer, letters, self.tell, {}, encoded=True)
+        self.delivery = Delivery(names, self.writer, letters, self.tell, {}, sinks=("sink",))
         if beginning.row is not None:
             self.delivery.ledger.restore(beginning.row["ledger"])
         if beginning.done:

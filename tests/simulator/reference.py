@@ -22,7 +22,7 @@ class Expected:
 
     output: list[int] = field(default_factory=list)
     letters: Counter[Letter] = field(default_factory=Counter)
-    ledger: Ledger = field(default_factory=lambda: Ledger(0, sink=True))
+    ledger: Ledger = field(default_factory=lambda: Ledger(0, sinks=1))
     fatal: bool = False
     stopped: bool = False
 
@@ -41,7 +41,7 @@ class Reference:
         self._stop = -1
         self._counts: list[Counts] = []
         self._letters: list[tuple[int, int | None, str]] = []
-        self.found = Expected(ledger=Ledger(len(self._stages), sink=True))
+        self.found = Expected(ledger=Ledger(len(self._stages), sinks=1))
 
     def evaluate(self) -> Expected:
         try:

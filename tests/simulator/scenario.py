@@ -80,7 +80,7 @@ class Scenario:
         return Plan(
             "simulated",
             tuple(_planned(index, stage) for index, stage in enumerate(self.stages)),
-            sink=PlannedPart("sink", "sink", Part("sink", "sink", ""), {}, Settings()),
+            sinks=(PlannedPart("sink", "sink", Part("sink", "sink", ""), {}, Settings()),),
             run=Run(frame=self.frame, window=self.window, fuse="auto" if self.fused else "off"),
             limit=self.limit,
         )

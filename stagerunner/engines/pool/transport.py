@@ -200,7 +200,7 @@ class PoolTransport:
     def _nothing_done(self, sent: Header) -> bytes:
         """The bundle for a frame of a halted run that nothing was done for: it is cut before its first record."""
         empty = Header(DATA, CUT, sent.epoch, sent.sequence, sent.split, sent.first, sent.first)
-        return bundle([(empty, pack_metadata(Metadata()), EMPTY if self._plan.sink is None else b"")])
+        return bundle([(empty, pack_metadata(Metadata()), b"" if self._plan.sinks else EMPTY)])
 
     def _check(self, sent: Header) -> None:
         """Raises BadFrame if what came back isn't what became of the frame."""

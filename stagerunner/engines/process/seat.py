@@ -58,7 +58,7 @@ class SeatSpec(NamedTuple):
     def of(cls, spec: WorkerSpec, page: str = "") -> SeatSpec:
         alone = spec._replace(inbound=(0,), outbound=(0,), upstream=1, downstream=1, owners=0)
         works = tuple(work._replace(options={}) for work in spec.works)
-        seen = alone._replace(works=works, source=None, sink=None, snapshots={})
+        seen = alone._replace(works=works, source=None, sinks=(), snapshots={})
         return cls(seen, SealedSpec.of(alone), page)
 
 

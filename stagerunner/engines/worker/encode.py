@@ -11,7 +11,7 @@ from time import monotonic_ns as now
 from typing import Any
 
 from stagerunner.engines.worker.frame_context import FrameContext, halved
-from stagerunner.evaluate.ends import RecordEncoder
+from stagerunner.evaluate.ends import BodyEncoder, EndSpec, RecordEncoder
 from stagerunner.evaluate.loading import load
 from stagerunner.evaluate.outcome.growth import TooLarge, limited
 from stagerunner.records import DATA, NOTHING, Batch, QuarantineKey, total
@@ -34,7 +34,7 @@ Parts = tuple[Header, bytes, Any]
 class Encoder:
     """The way out of one worker: the sink's encoding in the last one, pickle in all others."""
 
-    def __init__(self, spec: WorkerSpec, page: MetricsPage, writing: RecordEncoder | None, codec: PayloadCodec) -> None:
+    def __init__(self, spec: WorkerSpec, page: MetricsPage, writing: BodyEncoder | None, codec: PayloadCodec) -> None:
         self._page = page
         self._slots = [page.slot(number) for number in spec.slots]
         self._slot = self._slots[-1]
@@ -194,20 +194,38 @@ class Holding:
         return {**context.held, self._who: held}
 
 
-def writing(spec: WorkerSpec) -> RecordEncoder | None:
-    """The sink's encoding, in the last worker."""
-    if spec.sink is None:
-        return None
-    sink = load(spec.sink.target)(**spec.sink.options)
+def writing(spec: WorkerSpec) -> BodyEncoder | None:
+    """The encoding for the sinks, in the last worker."""
+    encoders = [_for_sink(spec, end, spec.ends + number) for number, end in enumerate(spec.sinks)]
+    if spec.branches:
+        from stagerunner.evaluate.branches import BranchEncoder  # late: few chains branch
+
+        return BranchEncoder(encoders, spec.growth)
+    return encoders[0] if encoders else None
+
+
+def _for_sink(spec: WorkerSpec, end: EndSpec, index: int) -> RecordEncoder:
+    """The encoding for one sink. index: under which it is counted."""
+    sink = load(end.target)(**end.options)
     pure = getattr(sink, "pure", False) is True
     begun = None
     if hasattr(sink, "expect"):
-        if spec.ends in spec.snapshots:
-            sink.expect(spec.snapshots[spec.ends])
+        if index in spec.snapshots:
+            sink.expect(spec.snapshots[index])
         else:
             begun = _by_the_first(sink)
     encode = limited(sink.encode, spec.growth)
-    return RecordEncoder(encode, spec.ends, spec.sink.on_error, counted=True, changes=not pure, begun=begun)
+    return RecordEncoder(
+        encode, index, end.on_error, counted=True, changes=not pure, begun=begun, when=_condition(end.when)
+    )
+
+
+def _condition(when: str) -> Callable[[Any], Any] | None:
+    if not when:
+        return None
+    from stagerunner.evaluate.conditions.expression import Expression  # late: it loads Python's parser
+
+    return Expression(when)
 
 
 def _by_the_first(sink: Any) -> Callable[[Any], None]:

@@ -7,7 +7,7 @@ its place, and order is kept across stages.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 from zlib import crc32
 
@@ -16,18 +16,10 @@ from stagerunner.evaluate.dead_letters.letters import STAYS, read_letter
 from stagerunner.evaluate.forms import as_list
 from stagerunner.evaluate.wording import nearest
 from stagerunner.evaluate.work import Work
-from stagerunner.records import Malformed, Origin, Split
-from stagerunner.tuples import NamedTuple
+from stagerunner.records import Entering, Malformed, Origin, Split
 
 CHUNK = 2**20
 _PLACES = ("name", "offset", "number", "line")
-
-
-class Entering(NamedTuple):
-    """A record on its way to the stage that it enters at."""
-
-    stage: int
-    record: Any
 
 
 def bare(record: Any) -> Any:
@@ -38,8 +30,11 @@ def bare(record: Any) -> Any:
 # Letters
 
 
-def entry_of(letter: dict[str, Any] | None, stages: list[str], start: str | None) -> int | str:
-    """The index of the stage at which a letter's record enters (the sink's: the number of stages), or why it can't."""
+def entry_of(
+    letter: dict[str, Any] | None, stages: list[str], start: str | None, sinks: Sequence[str] = ("sink",)
+) -> int | str:
+    """The index of the stage at which a letter's record enters (the first sink's: the number of stages), or why it
+    can't."""
     if letter is None:
         return "this line isn't a dead letter"
     if "altered" in letter:
@@ -49,11 +44,11 @@ def entry_of(letter: dict[str, Any] | None, stages: list[str], start: str | None
     name = letter["stage"] if start is None else start
     if name in stages:
         return stages.index(name)
-    if name == "sink":
-        return len(stages)
+    if name in sinks:
+        return len(stages) + sinks.index(name)
     if name == "source":
         return "the source could not read it: correct the input, or send what was read to a stage with --from STAGE"
-    near = nearest(name, stages)
+    near = nearest(name, [*stages, *sinks])
     meant = f" (is it {near!r} now?)" if near else ""
     return f"the chain has no stage {name!r}{meant}; choose one with --from STAGE"
 
@@ -62,11 +57,13 @@ class Letters:
     """The source of the records of a dead-letter file. A letter that can't come back stays a dead letter, unchanged.
 
     path: the file. stages: names of the chain's stages. start: the stage at which all enter; None: each at its own.
+    sinks: their names, if the chain branches: then a record that enters at one of them goes to that one only.
     """
 
     max_record = 0
 
-    def __init__(self, *, path: str, stages: list[str], start: str | None = None) -> None:
+    def __init__(self, *, path: str, stages: list[str], start: str | None = None, sinks: Sequence[str] = ()) -> None:
+        self._sinks = sinks
         self._path = path
         self._stages = stages
         self._start = start
@@ -93,12 +90,13 @@ class Letters:
     def read(self, split: Split) -> Iterator[Any]:
         for line in self._lines(split):
             letter = read_letter(line)
-            entry = entry_of(letter, self._stages, self._start)
+            entry = entry_of(letter, self._stages, self._start, self._sinks or ("sink",))
             if isinstance(entry, str):
                 yield Malformed(STAYS, entry, line.decode(errors="surrogateescape"))
             else:
                 record = letter["record"] if letter else None
-                yield Entering(entry, record) if entry else record
+                there = entry > 0 if not self._sinks else entry > 0 or entry >= len(self._stages)
+                yield Entering(entry, record) if there else record
 
     def locate(self, split: Split, number: int) -> Origin:
         """The record's origin when it first failed."""

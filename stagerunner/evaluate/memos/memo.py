@@ -104,7 +104,7 @@ class Memo:
         if not (self._reading or self._writing):
             return None
         if self.work.stages:
-            from stagerunner.evaluate.dead_letters.returning import Entering  # a late import: only replays need it
+            from stagerunner.records import Entering
 
             if type(record) is Entering:
                 if record.stage > self.work.index:

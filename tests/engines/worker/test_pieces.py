@@ -324,7 +324,7 @@ def test_the_sink_encodes_in_the_last_worker(at):
         def encode(self, records):
             return "".join(f"{record}!".upper() for record in records).encode()
 
-    (part,) = at(same, last=True, sink=EndSpec(offered(Shout))).feed(["a", "b"])
+    (part,) = at(same, last=True, sinks=(EndSpec(offered(Shout)),)).feed(["a", "b"])
 
     assert bytes(part[2]) == b"A!B!"
     assert ledger(part[1])[1] == (2, 0, 2, 0, 0, 0)

@@ -180,7 +180,7 @@ def test_the_first_worker_reads_and_the_ledger_the_same(both, stage, records, la
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_last_worker_encodes_for_the_sink_the_same(both, stage, on_error):
     pair = both(
-        work(stage, on_error=on_error), sink=EndSpec("stagerunner_parts.sinks.jsonl:Jsonl", TO_A_FILE, on_error)
+        work(stage, on_error=on_error), sinks=(EndSpec("stagerunner_parts.sinks.jsonl:Jsonl", TO_A_FILE, on_error),)
     )
 
     for sequence, records in enumerate(([0, 1], [], [1, 2, 4, 5], [{1}, 1, 2], [5])):
@@ -190,8 +190,9 @@ def test_the_last_worker_encodes_for_the_sink_the_same(both, stage, on_error):
 
 
 def test_a_sink_that_may_change_records_is_given_them_by_piece(both, monkeypatch):
-    assert not both(same, sink=EndSpec(f"{__name__}:Changing")).in_one_go(frame([1]), monkeypatch)
-    assert both(same, sink=EndSpec("stagerunner_parts.sinks.jsonl:Jsonl", TO_A_FILE)).in_one_go(frame([1]), monkeypatch)
+    assert not both(same, sinks=(EndSpec(f"{__name__}:Changing"),)).in_one_go(frame([1]), monkeypatch)
+    plain = both(same, sinks=(EndSpec("stagerunner_parts.sinks.jsonl:Jsonl", TO_A_FILE),))
+    assert plain.in_one_go(frame([1]), monkeypatch)
 
 
 def test_what_is_not_ordinary_branches_off_untouched(both, monkeypatch):

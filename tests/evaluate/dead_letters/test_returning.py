@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from stagerunner.evaluate.dead_letters.returning import Entering, Letters, entry_of, with_entering
+from stagerunner.evaluate.dead_letters.returning import Letters, entry_of, with_entering
 from stagerunner.evaluate.work import Work
 from stagerunner.parts.source import Want
 from stagerunner.parts.stage import Form
-from stagerunner.records import Malformed, Origin
+from stagerunner.records import Entering, Malformed, Origin
 
 RECORDS = [1, Entering(1, 2), Entering(2, 3), Entering(1, 4), 5]
 """Of a chain with two stages: two enter at the second, one at the sink."""

@@ -17,7 +17,7 @@ WAITING = 60.0
 
 def needed(plan: Plan) -> list[str]:
     """The distributions that the plan's parts come from."""
-    parts = [part for part in (plan.source, *plan.stages, plan.sink) if part is not None]
+    parts = [part for part in (plan.source, *plan.stages, *plan.sinks) if part is not None]
     providers = {part.provider.partition(" ")[0] for part in parts if " " in part.provider}
     return sorted({"stagerunner", "stagerunner-ray", *providers})
 
