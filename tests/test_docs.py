@@ -12,6 +12,7 @@ import stagerunner
 from stagerunner.api import Request, load, prepare
 from stagerunner.config import grammar, settings
 from stagerunner.config.model import BatchSize, Run, Settings
+from stagerunner.config.names import LISTS
 from stagerunner.config.read import read_config
 from stagerunner.errors import StageFailed, UsageError
 from stagerunner.evaluate.conditions.expression import CALLS, Expression
@@ -25,7 +26,7 @@ CONFIG = (ROOT / "docs" / "config.md").read_text()
 API = (ROOT / "docs" / "api.md").read_text()
 PROMISES = (ROOT / "docs" / "promises.md").read_text()
 TABLES = {
-    "## Top level": grammar._TOP,
+    "## Top level": [*grammar._TOP, *LISTS],
     "## A part": grammar._USE,
     "## Settings of a stage": settings.STAGE_SETTINGS,
     "### `batch`": settings.BATCH,
@@ -70,7 +71,7 @@ def test_every_key_is_described_and_no_other(heading):
 
 def test_the_settings_of_sources_and_sinks_are_named():
     text = " ".join(section(CONFIG, "## Settings of a stage").split())
-    assert "A source and a sink take `name` and `on_error`; `retry` and `when` are mistakes there" in text
+    assert "A source and a sink take `name` and `on_error`, and a sink `when`. Others are mistakes there" in text
     assert sorted(settings.SOURCE_SETTINGS) == sorted(settings.SINK_SETTINGS) == ["name", "on_error", "retry", "when"]
 
 

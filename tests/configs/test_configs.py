@@ -84,19 +84,28 @@ def run(name, folder, out, engine, workers):
     sets = {f"stages.{stage}.workers": workers for stage in without_state(name, folder)}
     if "dead_letter:" in file.read_text():
         sets["dead_letter"] = str(letters)
+    branches = branches_of(name, folder, out)
+    sets |= {f"sinks.{sink}.with.path": str(path) for sink, path in branches.items()}
     keeps_its_sink = name in HANDS_TO_A_DATABASE | WRITES_A_FOLDER
     if keeps_its_sink:
         sets["sink.with.path"] = str(sink)
     request = Request(
         sets=sets,
         source=str(folder / "configs" / READS_STDIN[name]) if name in READS_STDIN else None,
-        sink=None if keeps_its_sink else str(sink),
+        sink=None if keeps_its_sink or branches else str(sink),
         engine=engine,
     )
     summary = prepare(file, request).execute()
     assert summary.balanced
-    given = {sink.name: content(name, sink)}
+    given = {path.name: content(name, path) for path in branches.values() or (sink,)}
     return given | ({letters.name: stable(letters.read_text(), folder)} if letters.exists() else {})
+
+
+def branches_of(name, folder, out):
+    """Where each of several sinks writes; nothing for a config with one."""
+    plan = prepare(folder / "configs" / f"{name}.yaml").plan
+    suffixes = {sink.name: sink.options["path"].suffix for sink in plan.sinks if plan.branches}
+    return {sink: out / f"{name}.{sink}{suffix}" for sink, suffix in suffixes.items()}
 
 
 def content(name, sink):
