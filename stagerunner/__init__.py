@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         UsageError,
         WorkerDied,
     )
+    from stagerunner.evaluate.arrow.rows import ArrowRows, as_record_batch
     from stagerunner.evaluate.conditions.expression import Expression, missing_field
     from stagerunner.evaluate.stage_api import count, empty, enough
     from stagerunner.events import Summary
@@ -44,6 +45,8 @@ _HOMES = {
     "StagerunnerError": "errors",
     "UsageError": "errors",
     "WorkerDied": "errors",
+    "ArrowRows": "evaluate.arrow.rows",
+    "as_record_batch": "evaluate.arrow.rows",
     "Expression": "evaluate.conditions.expression",
     "missing_field": "evaluate.conditions.expression",
     "count": "evaluate.stage_api",
@@ -68,6 +71,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "ArrowRows",
     "Chain",
     "ConfigError",
     "Drop",
@@ -88,6 +92,7 @@ __all__ = [
     "Want",
     "WorkerDied",
     "__version__",
+    "as_record_batch",
     "count",
     "empty",
     "enough",

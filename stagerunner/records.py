@@ -247,6 +247,23 @@ def _apply(counts: Counts, spread: Spread, first: int, last: int) -> None:
     counts.add(Counts(counts.stage, extra=counters_within(spread, first, last)))
 
 
+class Rows(Sequence[Any]):
+    """Records that lie in columns, and become dicts when they are asked for. They can't change.
+
+    Only evaluate.arrow has some; this class stands here so that they are recognised without importing anything.
+    """
+
+    __slots__ = ()
+
+    def to_list(self) -> list[Any]:
+        """Each row as a dict."""
+        raise NotImplementedError
+
+    def take(self, indexes: Iterable[int]) -> Rows:
+        """The rows at these indexes."""
+        raise NotImplementedError
+
+
 class Divisible:
     """The field of Counts that `==` ignores. spread: None if each record gave one result."""
 
@@ -325,8 +342,10 @@ class Recalled:
 class Batch(Recalled, Plain):
     """The records of one frame, or of a piece of one, between two stages.
 
+    records: a list, or Rows that lie in columns.
     first, last: it stands for the source records first ≤ i < last of the split, also those that are dropped by now.
-    origins: the source record of each record, ascending; None while they are first, first + 1, …
+    origins: the source record of each record, ascending, as a list or an array of integers; None while they are first,
+    first + 1, …
     failures: those of the stages so far. counts: one entry for each stage passed.
     stop: a stage has called `enough` in this frame; nothing after `last` is wanted.
     """
@@ -335,15 +354,15 @@ class Batch(Recalled, Plain):
 
     def __init__(
         self,
-        records: list[Any],
+        records: Any,
         first: int = 0,
         last: int = 0,
-        origins: list[int] | None = None,
+        origins: Any = None,
         failures: list[Failure] | None = None,
         counts: list[Counts] | None = None,
         stop: bool = False,
     ) -> None:
-        self.records = records
+        self.records: Any = records
         self.first, self.last = first, last
         self.origins = origins
         self.failures: list[Failure] = [] if failures is None else failures

@@ -159,6 +159,7 @@ SOURCES = {
 SINKS = {
     "file": "sink: out.jsonl",
     "SQLite": "sink: {use: sqlite, with: {path: out.db, table: t}}",
+    "Parquet, Arrow": "sink: out.parquet",
     "stdout, null": "sink: stdout",
 }
 STATES = {"none, or with snapshot": "remembering", "without snapshot": "forgetting"}

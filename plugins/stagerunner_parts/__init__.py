@@ -78,6 +78,15 @@ def stagerunner_sources() -> list[Any]:
             *DATABASES,
             ".duckdb",
         ),
+        _named(
+            "arrow",
+            "sources.arrow:Arrow",
+            "Read Arrow files and streams (IPC, Feather), one record per row",
+            ".arrow",
+            ".feather",
+            ".arrows",
+        ),
+        _named("parquet", "sources.parquet:Parquet", "Read Parquet files, one record per row", ".parquet", ".pq"),
         _named("range", "sources.range:Range", "Give whole numbers in order"),
     ]
 
@@ -89,6 +98,21 @@ def stagerunner_sinks() -> list[Any]:
         _named("lines", "sinks.lines:Lines", "Write one record per line: text as it is, everything else as JSON"),
         _named("jsonl", "sinks.jsonl:Jsonl", "Write each record as a line of JSON", ".jsonl", ".ndjson"),
         _named("csv", "sinks.csv:Csv", "Write records as the rows of a CSV file", ".csv", ".tsv"),
+        _named(
+            "arrow",
+            "sinks.arrow:Arrow",
+            "Write records as the rows of an Arrow file, or of a folder of such files",
+            ".arrow",
+            ".feather",
+            ".arrows",
+        ),
+        _named(
+            "parquet",
+            "sinks.parquet:Parquet",
+            "Write records as the rows of a Parquet file, or of a folder of such files",
+            ".parquet",
+            ".pq",
+        ),
         _named(
             "sqlite", "sinks.sqlite:Sqlite", "Write records as the rows of a table in an SQLite database", *DATABASES
         ),

@@ -169,5 +169,10 @@ def _completed(part: Part, found: object) -> Part:
     if decorated is None:
         return part._replace(found=found)
     return part._replace(
-        found=found, state=decorated.state, batch=decorated.batch, many=decorated.many, memo=decorated.memo
+        found=found,
+        state=decorated.state,
+        batch=decorated.batch,
+        many=decorated.many,
+        memo=decorated.memo,
+        arrow=decorated.arrow,
     )

@@ -17,7 +17,7 @@ from stagerunner.evaluate.ends import ELSEWHERE, RecordEncoder, cut_at_failure
 from stagerunner.evaluate.outcome.cursor import Quarantined
 from stagerunner.evaluate.outcome.growth import TooLarge
 from stagerunner.evaluate.work import Slot
-from stagerunner.records import NOTHING, Batch, Entering, Failure
+from stagerunner.records import NOTHING, Batch, Entering, Failure, Rows
 from stagerunner.tuples import NamedTuple
 
 SHARE = Struct("<IQ")
@@ -90,14 +90,16 @@ class BranchEncoder:
             if slot is not None:
                 slot.at_sink(number)
             records = self._addressed(number, batch)
-            if sink.changes:  # the next sink must get the records as they came
+            if sink.changes and not isinstance(records, Rows):  # the next sink must get the records as they came
                 records = list(map(defensive_copy, records))
             view = Batch(records, batch.first, batch.last, batch.origins)
             found.append((view, sink.body(view, slot, quarantined)))
         return found
 
-    def _addressed(self, number: int, batch: Batch) -> list[Any]:
+    def _addressed(self, number: int, batch: Batch) -> Any:
         """The records for this sink. One that is replayed may be for another sink only."""
+        if isinstance(batch.records, Rows):  # none of them is replayed
+            return batch.records
         if Entering not in map(type, batch.records):
             return list(batch.records)
         sink = self._sinks[number]

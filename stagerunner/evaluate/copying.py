@@ -19,7 +19,7 @@ from typing import Any
 
 from stagerunner.evaluate import stage_api
 from stagerunner.parts.base import ATTRIBUTE
-from stagerunner.records import Batch
+from stagerunner.records import Batch, Rows
 
 Stream = bytes | bytearray | memoryview
 
@@ -320,18 +320,25 @@ class Original:
         return Original(lambda: self.records()[start:end])
 
 
+def rows_as_dicts(batch: Batch) -> None:
+    """Make dicts of a batch's records, if they lie in columns."""
+    rows = batch.records
+    if isinstance(rows, Rows):
+        batch.records, batch.original = rows.to_list(), Original(rows.to_list)
+
+
 def original_record(batch: Batch, index: int) -> Any:
     """The record at this index as it came: a copy, which may be changed."""
     record = batch.records[index]
-    if batch.original is None or type(record) in UNCHANGING:
+    if batch.original is None or isinstance(batch.records, Rows) or type(record) in UNCHANGING:
         return record
     found = batch.original.records()
     return defensive_copy(found[index]) if len(found) == len(batch.records) else record
 
 
-def original_of(records: list[Any]) -> Original | None:
+def original_of(records: Any) -> Original | None:
     """The original of records that are passed on without a copy; None if they are immutable."""
-    if UNCHANGING.issuperset(map(type, records)):
+    if isinstance(records, Rows) or UNCHANGING.issuperset(map(type, records)):
         return None
     buffers: list[pickle.PickleBuffer] = []
     try:

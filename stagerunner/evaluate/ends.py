@@ -31,6 +31,7 @@ from stagerunner.records import (
     Counts,
     Failure,
     Malformed,
+    Rows,
     Split,
     Spread,
 )
@@ -112,7 +113,10 @@ class SourceReader:
         items: list[Any] = []
         broken: BaseException | None = None
         try:
-            given = iter(self._source.read(split))
+            found = self._source.read(split)
+            if isinstance(found, Rows):
+                return self._rows(found, first, last)
+            given = iter(found)
             if (before := _passed_over(given, first)) < first:
                 return Batch([], first, before, counts=[Counts(SOURCE)])
             given = islice(given, last - first)
@@ -125,6 +129,14 @@ class SourceReader:
         if broken is not None:
             self._source_failed(batch, broken)
         return batch
+
+    def _rows(self, rows: Any, first: int, last: int) -> Batch:
+        """The batch of records that lie in columns: what the source gives at once is neither copied nor looked at."""
+        if len(rows) < first:
+            return Batch([], first, len(rows), counts=[Counts(SOURCE)])
+        rows = rows[first:last]
+        number = len(rows)
+        return Batch(rows, first, first + number, None, None, [Counts(SOURCE, number, 0, number)])
 
     def read_again(self, split: Split, first: int, last: int) -> list[Any]:
         """The records that `batch` gave for this range, read again."""
@@ -217,13 +229,13 @@ class RecordEncoder:
     Between workers the encoder is pickle, and such a failure belongs to the stage that the record leaves.
     stage: the index under which failures are counted. counted: count the records as taken and out; for the sink.
     changes: the encoder may change the records, so their originals are kept for another attempt.
-    begun: called once with the first record that is encoded, from which a sink takes its columns.
+    begun: called once with the first records that are encoded, from which a sink takes its columns.
     when: the sink's condition. Records for which it doesn't hold are taken out and counted as filtered.
     """
 
     def __init__(
         self,
-        encode: Callable[[list[Any]], Any],
+        encode: Callable[[Any], Any],
         stage: int,
         on_error: str,
         *,
@@ -285,12 +297,13 @@ class RecordEncoder:
         refused = {place[1:]: Refusal(*why) for place, why in quarantined.items() if place[0] == self.stage}
         bad: dict[int, BaseException] = {}
         batch.original = original_of(batch.records) if self.changes else None
-        for index, record in enumerate(_originals(batch)):
+        records = _originals(batch)
+        for index in range(len(records)):
             origin = batch.origin(index)
             error: BaseException | None = refused.get((origin, batch.ordinal(index))) or refused.get((origin, WHOLE))
             if error is None and slot is not None:
                 slot.enter(index)
-                error = self._error(record)
+                error = self._error(records[index : index + 1])
                 slot.leave()
             if error is not None:
                 bad[index] = error
@@ -320,7 +333,8 @@ class RecordEncoder:
             return
         here = [stays for index, stays in enumerate(wanted) if index not in bad][: len(batch.records)]
         batch.origins = [batch.origin(index) for index, stays in enumerate(here) if stays]
-        batch.records = list(compress(batch.records, here))
+        kept = compress(range(len(here)), here) if isinstance(batch.records, Rows) else compress(batch.records, here)
+        batch.records = batch.records.take(kept) if isinstance(batch.records, Rows) else list(kept)
         counts = Counts(self.stage, taken=len(passed), filtered=len(passed))
         counts.spread = Spread([(passed, [0] * len(passed))])
         batch.counts.append(counts)
@@ -343,16 +357,29 @@ class RecordEncoder:
         if self._counted:
             batch.counts.append(Counts(self.stage, taken=len(batch.records), out=len(batch.records)))
 
-    def _begin(self, records: list[Any]) -> None:
-        """Call `begun` with the first record that is ever encoded."""
+    def _begin(self, records: Any) -> None:
+        """Call `begun` with the first records that are ever encoded."""
         if self._begun is not None and records:
             begun, self._begun = self._begun, None
-            begun(records[0])
+            begun(records)
 
     def _errors(self, batch: Batch) -> dict[int, BaseException]:
         """The errors of the records that can't be encoded alone, by index."""
-        records = enumerate(_originals(batch))
-        return {index: error for index, record in records if (error := self._error(record))}
+        records = _originals(batch)
+        if isinstance(records, Rows):
+            return dict(self._errors_within(records, 0, len(records)))
+        return {index: error for index, record in enumerate(records) if (error := self._error([record]))}
+
+    def _errors_within(self, rows: Rows, start: int, end: int) -> Iterator[tuple[int, BaseException]]:
+        """The same for the rows start ≤ index < end, which can't be encoded together: there may be very many."""
+        if (error := self._error(rows[start:end])) is None:
+            return
+        if end - start < 2:
+            yield start, error
+            return
+        middle = (start + end) // 2
+        yield from self._errors_within(rows, start, middle)
+        yield from self._errors_within(rows, middle, end)
 
     def _take_out(self, batch: Batch, bad: Mapping[int, BaseException]) -> None:
         """Turn these records into failures of the batch. bad: index → error."""
@@ -361,7 +388,8 @@ class RecordEncoder:
         batch.failures = batch.failures + failures
         batch.origins = [batch.origin(index) for index in good]
         records = _originals(batch)
-        batch.records, batch.original = [records[index] for index in good], None
+        kept = records.take(good) if isinstance(records, Rows) else [records[index] for index in good]
+        batch.records, batch.original = kept, None
         if self.changes:
             batch.original = original_of(batch.records)
         counts = Counts(self.stage, out=-len(bad))
@@ -370,14 +398,14 @@ class RecordEncoder:
         if failures and self._on_error == "fail":
             cut_at_failure(batch, failures[0])
 
-    def _error(self, record: Any) -> BaseException | None:
+    def _error(self, records: Any) -> BaseException | None:
         try:
-            if not self._wants(record):
+            if self.asks and len(records) == 1 and not self._wants(records[0]):  # of many all are known to be wanted
                 return None
-            self._encode([record])
+            self._encode(records)
         except BaseException as error:
             return error
-        self._begin([record])
+        self._begin(records)
         return None
 
     def _failure(self, batch: Batch, index: int, error: BaseException) -> Failure:
@@ -402,9 +430,9 @@ def pickled(record: Any) -> bytes:
         return b""
 
 
-def _originals(batch: Batch) -> list[Any]:
+def _originals(batch: Batch) -> Any:
     """The records as they came, for another attempt."""
-    if batch.original is None:
+    if batch.original is None or isinstance(batch.records, Rows):
         return batch.records
     return [original_record(batch, index) for index in range(len(batch.records))]
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from stagerunner.evaluate import forms, stage_api
 from stagerunner.evaluate.copying import copying_results, defensive_copy, may_keep_results, no_copy
 from stagerunner.evaluate.failures import failure_of
-from stagerunner.evaluate.flush import flush_batches
+from stagerunner.evaluate.flush import as_iterator, flush_batches
 from stagerunner.evaluate.limits.budget import Budget, Words, own_words
 from stagerunner.evaluate.limits.pacing import Pacer, Pause
 from stagerunner.evaluate.limits.rate import Reserve, rate_limiter
@@ -183,6 +183,10 @@ class Evaluator:
 
     def _flush_results(self) -> Iterable[Any] | None:
         results: Iterable[Any] | None = self._call_method("flush")
+        if self.work.form.arrow:
+            from stagerunner.evaluate.arrow.calling import flushed
+
+            return flushed(as_iterator(results))
         return results
 
     def _transform_call(self) -> Callable[[Any], Any]:
@@ -194,7 +198,7 @@ class Evaluator:
         else:
             found = self._transform.process
         called: Callable[[Any], Any] = found
-        if self.work.stages:
+        if self.work.stages and not self.work.form.arrow:
             from stagerunner.evaluate.dead_letters.returning import with_entering  # a late import: only replays need it
 
             return with_entering(called, self.work)
@@ -203,8 +207,7 @@ class Evaluator:
     def _pieces_of(
         self, batch: Batch, quarantined: Quarantined, most: int = sys.maxsize, slices: Slices | None = None
     ) -> Iterator[Batch]:
-        counted = self.work.form.many or self.work.form.batch
-        outcome = BatchOutcome(self.work, batch, counted=counted, pause=self._pause)
+        outcome = self._outcome_of(batch)
         refusals = refusals_in(batch, self.work.index, quarantined) if quarantined else {}
         advance = self._loop_over(outcome, refusals, most, slices)
         while not outcome.finished:
@@ -215,11 +218,28 @@ class Evaluator:
             piece.final = batch.final and outcome.finished
             yield piece
 
+    def _outcome_of(self, batch: Batch) -> BatchOutcome:
+        form = self.work.form
+        if form.arrow:
+            from stagerunner.evaluate.arrow.calling import Collected  # late, here and below: it imports pyarrow
+
+            return BatchOutcome(self.work, batch, pause=self._pause, collect=Collected)
+        return BatchOutcome(self.work, batch, counted=form.many or form.batch, pause=self._pause)
+
     def _loop_over(
         self, outcome: BatchOutcome, refusals: Refusals, most: int, slices: Slices | None = None
     ) -> Callable[[], None]:
         """A function that calls the transform until the batch or a piece ends: after `most` results, or a slice."""
         form, call = self.work.form, self._call
+        if form.arrow:
+            from stagerunner.evaluate.arrow.calling import call_batches, checking, letting_enter
+
+            checked = self._wrapped(checking(call), outcome.cursor, refusals)
+            if self.work.stages:
+                checked = letting_enter(checked, self.work)
+            sliced = checked if slices is None else slices.around(checked, outcome)
+            groups = grouping(self.work, outcome.batch, refusals, singly=self.singly)
+            return partial(call_batches, sliced, outcome, groups, most)
         if form.batch:
             checked = self._wrapped(forms.checking_list(call, self.work, self._copy), outcome.cursor, refusals)
             sliced = checked if slices is None else slices.around(checked, outcome)
@@ -264,6 +284,10 @@ class Evaluator:
         """The call for the records that `when` doesn't let pass."""
         if many is not None:
             return passing.collecting(call, many)
+        if self.work.form.arrow:
+            from stagerunner.evaluate.arrow.calling import letting_pass
+
+            return letting_pass(passing, call)
         return passing.lists(call) if self.work.form.batch else passing.one(call)
 
     @property

@@ -45,7 +45,8 @@ class Part(NamedTuple):
 
     @property
     def records(self) -> list[Any]:
-        return self.pending.batch.records[self.start : self.end]
+        found: list[Any] = self.pending.batch.records[self.start : self.end]
+        return found
 
     def originals(self) -> list[Any]:
         """The records as they came, for another attempt."""

@@ -18,8 +18,8 @@ class Part(NamedTuple):
     """A source, stage or sink as a plugin offers it.
 
     name: the name for `use:`. target: "module:name", what a worker imports. summary: one sentence. suffixes: the file
-    name endings for which this source or sink is chosen (".jsonl"). state, batch, many, memo: what the decorator of a
-    stage said; state is None if it said nothing. found: the function or class itself, if that was given.
+    name endings for which this source or sink is chosen (".jsonl"). state, batch, many, memo, arrow: what the decorator
+    of a stage said; state is None if it said nothing. found: the function or class itself, if that was given.
     """
 
     kind: Kind
@@ -31,6 +31,7 @@ class Part(NamedTuple):
     batch: bool = False
     many: bool = False
     memo: bool = False
+    arrow: bool = False
     found: Any = None
 
 

@@ -15,25 +15,41 @@ def form_of(found: Any) -> Form:
     """The form of a function or class, decorated or not. Raises TypeError if it can't be a stage."""
     part = part_of(found)
     declared_state, declared_batch, many = (bool(part.state), part.batch, part.many) if part else (False, False, False)
+    arrow = bool(part and part.arrow)
     if inspect.isclass(found):
-        return _class_form(found, declared_state, many)
+        return _class_form(found, declared_state, many, arrow=arrow)
     if not callable(found):
         raise TypeError(f"a {type(found).__name__} is neither a function nor a class")
     _check_signature(found, own=0)
+    if arrow:
+        _check_arrow(found)
     return Form(
         batch=declared_batch,
         many=many if declared_batch else _gives_many(found),
         awaited=inspect.iscoroutinefunction(found),
-        drops=_may_drop(found, batch=declared_batch),
+        drops=not arrow and _may_drop(found, batch=declared_batch),
+        arrow=arrow,
         state=declared_state,
     )
 
 
-def _class_form(found: type, declared_state: bool, many: bool) -> Form:
+def _check_arrow(process: Any) -> None:
+    """Raises TypeError for what can't take record batches."""
+    if inspect.iscoroutinefunction(process):
+        raise TypeError("a stage of Arrow batches can't be `async def`")
+    if inspect.isgeneratorfunction(process):
+        raise TypeError("a stage of Arrow batches returns a record batch, so it can't be a generator")
+
+
+def _class_form(found: type, declared_state: bool, many: bool, *, arrow: bool) -> Form:
     by_record, by_batch = getattr(found, "process", None), getattr(found, "process_batch", None)
     if (by_record is None) == (by_batch is None):
         raise TypeError(f"class {found.__name__} needs one of the methods process and process_batch")
     process = by_record or by_batch
+    if arrow and by_batch is None:
+        raise TypeError(f"class {found.__name__} takes Arrow batches, so it needs the method process_batch")
+    if arrow:
+        _check_arrow(process)
     flushes, snapshots = hasattr(found, "flush"), hasattr(found, "snapshot")
     if snapshots != hasattr(found, "restore"):
         raise TypeError(f"class {found.__name__} has only one of the methods snapshot and restore")
@@ -44,7 +60,8 @@ def _class_form(found: type, declared_state: bool, many: bool) -> Form:
         batch=by_batch is not None,
         many=many if by_batch is not None else _gives_many(process),
         awaited=inspect.iscoroutinefunction(process),
-        drops=_may_drop(process, batch=by_batch is not None),
+        drops=not arrow and _may_drop(process, batch=by_batch is not None),
+        arrow=arrow,
         state=declared_state or flushes or snapshots,
         flushes=flushes,
         snapshots=snapshots,

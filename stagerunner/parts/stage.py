@@ -17,8 +17,8 @@ class Form(NamedTuple):
     built: it is a class, constructed with the options; else a function that takes them with each call. batch: it takes
     a list, and returns a list with one result for each record. many: it gives none, one or many records for each: as a
     generator or an iterator, in a batch transform as a list of lists. awaited: it is `async def`. drops: a result may
-    be None, which drops the record. state: it remembers something between records. flushes, snapshots: the class has
-    these methods.
+    be None, which drops the record. arrow: it takes a pyarrow.RecordBatch, and returns one (`batch` is set too). state:
+    it remembers something between records. flushes, snapshots: the class has these methods.
     """
 
     built: bool = False
@@ -26,16 +26,18 @@ class Form(NamedTuple):
     many: bool = False
     awaited: bool = False
     drops: bool = False
+    arrow: bool = False
     state: bool = False
     flushes: bool = False
     snapshots: bool = False
 
 
 class _StageDecorator:
-    """`@stage`, `@stage("name")`, `@stage(state=True)`, and the same behind `@stage.batch`."""
+    """`@stage`, `@stage("name")`, `@stage(state=True)`, and the same behind `@stage.batch` and `@stage.arrow`."""
 
-    def __init__(self, *, batch: bool) -> None:
+    def __init__(self, *, batch: bool, arrow: bool = False) -> None:
         self._batch = batch
+        self._arrow = arrow
 
     @overload
     def __call__(
@@ -69,8 +71,8 @@ class _StageDecorator:
         any other transform: a generator says so by itself.
         memo: True if its results are kept unless the config says `memo: false`: it is expensive wherever it is used.
         """
-        if many and not self._batch:
-            raise TypeError("many=True is for @stage.batch; a generator needs no word")
+        if many and (self._arrow or not self._batch):
+            raise TypeError("many=True is for @stage.batch; a generator or a record batch with indexes needs no word")
         if found is None or isinstance(found, str):
             return lambda decorated: self._mark(decorated, found or name, state, pure, many=many, memo=memo)
         return self._mark(found, name, state, pure, many=many, memo=memo)
@@ -79,11 +81,14 @@ class _StageDecorator:
         if pure:
             found.pure = True
         part = Part("stage", name or found.__name__.lower(), target_of(found), first_sentence(found), state=state)
-        return mark(found, part._replace(batch=self._batch, many=many, memo=memo))
+        return mark(found, part._replace(batch=self._batch, many=many, memo=memo, arrow=self._arrow))
 
 
 class _Stage(_StageDecorator):
     batch = _StageDecorator(batch=True)
+    arrow = _StageDecorator(batch=True, arrow=True)
+    """Takes a pyarrow.RecordBatch, and gives one with a row for each row, or (record batch, index of the row that each
+    row comes from)."""
 
 
 stage = _Stage(batch=False)

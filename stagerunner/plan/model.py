@@ -163,6 +163,12 @@ class Plan(Struct, frozen=True):
         return tuple(sorted({module.partition(".")[0] for module in self.our_modules}))
 
     @property
+    def columnar(self) -> bool:
+        """Whether records lie in columns all the way: the source gives them so, and every stage takes them so."""
+        given = self.source is not None and getattr(self.source.part.found, "batches", False) is True
+        return given and all(stage.work.form.arrow for stage in self.stages)
+
+    @property
     def our_modules(self) -> list[str]:
         """The modules of the built-in parts that the chain uses."""
         parts = [part for part in (self.source, *self.stages, *self.sinks) if part is not None]

@@ -141,7 +141,7 @@ def _drop_reason(form: Form, options: dict[str, Any]) -> str:
 def _memo(settings: Settings, part: Part, form: Form) -> Memo | None:
     """The memo that the config asks for; without a word there, what the stage asks for by itself."""
     if settings.memo is None:
-        return Memo() if part.memo and not form.state and settings.python is None else None
+        return Memo() if part.memo and not (form.state or form.arrow) and settings.python is None else None
     return None if settings.memo.off else settings.memo
 
 
@@ -163,6 +163,10 @@ def _unusable_settings(stage: PartConfig, form: Form, engine: EngineSpec) -> Ite
     name = stage.name
     if form.state and stage.settings.workers > 1:
         yield "workers", f"'{name}' has state, and a stage with state has one worker", "leave `workers` out"
+    if form.arrow:
+        yield "batch", f"'{name}' takes Arrow batches as they come; `batch` is for lists of records", "leave it out"
+        if stage.settings.memo is not None and not stage.settings.memo.off:
+            yield "memo", f"'{name}' takes Arrow batches, and results are kept record by record", "leave it out"
     if not form.batch:
         yield "batch", f"'{name}' takes records one by one; `batch` is for batch transforms", "leave it out"
     if not form.awaited:

@@ -88,7 +88,8 @@ class Dispatch:
         """The stage that needs no more, if one has said so."""
         # Where no worker works ahead, a list is as long as its frame.
         lists = (stage.work.batch or 1 for stage in ahead if stage.work.gathers)
-        self.sizing = Sizing(plan.run.frame, least=max(lists, default=1) if opened is None else 1)
+        least = max(lists, default=1) if opened is None else 1
+        self.sizing = Sizing(plan.run.frame, least=least, columns=plan.columnar)
         self.done = False
         """Every split and every flush was sent."""
         self._cut = False

@@ -28,21 +28,31 @@ RANGE = 262144
 MOST = 4096
 """The most records in a frame: more would gain nothing and take memory."""
 
+MOST_ROWS = 65536
+"""The same where records lie in columns all the way."""
+
+COLUMNS = 4 * 2**20
+"""And the bytes that such a frame may have between workers: its cost is that of some calls for each column."""
+
 GROWTH = 2
 """A frame that came back allows the next one to be at most this many times as large."""
 
 
 class Sizing:
-    """Learns from each frame that comes back. fixed: always this many records per frame. least: never fewer."""
+    """Learns from each frame that comes back. fixed: always this many records per frame. least: never fewer.
 
-    def __init__(self, fixed: int | None = None, least: int = 1) -> None:
+    columns: records lie in columns all the way.
+    """
+
+    def __init__(self, fixed: int | None = None, least: int = 1, *, columns: bool = False) -> None:
+        self._columns = columns
         self._fixed = fixed
         self._least = float(least)
         self._records = float(fixed or least)
         self.bytes_per_record = 0.0
         self._lately = (0.0, 0.0)
         """(records, nanoseconds in the slowest worker) of the frames seen, older ones weighted less."""
-        self._most = MOST
+        self._most = MOST_ROWS if columns else MOST
         self.proven = fixed is not None
         """Whether a frame has come back: until then it isn't known what a record costs, and frames hold one."""
 
@@ -93,7 +103,8 @@ class Sizing:
         if self._fixed is not None:
             return
         by_time = LONGEST * seen / spent
-        by_bytes = records * _width(widest / max(records, most)) / widest if widest else float(MOST)
+        width = COLUMNS if self._columns else _width(widest / max(records, most))
+        by_bytes = records * width / widest if widest else float(self._most)
         self._records = max(self._least, min(by_time, by_bytes, self._most, self._records * GROWTH))
 
 

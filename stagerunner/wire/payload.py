@@ -207,6 +207,7 @@ class PayloadCodec:
         found: list[Any] = pickle.loads(stream, buffers=buffers)
         if (
             buffer_refs is not None
+            and type(found) is list
             and not buffers
             and buffer_refs[0].owner != PIPE
             and len(found) * ROOMY <= buffer_refs[0].length

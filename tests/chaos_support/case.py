@@ -25,6 +25,7 @@ OUTPUTS = {
     "gz": "out.jsonl.gz",
     "append": "out.jsonl",
     "sqlite": "out.db",
+    "parquet": "parts",
 }
 
 BEFORE = b'{"was": "here before"}\n'
@@ -156,6 +157,8 @@ def _sink(out: str, sink: str) -> dict[str, Any]:
         return {"use": "sqlite", "with": {"path": path, "table": "results"}}
     if sink == "append":
         return {"use": "jsonl", "with": {"path": path, "mode": "append"}}
+    if sink == "parquet":
+        return {"use": "parquet", "with": {"path": path, "rows": 30, "group": 12}}
     return {"use": "jsonl" if sink == "gz" else sink, "with": {"path": path}}
 
 
@@ -170,6 +173,8 @@ def _output(path: Path, sink: str) -> Any:
         return None
     if sink == "sqlite":
         return _rows(path)
+    if sink == "parquet":
+        return {part.name: part.read_bytes() for part in sorted(path.iterdir())}
     return gzip.decompress(path.read_bytes()) if sink == "gz" else path.read_bytes()
 
 

@@ -19,8 +19,8 @@ def project(tmp_path):
     "name",
     [
         *("nix://bucket/x.jsonl", "nix://host/x", "NIX://host/a.csv", "nix://b/*.gz", "file:///tmp/x.jsonl"),
-        *("x.parquet", "x.PARQUET", "dir/x.orc", "x.bson", "x.xlsx", "x.avro", "x.msgpack"),
-        *("x.zstd", "x.jsonl.zstd", "x.csv.zip", "x.tar.gz", "x.Z", "logs/*.feather"),
+        *("x.orc", "x.ORC", "dir/x.h5", "x.bson", "x.xlsx", "x.avro", "x.msgpack"),
+        *("x.zstd", "x.jsonl.zstd", "x.csv.zip", "x.tar.gz", "x.Z", "logs/*.orc"),
     ],
 )
 def test_what_no_plugin_offers_is_a_mistake_with_its_place(project, kind, name):

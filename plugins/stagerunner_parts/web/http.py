@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import urlencode
 
 from stagerunner import Reject, stage
+from stagerunner_parts.needed import need
 from stagerunner_parts.template import Filling, Template, as_text
 from stagerunner_parts.values import must_be_mapping
-from stagerunner_parts.web.needed import need
 
 if TYPE_CHECKING:
     from stagerunner_parts.web.client import Answer, Request
 
-need("aiohttp")
+need("http", "aiohttp")
 
 MOST = 16 * 2**20
 """Bytes of the largest answer, unless `max_body` says otherwise."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Self
 
-from stagerunner_parts.web.needed import need
+from stagerunner_parts.needed import need
 
 LATER = frozenset(
     (
@@ -54,7 +54,7 @@ class Schema:
     def check(self) -> Any:
         """A function that raises ValueError, in words, for a value that doesn't fit. Raises ValueError if the schema is
         wrong."""
-        need("fastjsonschema")
+        need("http", "fastjsonschema")
         import fastjsonschema  # late: only chains with a schema need it
 
         try:

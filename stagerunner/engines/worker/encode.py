@@ -14,7 +14,7 @@ from stagerunner.engines.worker.frame_context import FrameContext, halved
 from stagerunner.evaluate.ends import BodyEncoder, EndSpec, RecordEncoder
 from stagerunner.evaluate.loading import load
 from stagerunner.evaluate.outcome.growth import TooLarge, limited
-from stagerunner.records import DATA, NOTHING, Batch, QuarantineKey, total
+from stagerunner.records import DATA, NOTHING, Batch, QuarantineKey, Rows, total
 from stagerunner.wire.frame import CUT, HELD, MORE, STOP, Header
 from stagerunner.wire.metadata import Metadata, pack_metadata
 from stagerunner.wire.metrics import ENCODING, WRITING, MetricsPage, Slot
@@ -214,7 +214,7 @@ def _for_sink(spec: WorkerSpec, end: EndSpec, index: int) -> RecordEncoder:
             sink.expect(spec.snapshots[index])
         else:
             begun = _by_the_first(sink)
-    encode = limited(sink.encode, spec.growth)
+    encode = limited(sink.encode if getattr(sink, "batches", False) else _of_dicts(sink.encode), spec.growth)
     return RecordEncoder(
         encode, index, end.on_error, counted=True, changes=not pure, begun=begun, when=_condition(end.when)
     )
@@ -228,9 +228,16 @@ def _condition(when: str) -> Callable[[Any], Any] | None:
     return Expression(when)
 
 
+def _of_dicts(encode: Callable[[list[Any]], Any]) -> Callable[[Any], Any]:
+    """The encoding of a sink that takes records as a list."""
+    return lambda records: encode(records.to_list() if isinstance(records, Rows) else records)
+
+
 def _by_the_first(sink: Any) -> Callable[[Any], None]:
-    """A new output takes its columns from its first record."""
-    return lambda record: sink.expect(sink.columns_of(record))
+    """A new output takes its columns from its first record; a sink of batches from its first row."""
+    if getattr(sink, "batches", False):
+        return lambda records: sink.expect(sink.columns_of(records[:1]))
+    return lambda records: sink.expect(sink.columns_of(records[0]))
 
 
 def _pickling(spec: WorkerSpec, codec: PayloadCodec) -> RecordEncoder:

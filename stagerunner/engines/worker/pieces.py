@@ -17,10 +17,10 @@ from stagerunner.engines.worker.decode import Decoder, reading
 from stagerunner.engines.worker.encode import PIECE, Encoder, Parts, writing
 from stagerunner.engines.worker.frame_context import FrameContext, cut, quarantine_of, refuse_whole
 from stagerunner.evaluate.async_evaluator import make_evaluator
-from stagerunner.evaluate.copying import original_of
+from stagerunner.evaluate.copying import original_of, rows_as_dicts
 from stagerunner.evaluate.evaluator import PIECE_RECORDS, Evaluator, Shared
 from stagerunner.failpoints import point
-from stagerunner.records import BARRIER, DATA, FLUSH, Batch, Counts, Failure, Spread, counters_within
+from stagerunner.records import BARRIER, DATA, FLUSH, Batch, Counts, Failure, Rows, Spread, counters_within
 from stagerunner.wire.arena import Arena
 from stagerunner.wire.frame import CUT, Frame, Header
 from stagerunner.wire.metadata import Metadata, pack_metadata, unpack_payload
@@ -64,6 +64,8 @@ class PieceRunner:
         """Nanoseconds that each of the latest records of a stage took."""
         self._flushing: dict[int, Iterator[Batch]] = {}
         self._consumes = any(work.form.flushes for work in spec.works)
+        self._columnar = all(work.form.arrow for work in spec.works)
+        """Whether records that lie in columns stay there."""
         self.decoder: Decoder
         self.encoder: Encoder
         self.context = FrameContext(NO_FRAME)
@@ -139,6 +141,8 @@ class PieceRunner:
     def _slices(self, batch: Batch) -> Iterable[Batch]:
         """The batch, or slices of it whose results should each fit into a piece."""
         count, ratio = len(batch.records), self.encoder.ratio
+        if isinstance(batch.records, Rows) and self._columnar:
+            return (batch,)
         if ratio and self.evaluators:
             self.evaluators[-1].piece_records = max(16, int(PIECE / ratio))
         return (batch,) if count < 2 or count * ratio <= PIECE else cut(batch, self._slice)
@@ -163,7 +167,9 @@ class PieceRunner:
         refusal = quarantine_of(context.quarantined, evaluator.work, header.first) if position else None
         safe = not position or (evaluator.work.on_error == "fail" and evaluator.work.attempts == 1 and not form.batch)
         for batch in batches:
-            if not safe:  # between neighbours that share a worker records are not pickled
+            if not form.arrow and isinstance(batch.records, Rows):
+                rows_as_dicts(batch)
+            elif not safe:  # between neighbours that share a worker records are not pickled
                 batch.original = original_of(batch.records)
             if context.cut is not None and context.cut >= position:
                 continue

@@ -21,7 +21,7 @@ from stagerunner.engines.worker.decode import unpickled
 from stagerunner.engines.worker.encode import NOTICEABLE, PIECE, Parts
 from stagerunner.engines.worker.frame_context import FrameContext
 from stagerunner.engines.worker.pieces import BRIEF, SLOW, PieceRunner
-from stagerunner.evaluate.copying import Original, copy_if_shared
+from stagerunner.evaluate.copying import Original, copy_if_shared, rows_as_dicts
 from stagerunner.evaluate.evaluator import Evaluator
 from stagerunner.records import DATA, Batch, Counts, Split
 from stagerunner.wire.arena import Arena
@@ -101,6 +101,7 @@ class StageRunner:
         if reading is None:
             batch = Batch(records, first, last)
             batch.original = Original(decode)
+            rows_as_dicts(batch)
             return batch
         if reading.given:
             batch = reading.batch_of(copy_if_shared(records, body)[first:last], first)
@@ -108,6 +109,7 @@ class StageRunner:
             self._slot.state(READING)
             batch = reading.batch(Split(records, 0), first, last)
         batch.original = Original(lambda: reading.read_again(Split(decode(), 0), first, last))
+        rows_as_dicts(batch)
         return batch
 
     def _worked(self, frame: Frame, batch: Batch, began: int) -> Iterable[Parts]:

@@ -33,6 +33,10 @@ class Passing:
         count("passed")
         return True
 
+    def flags(self, records: Iterable[Any]) -> list[bool]:
+        """Whether each of these passes; counts none. Raises what the expression raises."""
+        return [not self._holds(record) for record in records]
+
     def given(self, record: Any) -> Any:
         """What stands for a record that passes, in the form in which the stage gives results."""
         return [record] if self._many else record

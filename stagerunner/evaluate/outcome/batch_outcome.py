@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, compress, repeat
 from typing import Any
 
@@ -23,11 +23,13 @@ class BatchOutcome:
     (`counted=True`; `add_sizes`, `add_list`), or which records gave none (`add_none`, `drop_nones`, `fail`).
 
     An index is that of an incoming record in its batch; the current record is the one that the cursor gave last.
-    finished: the last piece has been made. pause: that the stage's workers share.
+    finished: the last piece has been made. pause: that the stage's workers share. collect: makes the collection of
+    results; by default a list.
     """
 
     __slots__ = (
         "_arrived",
+        "_collect",
         "_counted",
         "_cut",
         "_enough",
@@ -53,8 +55,17 @@ class BatchOutcome:
         "work",
     )
 
-    def __init__(self, work: Work, batch: Batch, *, counted: bool = False, pause: Pause | None = None) -> None:
+    def __init__(
+        self,
+        work: Work,
+        batch: Batch,
+        *,
+        counted: bool = False,
+        pause: Pause | None = None,
+        collect: Callable[[], Any] = list,
+    ) -> None:
         self.work = work
+        self._collect = collect
         self._tells_none = bool(work.drop_reason) and not work.form.flushes  # what goes into a sum is not dropped
         self.pause = pause or Pause()
         self.batch = batch
@@ -71,8 +82,8 @@ class BatchOutcome:
         self._start_piece()
 
     def _start_piece(self) -> None:
-        self.results: list[Any] = []
-        self.origins: list[int] = []
+        self.results = self._collect()
+        self.origins: Any = []
         self.counts = Counts(self.work.index)
         self.extra = self.counts.extra
         self._failures: list[Failure] = []
@@ -115,7 +126,8 @@ class BatchOutcome:
         before, noted = counters
         if self._halt:  # its records are tried one by one, and after the first the batch ends
             self._halt, self._cut = False, None
-        self.batch.records[index:end] = self.originals(index, end)
+        if not self.work.form.arrow:  # a batch can't change
+            self.batch.records[index:end] = self.originals(index, end)
         self._enough = False
         self.extra.clear()
         self.extra.update(before)
@@ -137,18 +149,50 @@ class BatchOutcome:
         """The origins of the incoming records start ≤ index < end."""
         if self.batch.origins is None:
             return range(self.batch.first + start, self.batch.first + end)
-        return self.batch.origins[start:end]
+        found: Sequence[int] = self.batch.origins[start:end]
+        return found
 
     def add_sizes(self, sizes: Sequence[int | None], origins: Sequence[int]) -> None:
         """Records of these origins gave so many of `results` each; None: the record failed."""
         given = [size or 0 for size in sizes]
-        without = given.count(0)
-        failed = sizes.count(None)
-        if without > failed or sum(given) > len(given) - without:
-            self._given.append((origins, [1 if size is None else size for size in sizes] if failed else given))
+        self._count_sizes(sizes, given, origins)
         self.origins += chain.from_iterable(map(repeat, origins, given))
-        self.counts.created += sum(given) - (len(given) - without)
+
+    def _count_sizes(self, sizes: Sequence[int | None], given: Sequence[int], origins: Sequence[int]) -> None:
+        """given: the sizes, with 0 for records that failed."""
+        without, number = given.count(0), sum(given)
+        failed = sizes.count(None) if isinstance(sizes, list) else 0  # bytes and arrays hold numbers only
+        if without > failed or number > len(given) - without:
+            self._given.append((origins, [1 if size is None else size for size in sizes] if failed else given))
+        self.counts.created += number - (len(given) - without)
         self.counts.filtered += without - failed
+
+    def add_rows(
+        self, start: int, end: int, rows: Any, sizes: Sequence[int] | None = None, origins: Any = None
+    ) -> None:
+        """The records start ≤ index < end, passed as one batch, gave these rows.
+
+        sizes: how many of them each gave, and origins: of each row; None if each gave one.
+        """
+        self.results.add(rows)
+        if sizes is not None and not self._counted:
+            self._count_from(start)
+        if not self._counted:
+            return
+        if sizes is None:
+            origins = self.origins_of(start, end)
+        else:
+            told = self.without_dropped(start, sizes)
+            given = sizes if told is sizes else [size or 0 for size in told]
+            self._count_sizes(told, given, self.origins_of(start, end))
+        self.origins = [*self.origins, *origins] if self.origins else origins
+
+    def _count_from(self, start: int) -> None:
+        """Until the record `start` each gave one result, or failed; from there on sizes are told."""
+        self._counted = True
+        before = self.origins_of(self._piece_start, start)
+        without = {index - self._piece_start for index in self._no_result}
+        self.origins = [origin for index, origin in enumerate(before) if index not in without]
 
     def without_dropped(self, start: int, sizes: Sequence[int | None]) -> Sequence[int | None]:
         """The sizes of the records from `start` on, for `add_sizes`. Those that gave nothing are told as dropped."""
@@ -256,7 +300,7 @@ class BatchOutcome:
         last = self._last(index, over)
         origins = self._cut_origins(self._origins(index), last)
         batch = Batch(
-            self.results,
+            self._records(),
             self._first,
             last,
             None if origins is None or _one_each(origins, self._first, last) else origins,
@@ -280,14 +324,17 @@ class BatchOutcome:
             counts.spread = self._spread(len(self.results) - 1, len(self.results))
         self.finished = True
         ledger = [*batch.counts, counts]
-        return Batch(self.results, batch.first, batch.last, batch.origins, self._arrived, ledger, batch.stop)
+        return Batch(self._records(), batch.first, batch.last, batch.origins, self._arrived, ledger, batch.stop)
+
+    def _records(self) -> Any:
+        return self.results.joined() if self.work.form.arrow else self.results
 
     def _last(self, index: int, over: bool) -> int:
         if self._cut is not None:
             return self._cut
         return self.batch.last if over and not self._enough else self.batch.origin(index) + 1
 
-    def _origins(self, index: int) -> list[int] | None:
+    def _origins(self, index: int) -> Any:
         if self._counted:
             return self.origins
         if not self._no_result:
@@ -302,7 +349,7 @@ class BatchOutcome:
             marks[place - self._piece_start] = 0
         return marks
 
-    def _cut_origins(self, origins: list[int] | None, last: int) -> list[int] | None:
+    def _cut_origins(self, origins: Any, last: int) -> Any:
         """The origins before `last`. Removes the results of the others."""
         if origins is None or self._cut is None:
             return origins
@@ -349,5 +396,5 @@ class BatchOutcome:
         return bytes(self._mask((place for place in self._no_result if place not in failed), index))
 
 
-def _one_each(origins: list[int], first: int, last: int) -> bool:
+def _one_each(origins: Sequence[int], first: int, last: int) -> bool:
     return len(origins) == last - first and origins == list(range(first, last))

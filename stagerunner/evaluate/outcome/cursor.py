@@ -10,7 +10,7 @@ from operator import length_hint
 from typing import Any
 
 from stagerunner.evaluate.work import Work
-from stagerunner.records import Batch, QuarantineKey
+from stagerunner.records import Batch, QuarantineKey, Rows
 
 Quarantined = Mapping[QuarantineKey, tuple[str, str]]
 """Records that must not be tried again → (type, message) of the failure to write instead."""
@@ -23,14 +23,16 @@ class Cursor:
     """A stage's position in its batch.
 
     A loop runs over `rest`, a plain list iterator. `end` and `pause` end the loop by emptying the iterator; after a
-    pause `resume` makes another one. `index` is computed from how many items the iterator has left.
+    pause `resume` makes another one. `index` is computed from how many items the iterator has left. Of Rows it has the
+    indexes, and `take` gives slices.
     """
 
-    __slots__ = ("_ended", "_records", "paused", "rest")
+    __slots__ = ("_ended", "_records", "_rows", "paused", "rest")
 
-    def __init__(self, records: list[Any], rest: Iterator[Any] | None = None) -> None:
+    def __init__(self, records: Any, rest: Iterator[Any] | None = None) -> None:
         """rest: an iterator over these records that may already have advanced."""
-        self._records = records
+        self._rows = records if isinstance(records, Rows) else None
+        self._records = records = records if self._rows is None else range(len(records))
         self._ended: int | None = None
         self.paused = False
         self.rest = iter(records) if rest is None else rest
@@ -44,8 +46,13 @@ class Cursor:
     def over(self) -> bool:
         return not length_hint(self.rest)
 
-    def take(self, number: int) -> list[Any]:
-        return list(islice(self.rest, number))
+    def take(self, number: int) -> Any:
+        """The next so many records."""
+        if self._rows is None:
+            return list(islice(self.rest, number))
+        start = self.index + 1
+        taken = deque(islice(self.rest, number), maxlen=1)
+        return self._rows[start : taken[0] + 1 if taken else start]
 
     def back(self, index: int) -> None:
         """Continue from this index again."""
@@ -79,16 +86,22 @@ class Grouping:
         self._most = most or max(1, self._size)
         self._refusals = sorted(refusals)
         self._single_until = 0
+        self._ends: list[int] = []
 
     def one_by_one(self, end: int) -> None:
         """Make lists of one record up to this index."""
         self._single_until = end
 
+    def halve(self, start: int, end: int) -> None:
+        """Make two lists of this one. Those that are halved later must lie within it, or behind it."""
+        self._ends = [later for later in self._ends if later > end] + [end, (start + end) // 2]
+
     def end(self, start: int) -> int:
         """The end of the list that begins at `start`."""
         if start < self._single_until or start in self._refusals:
             return start + 1
-        return min([start + self._most, self._size, *(index for index in self._refusals if index > start)])
+        halves = [end for end in self._ends if end > start]
+        return min([start + self._most, self._size, *(index for index in self._refusals if index > start), *halves])
 
 
 def grouping(work: Work, batch: Batch, refusals: Refusals, *, singly: bool = False) -> Grouping:

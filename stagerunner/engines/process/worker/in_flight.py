@@ -16,6 +16,7 @@ from stagerunner.engines.worker.encode import Parts
 from stagerunner.engines.worker.frame_context import FrameContext
 from stagerunner.engines.worker.stage_runner import StageRunner
 from stagerunner.evaluate.async_evaluator import AsyncEvaluator
+from stagerunner.evaluate.copying import rows_as_dicts
 from stagerunner.evaluate.gathering_evaluator import GatheringEvaluator
 from stagerunner.evaluate.outcome import slices
 from stagerunner.evaluate.outcome.pending_batch import PendingBatch
@@ -104,6 +105,7 @@ class WorkAhead:
         """Begin a DATA frame or piece; its results come out of `landed`."""
         header = frame.header
         batch = self._runner.pieces.opened(frame)
+        rows_as_dicts(batch)
         context = self._runner.pieces.context
         if header.piece == 0:
             self._open(OpenFrame(header.sequence, context))

@@ -1,0 +1,328 @@
+"""Where the sinks of columns write: parts, first into the folder PATH.partial, and moved when the run is complete.
+
+What comes goes into a *spool* at once: one Arrow stream for each frame, one behind the other. A spool can be cut back
+to any commit, which a Parquet file can't. As soon as a row group is in the spool, it is also written into the part. A
+resume cuts the spool back and writes the part anew from it. Parts end after a number of rows, or at the end of a row
+group, never where a frame happens to end: so they are the same in every run.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from fcntl import LOCK_EX, LOCK_NB, flock
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import pyarrow as pa
+
+Mode = Literal["replace", "new"]
+
+MOVED = "moved"
+"""The file in PATH.partial that says that all parts have been moved."""
+
+
+class PartWriter(ABC):
+    """Writes one part."""
+
+    @abstractmethod
+    def group(self, table: pa.Table) -> int:
+        """Write a row group. Returns the bytes of the part so far."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the file, whole or not."""
+
+    def complete(self) -> None:
+        """All groups are written: make the file whole, and close it."""
+        self.close()
+
+
+class Piece(NamedTuple):
+    """An Arrow stream in the spool: where it begins, how many bytes and rows it has."""
+
+    offset: int
+    length: int
+    rows: int
+
+
+class Parts:
+    """The parts of one output, and their spool.
+
+    real: the path of the output. suffix: of the parts in a folder; None if the output is one file. group: rows of a row
+    group. rows, size: of a part, at most, or None. writer: opens the writer of a part, at a path, for a schema.
+    """
+
+    def __init__(
+        self, real: Path, suffix: str | None, *, group: int, rows: int | None, size: int | None, writer: Any
+    ) -> None:
+        self._real = real
+        self._suffix = suffix
+        self._group, self._rows, self._size = group, rows, size
+        self._open_writer = writer
+        self.partial = real.with_name(f"{real.name}.partial")
+        self.inode = 0
+        self.schema: pa.Schema | None = None
+        self.part = 0
+        self._lock: int | None = None
+        self._spool: Any = None
+        self._length = 0
+        self._kept = 0
+        """The first part whose spool is still there."""
+        self._pieces: list[Piece] = []
+        """Those of the row group that isn't full yet."""
+        self._in_group = self._in_part = 0
+        """Rows of the row group, and of the whole part."""
+        self._writer: PartWriter | None = None
+
+    # Opening and closing
+
+    def begin(self, known: int) -> None:
+        """Begin anew. known: the inode of the folder that an unfinished run has left. Raises FileExistsError for any
+        other, BlockingIOError if a run has it open."""
+        if os.path.lexists(self.partial):
+            if inode_of(self.partial) != known and not self._is_empty():
+                raise FileExistsError(
+                    f"{self.partial} is in the way, and it isn't known to come from an unfinished run of this output; "
+                    "move it away, or remove it"
+                )
+            self._take_lock()
+            self.close()
+            shutil.rmtree(self.partial)
+        self.partial.mkdir(parents=True)
+        self._take_lock()
+        self._open_spool()
+
+    def begin_again(self, position: dict[str, int]) -> None:
+        """Go on at a position. Raises OSError, with a message, if the folder isn't what the run has left."""
+        if inode_of(self.partial) != position["folder"]:
+            raise FileNotFoundError(f"{self.partial} isn't what the run to be resumed has left")
+        self._take_lock()
+        self.part = self._kept = position["part"]
+        for path in self._files():
+            number = _number(path)
+            if number is not None and number >= self.part and path != self._spool_path:
+                path.unlink()
+        self._open_spool()
+        there = os.fstat(self._spool.fileno()).st_size
+        if there < position["bytes"]:
+            raise OSError(f"{self._spool_path} has {there:,} bytes, but {position['bytes']:,} were written to it")
+        self._spool.truncate(position["bytes"])
+        self._length = position["bytes"]
+        self._write_again()
+
+    def _write_again(self) -> None:
+        """Write the row groups that are in the spool."""
+        if not self._length:
+            return
+        for piece, schema in list(streams(self._spool_path)):
+            self.schema = self.schema or schema
+            self._pieces.append(piece)
+            self._counted(piece.rows)
+
+    def where(self) -> dict[str, int]:
+        """What `begin_again` needs."""
+        return {"part": self.part, "bytes": self._length, "folder": self.inode}
+
+    def forget(self, before: int) -> None:
+        """No resume goes back behind the beginning of this part: remove the spools of those before."""
+        for part in range(self._kept, before):
+            (self.partial / f"spool-{part:05}").unlink(missing_ok=True)
+        self._kept = max(self._kept, before)
+
+    def close(self) -> None:
+        """Close everything, and keep what a resume needs."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        if self._spool is not None:
+            self._spool.close()
+            self._spool = None
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def sync(self) -> None:
+        """Make what was written survive a power failure."""
+        if self._spool is not None:
+            os.fsync(self._spool.fileno())
+        else:
+            os.sync()
+
+    def _take_lock(self) -> None:
+        self._lock = os.open(self.partial, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        self.inode = os.fstat(self._lock).st_ino
+        try:
+            flock(self._lock, LOCK_EX | LOCK_NB)
+        except BlockingIOError:
+            self.close()
+            raise
+        except OSError:
+            pass  # a file system without locks
+
+    def _files(self) -> list[Path]:
+        return sorted(self.partial.iterdir())
+
+    def _is_empty(self) -> bool:
+        """Whether a run was killed when it had just made the folder."""
+        if self.partial.is_symlink() or not self.partial.is_dir():
+            return False
+        return all(path.name == "spool-00000" and not path.stat().st_size for path in self._files())
+
+    # The spool
+
+    @property
+    def _spool_path(self) -> Path:
+        return self.partial / f"spool-{self.part:05}"
+
+    def _open_spool(self) -> None:
+        self._spool = open(self._spool_path, "ab", buffering=0)  # noqa: SIM115  closed by `close`
+        self._length, self._pieces, self._in_group, self._in_part = 0, [], 0, 0
+
+    def write(self, data: Any, rows: int) -> None:
+        """Add an Arrow stream with so many rows."""
+        batch = None
+        while rows:
+            room = self._group - self._in_group
+            if self._rows is not None:
+                room = min(room, self._rows - self._in_part)
+            if rows <= room and batch is None:
+                self._spooled(data, rows)
+                return
+            if batch is None:
+                batch = read_stream(data)
+            head, batch = batch.slice(0, room), batch.slice(room)
+            self._spooled(stream_of(head), head.num_rows)
+            rows = batch.num_rows
+
+    def _spooled(self, data: Any, rows: int) -> None:
+        left = memoryview(data).cast("B")
+        self._pieces.append(Piece(self._length, len(left), rows))
+        self._length += len(left)
+        while left:
+            left = left[self._spool.write(left) :]
+        self._counted(rows)
+
+    def _counted(self, rows: int) -> None:
+        self._in_group += rows
+        self._in_part += rows
+        full = self._in_part == self._rows
+        if self._in_group == self._group or full:
+            size = self._write_group()
+            if full or (self._size is not None and size >= self._size):
+                self._end_part()
+                self._spool.close()
+                self.part += 1
+                self._open_spool()
+
+    # Parts
+
+    def _write_group(self) -> int:
+        if self._writer is None:
+            self._writer = self._open_writer(self._growing, self.schema)
+        if not self._pieces:
+            return 0
+        with pa.memory_map(str(self._spool_path)) as spool:
+            batches = []
+            for piece in self._pieces:
+                spool.seek(piece.offset)
+                batches.append(read_stream(spool.read_buffer(piece.length)))
+            table = pa.Table.from_batches(batches, self.schema)
+            size = self._writer.group(table)
+            del batches, table
+        self._pieces, self._in_group = [], 0
+        return size
+
+    @property
+    def _growing(self) -> Path:
+        return self.partial / f"growing-{self.part:05}"
+
+    def _part(self, number: int) -> Path:
+        return self.partial / f"part-{number:05}{self._suffix or ''}"
+
+    def _end_part(self) -> None:
+        self._write_group()
+        assert self._writer is not None
+        writer, self._writer = self._writer, None
+        writer.complete()
+        self._growing.replace(self._part(self.part))
+
+    def complete(self) -> None:
+        """Write the last part, and move all of them. May be called twice, also after a kill, with `begin_again`."""
+        if self._spool is not None:
+            if self._in_part or (not self.part and (self._suffix is None or self.schema is not None)):
+                self.schema = self.schema or pa.schema([])
+                self._end_part()
+                self.part += 1
+            self._spool.close()
+            self._spool = None
+        if not (self.partial / MOVED).exists() and any(self._files()):
+            self._move()
+            (self.partial / MOVED).touch()
+        for path in self._files():
+            if path.name != MOVED:
+                path.unlink()
+        (self.partial / MOVED).unlink(missing_ok=True)
+        self.partial.rmdir()
+
+    def _move(self) -> None:
+        if self._suffix is None:
+            if self._part(0).exists():
+                self._part(0).replace(self._real)
+            return
+        self._real.mkdir(parents=True, exist_ok=True)
+        for number in range(self.part):
+            if self._part(number).exists():
+                self._part(number).replace(self._real / self._part(number).name)
+        for path in old_parts(self._real, self._suffix):
+            if (_number(path) or 0) >= self.part:
+                path.unlink()
+
+
+def old_parts(folder: Path, suffix: str) -> Iterator[Path]:
+    """The files in a folder that are named as parts."""
+    return (path for path in sorted(folder.iterdir()) if re.fullmatch(r"part-\d{5,}" + re.escape(suffix), path.name))
+
+
+def _number(path: Path) -> int | None:
+    found = re.match(r"(?:part|spool|growing)-(\d+)", path.name)
+    return int(found[1]) if found else None
+
+
+def inode_of(path: Path) -> int:
+    """0 if nothing is there."""
+    try:
+        return path.lstat().st_ino
+    except OSError:
+        return 0
+
+
+# Arrow streams of one batch each
+
+
+def stream_of(batch: pa.RecordBatch) -> memoryview:
+    """The batch as an Arrow stream."""
+    out = pa.BufferOutputStream()
+    with pa.ipc.new_stream(out, batch.schema) as writer:
+        writer.write_batch(batch)
+    return memoryview(out.getvalue())
+
+
+def read_stream(data: Any) -> pa.RecordBatch:
+    """The batch of such a stream. Nothing is copied."""
+    with pa.ipc.open_stream(pa.py_buffer(data)) as reader:
+        return reader.read_next_batch()
+
+
+def streams(path: Path) -> Iterator[tuple[Piece, pa.Schema]]:
+    """Where the streams of a spool are, and their schema."""
+    with pa.memory_map(str(path)) as file:
+        while (start := file.tell()) < file.size():
+            with pa.ipc.open_stream(file) as reader:
+                rows, schema = reader.read_next_batch().num_rows, reader.schema
+                for _ in reader:
+                    pass
+            yield Piece(start, file.tell() - start, rows), schema

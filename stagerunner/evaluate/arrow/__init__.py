@@ -1,0 +1,1 @@
+"""Records that lie in columns, as Arrow record batches. Only what uses them imports pyarrow."""

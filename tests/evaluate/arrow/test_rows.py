@@ -1,0 +1,122 @@
+import datetime as dt
+import decimal
+import pickle
+
+import pytest
+from support import needs
+
+pa = needs.module("pyarrow", "stagerunner[arrow]")
+
+from stagerunner import ArrowRows, as_record_batch
+from stagerunner.wire.payload import PayloadCodec
+
+
+def rows(number=5, **columns):
+    return ArrowRows(
+        pa.RecordBatch.from_pydict(columns or {"a": list(range(number)), "b": [f"b{n}" for n in range(number)]})
+    )
+
+
+def test_rows_are_a_sequence_of_dicts():
+    found = rows(4)
+    assert len(found) == 4
+    assert found[1] == {"a": 1, "b": "b1"}
+    assert found[-1] == {"a": 3, "b": "b3"}
+    assert list(found)[:2] == [{"a": 0, "b": "b0"}, {"a": 1, "b": "b1"}]
+    assert list(found[1:3]) == list(found)[1:3] == list(found.take([1, 2]))
+    assert list(found[::-2]) == list(found)[::-2]
+    assert len(found[4:]) == len(found[3:2]) == 0
+    with pytest.raises(IndexError):
+        found[4]
+
+
+def pickled(found):
+    buffers = []
+    stream = pickle.dumps(found, 5, buffer_callback=buffers.append)
+    return stream, [buffer.raw() for buffer in buffers]
+
+
+def test_a_slice_is_sent_without_what_it_was_cut_from():
+    whole = rows(100_000)
+    stream, buffers = pickled(whole)
+    assert sum(map(len, buffers)) > 1_000_000 > 2000 > len(stream)
+    part = whole[50_000:50_010]
+    stream, buffers = pickled(part)
+    assert len(stream) + sum(map(len, buffers)) < 2000
+    assert pickle.loads(stream, buffers=buffers) == part
+
+
+KINDS = {
+    "nested": pa.array([{"x": [1, None]}, {"x": []}, None], pa.struct([("x", pa.list_(pa.int8()))])),
+    "dictionary": pa.array(["u", "v", "u"]).dictionary_encode(),
+    "decimal": pa.array([decimal.Decimal("1.50"), None, decimal.Decimal("-3.25")]),
+    "zoned": pa.array([0, 1, None], pa.timestamp("us", "Europe/Zurich")),
+    "nothing": pa.nulls(3),
+    "map": pa.array([[("k", 1)], [], None], pa.map_(pa.string(), pa.int64())),
+    "binary": pa.array([b"\0", b"", None]),
+}
+
+
+@pytest.mark.parametrize("cut", [slice(0, 3), slice(1, 3), slice(2, 2)])
+def test_every_type_of_column_survives_the_codec(cut):
+    found = ArrowRows(pa.RecordBatch.from_pydict(KINDS))[cut]
+    codec = PayloadCodec(None, 0)
+    body = memoryview(codec(found))
+    again = codec.records(codec.buffer_refs, -1, body)
+    assert again == found
+    assert again.batch.schema == found.batch.schema
+    assert again.to_list() == found.to_list()
+    again.batch.validate(full=True)
+
+
+def test_times_lose_their_nanoseconds_as_python_objects():
+    column = pa.array([1_000_000_001, None], pa.timestamp("ns"))
+    nested = pa.array([[{"t": 5}], None], pa.list_(pa.struct([("t", pa.duration("ns"))])))
+    assert list(rows(t=column, n=nested)) == [
+        {"t": dt.datetime(1970, 1, 1, 0, 0, 1), "n": [{"t": dt.timedelta(0)}]},
+        {"t": None, "n": None},
+    ]
+
+
+def test_text_that_is_no_text_keeps_its_bytes():
+    offsets, content = pa.py_buffer(b"\0\0\0\0\2\0\0\0"), pa.py_buffer(b"a\xff")
+    column = pa.Array.from_buffers(pa.string(), 1, [None, offsets, content])
+    assert list(rows(s=column)) == [{"s": "a\udcff"}]
+
+
+def test_dicts_become_a_batch_with_all_their_fields():
+    batch = as_record_batch([{"a": 1}, {"b": "x", "a": None}])
+    assert batch.to_pydict() == {"a": [1, None], "b": [None, "x"]}
+    assert as_record_batch(ArrowRows(batch)) is batch
+
+
+@pytest.mark.parametrize(
+    ("records", "why"),
+    [
+        (["text"], "a row of a batch is a mapping, but this is of type str"),
+        ([{}], "needs at least one field"),
+        ([{1: 2}], "the name of a column is text, but 1 is of type int"),
+        ([{"a": 1}, {"a": "x"}], "the field 'a' doesn't fit into one column"),
+        ([{"a": object()}], "the field 'a' doesn't fit"),
+    ],
+)
+def test_what_is_no_row(records, why):
+    with pytest.raises(ValueError, match=why):
+        as_record_batch(records)
+
+
+def test_a_schema_decides():
+    schema = pa.schema([("b", pa.float64()), ("a", pa.int8())])
+    assert as_record_batch([{"a": 1, "b": 2}], schema).to_pydict() == {"b": [2.0], "a": [1]}
+    assert as_record_batch(rows(a=[1], b=[2], c=[3]), schema).to_pydict() == {"b": [2.0], "a": [1]}
+    with pytest.raises(ValueError, match="the column 'a' is int8, and int64 doesn't fit"):
+        as_record_batch(rows(a=[300], b=[0]), schema)
+    with pytest.raises(ValueError, match="there is no column 'b'"):
+        as_record_batch(rows(a=[1]), schema)
+    with pytest.raises(ValueError, match="the field 'a' doesn't fit into int8"):
+        as_record_batch([{"a": 1.5, "b": 1}], schema)
+    with pytest.raises(ValueError, match="the field 'l' doesn't fit into list<"):
+        as_record_batch([{"l": [1.5]}], pa.schema([("l", pa.list_(pa.int64()))]))
+    assert as_record_batch([{"l": [2.0, None]}], pa.schema([("l", pa.list_(pa.int64()))])).to_pydict() == {
+        "l": [[2, None]]
+    }
