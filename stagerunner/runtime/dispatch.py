@@ -197,7 +197,8 @@ class Dispatch:
     def glance(self) -> float | None:
         """Seconds until to look again whether workers have begun frames, which makes room and wakes nobody; None if
         that wouldn't help."""
-        if self._opened is None or self.done or self.blocked or self._split_source.ended:
+        looks = self._opened is not None or (self.balances and self.sizing.lasting >= self.slow)
+        if not looks or self.done or self.blocked or self._split_source.ended:
             return None
         if self._has_room():
             return 0.0 if self._prompt else None

@@ -20,11 +20,8 @@ AHEAD = 2
 """A worker is passed over if it has so many more frames waiting than another one: less is the usual variation."""
 
 FEW = 3
-"""With fewer frames waiting, a worker may be idle before the parent sends the next one."""
-
-DEEP = 24
-"""Frames per worker on their way, at most, while some worker has few waiting: results of the others are held until the
-late frame has come back."""
+"""With fewer frames waiting, a worker may be idle before the parent sends the next one. So it does, and of what waits
+behind a late frame of another worker only the bytes count, and 1 KiB for each frame."""
 
 
 class Balancing:

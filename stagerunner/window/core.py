@@ -22,7 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from stagerunner.records import BARRIER, DATA, FIRST, FLUSH, SKIP, TO_THE_END, WHOLE, QuarantineKey
-from stagerunner.window.balancing import DEEP, Balancing
+from stagerunner.window.balancing import Balancing
 from stagerunner.window.holding import CHARGE
 from stagerunner.window.isolation import Inspection, Suspect
 from stagerunner.window.splits import FLUSHES, Disposition, Kept, ProtocolFault, Received, Sent
@@ -49,7 +49,6 @@ class Window:
         self.least_frames = least_frames
         self.least_records = least_records
         self.workers = workers
-        self.most_frames = DEEP * workers
         self.charge = CHARGE
         self.epoch = FIRST
         self.position: Any = None
@@ -108,9 +107,9 @@ class Window:
         if records:  # frames that were sent before may hold fewer than the next one will
             records_per_frame = min(records_per_frame, self._records // len(self.on_way))
         frames = max(self.least_frames, -(-max(self.least_records, records) // max(1, records_per_frame)))
-        on_way = len(self.on_way) - self._skips - opened
-        more = begun is not None and on_way < self.most_frames and self.balancing.idle_soon(begun)
-        return (more or on_way < frames) and not self.full(opened)
+        if len(self.on_way) - self._skips - opened < frames:
+            return not self.full(opened)
+        return begun is not None and self.balancing.idle_soon(begun) and not self.full(len(self.on_way) - frames)
 
     def full(self, opened: int = 0) -> bool:
         """Whether no split may be admitted before one is done, however few frames are on their way. opened: as for

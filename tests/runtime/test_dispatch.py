@@ -18,6 +18,7 @@ from stagerunner.runtime.input import GivenRecords, PendingSplit
 from stagerunner.window.balancing import SLOW
 from stagerunner.window.core import Window
 from stagerunner.window.demand import PARTS
+from stagerunner.window.holding import CHARGE
 from stagerunner.wire.metadata import Metadata, unpack_payload
 
 
@@ -54,7 +55,7 @@ def test_splits_go_out_while_the_window_has_room(dispatch, sent):
 )
 def test_slow_frames_go_to_who_has_less_to_do(dispatch, sent, lasting, workers, expected):
     slow = dispatch(range(100), workers=workers)
-    slow._window.least_frames = slow._window.most_frames = 5
+    slow._window.least_frames, slow._window.limit = 5, CHARGE
     slow.sizing.learn(2, 10, slowest=int(lasting), widest=1)
 
     slow.feed()
@@ -131,6 +132,12 @@ def ahead(work, records, workers, sent, limit=None, before=()):
     )
 
 
+def feed(dispatch):
+    """Until it has to wait; it pauses now and then."""
+    while dispatch.feed():
+        pass
+
+
 MODEL = Work(0, "model", "m:f", Form(batch=True), batch=10, wait=1.0)
 ASKED = Work(0, "asked", "m:f", Form(awaited=True), concurrency=4)
 
@@ -139,7 +146,7 @@ def test_the_first_frames_of_one_record_fill_some_lists(sent):
     workers = Workers()
     dispatch = ahead(MODEL, range(100), workers, sent)
     assert not dispatch.blocked
-    dispatch.feed()
+    feed(dispatch)
     assert (len(sent), dispatch.blocked, dispatch.gathers) == (30, True, True)
     workers.following = 29
     assert not dispatch.blocked
@@ -151,7 +158,7 @@ def test_frames_grow_before_one_is_back_as_lists_take_them_in(sent):
     for workers.opened in (0, 1, 4, 20):
         assert not dispatch.blocked
         assert dispatch.sizing.records <= max(1, workers.opened)
-    dispatch.feed()
+    feed(dispatch)
     assert sum(sent.split.records for sent in sent) == 3 * 64
     assert max(sent.split.records for sent in sent) == 64 // PARTS
 
@@ -159,11 +166,11 @@ def test_frames_grow_before_one_is_back_as_lists_take_them_in(sent):
 def test_what_a_filter_has_done_decides_how_much_the_first_lists_need(sent):
     workers, keep = Workers(), Work(0, "keep", "m:f", Form())
     dispatch = ahead(MODEL._replace(index=1), range(1000), workers, sent, before=[keep])
-    dispatch.feed()
+    feed(dispatch)
     assert (len(sent), dispatch.blocked) == (30, True)
     workers.clocks = [Clock(0, 30, 0, 0, 0, taken=29, out=2), Clock(1, 0, 0, 0, 0)]
     assert not dispatch.blocked
-    dispatch.feed()
+    feed(dispatch)
     assert 300 <= sum(sent.split.records for sent in sent) < 310
 
 
@@ -171,18 +178,18 @@ def test_frames_stay_small_before_a_list_if_what_stands_before_it_is_slow(sent):
     workers, slow = Workers(), Work(0, "slow", "m:f", Form())
     workers.clocks = [Clock(0, 40_000_000, 0, 0, 0, taken=2, out=2)]
     dispatch = ahead(MODEL._replace(index=1), range(1000), workers, sent, before=[slow])
-    dispatch.feed()
+    feed(dispatch)
     assert {sent.split.records for sent in sent} == {1}
 
 
 def test_an_async_stage_needs_no_first_frame_to_go_on(sent):
     workers = Workers()
     dispatch = ahead(ASKED, range(100), workers, sent)
-    dispatch.feed()
+    feed(dispatch)
     assert (len(sent), dispatch.glance() is None, dispatch.gathers) == (3, False, False)
     workers.opened = 3
     assert dispatch.glance() == 0
-    dispatch.feed()
+    feed(dispatch)
     assert len(sent) == 6
 
 
@@ -190,7 +197,7 @@ def test_with_enough_on_the_way_lists_wait_unless_the_head_is_in_one(sent):
     workers = Workers()
     dispatch = ahead(MODEL, range(1000), workers, sent)
     dispatch.sizing.proven = True
-    dispatch.feed()
+    feed(dispatch)
     assert (len(sent), dispatch.blocked) == (30, False)
     workers.held = 0
     assert dispatch.blocked
@@ -202,7 +209,7 @@ def test_lists_do_not_wait_for_a_split_that_has_to_go_alone(sent):
     dispatch = ahead(MODEL, range(100), Workers(), sent, limit=5)
     dispatch.sizing.proven = True
     dispatch.sizing._records = 4.0
-    dispatch.feed()
+    feed(dispatch)
     assert (len(sent), dispatch.blocked) == (1, True)
 
 

@@ -57,3 +57,43 @@ def test_a_slow_worker_does_not_hold_up_the_other(project):
 
     assert [record for record, _ in results] == list(range(RECORDS))
     assert sum(slow for _, slow in results) < RECORDS / 2
+
+
+HEAD = f"""
+WORK = {1.2 * SLOW / 1e9}
+
+import os
+import time
+from pathlib import Path
+
+from stagerunner import stage
+
+@stage
+def head(record, *, folder: Path, others: int):
+    "One record ends only once so many others have."
+    done = os.open(folder / "done", os.O_RDWR)
+    time.sleep(WORK)
+    left = others if record == 20 else 0
+    while left:
+        left -= len(os.read(done, left))
+    if record > 20:
+        os.write(done, b".")
+    os.close(done)
+    return record
+
+@stage
+def behind(record):
+    return record
+"""
+
+
+@pytest.mark.timeout(60)
+def test_any_number_of_records_passes_a_slow_one_whatever_stands_behind(project):
+    """What is done waits for it in the pipes of the stage behind, so nothing comes back meanwhile."""
+    os.mkfifo(project / "done")
+    project.plugin(HEAD)
+    head = {"use": "head", "with": {"folder": str(project / ""), "others": 150}, "workers": 2}
+
+    results = list(project.results(head, "behind", records=range(RECORDS), run={"frame": 1}))
+
+    assert results == list(range(RECORDS))

@@ -480,6 +480,12 @@ def a_list_waits_for_a_frame_that_cannot_come(patch: Patch) -> None:
     patch.setattr(SimPool, "say_all_sent", lambda self, sequence: None)
 
 
+@mutant("frames behind a slow one cost nothing")
+def frames_behind_a_slow_one_cost_nothing(patch: Patch) -> None:
+    full = Window.full
+    patch.setattr(Window, "full", lambda self, opened=0: full(self))
+
+
 @mutant("the first list waits for what has come already")
 def the_first_list_waits_for_what_has_come(patch: Patch) -> None:
     patch.setattr(SimPool, "gathered", lambda self, sequence: False)

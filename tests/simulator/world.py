@@ -199,9 +199,12 @@ class World:
         if window.bytes_kept > self.scenario.window + largest + flushes:
             raise Violation(f"{window.bytes_kept} bytes are kept")
         splits = {s.split.number for s in window.on_way if s.split and s.split.flush < 0 and not s.split.done}
-        most = window.most_frames if self.scenario.deals else 0
         demand = life.loop.dispatch._demand.records  # private, since only lists that are full show it
-        if len(splits) > max(window.least_frames, window.least_records, most, demand) + life.pool.most_opened:
+        most = max(window.least_frames, window.least_records, demand) + life.pool.most_opened
+        if self.scenario.deals:  # what waits behind a slow frame is bounded by bytes alone, and some for each frame
+            charged = window.bytes_kept + window.charge * (len(window.on_way) - most)
+            most = len(splits) if charged <= self.scenario.window + largest + flushes else most
+        if len(splits) > most:
             raise Violation(f"{len(splits)} splits are on their way")
         if not window.stateful and self.scenario.resumable:  # else what was accepted passes again, and may be suspected
             self._check_inspections(life)
