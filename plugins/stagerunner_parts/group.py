@@ -6,13 +6,18 @@ import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from itertools import chain, islice
-from typing import Any, NamedTuple
+from operator import itemgetter
+from sys import getsizeof
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stagerunner import Expression, Reject, TextOption, stage
 from stagerunner_parts.digests import key_of
-from stagerunner_parts.options import Number
+from stagerunner_parts.options import Number, Size
 from stagerunner_parts.packing import packed_all, unpacked_all
 from stagerunner_parts.values import field, unshared
+
+if TYPE_CHECKING:
+    from stagerunner_parts.spilling import Row, Spill
 
 # What is made of the values of a group
 
@@ -95,8 +100,12 @@ class Aggregation(TextOption):
 # The stage
 
 
-MAX_GROUPS = Number(100_000)
+MAX_GROUPS = Number(1_000_000)
 MAX_COLLECTED = Number(1_000_000)
+MEMORY = Size(256 * 2**20)
+
+ENTRY = 350
+"""Bytes that a group takes in memory besides its values: its places in the table, two lists, a tuple, its number."""
 
 
 @stage("group")
@@ -106,12 +115,14 @@ class Group:
     The groups come when the source has ended, in the order in which they first appeared. Values are equal if they have
     the same type and content: 1, 1.0, True and "1" differ. Sums of whole numbers are exact. Null is left out by sum,
     mean, min and max, which give null if nothing is left. A record is refused if it lacks a field, if a value can't be
-    added or compared, or if it is one too many for the bounds below; it then counts for nothing.
+    added or compared, or if it is one too many for the bounds below; it then counts for nothing. Groups for which there
+    is no room in memory are kept in the folder for temporary files meanwhile.
 
     by: the field to group by, or a list of them; with an empty list, all records are one group.
     fields: for each new field count, or sum, mean, min, max, first, last or collect of an expression: `sum(price * n)`.
-    max_groups: so many groups are kept in memory.
+    max_groups: so many groups at most.
     max_collected: so many values of `collect`, in all groups together.
+    memory: about so much memory is used for groups; the others are on disk.
     """
 
     def __init__(
@@ -121,11 +132,13 @@ class Group:
         fields: dict[str, Aggregation],
         max_groups: Number = MAX_GROUPS,
         max_collected: Number = MAX_COLLECTED,
+        memory: Size = MEMORY,
     ) -> None:
         self.by = [by] if isinstance(by, str) else by
         self.fields = fields
         self.max_groups = max_groups
         self.max_collected = max_collected
+        self.memory = memory
         names = [*self.by, *fields]
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
@@ -133,30 +146,84 @@ class Group:
         self._rules = [one.rule for one in fields.values()]
         self._collecting = [index for index, one in enumerate(fields.values()) if one.kind == "collect"]
         self._collected = 0
-        self._groups: dict[Any, tuple[list[Any], list[Any]]] = {}
-        """Key → the values of `by`, and the states."""
+        self._number = 0
+        """Of all groups."""
+        self._held = 0
+        """About how many bytes the groups in memory take."""
+        self._groups: dict[Any, tuple[int, list[Any], list[Any]]] = {}
+        """Key → the group's number, the values of `by`, and the states: of the groups in memory."""
+        self._spill: Spill | None = None
 
     def process(self, record: dict[str, Any]) -> None:
         by = [field(record, name) for name in self.by]
-        key = key_of(by[0]) if len(by) == 1 else tuple(map(key_of, by))
+        key = self._key(by)
+        if self._held > self.memory:
+            self._put_away()  # before anything is counted: the disk may be full
         found = self._groups.get(key)
+        if found is None and self._spill is not None:
+            found = self._taken(key)
         if found is None:
             self._check_groups()
         values = [self._value(record, name, one) for name, one in self.fields.items()]
-        states = self._added(self._started() if found is None else found[1], values)
+        states = self._added(self._started() if found is None else found[2], values)
         if found is None:
-            self._groups[key] = by, states
+            self._keep(key, (self._number, by, states))
+            self._number += 1
         else:
-            found[1][:] = states
+            found[2][:] = states
         for index in self._collecting:
-            states[index].append(values[index])
+            self._groups[key][2][index].append(values[index])
+            self._held += _size(values[index])
         self._collected += len(self._collecting)
+
+    def _key(self, by: list[Any]) -> Any:
+        return key_of(by[0]) if len(by) == 1 else tuple(map(key_of, by))
+
+    # Groups in memory, and those on disk
+
+    def _keep(self, key: Any, group: tuple[int, list[Any], list[Any]]) -> None:
+        self._groups[key] = group
+        self._held += ENTRY + sum(map(_size, group[1])) + sum(map(_size, group[2]))
+
+    def _taken(self, key: Any) -> Row | None:
+        """The group with this key from the disk, which is in memory from now on."""
+        assert self._spill is not None
+        found = self._spill.take(key)
+        if found is not None:
+            self._keep(key, found)
+        return found
+
+    def _put_away(self) -> None:
+        """Put all groups that are in memory on disk."""
+        # Late: it imports sqlite3, and most runs have few groups.
+        from stagerunner_parts.spilling import Row, Spill
+
+        if self._spill is None:
+            self._spill = Spill()
+        self._spill.put((key, Row(*group)) for key, group in self._groups.items())
+        self._groups.clear()
+        self._held = 0
+
+    def _in_order(self) -> Iterator[tuple[int, list[Any], list[Any]]]:
+        if self._spill is None:
+            return iter(self._in_memory())
+        self._put_away()
+        return self._spill.rows()
+
+    def _in_memory(self) -> list[tuple[int, list[Any], list[Any]]]:
+        """The groups in memory by number: one that was on disk stands behind its place."""
+        return sorted(self._groups.values(), key=itemgetter(0))
+
+    def close(self) -> None:
+        if self._spill is not None:
+            self._spill.close()
+            self._spill = None
 
     def _started(self) -> list[Any]:
         return [[] if one.kind == "collect" else one.rule.start for one in self.fields.values()]
 
     def _check_groups(self) -> None:
-        if len(self._groups) >= self.max_groups:
+        if self._number >= self.max_groups:
             raise Reject(
                 f"a new group, and there are {self.max_groups:,} already: give more `max_groups`, or group by less"
             )
@@ -180,31 +247,56 @@ class Group:
         return added
 
     def flush(self) -> Iterator[dict[str, Any]]:
-        for by, states in self._groups.values():
+        for _, by, states in self._in_order():
             results = (rule.result(state) for rule, state in zip(self._rules, states, strict=True))
             yield dict(zip((*self.by, *self.fields), (*by, *results), strict=True))
 
     def snapshot(self) -> list[Any]:
-        """A column for each field of `by` and each state: that takes a tenth of the time of rows."""
-        groups = self._groups.values()
-        columns = [packed_all([by[index] for by, _ in groups]) for index in range(len(self.by))]
+        """The number of groups in memory, and a column for each field of `by` and each state: that takes a tenth of the
+        time of rows. If some are on disk, also the numbers of those in memory, and those on disk as they are there."""
+        groups = self._in_memory()
+        columns = [packed_all([by[index] for _, by, _ in groups]) for index in range(len(self.by))]
         for index, rule in enumerate(self._rules):
-            column = [states[index] for _, states in groups]
+            column = [states[index] for _, _, states in groups]
             if rule.many:
                 columns.append(list(map(len, column)))
                 column = list(chain.from_iterable(column))
             columns.append(packed_all(column))
-        return [len(groups), columns]
+        if self._spill is None:
+            return [len(groups), columns]
+        return [len(groups), columns, [number for number, _, _ in groups], list(self._spill.pieces())]
 
     def restore(self, data: list[Any]) -> None:
-        number, packed_columns = data
+        number, packed_columns, *spilled = data
         columns = map(unpacked_all, packed_columns)
         by = [next(columns) for _ in self.by]
         states = [_cut(next(columns), next(columns)) if rule.many else next(columns) for rule in self._rules]
-        keys = map(key_of, by[0]) if len(by) == 1 else zip(*(map(key_of, column) for column in by), strict=True)
-        rows = zip(_rows(by, number), _rows(states, number), strict=True)
-        self._groups = dict(zip(keys if by else [()] * number, rows, strict=True))
-        self._collected = sum(map(len, chain.from_iterable(states[index] for index in self._collecting)))
+        numbers, pieces = spilled or (range(number), [])
+        for group in zip(numbers, _rows(by, number), _rows(states, number), strict=True):
+            self._restore_one(group)
+        for piece in pieces:
+            from stagerunner_parts.spilling import rows_in  # late, as above
+
+            for row in rows_in(piece):
+                self._restore_one(row)
+
+    def _restore_one(self, group: tuple[int, list[Any], list[Any]]) -> None:
+        _, by, states = group
+        self._keep(self._key(by), group)
+        self._number += 1
+        self._collected += sum(len(states[index]) for index in self._collecting)
+        if self._held > self.memory:
+            self._put_away()
+
+
+def _size(value: Any) -> int:
+    """About how many bytes a value takes in memory, with what is in it."""
+    size = getsizeof(value)
+    if isinstance(value, list | tuple | set | frozenset):
+        return size + sum(map(_size, value))
+    if isinstance(value, dict):
+        return size + sum(map(_size, value)) + sum(map(_size, value.values()))
+    return size
 
 
 def _cut(lengths: list[int], values: list[Any]) -> list[list[Any]]:

@@ -16,6 +16,19 @@ class Number(int):
         return cls(text)
 
 
+class Size(int):
+    """Bytes, written with their unit: 64KiB, 10MB."""
+
+    @classmethod
+    def parse(cls, text: str) -> Size:
+        """Raises ValueError if it isn't a size."""
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)(B|[kKMGT]i?B)", text)
+        if found is None:
+            raise ValueError(f"{text!r} is no size; write 64KiB, 10MB or 2GiB")
+        power = "BKMGT".index(found[2][0].upper())
+        return cls(float(found[1]) * (1024 if "i" in found[2] else 1000) ** power)
+
+
 class Duration(float):
     """Seconds, written with their unit: 500ms, 30s, 5m, 2h."""
 

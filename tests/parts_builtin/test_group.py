@@ -9,11 +9,12 @@ from stagerunner.errors import ConfigError
 from stagerunner.journal import decode_snapshots, encode_snapshots
 from stagerunner.parts.forming import form_of
 from stagerunner_parts.group import RULES, Aggregation, Group
-from stagerunner_parts.options import Number
+from stagerunner_parts.options import Number, Size
 
 
 def grouping(by="k", **fields):
-    bounds = {name: Number(fields.pop(name)) for name in ("max_groups", "max_collected") if name in fields}
+    kinds = {"max_groups": Number, "max_collected": Number, "memory": Size}
+    bounds = {name: kind(fields.pop(name)) for name, kind in kinds.items() if name in fields}
     return Group(by=by, fields={name: Aggregation(text) for name, text in fields.items()}, **bounds)
 
 
@@ -167,11 +168,45 @@ def test_a_restored_stage_gives_the_same_records_in_the_same_order(records, cut,
     assert again.snapshot() == moved(again, grouping(by, **ALL)).snapshot()
 
 
+@settings(derandomize=True, deadline=None, max_examples=60)
+@given(RECORDS, st.integers(0, 30), st.sampled_from(["k", ["k", "j"], []]), st.sampled_from([1, 1000, 4000]))
+def test_groups_on_disk_are_those_in_memory(records, cut, by, memory):
+    whole = given_by(grouping(by, **ALL), records)
+    stage = grouping(by, **ALL, memory=memory)
+    for record in records[:cut]:
+        stage.process(record)
+    again, roomy = (moved(stage, grouping(by, **ALL, memory=memory)), moved(stage, grouping(by, **ALL)))
+    for one in (stage, again, roomy):
+        assert repr(given_by(one, records[cut:])) == repr(whole)
+        one.close()
+
+
+def test_a_refused_record_counts_for_nothing_on_disk_either():
+    stage = grouping(c="collect(v)", n="count", s="sum(v)", memory=1, max_groups=2, max_collected=3)
+    for record in [{"k": 1, "v": 1}, {"k": 1, "v": "a"}, {"k": 2, "v": 5}, {"k": 3, "v": 1}, {"k": 1, "v": 2}]:
+        try:
+            stage.process(record)
+        except Reject:
+            pass
+    with pytest.raises(Reject, match="more than 3 collected values"):
+        stage.process({"k": 2, "v": 1})
+    assert list(stage.flush()) == [{"k": 1, "c": [1, 2], "n": 2, "s": 3}, {"k": 2, "c": [5], "n": 1, "s": 5}]
+    stage.close()
+
+
 def test_two_results_never_share_a_part():
     one = grouping(a="first(v)", b="last(v)", c="collect(v)")
     (record,) = given_by(one, [{"k": 1, "v": ["x"]}])
     record["a"].append("y")
     assert record == {"k": 1, "a": ["x", "y"], "b": ["x"], "c": [["x"]]}
+
+
+@pytest.mark.parametrize(("text", "size"), [("64KiB", 65536), ("1.5kB", 1500), ("2GiB", 2**31), ("7B", 7)])
+def test_a_size_is_written_with_its_unit(text, size):
+    assert Size.parse(text) == size
+    for wrong in (text[:-1], f"-{text}", f" {text}"):
+        with pytest.raises(ValueError, match="write 64KiB"):
+            Size.parse(wrong)
 
 
 @pytest.mark.parametrize(

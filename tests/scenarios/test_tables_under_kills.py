@@ -62,9 +62,11 @@ def killed_and_resumed(case, point):
     return log.exists()
 
 
-@pytest.mark.parametrize("point", POINTS)
-def test_groups_survive(point, tmp_path):
-    chain = case(tmp_path, [GROUP], "jsonl")
+@pytest.mark.parametrize(
+    ("point", "memory"), [*((point, "1GiB") for point in POINTS), ("barrier:3", "1kB"), ("flush:1", "1kB")]
+)
+def test_groups_survive_in_memory_and_on_disk(point, memory, tmp_path):
+    chain = case(tmp_path, [{**GROUP, "with": GROUP["with"] | {"memory": memory}}], "jsonl")
     expected = chain.expected()
     assert expected.output.count(b"\n") == 6
     assert expected.letters[0][2]["value"] == 77
