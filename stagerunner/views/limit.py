@@ -175,7 +175,12 @@ def _advice(first: Load, named: Sequence[StageFacts], most: _Most) -> str:
 
 
 def _elsewhere(stages: Sequence[StageTotals], busiest: Load) -> str:
-    """No stage is the limit: name the source or the sink, for which the stages wait."""
+    """No stage is busy throughout: name the source or the sink, for which the stages wait; or the stage of which some
+    workers had ended while others still worked."""
+    stage = busiest.stage
+    worked, waited = stage.work + stage.codec, stage.wait + stage.block
+    if stage.workers > 1 and any(one.wait + one.block for one in stages) and worked > BUSY * (worked + waited):
+        return f"{stage.name}; towards the end some of its {stage.workers} workers had no records left"
     first, last = stages[0], stages[-1]
     end = "the sink" if last.block / last.workers > first.wait / first.workers else "the source"
     return f"{end}; the busiest stage, {busiest.stage.name}, is busy {percent(busiest.busy)} of the time"

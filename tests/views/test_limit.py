@@ -44,6 +44,13 @@ def test_stages_that_share_a_worker_are_the_limit_together():
     assert "it has state" in limit(shared, 10, 100_000, facts={"b": StageFacts(state=True)})
 
 
+def test_workers_that_ended_before_others_did_not_wait_for_the_source():
+    """The clocks of a worker stop when it has no records left: what it did until then is no measure of the run."""
+    found = limit([stage("a", 0.5, 2, wait=0.1), StageTotals("b", work=0.1, wait=9.9)], 10, 100)
+    assert found == "limit: a; towards the end some of its 2 workers had no records left"
+    assert limit([stage("a", 0.5, 2), stage("b", 0.1)], 10, 100).startswith("limit: the source")
+
+
 def test_busy_cores_are_named_instead_of_workers():
     assert limit([stage("a", 0.9, 2)], 10, 100, cpu=19, cores=2).endswith("all 2 cores are busy")
 
