@@ -116,6 +116,7 @@ def stagerunner_sinks() -> list[Any]:
         _named(
             "sqlite", "sinks.sqlite:Sqlite", "Write records as the rows of a table in an SQLite database", *DATABASES
         ),
+        _named("duckdb", "sinks.duckdb:Duckdb", "Write records as the rows of a table in a DuckDB database", ".duckdb"),
         _named("stdout", "sinks.stdout:Stdout", "Write to standard output: text as it is, everything else as JSON"),
         _named("files", "sinks.files:Files", "Write a file for each record"),
         _named("null", "sinks.null:Null", "Throw every record away"),

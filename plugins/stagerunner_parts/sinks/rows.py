@@ -40,16 +40,17 @@ def packed(records: list[Any], shaped: Callable[[Any], Any] = checked) -> bytes:
 
 def unpacked(data: bytes) -> Iterator[tuple[Names, list[Row]]]:
     """Decode the groups. `data` may be the output of several calls of `packed`, joined."""
-    for head, rows in _groups(data):
+    for head, rows in groups_in(data):
         yield pickle.loads(head), pickle.loads(rows)
 
 
 def names_in(data: bytes) -> set[str]:
     """The names in all groups, without decoding any rows."""
-    return {name for head, _ in _groups(data) for name in pickle.loads(head)}
+    return {name for head, _ in groups_in(data) for name in pickle.loads(head)}
 
 
-def _groups(data: bytes) -> Iterator[tuple[memoryview, memoryview]]:
+def groups_in(data: bytes) -> Iterator[tuple[memoryview, memoryview]]:
+    """The groups, not decoded: what is said of their columns, and their rows."""
     view, at = memoryview(data), 0
     while at < len(view):
         head, rows = SIZES.unpack_from(view, at)

@@ -199,7 +199,7 @@ def test_what_can_be_asked(path):
 @pytest.fixture
 def patience(monkeypatch):
     """What may take a minute takes moments."""
-    monkeypatch.setattr("stagerunner_parts.sinks.sqlite.PATIENCE", 0.3)
+    monkeypatch.setattr("stagerunner_parts.sinks.database.PATIENCE", 0.3)
     monkeypatch.setattr("stagerunner_parts.sinks.sqlite.SOON", 0.05)
 
 
