@@ -2,6 +2,8 @@
 
 import inspect
 import re
+import sqlite3
+from contextlib import closing
 from itertools import product
 from pathlib import Path
 
@@ -151,14 +153,14 @@ class Forgetting:
     def flush(self): yield from ()
 """
 SOURCES = {
-    "files, ranges": "source: in.txt",
+    "files, ranges, tables": "source: in.txt",
     "standard input": "source: '-'",
     "stream": "source: {use: ticks}",
     "stream with marks": "source: {use: topic}",
 }
 SINKS = {
     "file": "sink: out.jsonl",
-    "SQLite": "sink: {use: sqlite, with: {path: out.db, table: t}}",
+    "database": "sink: {use: sqlite, with: {path: out.db, table: t}}",
     "Parquet, Arrow": "sink: out.parquet",
     "stdout, null": "sink: stdout",
 }
@@ -178,10 +180,14 @@ def folder(tmp_path_factory):
     return made
 
 
+ALIKE = ["source: {use: sql, with: {path: in.db}}", "source: {use: range, with: {stop: 3}}"]
+
+
 def worth(folder, source, sink, state):
     """The last two cells of the row of this source, sink and state."""
     file = folder / "chain.yaml"
-    lines = ["version: 1", "plugins: [./plugin.py]", SOURCES[source], SINKS[sink], f"stages: [{STATES[state]}]"]
+    source, sink = SOURCES.get(source, source), SINKS.get(sink, sink)
+    lines = ["version: 1", "plugins: [./plugin.py]", source, sink, f"stages: [{STATES[state]}]"]
     file.write_text("\n".join(lines) + "\n")
     plan = prepare(file).plan
     dies = next(words for telling, words in DEATHS.items() if telling in plan.notes[0])
@@ -191,6 +197,14 @@ def worth(folder, source, sink, state):
 def test_the_table_is_that_of_the_code(folder):
     rows = [[*row, *worth(folder, *row)] for row in product(SOURCES, SINKS, STATES)]
     assert table(section(PROMISES, "## By source and sink")) == rows
+
+
+@pytest.mark.parametrize("source", ALIKE)
+def test_others_stand_in_the_same_row(folder, source):
+    with closing(sqlite3.connect(folder / "in.db")) as base:
+        base.execute("CREATE TABLE IF NOT EXISTS t (a)")
+    for sink, state in product(SINKS, STATES):
+        assert worth(folder, source, sink, state) == worth(folder, "files, ranges, tables", sink, state)
 
 
 def test_what_can_not_be_resumed_is_refused(folder):
