@@ -267,7 +267,8 @@ def _schema(text: str) -> pa.Schema:
 
 
 def _checksum(schema: pa.Schema) -> int:
-    data = schema.serialize().to_pybytes()
+    # Of what is read back: some schemas, as those of maps, are written in another way then.
+    data = pa.ipc.read_schema(schema.serialize()).serialize().to_pybytes()
     return crc32(data) << 32 | len(data)
 
 

@@ -160,7 +160,8 @@ class BatchOutcome:
 
     def _count_sizes(self, sizes: Sequence[int | None], given: Sequence[int], origins: Sequence[int]) -> None:
         """given: the sizes, with 0 for records that failed."""
-        without, number = given.count(0), sum(given)
+        without = given.count(0)
+        number = len(given) - without if isinstance(given, bytes) else sum(given)  # as bytes they are 0 or 1
         failed = sizes.count(None) if isinstance(sizes, list) else 0  # bytes and arrays hold numbers only
         if without > failed or number > len(given) - without:
             self._given.append((origins, [1 if size is None else size for size in sizes] if failed else given))

@@ -51,8 +51,8 @@ class Cursor:
         if self._rows is None:
             return list(islice(self.rest, number))
         start = self.index + 1
-        taken = deque(islice(self.rest, number), maxlen=1)
-        return self._rows[start : taken[0] + 1 if taken else start]
+        self.rest = iter(self._records[start + number :])
+        return self._rows[start : start + number]
 
     def back(self, index: int) -> None:
         """Continue from this index again."""
