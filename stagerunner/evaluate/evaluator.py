@@ -146,7 +146,8 @@ class Evaluator:
         """What the stage's `flush` gives after the last record, as at least one batch. Its origins are 0, 1, 2, …"""
         slot = self.slot if self.watched else NO_SLOT
         refused = {origin: why for (stage, origin, _), why in quarantined.items() if stage == self.work.index}
-        return flush_batches(self.work, self._flush_results, self._copy, refused, self._flush_batch_size, slot)
+        size, budget = self._flush_batch_size, self._budget
+        return flush_batches(self.work, self._flush_results, self._copy, refused, size, slot, budget)
 
     def _flush_batch_size(self, given: int) -> int:
         """How many results the next batch of a flush may hold, after `given` results."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from functools import partial
 from time import monotonic_ns
 from typing import Any
 
 from stagerunner.evaluate import stage_api
 from stagerunner.evaluate.failures import CallFailure, Refusal, failure_of
+from stagerunner.evaluate.limits.budget import Budget
 from stagerunner.evaluate.work import Slot, Work
 from stagerunner.records import Batch, Counts, Spread, counters_within, spread_counters
 
@@ -25,8 +26,10 @@ class Flush:
         start: Callable[[], Iterable[Any] | None],
         copy: Callable[[Any], Any],
         refused: Mapping[int, tuple[str, str]],
+        budget: Budget | None = None,
     ) -> None:
         self._work = work
+        self._budget = budget
         self._refused = refused
         self._copy = copy
         self._start = start
@@ -38,6 +41,8 @@ class Flush:
 
     def count(self, name: str, number: int) -> None:
         self._noted.append((self._at, name, number))
+        if self._budget is not None:
+            self._budget.spend({name: number})
 
     def enough(self) -> None:
         return
@@ -58,7 +63,7 @@ class Flush:
 
     def _ended(self, results: list[Any], call_failure: CallFailure) -> Batch:
         """The last batch, with the failure in the place of the missing result."""
-        first, policy = self.given, self._work.on_error
+        first, policy = self.given, call_failure.policy or self._work.on_error
         place = first + len(results)
         failure = call_failure._replace(attempts=1).for_record(self._work.index, place, 0, policy)
         if policy == "fail":  # what did not come can't be counted
@@ -72,6 +77,8 @@ class Flush:
         while len(results) < most:
             if at in self._refused:
                 raise Refusal(*self._refused[at])
+            if self._budget is not None and (self._rest is None or isinstance(self._rest, Generator)):
+                self._budget.check()  # a list is there already
             slot.enter(at, began)
             if self._rest is None:
                 self._rest = as_iterator(self._start())
@@ -111,13 +118,14 @@ def flush_batches(
     refused: Mapping[int, tuple[str, str]],
     batch_size: Callable[[int], int],
     slot: Slot,
+    budget: Budget | None = None,
 ) -> Iterator[Batch]:
-    """The batches of a flush, at least one. start: calls the stage's `flush`.
+    """The batches of a flush, at least one. start: calls the stage's `flush`. budget: looked at before each result.
 
     refused: number of a result → (type, message) of the failure in its place. batch_size: how many results the next
     batch may hold, after so many results.
     """
-    flush = Flush(work, start, copy, refused)
+    flush = Flush(work, start, copy, refused, budget)
     while not flush.over:
         batch = stage_api.call_with_listener(flush, partial(flush.batch, batch_size(flush.given), slot))
         batch.final = flush.over

@@ -95,6 +95,21 @@ class Sum:
         return f"{record} {self.sum}"
     def snapshot(self): return self.sum
     def restore(self, data): self.sum = data
+
+@stage
+class Asks:
+    "It pays for each record, and for each of what it gives in the end."
+    def __init__(self): self.seen = 0
+    def process(self, record):
+        self.seen += 1
+        paid(record)
+        return record
+    def flush(self):
+        for number in range(10):
+            paid(f"flush{number}")
+            yield f"{number} of {self.seen}"
+    def snapshot(self): return self.seen
+    def restore(self, data): self.seen = data
 """
 
 
@@ -199,6 +214,18 @@ def test_with_state_behind_it_the_last_barrier_stands(project):
     assert go_on(project, "-q", "--set", "stages.plain.budget.usd=1000").returncode == 0
     sums = [sum(range(n + 1)) for n in range(100)]
     assert (project / "out.txt").read_text() == "".join(f"<{n}> {sums[n]}\n" for n in range(100))
+
+
+@pytest.mark.parametrize(("budget", "ends"), [(100, 0), (104, 4)])
+def test_a_flush_is_within_the_budget_too(project, budget, ends):
+    config(project, "asks", budget)
+    stopped = project.cli("run", "chain.yaml", "--progress", "none")
+    assert stopped.returncode == 75
+    assert f"asks has spent its budget, usd {budget} of {budget}" in stopped.stderr.decode()
+    assert sum(name.startswith("flush") for name in calls(project)) == ends
+    assert go_on(project, "-q", "--set", "stages.asks.budget.usd=1000").returncode == 0
+    flushed = [f"{number} of 100" for number in range(10)]
+    assert (project / "out.txt").read_text().splitlines() == [*map(str, range(100)), *flushed]
 
 
 def test_hits_of_a_memo_spend_nothing(project):
