@@ -184,11 +184,16 @@ class Loop:
         """Take nothing more from the source; be done when everything on its way has come back."""
         self._draining = True
 
+    @property
+    def drains(self) -> bool:
+        """Whether a halt cuts no frame: a chain with state drains, so that a barrier can follow."""
+        return self._stateful
+
     def halt(self) -> None:
-        """End after the records in hand: the first frame that a stage cuts is accepted up to there. A chain with state
-        drains instead, so that a barrier can follow. Safe in a signal handler."""
+        """End after the records in hand: the first frame that a stage cuts is accepted up to there; unless the chain
+        `drains`. Safe in a signal handler."""
         self.drain()
-        if not self._stateful:
+        if not self.drains:
             self._halted = True
             self._transport.halt()
 

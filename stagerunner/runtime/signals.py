@@ -97,7 +97,9 @@ class Signals:
         if not self._noticed and self._session is not None and not self._session.done_before:
             self._noticed = True  # not in the handler, which may interrupt another report
             again = "; once more to stop now" if self._number == signal.SIGINT else ""
-            self._session.tell(Notice(f"stopping: finishing the records in hand{again}"))
+            drained = f"what is on its way, for up to {self._grace:g} s, since a stage has state"
+            what = drained if self._session.loop.drains else "the records in hand"
+            self._session.tell(Notice(f"stopping: finishing {what}{again}"))
         now = monotonic()
         if self._session is not None and now + HELD_UP < self._deadline < now + self._session.pausing:
             self._deadline = now + HELD_UP

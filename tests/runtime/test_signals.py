@@ -63,6 +63,18 @@ def test_a_signal_that_is_ignored_stays_ignored():
         signal.signal(signal.SIGHUP, before)
 
 
+def test_how_long_a_chain_with_state_may_take_is_said(project):
+    """None of its frames is cut, so it ends later than after the records in hand."""
+    take = {"use": "take", "with": {"n": 10**6}}
+    plan = project.plan(take, source={"use": "range", "with": {"stop": 10}}, sink="out.jsonl")
+    with Session(plan, project.events.append) as session, signals(grace=7) as caught:
+        caught.stop(session)
+        os.kill(os.getpid(), signal.SIGTERM)
+        caught.time_is_up()
+
+    assert "what is on its way, for up to 7 s" in project.told(Notice)[0].text
+
+
 @pytest.mark.parametrize("number", STOPPING)
 def test_a_signal_drains_and_then_says_what_stopped_it(session, project, number):
     with signals() as caught:
