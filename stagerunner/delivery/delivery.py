@@ -63,7 +63,7 @@ class Delivery:
         self._files = {key: file for key, file in (("letters", letters), ("dropped", dropped)) if file is not None}
         self._listener = listener
         self._limits = limits
-        self._mask = mask
+        self._mask, self._masks = mask, bool(mask)
         self._failures: dict[int, int] = {}
         self.writer = writer
         self.ledger = Ledger(len(names), sinks=len(sinks), branches=branches)
@@ -87,7 +87,7 @@ class Delivery:
             origin = locate(split, failure.origin)
             if type(failure.record) is Entering:
                 failure = failure._replace(record=failure.record.record)
-            if self._mask:
+            if self._masks:
                 failure = self._masked(failure)
             if failure.policy == "fail" and self.fatal is None:
                 self.fatal, self.fatal_origin = failure, origin
@@ -122,7 +122,7 @@ class Delivery:
 
     def counts(self, lines: Iterable[tuple[int, ...]], extras: Iterable[tuple[int, dict[str, int]]] = ()) -> None:
         """Add the counts of a frame or piece to the ledger."""
-        if self._mask:
+        if self._masks:
             extras = [(stage, self._masked_counters(counters)) for stage, counters in extras]
         self.ledger.add_lines(lines, extras)
 

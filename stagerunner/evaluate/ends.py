@@ -85,9 +85,10 @@ class SourceReader:
         slot: where each record is noted while it is read, if one is suspected. quarantined: records that must not be
         read again; reading stops before the first of them.
         """
-        end = min((record for stage, record, _ in quarantined if stage == SOURCE), default=last)
-        if end < last:
-            return self._read_before_quarantined(split, first, end, quarantined)
+        if quarantined:
+            end = min((record for stage, record, _ in quarantined if stage == SOURCE), default=last)
+            if end < last:
+                return self._read_before_quarantined(split, first, end, quarantined)
         return self._read(split, first, last, slot)
 
     def _read_before_quarantined(self, split: Split, first: int, end: int, quarantined: Quarantined) -> Batch:
@@ -117,7 +118,7 @@ class SourceReader:
             if isinstance(found, Rows):
                 return self._rows(found, first, last)
             given = iter(found)
-            if (before := _passed_over(given, first)) < first:
+            if first and (before := _passed_over(given, first)) < first:
                 return Batch([], first, before, counts=[Counts(SOURCE)])
             given = islice(given, last - first)
             if slot is not None:
@@ -190,7 +191,7 @@ def _refused_for_now(error: OSError) -> str:
 
 def _passed_over(items: Iterator[Any], most: int) -> int:
     """Draw `most` items; how many there were."""
-    return most and next(iter(deque(enumerate(islice(items, most), 1), maxlen=1)), (0,))[0]
+    return next(iter(deque(enumerate(islice(items, most), 1), maxlen=1)), (0,))[0]
 
 
 def _note_each(items: Iterator[Any], first: int, slot: Slot) -> Iterator[Any]:

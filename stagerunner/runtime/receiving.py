@@ -123,8 +123,9 @@ class Receiving:
             self._delivery.counts(lines, extras)
             if received.fatal:
                 self._delivery.count_fatal(kept.flush)
-        taken = sum([line[1] for line in lines if line[0] == SOURCE])
-        most = max([line[3] for line in lines], default=0)
+        taken = most = 0
+        for stage, took, _, out, *_ in lines:
+            taken, most = taken + took if stage == SOURCE else taken, max(most, out)
         self._dispatch.took(taken)
         if header.piece:
             taken, most = taken + self._taken, most + self._most

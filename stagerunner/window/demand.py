@@ -54,8 +54,9 @@ class Demand:
     @property
     def records(self) -> int:
         """Source records that should be on their way; 0 if no stage gathers."""
-        needs = (LISTS * self._source_records(place) for place in range(len(self._stages)))
-        return ceil(max(needs, default=0))
+        if not self._stages:
+            return 0
+        return ceil(max(LISTS * self._source_records(place) for place in range(len(self._stages))))
 
     def _source_records(self, place: int) -> float:
         """Source records that fill a list of each worker."""

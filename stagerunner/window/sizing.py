@@ -103,11 +103,6 @@ class Sizing:
         if self._fixed is not None:
             return
         by_time = LONGEST * seen / spent
-        width = COLUMNS if self._columns else _width(widest / max(records, most))
-        by_bytes = records * width / widest if widest else float(self._most)
+        wide = COLUMNS if self._columns else max(WIDEST, min(RANGE, FEWEST * widest / max(records, most)))
+        by_bytes = records * wide / widest if widest else float(self._most)
         self._records = max(self._least, min(by_time, by_bytes, self._most, self._records * GROWTH))
-
-
-def _width(record: float) -> float:
-    """Bytes between workers that a frame should have, for records of so many bytes."""
-    return max(WIDEST, min(RANGE, FEWEST * record))

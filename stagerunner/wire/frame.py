@@ -80,14 +80,7 @@ class Frame(NamedTuple):
 
 def pack_header(header: Header, length: int | None = None) -> bytes:
     """The 56 bytes of a header. length: of the payload, if the header doesn't hold it yet."""
-    kind, flags, epoch, sequence, split, first, last, piece, records, known = header
-    size = known if length is None else length
-    return pack_fields(kind, flags, epoch, sequence, split, first, last, piece, records, size)
-
-
-def pack_fields(*fields: int) -> bytes:
-    """`pack_header` for the separate fields of a header."""
-    head = HEADER.pack(MAGIC, VERSION, *fields)
+    head = HEADER.pack(MAGIC, VERSION, *header[:-1], header.length if length is None else length)
     return head + CRC.pack(crc32(head))
 
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 
 from stagerunner import failpoints
-from stagerunner.wire.frame import SIZE, BadFrame, Frame, Header, pack_fields, pack_header, unpack_header
+from stagerunner.wire.frame import SIZE, BadFrame, Frame, Header, pack_header, unpack_header
 
 ROOM = 2 * 65536
 """Bytes of one read: two frames of small records, so that one read nearly always gets a whole frame."""
@@ -188,7 +188,7 @@ class Outbound:
     def put(self, header: Header, *payload: bytes | bytearray | memoryview) -> None:
         """Write one frame as far as the pipe takes it, and queue the rest."""
         length = sum(map(len, payload))
-        parts = [pack_fields(*header[:-1], length), *payload]
+        parts = [pack_header(header, length), *payload]
         written = 0
         if not self.queued:
             with suppress(BlockingIOError):

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias
 from zlib import crc32
 
-from stagerunner_parts.compression import Compressor, check_compression, compressor, opened
+from stagerunner_parts.compression import Compressor, check_compression, compressor, is_compressed, opened
 from stagerunner_parts.remote.address import Address, StorageOptions
 from stagerunner_parts.sinks.locking import inode_of, is_at, lock, write_all
 from stagerunner_parts.sinks.permissions import copy_permissions
@@ -68,6 +68,7 @@ class FileOutput(ABC):
     def __init__(self, path: Path | Address, mode: Mode, options: StorageOptions | None = None) -> None:
         self.path = self._local(path, options)
         self.mode: Mode = mode
+        self._packs = is_compressed(self.path)
         self._resolved = 1 if path == STDOUT else resolved(self.path)
         self.streams = isinstance(self._resolved, int) or is_stream(self._resolved)
         """Whether the runner itself writes what `rendered` returns, to the descriptor that `connect` returns."""
@@ -152,7 +153,7 @@ class FileOutput(ABC):
             self._close()
             raise
         self._length = os.fstat(self._opened.fileno()).st_size
-        self._gap = self._in_place and not compressor(self.path) and self._ends_inside_a_line()
+        self._gap = self._in_place and not self._packs and self._ends_inside_a_line()
         self._position = self._whereabouts()
 
     def write(self, data: bytes) -> None:
@@ -465,7 +466,8 @@ class FileOutput(ABC):
         return found if self._spool is None else found | {"spool": os.fstat(self._spool.fileno()).st_ino}
 
     def _put(self, data: bytes) -> None:
-        self._member = self._member or compressor(self.path)
+        if self._packs and self._member is None:
+            self._member = compressor(self.path)
         self._put_plain(self._member.compress(data) if self._member else data)
 
     def _put_plain(self, data: bytes) -> None:

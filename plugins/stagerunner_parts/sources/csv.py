@@ -109,8 +109,6 @@ class Csv(RecordFiles):
         check_encoding(self.encoding, "".join(marks.values()))
 
     def _fits(self, block: bytes, head: Head) -> bool:
-        if len(block) <= self.max_record:
-            return True
         # The csv module has no limit: it would read a row that is too long, of which only the first line counts here.
         return max(map(len, self.rule(head).records(block, len(block)))) <= self.max_record
 

@@ -118,7 +118,7 @@ class Json(RecordFiles):
         return ValueCutter(self.max_record) if _is_single(head) else ElementCutter(self.max_record)
 
     def _fits(self, block: bytes, head: Head) -> bool:
-        return len(block) <= self.max_record or max(map(len, self._records(block, head))) <= self.max_record
+        return max(map(len, self._records(block, head))) <= self.max_record
 
     def _starts(self, piece: Piece) -> Iterator[int]:
         """Where the records begin, without the white space before them."""

@@ -253,7 +253,7 @@ class RecordFiles(ABC):
         if isinstance(block, Overlong):
             return [self._too_long(block.head, block.length)]
         body = block if offset else block.removeprefix(BOM)
-        if self._fits(block, head):
+        if len(block) <= self.max_record or self._fits(block, head):
             try:
                 return self.decode(body, head)
             except self.faults:
@@ -261,8 +261,8 @@ class RecordFiles(ABC):
         return self._one_by_one(block, offset, head)
 
     def _fits(self, block: bytes, head: Head) -> bool:
-        """Whether no record is too long, so that the block can be decoded at once."""
-        return len(block) <= self.max_record or max(map(len, block.split(b"\n"))) <= self.max_record
+        """Whether no record is too long, so that the block, which is longer, can be decoded at once."""
+        return max(map(len, block.split(b"\n"))) <= self.max_record
 
     def rule(self, head: Head) -> Lines:
         """Where records end in a file with this head."""
