@@ -174,7 +174,7 @@ class RemoteFile(NamedTuple):
     def _read(self, file: Any) -> bytes:
         call: Call[bytes] = Call(lambda: file.read(CHUNK))
         if not call.ended(self.store.options.timeout):
-            raise _Broken(TimeoutError(f"no answer for {self.store.options.timeout:g} seconds"))
+            raise _Broken(TimeoutError(f"no answer for {self.store.options.timeout:g} s"))
         try:
             return call.result()
         except Exception as error:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from stagerunner_parts.remote.address import MASK, Address, StorageOptions
 from stagerunner_parts.remote.calls import Call
@@ -23,12 +23,24 @@ DELAY, LONGEST_DELAY = 0.2, 10.0
 NEEDED = {"s3": "s3fs", "s3a": "s3fs", "sftp": "sshfs", "ssh": "sshfs", "http": "aiohttp", "https": "aiohttp"}
 """The module besides fsspec that a scheme needs."""
 
+SLOWEST = 100_000
+"""Bytes a second that an upload has at least, or it counts as hung."""
+
 AGAIN = (408, 425, 429)
 """Refusals over HTTP that may pass; so may every 5xx."""
 
 
 class Refused(OSError):
     """Another attempt would not help. Its message is whole, and has no secret in it."""
+
+
+class Sent(Protocol):
+    """What an upload sends. least: bytes of which nothing may be heard while they are on their way."""
+
+    least: int
+
+    def moved(self) -> float:
+        """When something was last heard of it, by the monotonic clock."""
 
 
 class Store:
@@ -66,16 +78,13 @@ class Store:
         """The first attempt, for `patiently`."""
         return Call(lambda: function(self.system()))
 
-    def patiently(self, function: Callable[[Any], T], call: Call[T], moved: Callable[[], float] | None = None) -> T:
-        """The result of a call that was begun; if it fails, of further attempts.
-
-        moved: when something was last heard of it, by the monotonic clock.
-        """
+    def patiently(self, function: Callable[[Any], T], call: Call[T], sent: Sent | None = None) -> T:
+        """The result of a call that was begun; if it fails, of further attempts. sent: what an upload sends."""
         for attempt in range(1, self.options.attempts + 1):
             try:
-                if self._ended(call, moved):
+                if self._ended(call, sent):
                     return call.result()
-                why: BaseException = TimeoutError(f"no answer for {self.options.timeout:g} seconds")
+                why: BaseException = TimeoutError(f"no answer for {self.options.timeout:g} s")
             except Exception as raised:
                 error = _behind(raised) if self.address.is_web else raised
                 if isinstance(error, FINAL):
@@ -89,12 +98,14 @@ class Store:
                 call = self.begin(function)
         raise self.gone(why)
 
-    def _ended(self, call: Call[Any], moved: Callable[[], float] | None) -> bool:
-        until = time.monotonic() + self.options.timeout
+    def _ended(self, call: Call[Any], sent: Sent | None) -> bool:
+        """Whether it ended in time."""
+        seconds = self.options.timeout + (0 if sent is None else sent.least / SLOWEST)
+        until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             if call.ended(left):
                 return True
-            until = until if moved is None else max(until, moved() + self.options.timeout)
+            until = until if sent is None else max(until, sent.moved() + seconds)
         return False
 
     def gone(self, error: BaseException) -> OSError:

@@ -15,6 +15,9 @@ from stagerunner_parts.remote.store import Refused, Store
 AT_ONCE = frozenset(("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "memory"))
 """Stores in which an object appears when all of it is there. Elsewhere a file gets its name at the end."""
 
+AT_A_TIME = 100 * 2**20
+"""Bytes that file systems send at most before they say that they have."""
+
 
 class Destination:
     """Where a file is to be put."""
@@ -53,9 +56,9 @@ class Destination:
 
     def put(self, local: Path) -> None:
         """Copy the file there. Raises OSError, with a message; its errno says whether it may pass."""
-        progress = _Progress()
+        progress = _Progress(local.stat().st_size)
         send: Callable[[Any], None] = partial(self._send, local, progress)
-        self._store.patiently(send, self._store.begin(send), progress.moved)
+        self._store.patiently(send, self._store.begin(send), progress)
         size, there = local.stat().st_size, self._size()
         if there != size:
             raise Refused(f"{self.address} should have {size:,} bytes now, but has {there or 0:,}")
@@ -72,9 +75,10 @@ class Destination:
 
 
 class _Progress:
-    """When something was last heard of an upload."""
+    """An upload of so many bytes, and when something was last heard of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, size: int) -> None:
+        self.least = min(size, AT_A_TIME)
         self._last = monotonic()
 
     def moved(self) -> float:
