@@ -21,7 +21,7 @@ from stagerunner.evaluate.wording import frames_of, message_of, type_of
 from stagerunner.interpreters import LENT
 from stagerunner.parts.base import part_of
 from stagerunner.parts.code import code_of
-from stagerunner.parts.files import register
+from stagerunner.parts.files import PACKAGE, register
 from stagerunner.parts.forming import form_of
 from stagerunner.parts.stage import Form
 from stagerunner.tuples import NamedTuple
@@ -129,6 +129,8 @@ def _distribution(target: str) -> dict[str, str]:
     from importlib import metadata  # late: heavy, and only the plan asks
 
     package = target.partition(":")[0].partition(".")[0]
+    if package == PACKAGE:
+        return {}
     try:
         return {package: metadata.version(package)}
     except (metadata.PackageNotFoundError, ValueError):
