@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from files import folder
-from measure import CORES, HERE, Outcome, Row, elsewhere, in_turns, present, rates, ratios, say, tell
+from measure import CORES, HERE, Outcome, Row, elsewhere, in_turns, present, rates, ratios, say, spread, tell
 from peers import FORK, installed
 
 LINES = 100
@@ -193,11 +193,11 @@ def kept(place: Path) -> list[tuple[str, str]]:
     return [(record["id"], record.get("text", "")) for record in records]
 
 
-def rows(quick: bool) -> Iterator[Row]:
+def rows(quick: bool, number: int = 0) -> Iterator[Row]:
     if not installed("datatrove") or not installed("regex"):
         say("datatrove isn't installed: pip install '.[bench]'")
         return
-    number, rounds = (4_000, 1) if quick else (40_000, 3)
+    number, rounds = (number or 4_000, 1) if quick else (40_000, 3)
     with folder() as place:
         write(place, number)
         first: list[Any] = []
@@ -213,20 +213,25 @@ def rows(quick: bool) -> Iterator[Row]:
 
         found = in_turns({name: partial(outcome, name) for name in WAYS}, rounds)
         say(f"{len(first[0]):,} of {number:,} documents pass")
-    for ours in (ONE, TWO, FUSED):
-        for theirs in [name for name in WAYS if name not in (ONE, TWO, FUSED)]:
-            yield _row(ours, found[ours], theirs, found[theirs], number)
+    ours = (ONE, TWO, FUSED)
+    for mine in ours:
+        for theirs in [name for name in WAYS if name not in ours]:
+            yield _row(f"{number:,} documents, three filters, {mine}", found[mine], theirs, found[theirs])
+    for mine in ours:
+        yield _cpu(f"CPU per document, {mine}", found[mine], found[LOOP])
 
 
-def _row(ours: str, mine: list[Outcome], theirs: str, other: list[Outcome], number: int) -> Row:
+def _row(what: str, mine: list[Outcome], theirs: str, other: list[Outcome]) -> Row:
     texts = [f"{rates(one).text('{:,.0f}')} docs/s" for one in (mine, other)]
-    return Row(
-        f"{number:,} documents, three filters, {ours}",
-        texts[0],
-        f"{theirs}: {texts[1]}",
-        ratios(mine, other).text() + " ×",
-        "1 ×" if ours != ONE else "–",
-    )
+    return Row(what, texts[0], f"{theirs}: {texts[1]}", ratios(mine, other).text() + " ×", "1 ×")
+
+
+def _cpu(what: str, mine: list[Outcome], other: list[Outcome]) -> Row:
+    """With all imports: a second in each process."""
+    costs = [spread([1e3 * one.cpu / one.amount for one in outcomes]) for outcomes in (mine, other)]
+    ratio = spread([one.cpu / two.cpu for one, two in zip(mine, other, strict=True)])
+    texts = [cost.text() + " ms" for cost in costs]
+    return Row(what, texts[0], f"{LOOP}: {texts[1]}", ratio.text() + " ×", "–")
 
 
 if __name__ == "__main__":

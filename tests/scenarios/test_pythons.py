@@ -199,6 +199,8 @@ def test_a_death_costs_nothing(project, there, victim):
         project.write("there.py", THERE.replace("600 if record == 3 else 0", "0"))
     assert list(results) == [2 * number for number in range(200)]
     assert results.summary.restarts == 1
+    (failed,) = project.told(WorkerFailed)
+    assert victim != "worker" or (failed.stage, failed.how) == ("deadly", "SIGKILL")
 
 
 def parent_of(pid):
@@ -212,11 +214,14 @@ def test_nothing_is_left_when_the_parent_is_killed(project, there):
     project.config(there("slow", workers=2), source={"use": "jsonl", "with": {"path": "in.txt"}}, sink="out.txt")
     running = project.start("run", "chain.yaml")
 
-    wait_until(lambda: len(descendants(running.pid)) >= 4)
-    pids = descendants(running.pid)
-    os.kill(running.pid, signal.SIGKILL)
-    wait_until(lambda: not any(map(alive, pids)))
-    running.communicate()
+    try:
+        wait_until(lambda: len(descendants(running.pid)) >= 4)
+        pids = descendants(running.pid)
+        os.kill(running.pid, signal.SIGKILL)
+        wait_until(lambda: not any(map(alive, pids)))
+    finally:
+        running.kill()
+        running.communicate()
 
 
 @pytest.mark.parametrize(

@@ -93,16 +93,18 @@ def test_no_program_outlives_its_worker(project, victim):
     script = "echo $$$$ >$$$$.pid; sleep 600 & echo $! >$!.pid; echo $PPID >worker; while :; do sleep 600; done"
     project.config(stage(script, "run", shell=True, settings={"retry": 1}), source="in.txt", sink="out.txt")
     running = project.start("run", "chain.yaml")
-    wait_until(lambda: len(list(project.folder.glob("*.pid"))) == 2 and (project / "worker").exists())
-    pids = [int(path.stem) for path in project.folder.glob("*.pid")]
-    worker = int((project / "worker").read_text())
-    whom = {"parent": running.pid, "worker": worker, "fork server": parent_of(worker)}[victim]
+    try:
+        wait_until(lambda: len(list(project.folder.glob("*.pid"))) == 2 and (project / "worker").exists())
+        pids = [int(path.stem) for path in project.folder.glob("*.pid")]
+        worker = int((project / "worker").read_text())
+        whom = {"parent": running.pid, "worker": worker, "fork server": parent_of(worker)}[victim]
 
-    os.kill(whom, signal.SIGKILL)
+        os.kill(whom, signal.SIGKILL)
 
-    wait_until(lambda: not any(map(alive, [*pids, worker])))
-    running.kill()
-    running.communicate()
+        wait_until(lambda: not any(map(alive, [*pids, worker])))
+    finally:
+        running.kill()
+        running.communicate()
 
 
 def parent_of(pid):
