@@ -24,6 +24,9 @@ PRIVATE = {
 }
 """What Ray reads from the environment, once, when it is imported or started."""
 
+MARK = "STAGERUNNER_RAY_FOLDER"
+"""A variable that every process of a local cluster inherits, for the sweeper."""
+
 LOOPBACK = "127.0.0.1"
 
 REACHING = 5.0
@@ -106,15 +109,16 @@ def started(cpus: int | None, object_store: int) -> Cluster:
             return Cluster(here=True, ours=False)
         sweeper = Sweeper()
         try:
-            ray.init(
-                address="local",
-                num_cpus=cpus,
-                include_dashboard=False,
-                object_store_memory=object_store,
-                log_to_driver=False,
-                configure_logging=False,
-                _temp_dir=sweeper.folder,
-            )
+            with _environment({MARK: sweeper.folder}):
+                ray.init(
+                    address="local",
+                    num_cpus=cpus,
+                    include_dashboard=False,
+                    object_store_memory=object_store,
+                    log_to_driver=False,
+                    configure_logging=False,
+                    _temp_dir=sweeper.folder,
+                )
         except BaseException as error:
             sweeper.close()
             if isinstance(error, Exception):
@@ -159,7 +163,14 @@ class Sweeper:
 
     def __init__(self) -> None:
         self.folder = tempfile.mkdtemp(prefix="sr-", dir="/tmp")  # short: sockets lie in it
-        command = [sys.executable, "-I", "-S", str(Path(__file__).with_name("sweeper.py")), self.folder]
+        command = [
+            sys.executable,
+            "-I",
+            "-S",
+            str(Path(__file__).with_name("sweeper.py")),
+            self.folder,
+            str(os.getpid()),
+        ]
         self._process: subprocess.Popen[bytes] | None = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
         )

@@ -139,7 +139,7 @@ class RayPool:
             self._lost.add(worker)
             spec = self._specs[worker]
             index = spec.works[0].index if spec.works else 0
-            how = "the loss of its actor" if "node" not in str(error).lower() else "the loss of its actor or node"
+            how = "the loss of its node" if "its node has died" in str(error) else "the loss of its actor"
             return Trouble("+".join(spec.names) or "copy", spec.number, 0, how, index)
         first = str(error).strip().splitlines() or [type(error).__name__]
         return Trouble("", 0, 0, f"Ray failed: {type(error).__name__}: {first[-1]}")
