@@ -179,13 +179,15 @@ def lines_of(path: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a job's table. ratio: ours against theirs; aim: the least it should be."""
+    """One line of a job's table. ratio: ours against theirs; aim: the least it should be; met: whether it is, if that
+    is judged."""
 
     what: str
     ours: str
     theirs: str
     ratio: str = ""
     aim: str = ""
+    met: bool | None = None
 
     def text(self) -> str:
         cells = (self.what, self.ours, self.theirs, self.ratio, self.aim)
@@ -201,9 +203,17 @@ def present(title: str, rows: Callable[[bool], Iterator[Row]]) -> None:
     parser.add_argument("--quick", action="store_true", help="smaller and fewer rounds")
     arguments = parser.parse_args()
     print(f"### {title}\n\n{HEAD}", flush=True)
+    judged = []
     for row in rows(arguments.quick):
         print(row.text(), flush=True)
-    print(flush=True)
+        judged += [row] if row.met is not None else []
+    print("".join(f"\n* {verdict(row)}" for row in judged), flush=True)
+
+
+def verdict(row: Row) -> str:
+    """ "NOT met: … mean batch: 0.85 (≥ 0.9 of its size)": in plain words, for a line that is judged."""
+    figure = row.ratio or row.ours
+    return f"{'met' if row.met else 'NOT met'}: {row.what}: {figure} (aim: {row.aim})"
 
 
 def say(text: str) -> None:
