@@ -13,7 +13,7 @@ from stagerunner.config.model import Config
 from stagerunner.config.nodes import Scalar
 from stagerunner.config.paths import UNKNOWN_USER, has_unknown_user, resolve_path
 from stagerunner.errors import Mark, Mistake, RunFailed
-from stagerunner.guard import guard, reason, wrong
+from stagerunner.guard import guard, reason, text_of, wrong
 from stagerunner.parts import files
 from stagerunner.plan.ends import End
 from stagerunner.plan.model import Plan
@@ -39,6 +39,7 @@ def own_files(config: Config) -> tuple[Path, ...]:
 def output_mistakes(config: Config, source: End | None, sinks: Sequence[End]) -> Iterator[Mistake]:
     """A mistake for each output that would overwrite an input or another output, or that can't be created."""
     inputs = [] if source is None else _patterns(source.planned.options.get("path"))
+    elsewhere = [] if source is None else _addresses(source.planned.options.get("path"))
     owned = [_owned(sink) for sink in sinks]
     if wrong := [target for target in owned if isinstance(target, Mistake)]:
         yield from wrong
@@ -46,7 +47,7 @@ def output_mistakes(config: Config, source: End | None, sinks: Sequence[End]) ->
     targets = [target for target in owned if isinstance(target, Path)]
     for sink, target in zip(sinks, owned, strict=True):
         if isinstance(target, Path):
-            yield from _sink_mistakes(config, sink, target, inputs)
+            yield from _sink_mistakes(config, sink, target, inputs, elsewhere)
     yield from _twin_mistakes(sinks)
     dead, dropped = letters_path(config, config.dead_letter), letters_path(config, config.dropped)
     if dead is not None and config.dead_letter is not None:
@@ -109,11 +110,13 @@ def _described(config: Config, file: Path) -> str:
     return f"{file.name}, this chain's config" if file == written else f"{file.name}, which is part of this chain"
 
 
-def _sink_mistakes(config: Config, sink: End, target: Path, inputs: list[str]) -> Iterator[Mistake]:
+def _sink_mistakes(
+    config: Config, sink: End, target: Path, inputs: list[str], elsewhere: list[str]
+) -> Iterator[Mistake]:
     mark, path = mark_of(sink.written, "path"), sink.written.path
     if why := _bad_name(target):
         yield Mistake("sink-check", f"the output can't be written: {why}", mark, path)
-    elif _reads(inputs, target):
+    elif _reads(inputs, target) or _reads_elsewhere(elsewhere, sink):
         yield _overwrites("the sink would overwrite what the source reads", mark, path)
     elif own := _own_file(own_files(config), target):
         yield _overwrites(f"the sink would overwrite {_described(config, own)}", mark, path)
@@ -163,6 +166,22 @@ def _overwrites(message: str, mark: Mark, path: str) -> Mistake:
 def _patterns(option: Any) -> list[str]:
     listed = option if isinstance(option, list | tuple) else [option]
     return [str(item) for item in listed if isinstance(item, str | Path) and str(item) != "-"]
+
+
+def _addresses(option: Any) -> list[str]:
+    """The paths of a source that are values of another type than a path: they lead elsewhere."""
+    listed = option if isinstance(option, list | tuple) else [option]
+    return [text_of(item) for item in listed if not isinstance(item, str | Path | None)]
+
+
+def _reads_elsewhere(addresses: list[str], sink: End) -> bool:
+    """Whether the sink calls its output by one of these addresses, or by a name that is among them."""
+    describe = getattr(sink.instance, "describe", None)
+    if not addresses or describe is None:
+        return False
+    with guard(f"the sink {sink.planned.part.name}", "describe"):
+        described = text_of(describe())
+    return any(described == address or fnmatch.fnmatchcase(described, address) for address in addresses)
 
 
 def _owned(sink: End) -> Path | Mistake | None:

@@ -138,7 +138,7 @@ def test_kills_before_and_after_the_upload(project, there, sftp):
         assert len((project / "calls").read_text()) == COUNT * number
 
 
-def test_an_upload_that_fails_is_done_by_resume_without_the_records_again(project, there, sftp):
+def test_an_upload_that_fails_is_done_by_resume_and_so_are_those_of_other_sinks(project, there, sftp):
     in_the_way = sftp.files / "late.jsonl"
     project.plugin(
         PARTS
@@ -152,7 +152,8 @@ def obstructing(record):
     )
     project.write("in.jsonl", LINES.decode())
     sink = {"use": "jsonl", "with": {"path": sftp.url("late.jsonl"), "options": {"attempts": 2}}}
-    project.config("counted", "obstructing", source="in.jsonl", sink=sink)
+    others = ["early.jsonl", sink, {"use": "jsonl", "with": {"path": sftp.url("odd.jsonl")}, "when": "int(n) % 2 == 1"}]
+    project.config("counted", "obstructing", source="in.jsonl", sinks=others)
 
     failed = there()
     in_the_way.rmdir()
@@ -160,7 +161,9 @@ def obstructing(record):
 
     assert failed.returncode == 75
     assert b"(tried 2 times); the output is complete in " in failed.stderr
-    assert (done.returncode, sftp.get("late.jsonl")) == (0, WRITTEN)
+    assert (done.returncode, done.stderr, sftp.get("late.jsonl")) == (0, b"", WRITTEN)
+    assert (project / "early.jsonl").read_bytes() == WRITTEN
+    assert sftp.get("odd.jsonl") == b"".join(WRITTEN.splitlines(True)[1::2])
     assert len((project / "calls").read_text()) == COUNT
 
 
