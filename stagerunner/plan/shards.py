@@ -64,19 +64,19 @@ def _reasons(plan: Plan) -> Iterator[str]:
         yield "a limit counts the records of the whole run"
     if plan.run.journal != "auto":
         yield "each shard keeps its journal beside its own output, but `run.journal` is set"
-    if plan.branches:
-        yield "only a chain with one sink, without `when`, can be merged"
-    for sink in plan.sinks[:1]:
+    for sink in plan.sinks:
         yield from _not_joined(sink)
 
 
 def _not_joined(sink: PlannedPart) -> Iterator[str]:
     if not isinstance(sink.options.get("path"), Path):
-        yield "the sink writes no file of this machine"
+        yield f"the sink '{sink.name}' writes no file of this machine"
+    elif "{" in str(sink.options["path"]):
+        yield f"the sink '{sink.name}' writes a file for each value of a field"
     elif not hasattr(sink.part.found, "joined"):
-        yield f"the files of the sink '{sink.part.name}' can't be joined"
+        yield f"the files of the sink '{sink.name}' can't be joined"
     elif sink.options.get("mode") == "append":
-        yield "shards are joined to a new file, but the sink appends to one"
+        yield f"shards are joined to a new file, but the sink '{sink.name}' appends to one"
     elif (why := getattr(sink.part.found(**sink.options), "why_not_joined", lambda: None)()) is not None:
         yield why
 

@@ -1,6 +1,6 @@
-"""`merge`: the finished shards of a run become its output.
+"""`merge`: the finished shards of a run become its outputs.
 
-    every journal says done, and of this chain ─▶ dead letters, dropped records ─▶ output: written beside, then renamed
+    every journal says done, and of this chain ─▶ dead letters, dropped records ─▶ outputs: written beside, then renamed
 
 Each step may be repeated: a merge that was killed is run again.
 """
@@ -8,7 +8,7 @@ Each step may be repeated: a merge that was killed is run again.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from time import monotonic
@@ -37,10 +37,10 @@ BESIDE = ".merging"
 
 
 class Finished(Struct, frozen=True):
-    """A shard that is done: its plan, its output, and the last row of its journal."""
+    """A shard that is done: its plan, its outputs in the order of the sinks, and the last row of its journal."""
 
     plan: Plan
-    output: Path
+    outputs: tuple[Path, ...]
     row: dict[str, Any]
 
 
@@ -53,15 +53,16 @@ def merge(plan: Plan, shards: int, *, allow_dead_letters: bool = False) -> Summa
     began = monotonic()
     finished = _finished(plan, shards)
     ledger = _ledger_of(plan, finished)
-    sink = make_part(plan.sinks[0])
-    target: Path = sink.target()
+    sinks = [make_part(sink) for sink in plan.sinks]
+    targets = [sink.target() for sink in sinks]
     for path, key, what in (
         (plan.dead_letter, "letters", "dead letters"),
         (plan.dropped, "dropped", "dropped records"),
     ):
         if path is not None:
-            _join_letters(plan, path, target, [_letters_in(one, key) for one in finished], what)
-    _write(target, lambda: sink.joined([one.output for one in finished]), sink)
+            _join_letters(plan, path, targets[0], [_letters_in(one, key) for one in finished], what)
+    for sink, target, *parts in zip(sinks, targets, *(one.outputs for one in finished), strict=True):
+        _write(target, parts, sink)
     code = 3 if ledger.dead and not allow_dead_letters else 0
     dropped = sum(one.row.get("dropped") or 0 for one in finished)
     return summary_of(plan, ledger, [], monotonic() - began, code, whole=True, dropped=dropped)
@@ -70,7 +71,7 @@ def merge(plan: Plan, shards: int, *, allow_dead_letters: bool = False) -> Summa
 def remove_shards(plan: Plan, shards: int) -> None:
     """Remove the outputs, dead letters and journals of all shards."""
     for one in _finished(plan, shards):
-        for path in (one.output, one.plan.dead_letter, one.plan.dropped, journal_path(one.output)):
+        for path in (*one.outputs, *map(journal_path, one.outputs), one.plan.dead_letter, one.plan.dropped):
             if path is not None:
                 path.unlink(missing_ok=True)
 
@@ -90,8 +91,8 @@ def _finished(plan: Plan, shards: int) -> list[Finished]:
 
 
 def _one_finished(plan: Plan, shard: Shard) -> Finished:
-    output: Path = make_part(plan.sinks[0]).target()
-    path = journal_path(output)
+    outputs: tuple[Path, ...] = tuple(make_part(sink).target() for sink in plan.sinks)
+    path = journal_path(outputs[0])
     if not path.exists():
         raise UsageError(f"shard {shard} was not run, or its journal {path} is gone")
     try:
@@ -106,9 +107,10 @@ def _one_finished(plan: Plan, shard: Shard) -> Finished:
         raise UsageError(f"shard {shard} is not finished; `run … --shard {shard} --resume` goes on with it")
     if changed := _changed(plan, entry):
         raise UsageError(f"shard {shard} was run for another chain: {'; '.join(changed)}")
-    if not output.is_file():
-        raise UsageError(f"the output {output} of shard {shard} is gone; run it again")
-    return Finished(plan, output, entry.row)
+    for output in outputs:
+        if not output.is_file():
+            raise UsageError(f"the output {output} of shard {shard} is gone; run it again")
+    return Finished(plan, outputs, entry.row)
 
 
 def _changed(plan: Plan, entry: Entry) -> list[str]:
@@ -117,9 +119,9 @@ def _changed(plan: Plan, entry: Entry) -> list[str]:
 
 
 def _ledger_of(plan: Plan, finished: list[Finished]) -> Ledger:
-    total = Ledger(len(plan.stages), sinks=1)
+    total = Ledger(len(plan.stages), sinks=len(plan.sinks), branches=plan.branches)
     for one in finished:
-        ledger = Ledger(len(plan.stages), sinks=1)
+        ledger = Ledger(len(plan.stages), sinks=len(plan.sinks), branches=plan.branches)
         ledger.restore(one.row["ledger"])
         total.add(ledger.entries.values())
     for stage in plan.stages:
@@ -164,7 +166,7 @@ def _join_letters(
 # The output
 
 
-def _write(target: Path, joined: Callable[[], Iterator[bytes]], sink: Any) -> None:
+def _write(target: Path, parts: list[Path], sink: Any) -> None:
     """Write the output under another name, and rename it when it is whole."""
     place = target.with_name(target.name + BESIDE)
     try:
@@ -176,7 +178,7 @@ def _write(target: Path, joined: Callable[[], Iterator[bytes]], sink: Any) -> No
                 raise OutputBusy(f"another merge is writing {place}") from None
             file.truncate(0)
             with calling(sink, "joined"):
-                for data in joined():
+                for data in sink.joined(parts):
                     file.write(data)
             file.flush()
             os.fsync(fd)

@@ -13,10 +13,11 @@ from stagerunner.plan.model import Shard
     [
         ([{"use": "take", "with": {"n": 3}}], {}, b"'take' has state, so it must see every record"),
         ([], {"source": "-"}, b"standard input can't be read again"),
-        ([], {"sink": "stdout"}, b"the sink writes no file of this machine"),
+        ([], {"sink": "stdout"}, b"writes no file of this machine"),
+        ([], {"sink": {"use": "lines", "with": {"path": "out/{n}.txt"}}}, b"a file for each value of a field"),
         ([], {"sink": "out.csv"}, b"name them with `fields`"),
         ([], {"sink": {"use": "sqlite", "with": {"path": "out.db", "table": "t"}}}, b"can't be joined"),
-        ([], {"sink": {"use": "lines", "with": {"path": "out", "mode": "append"}}}, b"the sink appends to one"),
+        ([], {"sink": {"use": "lines", "with": {"path": "out", "mode": "append"}}}, b"appends to one"),
     ],
 )
 def test_what_has_no_shards_is_refused_with_the_reason(project, stages, keys, why):

@@ -47,6 +47,19 @@ def test_more_shards_than_records(project):
     assert (project / "out.jsonl").read_text() == '{"number":1}\n{"number":2}\n{"number":4}\n'
 
 
+def test_several_sinks_are_joined_each(project):
+    sinks = [{"use": "lines", "with": {"path": "odd.txt"}, "when": "number % 2 == 1"}, "all.jsonl"]
+    chain(project, sink=None, sinks=sinks)
+    run(project)
+    names = ("odd.txt", "all.jsonl", "failed.jsonl", "dropped.jsonl")
+    whole = written(project, *names)
+
+    in_shards(project, 3)
+    merged(project, 3)
+
+    assert written(project, *names) == whole
+
+
 def test_compressed_outputs_are_joined(project):
     chain(project, sink="out.jsonl.gz")
     run(project)

@@ -31,9 +31,9 @@ def chain(project, *more, source="numbers.txt", sink="out.jsonl", **keys):
     (project / "numbers.txt").write_text(TEXT)
     (project / "numbers.txt.gz").write_bytes(gzip.compress(TEXT.encode()))
     stages = ({"use": "picked", "workers": 2, "on_error": "dead_letter"}, *more)
-    project.config(
-        *stages, source=source, sink=sink, **{"dead_letter": "failed.jsonl", "dropped": "dropped.jsonl"} | keys
-    )
+    files = {"dead_letter": "failed.jsonl", "dropped": "dropped.jsonl"}
+    ends = {"source": source} | ({} if sink is None else {"sink": sink})
+    project.config(*stages, **ends, **files | keys)
 
 
 def run(project, *flags, code=3):
