@@ -110,7 +110,7 @@ def test_a_setting_without_a_default_in_the_page_has_none():
     assert silent == {key for key in settings.STAGE_SETTINGS if getattr(Settings(), key, 0) in (None, (), "")}
 
 
-@pytest.mark.parametrize("text", blocks(CONFIG, "yaml"))
+@pytest.mark.parametrize("text", [*blocks(CONFIG, "yaml"), *blocks((ROOT / "docs" / "engines.md").read_text(), "yaml")])
 def test_its_example_is_a_config(text):
     assert not read_config(text).mistakes
 

@@ -308,7 +308,7 @@ def _cases() -> Iterable[Case]:
     yield Case("a worker that dies once", ({"use": "deadly_once", "workers": 2}, "sum"), needs=killed)
     yield Case("a record that kills", ({"use": "deadly", **dead, "workers": 2}, "sum"), needs=killed)
     late = frozenset({KILLS, HARD_TIMEOUTS})
-    yield Case("a record that hangs", ("small", {"use": "hanging", **dead, "timeout": "1s"}), needs=late)
+    yield Case("a record that hangs", ("small", {"use": "hanging", **dead, "timeout": "500ms"}), needs=late)
 
 
 CASES = tuple(_cases())

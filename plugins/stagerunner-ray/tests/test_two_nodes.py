@@ -1,7 +1,7 @@
 """An actor or a node is lost in the middle: nothing is lost or doubled in what is delivered.
 
-In a network namespace with nothing but loopback, where that is allowed: nothing else is needed, and nobody hears of it. FULL=1 in the
-environment asks for ten of each.
+In a network namespace with nothing but loopback, where that is allowed: nothing else is needed, and nobody hears of it.
+FULL=1 in the environment asks for ten of each.
 """
 
 from __future__ import annotations
