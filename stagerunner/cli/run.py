@@ -194,7 +194,7 @@ def print_plan(plan: Plan, console: Console) -> None:
 def _rows(plan: Plan) -> list[list[str]]:
     source, sinks = (
         [[kind, part.name, part.part.name, "", part.settings.on_error, _options(part.shown)] for part in parts]
-        for kind, parts in (("source", [plan.source] if plan.source else []), ("sink", plan.sinks))
+        for kind, parts in (("source", plan.sources), ("sink", plan.sinks))
     )
     stages = [
         [

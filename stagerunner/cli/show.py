@@ -89,7 +89,7 @@ def picture(plan: Plan) -> str:
     stages = [
         stage.name + (f" ×{stage.settings.workers}" if stage.settings.workers > 1 else "") for stage in plan.stages
     ]
-    source = [plan.source.part.name] if plan.source else []
+    source = [", ".join(part.part.name for part in plan.sources)] if plan.sources else []
     sinks = [", ".join(map(_pictured, plan.sinks))] if plan.sinks else []
     return " ─▶ ".join([*source, *(stages or ["copy"]), *sinks])
 

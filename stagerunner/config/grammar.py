@@ -37,6 +37,7 @@ def read_root(root: Mapping, config: Config) -> Config:
     lists: dict[str, Reader] = {
         "stages": _list("stages", names, _STAGE, "write `- use: NAME` for each; `stages: []` copies"),
         "sinks": unset(_list("sinks", names, _SINK, "write `- use: NAME` for each")),
+        "source": unset(_source(names)),
     }
     values = read_table(root, _TOP | lists, top)
     _report_duplicate_names(root, mistakes)
@@ -44,8 +45,9 @@ def read_root(root: Mapping, config: Config) -> Config:
     for key, fix in _REQUIRED.items():
         if root.get(key) is None:
             top.inside(key).add("missing-key", f"`{key}:` is missing", root.mark, fix)
-    fields = {key: value for key, value in values.items() if key not in ("version", "vars", "run")}
-    read = replace(config, root=root, run=_run(values.get("run", {}), config.base_of), sinks=sinks, **fields)
+    fields = {key: value for key, value in values.items() if key not in ("version", "vars", "run", "source")}
+    run, sources = _run(values.get("run", {}), config.base_of), values.get("source") or ()
+    read = replace(config, root=root, run=run, sources=sources, sinks=sinks, **fields)
     _require_dead_letter(read, root, mistakes)
     return replace(read, mistakes=(*config.mistakes, *mistakes))
 
@@ -65,8 +67,7 @@ def _require_dead_letter(config: Config, root: Mapping, mistakes: list[Mistake])
     written = root.get("dead_letter")
     if written is not None and not is_null(written):
         return
-    parts: list[PartConfig] = [part for part in (config.source, *config.stages, *config.sinks) if part]
-    for part in parts:
+    for part in (*config.sources, *config.stages, *config.sinks):
         if part.settings.on_error == "dead_letter":
             location = Location(f"{part.path}.on_error", mistakes)
             message = "dead letters have nowhere to go: there is no `dead_letter:`"
@@ -83,7 +84,7 @@ _SINK = _USE | SINK_SETTINGS
 
 
 def _end(table: Table[str, Reader]) -> Reader:
-    """Reads the source or the one sink. Without a `name` it is called "source" or "sink"."""
+    """Reads the one sink. Without a `name` it is called "sink"."""
     return lambda node, location: _part(node, location.path, table, location)
 
 
@@ -98,6 +99,21 @@ def _list(key: str, names: Table[str, list[str]], table: Table[str, Reader], fix
         named = zip(node.items, names[key], strict=True)
         parts = [location.at(index).read(item, _named(name, table)) for index, (item, name) in enumerate(named)]
         return tuple(part for part in parts if part is not None)
+
+    return read
+
+
+def _source(names: Table[str, list[str]]) -> Reader:
+    """Reads the source: a part, or a list of parts."""
+
+    def read(node: Node, location: Location) -> tuple[PartConfig, ...]:
+        if not isinstance(node, Sequence):
+            one = _part(node, location.path, _SOURCE, location)
+            return () if one is None else (one,)
+        if not node.items:
+            raise InvalidValue("is empty, so there is nothing to read", "leave it out for standard input")
+        parts: tuple[PartConfig, ...] = _list("source", names, _SOURCE, "")(node, location)
+        return parts
 
     return read
 
@@ -163,11 +179,17 @@ def _report_duplicate_names(root: Mapping, mistakes: list[Mistake]) -> None:
     for key, index, name in _written_names(root):
         where, before = first.setdefault(name.text, (key, name))
         if before is not name:
-            two = f"two {key}" if key == where else "a stage and a sink"
-            message = f"{two} are called '{shortened(name.text)}'"
+            message = f"{_two(key, where)} are called '{shortened(name.text)}'"
             related = ((before.mark, "first one here"),)
             path = f"{key}[{index}].name"
             mistakes.append(Mistake("duplicate-name", message, name.mark, path, "second one here", related))
+
+
+def _two(key: str, other: str) -> str:
+    one = {"stages": "a stage", "sinks": "a sink", "source": "a part of the source"}
+    if key != other:
+        return f"{one[other]} and {one[key]}"
+    return "two parts of the source" if key == "source" else f"two {key}"
 
 
 def _written_names(root: Mapping) -> Iterator[tuple[str, int, Scalar]]:
@@ -208,7 +230,6 @@ _TOP: dict[str, Reader] = {
     "description": unset(text),
     "vars": unset(mapping),
     "plugins": unset(_plugins),
-    "source": unset(_end(_SOURCE)),
     "sink": unset(_end(_SINK)),
     "dead_letter": unset(path_node),
     "dropped": unset(path_node),

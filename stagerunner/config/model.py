@@ -123,7 +123,8 @@ class Config(Struct, frozen=True):
     """A whole config.
 
     base: the folder that relative paths start from. root: the nodes, variables filled in.
-    sinks: the one of `sink:`, or those of `sinks:`; none if neither is written.
+    sources: the one of `source:`, or those of its list. sinks: the one of `sink:`, or those of `sinks:`. None of them
+    if nothing is written.
     mistakes: everything found so far; the plan adds its own and raises them all at once.
     secrets: values that must not be shown anywhere. masked: the same, and those of `${env:…}`.
     bases: for nodes from the command line, their Mark.file → the folder that their paths start from.
@@ -135,7 +136,7 @@ class Config(Struct, frozen=True):
     name: str
     description: str = ""
     plugins: tuple[Scalar, ...] = ()
-    source: PartConfig | None = None
+    sources: tuple[PartConfig, ...] = ()
     stages: tuple[PartConfig, ...] = ()
     sinks: tuple[PartConfig, ...] = ()
     dead_letter: Scalar | None = None
@@ -145,6 +146,11 @@ class Config(Struct, frozen=True):
     masked: tuple[str, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
     bases: dict[str, Path] = field(default_factory=dict)
+
+    @property
+    def source(self) -> PartConfig | None:
+        """The source, or the first part of it."""
+        return next(iter(self.sources), None)
 
     def __repr__(self) -> str:
         """Without values, which may be secret."""

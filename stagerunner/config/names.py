@@ -10,7 +10,7 @@ from stagerunner.config.nodes import Mapping, Node, Scalar, Sequence
 
 PATTERN = re.compile(r"[a-z0-9][a-z0-9-]*")
 
-LISTS = ("stages", "sinks")
+LISTS = ("stages", "sinks", "source")
 """The keys of parts that stand in a list. No two of these parts have the same name."""
 
 

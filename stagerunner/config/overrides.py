@@ -172,7 +172,8 @@ def _put(
 
 def _is_part(names: list[str]) -> bool:
     """Whether there is a part at this path, which may be written as a bare string."""
-    return names in (["source"], ["sink"], ["run", "engine"]) or (len(names) == 2 and names[0] in LISTS)
+    listed = len(names) == 2 and names[0] in LISTS and names[1] not in ("use", "with", "name", "on_error", "retry")
+    return listed or names in (["source"], ["sink"], ["run", "engine"])
 
 
 def _index(node: Sequence, names: list[str], depth: int, parts: Table[str, list[str]]) -> int:
@@ -184,7 +185,8 @@ def _index(node: Sequence, names: list[str], depth: int, parts: Table[str, list[
     if name.isdecimal() and len(name) < 7 and int(name) < len(node.items):
         return int(name)
     if choices and not name.isdecimal():
-        fix = did_you_mean(name, choices) or f"the {names[0]} are {shortened(listed(choices), 200)}"
-        raise NoSuchPath(f"no {names[0][:-1]} is called '{shortened(name)}'", fix)
+        kind, kinds = ("part", "parts") if names[0] == "source" else (names[0][:-1], names[0])
+        fix = did_you_mean(name, choices) or f"the {kinds} are {shortened(listed(choices), 200)}"
+        raise NoSuchPath(f"no {kind} is called '{shortened(name)}'", fix)
     message = f"'{shortened('.'.join(names[:depth]))}' has no item {shortened(name)}"
     raise NoSuchPath(message, f"its items are 0 to {len(node.items) - 1}" if node.items else "it is empty")

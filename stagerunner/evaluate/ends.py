@@ -44,6 +44,10 @@ UNREADABLE = frozenset((Malformed, type(None)))
 """Types of what a source may give instead of a record."""
 
 
+LISTED = "stagerunner.evaluate.source_list"
+"""The module of a source of several parts. Workers without such a source don't import it."""
+
+
 class EndSpec(NamedTuple):
     """A source or sink as a worker sees it: what to import, its options, its `on_error`.
 
@@ -75,6 +79,7 @@ class SourceReader:
         self._on_error = on_error
         self._copy = defensive_copy if may_keep_results(source) else no_copy
         self.given = isinstance(source, GivenRecords)
+        self._listed = source if type(source).__module__ == LISTED else None
 
     def batch(
         self, split: Split, first: int, last: int, slot: Slot | None = None, quarantined: Quarantined = NOTHING
@@ -85,6 +90,8 @@ class SourceReader:
         slot: where each record is noted while it is read, if one is suspected. quarantined: records that must not be
         read again; reading stops before the first of them.
         """
+        if self._listed is not None:
+            self._on_error = self._listed.on_error(split)
         if quarantined:
             end = min((record for stage, record, _ in quarantined if stage == SOURCE), default=last)
             if end < last:

@@ -45,7 +45,7 @@ class End(Struct, frozen=True):
 
 def written_ends(config: Config, kind: EndKind) -> tuple[PartConfig, ...]:
     """The source, or the sinks, as the config names them; the default if it names none."""
-    written = config.sinks if kind == "sink" else () if config.source is None else (config.source,)
+    written = config.sinks if kind == "sink" else config.sources
     return written or (_default(config, kind),)
 
 

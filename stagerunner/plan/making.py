@@ -21,6 +21,7 @@ from stagerunner.plan.engines import BUILT_IN, chosen_engine, engine_options
 from stagerunner.plan.model import Plan, PlannedStage
 from stagerunner.plan.outputs import letters_path, output_mistakes, output_of, own_files
 from stagerunner.plan.promise import notes
+from stagerunner.plan.source_list import in_order
 from stagerunner.plan.stages import plan_stage
 
 
@@ -49,8 +50,7 @@ def make_plan(
     planned = planning.stages(spec, only)
     sources = [] if records_given else planning.ends("source", spec)
     sinks = [] if take_results else planning.ends("sink", spec, resumed=resumed)
-    source = next(iter(sources), None)
-    planning.report(output_mistakes(config, source, sinks))
+    planning.report(output_mistakes(config, sources, sinks))
     planning.report(_ends_elsewhere(config, planned, [*((0, end) for end in sources), *((-1, end) for end in sinks)]))
     options, wrong = engine_options(config, spec)
     planning.report(wrong)
@@ -58,7 +58,7 @@ def make_plan(
     plan = Plan(
         name=config.name,
         stages=planned,
-        source=None if source is None else source.planned,
+        source=in_order([source.planned for source in sources]),
         sinks=tuple(sink.planned for sink in sinks),
         dead_letter=letters_path(config, config.dead_letter),
         dropped=letters_path(config, config.dropped),

@@ -38,7 +38,7 @@ class PlannedPart(Struct, frozen=True):
     """A source or sink, resolved.
 
     options: checked and converted. shown: what may be printed of them. filled: for each variable in them, its text and
-    whether it must stay hidden. provider: the plugin it comes from.
+    whether it must stay hidden. provider: the plugin it comes from. parts: those of a source that is a list.
     """
 
     use: str
@@ -49,6 +49,7 @@ class PlannedPart(Struct, frozen=True):
     shown: dict[str, Any] = field(default_factory=dict)
     provider: str = ""
     filled: dict[str, tuple[str, bool]] = field(default_factory=dict)
+    parts: tuple[PlannedPart, ...] = ()
 
 
 class Python(Struct, frozen=True):
@@ -153,6 +154,11 @@ class Plan(Struct, frozen=True):
         return f"<Plan {self.name}: {' → '.join(stage.name for stage in self.stages) or 'copy'}>"
 
     @property
+    def sources(self) -> tuple[PlannedPart, ...]:
+        """The source; its parts if it is a list; nothing if the caller gives the records."""
+        return () if self.source is None else self.source.parts or (self.source,)
+
+    @property
     def branches(self) -> bool:
         """Whether the last worker asks each sink whether it wants a record: there are several, or one has a `when`."""
         return len(self.sinks) > 1 or any(sink.settings.when for sink in self.sinks)
@@ -171,5 +177,5 @@ class Plan(Struct, frozen=True):
     @property
     def our_modules(self) -> list[str]:
         """The modules of the built-in parts that the chain uses."""
-        parts = [part for part in (self.source, *self.stages, *self.sinks) if part is not None]
+        parts: list[PlannedPart | PlannedStage] = [*self.sources, *self.stages, *self.sinks]
         return sorted({part.part.target.partition(":")[0] for part in parts if part.provider.startswith(f"{PROJECT} ")})

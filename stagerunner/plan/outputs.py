@@ -36,10 +36,11 @@ def own_files(config: Config) -> tuple[Path, ...]:
     return (written, *(Path(path) for path in dict.fromkeys((*files.registered().values(), *noted()))))
 
 
-def output_mistakes(config: Config, source: End | None, sinks: Sequence[End]) -> Iterator[Mistake]:
+def output_mistakes(config: Config, sources: Sequence[End], sinks: Sequence[End]) -> Iterator[Mistake]:
     """A mistake for each output that would overwrite an input or another output, or that can't be created."""
-    inputs = [] if source is None else _patterns(source.planned.options.get("path"))
-    elsewhere = [] if source is None else _addresses(source.planned.options.get("path"))
+    paths = [source.planned.options.get("path") for source in sources]
+    inputs = [one for path in paths for one in _patterns(path)]
+    elsewhere = [one for path in paths for one in _addresses(path)]
     owned = [_owned(sink) for sink in sinks]
     if wrong := [target for target in owned if isinstance(target, Mistake)]:
         yield from wrong
@@ -96,7 +97,7 @@ def used_by(plan: Plan, path: Path) -> bool:
     """Whether a run of this plan reads or writes this file, or is defined by it."""
     if _own_file(plan.own, path) is not None:
         return True
-    ends = (part.options.get("path") for part in (plan.source, *plan.sinks) if part is not None)
+    ends = (part.options.get("path") for part in (*plan.sources, *plan.sinks))
     return any(_reads(_patterns(one), path) for one in (*ends, plan.dead_letter, plan.dropped))
 
 

@@ -33,6 +33,9 @@ def promise(plan: Plan) -> str:
 def why_no_resume(plan: Plan, *, journal: bool = False) -> str | None:
     """Why a run of this plan can't be resumed; None if it can. journal: the call names a journal."""
     why = _NO_RESUME.get(source_kind(plan.source)) or _lost_by_a_sink(plan)
+    if plan.source is not None and plan.source.parts and source_kind(plan.source) in _NO_RESUME:
+        lost = next(part for part in plan.source.parts if source_kind(part) in _NO_RESUME)
+        why = f"'{lost.name}' is a part of the source, and {_NO_RESUME[source_kind(lost)]}"
     if why is None and without_snapshot(plan):
         why = f"'{without_snapshot(plan)[0]}' has state without snapshot and restore"
     if why is None and plan.run.journal == "off" and not journal:
@@ -72,6 +75,9 @@ def source_kind(source: PlannedPart | None) -> SourceKind:
     """Whether the source can be read again ("splits"), or from its marks ("marks"), or why not."""
     if source is None:
         return "records"
+    if source.parts:
+        kinds = [source_kind(part) for part in source.parts]
+        return next((kind for kind in (*_NO_RESUME, "marks") if kind in kinds), "splits")
     if is_stream(source.part.found):
         marked = gives_marks(source.part.found) and not is_held(source.part.target)
         return "marks" if marked else "stream"

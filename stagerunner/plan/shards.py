@@ -60,6 +60,8 @@ def _reasons(plan: Plan) -> Iterator[str]:
             yield f"'{stage.name}' has state, so it must see every record; run it on the merged output"
     if source_kind(plan.source) != "splits":
         yield why_no_resume(plan) or "the source can't be cut"
+    if plan.source is not None and plan.source.parts:
+        yield "the source is a list, whose parts are read in order"
     if plan.limit is not None:
         yield "a limit counts the records of the whole run"
     if plan.run.journal != "auto":

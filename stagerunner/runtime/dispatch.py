@@ -12,7 +12,7 @@ from stagerunner.parts.source import Want
 from stagerunner.plan import Plan
 from stagerunner.records import BARRIER, DATA, TO_THE_END, Origin
 from stagerunner.runtime.blocks import Blocks
-from stagerunner.runtime.input import PendingSplit, SourceSplits, SplitSource
+from stagerunner.runtime.input import PendingSplit, Rereadable, SplitSource
 from stagerunner.runtime.iterator_input import DrawnRecords
 from stagerunner.runtime.regrouping import totalled
 from stagerunner.window.balancing import SLOW, WORTH
@@ -108,7 +108,7 @@ class Dispatch:
         self._edges = list(edges)
         self._edge.moves(self._edges.pop(0) if self._edges else None)
         self.bytes_done = size
-        if remember and isinstance(self._split_source, SourceSplits):
+        if remember and isinstance(self._split_source, Rereadable):
             self._split_source.remember()
 
     @property
@@ -377,11 +377,11 @@ class Dispatch:
 
     @property
     def can_rewind(self) -> bool:
-        return isinstance(self._split_source, SourceSplits)
+        return isinstance(self._split_source, Rereadable) and self._split_source.can_rewind
 
     def rewind(self) -> None:
         """Begin again at the source's beginning; splits are cut as before."""
-        assert isinstance(self._split_source, SourceSplits)
+        assert isinstance(self._split_source, Rereadable)
         self._split_source.rewind()
         self._limit = Limit(self._plan.limit)
         self._pending, self._flushed, self.stopped, self.done = None, -1, None, False

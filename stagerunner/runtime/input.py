@@ -182,7 +182,21 @@ def _refuse_of_main(record: Any) -> None:
         raise UsageError(f"{message}; move it to a module, or take engine='inline'")
 
 
-class SourceSplits:
+class Rereadable:
+    """The base of a split source that may be read again from its beginning, with the same cuts."""
+
+    can_rewind = True
+
+    def remember(self) -> None:
+        """Keep how each split was cut, for `rewind`."""
+        raise NotImplementedError
+
+    def rewind(self) -> None:
+        """Begin again with the same cuts."""
+        raise NotImplementedError
+
+
+class SourceSplits(Rereadable):
     """The splits of a splittable source, behind the position `after`."""
 
     prompt = True

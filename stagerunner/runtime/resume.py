@@ -263,7 +263,7 @@ def fingerprint(plan: Plan, source: Any, salt: str) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "salt": salt,
-        "source": {} if source is None else {**_of(plan.source, hidden), "identity": hidden.inside(_identity(source))},
+        "source": {} if source is None else {**_source(plan, hidden), "identity": hidden.inside(_identity(source))},
         "stages": {stage.name: _of(stage, hidden) | _own_identity(stage, hidden) for stage in plan.stages},
         "order": [stage.name for stage in plan.stages],
         "sink": _of(plan.sinks[0], hidden) if plan.sinks and not plan.branches else {},
@@ -275,6 +275,13 @@ def fingerprint(plan: Plan, source: Any, salt: str) -> dict[str, Any]:
         **({} if plan.shard is None else {"shard": str(plan.shard)}),
         "run": {"max_record": plan.run.max_record, "max_growth": plan.run.max_growth},
     }
+
+
+def _source(plan: Plan, hidden: _Hidden) -> dict[str, Any]:
+    if plan.source is None or not plan.source.parts:
+        return _of(plan.source, hidden)
+    parts = {part.name: _of(part, hidden) for part in plan.sources}
+    return {"parts": parts, "order": list(parts)}
 
 
 def _identity(source: Any) -> Any:

@@ -18,6 +18,7 @@ from stagerunner.errors import UsageError
 from stagerunner.events import RecordFailed, StageTotals
 from stagerunner.plan import Plan, PlannedStage
 from stagerunner.plan.engines import BUILT_IN
+from stagerunner.plan.source_list import in_order
 from stagerunner.runtime.opening import begin_engine
 from stagerunner.runtime.session import Session
 
@@ -112,7 +113,7 @@ def _quiet(plan: Plan, number: int) -> Plan:
         dead_letter=None,
         dropped=None,
         run=replace(plan.run, engine="inline", journal="off", fuse="off", frame=_frame(plan, number)),
-        source=_lenient(plan.source),
+        source=in_order([_lenient(part) for part in plan.sources]),
         sinks=tuple(map(_lenient, plan.sinks)),
         stages=tuple(_lenient_stage(stage) for stage in plan.stages),
     )

@@ -13,6 +13,7 @@ import selectors
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, nullcontext
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
@@ -36,6 +37,7 @@ from stagerunner.parts.held import is_held
 from stagerunner.parts.hooks import PROJECT
 from stagerunner.parts.source import gives_marks, is_stream
 from stagerunner.plan import Plan, PlannedPart, why_no_resume
+from stagerunner.plan.promise import source_kind
 from stagerunner.records import FIRST, Mark
 from stagerunner.runtime.input import SourceSplits, SplitSource, stream_of
 from stagerunner.runtime.iterator_input import given
@@ -241,24 +243,38 @@ class Session:
             split_source = given(() if self._records is None else self._records, self._selector, plan.run.linger)
             split_source.elsewhere = not plan.engine.in_process
             return split_source
-        found = plan.source.part.found or load(plan.source.part.target)
+        after = None if row is None else row["position"]
+        if not plan.source.parts:
+            return self._split_source_of(plan.source, source, after, self.delivery.ledger.taken)
+        # Late: few sources are lists.
+        from stagerunner.runtime.parts_in_order import PartsInOrder
+
+        both = zip(plan.sources, source.instances, strict=True)
+        makers = [partial(self._split_source_of, part, instance) for part, instance in both]
+        marks = any(gives_marks(part.part.found) for part in plan.sources)
+        rereads = source_kind(plan.source) == "splits"
+        return PartsInOrder(makers, [part.name for part in plan.sources], after, marks=marks, rereads=rereads)
+
+    def _split_source_of(self, part: PlannedPart, source: Any, after: Any, before: int) -> SplitSource:
+        """The split source of the source, or of a part of it. before: records that a stream gave in an earlier run."""
+        plan, found = self.plan, part.part.found or load(part.part.target)
         if is_stream(found):
-            if is_held(plan.source.part.target):
-                return given(stream_records(plan.source), self._selector, plan.run.linger)
+            if is_held(part.part.target):
+                return given(stream_records(part), self._selector, plan.run.linger)
             feed = SourceSpec(
-                plan.source.part.target,
-                plan.source.options,
+                part.part.target,
+                part.options,
                 plan.run.linger,
                 plan.files,
                 plan.run.max_record,
                 gives_marks(found),
-                None if row is None else row["position"],
+                after,
             )
-            lines, before = PrintedLines(self.tell), self.delivery.ledger.taken
+            lines = PrintedLines(self.tell)
             return Stream(feed, plan.run.frame or 1, self._selector, lines, self._hash_seed, source, before)
         if plan.shard is not None:
             source = ShardSource(source, plan.shard)
-        return stream_of(source, self._selector) or SourceSplits(source, None if row is None else row["position"])
+        return stream_of(source, self._selector) or SourceSplits(source, after)
 
     def _start_workers(self) -> dict[int, Any]:
         """Report that the run begins and start the workers; the snapshots that they begin with."""
@@ -397,7 +413,7 @@ class Session:
     @property
     def to_read_again(self) -> int:
         """How many records that were accepted a resume reads again, since they stand behind the last mark."""
-        marked = self.plan.source is not None and gives_marks(self.plan.source.part.found)
+        marked = any(gives_marks(part.part.found) for part in self.plan.sources)
         return self.delivery.ledger.taken - self._taken if marked else 0
 
     @property

@@ -40,8 +40,11 @@ def resolved(config: Config, plan: Plan) -> dict[str, Tree]:
         "name": _or_default(root, "name", config.name),
         **{key: node_tree(node) for key in ("description", "vars", "plugins") if (node := root.get(key)) is not None},
     }
-    if plan.source is not None:
-        tree["source"] = _end(root, config.source, plan.source)
+    sources = [_end(root, *both) for both in zip(config.sources, plan.sources, strict=False)]
+    if any(part.listed for part in config.sources):
+        tree["source"] = sources
+    elif plan.sources:
+        tree["source"] = sources[0] if sources else _end(root, None, plan.sources[0])
     tree["stages"] = [_stage(root, part, planned) for part, planned in zip(config.stages, plan.stages, strict=True)]
     sinks = [_end(root, *both) for both in itertools.zip_longest(config.sinks, plan.sinks)] if plan.sinks else []
     if any(sink.listed for sink in config.sinks):

@@ -68,7 +68,8 @@ def test_the_version_is_one(wrong, version):
         ("tests: []", "3:8 tests: tests have no effect yet | leave them out"),
         ("dead_letter: [a]", "3:14 dead_letter: dead_letter must be text, not a list"),
         ("name: [a]", "3:7 name: name must be text, not a list"),
-        ("source: [a]", "3:9 source: source must be text or a mapping with `use:`, not a list"),
+        ("source: [[a]]", "3:10 source[0]: source[0] must be text or a mapping with `use:`, not a list"),
+        ("source: []", "3:9 source: source is empty, so there is nothing to read | leave it out for standard input"),
     ],
 )
 def test_wrong_top_level_keys(wrong, line, mistake):

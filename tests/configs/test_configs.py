@@ -27,6 +27,7 @@ SUFFIXES = {
     "keep-results": ".jsonl",
     "follow-log": ".jsonl",
     "visits": ".csv",
+    "old-and-new": ".csv",
     "spreadsheet": ".tsv",
     "json-document": ".csv",
     "in-batches": ".csv",

@@ -155,7 +155,7 @@ def config(folder: Path) -> Callable[..., Config]:
             folder,
             Mapping((), Mark("chain.yaml")),
             "chain",
-            source=part_config(source, "source", "source", 2) if source else None,
+            sources=(part_config(source, "source", "source", 2),) if source else (),
             stages=tuple(
                 part_config(given, names[index].rpartition(":")[2], f"stages[{index}]", index + 3)
                 for index, given in enumerate(stages)
