@@ -49,9 +49,9 @@ class Shelf:
         self.files[name] = content
 
     def _answer(self, request: Request) -> Reply:
-        content = self.files.get(request.target.partition("?")[0].lstrip("/"))
         if (fault := self.fault(request)) is not None:
             return fault
+        content = self.files.get(request.target.partition("?")[0].lstrip("/"))
         if content is None:
             return Reply(404)
         headers = {"ETag": f'"{crc32(content)}"'}

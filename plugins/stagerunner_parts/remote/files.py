@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from io import BufferedReader, RawIOBase
 from typing import Any, NamedTuple
@@ -12,6 +12,7 @@ from stagerunner_parts.compression import is_compressed, opened
 from stagerunner_parts.remote.address import Address, StorageOptions
 from stagerunner_parts.remote.calls import Call, Pump
 from stagerunner_parts.remote.store import Refused, Store
+from stagerunner_parts.remote.web import NoRangesError, part, whole_size
 
 BLOCK = 2 * 2**20
 """Bytes of one request."""
@@ -22,7 +23,7 @@ AHEAD = 4
 CHUNK = 262144
 """Bytes that are handed on at a time."""
 
-TAGS = ("ETag", "etag", "e_tag", "Content-MD5", "md5Hash", "content_md5", "Last-Modified", "LastModified", "mtime")
+TAGS = ("ETag", "etag", "e_tag", "md5Hash", "content_md5", "Last-Modified", "LastModified", "mtime")
 """Under which names file systems say what differs if a file has changed, the best first."""
 
 
@@ -100,26 +101,26 @@ class RemoteFile(NamedTuple):
             yield self.store.patiently(*under_way.popleft())
 
     def _range(self, start: int, stop: int, system: Any) -> bytes:
-        data = self._fetched(start, stop, system)
-        # Behind the bytes: if the file is still the same, so was it when they were read.
-        self.verify(system)
+        if self.store.address.is_web:
+            data, headers = part(system, self.store.path(), start, stop)
+            unchanged = bool(self.tag) and (_tag(headers), whole_size(headers)) == (self.tag, self.size)
+        else:
+            data, unchanged = self._fetched(start, stop, system), False
+        if not unchanged:
+            # Behind the bytes: if the file is still the same, so was it when they were read.
+            self.verify(system)
         if len(data) != stop - start:
             raise OSError(f"the server gave {len(data):,} bytes where {stop - start:,} were asked for")
         return data
 
     def _fetched(self, start: int, stop: int, system: Any) -> bytes:
         path = self.store.path()
-        if self.store.address.scheme not in ("http", "https", "sftp", "ssh"):
+        if self.store.address.scheme not in ("sftp", "ssh"):
             found: bytes = system.cat_file(path, start=start, end=stop)
             return found
-        # `cat_file` of the one would take the whole file where it gets that; the other's knows no ranges.
-        more = {"size": self.size, "cache_type": "none"} if self.store.address.is_web else {}
-        with system.open(path, "rb", **more) as file:
-            try:
-                file.seek(start)
-                return _all_of(file, stop - start)
-            except ValueError as error:
-                raise NoRangesError(str(error)) from None
+        with system.open(path, "rb") as file:  # its `cat_file` knows no ranges
+            file.seek(start)
+            return _all_of(file, stop - start)
 
     def _streamed(self, start: int) -> Iterator[bytes]:
         """The bytes of a file that can only be read from its beginning: again, if the connection breaks."""
@@ -179,10 +180,6 @@ class RemoteFile(NamedTuple):
             return call.result()
         except Exception as error:
             raise _Broken(error) from None
-
-
-class NoRangesError(Refused):
-    """The server gives the whole file where a part was asked for."""
 
 
 class _Broken(Exception):
@@ -269,5 +266,5 @@ def _found(store: Store, info: dict[str, Any]) -> RemoteFile:
     )
 
 
-def _tag(info: dict[str, Any]) -> str:
+def _tag(info: Mapping[str, Any]) -> str:
     return next((str(info[name]).strip('"') for name in TAGS if info.get(name)), "")
