@@ -182,7 +182,7 @@ class Life(Session):
         self.pool = self.transport = SimPool(scenario, disk.dice, selector, self._witness)
         snapshots = self._start_workers()
         self.loop = Loop(plan, self.split_source, self.delivery, self.transport, selector, self.tell, self._commit)
-        self.loop.window.charge = 10 * CHARGE
+        self.loop.window.charge = 10 * CHARGE if self.loop.dispatch.balances else CHARGE
         self.pool.glances = lambda: self.loop.dispatch.glance() is not None
         if scenario.least is not None:
             self.loop.window.least_frames, self.loop.window.least_records = scenario.least

@@ -486,11 +486,6 @@ def frames_behind_a_slow_one_cost_nothing(patch: Patch) -> None:
     patch.setattr(Window, "full", lambda self, opened=0: full(self))
 
 
-@mutant("the first list waits for what has come already")
-def the_first_list_waits_for_what_has_come(patch: Patch) -> None:
-    patch.setattr(SimPool, "gathered", lambda self, sequence: False)
-
-
 @mutant("a list waits for a split that waits for it")
 def a_list_waits_for_a_split_that_waits_for_it(patch: Patch) -> None:
     blocked = Dispatch.blocked.fget

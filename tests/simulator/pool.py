@@ -227,7 +227,7 @@ class SimPool:
 
     def clocks(self) -> list[Clock]:
         """Nothing is known for some looks; then each stage works as long as the scenario says, from look to look. What
-        the stages took and gave is true."""
+        the stages took and gave is true, unless they share workers: then it comes from look to look, too."""
         self._looks -= 1
         times = max(0, -self._looks)
         passed = [of for worker in self.workers for of in worker.runner.passed]
@@ -236,8 +236,8 @@ class SimPool:
                 index,
                 times * weight,
                 *(0, 0, 0),
-                taken=sum(took for at, took, _ in passed if at == index),
-                out=sum(gave for at, _, gave in passed if at == index),
+                taken=1 + times if self._scenario.fused else sum(took for at, took, _ in passed if at == index),
+                out=1 if self._scenario.fused else sum(gave for at, _, gave in passed if at == index),
             )
             for index, weight in enumerate(self._scenario.weights)
         ]

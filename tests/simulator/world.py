@@ -42,7 +42,7 @@ class World:
         self.deaths = 0
         self.restarts = 0
         self.regrouped = self.eased = False
-        self.in_calls = 0
+        self.in_calls = self._demand = 0
         """The most records that were in calls as their worker died."""
         self.skips = 0
         self.gathered = any(stage.gathers for stage in scenario.stages)
@@ -199,7 +199,8 @@ class World:
         if window.bytes_kept > self.scenario.window + largest + flushes:
             raise Violation(f"{window.bytes_kept} bytes are kept")
         splits = {s.split.number for s in window.on_way if s.split and s.split.flush < 0 and not s.split.done}
-        demand = life.loop.dispatch._demand.records  # private, since only lists that are full show it
+        # Private, since only lists that are full show it. What has been sent isn't taken back when less is needed.
+        self._demand = demand = max(self._demand, life.loop.dispatch._demand.records)
         most = max(window.least_frames, window.least_records, demand) + life.pool.most_opened
         if self.scenario.deals:  # what waits behind a slow frame is bounded by bytes alone, and some for each frame
             charged = window.bytes_kept + window.charge * (len(window.on_way) - most)
