@@ -117,7 +117,11 @@ def _stage(found: Any) -> tuple[str, ...]:
     change = None if form.state else undeclared_change(found)
     many = "none, one or many records out of each" if form.many else "may drop records" if form.drops else ""
     phrases = (
-        "a list of records at a time" if form.batch else "one record at a time",
+        "Arrow record batches"
+        if form.arrow
+        else "a list of records at a time"
+        if form.batch
+        else "one record at a time",
         many,
         "async" if form.awaited else "",
         "has state: one worker" if form.state else state_warning(change) if change else "safe with many workers",

@@ -51,7 +51,7 @@ def facts_of(plan: Plan) -> dict[str, StageFacts]:
             work.form.state,
             work.rate is not None,
             work.concurrency if work.form.awaited else 0,
-            work.form.batch,
+            work.form.batch and not work.form.arrow,
             work.batch or 0,
         )
         for name, work in works.items()

@@ -48,6 +48,16 @@ async def asked(record):
     return {**record, "n": record["n"] + 2}
 
 @stage.arrow
+class Kept:
+    def __init__(self):
+        self.batches = []
+    def process_batch(self, batch):
+        self.batches.append(batch)
+        return batch.slice(0, 0), []
+    def flush(self):
+        yield {"n": [n for batch in self.batches for n in batch.column("n").to_pylist()]}
+
+@stage.arrow
 class Sum:
     def __init__(self):
         self.sum = 0
@@ -130,6 +140,14 @@ def test_large_batches_lie_in_shared_memory(project):
     summary = project.execute("squared", "even", source=str(project / "in.parquet"), sink=sink)
     assert summary.records["out"] == count // 2
     assert pq.read_table(project / "out.parquet").column("n").to_pylist() == [n * n for n in range(0, count, 2)]
+
+
+def test_a_batch_that_a_stage_keeps_stays_as_it_was(project):
+    """Its memory is shared: as long as the stage has it, no other frame may lie there."""
+    project.plugin(PARTS)
+    pq.write_table(pa.table({"n": pa.array(range(300_000), pa.int64())}), project / "in.parquet")
+    found = project.results("squared", "kept", source=str(project / "in.parquet"), run={"frame": 20_000})
+    assert list(found) == [{"n": [n * n for n in range(300_000)]}]
 
 
 def test_a_record_that_does_not_fit_is_a_dead_letter(project):

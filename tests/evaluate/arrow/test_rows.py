@@ -1,13 +1,18 @@
 import datetime as dt
 import decimal
 import pickle
+import sys
 
 import pytest
 from support import needs
 
 pa = needs.module("pyarrow", "stagerunner[arrow]")
 
+import pyarrow.compute as pc
+
 from stagerunner import ArrowRows, as_record_batch
+from stagerunner.runtime.blocks import Space
+from stagerunner.wire.arena import Arena, create
 from stagerunner.wire.payload import PayloadCodec
 
 
@@ -44,6 +49,25 @@ def test_a_slice_is_sent_without_what_it_was_cut_from():
     stream, buffers = pickled(part)
     assert len(stream) + sum(map(len, buffers)) < 2000
     assert pickle.loads(stream, buffers=buffers) == part
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="there is no arena elsewhere")
+def test_a_column_that_is_handed_on_stays_where_it_is():
+    arena = Arena(create(3), 3)
+    first, second, third = (PayloadCodec(arena, owner) for owner in range(3))
+    for codec in (first, second):
+        codec.segment = Space(4, 2**24)
+    try:
+        body = first(rows(50_000))
+        found = second.records(first.buffer_refs, 4, memoryview(body))
+        doubled = pc.multiply(found.batch.column("a"), 2)
+        body = second(ArrowRows(found.batch.append_column("c", doubled)))
+        assert [ref.owner for ref in second.buffer_refs if ref.length > 100_000] == [0, 0, 0, 1]
+        assert len(body) < 2000
+        assert third.records(second.buffer_refs, 4, memoryview(body)).batch.column("c").equals(doubled)
+        del found
+    finally:
+        arena.close()
 
 
 KINDS = {
