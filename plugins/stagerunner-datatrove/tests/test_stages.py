@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -171,4 +172,6 @@ def test_an_example_of_the_readme_is_right(text, folder):
     chain = folder / "chain.yaml"
     chain.write_text(text)
     (folder / "out").mkdir()
+    (folder / "envs").mkdir()
+    (folder / "envs" / "datatrove").symlink_to(sys.prefix)
     assert stagerunner.load(chain).plan.stages
