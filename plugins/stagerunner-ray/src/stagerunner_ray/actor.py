@@ -12,17 +12,20 @@ import ray
 from stagerunner.engines.process.seat import Report, Seat, SeatSpec
 from stagerunner.records import END
 from stagerunner.wire.bundle import frames_of
+from stagerunner_ray.shipping import moved, unpacked
 
 
 class Surroundings(NamedTuple):
     """What the workers of a run find around them. run: tells one run from another.
 
-    path: the parent's `sys.path`. environment: the parent's, on its own machine; else nothing.
+    path: the parent's `sys.path`. files: contents of plugin files, by path in the parent. environment: the parent's, on
+    its own machine; else nothing.
     """
 
     run: str
     folder: str
     path: tuple[str, ...]
+    files: dict[str, bytes]
     environment: dict[str, str]
     hash_seed: str | None
 
@@ -35,13 +38,14 @@ class Actor:
         self._seat: Seat | None = None
         self._surroundings: Surroundings | None = None
         self._path = list(sys.path)
+        self._places: dict[str, str] = {}
 
     def begin(self, told: SeatSpec, surroundings: Surroundings) -> Report:
         """Start the worker and wait until it is set up."""
         if self._seat is None or self._surroundings != surroundings:
             self._settle(surroundings)
         assert self._seat is not None
-        return self._seat.begin(told)
+        return self._seat.begin(told._replace(sealed=moved(told.sealed, self._places)))
 
     def _settle(self, surroundings: Surroundings) -> None:
         """Take a seat for a run: its worker inherits folder, path and environment from this process."""
@@ -50,6 +54,7 @@ class Actor:
             os.chdir(surroundings.folder)
         sys.path[:] = [*self._path, *(entry for entry in surroundings.path if entry not in self._path)]
         os.environ.update(surroundings.environment)
+        self._places = unpacked(surroundings.files)
         self._seat, self._surroundings = Seat(surroundings.hash_seed), surroundings
 
     @ray.method(num_returns=2)  # type: ignore[untyped-decorator]

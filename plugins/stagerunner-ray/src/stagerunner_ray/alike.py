@@ -40,11 +40,18 @@ def differences(plan: Plan) -> Iterator[str]:
             lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
             yield f"{where} can't be asked: {lines[-1].strip()}"
             continue
-        for name, own in ours.items():
-            if theirs[name] is None:
-                yield f"{where} lacks {name}, which is {own} here: pip install '{name}=={own}' there"
-            elif theirs[name] != own:
-                yield f"{where} has {name} {theirs[name]}, and here it is {own}"
+        yield from compared(ours, theirs, where)
+
+
+def compared(ours: dict[str, str | None], theirs: dict[str, str | None], where: str) -> Iterator[str]:
+    """A sentence for each version that differs."""
+    for name, own in ours.items():
+        if theirs[name] == own:
+            continue
+        if theirs[name] is None:
+            yield f"{where} lacks {name}, which is {own} here: pip install '{name}=={own}' there"
+        else:
+            yield f"{where} has {name} {theirs[name]}, and here it is {own or 'missing'}"
 
 
 def versions(names: list[str]) -> dict[str, str | None]:

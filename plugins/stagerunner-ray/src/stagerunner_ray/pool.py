@@ -24,6 +24,7 @@ from stagerunner.plan import Plan
 from stagerunner.wire.spec import WorkerSpec
 from stagerunner_ray.actor import Actor, Surroundings
 from stagerunner_ray.cluster import Cluster
+from stagerunner_ray.shipping import packed
 
 REAPING = 1.0
 """Seconds that actors get at a restart to drop what they have in hand."""
@@ -57,7 +58,8 @@ class RayPool:
         self._tell = tell
         path = tuple(entry or str(Path.cwd()) for entry in sys.path)
         environment = _ours(dict(os.environ)) if cluster.here else {}
-        self._surroundings = Surroundings(token_hex(8), str(Path.cwd()), path, environment, hash_seed)
+        files = {} if cluster.here else packed(plan.files)
+        self._surroundings = Surroundings(token_hex(8), str(Path.cwd()), path, files, environment, hash_seed)
         self.shares_page = cluster.here
         self._page = f"/proc/{os.getpid()}/fd/{metrics}" if cluster.here else ""
         self._actors: list[Any] = []
