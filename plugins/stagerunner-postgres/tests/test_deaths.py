@@ -6,6 +6,8 @@ import signal
 import pytest
 from support.waiting import wait_until
 
+from stagerunner_postgres.connecting import connected
+
 COPY = {"source": {"table": "t"}, "run": {"frame": 7, "checkpoint": "1ms", "window": "4KiB"}}
 STAGE = """
 @stage
@@ -141,9 +143,19 @@ def test_a_missing_table_and_column_are_mistakes_before_the_run(place, tables):
     assert "table copy has no column 'w': it has id, v" in place.run(expected=2)
 
 
-def test_no_secret_is_shown(place, tables):
+def test_a_server_that_is_away_is_no_mistake_and_no_secret_is_shown(place, tables):
     place.dsn = "postgresql://amy:hunter2@localhost:1/x"
     place.write(source={"table": "t"}, sink="out.jsonl")
-    said = place.run(expected=2)
+    said = place.run(expected=75)
     assert "no connection to PostgreSQL" in said
     assert "hunter2" not in said
+
+
+def test_what_the_server_or_the_address_refuses_is_a_mistake(server):
+    for dsn, why in (
+        (f"host={server.folder} user=postgres dbname=nowhere", "does not exist"),
+        ("nonsense=1", "invalid"),
+    ):
+        with pytest.raises(OSError, match=why) as caught:
+            connected(dsn)
+        assert caught.value.errno is None

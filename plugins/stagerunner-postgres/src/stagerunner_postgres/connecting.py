@@ -32,6 +32,9 @@ PASSING = {
     "58030": errno.EIO,
 }
 
+NOT_READY = ("starting up", "shutting down", "in recovery", "not yet accepting", "too many", "reserved for")
+NO_HOST = ("translate host name", "resolve host", "service file", "definition of service")
+
 SESSION = """
 SET timezone = 'UTC'; SET datestyle = 'ISO'; SET intervalstyle = 'postgres'; SET bytea_output = 'hex';
 SET idle_in_transaction_session_timeout = 0
@@ -48,16 +51,25 @@ def connected(dsn: str) -> Connection:
         connection = psycopg.connect(
             dsn, autocommit=True, fallback_application_name="stagerunner", client_encoding="utf8"
         )
-    except psycopg.OperationalError as error:
-        raise OSError(errno.ECONNREFUSED, f"no connection to PostgreSQL: {one_line(error)}") from None
     except psycopg.Error as error:
-        raise OSError(f"no connection to PostgreSQL: {one_line(error)}") from None
+        why = f"no connection to PostgreSQL: {one_line(error)}"
+        raise (OSError(errno.ECONNREFUSED, why) if is_away(error) else OSError(why)) from None
     connection.add_notice_handler(_forward)
     for name in AS_TEXT:
         connection.adapters.register_loader(name, _Text)
     with asking():
         connection.execute(SESSION)
     return connection
+
+
+def is_away(error: psycopg.Error) -> bool:
+    """Whether there was no server to connect to, or it wasn't ready: then it may be there later.
+
+    libpq gives no code for that. What a server refuses is FATAL, except while it starts, stops or is full.
+    """
+    said = str(error)
+    refused = "FATAL" in said and not any(word in said for word in NOT_READY)
+    return isinstance(error, psycopg.OperationalError) and not refused and not any(word in said for word in NO_HOST)
 
 
 class _Text(Loader):
