@@ -38,7 +38,8 @@ SUFFIXES = {
 }
 READS_STDIN = {"stdin-stdout": "data/access.log"}
 HANDS_TO_A_DATABASE = {"orders-to-sqlite"}
-WRITES_A_FOLDER = {"one-file-each"}
+FILES = {"by-country": "{country}.csv"}
+WRITES_A_FOLDER = {"one-file-each", *FILES}
 ENGINES = [("inline", 1), ("threads", 2), ("process", 1), ("process", 2), ("process", 3)]
 
 
@@ -89,7 +90,7 @@ def run(name, folder, out, engine, workers):
     sets |= {f"sinks.{sink}.with.path": str(path) for sink, path in branches.items()}
     keeps_its_sink = name in HANDS_TO_A_DATABASE | WRITES_A_FOLDER
     if keeps_its_sink:
-        sets["sink.with.path"] = str(sink)
+        sets["sink.with.path"] = str(sink / FILES.get(name, ""))
     request = Request(
         sets=sets,
         source=str(folder / "configs" / READS_STDIN[name]) if name in READS_STDIN else None,
@@ -114,7 +115,7 @@ def content(name, sink):
     if name in HANDS_TO_A_DATABASE:
         return rows(sink)
     if name in WRITES_A_FOLDER:
-        files = (path for path in sorted(sink.rglob("*")) if path.is_file())
+        files = (path for path in sorted(sink.rglob("*")) if path.is_file() and path.name[0] != ".")
         return "".join(f"{path.relative_to(sink)}: {path.read_text()}" for path in files)
     return sink.read_text()
 

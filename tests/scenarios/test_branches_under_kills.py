@@ -50,6 +50,11 @@ BRANCHES = {
     "file+file": [file("all"), file("packed", when="part == 1")],
     "file+table": [table("all"), file("some", when="part == 0")],
     "table+table": [table("all"), file("packed"), table("some", when="part == 0"), table("rest", when="part == 1")],
+    "files+table": [
+        {"use": "jsonl", "name": "many", "with": {"path": "many/{part}/{n}.jsonl"}},
+        {"use": "csv", "name": "zipped", "when": "n % 2 == 0", "with": {"path": "zipped-{part}.csv.gz"}},
+        table("all"),
+    ],
 }
 
 
@@ -64,13 +69,14 @@ def rows(path):
 def outputs(folder):
     """What each sink has, and the dead letters."""
     found = {}
-    for name in sorted(os.listdir(folder)):
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = str(path.relative_to(folder))
         if name.endswith(".db"):
-            found[name] = rows(folder / name)
+            found[name] = rows(path)
         elif name.endswith(".gz"):
-            found[name] = gzip.decompress((folder / name).read_bytes())
-        elif not name.startswith((".", "parts", "chain", "__", "died")):
-            found[name] = (folder / name).read_text().replace(str(folder), "")
+            found[name] = gzip.decompress(path.read_bytes())
+        elif not path.name.startswith(".") and not name.startswith(("parts", "chain", "__", "died")):
+            found[name] = path.read_text().replace(str(folder), "")
     return found
 
 
@@ -122,6 +128,8 @@ def lives(project, points):
         ("file+file", PLAIN, ["sink written:4", "accept:5"]),
         ("file+file", PLAIN, ["one of several"]),
         ("file+table", STATE, ["sink written:2", "sink written:1"]),
+        ("files+table", PLAIN, ["sink written:3", "accept:9", "sink written:2"]),
+        ("files+table", STATE, ["sink written:2", "finishing"]),
         ("table+table", PLAIN, ["one of two:1"]),
         ("table+table", PLAIN, ["one of two:5", "accept:2", "one of two:2", "commit:1"]),
         ("table+table", PLAIN, ["one of two:6", "one of two:1", "one of two:2", "resume:1"]),

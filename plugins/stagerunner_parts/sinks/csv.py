@@ -41,7 +41,7 @@ class Csv(FileOutput):
     Null becomes an empty field, true and false are words, times are ISO 8601, lists and mappings are JSON. Bytes, nan
     and infinity are refused. If the name of the file ends in .gz, .bz2, .xz or .zst, it is compressed.
 
-    path: the file, an address (scheme://…), or - for standard output.
+    path: the file, an address (scheme://…), or - for standard output; with {field} in it, a file for each value.
     fields: the names of the columns; by default, the fields of the first record.
     extras: what to do with fields that have no column: fail, or ignore them.
     missing: what to do if a record lacks fields: fail, or fill its row with empty fields.
@@ -110,7 +110,7 @@ class Csv(FileOutput):
     def open(self, position: Any) -> None:
         """Also raises ValueError if the file to append to has other columns."""
         super().open(position)
-        self._names = self._names_there() if self._length else None
+        self._names = self._names_there(self._written) if self._length else None
         if self.fields is None or self.stdout:
             return
         if self._names is None:
@@ -128,6 +128,16 @@ class Csv(FileOutput):
         """The row of names."""
         head = file.read(len(self._text([tuple(self.fields or ())])))
         return head if first else b""
+
+    def remembered(self) -> Any:
+        return self._names, self._head
+
+    def recall(self, known: Any) -> None:
+        self._names, self._head = known or (None, b"")
+
+    def found_in(self, path: Path) -> Any:
+        names = self._names_there(path)
+        return names, self._text([names or ()])
 
     def _row(self, names: Names, record: Any) -> list[Any]:
         _refuse(record)
@@ -181,8 +191,8 @@ class Csv(FileOutput):
     def _read(self, rows: bytes) -> Iterator[list[str]]:
         return csv.reader(StringIO(rows.decode(), newline=""), delimiter=self.delimiter)
 
-    def _names_there(self) -> Names | None:
-        with opened(self._written, named=self.path) as file:
+    def _names_there(self, path: Path) -> Names | None:
+        with opened(path, named=self.path) as file:
             rows = csv.reader(TextIOWrapper(file, "utf-8", newline=""), delimiter=self.delimiter)
             return next((tuple(row) for row in rows if row), None)
 

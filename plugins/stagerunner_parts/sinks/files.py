@@ -7,31 +7,23 @@ file before it is written, so that a resume can remove what was written after th
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from fcntl import LOCK_EX, LOCK_NB, flock
-from hashlib import blake2s
 from pathlib import Path
 from struct import Struct
 from typing import Any, Literal
 
 from stagerunner import sink
+from stagerunner_parts.sinks.naming import check_name, field_of, name_for
 from stagerunner_parts.sinks.rendering import json_text
-from stagerunner_parts.sinks.tables import cell_text
 
 LOG = ".written"
 """The log in the folder. No file can have that name: those that begin with a dot get a `_` in front."""
 
-LONGEST = 200
-"""Bytes of one part of a name. A longer one is cut, and a digest of it is added."""
-
 SIZES = Struct(">II")
 """In front of each file: how many bytes its name has, and how many its content."""
-
-_FIELD = re.compile(r"\{\{|\}\}|\{([^{}/]+)\}|[{}]")
-_UNSAFE = re.compile(r"[/\\\x00-\x1f\x7f]")
 
 
 @sink("files")
@@ -70,7 +62,7 @@ class Files:
 
     def check(self) -> None:
         """Raises OSError or ValueError, with a message, if no files can be written there."""
-        self._check_name()
+        check_name(self.name)
         if self._real.exists() and not self._real.is_dir():
             raise NotADirectoryError(f"{self.path} is a file, and `files` writes into a folder")
         above = next(parent for parent in self._real.parents if parent.exists())
@@ -85,41 +77,20 @@ class Files:
         if self.mode == "new" and self._real.exists() and any(self._real.iterdir()):
             raise FileExistsError(f"{self.path} isn't empty, and mode `new` overwrites nothing")
 
-    def _check_name(self) -> None:
-        found = [(match[0], match[1]) for match in _FIELD.finditer(self.name)]
-        if any(text in "{}" for text, _ in found):
-            raise ValueError(f"in the name {self.name!r} a brace is alone; a brace itself is written twice")
-        if not any(field for _, field in found):
-            raise ValueError(f"every record would be {self.name!r}: the name needs a field, such as {{id}}")
-        parts = _FIELD.sub("x", self.name).split("/")
-        if any(part in ("", ".", "..") or part.startswith(".") or "\0" in part for part in parts):
-            raise ValueError(f"{self.name!r} is not a name below the folder, without dots at the start of its parts")
-
     # In the last worker
 
     def encode(self, records: list[Any]) -> bytes:
         return b"".join(self._encoded(record) for record in records)
 
     def _encoded(self, record: Any) -> bytes:
-        if not isinstance(record, Mapping):
-            raise ValueError(f"a file's name needs a mapping, but this is of type {type(record).__name__}")
-        name = "/".join(_safe(part) for part in self._parts(record)).encode()
+        name = name_for(self.name, record).encode()
         content = self._content(record)
         return SIZES.pack(len(name), len(content)) + name + content
-
-    def _parts(self, record: Mapping[Any, Any]) -> Iterator[str]:
-        """The parts of its name. A value never begins another part."""
-
-        def value(match: re.Match[str]) -> str:
-            field = match[1]
-            return match[0][0] if field is None else _UNSAFE.sub("_", _named(record, field))
-
-        return (_FIELD.sub(value, part) for part in self.name.split("/"))
 
     def _content(self, record: Mapping[Any, Any]) -> bytes:
         if self.content is None:
             return json_text(record) + b"\n"
-        content = _field(record, self.content)
+        content = field_of(record, self.content)
         if isinstance(content, str):
             return content.encode()
         if isinstance(content, bytes | bytearray | memoryview):
@@ -269,31 +240,6 @@ class Files:
             if self._is_there(name):
                 (self._partial / name).replace(new)
         shutil.rmtree(self._partial)
-
-
-def _field(record: Mapping[Any, Any], field: str) -> Any:
-    if field not in record:
-        raise ValueError(f"the record has no field {field!r}")
-    return record[field]
-
-
-def _named(record: Mapping[Any, Any], field: str) -> str:
-    value = _field(record, field)
-    if value is None:
-        raise ValueError(f"the field {field!r} is null, so the file has no name")
-    return cell_text(value)
-
-
-def _safe(part: str) -> str:
-    """A part of a name that leads nowhere else and isn't too long."""
-    part = f"_{part}" if not part or part.startswith(".") else part
-    if len(part.encode()) <= LONGEST:
-        return part
-    digest = blake2s(part.encode(), digest_size=8).hexdigest()
-    suffix = Path(part).suffix
-    suffix = suffix if len(suffix.encode()) <= 20 else ""
-    kept = part.encode()[: LONGEST - len(digest) - len(suffix.encode()) - 1].decode(errors="ignore")
-    return f"{kept}-{digest}{suffix}"
 
 
 def _files(data: memoryview) -> Iterator[tuple[str, memoryview]]:

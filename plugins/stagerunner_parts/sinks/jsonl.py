@@ -19,7 +19,7 @@ class Jsonl(FileOutput):
     refused: nan and infinity, sets, names that aren't text. If the name of the file ends in .gz, .bz2, .xz or .zst, it
     is compressed.
 
-    path: the file, an address (scheme://…), or - for standard output.
+    path: the file, an address (scheme://…), or - for standard output; with {field} in it, a file for each value.
     mode: replace an existing file, append to it, or write only a new one.
     options: of the file system of an address.
     """

@@ -24,6 +24,7 @@ from zlib import crc32
 from stagerunner_parts.compression import Compressor, check_compression, compressor, is_compressed, opened
 from stagerunner_parts.remote.address import Address, StorageOptions
 from stagerunner_parts.sinks.locking import inode_of, is_at, lock, write_all
+from stagerunner_parts.sinks.naming import has_field
 from stagerunner_parts.sinks.permissions import copy_permissions
 from stagerunner_parts.sinks.targets import check_descriptor, check_target, is_stream, resolved
 
@@ -74,6 +75,10 @@ class FileOutput(ABC):
         """Whether the runner itself writes what `rendered` returns, to the descriptor that `connect` returns."""
         if self.streams:
             self.keeps = "nothing"
+        if isinstance(path, Path) and has_field(str(path)):
+            from stagerunner_parts.sinks.partitions import Partitions  # late: few paths have fields
+
+            Partitions(self, path).take_over()
 
     def _local(self, path: Path | Address, options: StorageOptions | None) -> Path:
         """The local file that is written."""
@@ -110,6 +115,19 @@ class FileOutput(ABC):
     def rendered(self, data: bytes) -> bytes:
         """The bytes of the output for data from `encode`. Called in order."""
         return data
+
+    # What a sink remembers of a file, where it writes many
+
+    def remembered(self) -> Any:
+        """What has to be known of the file to go on with it later."""
+        return None
+
+    def recall(self, known: Any) -> None:
+        """Go on with another file. known: what was remembered of it; None for a new one."""
+
+    def found_in(self, path: Path) -> Any:
+        """What would be remembered of this file, which is not empty."""
+        return None
 
     def check(self) -> None:
         """Raises OSError or ValueError, with a message, if the file can't be written."""

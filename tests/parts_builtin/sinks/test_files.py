@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from stagerunner_parts.sinks.files import LONGEST, Files
+from stagerunner_parts.sinks.files import Files
+from stagerunner_parts.sinks.naming import LONGEST
 
 
 def made(folder, *frames, position=None, left=None, **options):

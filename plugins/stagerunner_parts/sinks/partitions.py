@@ -1,0 +1,310 @@
+"""A path with fields, `out/{country}/{day}.jsonl`: one file for each of their values.
+
+The last worker groups its records by the name of their file. The parent appends to as many files as there are, with few
+of them open at once. While the run goes on they lie in a hidden folder beside the first part of the path that has a
+field; at the end each is moved to its place. In that folder a database has, for each file, how long it was at the last
+commit that changed it, and before. The journal may be one commit behind, never two, so a resume finds the length of
+every file. Nothing about a file that isn't open or has just been written is kept in memory.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Iterator
+from io import FileIO
+from pathlib import Path
+from struct import Struct
+from typing import TYPE_CHECKING, Any
+
+from stagerunner_parts.compression import Compressor, compressor
+from stagerunner_parts.sinks.locking import inode_of, write_all
+from stagerunner_parts.sinks.naming import check_name, has_field, name_for, plain
+
+if TYPE_CHECKING:
+    from stagerunner_parts.sinks.output import FileOutput
+
+MOST_OPEN = 64
+"""Files that are open at once."""
+
+SIZES = Struct(">II")
+"""In front of each share of a body: how many bytes its name has, and its data."""
+
+POSITIONS = ".positions"
+"""The database in the hidden folder. No file can have that name: none begins with a dot."""
+
+TAKEN_OVER = (
+    *("encode", "check", "check_new", "left", "open", "write", "position", "commit", "sync", "finish", "abort"),
+    *("discard", "target", "beside", "exists", "why_not_joined"),
+)
+"""The methods of a sink for one file that this one answers instead."""
+
+COLUMNED = ("columns", "expect", "fits")
+"""Those of a sink with columns."""
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS files (
+    name TEXT PRIMARY KEY, number INTEGER NOT NULL, length INTEGER NOT NULL, before INTEGER
+) WITHOUT ROWID
+"""
+
+_NOTE = """
+INSERT INTO files VALUES (?1, ?2, ?3, NULL)
+ON CONFLICT (name) DO UPDATE SET number = ?2, length = ?3, before = CASE number WHEN ?2 THEN before ELSE length END
+"""
+
+
+class _Open:
+    """An open file. member: what is being compressed; known: what the sink remembers of it."""
+
+    def __init__(self, file: FileIO, known: Any) -> None:
+        self.file = file
+        self.member: Compressor | None = None
+        self.known = known
+
+
+class Partitions:
+    """Many files in the place of a sink's one. sink: encodes and renders the records of each."""
+
+    def __init__(self, sink: FileOutput, path: Path) -> None:
+        self._sink = sink
+        self._encode, self._check = sink.encode, sink.check
+        at = next(index for index, part in enumerate(path.parts) if has_field(part))
+        self._path = path
+        self._folder = Path(os.path.realpath(Path(*path.parts[:at])))
+        self._name = "/".join(path.parts[at:])
+        self._place = self._folder / f".{plain(self._name).replace('/', '-')[:150]}.partial"
+        self._files: OrderedDict[str, _Open] = OrderedDict()
+        self._changed: dict[str, int] = {}
+        """The files written since the last commit, and how long each is once it is closed."""
+        self._base: sqlite3.Connection | None = None
+        self._number = 0
+        """Of the last commit."""
+        self._inode = 0
+        self._known: dict[str, int] | None = None
+
+    def take_over(self) -> None:
+        """Answer for the sink from now on."""
+        columned = (name for name in COLUMNED if hasattr(self._sink, name))
+        for name in (*TAKEN_OVER, *columned):
+            setattr(self._sink, name, getattr(self, name))
+
+    # In the plan
+
+    def check(self) -> None:
+        """Raises OSError or ValueError, with a message, if no files can be written there."""
+        check_name(self._name)
+        if self._sink.mode == "append":
+            raise ValueError(f"{self._path} has fields, and such files can be replaced or new, not appended to")
+        self._check()
+
+    def check_new(self) -> None:
+        """Raises FileExistsError if there is such a file, and mode `new` overwrites nothing."""
+        if self._sink.mode == "new" and (there := next(self._there(), None)) is not None:
+            raise FileExistsError(f"{there} already exists, and mode `new` overwrites nothing")
+
+    def _there(self) -> Iterator[Path]:
+        import glob  # only for mode `new`
+
+        parts = "/".join("*" if has_field(part) else glob.escape(part) for part in self._name.split("/"))
+        return self._folder.glob(parts)
+
+    def target(self) -> None:
+        """No single file."""
+
+    def beside(self) -> Path:
+        """What stands for all files: the journal is kept beside it."""
+        return self._folder / plain(self._name).replace("/", "-")
+
+    def exists(self) -> bool:
+        return self._folder.exists()
+
+    def why_not_joined(self) -> str:
+        return f"{self._path} stands for many files"
+
+    def columns(self) -> None:
+        """Each file has columns of its own."""
+
+    def expect(self, columns: Any) -> None:
+        """See `columns`."""
+
+    def fits(self, data: bytes) -> bool:
+        return True
+
+    # In the last worker
+
+    def encode(self, records: list[Any]) -> bytes:
+        """Raises ValueError for a record that lacks a field of the name."""
+        groups: dict[str, list[Any]] = {}
+        for record in records:
+            groups.setdefault(name_for(self._name, record), []).append(record)
+        found = []
+        for name, group in groups.items():
+            named, data = name.encode(), self._encode(group)
+            found += [SIZES.pack(len(named), len(data)), named, data]
+        return b"".join(found)
+
+    # In the parent
+
+    def left(self, position: Any) -> None:
+        """Tell the sink the position of the unfinished run before this one."""
+        self._known = position
+
+    def open(self, position: Any) -> None:
+        """Begin anew if `position` is None, else go on at it: every file is cut to its length there.
+
+        Raises OSError, with a message, if the folder isn't what the run to be resumed has left.
+        """
+        if position is None:
+            self.check_new()
+            self._discard_left()
+            self._place.mkdir(parents=True)
+        elif inode_of(self._place) != position["folder"]:
+            raise FileNotFoundError(f"{self._place} isn't what the run to be resumed has left")
+        self._inode = inode_of(self._place)
+        self._base = sqlite3.connect(self._place / POSITIONS, isolation_level=None)
+        self._base.execute("PRAGMA locking_mode = EXCLUSIVE")
+        self._base.execute("PRAGMA journal_mode = WAL")
+        self._base.execute("PRAGMA synchronous = OFF")
+        self._base.execute(_TABLE)
+        if position is not None:
+            self._cut_back(self._base, position["number"])
+
+    def _cut_back(self, base: sqlite3.Connection, number: int) -> None:
+        """Cut every file to its length at commit `number`, and remove those that didn't exist then."""
+        base.execute("BEGIN")
+        base.execute("DELETE FROM files WHERE number > ? AND before IS NULL", (number,))
+        base.execute("UPDATE files SET length = before, number = ?1, before = NULL WHERE number > ?1", (number,))
+        base.execute("COMMIT")
+        for path in self._all():
+            name = str(path.relative_to(self._place))
+            found = base.execute("SELECT length FROM files WHERE name = ?", (name,)).fetchone()
+            if found is None:
+                path.unlink()
+            elif (size := path.stat().st_size) < found[0]:
+                raise OSError(f"{path} has {size:,} bytes, but {found[0]:,} were written to it")
+            elif size > found[0]:
+                os.truncate(path, found[0])
+        self._number = number
+
+    def _all(self) -> Iterator[Path]:
+        """The files in the hidden folder, without the database."""
+        for folder, _, names in os.walk(self._place):
+            for name in names:
+                if not name.startswith("."):
+                    yield Path(folder, name)
+
+    def write(self, data: bytes) -> None:
+        """Raises OSError if the disk is full."""
+        view, at = memoryview(data), 0
+        while at < len(view):
+            named, size = SIZES.unpack_from(view, at)
+            at += SIZES.size
+            name = str(view[at : at + named], "utf-8")
+            self._append(name, bytes(view[at + named : at + named + size]))
+            at += named + size
+
+    def _append(self, name: str, data: bytes) -> None:
+        file = self._opened(name)
+        self._sink.recall(file.known)
+        output = self._sink.rendered(data)
+        file.known = self._sink.remembered()
+        self._changed[name] = -1
+        file.member = file.member or compressor(self._sink.path)
+        write_all(file.file, file.member.compress(output) if file.member else output)
+
+    def _opened(self, name: str) -> _Open:
+        found = self._files.get(name)
+        if found is not None:
+            self._files.move_to_end(name)
+            return found
+        while len(self._files) >= MOST_OPEN:
+            oldest, file = self._files.popitem(last=False)
+            self._close(oldest, file)
+        path = self._place / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        known = self._sink.found_in(path) if path.exists() else None
+        made = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+        found = self._files[name] = _Open(FileIO(made, "ab"), known)
+        return found
+
+    def _close(self, name: str, file: _Open) -> None:
+        self._end_member(file)
+        if name in self._changed:
+            self._changed[name] = os.fstat(file.file.fileno()).st_size
+        file.file.close()
+
+    def _end_member(self, file: _Open) -> None:
+        if file.member is not None:
+            write_all(file.file, file.member.flush())
+            file.member = None
+
+    def position(self) -> dict[str, int]:
+        """As of the last commit: its number, and the inode of the hidden folder."""
+        return {"number": self._number, "folder": self._inode}
+
+    def commit(self, row: Any) -> None:
+        """Raises OSError if the disk is full."""
+        if self._base is None or not self._changed:
+            return
+        for name, file in self._files.items():
+            if name in self._changed:
+                self._end_member(file)
+                self._changed[name] = os.fstat(file.file.fileno()).st_size
+        number = self._number + 1
+        try:
+            self._base.execute("BEGIN")
+            self._base.executemany(_NOTE, ((name, number, length) for name, length in self._changed.items()))
+            self._base.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise OSError(f"{self._place / POSITIONS} can't be written: {error}") from None
+        self._number = number
+        self._changed.clear()
+
+    def sync(self) -> None:
+        """Make what was written, or the renaming, survive a power failure."""
+        os.sync()  # many files at once, each with its folder
+
+    def finish(self) -> None:
+        """Move each file to its place. May be called twice."""
+        self.commit(None)
+        self.abort()
+        inode = self._inode or (self._known or {}).get("folder")
+        if not inode or inode_of(self._place) != inode:
+            return
+        for path in self._all():
+            new = self._folder / path.relative_to(self._place)
+            new.parent.mkdir(parents=True, exist_ok=True)
+            if not Path(os.path.realpath(new.parent)).is_relative_to(self._folder):
+                raise OSError(f"{new.parent} is a link that leads out of {self._folder}")
+            path.replace(new)
+        shutil.rmtree(self._place)
+
+    def abort(self) -> None:
+        """Close, and keep what a resume needs."""
+        for file in self._files.values():
+            file.file.close()
+        self._files.clear()
+        if self._base is not None:
+            self._base.close()
+            self._base = None
+
+    def discard(self) -> None:
+        """This run can't be resumed: leave no files. Called before `abort`."""
+        if self._inode and inode_of(self._place) == self._inode:
+            self.abort()
+            shutil.rmtree(self._place)
+
+    def _discard_left(self) -> None:
+        """Remove the hidden folder if it is empty or what `left` named. Raises FileExistsError for any other."""
+        if not os.path.lexists(self._place):
+            return
+        ours = inode_of(self._place) == (self._known or {}).get("folder")
+        if not ours and (self._place.is_symlink() or not self._place.is_dir() or any(self._all())):
+            raise FileExistsError(
+                f"{self._place} is in the way, and it isn't known to come from an unfinished run of this output; "
+                "move it away, or remove it"
+            )
+        shutil.rmtree(self._place)
