@@ -235,12 +235,14 @@ def test_a_server_without_ranges_is_read_as_a_stream(project, there, lengths):
     with Shelf(ranges=False, lengths=lengths) as shelf:
         content = LINES * 40  # more than one request's worth
         shelf.put("in.jsonl", content)
-        drops = iter([Reply(200, content, drop=1_000_000)])
-        shelf.fault = lambda request: next(drops, None) if lengths and "range" not in request.headers else None
+        drops = iter([Reply(200, content, drop=1_000_000)] * lengths)
+        wanted = lambda request: request.method == "GET" and "range" not in request.headers  # noqa: E731
+        shelf.fault = lambda request: next(drops, None) if wanted(request) else None
         project.config("same", source=shelf.url("in.jsonl"), sink="out.jsonl")
         done = there()
     assert (done.returncode, done.stderr) == (0, b"")
     assert (project / "out.jsonl").read_bytes() == WRITTEN * 40
+    assert next(drops, None) is None
 
 
 def test_a_stream_whose_end_could_be_a_broken_connection_is_refused(project, there, shelf):
