@@ -23,6 +23,8 @@ import sys
 if sys.version_info < {oldest}:
     sys.stderr.write("%d.%d" % sys.version_info[:2])
     sys.exit({too_old})
+if not sys.flags.safe_path:
+    del sys.path[0]
 import gc
 gc.disable()
 from importlib.machinery import PathFinder
@@ -44,8 +46,8 @@ _INSTALLED = frozenset(("site-packages", "dist-packages"))
 
 
 def program(statement: str, packages: Iterable[str]) -> str:
-    """The text for `python -c` that runs a statement. packages: those of ours that it can import, besides
-    stagerunner."""
+    """The text for `python -c`, with or without -P, that runs a statement. packages: those of ours that it
+    can import, besides stagerunner."""
     return _PROGRAM.format(
         oldest=OLDEST,
         too_old=TOO_OLD,

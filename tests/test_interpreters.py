@@ -74,6 +74,14 @@ def test_it_finds_what_lies_in_folders_of_the_project(folder, tmp_path):
     assert seen(folder, "not_theirs", path=[str(packed)]) == ["No module named 'not_theirs'"]
 
 
+@pytest.mark.parametrize("flags", [[], ["-P"]])
+def test_the_current_folder_is_no_folder_of_the_project_by_itself(folder, tmp_path, flags):
+    (tmp_path / "beside.py").touch()
+    command = [folder / "bin" / "python", *flags, "-c", program(SEES.format(names=("beside",)), ())]
+    ended = subprocess.run(command, env=environment(os.environ), cwd=tmp_path, capture_output=True, check=True)
+    assert json.loads(ended.stdout) == ["No module named 'beside'"]
+
+
 def test_its_environment_is_ours_without_what_leads_python_elsewhere():
     assert "PYTHONHOME" not in environment({"PYTHONHOME": "/x", "HOME": "/y"})
     assert environment({"HOME": "/y"})["HOME"] == "/y"

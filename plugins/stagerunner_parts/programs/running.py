@@ -140,7 +140,8 @@ class Program:
         """How it ended, with the last that it wrote to standard error: "jq ended with exit status 5: …"."""
         how = f"exit status {status}" if status >= 0 else _signal(-status)
         said = "\n".join(self._errors.decode(errors="backslashreplace").splitlines()[-TAIL_LINES:])
-        return f"{self.name} ended with {how}" + (f": {said}" if said.strip() else "")
+        advice = "; `success` lists those that are no failure" if status > 0 else ""
+        return f"{self.name} ended with {how}" + (f": {said}" if said.strip() else advice)
 
     def kill(self) -> None:
         """Kill it, if it lives, and close its streams."""
