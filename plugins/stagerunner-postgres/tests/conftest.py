@@ -114,11 +114,11 @@ class Place:
 
     def write(self, *stages: Any, source: Any = None, sink: Any = None, plugin: str = "", **keys: Any) -> None:
         (self.folder / "own.py").write_text("from stagerunner import *\n" + plugin)
-        ends = {name: self._end(end) for name, end in (("source", source), ("sink", sink)) if end is not None}
+        ends = {name: self.end(end) for name, end in (("source", source), ("sink", sink)) if end is not None}
         chain = {"version": 1, "plugins": ["./own.py"], "stages": list(stages), **ends, **keys}
         (self.folder / "chain.yaml").write_text(json.dumps(chain))
 
-    def _end(self, end: Any) -> Any:
+    def end(self, end: Any) -> Any:
         if not isinstance(end, dict) or "use" in end:
             return end
         return {"use": "postgres", "with": {"dsn": "${secret:PGURL}", **end}}

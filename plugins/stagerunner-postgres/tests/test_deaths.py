@@ -159,3 +159,15 @@ def test_what_the_server_or_the_address_refuses_is_a_mistake(server):
         with pytest.raises(OSError, match=why) as caught:
             connected(dsn)
         assert caught.value.errno is None
+
+
+def test_two_tables_and_a_file_agree_after_a_kill(place, tables):
+    tables("DELETE FROM copy; CREATE TABLE other (LIKE copy INCLUDING ALL)")
+    ends = [place.end({"table": "copy"}), place.end({"table": "other", "mode": "replace"}), "out.jsonl"]
+    place.write("./own.py:odd", sinks=ends, plugin=PLUGIN, **COPY)
+    place.run(expected=-9, STAGERUNNER_KILL_AT="sink written:9")
+    place.run("--resume")
+    found = [json.loads(line) for line in (place.folder / "out.jsonl").read_text().splitlines()]
+    assert [(record["id"], record["v"]) for record in found] == EXPECTED
+    for table in ("copy", "other"):
+        assert tables(f"SELECT id, v FROM {table} ORDER BY id") == EXPECTED

@@ -208,6 +208,12 @@ def test_a_second_run_into_the_table_is_refused(made, database, monkeypatch):
         made()
 
 
+def test_the_journal_has_a_name_without_secrets():
+    sink = Postgres(dsn="postgresql://amy:hunter2@db:5433/shop", table="a.b")
+    assert str(sink.beside()) == "postgres-db-5433-shop-a.b"
+    assert str(Postgres(dsn="no dsn", table='"Odd t"').beside()) == "postgres-_Odd_t_"
+
+
 def test_a_table_without_rights(database):
     ((schema,),) = database("SELECT current_schema()")
     database(f"{ITEMS}; CREATE ROLE reader LOGIN; GRANT USAGE ON SCHEMA {schema} TO reader")

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import psycopg
 from psycopg import sql
 from psycopg.adapt import Loader
+from psycopg.conninfo import conninfo_to_dict
 
 Connection: TypeAlias = psycopg.Connection[Any]
 
@@ -60,6 +61,15 @@ def connected(dsn: str) -> Connection:
     with asking():
         connection.execute(SESSION)
     return connection
+
+
+def place_of(dsn: str) -> list[str]:
+    """Host, port and database in it, as far as they are given: nothing that is a secret."""
+    try:
+        given = conninfo_to_dict(dsn)
+    except psycopg.Error:  # which connecting will say
+        return []
+    return [str(given[key]) for key in ("host", "port", "dbname") if given.get(key)]
 
 
 def is_away(error: psycopg.Error) -> bool:

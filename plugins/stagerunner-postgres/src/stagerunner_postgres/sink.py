@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Literal
 import psycopg
 from psycopg import sql
 
-from stagerunner_postgres.connecting import Connection, asking, connected, names, one_line
+from stagerunner_postgres.connecting import Connection, asking, connected, names, one_line, place_of
 from stagerunner_postgres.encoding import NULL, Format, Names, format_of, packed, plain, shown, unpacked
 from stagerunner_postgres.relations import Column, Table, near, table_of
 
@@ -34,6 +34,8 @@ OWNER = 5
 """Seconds to wait for the session of a killed run to end."""
 ORDER = "_stagerunner_order"
 """The column of the temporary table of `upsert` that says which row came last."""
+LONGEST_NAME = 200
+"""Characters of a file's name, which gets longer for the journal."""
 TOO_LONG = 63
 """Bytes of a name that PostgreSQL keeps."""
 
@@ -111,8 +113,9 @@ class Postgres:
         return f"table {self.table} of PostgreSQL"
 
     def beside(self) -> Path:
-        """The output is no file: its journal stands in the current folder, under this name."""
-        return Path("".join(c if c.isalnum() or c in "._-" else "_" for c in f"postgres-{self.table}"))
+        """The output is no file: its journal stands in the current folder, under a name that says where it is."""
+        name = "-".join(["postgres", *place_of(self.dsn), self.table])
+        return Path("".join(c if c.isalnum() or c in "._-" else "_" for c in name)[:LONGEST_NAME])
 
     # In the last worker
 
