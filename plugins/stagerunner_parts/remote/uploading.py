@@ -35,6 +35,11 @@ class Destination:
             )
         if self.address.is_web:
             raise ValueError(f"{self.address} can only be read: over HTTP there is no common way to write")
+        if "{" in self.address.text:
+            raise ValueError(
+                f"{self.address} has the name of a field in it: a file for each value is written here only; write to a "
+                "folder here, then copy that"
+            )
         if self.address.is_glob or not self.address.name:
             raise ValueError(f"{self.address} is not the address of one file")
         self._store.check()

@@ -60,6 +60,7 @@ def test_a_new_output_overwrites_nothing(memory):
         ("https://h/out.txt", "replace", "can only be read"),
         ("memory://out*.txt", "replace", "is not the address of one file"),
         ("memory://deep", "replace", "is a folder"),
+        ("memory://deep/{day}.txt", "replace", "a file for each value is written here only"),
     ],
 )
 def test_where_nothing_can_be_written(memory, text, mode, why):
