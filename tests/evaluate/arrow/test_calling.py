@@ -86,6 +86,17 @@ def test_failing_rows_are_found_alone(stage_of):
     assert found.counts[-1].extra == {"seen": 8}
 
 
+def test_halves_know_where_their_rows_come_from(stage_of):
+    @stage.arrow
+    def odd_but_seven(batch):
+        return odd(picky(batch))
+
+    found = stage_of(odd_but_seven, on_error="skip").apply(numbers(1, 2, 3, 4, 5, 6, 7, 8, 9, first=30))
+    assert values(found) == [1, 3, 5, 9]
+    assert list(found.origins) == [30, 32, 34, 38]
+    assert fates(found) == (9, 0, 4, 4, 1, 0, 0)
+
+
 def test_a_failure_that_ends_the_run_cuts_the_batch(stage_of):
     found = stage_of(picky).apply(numbers(1, 2, 3, 7, 5))
     assert values(found) == [1, 2, 3]
