@@ -39,6 +39,9 @@ MAY_PASS = frozenset(
 """Errors that may pass without any change of the chain: disk space, limits, devices, networks. A folder that is missing
 or not writable is not among them."""
 
+AWAY = frozenset((errno.ETIMEDOUT, errno.ECONNREFUSED, errno.ECONNRESET, errno.ECONNABORTED, errno.ENETUNREACH))
+"""Errors with which a server can't be reached."""
+
 
 def refused(error: BaseException, what: str = "the system refused") -> StagerunnerError:
     """The error of a run that the system refused something: Stopped (resumable) if that may pass, else RunFailed."""
@@ -167,6 +170,11 @@ def text_of(value: Any) -> str:
 
 def _text(error: BaseException) -> str:
     return text_of(error.msg if isinstance(error, SyntaxError) else error)
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether something elsewhere can't be reached at the moment."""
+    return isinstance(error, OSError) and error.errno in AWAY
 
 
 def may_pass(error: OSError) -> bool:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from pathlib import PurePath
 
 OLDEST = (3, 11)
 
@@ -58,6 +57,13 @@ def program(statement: str, packages: Iterable[str]) -> str:
     )
 
 
+def know_other_names() -> None:
+    """Let this Python unpickle what others have pickled: in 3.13, paths have a module of their own."""
+    import pathlib  # late: few processes need it
+
+    sys.modules.setdefault("pathlib._local", pathlib)
+
+
 def _folder(package: str) -> str:
     """The folder in which a package of ours lies."""
     return os.path.dirname(next(iter(sys.modules[package].__path__)))  # noqa: PTH120 - a text, which a program holds
@@ -71,6 +77,8 @@ def environment(given: Mapping[str, str]) -> dict[str, str]:
 
 def _of_a_python(path: str) -> bool:
     """Whether this is a folder (or archive) of a Python: of its standard library, or of what is installed."""
+    from pathlib import PurePath  # late: workers import this module for less
+
     parts = PurePath(path)
     standard = PurePath(os.__file__).parent
     zipped = f"python{sys.version_info[0]}{sys.version_info[1]}.zip"

@@ -23,7 +23,7 @@ def test_every_dependency_is_tested_with_the_lowest_version_declared():
 def test_what_the_tests_themselves_need_is_too():
     needed = set(LOWEST) - set(declared(PROJECT["dependencies"]))
     extras = PROJECT["optional-dependencies"]
-    bounds = declared([*extras["dev"], *extras["arrow"], *extras["http"], *extras["zstd"]])
+    bounds = declared([*extras["dev"], *extras["arrow"], *extras["duckdb"], *extras["http"], *extras["zstd"]])
     assert {name: LOWEST[name] for name in needed} == {name: bounds.get(name) for name in needed}
 
 

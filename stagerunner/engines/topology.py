@@ -130,6 +130,7 @@ def _group_spec(plan: Plan, groups: tuple[Group, ...], position: int, snapshots:
         source=_source_end(plan) if position == 0 else None,
         sinks=_sink_ends(plan) if last else (),
         files=plan.files,
+        mixed=any(stage.python is not None for stage in plan.stages),
         # Installed plugins bring them, and another Python may not have those.
         started_hooks=() if group.executable else plan.started_hooks,
         stopping_hooks=() if group.executable else plan.stopping_hooks,

@@ -19,7 +19,7 @@ from stagerunner.config.paths import UNKNOWN_USER, has_unknown_user, resolve_pat
 from stagerunner.errors import Mistake
 from stagerunner.evaluate.describing import DescribedOption, Description, unpacked
 from stagerunner.guard import reason
-from stagerunner.interpreters import OLDEST, TOO_OLD, environment, program
+from stagerunner.interpreters import OLDEST, TOO_OLD, environment, know_other_names, program
 from stagerunner.parts import files
 from stagerunner.parts.base import Part, first_sentence
 from stagerunner.parts.hooks import PROJECT
@@ -41,9 +41,11 @@ class _Wrong(Exception):
 
 def part_elsewhere(config: Config, catalog: Catalog, stage: PartConfig, written: Scalar) -> Elsewhere | Mistake:
     """The part of a stage, as the Python that `written` names describes it, or a mistake."""
+    know_other_names()  # what comes back may be a path
     located = catalog.locate("stage", stage.use, config.base_of(stage.use.mark), f"{stage.path}.use")
     if isinstance(located, Mistake):
-        return located
+        advice = "a plugin that is installed only there has no names here: write package.module:name"
+        return located._replace(fix=located.fix or (advice if located.code == "unknown-stage" else ""))
     try:
         executable = _executable(resolve_path(config.base_of(written.mark), written.text), written.text)
         said = _asked(stage, located, executable, written.text)

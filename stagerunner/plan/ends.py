@@ -16,7 +16,7 @@ from stagerunner.config.model import Config, PartConfig, Settings
 from stagerunner.config.nodes import Mapping, Scalar
 from stagerunner.config.wording import did_you_mean
 from stagerunner.errors import Mistake
-from stagerunner.guard import is_ctrl_c, one_line, reason
+from stagerunner.guard import is_away, is_ctrl_c, one_line, reason
 from stagerunner.parts.sink import check_sink
 from stagerunner.parts.source import is_stream
 from stagerunner.plan.model import PlannedPart
@@ -24,6 +24,9 @@ from stagerunner.plan.targets import COMPRESSED, file_name, is_elsewhere, why_ad
 from stagerunner.plan.values import checked_options, filled, mark_of, shown
 
 EndKind = Literal["source", "sink"]
+
+UNREACHABLE = "unreachable"
+"""The code for an end whose server doesn't answer: nothing is wrong with the config."""
 
 DEFAULT = {"source": "-", "sink": "stdout"}
 """The source and sink of a config without them."""
@@ -119,7 +122,7 @@ def _check_failed(catalog: Catalog, kind: EndKind, part: PartConfig, error: Base
     # A bare word that is no file may be a misspelt name.
     word = _written_path(part) if part.bare else ""
     fix = did_you_mean(word, catalog.names(kind)) if word.isidentifier() else ""
-    return Mistake(f"{kind}-check", text, mark_of(part, "path"), _place(part), fix)
+    return Mistake(UNREACHABLE if is_away(error) else f"{kind}-check", text, mark_of(part, "path"), _place(part), fix)
 
 
 def _place(part: PartConfig) -> str:

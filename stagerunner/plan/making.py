@@ -10,13 +10,13 @@ from stagerunner.catalog import Catalog
 from stagerunner.config.masking import Mask
 from stagerunner.config.model import Config, PartConfig
 from stagerunner.config.wording import did_you_mean, listed
-from stagerunner.errors import ConfigError, Mark, Mistake, UsageError
+from stagerunner.errors import ConfigError, Mark, Mistake, Stopped, UsageError
 from stagerunner.hookspecs import EngineSpec
 from stagerunner.parts import files
 from stagerunner.parts.held import is_held
 from stagerunner.plan import fusing
 from stagerunner.plan.devices import with_devices
-from stagerunner.plan.ends import End, EndKind, plan_end, written_ends
+from stagerunner.plan.ends import UNREACHABLE, End, EndKind, plan_end, written_ends
 from stagerunner.plan.engines import BUILT_IN, chosen_engine, engine_options
 from stagerunner.plan.model import Plan, PlannedStage
 from stagerunner.plan.outputs import letters_path, output_mistakes, output_of, own_files
@@ -89,9 +89,11 @@ class _Planning:
         self._mistakes += mistakes
 
     def raise_mistakes(self) -> None:
-        """Raise ConfigError if there are any."""
+        """Raise ConfigError if there are any; Stopped if only a server doesn't answer."""
         if self._mistakes:
             mask = Mask(self._config.secrets)
+            if all(mistake.code == UNREACHABLE for mistake in self._mistakes):
+                raise Stopped("\n".join(mask(mistake.message) for mistake in self._mistakes))
             raise ConfigError(_masked(mistake, mask) for mistake in dict.fromkeys(self._mistakes))
 
     def engine(self, name: str | None) -> EngineSpec:

@@ -9,6 +9,7 @@ from typing import Any
 
 from stagerunner.evaluate.ends import EndSpec
 from stagerunner.evaluate.work import Work
+from stagerunner.interpreters import know_other_names
 from stagerunner.parts.files import register
 from stagerunner.records import NOTHING
 from stagerunner.tuples import NamedTuple
@@ -23,17 +24,20 @@ class SealedSpec(NamedTuple):
 
     env: tuple[tuple[str, str], ...]
     files: dict[str, str]
+    mixed: bool
     sealed: bytes
 
     @classmethod
     def of(cls, spec: WorkerSpec) -> SealedSpec:
-        return cls(spec.env, spec.files, pickle.dumps(spec, 5))
+        return cls(spec.env, spec.files, spec.mixed, pickle.dumps(spec, 5))
 
     def opened(self) -> WorkerSpec:
         """The WorkerSpec; call this in the worker. Sets the environment. Raises whatever importing a plugin raises."""
         if self.env:  # else a page of memory would be copied for nothing
             os.environ.update(dict(self.env))
         register(self.files)
+        if self.mixed:
+            know_other_names()
         spec: WorkerSpec = pickle.loads(self.sealed)
         return spec
 
@@ -50,6 +54,7 @@ class WorkerSpec(NamedTuple):
     parent included; 0 without an arena.
     slots: its slots on the metrics page, one per stage, at least one. slot_count, places: how many the page has, and
     how many calls each can note.
+    mixed: the chain's workers run in several Pythons.
     snapshots: stage → what its `restore` gets; from `ends` on, the columns that a sink must expect.
     limit: bytes of the largest frame. share: bytes of results that may wait in the worker behind a slow frame.
     start_timeout: seconds for setup. max_memory: bytes a worker may hold.
@@ -76,6 +81,7 @@ class WorkerSpec(NamedTuple):
     sinks: tuple[EndSpec, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
     files: dict[str, str] = NOTHING
+    mixed: bool = False
     started_hooks: tuple[str, ...] = ()
     stopping_hooks: tuple[str, ...] = ()
     snapshots: dict[int, Any] = NOTHING

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from measure import HERE, machine, put_between, say
 
-JOBS = "abcdefghijkt"
+JOBS = "abcdefghijklt"
 
 
 def main() -> None:

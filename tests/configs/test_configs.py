@@ -35,6 +35,7 @@ SUFFIXES = {
     "ask-a-service": ".jsonl",
     "ask-over-http": ".jsonl",
     "revenue": ".csv",
+    "to-parquet": ".jsonl",
 }
 READS_STDIN = {"stdin-stdout": "data/access.log"}
 HANDS_TO_A_DATABASE = {"orders-to-sqlite"}

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 from support.environments import OTHERS, environment, install, installed
@@ -115,18 +116,19 @@ def test_a_built_in_stage_runs_there_too_and_reads_and_writes_the_files(project,
 
 
 @pytest.mark.skipif(not OTHERS, reason="there is no other Python from 3.11 on in the path")
-def test_another_version_of_python(project, environments):
+@pytest.mark.parametrize("other", OTHERS)
+def test_another_version_of_python(project, other):
     project.plugin("""
         @stage
         def version(record, *, path: Path):
-            return (*sys.version_info[:2], record, path.name)
+            return (*sys.version_info[:2], record, path)
     """)
     version = {"use": "./parts.py:version", "with": {"path": "x/y"}}
-    stages = ["same", {**version, "python": OTHERS[0]}, "same"]
-    records = [1.5, "ä", b"\0", [None, {"a": 2**100}]]
-    major, minor = sys.version_info[:2]
-    assert [result[2:] for result in project.results(*stages, records=records)] == [(one, "y") for one in records]
-    assert {result[:2] for result in project.results(*stages, records=[1])} != {(major, minor)}
+    stages = ["same", {**version, "python": other}, "same"]
+    records = [1.5, "ä", b"\0", [None, {"a": 2**100}], Path("z")]
+    results = list(project.results(*stages, records=records))
+    assert [result[2:] for result in results] == [(one, project.folder / "x" / "y") for one in records]
+    assert results[0][:2] != sys.version_info[:2]
 
 
 def test_ours_is_the_stagerunner_that_runs_there(project, there, environments):

@@ -207,6 +207,17 @@ def test_a_server_that_hangs_ends_the_run_and_says_so(project, there, shelf):
     assert (done.returncode, (project / "out.jsonl").read_bytes()) == (0, WRITTEN)
 
 
+def test_a_server_that_is_away_is_no_mistake_in_the_config(project, there, shelf):
+    source = {"use": "jsonl", "with": {"path": "http://127.0.0.1:9/in.jsonl", "options": {"attempts": 1}}}
+    project.config("same", source=source, sink="out.jsonl")
+    away = there()
+    assert (away.returncode, away.stderr.count(b"\n")) == (75, 1)
+    assert away.stderr.startswith(b"error[stopped]: http://127.0.0.1:9/in.jsonl: ")
+    assert away.stderr.endswith(b" (tried once)\n")
+    project.config("same", "nix", source=source, sink="out.jsonl")
+    assert there().returncode == 2
+
+
 def test_a_file_that_changes_is_noticed_and_no_secret_is_shown(project, there, shelf):
     shelf.put("in.jsonl", LINES)
     project.plugin(PARTS)

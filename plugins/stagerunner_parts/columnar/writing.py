@@ -23,7 +23,9 @@ from stagerunner_parts.sinks.targets import check_target, resolved
 HEAD = Struct(">QQQ")
 """In front of each stream: a checksum of its schema, its rows, its bytes."""
 
-GROUP = 131072
+GROUP = 262144
+"""Rows of a row group. Fewer cost pyarrow up to twice the time: 0.74 s with 131,072 for two million rows that take
+0.55 s so, and 0.42 s with 524,288. One row group is in memory while it is written."""
 
 
 class ColumnOutput:

@@ -225,7 +225,7 @@ class _Joined(RawIOBase):
 def find(address: Address, options: StorageOptions | None) -> list[RemoteFile]:
     """The files that an address leads to; those of a glob are sorted by name.
 
-    Raises OSError or ImportError, with a message, if there are none, or if the server can't be reached.
+    Raises OSError or ValueError, with a message, if there are none, or if the server can't be reached.
     """
     store = Store(address, options)
     store.check()

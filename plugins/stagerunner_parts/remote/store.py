@@ -61,11 +61,11 @@ class Store:
         return other
 
     def check(self) -> None:
-        """Raises ImportError, saying what to install, if something is missing."""
+        """Raises ValueError, saying what to install, if something is missing."""
         modules = ("fsspec", NEEDED.get(self.address.scheme, "fsspec"))
         if missing := [module for module in dict.fromkeys(modules) if find_spec(module) is None]:
             names = " and no ".join(missing)
-            raise ImportError(f"{self.address} needs {names}; run: pip install 'stagerunner[remote]'")
+            raise ValueError(f"{self.address} needs {names}; run: pip install 'stagerunner[remote]'")
 
     def call(self, function: Callable[[Any], T]) -> T:
         """What the function gives for the file system, tried again as often as allowed.
@@ -121,12 +121,12 @@ class Store:
 
     def _refusal(self, error: Exception) -> Exception | None:
         """The error to raise at once, if another attempt would not help."""
-        if isinstance(error, Refused | ImportError):
+        if isinstance(error, Refused):
             return error
         status = getattr(error, "status", None)
         if isinstance(status, int) and 400 <= status < 500 and status not in AGAIN:
             return Refused(f"{self.address}: the server answers {self.without_secrets(_said(error))}")
-        if isinstance(error, ValueError | TypeError | NotImplementedError) or _is_refused_login(error):
+        if isinstance(error, ImportError | ValueError | TypeError | NotImplementedError) or _is_refused_login(error):
             return Refused(f"{self.address}: {self.without_secrets(_said(error))}")
         return None
 

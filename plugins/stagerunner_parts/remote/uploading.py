@@ -27,7 +27,7 @@ class Destination:
         self._store = Store(address, options)
 
     def check(self, mode: str) -> None:
-        """Raises OSError, ValueError or ImportError, with a message, if nothing can be put there."""
+        """Raises OSError or ValueError, with a message, if nothing can be put there."""
         if mode == "append":
             raise ValueError(
                 f"{self.address} can't be appended to: it is put in its place whole; use `mode: replace` or `new`, and "

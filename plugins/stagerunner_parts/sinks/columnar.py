@@ -31,6 +31,18 @@ PLAIN: tuple[tuple[type, str], ...] = (
 )
 ZONED = "TIMESTAMP WITH TIME ZONE"
 EXACT = Context(prec=80)
+OTHERWISE = {
+    "INT": "INTEGER",
+    "LONG": "BIGINT",
+    "TEXT": "VARCHAR",
+    "STRING": "VARCHAR",
+    "BOOL": "BOOLEAN",
+    "BYTEA": "BLOB",
+    "REAL": "FLOAT",
+    "TIMESTAMPTZ": ZONED,
+    "DATETIME": "TIMESTAMP",
+}
+"""Other names of types, by which DuckDB doesn't call them itself."""
 
 
 def type_of(value: Any) -> str:
@@ -41,6 +53,14 @@ def type_of(value: Any) -> str:
     if value is None:
         return "VARCHAR"
     return next((name for kind, name in PLAIN if isinstance(value, kind)), "JSON")
+
+
+def spelled(kind: str) -> str:
+    """A type as DuckDB spells it. Raises ValueError for what can't be one."""
+    if not re.fullmatch(r"[\w\s(),\[\]\"']+", kind):
+        raise ValueError(f"{kind!r} can't be a type of DuckDB")
+    upper = " ".join(kind.upper().split())
+    return OTHERWISE.get(upper, re.sub(r",\s*", ",", upper) if upper.startswith("DECIMAL") else upper)
 
 
 def plain(value: Any) -> Any:

@@ -11,14 +11,17 @@ import pickle
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
+from pathlib import Path
 from time import monotonic
 from typing import Any, TypeAlias
 
 from stagerunner import sink
 from stagerunner_parts.databases.reading import duckdb, first_line
-from stagerunner_parts.sinks.columnar import Fit, fit_of, plain, type_of
+from stagerunner_parts.sinks.columnar import Fit, fit_of, plain, spelled, type_of
 from stagerunner_parts.sinks.database import DatabaseFile, quoted
+from stagerunner_parts.sinks.output import Mode
 from stagerunner_parts.sinks.rows import SIZES, Names, Row, groups_in, names_of
+from stagerunner_parts.sinks.tables import Extras, Missing
 
 Typed: TypeAlias = tuple[tuple[str, str], ...]
 """Names of columns with their types."""
@@ -37,6 +40,7 @@ class Duckdb(DatabaseFile):
 
     path: the database file.
     table: the name of the table.
+    types: for columns of a new table, the type in DuckDB, in place of that of the first value.
     extras: what to do with fields that have no column: fail, or ignore them.
     missing: what to do if a record lacks fields: fail, or fill the columns with the table's defaults, mostly null.
     mode: replace an existing table, append to it, or write only a new one.
@@ -45,6 +49,19 @@ class Duckdb(DatabaseFile):
     begin = "BEGIN TRANSACTION"
     _columns: dict[str, str]
     _begun = False
+
+    def __init__(
+        self,
+        *,
+        path: Path,
+        table: str = "records",
+        types: dict[str, str] | None = None,
+        extras: Extras = "fail",
+        missing: Missing = "fail",
+        mode: Mode = "replace",
+    ) -> None:
+        super().__init__(path=path, table=table, extras=extras, missing=missing, mode=mode)
+        self.types = {name.lower(): spelled(kind) for name, kind in (types or {}).items()}
 
     def check(self) -> None:
         duckdb(self.path)
@@ -59,11 +76,11 @@ class Duckdb(DatabaseFile):
 
     def columns_of(self, record: Any) -> list[list[str]]:
         """The columns of a new table, if this is its first record."""
-        return [[name.lower(), type_of(record[name])] for name in names_of(record)]
+        return [[name.lower(), self.types.get(name.lower()) or type_of(record[name])] for name in names_of(record)]
 
     def encode(self, records: list[Any]) -> bytes:
         if records and not hasattr(self, "_expected"):
-            first = Duckdb(path=self.path, extras=self.extras, missing=self.missing)
+            first = Duckdb(path=self.path, types=self.types, extras=self.extras, missing=self.missing)
             first.expect(self.columns_of(records[0]))
             return first.encode(records)
         pieces = []

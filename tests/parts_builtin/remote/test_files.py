@@ -2,7 +2,7 @@ import gzip
 
 import pytest
 
-from stagerunner_parts.remote import files
+from stagerunner_parts.remote import files, store
 from stagerunner_parts.remote.address import Address, StorageOptions
 from stagerunner_parts.remote.files import find
 from stagerunner_parts.remote.store import Refused
@@ -47,6 +47,13 @@ def test_what_is_not_there_is_not_looked_for_twice(memory, text, why):
     memory.pipe("/deep/x", b"x")
     with pytest.raises(OSError, match=why):
         found(text, attempts=1_000)
+
+
+@pytest.mark.parametrize(("scheme", "named"), [("s3", "s3fs"), ("sftp", "sshfs"), ("https", "aiohttp")])
+def test_what_is_not_installed_is_named(monkeypatch, scheme, named):
+    monkeypatch.setattr(store, "find_spec", lambda module: None)
+    with pytest.raises(ValueError, match=rf"needs fsspec and no {named}; run: pip install 'stagerunner\[remote\]'"):
+        found(f"{scheme}://host/x.csv")
 
 
 def test_a_file_that_changes_is_no_longer_read(memory):

@@ -88,6 +88,16 @@ def test_lists_and_mappings_are_json(path, written):
     assert rows(path) == [('[1,{"b":null}]', "{}")]
 
 
+def test_types_of_a_new_table(path, written):
+    types = {"Price": "double", "n": "decimal(5, 2)", "day": "timestamptz"}
+    day = datetime(2024, 1, 1, tzinfo=UTC)
+    sink = written([{"price": 1, "n": 2, "day": None}], [{"price": 0.5, "n": Decimal("1.25"), "day": day}], types=types)
+    sink.finish()
+    assert rows(path) == [(1.0, Decimal("2.00"), None), (0.5, Decimal("1.25"), day)]
+    with pytest.raises(ValueError, match="can't be a type"):
+        Duckdb(path=path, types={"a": "INT); DROP TABLE x; --"})
+
+
 @pytest.mark.parametrize(
     ("first", "then", "why"),
     [

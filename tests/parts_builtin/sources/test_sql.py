@@ -193,7 +193,7 @@ def test_types_of_duckdb(tmp_path, made):
     path = tmp_path / "a.duckdb"
     with duckdb.connect(str(path)) as base:
         base.execute(
-            "CREATE TABLE t AS SELECT 1.50::DECIMAL(5,2) AS d, timestamptz '2024-05-01 12:00+02' AS at, "
+            "CREATE TABLE t AS SELECT 1.50::DECIMAL(5,2) AS d, timestamptz '2024-05-01 12:00:00+02' AS at, "
             "[1, NULL] AS l, {'a': 1} AS s, 'x'::BLOB AS b, 2::HUGEINT ** 100 AS h, NULL AS n"
         )
     ((found,), _) = records(made(path), made(path))

@@ -32,6 +32,9 @@ UNESCAPED = {"\\\\": "\\", "\\t": "\t", "\\n": "\n", "\\r": "\r"}
 WHOLE = {"int2": 15, "int4": 31, "int8": 63}
 """Bits of the whole numbers, without the sign."""
 
+CLEAN = frozenset((*WHOLE, "numeric", "float4", "float8", "date", "timestamp", "timestamptz", "time", "timetz", "uuid"))
+"""Types whose texts have no character that COPY wants escaped."""
+
 TEXTS = ("text", "varchar", "bpchar", "name", "citext")
 HEADER = 4
 """Added to lengths and precisions in a type's modifier."""
@@ -74,7 +77,7 @@ def format_of(column: Column) -> Format:
         inner = _format(column._replace(base=column.element, element=None))
         return lambda value: _array(value, inner).translate(ESCAPES)
     found = _format(column)
-    return found if column.base in WHOLE else lambda value: found(value).translate(ESCAPES)
+    return found if column.base in CLEAN else lambda value: found(value).translate(ESCAPES)
 
 
 def _format(column: Column) -> Format:

@@ -182,9 +182,11 @@ class Postgres:
         """`position`: rows written so far, or None for a new run. BlockingIOError: another run writes there."""
         connection = self._connected()
         with asking(self.describe):
+            connection.execute("SET client_min_messages = warning")  # of our own tables nothing has to be told
             self._own(connection)
             with self._begun() as connection:
                 self._open(connection, position)
+            connection.execute("RESET client_min_messages")
         self._rows = position or 0
 
     def _open(self, connection: Connection, position: int | None) -> None:

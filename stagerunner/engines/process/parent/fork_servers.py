@@ -17,8 +17,8 @@ OURS = ""
 
 
 class ForkServers:
-    """on_exits: called when there is something to read of one. packages: of ours, for other Pythons. descriptors: that
-    a worker will need, if those are many."""
+    """on_exits: called when there is something to read of one. packages: those of ours that other Pythons can import,
+    besides stagerunner."""
 
     def __init__(
         self,
