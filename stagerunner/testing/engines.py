@@ -234,6 +234,7 @@ class Case(Struct, frozen=True):
             "dropped": "dropped.jsonl",
             **self.keys,
         }
+        config = {key: value for key, value in config.items() if value is not None}
         config["run"] = {"engine": engine, **self.keys.get("run", {})}
         (folder / "chain.yaml").write_text(json.dumps(config))
         outcome = _executed(folder)
@@ -248,7 +249,7 @@ def _executed(folder: Path) -> Outcome:
             summary = prepare(Path("chain.yaml"), Request(allow_dead_letters=True)).execute()
         except StagerunnerError as raised:
             error = f"{raised.exit_code} {type(raised).__name__}: {str(raised).splitlines()[0]}"
-    told = ("out.jsonl", "failed.jsonl", "dropped.jsonl", "paid")
+    told = ("out.jsonl", "0.jsonl", "1.jsonl", "failed.jsonl", "dropped.jsonl", "paid")
     files = {name: _text(path) for name in told if (path := _written(folder / name)) is not None}
     return Outcome(error, files, _ledger(summary), summary.records if summary else {})
 
@@ -299,6 +300,9 @@ def _cases() -> Iterable[Case]:
     yield Case("slow records", ({"use": "slower", **three}, "sum"), records=60)
     yield Case("large records", ({"use": "widen", "workers": 2}, {"use": "text.upper"}), records=400)
     yield Case("environments", ({"use": "where", "env": {"WHERE": "here"}, "workers": 2},), records=10)
+    even, odd = ({"use": "jsonl", "when": f"it % 2 == {rest}", "with": {"path": f"{rest}.jsonl"}} for rest in (0, 1))
+    both = {"sink": None, "sinks": ["out.jsonl", even, odd]}
+    yield Case("several sinks", ({"use": "repeat", "workers": 2}, {"use": "fussy", **dead}), keys=both)
     yield Case("a memo", ({"use": "paid", "memo": True, "workers": 2},), records=20, again=True, loose=True)
     yield Case(
         "a budget", ({"use": "paid", "budget": {"usd": 15}},), records=40, keys={"run": {"frame": 1}}, loose=True
