@@ -48,6 +48,10 @@ BUILT_IN = {
 }
 
 
+OF_PLUGINS = {"ray": "it is in a distribution of its own: pip install stagerunner-ray"}
+"""Engines of ours that a plain install doesn't have, and where they are."""
+
+
 def chosen_engine(config: Config, catalog: Catalog, name: str | None = None) -> EngineSpec | Mistake:
     """The engine of this name; without one, that of the config."""
     engines = {**catalog.engines, **BUILT_IN}
@@ -55,7 +59,7 @@ def chosen_engine(config: Config, catalog: Catalog, name: str | None = None) -> 
     if wanted in engines:
         return engines[wanted]
     mark = Mark("--engine", 1, 1, wanted, len(wanted)) if name else _mark(config)
-    fix = did_you_mean(wanted, engines) or f"there is {listed(sorted(engines))}"
+    fix = OF_PLUGINS.get(wanted) or did_you_mean(wanted, engines) or f"there is {listed(sorted(engines))}"
     return Mistake("unknown-engine", f"no engine is called '{wanted}'", mark, "run.engine", fix)
 
 

@@ -221,3 +221,10 @@ def test_a_misspelt_engine_of_the_command_line_is_marked_there(planned):
         planned(how={"engine": "inlin"})
     [mistake] = caught.value.mistakes
     assert (str(mistake.mark), mistake.fix) == ("--engine:1:1", "did you mean 'inline'?")
+
+
+def test_an_engine_of_another_distribution_is_named_with_what_installs_it(config, catalog):
+    with pytest.raises(ConfigError) as raised:
+        make_plan(config(), catalog, engine="ray")
+
+    assert raised.value.mistakes[0].fix == "it is in a distribution of its own: pip install stagerunner-ray"

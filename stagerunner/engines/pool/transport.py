@@ -15,6 +15,7 @@ from stagerunner.engines.base import Clock, Ready, Trouble
 from stagerunner.engines.pool.base import Done, Pool, Tell, Ticket
 from stagerunner.engines.slots import begun, clocks
 from stagerunner.engines.topology import Group, groups_of, places_of, slots_of, specs
+from stagerunner.errors import RunFailed
 from stagerunner.plan import Plan
 from stagerunner.records import DATA, END
 from stagerunner.wire.arena import Arena
@@ -26,6 +27,9 @@ from stagerunner.wire.spec import WorkerSpec
 
 LEAST_GRACE = 1.0
 """Seconds that workers get to close at least, even if the run is stopped with less grace."""
+
+PLACING = 30.0
+"""Seconds that workers may wait for a place, besides the `start_timeout` of their stages."""
 
 EMPTY = b"\x80\x05]."
 """No records, pickled."""
@@ -111,6 +115,7 @@ class PoolTransport:
         opened = self._pool.open(self._specs)
         self._worker_of = {ticket: worker for worker, ticket in enumerate(opened)}
         self._opening = set(opened)
+        self._opened_at = monotonic()
 
     def _numbered(self) -> list[tuple[int, int]]:
         """The first worker of each group, and how many it has."""
@@ -250,10 +255,11 @@ class PoolTransport:
         return None
 
     def look(self) -> None:
-        """Pass a halt on; stop waiting for workers that don't close."""
+        """Pass a halt on; stop waiting for workers that don't close. Raises RunFailed if some are never set up."""
         if self._halting:
             self._halting = False
             self._pool.halt()
+        self._check_opening()
         if not self._all_back or not self._ending:
             return
         self._ended_at = self._ended_at or monotonic()
@@ -261,6 +267,15 @@ class PoolTransport:
             late = sorted(self._worker_of[ticket] for ticket in self._ending)
             self._failures += [f"{self._specs[n].label}: over its grace of {self._plan.run.grace:g} s" for n in late]
             self._ending.clear()
+
+    def _check_opening(self) -> None:
+        """Raises RunFailed if workers are not set up in time. A pool may have no place for them, and wait for ever."""
+        if not self._opening or self.trouble is not None:
+            return
+        limit = PLACING + max(spec.start_timeout for spec in self._specs)
+        if monotonic() - self._opened_at > limit:
+            late = ", ".join(sorted({self._specs[self._worker_of[ticket]].label for ticket in self._opening}))
+            raise RunFailed(f"not set up within {limit:g} s: {late}; is there room for all workers at once?")
 
     def teardown_failures(self) -> list[str]:
         return self._failures
