@@ -10,7 +10,7 @@ from rich.console import Console as Screen
 from rich.live import Live as Drawing
 from rich.text import Text
 
-from stagerunner.events import Progress, StageTotals
+from stagerunner.events import Progress, SinkTotals, StageTotals
 from stagerunner.plan import Plan
 from stagerunner.views.console import Console, Piece
 from stagerunner.views.figures import clock, count, percent, rate, size
@@ -41,6 +41,7 @@ _COLUMNS = (
     Column("ERR"),
     Column("", left=True, drops=6),
 )
+_SINKS = (Column("SINK", left=True), Column("IN"), Column("WRITTEN"), Column("PASSED OVER", drops=1), Column("ERR"))
 _SHADES = "█▓░▒"
 """Work, codec, wait, block."""
 
@@ -64,7 +65,11 @@ class Dashboard:
         if now is before:
             before = now.start
         lines = [self._headline(now, before)[:width]]
-        return lines + table(_COLUMNS, _rows(now, before), width) if now.stages else lines
+        if now.stages:
+            lines += table(_COLUMNS, _rows(now, before), width)
+        if now.sinks:
+            lines += table(_SINKS, [_sink(sink) for sink in now.sinks], width)
+        return lines
 
     def _headline(self, now: Progress, before: Progress) -> str:
         pace = _rate(now.taken - before.taken, now, before)
@@ -103,6 +108,10 @@ def _rows(now: Progress, before: Progress) -> list[list[str]]:
         ]
         for index, (stage, shares) in enumerate(zip(now.stages, spent, strict=True))
     ]
+
+
+def _sink(sink: SinkTotals) -> list[str]:
+    return [sink.name, *map(count, (sink.taken, sink.written, sink.passed, sink.skipped + sink.dead))]
 
 
 def _mark(stage: StageTotals, then: StageTotals | None, *, is_limit: bool) -> str:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sqlite3
+import subprocess
+import sys
 
 import pytest
 
@@ -163,3 +166,78 @@ def test_dead_letters_of_one_sink_come_back_to_that_sink_only(project):
     assert again.returncode == 0, again.stderr
     assert [row["n"] for row in lines(project / "b.jsonl")] == [1, 0, 2, 4]
     assert len(lines(project / "a.jsonl")) == 6
+
+
+def test_a_record_that_kills_the_worker_at_one_sink_fails_there_and_the_others_get_it(project):
+    project.plugin(
+        """
+    @sink("deadly")
+    class Deadly:
+        keeps = "nothing"
+        pure = True
+        def encode(self, records):
+            if any(record["n"] == 5 for record in records):
+                os._exit(9)
+            return b"x" * len(records)
+        def open(self, position): self.written = 0
+        def write(self, data): self.written += len(data)
+        def position(self): return None
+        def commit(self, row): pass
+        def finish(self): tell("deadly", self.written)
+        def abort(self): pass
+"""
+        + ROWS
+    )
+    sinks = [jsonl(project, "all"), {"use": "deadly", "on_error": "dead_letter"}, jsonl(project, "late", when="n > 3")]
+    source = {"use": "range", "with": {"stop": 9}}
+
+    summary = project.execute("row", source=source, sinks=sinks, dead_letter=str(project / "failed.jsonl"))
+
+    assert [row["n"] for row in lines(project / "all.jsonl")] == list(range(9))
+    assert [row["n"] for row in lines(project / "late.jsonl")] == [4, 5, 6, 7, 8]
+    assert (project / "deadly").read_text() == "8"
+    (letter,) = lines(project / "failed.jsonl")
+    assert (letter["stage"], letter["type"], letter["record"]["n"]) == ("deadly", "Killed", 5)
+    assert [sink.dead for sink in summary.sinks] == [0, 1, 0]
+
+
+def test_another_run_into_the_second_output_is_turned_away(project):
+    project.plugin(
+        ROWS
+        + """
+    @stage
+    def waits(record):
+        tell("begun")
+        wait_for("go")
+        return record
+"""
+    )
+    second = {"use": "sqlite", "name": "table", "with": {"path": str(project / "o.db"), "table": "t"}}
+    few = {"use": "range", "with": {"stop": 3}}
+    config = project.config("row", "waits", source=few, sinks=[jsonl(project, "all"), second])
+    with project.start("run", config.name, "-q") as first:
+        while not (project / "begun").exists():
+            assert first.poll() is None
+        other = project.config("row", source=SOURCE, sink=second).rename(project / "other.yaml")
+        refused = project.cli("run", other.name)
+        (project / "go").touch()
+        assert first.wait(30) == 0
+
+    assert refused.returncode == 73, refused.stderr
+
+
+def test_a_full_disk_under_one_output_stops_the_run_and_the_others_go_on_with_it(project):
+    project.plugin(ROWS)
+    source = {"use": "range", "with": {"stop": 3000}}
+    large = {"use": "set", "with": {"fields": {"text": "str(n) + '" + "x" * 100 + "'"}}}
+    sinks = [jsonl(project, "some", when="n % 100 == 0"), jsonl(project, "all"), jsonl(project, "last", when="odd")]
+    project.config("row", large, source=source, sinks=sinks, run={"frame": 50, "checkpoint": "1ms"})
+
+    command = shlex.join([sys.executable, "-m", "stagerunner", "run", "chain.yaml"])
+    full = subprocess.run(f"ulimit -f 200; exec {command}", shell=True, cwd=project.folder, capture_output=True)
+    again = project.cli("run", "chain.yaml", "--resume")
+
+    assert (full.returncode, again.returncode) == (75, 0), full.stderr + again.stderr
+    assert [row["n"] for row in lines(project / "all.jsonl")] == list(range(3000))
+    assert [row["n"] for row in lines(project / "some.jsonl")] == list(range(0, 3000, 100))
+    assert [row["n"] for row in lines(project / "last.jsonl")] == list(range(1, 3000, 2))

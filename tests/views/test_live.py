@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from stagerunner.events import Progress, StageTotals
+from stagerunner.events import Progress, SinkTotals, StageTotals
 from stagerunner.views.live import Dashboard, bar
 
 CODE = """
@@ -95,6 +95,16 @@ def test_the_limit_is_marked():
     dashboard.add(progress(10.0, 1000))
     marked = [line for line in dashboard.draw(120) if line.endswith("◀ limit")]
     assert [line.split()[0] for line in marked] == ["hide-people"]
+
+
+def test_each_of_several_sinks_has_a_line():
+    dashboard = Dashboard("logs")
+    sinks = (SinkTotals("all", 1200, 1200), SinkTotals("odd", 1200, 590, 600, skipped=3, dead=7))
+    dashboard.add(replace(progress(10.0, 1200), sinks=sinks))
+    assert [line.split() for line in dashboard.draw(120)[-2:]] == [
+        ["all", "1,200", "1,200", "0", "0"],
+        ["odd", "1,200", "590", "600", "10"],
+    ]
 
 
 def test_a_stage_that_pauses_is_marked_instead():
