@@ -16,6 +16,7 @@ import json
 from collections.abc import Iterable
 from contextlib import chdir
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from msgspec import Struct
@@ -315,5 +316,27 @@ def _cases() -> Iterable[Case]:
     yield Case("a record that hangs", ("small", {"use": "hanging", **dead, "timeout": "500ms"}), needs=late)
 
 
-CASES = tuple(_cases())
+FREE = ("small", "picky", "repeat", "asked", "fussy", "unsendable", "doubled", "spread", "asked_batch")
+LISTS = ("doubled", "spread", "asked_batch")
+RANDOM = 5
+"""Random chains among the cases."""
+
+
+def random_case(seed: int) -> Case:
+    """A chain of up to five stages with any settings; the same for the same seed."""
+    choice = Random(seed)
+    stages: list[dict[str, Any]] = []
+    for _ in range(choice.randint(1, 5)):
+        use = choice.choice((*FREE, "sum"))
+        stage: dict[str, Any] = {"use": use, "on_error": choice.choice(("skip", "dead_letter"))}
+        if use != "sum":
+            stage["workers"] = choice.randint(1, 3)
+        if use in LISTS:
+            stage["batch"] = choice.choice((1, 3, 40))
+        stages.append(stage)
+    frame = choice.choice(("auto", choice.randint(1, 60)))
+    return Case(f"random chain {seed}", tuple(stages), choice.randint(0, 150), {"run": {"frame": frame}})
+
+
+CASES = (*_cases(), *map(random_case, range(RANDOM)))
 """All cases. Leave out those that need what the engine can't do: `case.needs`."""
