@@ -17,6 +17,7 @@ from stagerunner import ArrowRows, as_record_batch
 from stagerunner_parts.columnar.parts import Mode, Parts, PartWriter, inode_of, stream_of
 from stagerunner_parts.columnar.types import ColumnType
 from stagerunner_parts.compression import is_compressed
+from stagerunner_parts.sinks.naming import has_field
 from stagerunner_parts.sinks.tables import Extras, Missing, refuse_others
 from stagerunner_parts.sinks.targets import check_target, resolved
 
@@ -84,6 +85,8 @@ class ColumnOutput:
         group, rows, size = self._given
         if group < 1 or (rows is not None and rows < 1) or (size is not None and size < 1):
             raise ValueError("a number of rows or bytes is at least 1")
+        if has_field(str(self.path)):
+            raise ValueError(f"{self.path}: a field can be part of a path in the sinks `lines`, `jsonl` and `csv` only")
         if is_compressed(self.path):
             raise ValueError(f"{self.path}: such a file is compressed inside; leave {self.path.suffix} out")
         if self._one_file:

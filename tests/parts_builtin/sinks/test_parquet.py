@@ -201,6 +201,8 @@ def test_what_can_not_be_written(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(NotADirectoryError, match=r"a single file's name ends in \.parquet"):
         Parquet(path=tmp_path / "file").check()
+    with pytest.raises(ValueError, match="a field can be part of a path in the sinks"):
+        Parquet(path=tmp_path / "{n}.parquet").check()
     with pytest.raises(ValueError, match=r"compressed inside; leave \.gz out"):
         Parquet(path=tmp_path / "out.parquet.gz").check()
     with pytest.raises(ValueError, match="is one file; parts need a folder"):
