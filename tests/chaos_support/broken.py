@@ -99,12 +99,12 @@ def end_of_file_is_the_end() -> None:
 
 def no_state() -> None:
     """A resume hands no snapshots back."""
-    row = resume._row
+    rows = resume._rows
 
     def bare(*arguments: Any) -> Any:
-        return {**row(*arguments), "snapshots": encode_snapshots({})}
+        return {number: {**row, "snapshots": encode_snapshots({})} for number, row in rows(*arguments).items()}
 
-    resume._row = bare
+    resume._rows = bare
 
 
 BUGS: dict[str, Callable[[], None]] = {
