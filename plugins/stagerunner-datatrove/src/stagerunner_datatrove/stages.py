@@ -9,7 +9,7 @@ from stagerunner import count, stage
 from stagerunner_datatrove.documents import Fields
 
 if TYPE_CHECKING:
-    from stagerunner_datatrove.steps import Call
+    from stagerunner_datatrove.steps import Call, Tally
 
 
 @stage("datatrove", state=False)
@@ -38,6 +38,7 @@ class Datatrove:
         self._options = options or {}
         self._fields = Fields(text, id, metadata)
         self._call: Call
+        self._tally: Tally
 
     def check(self, environment: Mapping[str, str]) -> None:
         from stagerunner_datatrove import steps  # late, here and below: datatrove takes a second
@@ -47,11 +48,15 @@ class Datatrove:
     def setup(self) -> None:
         from stagerunner_datatrove import steps
 
-        self._call = steps.call_of(steps.made(steps.step_class(self._step), self._options))
+        step, self._tally = steps.made(steps.step_class(self._step), self._options)
+        self._call = steps.call_of(step)
 
     def process(self, record: dict[str, Any]) -> dict[str, Any]:
         document = self._fields.document(record)
-        self._call(document)
+        try:
+            self._call(document)
+        finally:
+            self._tally.tell()
         return self._fields.record(record, document)
 
 
@@ -81,6 +86,7 @@ class DatatroveBatch:
         self._options = options or {}
         self._fields = Fields(text, id, metadata)
         self._filter: Any
+        self._tally: Tally
 
     def check(self, environment: Mapping[str, str]) -> None:
         from stagerunner_datatrove import steps
@@ -93,13 +99,16 @@ class DatatroveBatch:
     def setup(self) -> None:
         from stagerunner_datatrove import steps
 
-        self._filter = steps.made(steps.step_class(self._step), self._options)
+        self._filter, self._tally = steps.made(steps.step_class(self._step), self._options)
 
     def process_batch(self, records: list[dict[str, Any]]) -> list[dict[str, Any] | None]:
         from stagerunner_datatrove.steps import kept
 
         documents = [self._fields.document(record) for record in records]
-        outcomes = [kept(outcome) for outcome in self._filter.filter_batch(documents)]
+        try:
+            outcomes = [kept(outcome) for outcome in self._filter.filter_batch(documents)]
+        finally:
+            self._tally.tell()
         for keeps, reason in outcomes:
             if not keeps and reason:
                 count(f"dropped_{reason}")

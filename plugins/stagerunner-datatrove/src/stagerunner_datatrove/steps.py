@@ -74,11 +74,28 @@ def check_options(step: type, options: Mapping[str, Any]) -> None:
             found(value["object"])
 
 
-def made(step: type, options: Mapping[str, Any]) -> Any:
-    """The step itself; what it counts are counters of the stage."""
-    instance = step(**{name: _value(value) for name, value in options.items()})
-    instance.stat_update = _count
-    return instance
+class Tally:
+    """Takes the place of a step's `stat_update`. Sums are kept; means and deviations are not."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, int] = {}
+
+    def add(self, *labels: str, value: int = 1, unit: str | None = None) -> None:
+        for label in labels:
+            self._sums[label] = self._sums.get(label, 0) + value
+
+    def tell(self) -> None:
+        """Make counters of the stage of what came together. Some filters count each line: that would cost a tenth."""
+        for label, value in self._sums.items():
+            count(label, value)
+        self._sums.clear()
+
+
+def made(step: type, options: Mapping[str, Any]) -> tuple[Any, Tally]:
+    """The step itself, and what it counts."""
+    instance, tally = step(**{name: _value(value) for name, value in options.items()}), Tally()
+    instance.stat_update = tally.add
+    return instance, tally
 
 
 def _is_object(value: Any) -> bool:
@@ -91,12 +108,6 @@ def _value(value: Any) -> Any:
         return value
     target = found(value["object"])
     return target(**(value["with"] or {})) if "with" in value else target
-
-
-def _count(*labels: str, value: int = 1, unit: str | None = None) -> None:
-    """Takes the place of `stat_update`. Means and deviations are not kept, sums are."""
-    for label in labels:
-        count(label, value)
 
 
 # One document
