@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import signal
 
@@ -36,7 +37,7 @@ def parent():
 @stage
 def fatal(record):
     "Kills the parent at these records, and lets through in the next life."
-    if record in (500, 1500, 2500) and once(f"met {record}"):
+    if record in (500, 1500) and once(f"met {record}"):
         os.kill(parent(), signal.SIGKILL)
     return record
 
@@ -119,13 +120,12 @@ def test_a_resume_goes_on_in_the_part_where_the_run_stood(parts, stages):
         assert code == -signal.SIGKILL
         lives += 1
     assert lives > 1
-    found = out(parts), (parts / "failed.jsonl").read_text()
 
-    assert parts.cli("run", "chain.yaml", "--allow-dead-letters").returncode == 0
-    assert found == (out(parts), (parts / "failed.jsonl").read_text())
-    assert [record if type(record) is int else record[0] for record in found[0]] == [
-        number for number in NUMBERS if number % 97 != 5 or "sum" in stages
-    ]
+    sums = list(itertools.accumulate(NUMBERS))
+    passed = [number for number in NUMBERS if number % 97 != 5]
+    assert out(parts) == (passed if FUSSY in stages else [[number, sums[number]] for number in NUMBERS])
+    letters = [json.loads(line)["record"] for line in (parts / "failed.jsonl").read_text().splitlines()]
+    assert letters == [number for number in NUMBERS if number % 97 == 5 and FUSSY in stages]
 
 
 def test_state_without_snapshot_reads_all_parts_again(parts):

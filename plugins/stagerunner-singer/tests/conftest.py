@@ -66,13 +66,6 @@ class Place:
             command, cwd=self.folder, capture_output=True, text=True, timeout=120, env={**os.environ, "PATH": path}
         )
 
-    def undisturbed(self, name: str = "out.jsonl") -> bytes:
-        """The output of a run in which nobody dies."""
-        for what in ("died in the middle", "the run died", "died"):
-            (self.folder / what).touch()
-        assert self.run().returncode == 0
-        return (self.folder / name).read_bytes()
-
     def out(self, name: str = "out.jsonl") -> list[Any]:
         return [json.loads(line) for line in (self.folder / name).read_text().splitlines()]
 

@@ -114,7 +114,4 @@ def test_target_jsonl_gets_what_a_file_gets(place, target_jsonl):
     place.chain(tap, {"use": "deadly", "with": {"at": 201}}, sink={"use": "singer", "with": options})
     done = place.run()
     assert done.returncode == 0, done.stderr
-
-    place.chain(tap)
-    assert place.run().returncode == 0
-    assert place.out("kept/n.jsonl") == place.out()
+    assert place.out("kept/n.jsonl") == [{"n": n} for n in range(300) if n % 5]
