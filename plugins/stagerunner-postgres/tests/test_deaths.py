@@ -40,15 +40,12 @@ PLUGIN = "from typing import Any\n" + STAGE.replace("def odd(record):", "def odd
 @pytest.mark.parametrize(
     ("mode", "point"),
     [
-        ("append", "commit:4"),
         ("replace", "finishing:1"),
         ("replace", "rename:1"),
         ("upsert", "sink written:3"),
     ],
 )
 def test_the_parent_is_killed_and_resumed(place, tables, mode, point):
-    if mode == "append":
-        tables("DELETE FROM copy")
     place.write("./own.py:odd", sink={"table": "copy", "mode": mode}, plugin=PLUGIN, **COPY)
     place.run(expected=-9, STAGERUNNER_KILL_AT=point)
     place.run("--resume")

@@ -41,16 +41,6 @@ def ids(database, table="items"):
     return [row[0] for row in database(f"SELECT id FROM {table} ORDER BY id")]
 
 
-@pytest.mark.parametrize("mode", ["append", "upsert"])
-def test_a_chain_writes_its_records(place, database, mode):
-    database(ITEMS)
-    place.write("json.parse", source="in.txt", sink={"table": "items", "mode": mode})
-    (place.folder / "in.txt").write_text("".join(f"{json.dumps(record)}\n" for record in given(0, 500)))
-    place.run()
-    assert ids(database) == list(range(500))
-    assert database("SELECT output FROM _stagerunner") == [("items",)]
-
-
 @pytest.mark.parametrize("mode", MODES)
 def test_the_runners_row_is_in_the_same_transaction(made, database, mode):
     database(ITEMS)
