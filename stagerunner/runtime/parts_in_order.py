@@ -73,7 +73,8 @@ class PartsInOrder(MarkedSource, Rereadable):
                 return self._wrapped(pending)
             if not self._now.ended or self.ended:
                 return None
-            self._now.close()
+            if not isinstance(self._now, Rereadable):  # splits of the others may be sent again, up to the end
+                self._now.close()
             self._begin(self._part + 1)
             if self.marks:
                 self.late_mark(self._position(None))

@@ -71,3 +71,22 @@ def test_a_source_that_is_refused_for_now_goes_on_with_resume(project, monkeypat
 
     prepare(chain, Request(resume=True)).execute()
     assert (project / "stored").read_text() == "[0, 1, 2, 3, 4, 5]"
+
+
+def test_a_source_of_several_is_closed_when_the_run_is_over(project, monkeypatch):
+    project.plugin(
+        PARTS
+        + """
+    @stage
+    def seen(record):
+        return [record, (Path(__file__).parent / "closed").exists()]
+    """
+    )
+    monkeypatch.chdir(project.folder)
+    project.write("refused", "")
+    chain = project.config("seen", source=["served", "served"], sink="stored", run={"engine": "inline"})
+
+    prepare(chain).execute()
+
+    assert (project / "stored").read_text() == str([[number, False] for number in [0, 1, 2, 3, 4, 5] * 2])
+    assert (project / "closed").exists()
