@@ -113,7 +113,6 @@ def test_every_engine_gives_the_same(chain, numbers, project):
     assert len(inline[0]) > 30
     assert outcome(project, chain, numbers, "inline", "auto") == inline
     assert outcome(project, chain, numbers, "process", 40) == inline
-    assert outcome(project, chain, numbers, "process", "auto") == inline
 
 
 def test_rows_that_come_as_lines_of_json_become_batches(project):
