@@ -151,7 +151,7 @@ def version_of(distribution: str) -> str:
         return ""
 
 
-PEERS = ("pypeln", "mpire", "joblib", "spdl-core", "gpupipe", "mpipe")
+PEERS = ("pypeln", "mpire", "joblib", "spdl-core", "gpupipe", "mpipe", "pyarrow", "polars", "duckdb")
 
 
 def machine() -> str:
