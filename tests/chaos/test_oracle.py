@@ -39,7 +39,11 @@ def _case(folder: Path, bug: str) -> Case:
 
     Those that kill are in the middle of their frame, so that a part of it is accepted when the worker dies again.
     """
-    records = [{"key": "a", "value": number, "deed": "kill" if number % 100 == 22 else ""} for number in range(300)]
+    # A lost dead letter shows only if there is one between two commits.
+    deeds = ["kill" if number % 100 == 22 else "raise" if number % 3 == 0 else "" for number in range(300)]
+    if bug != "letters_not_truncated":
+        deeds = [deed if deed == "kill" else "" for deed in deeds]
+    records = [{"key": "a", "value": number, "deed": deed} for number, deed in enumerate(deeds)]
     options = {"harmless": bug not in RESTARTS, "pause": 0.0005}
     chain = [{"use": "deadly", "with": options, "on_error": "dead_letter"}]
     chain = chain if bug in RESTARTS else [{"use": "numbered"}, *chain]

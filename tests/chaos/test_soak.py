@@ -23,7 +23,7 @@ LINE = 1000
 """Bytes of a line; a file of the input has LINES of them, and all files are one."""
 
 MEGABYTE = 10**6
-SIZE = 1_000 * MEGABYTE
+SIZE = 500 * MEGABYTE
 FULL = 100_000 * MEGABYTE
 
 WINDOW = 8 * 2**20

@@ -36,7 +36,7 @@ class Asked:
 
 
 ROWS = {
-    "simulator": Asked({"seeds": 20_000}, {"seeds": 1_000_000}),
+    "simulator": Asked({"seeds": 12_000}, {"seeds": 1_000_000}),
     "kill points": Asked({"points": 14}, {"points": 14, "configs": 20, "second deaths": 160}),
     "random chaos": Asked({"seeds": 100}, {"seeds": 20_000, "kills": 50_000}),
     "early ends": Asked({"chains": 40}, {"chains": 5_000}),
@@ -45,7 +45,7 @@ ROWS = {
     "system call faults": Asked({"cells": 60}, {"cells": 2_400}),
     "frames": Asked({"examples": 2_000}, {"examples": 500_000}),
     "start/run/stop cycles": Asked({"cycles": 50}, {"cycles": 10_000}),
-    "soak": Asked({"megabytes": 1_000, "kills": 4}, {"megabytes": 100_000, "kills": 4}),
+    "soak": Asked({"megabytes": 500, "kills": 4}, {"megabytes": 100_000, "kills": 4}),
     "spending": Asked({"kills": 20}, {"kills": 200}),
     "mutants": Asked({"named mutants": 10}, {"mutants": 25}),
     "bugs planted in real runs": Asked(),

@@ -6,7 +6,7 @@ import pytest
 from simulator.seeds import on_all_cores
 from simulator.world import simulate
 
-SEEDS = 20_000
+SEEDS = 12_000
 FULL = 1_000_000
 
 pytestmark = pytest.mark.reliability("simulator")
