@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -65,8 +67,9 @@ def main() -> None:
     times = int(sys.argv[1])
     Path("parts.py").write_text(PARTS)
     expected = "".join(f"{n * (n + 1) // 2}\n" for n in range(RECORDS)) + f"{RECORDS * (RECORDS - 1) // 2}\n"
-    memory = {"object_store_memory": 80 * 2**20, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **memory})
+    folder = tempfile.mkdtemp(prefix="sr-nodes-", dir="/tmp")  # short: sockets lie in it
+    head = {"num_cpus": 0, "object_store_memory": 80 * 2**20, "include_dashboard": False, "temp_dir": folder}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
     nodes = [cluster.add_node(num_cpus=2, object_store_memory=80 * 2**20) for _ in range(2)]
     try:
         for number in range(times):
@@ -77,6 +80,7 @@ def main() -> None:
                 nodes.append(cluster.add_node(num_cpus=2, object_store_memory=80 * 2**20))
     finally:
         cluster.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def lose(what: str, number: int, cluster: Cluster, nodes: list, expected: str) -> dict:
