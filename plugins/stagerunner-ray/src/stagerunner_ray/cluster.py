@@ -124,6 +124,7 @@ def started(cpus: int | None, object_store: int) -> Cluster:
             if isinstance(error, Exception):
                 raise RunFailed(f"Ray did not start: {_last_line(error)}") from error
             raise
+        _hush()
         found = ray.util.get_node_ip_address()
     cluster = Cluster(here=True, ours=True, sweeper=sweeper)
     if found != LOOPBACK:
@@ -150,7 +151,16 @@ def connected(address: str) -> Cluster:
         except Exception as error:
             where = "no Ray cluster was started on this machine (`ray start --head`)" if address == "auto" else address
             raise Unreachable(f"no Ray cluster to run in: {where}: {_last_line(error)}") from error
+        _hush()
     return Cluster(here=False, ours=True)
+
+
+def _hush() -> None:
+    """Keep Ray from printing to standard output, where it tells of lost nodes even with `log_to_driver=False`: only
+    records belong there. Ray has no public name for this."""
+    from ray._private import worker
+
+    worker._worker_logs_enabled = False
 
 
 def _last_line(error: BaseException) -> str:
