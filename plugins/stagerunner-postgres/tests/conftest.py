@@ -28,13 +28,14 @@ class Server:
     def __init__(self, folder: Path, binaries: Path) -> None:
         self.folder = folder
         self.binaries = binaries
-        self._user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.getuid() == 0 else []
+        other = ["--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.getuid() == 0 else []
+        self._user = ["setpriv", "--pdeathsig=INT", *other]  # it ends with the tests, however they end
         self.process: subprocess.Popen[bytes] | None = None
         self._schemas = 0
 
     def make(self) -> None:
         """It refuses to run as root, so its folder belongs to the user `postgres`."""
-        if self._user:
+        if os.getuid() == 0:
             owner = pwd.getpwnam("postgres")
             os.chown(self.folder, owner.pw_uid, owner.pw_gid)
         made = [str(self.binaries / "initdb"), "-D", str(self.folder / "data"), "-U", "postgres", "-A", "trust", "-N"]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -21,8 +21,9 @@ import psycopg
 from psycopg import sql
 
 from stagerunner_postgres.connecting import Connection, asking, connected, names, one_line, place_of
-from stagerunner_postgres.encoding import NULL, Format, Names, format_of, packed, plain, shown, unpacked
-from stagerunner_postgres.relations import Column, Table, near, table_of
+from stagerunner_postgres.encoding import Names, packed, shown, unpacked
+from stagerunner_postgres.relations import Column, Table, table_of
+from stagerunner_postgres.rows import Extras, Missing, RowEncoder
 
 POSITIONS = "_stagerunner"
 """The table that has one row for each output: its last journal row."""
@@ -69,22 +70,20 @@ class Postgres:
         mode: Mode = "append",
         key: str | list[str] | None = None,
         columns: list[str] | None = None,
-        extras: Literal["fail", "ignore"] = "fail",
-        missing: Literal["fail", "fill"] = "fail",
+        extras: Extras = "fail",
+        missing: Missing = "fail",
     ) -> None:
         self.dsn = dsn
         self.table = table
         self.mode = mode
         self.key = [key] if isinstance(key, str) else key
         self.chosen = columns
-        self.extras = extras
-        self.missing = missing
+        self.extras: Extras = extras
+        self.missing: Missing = missing
         self._connection: Connection | None = None
         self._found: Table
         self._written: sql.Identifier
-        self._columns: dict[str, Column] = {}
-        self._formats: dict[str, Format] = {}
-        self._needed: frozenset[str] = frozenset()
+        self._encoder: RowEncoder
         self._buffer: list[tuple[Names, bytes]] = []
         self._buffered = 0
         self._rows = 0
@@ -121,55 +120,11 @@ class Postgres:
 
     def expect(self, columns: list[list[Any]]) -> None:
         """From now on, encode for these columns."""
-        self._columns = {column[0]: Column(*column) for column in columns}
-        self._formats = {name: format_of(column) for name, column in self._columns.items()}
-        self._needed = frozenset(
-            name for name, column in self._columns.items() if not column.default or name in (self.chosen or ())
-        )
+        found = [Column(*column) for column in columns]
+        self._encoder = RowEncoder(found, frozenset(self.chosen or ()), extras=self.extras, missing=self.missing)
 
     def encode(self, records: list[Any]) -> bytes:
-        return packed([self._row(record) for record in records])
-
-    def _row(self, record: Any) -> dict[str, str]:
-        """The texts of the record's columns. Raises ValueError if it doesn't fit."""
-        if not isinstance(record, Mapping):
-            raise ValueError(
-                f"a row needs a mapping with fields, but this is a {type(record).__name__}: {record!r:.60}"
-            )
-        row = {}
-        for name, value in record.items():
-            form = self._formats.get(name)
-            if form is None:
-                if self.extras == "fail":
-                    why = "; `extras: ignore` leaves such fields out"
-                    raise ValueError(f"there is no column for {name!r}{near(str(name), list(self._columns))}{why}")
-                continue
-            row[name] = self._text(name, value, form)
-        if not self._needed <= row.keys():
-            self._fill(row)
-        if not row:
-            raise ValueError("the record has no field that is a column of the table")
-        return row
-
-    def _text(self, name: str, value: Any, form: Format) -> str:
-        value = plain(value)
-        if value is None:
-            if self._columns[name].required:
-                raise ValueError(f"column {name!r} can't be null")
-            return NULL
-        try:
-            return form(value)
-        except (ValueError, OverflowError) as why:
-            raise ValueError(f"column {name!r}: {why}") from None
-
-    def _fill(self, row: dict[str, str]) -> None:
-        for name in self._columns:
-            if name in self._needed and name not in row:
-                if self.missing == "fail":
-                    raise ValueError(f"the record lacks {name!r}; `missing: fill` makes it null")
-                if self._columns[name].required:
-                    raise ValueError(f"the record lacks {name!r}, which can't be null")
-                row[name] = NULL
+        return packed([self._encoder.row(record) for record in records])
 
     # In the parent
 
