@@ -145,7 +145,7 @@ def test_a_secret_that_is_part_of_a_path(said):
 
 
 def test_a_long_secret_that_is_cut_in_a_message(said, monkeypatch):
-    monkeypatch.setenv("LONG", "hunter2 " * 20)
+    monkeypatch.setenv("LONG", "hunter2-" * 20 + "x")
     assert "***…" in said(
         "run", stages='[{use: text.strip, name: "${secret:LONG}"}, {use: text.strip, name: "${secret:LONG}"}]'
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from hashlib import blake2s
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +74,8 @@ def _safe(part: str) -> str:
     part = f"_{part}" if not part or part.startswith(".") else part
     if len(part.encode()) <= LONGEST:
         return part
+    from hashlib import blake2s  # it loads all of OpenSSL, and few names are so long
+
     digest = blake2s(part.encode(), digest_size=8).hexdigest()
     suffix = Path(part).suffix
     suffix = suffix if len(suffix.encode()) <= 20 else ""
