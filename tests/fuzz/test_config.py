@@ -12,7 +12,7 @@ from stagerunner.config.diagnostics import render
 from stagerunner.config.read import read_config
 from stagerunner.errors import ConfigError, Mistake
 
-ROUNDS = 5000
+ROUNDS = 2500
 
 REDACT = """\
 # configs/redact.yaml — hide who it was, keep what happened
