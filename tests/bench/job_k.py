@@ -565,8 +565,8 @@ def spending_under_kills(path: Path, quick: bool) -> Iterator[Row]:
             f"{len(account.lost)} without a reason",
             f"{seconds[0]:.1f} s without kills, {seconds[1]:.1f} s with them",
             "",
-            "none without a reason",
-            not account.lost,
+            "none without a reason" if what else "",  # without a memo, what was not yet committed is paid again
+            not account.lost if what else None,
         )
 
 
