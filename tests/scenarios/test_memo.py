@@ -447,7 +447,9 @@ class Edits:
 
     def write(self):
         at = self.at
-        self.project.write("helper_of_memo_tests.py", HELPER.replace("= 1", f"= {at['factor']}"))
+        # Of another size for each number: Python takes a file of the same size and second for the one it has compiled.
+        factor = f"= {at['factor']}  " + "#" * at["factor"]
+        self.project.write("helper_of_memo_tests.py", HELPER.replace("= 1", factor))
         self.project.plugin(PARTS + STAGE.replace('"a"', repr(at["suffix"])) + "#" * at["comment"])
         self.project.write("words.txt", at["words"])
 
