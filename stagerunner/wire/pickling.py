@@ -8,7 +8,6 @@ largest size ever, so the pickler of an unusually large frame isn't reused.
 from __future__ import annotations
 
 import pickle
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -18,9 +17,8 @@ LARGE = 2**18
 SHRUNK = 8
 """The pickler is also replaced if a pickle is this many times smaller than its largest."""
 
-
-BYTEARRAY = re.compile(rb"\x96.{5}\0\0\0", re.DOTALL)
-"""How a bytearray begins in a pickle. Numbers and text may look the same."""
+BYTEARRAY, EMPTY = b"\x96", b"\0\0\0"
+"""The opcode of a bytearray in a pickle, and the last bytes of its length: it has eight, and no array fills five."""
 
 
 class Strange(Exception):
@@ -65,7 +63,7 @@ class Pickling:
         finally:
             self._parts = []
             self._pickler.clear_memo()  # now: it keeps the records alive, whose memory the next frame can reuse
-        if self._plain and any(map(BYTEARRAY.search, parts)):
+        if self._plain and any(map(_may_hold_bytearray, parts)):
             raise Strange
         size = sum(map(len, parts))
         if size > LARGE or size * SHRUNK < self._largest:
@@ -78,6 +76,16 @@ class Pickling:
         """The pickle of a value. Raises what `parts` does."""
         parts = self.parts(value)
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _may_hold_bytearray(part: bytes) -> bool:
+    """Whether part of a pickle looks as if it had a bytearray in it. Numbers and text may look the same."""
+    at = part.find(BYTEARRAY)
+    while at >= 0:
+        if part[at + 6 : at + 9] == EMPTY:
+            return True
+        at = part.find(BYTEARRAY, at + 1)
+    return False
 
 
 def packing() -> Callable[[list[Any], bool], bytes]:
