@@ -13,13 +13,15 @@ import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stagerunner.errors import InternalError, RunFailed, StagerunnerError, Stopped
 from stagerunner.inherited import working_folder
 from stagerunner.parts import files
+
+if TYPE_CHECKING:  # pathlib takes 3 ms, half of what `--help` needs beside click
+    from pathlib import Path
+    from types import TracebackType
 
 _HERE = os.path.dirname(__file__) + os.sep  # noqa: PTH120 - as a traceback has it
 
