@@ -110,7 +110,8 @@ class Chain(Struct, frozen=True):
             raise UsageError("this chain has no `source:`: give `run` its records")
         given = None if records is None else checked_records(records)
         plan = _callers_plan(self.config, self.catalog, self.request, records_given=given is not None)
-        return Results(plan, self._teller(None), given, allow_dead_letters=self.request.allow_dead_letters)
+        allow = self.request.allow_dead_letters
+        return Results(plan, self._teller(None), given, allow_dead_letters=allow, config=self.config)
 
     def execute(
         self, listener: Listener | None = None, *, signals: Signals | None = None, progress_every: float = 0.25
@@ -142,7 +143,7 @@ class Chain(Struct, frozen=True):
     def _session(self, tell: Listener) -> Session:
         request = self.request
         resume = Resume(request.resume or request.force_resume, request.force_resume, request.journal)
-        return open_session(self.plan, tell, resume=resume)
+        return open_session(self.plan, tell, resume=resume, config=self.config)
 
     def _teller(self, listener: Listener | None) -> Listener:
         """A function that passes an event to observers and to the listener, secrets masked."""
@@ -160,11 +161,18 @@ class Chain(Struct, frozen=True):
 
 
 def open_session(
-    plan: Plan, listener: Listener, records: Iterable[Any] | None = None, resume: Resume = NO_RESUME
+    plan: Plan,
+    listener: Listener,
+    records: Iterable[Any] | None = None,
+    resume: Resume = NO_RESUME,
+    config: Config | None = None,
 ) -> Session:
-    """A run of this plan, to be entered. Its engine has begun, unless the journal must say with which hash seed."""
+    """A run of this plan, to be entered. Its engine has begun, unless the journal must say with which hash seed.
+
+    config: the plan's, in which an engine's problems have their places.
+    """
     fill_standard()
-    engine = begin_engine(plan, early=not resume.wanted)
+    engine = begin_engine(plan, early=not resume.wanted, config=config)
     try:
         # Late: the fork server has begun by now, and starts up while this is imported.
         from stagerunner.runtime.session import Session
@@ -185,7 +193,13 @@ class Results(Iterator[Any]):
     """The results of a run, in order. Also a context manager; leaving early ends every process of the run."""
 
     def __init__(
-        self, plan: Plan, tell: Listener, records: Iterable[Any] | None, *, allow_dead_letters: bool = False
+        self,
+        plan: Plan,
+        tell: Listener,
+        records: Iterable[Any] | None,
+        *,
+        allow_dead_letters: bool = False,
+        config: Config | None = None,
     ) -> None:
         self._allow_dead_letters = allow_dead_letters
         self._mask = Mask(plan.secrets)
@@ -193,7 +207,7 @@ class Results(Iterator[Any]):
         self.summary: Summary | None = None
         """Set when the run is over. Its exit code is the one of the command."""
         with self._mask.errors():
-            self._session = open_session(plan, tell, records)
+            self._session = open_session(plan, tell, records, config=config)
             self._session.__enter__()
         # Not `__del__`: in a cycle with its own iterator the order is undefined, and pipes and sockets that it needs
         # may be finalized first. What a finalizer holds is alive when it is called.

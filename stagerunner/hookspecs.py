@@ -40,6 +40,19 @@ class EngineSpec(Struct, frozen=True):
     hard_timeouts: bool = False
 
 
+class Problem(Struct, frozen=True):
+    """Why an engine can't run a plan, as its `check` says it.
+
+    stage: the name of the stage at fault. place: which of its settings, or, without a stage, which option of the
+    engine: keys, as ("resources", "gpu"). fix: what to do.
+    """
+
+    message: str
+    stage: str = ""
+    place: tuple[str, ...] = ()
+    fix: str = ""
+
+
 class CommandSpec(Struct, frozen=True):
     """A command: `target` is "module:command", a click command, imported when it is called."""
 

@@ -13,7 +13,7 @@ from stagerunner.cli.flags import Command, flag
 from stagerunner.cli.streams import Streams
 from stagerunner.config.diagnostics import render
 from stagerunner.errors import ConfigError, Mark, Mistake, UsageError
-from stagerunner.plan.engines import BUILT_IN, made_engine, problems_of
+from stagerunner.plan.engines import BUILT_IN, made_engine, placed, problems_of
 from stagerunner.plan.preparing import Request, prepare
 from stagerunner.views.console import Console
 from stagerunner.views.errors import mistake_github, mistake_json
@@ -71,11 +71,12 @@ def command(streams: Streams, /, files: tuple[str, ...], as_json: bool, form: st
 
 def _check(file: str, request: Request, streams: Streams) -> Checked:
     try:
-        plan = prepare(Path(file), request, streams.conceal).plan
+        prepared = prepare(Path(file), request, streams.conceal)
+        plan = prepared.plan
         # The built-in engines can run any plan, and are not loaded for a check.
         problems = [] if plan.engine.name in BUILT_IN else problems_of(made_engine(plan), plan)
-        wrong = tuple(Mistake("engine", problem, Mark(file), "run.engine") for problem in problems)
-        return Checked(file, wrong, plan.notes)
+        wrong = ConfigError(placed(problem, prepared.config, plan.engine.name) for problem in problems)
+        return Checked(file, wrong.mistakes, plan.notes)
     except ConfigError as error:
         return Checked(file, error.mistakes)
     except UsageError as error:

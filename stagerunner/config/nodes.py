@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
 from msgspec import Struct
@@ -59,6 +59,21 @@ class Mapping(Struct, frozen=True):
 
 
 Node: TypeAlias = Scalar | Sequence | Mapping
+
+
+def reached(node: Node, way: Iterable[str | int]) -> tuple[Node, str]:
+    """What is written at the end of this way, and its path; if it isn't written, the last on the way that is."""
+    path = ""
+    for step in way:
+        inner: Node | None = None
+        if isinstance(step, str) and isinstance(node, Mapping):
+            inner = node.get(step)
+        elif isinstance(step, int) and isinstance(node, Sequence):
+            inner = node.items[step] if step < len(node.items) else None
+        if inner is None:
+            break
+        node, path = inner, f"{path}[{step}]" if isinstance(step, int) else f"{path}.{step}".lstrip(".")
+    return node, path
 
 
 def is_null(node: Node) -> bool:

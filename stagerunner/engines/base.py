@@ -184,7 +184,8 @@ class Transport(Protocol):
 class Engine(Protocol):
     """What a plugin's engine is: a class with this name in its EngineSpec. Its keyword-only arguments are its options.
 
-    It may also have `check(plan) -> Iterable[str]`: what can't work there, a sentence each, before anything is started.
+    It may also have `check(plan) -> Iterable[str | hookspecs.Problem]`: what can't work there, before anything is
+    started.
     """
 
     name: str

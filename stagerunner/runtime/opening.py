@@ -10,11 +10,12 @@ from typing import Any
 
 from msgspec import Struct
 
+from stagerunner.config.model import Config
 from stagerunner.engines.process.parent.prestart import next_hash_seed
-from stagerunner.errors import UsageError
+from stagerunner.errors import ConfigError, UsageError
 from stagerunner.guard import refusals
 from stagerunner.plan import Plan
-from stagerunner.plan.engines import made_engine, problems_of
+from stagerunner.plan.engines import made_engine, placed, problems_of
 
 
 class Resume(Struct, frozen=True):
@@ -41,12 +42,16 @@ class BegunEngine(Struct, frozen=True):
             close()
 
 
-def begin_engine(plan: Plan, *, early: bool = True) -> BegunEngine:
-    """Make the plan's engine. early: let it begin at once, because the hash seed is known already. Raises
-    UsageError if it can't run the plan."""
+def begin_engine(plan: Plan, *, early: bool = True, config: Config | None = None) -> BegunEngine:
+    """Make the plan's engine. early: let it begin at once, because the hash seed is known already. config: the plan's.
+
+    Raises ConfigError if it can't run the plan; without the config, UsageError.
+    """
     engine = made_engine(plan)
     if problems := problems_of(engine, plan):
-        raise UsageError("; ".join(problems))
+        if config is not None:
+            raise ConfigError(placed(problem, config, plan.engine.name) for problem in problems)
+        raise UsageError("; ".join(problem.message for problem in problems))
     begun = BegunEngine(engine, next_hash_seed())
     begin = getattr(engine, "begin", None)
     if early and begin is not None:

@@ -1,6 +1,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+
+import pytest
+
+from stagerunner.api import prepare
+from stagerunner.errors import ConfigError
+from stagerunner.plan.preparing import Request
 
 BROKEN = "version: 1\nsource: {use: range, with: {stop: x}}\nstages: [text.strp]\n"
 
@@ -83,3 +90,50 @@ def test_a_stage_that_remembers_without_saying_so_gets_no_promise_anywhere(invok
     assert "Write @stage(state=True), or state=False" in checked
     assert warning in shown
     assert "safe with many workers" not in shown
+
+
+ENGINE = """
+from stagerunner import hookimpl
+from stagerunner.hookspecs import EngineSpec, Problem
+
+class Slow:
+    def __init__(self, *, size: int = 1): ...
+    def check(self, plan):
+        yield Problem("too large", plan.stages[0].name, ("resources", "cpu"), "want less")
+        yield Problem("too small", place=("size",))
+        yield "not today"
+
+@hookimpl
+def stagerunner_engines():
+    return [EngineSpec("slow", f"{__name__}:Slow", resources=True)]
+"""
+SLOW = """version: 1
+plugins: [./engine.py]
+source: {use: range, with: {stop: 5}}
+stages:
+  - use: text.strip
+    resources: {cpu: 3}
+sink: o.jsonl
+run:
+  engine: {use: slow, with: {size: 2}}
+"""
+
+
+def test_what_an_engine_can_not_run_stands_where_it_is_written(invoke, write):
+    write("engine.py", ENGINE)
+    write("c.yaml", SLOW)
+    told = invoke("check", "c.yaml").stderr
+    with pytest.raises(ConfigError) as caught:
+        prepare(Path("c.yaml")).execute()
+
+    places = ["6:22  (stages[0].resources.cpu)", "9:11  (run.engine)", "9:36  (run.engine.with.size)"]
+    assert [line.split("--> c.yaml:")[1] for line in told.splitlines() if "--> " in line] == places
+    assert [f"{m.mark.line}:{m.mark.column}  ({m.path})" for m in caught.value.mistakes] == places
+    assert "want less" in told
+
+
+def test_an_engine_that_the_call_names_has_its_place_there(write):
+    write("engine.py", ENGINE)
+    write("c.yaml", SLOW.partition("run:")[0])
+    with pytest.raises(ConfigError, match="--engine:1:1: not today"):
+        prepare(Path("c.yaml"), Request(engine="slow")).execute()

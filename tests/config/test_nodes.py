@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from stagerunner.config.nodes import Mapping, Scalar, from_plain, plain, unexpanded, with_entry
+from stagerunner.config.nodes import Mapping, Scalar, from_plain, plain, reached, unexpanded, with_entry
 from stagerunner.errors import Mark
 
 HERE = Mark("a.yaml", 3, 1)
@@ -46,3 +46,17 @@ def test_keys_and_values_are_found_by_name():
 
     assert (node.get("a").value, node.key("a").text) == (1, "a")
     assert (node.get("b"), node.key("b")) == (None, None)
+
+
+def test_a_way_leads_as_far_as_something_is_written():
+    node = from_plain({"stages": ["same", {"use": "x", "resources": {"gpu": 1}}]}, HERE)
+
+    assert [
+        (plain(found), path)
+        for found, path in (reached(node, ("stages", 1, "resources", key)) for key in ("gpu", "cpu"))
+    ] == [
+        (1, "stages[1].resources.gpu"),
+        ({"gpu": 1}, "stages[1].resources"),
+    ]
+    assert reached(node, ("stages", 0, "workers"))[1] == "stages[0]"
+    assert reached(node, ("run", "engine")) == (node, "")

@@ -31,11 +31,15 @@ def test_what_the_machine_has_is_enough(tmp_path):
 @pytest.mark.parametrize(
     ("options", "settings", "told"),
     [
-        ("cpus: 2", "workers: 3, resources: {cpu: 1}", "want cpu: 3 in all ('text-strip' 3 × 1), and this machine"),
-        ("cpus: 2", "resources: {gpu: 99}", "want gpu: 99"),
+        (
+            "cpus: 2",
+            "workers: 3, resources: {cpu: 1}",
+            "cpu: 3 wanted up to here ('text-strip' 3 × 1), and this machine has 2",
+        ),
+        ("cpus: 2", "resources: {gpu: 99}", "4:45  (stages[0].resources.gpu)"),
         ("adress: local", "workers: 1", "there is no option 'adress'"),
         ("address: nowhere", "workers: 1", "an address is local, auto, ray://HOST:PORT or HOST:PORT"),
-        ("address: auto", "memo: true", "has a memo, which is kept in a file of one machine"),
+        ("address: auto", "memo: true", "4:34  (stages[0].memo)"),
     ],
 )
 def test_what_cannot_work_is_a_mistake(options, settings, told, tmp_path):
@@ -45,11 +49,13 @@ def test_what_cannot_work_is_a_mistake(options, settings, told, tmp_path):
     assert told in errors
 
 
-def test_no_cluster_at_the_address_is_said_at_once(tmp_path):
+@pytest.mark.parametrize("auto", [False, True])
+def test_no_cluster_at_the_address_is_said_at_once(auto, tmp_path, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+    monkeypatch.setenv("RAY_ADDRESS", address)  # where `auto` looks first
 
-    code, errors = checked(tmp_path, f'address: "127.0.0.1:{port}"')
+    code, errors = checked(tmp_path, "address: auto" if auto else f'address: "{address}"')
 
     assert code == 2
-    assert f"no Ray cluster at 127.0.0.1:{port}: Connection refused" in errors
+    assert f"error[engine]: no Ray cluster at {address}: Connection refused\n --> chain.yaml:6:" in errors

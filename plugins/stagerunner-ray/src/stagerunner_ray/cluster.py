@@ -136,23 +136,41 @@ def started(cpus: int | None, object_store: int) -> Cluster:
 def connected(address: str) -> Cluster:
     """A connection to the cluster at this address. Raises Unreachable."""
     if address != "auto":
-        host, _, port = address.removeprefix("ray://").rpartition(":")
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), REACHING).close()
-        except OSError as error:
-            raise Unreachable(f"no Ray cluster at {address}: {error.strerror or error}") from error
+        _reach(address)
     with _environment(PRIVATE), _own_handlers():
         import ray
 
         if ray.is_initialized():
             return Cluster(here=False, ours=False)
         try:
-            ray.init(address=address, log_to_driver=False, configure_logging=False)
+            found = _started_here() if address == "auto" else address
+            ray.init(address=found, log_to_driver=False, configure_logging=False)
+        except Unreachable:
+            raise
         except Exception as error:
             where = "no Ray cluster was started on this machine (`ray start --head`)" if address == "auto" else address
             raise Unreachable(f"no Ray cluster to run in: {where}: {_last_line(error)}") from error
         _hush()
     return Cluster(here=False, ours=True)
+
+
+def _started_here() -> str:
+    """Where the cluster is that was started on this machine. It may have ended without a word, and Ray would try to
+    reach it for minutes. Ray has no public name for this."""
+    from ray._private.services import get_ray_address_from_environment
+
+    found: str = get_ray_address_from_environment("auto", None)
+    _reach(found)
+    return found
+
+
+def _reach(address: str) -> None:
+    """Raises Unreachable if nobody accepts a connection there."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), REACHING).close()
+    except OSError as error:
+        raise Unreachable(f"no Ray cluster at {address}: {error.strerror or error}") from error
 
 
 def _hush() -> None:

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from stagerunner import TextOption
+from stagerunner.hookspecs import Problem
 
 if TYPE_CHECKING:
     from stagerunner.engines.base import Transport
@@ -45,27 +46,35 @@ class RayEngine:
         self._object_store = object_store
         self._cluster: Cluster | None = None
 
-    def check(self, plan: Plan) -> Iterator[str]:
+    def check(self, plan: Plan) -> Iterator[Problem]:
         """What can't work: without Ray, or in this cluster. Connects to a cluster that is not local."""
         if find_spec("ray") is None:
-            yield f"the engine ray needs Ray: {INSTALL}"
+            yield Problem("the engine ray needs Ray", fix=INSTALL)
             return
         if self._address == "local":
-            yield from too_much(plan, self._here(), "this machine (see `cpus`)")
+            yield from too_much(plan, self._here(), "this machine", "or raise `cpus`")
             return
-        for stage in plan.stages:
-            for setting, given in (("memo", stage.work.memo), ("budget", stage.work.budget)):
-                if given is not None:
-                    yield f"'{stage.name}' has a {setting}, which is kept in a file of one machine: address: local"
+        if elsewhere := list(self._of_one_machine(plan)):
+            yield from elsewhere
+            return
         from stagerunner_ray.cluster import Unreachable, connected  # late: importing Ray takes half a second
 
         try:
             self._cluster = connected(self._address)
         except Unreachable as error:
-            yield str(error)
+            yield Problem(str(error), place=("address",), fix="take `local`, or the address of one that is there")
             return
-        yield from too_much(plan, self._cluster.resources(), f"the cluster at {self._address}")
-        yield from self._cluster.unlike(plan)
+        yield from too_much(plan, self._cluster.resources(), f"the cluster at {self._address}", "or add nodes")
+        for difference in self._cluster.unlike(plan):
+            yield Problem(difference, place=("address",))
+
+    def _of_one_machine(self, plan: Plan) -> Iterator[Problem]:
+        """Settings that need one machine."""
+        for stage in plan.stages:
+            for setting, given in (("memo", stage.work.memo), ("budget", stage.work.budget)):
+                if given is not None:
+                    message = f"'{stage.name}' has a {setting}, which is kept in a file of one machine"
+                    yield Problem(message, stage.name, (setting,), "leave it out, or take `address: local`")
 
     def _here(self) -> dict[str, float]:
         from stagerunner.plan.devices import devices
@@ -96,15 +105,20 @@ class RayEngine:
             self._cluster = None
 
 
-def too_much(plan: Plan, there: dict[str, float], where: str) -> Iterator[str]:
-    """A sentence for each resource of which the stages want more than there is: Ray would wait for ever."""
+def too_much(plan: Plan, there: dict[str, float], where: str, remedy: str) -> Iterator[Problem]:
+    """A problem for each resource of which the stages want more than there is: Ray would wait for ever.
+
+    It is that of the first stage for which nothing is left. remedy: what helps where there are too few processors.
+    """
     for key, label in (("cpu", "CPU"), ("gpu", "GPU"), ("memory", "memory")):
-        wants = [
-            (stage.name, stage.settings.workers, getattr(stage.settings.resources, key) or 0)
-            for stage in plan.stages
-            if stage.settings.resources is not None
-        ]
-        wanted = sum(workers * each for _, workers, each in wants)
-        if wanted > there.get(label, 0):
-            who = ", ".join(f"'{name}' {workers} × {each:g}" for name, workers, each in wants if each)
-            yield f"the stages want {key}: {wanted:g} in all ({who}), and {where} has {there.get(label, 0):g}"
+        has, wanted, wants = there.get(label, 0), 0.0, []
+        for stage in plan.stages:
+            each = getattr(stage.settings.resources, key, None) or 0
+            if each:
+                wanted += stage.settings.workers * each
+                wants.append(f"'{stage.name}' {stage.settings.workers} × {each:g}")
+            if wanted > has:
+                message = f"{key}: {wanted:g} wanted up to here ({', '.join(wants)}), and {where} has {has:g}"
+                fix = f"want less, have fewer workers, {remedy}" if key == "cpu" else "want less, or have fewer workers"
+                yield Problem(message, stage.name, ("resources", key), fix)
+                break
