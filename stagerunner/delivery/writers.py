@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import pickle
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar, Protocol
 
 from stagerunner.errors import OutputBusy, RunFailed, StagerunnerError, UsageError
-from stagerunner.guard import guard, head, is_ctrl_c, plain
+from stagerunner.evaluate.refusable import Why, failures_of, parted
+from stagerunner.evaluate.wording import message_of, type_of
+from stagerunner.guard import guard, head, is_ctrl_c, plain, wrong
 from stagerunner.parts.sink import Sink
+from stagerunner.records import Failure
 from stagerunner.window.holding import CHARGE, MOST_WAITING
 
 
@@ -18,6 +21,8 @@ class ResultWriter(Protocol):
     """Gets the bodies of accepted frames, in order."""
 
     keeps: str
+    refused: Sequence[Failure]
+    """Of the body that was written last: the records that the sink has refused."""
 
     def open(self, position: Any) -> None: ...
     @property
@@ -75,6 +80,7 @@ class _Even:
 
     ahead = False
     edges: ClassVar[list[int]] = []
+    refused: Sequence[Failure] = ()
 
     def coming(self, records: int | None) -> None:
         pass
@@ -163,6 +169,35 @@ class SinkWriter(_Columned, _Even):
         if self._opened:
             with suppress(StagerunnerError), calling(self._sink, "abort"):
                 self._sink.abort()  # the error that ended the run is reported; this one would hide it
+
+
+class RefusingWriter(SinkWriter):
+    """Of a sink that says which records it refuses. They become failures of the sink, of the kind of its `on_error`.
+
+    stage: under which the sink is counted.
+    """
+
+    def __init__(self, sink: Any, stage: int, on_error: str) -> None:
+        super().__init__(sink)
+        self._stage = stage
+        self._on_error = on_error
+
+    def write(self, body: memoryview, records: int, buffers: Sequence[memoryview] = ()) -> None:
+        self.refused = self.failures(body, self.put(body, records)) if records else ()
+
+    def put(self, body: memoryview, records: int) -> dict[int, Why]:
+        """Write what the sink takes; what it refuses, by number of the record in the body, and why."""
+        with calling(self._sink, "write_or_refuse"):
+            refused = self._sink.write_or_refuse(parted(body)[1])
+        if not isinstance(refused, dict) or not all(type(at) is int and 0 <= at < records for at in refused):
+            raise wrong(f"the sink {named(self._sink)}", "write_or_refuse", refused, "a dict of numbers of its records")
+        return {at: (type_of(error), message_of(error)) for at, error in refused.items()}
+
+    def failures(self, body: memoryview, refused: Mapping[int, Why]) -> list[Failure]:
+        return failures_of(parted(body)[0], refused, self._stage, self._on_error) if refused else []
+
+    def misfit(self, body: memoryview) -> int | None:
+        return super().misfit(parted(body)[1])
 
 
 class _Keepless(_Even):

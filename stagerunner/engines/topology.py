@@ -171,5 +171,12 @@ def _source_end(plan: Plan) -> EndSpec:
 
 def _sink_ends(plan: Plan) -> tuple[EndSpec, ...]:
     return tuple(
-        EndSpec(sink.part.target, sink.options, sink.settings.on_error, when=sink.settings.when) for sink in plan.sinks
+        EndSpec(
+            sink.part.target,
+            sink.options,
+            sink.settings.on_error,
+            when=sink.settings.when,
+            refuses=sink.refuses_records,
+        )
+        for sink in plan.sinks
     )

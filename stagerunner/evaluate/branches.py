@@ -56,6 +56,7 @@ class BranchEncoder:
 
     changes = True
     """The batch has to be looked at record by record."""
+    traced = False
 
     def __init__(self, sinks: Sequence[RecordEncoder], most: int) -> None:
         self._sinks = sinks

@@ -52,6 +52,7 @@ class EndSpec(NamedTuple):
     """A source or sink as a worker sees it: what to import, its options, its `on_error`.
 
     target: "" if the records come ready-made, from a source process or from the caller. when: a sink's condition.
+    refuses: the sink says which records it refuses as it writes them, and goes on without these.
     """
 
     target: str = ""
@@ -59,6 +60,7 @@ class EndSpec(NamedTuple):
     on_error: str = "fail"
     max_record: int = 16 * 2**20
     when: str = ""
+    refuses: bool = False
 
 
 class GivenRecords:
@@ -223,9 +225,11 @@ def cut_at_failure(batch: Batch, failure: Failure) -> None:
 
 
 class BodyEncoder(Protocol):
-    """What makes the bodies of frames. changes: encoding may change the records, or what there is to say of them."""
+    """What makes the bodies of frames. changes: encoding may change the records, or what there is to say of them.
+    traced: the body says which records it has, so it needs their batch."""
 
     changes: bool
+    traced: bool
 
     def plain(self, records: list[Any]) -> Any: ...
     def body(self, batch: Batch, slot: Slot | None = None, quarantined: Quarantined = NOTHING) -> Any: ...
@@ -240,6 +244,8 @@ class RecordEncoder:
     begun: called once with the first records that are encoded, from which a sink takes its columns.
     when: the sink's condition. Records for which it doesn't hold are taken out and counted as filtered.
     """
+
+    traced = False
 
     def __init__(
         self,

@@ -12,7 +12,9 @@
 
 Optional: `describe() -> str`, where the output is; `target() -> Path`, the file that the sink owns; `beside() -> Path`,
 for an output that is no file: a name in the current folder, beside which the journal is kept; `exists() -> bool`,
-whether the finished output is still there, if it is not the file at `target()`.
+whether the finished output is still there, if it is not the file at `target()`; `write_or_refuse(data)`, in place of
+`write` where the sink's `on_error` isn't `fail`: write what the output takes, and return for the number of each other
+record an exception that says why.
 """
 
 from __future__ import annotations

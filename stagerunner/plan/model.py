@@ -51,6 +51,11 @@ class PlannedPart(Struct, frozen=True):
     filled: dict[str, tuple[str, bool]] = field(default_factory=dict)
     parts: tuple[PlannedPart, ...] = ()
 
+    @property
+    def refuses_records(self) -> bool:
+        """Whether it is a sink that says which records it refuses, and the run goes on without them."""
+        return self.settings.on_error != "fail" and hasattr(self.part.found, "write_or_refuse")
+
 
 class Python(Struct, frozen=True):
     """Another Python that a stage's workers run in.

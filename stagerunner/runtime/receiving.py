@@ -6,11 +6,11 @@ results. Each piece is counted by itself. The workers count a whole frame; what 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from stagerunner.delivery.delivery import Delivery
 from stagerunner.failpoints import point
-from stagerunner.records import SOURCE, Failure, Spread, divided
+from stagerunner.records import SOURCE, Counts, Failure, Spread, divided
 from stagerunner.runtime.blocks import Blocks
 from stagerunner.runtime.dispatch import Dispatch
 from stagerunner.window.core import Window
@@ -107,6 +107,8 @@ class Receiving:
             self._delivery.writer.coming(max(0, header.last - header.first) if kept.flush < 0 else None)
         self._delivery.writer.write(content, header.records, buffers)
         point("deliver")
+        if self._delivery.writer.refused:
+            _refuse(metadata, self._delivery.writer.refused)
         if metadata.failures:
             self._failed(metadata.failures, kept)
 
@@ -147,3 +149,12 @@ class Receiving:
         return [as_line(counts) for counts in ledger], [
             (counts.stage, counts.extra) for counts in ledger if counts.extra
         ]
+
+
+def _refuse(metadata: Metadata, refused: Sequence[Failure]) -> None:
+    """Take records that a sink refused for failures of the frame. Its worker has counted them as written."""
+    metadata.failures = [*metadata.failures, *refused]
+    for failure in refused:
+        counts = Counts(failure.stage, out=-1)
+        counts.fail(failure.policy)
+        metadata.book([counts])

@@ -221,8 +221,14 @@ def _leads(rows: dict[int, dict[str, Any]], sinks: Sinks) -> dict[int, Lead]:
         left = row.get("ahead", {}).get(str(number), 0)
         ahead = ALL if row["finished"] or left == ALL else _taken(row) - _taken(base) + left
         if ahead and not base["finished"]:
-            leads[number] = Lead(row["sink"][number], ahead)
+            leads[number] = Lead(row["sink"][number], ahead, _refused(row, base, str(number)))
     return leads
+
+
+def _refused(row: dict[str, Any], base: dict[str, Any], number: str) -> dict[int, tuple[str, str]]:
+    """Which records a sink has refused that are made again from the base on, and why."""
+    begin = base.get("handed", {}).get(number, 0)
+    return {int(at): (why[0], why[1]) for at, why in row.get("refused", {}).get(number, {}).items() if int(at) >= begin}
 
 
 def _taken(row: dict[str, Any]) -> int:

@@ -23,7 +23,7 @@ from stagerunner.config.masking import Mask
 from stagerunner.delivery.branches import BranchWriter
 from stagerunner.delivery.deadletters import DeadLetters, label_of
 from stagerunner.delivery.delivery import Delivery
-from stagerunner.delivery.writers import CallerWriter, ResultWriter, SinkWriter, StdoutWriter
+from stagerunner.delivery.writers import CallerWriter, RefusingWriter, ResultWriter, SinkWriter, StdoutWriter
 from stagerunner.engines.base import Transport
 from stagerunner.errors import InternalError, RunFailed, UsageError
 from stagerunner.evaluate.loading import load
@@ -225,16 +225,21 @@ class Session:
     def _make_writer(self, sinks: Sequence[Any]) -> ResultWriter:
         if not sinks:
             return CallerWriter()
-        writers = [self._writer_of(sink) for sink in sinks]
-        return BranchWriter(writers, self._beginning.leads) if self.plan.branches else writers[0]
+        writers = [self._writer_of(sink, number) for number, sink in enumerate(sinks)]
+        if not self.plan.branches:
+            return writers[0]
+        return BranchWriter(writers, self._beginning.leads, (self._beginning.row or {}).get("handed", {}))
 
-    def _writer_of(self, sink: Any) -> ResultWriter:
+    def _writer_of(self, sink: Any, number: int) -> ResultWriter:
         if getattr(sink, "stdout", False):
             _refuse_closed(sys.__stdout__, "standard output is closed; -o FILE writes a file")
         if getattr(sink, "streams", False):
             writer = StdoutWriter(sink)
             self._drains.append(StdoutDrain(writer, self._selector, lambda: data_descriptor(sink.connect())))
             return writer
+        planned = self.plan.sinks[number]
+        if planned.refuses_records:
+            return RefusingWriter(sink, len(self.plan.stages) + number, planned.settings.on_error)
         return SinkWriter(sink)
 
     def _make_split_source(self, source: Any) -> SplitSource:

@@ -4,8 +4,10 @@ import pickle
 
 import pytest
 
-from stagerunner.delivery.writers import CallerWriter, SinkWriter, StdoutWriter
+from stagerunner.delivery.writers import CallerWriter, RefusingWriter, SinkWriter, StdoutWriter
 from stagerunner.errors import OutputBusy, RunFailed
+from stagerunner.evaluate.refusable import TracedEncoder
+from stagerunner.records import Batch
 from stagerunner.window.holding import CHARGE, MOST_WAITING
 
 
@@ -127,3 +129,34 @@ def test_an_output_that_another_run_has_is_busy():
 
     with pytest.raises(OutputBusy, match="another run owns this output"):
         SinkWriter(Locked()).open(None)
+
+
+class Refusing(Noting):
+    """Refuses what it is told to."""
+
+    def __init__(self, refused):
+        super().__init__()
+        self.write_or_refuse = lambda data: self.told.append(bytes(data)) or refused
+
+
+def traced(*records):
+    encode = TracedEncoder(lambda records: "".join(records).encode(), 3, "skip", counted=True)
+    return memoryview(encode.body(Batch(list(records), 5, 5 + len(records))))
+
+
+def test_what_a_sink_refuses_becomes_failures_of_this_body_only():
+    sink = Refusing({1: KeyError("id")})
+    writer = RefusingWriter(sink, 3, "skip")
+    writer.write(traced("a", "b"), 2)
+
+    (failure,) = writer.refused
+    assert sink.told == [b"ab"]
+    assert (failure.stage, failure.origin, failure.record, failure.type) == (3, 6, "b", "KeyError")
+    writer.write(traced(), 0)
+    assert not writer.refused
+
+
+@pytest.mark.parametrize("refused", [None, {2: ValueError()}, {"a": ValueError()}, [0]])
+def test_a_sink_that_refuses_what_it_was_not_given_is_wrong(refused):
+    with pytest.raises(RunFailed, match=r"write_or_refuse gave a .*, not a dict of numbers of its records"):
+        RefusingWriter(Refusing(refused), 3, "skip").write(traced("a", "b"), 2)

@@ -158,13 +158,47 @@ def test_what_the_server_or_the_address_refuses_is_a_mistake(server):
         assert caught.value.errno is None
 
 
-def test_two_tables_and_a_file_agree_after_a_kill(place, tables):
-    tables("DELETE FROM copy; CREATE TABLE other (LIKE copy INCLUDING ALL)")
-    ends = [place.end({"table": "copy"}), place.end({"table": "other", "mode": "replace"}), "out.jsonl"]
-    place.write("./own.py:odd", sinks=ends, plugin=PLUGIN, **COPY)
-    place.run(expected=-9, STAGERUNNER_KILL_AT="sink written:9")
-    place.run("--resume")
-    found = [json.loads(line) for line in (place.folder / "out.jsonl").read_text().splitlines()]
-    assert [(record["id"], record["v"]) for record in found] == EXPECTED
-    for table in ("copy", "other"):
-        assert tables(f"SELECT id, v FROM {table} ORDER BY id") == EXPECTED
+TRIGGER = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN IF NEW.id = 21 THEN RAISE EXCEPTION 'no %', NEW.id; END IF; RETURN NEW; END $$;
+CREATE TRIGGER refuse BEFORE INSERT ON copy FOR EACH ROW EXECUTE FUNCTION refuse()
+"""
+
+
+def dead(place):
+    lines = map(json.loads, (place.folder / "dead.jsonl").read_text().splitlines())
+    return [(letter["stage"], letter["type"], letter["record"]["id"]) for letter in lines]
+
+
+def test_a_row_that_only_the_server_can_refuse_is_a_dead_letter(place, tables):
+    tables(TRIGGER)
+    sink = {**place.end({"table": "copy"}), "on_error": "dead_letter"}
+    place.write("./own.py:odd", sink=sink, dead_letter="dead.jsonl", plugin=PLUGIN, **COPY)
+    place.run(expected=-9, STAGERUNNER_KILL_AT="sink written:3")
+    place.run("--resume", expected=3)
+    assert tables("SELECT id FROM copy WHERE v <> 'old' ORDER BY id") == [(n,) for n, _ in EXPECTED if n not in (3, 21)]
+    assert dead(place) == [("sink", "UniqueViolation", 3), ("sink", "RaiseException", 21)]
+    assert "(constraint copy_pkey)" in (place.folder / "dead.jsonl").read_text()
+
+
+def test_a_file_and_two_tables_agree_after_every_kill_though_each_refuses_rows_of_its_own(place, tables):
+    tables("DELETE FROM copy; CREATE TABLE other (id int CHECK (id % 7 <> 3), v text UNIQUE)")
+    tables("INSERT INTO copy SELECT n, 'old' FROM generate_series(1, 300, 9) n")
+    ends = [
+        {**place.end({"table": "copy"}), "name": "copy", "on_error": "dead_letter"},
+        {**place.end({"table": "other", "mode": "replace"}), "name": "other", "on_error": "dead_letter"},
+        {"use": "jsonl", "name": "file", "when": "id > 100", "with": {"path": "out.jsonl"}},
+    ]
+    place.write("./own.py:odd", sinks=ends, dead_letter="dead.jsonl", plugin=PLUGIN, **COPY)
+    for number, point in enumerate(["one of two:5", "one of two:1", "sink written:4", "one of two:2", "finishing"]):
+        place.run(*["--resume"][: bool(number)], expected=-9, STAGERUNNER_KILL_AT=point)
+    place.run("--resume", expected=3)
+    numbers = [n for n, _ in EXPECTED]
+    assert tables("SELECT id FROM copy WHERE v <> 'old' ORDER BY id") == [(n,) for n in numbers if n % 9 != 1]
+    assert tables("SELECT id FROM other ORDER BY id") == [(n,) for n in numbers if n % 7 != 3]
+    found = [json.loads(line)["id"] for line in (place.folder / "out.jsonl").read_text().splitlines()]
+    assert found == [n for n in numbers if n > 100]
+    assert sorted(dead(place)) == sorted(
+        [("copy", "UniqueViolation", n) for n in numbers if n % 9 == 1]
+        + [("other", "CheckViolation", n) for n in numbers if n % 7 == 3]
+    )

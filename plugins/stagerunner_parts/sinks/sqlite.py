@@ -91,6 +91,41 @@ class Sqlite(DatabaseFile):
         connection.execute(f"CREATE TABLE {quoted(self._written)} ({', '.join(map(quoted, made_of))})")
         return {name.lower() for name in made_of}
 
+    def write_or_refuse(self, data: bytes) -> dict[int, Exception]:
+        """Write the rows that the table takes; those that break a constraint of it, by number, and which one."""
+        refused: dict[int, Exception] = {}
+        number = 0
+        with self._transaction() as connection:
+            for made_of, names, rows in self._groups(data):
+                self._columns = self._columns or self._create(connection, made_of)
+                self._refuse_unknown(names)
+                refused |= self._insert_some(connection, names, rows, number)
+                number += len(rows)
+        self._rows += number - len(refused)
+        return refused
+
+    def _insert_some(
+        self, connection: sqlite3.Connection, names: Names, rows: Sequence[Row], first: int
+    ) -> dict[int, Exception]:
+        """Insert the rows, or all but those that are refused. first: the number of the first one."""
+        connection.execute("SAVEPOINT rows")
+        try:
+            self._insert(connection, names, rows)
+        except sqlite3.IntegrityError as error:
+            if not connection.in_transaction:  # the constraint says ON CONFLICT ROLLBACK: other rows are gone too
+                raise
+            connection.execute("ROLLBACK TO rows")
+            if len(rows) == 1:
+                return {first: error}
+        else:
+            return {}
+        finally:
+            if connection.in_transaction:
+                connection.execute("RELEASE rows")
+        middle = len(rows) // 2
+        before = self._insert_some(connection, names, rows[:middle], first)
+        return before | self._insert_some(connection, names, rows[middle:], first + middle)
+
     def _insert(self, connection: sqlite3.Connection, names: Names, rows: Sequence[Row]) -> None:
         columns, values = ", ".join(map(quoted, names)), ", ".join("?" * len(names))
         connection.executemany(f"INSERT INTO {quoted(self._written)} ({columns}) VALUES ({values})", rows)

@@ -53,8 +53,8 @@ class Encoder:
 
     @property
     def changes(self) -> bool:
-        """Whether encoding may change the records."""
-        return self._writing.changes
+        """Whether encoding may change the records, or has to know more of them than what they are."""
+        return self._writing.changes or self._writing.traced
 
     def plain(self, records: list[Any]) -> Any:
         """The body of these records, nothing counted. Raises whatever encoding them raises."""
@@ -215,9 +215,17 @@ def _for_sink(spec: WorkerSpec, end: EndSpec, index: int) -> RecordEncoder:
         else:
             begun = _by_the_first(sink)
     encode = limited(sink.encode if getattr(sink, "batches", False) else _of_dicts(sink.encode), spec.growth)
-    return RecordEncoder(
+    return _encoder_of(end)(
         encode, index, end.on_error, counted=True, changes=not pure, begun=begun, when=_condition(end.when)
     )
+
+
+def _encoder_of(end: EndSpec) -> type[RecordEncoder]:
+    if not end.refuses:
+        return RecordEncoder
+    from stagerunner.evaluate.refusable import TracedEncoder  # late: few sinks can refuse
+
+    return TracedEncoder
 
 
 def _condition(when: str) -> Callable[[Any], Any] | None:

@@ -40,6 +40,9 @@ LONGEST_NAME = 200
 TOO_LONG = 63
 """Bytes of a name that PostgreSQL keeps."""
 
+REFUSED = (psycopg.IntegrityError, psycopg.DataError, psycopg.errors.RaiseException)
+"""Errors that are about a row."""
+
 Mode = Literal["append", "replace", "upsert"]
 
 
@@ -47,8 +50,8 @@ class Postgres:
     """Write records as the rows of a table in PostgreSQL.
 
     The table is there already. The fields of a record go into the columns of the same names; columns that have a
-    default may be left out. A record that doesn't fit its columns is a failure of that record. One that
-    breaks a constraint of the table ends the run, with the row and the constraint in the message.
+    default may be left out. A record that doesn't fit its columns, or breaks a constraint of the table, is a failure
+    of that record.
 
     dsn: where the server is, as libpq takes it; by default, its environment and service file say so.
     table: the table, with its schema if need be, as in SQL.
@@ -184,6 +187,18 @@ class Postgres:
         if self._buffered > BUFFERED:
             with asking(self.describe), self._begun() as connection:
                 self._send(connection)
+
+    def write_or_refuse(self, data: Any) -> dict[int, Exception]:
+        """Send the rows at once, all but those that the server refuses; these by number, and why."""
+        refused: dict[int, Exception] = {}
+        number = 0
+        with asking(self.describe), self._begun() as connection:
+            for columns, lines in unpacked(data):
+                rows = lines.splitlines(keepends=True)
+                refused |= self._send_some(connection, columns, rows, number)
+                number += len(rows)
+        self._rows += number - len(refused)
+        return refused
 
     def position(self) -> int:
         """Rows written."""
@@ -354,8 +369,23 @@ class Postgres:
         for columns, lines in buffered:
             try:
                 self._patiently(connection, partial(self._copy, connection, columns, lines))
-            except (psycopg.IntegrityError, psycopg.DataError, psycopg.errors.RaiseException) as error:
+            except REFUSED as error:
                 raise self._refusal(connection, columns, lines.splitlines(keepends=True), error) from None
+
+    def _send_some(
+        self, connection: Connection, columns: Names, lines: list[bytes], first: int
+    ) -> dict[int, Exception]:
+        """Send the rows, or all but those that are refused, found by halving. first: the number of the first one."""
+        try:
+            self._patiently(connection, partial(self._copy, connection, columns, b"".join(lines)))
+        except REFUSED as error:
+            if len(lines) == 1:
+                return {first: type(error)(_why(error))}
+        else:
+            return {}
+        middle = len(lines) // 2
+        before = self._send_some(connection, columns, lines[:middle], first)
+        return before | self._send_some(connection, columns, lines[middle:], first + middle)
 
     def _copy(self, connection: Connection, columns: Names, lines: bytes) -> None:
         into = sql.SQL("_stagerunner_rows") if self.mode == "upsert" else self._written
@@ -390,13 +420,12 @@ class Postgres:
             middle = (taken + refused) // 2
             try:
                 self._trying(connection, columns, lines[:middle])
-            except (psycopg.IntegrityError, psycopg.DataError, psycopg.errors.RaiseException) as found:
+            except REFUSED as found:
                 refused, error = middle, found
             else:
                 taken = middle
-        constraint = f" (constraint {error.diag.constraint_name})" if error.diag.constraint_name else ""
         row = shown(columns, lines[taken])
-        return OSError(f"{self.describe()} refuses a row: {one_line(error)}{constraint}\n  row: {row}")
+        return OSError(f"{self.describe()} refuses a row: {_why(error)}\n  row: {row}")
 
     def _trying(self, connection: Connection, columns: Names, lines: list[bytes]) -> None:
         connection.execute("SAVEPOINT trying")
@@ -404,6 +433,12 @@ class Postgres:
             self._copy(connection, columns, b"".join(lines))
         finally:
             connection.execute("ROLLBACK TO trying; RELEASE trying")
+
+
+def _why(error: psycopg.Error) -> str:
+    """What the server says of a row, and by which constraint."""
+    constraint = f" (constraint {error.diag.constraint_name})" if error.diag.constraint_name else ""
+    return f"{one_line(error)}{constraint}"
 
 
 def _shortened(name: str, suffix: str) -> str:
