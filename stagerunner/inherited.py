@@ -115,6 +115,17 @@ def here() -> Path:
 
 
 @contextmanager
+def environment_kept() -> Iterator[None]:
+    """Restore the environment variables at the end."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextmanager
 def kept() -> Iterator[None]:
     """Undo what plugin code changes in here and a run depends on.
 

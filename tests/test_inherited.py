@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from stagerunner.inherited import here, is_refusal, kept, working_folder
+from stagerunner.inherited import environment_kept, here, is_refusal, kept, working_folder
 
 
 def changed() -> tuple[object, ...]:
@@ -29,6 +29,15 @@ def test_what_other_peoples_code_changes_in_a_process_is_set_right(tmp_path):
         os.environ["STAGERUNNER_TESTED"] = "stays"
     assert changed() == before
     assert os.environ.pop("STAGERUNNER_TESTED") == "stays"
+
+
+def test_environment_variables_are_restored(monkeypatch):
+    monkeypatch.setenv("STAGERUNNER_TESTED", "before")
+    before = dict(os.environ)
+    with environment_kept():
+        os.environ["STAGERUNNER_TESTED"] = "within"
+        os.environ["STAGERUNNER_ADDED"] = "within"
+    assert os.environ == before
 
 
 def test_a_higher_limit_to_recursion_stays():

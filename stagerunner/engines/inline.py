@@ -25,6 +25,7 @@ from stagerunner.engines.worker.hooks import call_hooks
 from stagerunner.engines.worker.stage_runner import StageRunner
 from stagerunner.evaluate.wording import describe
 from stagerunner.guard import is_ctrl_c
+from stagerunner.inherited import environment_kept
 from stagerunner.parts.files import register
 from stagerunner.plan import Plan
 from stagerunner.records import END
@@ -51,7 +52,7 @@ class InlineTransport:
         self._teardown: list[str] = []
         self._open = ExitStack()
         self._open.enter_context(printing_aside(plan.secrets))
-        self._open.callback(_restore_environment, dict(os.environ))
+        self._open.enter_context(environment_kept())
         self.arena: Arena | None = None
         self.ready: Ready | None = None
         self.ended = False
@@ -228,11 +229,6 @@ def outside_loops() -> Iterator[None]:
         events._set_running_loop(loop)
         if task is not None:
             tasks._enter_task(loop, task)
-
-
-def _restore_environment(before: dict[str, str]) -> None:
-    os.environ.clear()
-    os.environ.update(before)
 
 
 class InlineEngine:

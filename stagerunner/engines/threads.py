@@ -26,6 +26,7 @@ from stagerunner.engines.slots import trouble_in_slots
 from stagerunner.engines.worker.hooks import call_hooks
 from stagerunner.engines.worker.stage_runner import StageRunner
 from stagerunner.evaluate.wording import describe
+from stagerunner.inherited import environment_kept
 from stagerunner.parts.files import register
 from stagerunner.plan import Plan
 from stagerunner.records import END
@@ -127,7 +128,7 @@ class ThreadPool:
         self._workers: list[ThreadWorker] = []
         self._open = ExitStack()
         self._open.enter_context(printing_aside(plan.secrets))
-        self._open.callback(_restore_environment, dict(os.environ))
+        self._open.enter_context(environment_kept())
 
     def open(self, specs: Sequence[WorkerSpec]) -> list[Bundle]:
         self._drop(self._plan.run.grace)
@@ -160,11 +161,6 @@ class ThreadPool:
         for worker in self._workers:
             worker.join(max(0.0, until - monotonic()))
         self._workers = []
-
-
-def _restore_environment(before: dict[str, str]) -> None:
-    os.environ.clear()
-    os.environ.update(before)
 
 
 class ThreadsEngine:

@@ -53,6 +53,11 @@ def doubled(records):
     return [record * 2 for record in records]
 
 
+@stage.batch
+def fewer(records) -> list[int | None]:
+    return [record if record % 5 else None for record in records]
+
+
 @stage.batch(many=True)
 def spread(records):
     count("spread", len(records))
@@ -79,11 +84,25 @@ def fussy(record):
     return record
 
 
+@stage.batch
+def fussy_batch(records):
+    if any(record % 13 == 6 for record in records):
+        raise Reject("one of them will not do")
+    return records
+
+
 @stage
 def picky(record):
     yield record
     if record % 7 == 3:
         raise Drop(f"{record} is too odd")
+
+
+@stage.batch
+def picky_batch(records):
+    if any(record % 19 == 7 for record in records):
+        raise Drop("one of them is too odd")
+    return records
 
 
 class Rooted:
@@ -117,6 +136,37 @@ class Sum:
 
     def restore(self, data):
         self.sum = data
+
+
+@stage.batch
+class Running:
+    def __init__(self):
+        self.sum = 0
+
+    def process_batch(self, records):
+        return [self.add(record) for record in records]
+
+    def add(self, record):
+        self.sum += record
+        return self.sum
+
+    def flush(self):
+        yield self.sum
+
+    def snapshot(self):
+        return self.sum
+
+    def restore(self, data):
+        self.sum = data
+
+
+@stage
+class Plus:
+    def __init__(self, *, number: int = 1):
+        self.number = number
+
+    def process(self, record):
+        return record + self.number
 
 
 @stage(state=True)
@@ -184,6 +234,8 @@ class Unready:
     def process(self, record):
         return record
 """
+
+"""A plugin file: stages of every form, on whole numbers."""
 
 KILLS, HARD_TIMEOUTS = "kills", "hard_timeouts"
 
@@ -316,8 +368,10 @@ def _cases() -> Iterable[Case]:
     yield Case("a record that hangs", ("small", {"use": "hanging", **dead, "timeout": "500ms"}), needs=late)
 
 
-FREE = ("small", "picky", "repeat", "asked", "fussy", "unsendable", "doubled", "spread", "asked_batch")
-LISTS = ("doubled", "spread", "asked_batch")
+LISTS = ("doubled", "fewer", "spread", "fussy_batch", "asked_batch")
+"""The stages of PARTS that take lists, and have no state."""
+FREE = ("small", "picky", "picky_batch", "repeat", "asked", "fussy", "unsendable", "plus", *LISTS)
+"""All of them without state that no case needs for itself."""
 RANDOM = 5
 """Random chains among the cases."""
 

@@ -28,10 +28,6 @@ def paid(record, usd=1):
     os.close(file)
     count("usd", usd)
 
-def parent():
-    "The run's own process: the fork server's parent."
-    return int(Path(f"/proc/{os.getppid()}/stat").read_text().rpartition(") ")[2].split()[1])
-
 @stage
 def plain(record):
     paid(record)

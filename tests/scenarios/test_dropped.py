@@ -295,10 +295,6 @@ def test_a_memo_keeps_the_reason(parts, use):
 # Whoever is killed
 
 CHAIN = """
-def parent():
-    "The run's own process: the fork server's parent."
-    return int(Path(f"/proc/{os.getppid()}/stat").read_text().rpartition(") ")[2].split()[1])
-
 @stage
 def deadly(record):
     if record in MOMENTS and once(f"met {record}"):

@@ -8,123 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-PARTS = """
-import asyncio
-from stagerunner import Drop
+from stagerunner.testing.engines import FREE, LISTS, PARTS
 
-@stage
-def small(record) -> object | None:
-    return record if record % 3 else None
-
-@stage
-def repeat(record):
-    for number in range(record % 4):
-        yield record + number
-
-@stage.batch
-def doubled(records):
-    return [record * 2 for record in records]
-
-@stage.batch
-def fewer(records) -> list[int | None]:
-    return [record if record % 5 else None for record in records]
-
-@stage.batch(many=True)
-def spread(records):
-    count("spread", len(records))
-    return [list(range(record % 3)) for record in records]
-
-@stage.batch
-async def asked_batch(records) -> list[int | None]:
-    await asyncio.sleep(0)
-    return [None if record % 7 == 5 else record + 1 for record in records]
-
-@stage.batch
-class Running:
-    def __init__(self):
-        self.sum = 0
-    def process_batch(self, records):
-        return [self.add(record) for record in records]
-    def add(self, record):
-        self.sum += record
-        return self.sum
-    def flush(self):
-        yield self.sum
-    def snapshot(self):
-        return self.sum
-    def restore(self, data):
-        self.sum = data
-
-@stage
-async def asked(record):
-    await asyncio.sleep(record % 3 / 1000)
-    return record + 1
-
-@stage
-def fussy(record):
-    count("looked at")
-    if record % 11 == 4:
-        raise ValueError(f"{record} will not do")
-    return record
-
-@stage.batch
-def fussy_batch(records):
-    if any(record % 13 == 6 for record in records):
-        raise Reject("one of them will not do")
-    return records
-
-@stage
-def picky(record):
-    yield record
-    if record % 7 == 3:
-        raise Drop(f"{record} is too odd")
-
-@stage.batch
-def picky_batch(records):
-    if any(record % 19 == 7 for record in records):
-        raise Drop("one of them is too odd")
-    return records
-
-class Rooted:
-    def __reduce__(self):
-        raise TypeError("I stay here")
-    def __repr__(self):
-        return "Rooted()"
-
-@stage
-def unsendable(record):
-    return Rooted() if record % 17 == 3 else record
-
-@stage
-class Plus:
-    def __init__(self, *, number: int = 1):
-        self.number = number
-    def process(self, record):
-        return record + self.number
-
-@stage
-class Sum:
-    def __init__(self):
-        self.sum = 0
-    def process(self, record):
-        self.sum += record
-        return self.sum
-    def flush(self):
-        yield self.sum
-        yield 0
-    def snapshot(self):
-        return self.sum
-    def restore(self, data):
-        self.sum = data
-
-@stage(state=True)
-def alternate(record, *, seen=[]) -> object | None:
-    seen.append(record)
-    return record if len(seen) % 2 else None
-"""
-
-LISTS = ["doubled", "fewer", "spread", "fussy_batch", "asked_batch"]
-FREE = ["small", "picky", "picky_batch", "repeat", "asked", "fussy", "unsendable", "plus", "same", *LISTS]
+STATELESS = ["same", *FREE]
 BOUND = ["sum", "running", {"use": "take", "with": {"n": 70}}]
 POLICIES = ["skip", "dead_letter"]
 
@@ -132,7 +18,7 @@ POLICIES = ["skip", "dead_letter"]
 @st.composite
 def stages(draw: Any) -> dict[str, Any]:
     """A stage with its settings."""
-    use = draw(st.sampled_from([*FREE * 2, *BOUND]))
+    use = draw(st.sampled_from([*STATELESS * 2, *BOUND]))
     if isinstance(use, dict):
         return use
     stage = {"use": use, "on_error": draw(st.sampled_from(POLICIES))}
@@ -179,7 +65,7 @@ def test_any_chain_gives_the_same_in_every_engine(project, chain, frames, length
     assert inline == processes == threads
 
 
-@pytest.mark.parametrize("use", [*FREE, "sum", "alternate"])
+@pytest.mark.parametrize("use", [*STATELESS, "sum", "alternate"])
 def test_every_form_gives_the_same_in_every_engine(project, use):
     project.plugin(PARTS)
     bound = use in ("sum", "alternate")

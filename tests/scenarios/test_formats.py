@@ -17,10 +17,6 @@ COUNT = 3000
 RECORDS = [{"n": str(number), "text": 'x,"]\\' * (number % 7)} for number in range(COUNT)]
 
 PARTS = """
-def parent():
-    "The run's own process: the fork server's parent."
-    return int(Path(f"/proc/{os.getppid()}/stat").read_text().rpartition(") ")[2].split()[1])
-
 @stage
 def fatal(record):
     "Kills the parent, or its own worker, at these records, and lets through in the next life."

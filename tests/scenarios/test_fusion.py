@@ -55,10 +55,6 @@ def fussy(record):
 def fewer(records) -> list[int | None]:
     return [record if record % 5 else None for record in records]
 
-def parent():
-    "The run's own process: the fork server's parent."
-    return int(Path(f"/proc/{os.getppid()}/stat").read_text().rpartition(") ")[2].split()[1])
-
 @stage
 class Sum:
     "The sum so far; writes down when its state is asked for."

@@ -9,14 +9,17 @@ import sqlite3
 
 import pytest
 from support.leaks import needs_proc
+from support.numbered import PARTS
 from support.waiting import wait_until
 
 pytestmark = needs_proc
 
 COUNT = 3000
 
-PARTS = """
+OWN = """
 from stagerunner import Mark
+
+MOMENTS = (500, 2200)
 
 def numbers(after, stop, every):
     for number in range(after or 0, stop):
@@ -44,17 +47,6 @@ class Failing:
         if not again:
             os._exit(3) if self.how == "exit" else int("x")
 
-def parent():
-    "The run's own process: the fork server's parent."
-    return int(Path(f"/proc/{os.getppid()}/stat").read_text().rpartition(") ")[2].split()[1])
-
-@stage
-def fatal(record):
-    "Kills the parent at these records, and lets through in the next life."
-    if record["n"] in (500, 2200) and once(f"met {record['n']}"):
-        os.kill(parent(), signal.SIGKILL)
-    return record
-
 @stage
 def deadly(record):
     if record["n"] in (3, 1500, 2999) and once(f"died {record['n']}"):
@@ -62,30 +54,10 @@ def deadly(record):
     return record
 
 @stage
-def fussy(record):
-    if record["n"] % 97 == 5:
-        raise ValueError(f"{record['n']} will not do")
-    return record
-
-@stage
 def late(record):
     if record["n"] == 2000 and once("late"):
         raise ValueError("not yet")
     return record
-
-@stage
-class Sum:
-    def __init__(self):
-        self.sum = 0
-    def process(self, record):
-        self.sum += record["n"]
-        return record | {"sum": self.sum}
-    def flush(self):
-        yield {"n": -1, "sum": self.sum}
-    def snapshot(self):
-        return self.sum
-    def restore(self, data):
-        self.sum = data
 """
 
 FUSSY = {"use": "fussy", "on_error": "dead_letter"}
@@ -110,12 +82,12 @@ def undisturbed(*stages):
     numbers = [n for n in range(COUNT) if n % 97 != 5 or FUSSY not in stages]
     total = list(itertools.accumulate(range(COUNT)))
     records = [{"n": n, "sum": total[n]} if "sum" in stages else {"n": n} for n in numbers]
-    flushed = [{"n": -1, "sum": total[-1]}] if "sum" in stages else []
+    flushed = [{"n": -1, "text": "", "sum": total[-1]}] if "sum" in stages else []
     return records + flushed, [n for n in range(COUNT) if n not in set(numbers)]
 
 
 def configured(project, *stages, sink="jsonl", source="topic", **run):
-    project.plugin(PARTS)
+    project.plugin(OWN + PARTS)
     run = {"checkpoint": "5ms"} | run
     project.config(*stages, source=source, sink=SINKS[sink], dead_letter="failed", run=run)
 

@@ -25,10 +25,6 @@ def called(record):
     os.write(file, f"{record}\\n".encode())
     os.close(file)
 
-def parent():
-    "The run's own process: the fork server's parent."
-    return int(Path(f"/proc/{os.getppid()}/stat").read_text().rpartition(") ")[2].split()[1])
-
 @stage
 def plain(record):
     called(record)

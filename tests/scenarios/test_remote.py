@@ -24,10 +24,6 @@ WRITTEN = "".join(json.dumps(record, separators=(",", ":")) + "\n" for record in
 KEPT = b"".join(line for number, line in enumerate(WRITTEN.splitlines(True)) if number not in (500, 1000))
 
 PARTS = """
-def parent():
-    "The run's own process: the fork server's parent."
-    return int(Path(f"/proc/{os.getppid()}/stat").read_text().rpartition(") ")[2].split()[1])
-
 @stage
 def fatal(record):
     "Kills the parent, or its own worker, at these records, and lets through in the next life."

@@ -13,45 +13,13 @@ import sys
 import pytest
 from support.compressed import zstd
 from support.leaks import needs_proc
+from support.numbered import PARTS
 from support.waiting import wait_until
 
 pytestmark = needs_proc
 
 COUNT = 4000
 ROUNDS = 3
-
-PARTS = """
-def parent():
-    "The run's own process: the fork server's parent."
-    return int(Path(f"/proc/{os.getppid()}/stat").read_text().rpartition(") ")[2].split()[1])
-
-@stage
-def fatal(record):
-    "Kills the parent at these records, and lets through in the next life."
-    if record["n"] in MOMENTS and once(f"met {record['n']}"):
-        os.kill(parent(), signal.SIGKILL)
-    return record
-
-@stage
-def fussy(record):
-    if record["n"] % 97 == 5:
-        raise ValueError(f"{record['n']} will not do")
-    return record
-
-@stage
-class Sum:
-    def __init__(self):
-        self.sum = 0
-    def process(self, record):
-        self.sum += record["n"]
-        return record | {"sum": self.sum}
-    def flush(self):
-        yield {"n": -1, "text": "", "sum": self.sum}
-    def snapshot(self):
-        return self.sum
-    def restore(self, data):
-        self.sum = data
-"""
 
 SINKS = {
     "lines": {"use": "lines", "with": {"path": "out"}},

@@ -30,10 +30,6 @@ def ticks(*, stop: int = 10):
     tell("ticks began")
     yield from range(stop)
 
-def parent():
-    "The run's own process: the fork server's parent."
-    return int(Path(f"/proc/{os.getppid()}/stat").read_text().rpartition(") ")[2].split()[1])
-
 @stage
 def fatal(record):
     "Kills the parent at these records, and lets through in the next life."

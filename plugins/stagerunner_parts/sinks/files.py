@@ -12,18 +12,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
-from struct import Struct
 from typing import Any, Literal
 
 from stagerunner import sink
+from stagerunner_parts.sinks.locking import inode_of
+from stagerunner_parts.sinks.many import in_the_way, move, pack, unpack
 from stagerunner_parts.sinks.naming import check_name, field_of, name_for
 from stagerunner_parts.sinks.rendering import json_text
 
 LOG = ".written"
 """The log in the folder. No file can have that name: those that begin with a dot get a `_` in front."""
-
-SIZES = Struct(">II")
-"""In front of each file: how many bytes its name has, and how many its content."""
 
 
 @sink("files")
@@ -80,12 +78,7 @@ class Files:
     # In the last worker
 
     def encode(self, records: list[Any]) -> bytes:
-        return b"".join(self._encoded(record) for record in records)
-
-    def _encoded(self, record: Any) -> bytes:
-        name = name_for(self.name, record).encode()
-        content = self._content(record)
-        return SIZES.pack(len(name), len(content)) + name + content
+        return pack((name_for(self.name, record), self._content(record)) for record in records)
 
     def _content(self, record: Mapping[Any, Any]) -> bytes:
         if self.content is None:
@@ -112,9 +105,9 @@ class Files:
             self.check_new()
             self._discard_left()
             self._partial.mkdir(parents=True)
-        elif _inode(self._partial) != position["folder"]:
+        elif inode_of(self._partial) != position["folder"]:
             raise FileNotFoundError(f"{self._partial} isn't what the run to be resumed has left")
-        self._folder = _inode(self._partial)
+        self._folder = inode_of(self._partial)
         self._log = self._opened_log()
         if position is not None:
             self._cut_back(position["bytes"])
@@ -123,7 +116,7 @@ class Files:
 
     def write(self, data: bytes) -> None:
         """Raises ValueError if two records have the same name, OSError if the disk is full."""
-        files = list(_files(memoryview(data)))
+        files = list(unpack(data))
         self._refuse_twins([name for name, _ in files])
         # The log first: a file that isn't in it would stay after a resume.
         self._note([name for name, _ in files])
@@ -148,13 +141,13 @@ class Files:
         """Give the files their final names. May be called twice."""
         self.abort()
         folder = self._folder or (self._known or {}).get("folder")
-        if _inode(self._partial) == folder:
+        if inode_of(self._partial) == folder:
             self.check_new()
             if not self._real.exists() or not any(self._real.iterdir()):
                 self._partial.rename(self._real)
             else:
                 self._move_all()
-        if _inode(self._real) == folder:
+        if inode_of(self._real) == folder:
             (self._real / LOG).unlink(missing_ok=True)
 
     def abort(self) -> None:
@@ -165,7 +158,7 @@ class Files:
 
     def discard(self) -> None:
         """This run can't be resumed: leave no files. Called before `abort`."""
-        if _inode(self._partial) == self._folder:
+        if inode_of(self._partial) == self._folder:
             shutil.rmtree(self._partial)
 
     def target(self) -> Path:
@@ -222,33 +215,16 @@ class Files:
         if not os.path.lexists(self._partial):
             return
         known = (self._known or {}).get("folder")
-        if _inode(self._partial) != known and not _is_empty(self._partial):
-            raise FileExistsError(
-                f"{self._partial} is in the way, and it isn't known to come from an unfinished run of this output; "
-                "move it away, or remove it"
-            )
+        if inode_of(self._partial) != known and not _is_empty(self._partial):
+            raise in_the_way(self._partial)
         os.close(self._opened_log())
         shutil.rmtree(self._partial)
 
     def _move_all(self) -> None:
         """Move the files into the folder that is there already."""
         for name in _names(self._partial / LOG, 0):
-            new = self._real / name
-            new.parent.mkdir(parents=True, exist_ok=True)
-            if not Path(os.path.realpath(new.parent)).is_relative_to(self._real):
-                raise OSError(f"{new.parent} is a link that leads out of {self.path}")
-            if self._is_there(name):
-                (self._partial / name).replace(new)
+            move(self._partial / name, self._real / name, self._real, self.path)
         shutil.rmtree(self._partial)
-
-
-def _files(data: memoryview) -> Iterator[tuple[str, memoryview]]:
-    at = 0
-    while at < len(data):
-        name, content = SIZES.unpack_from(data, at)
-        at += SIZES.size
-        yield str(data[at : at + name], "utf-8"), data[at + name : at + name + content]
-        at += name + content
 
 
 def _names(log: Path, at: int) -> Iterator[str]:
@@ -265,11 +241,3 @@ def _is_empty(folder: Path) -> bool:
     if folder.is_symlink() or not folder.is_dir():
         return False
     return all(path.name == LOG and not path.stat().st_size for path in folder.iterdir())
-
-
-def _inode(path: Path) -> int:
-    """0 if nothing is there."""
-    try:
-        return path.lstat().st_ino
-    except OSError:
-        return 0

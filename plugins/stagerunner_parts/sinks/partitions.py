@@ -16,11 +16,11 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from io import FileIO
 from pathlib import Path
-from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 from stagerunner_parts.compression import Compressor, compressor
 from stagerunner_parts.sinks.locking import inode_of, write_all
+from stagerunner_parts.sinks.many import in_the_way, move, pack, unpack
 from stagerunner_parts.sinks.naming import check_name, has_field, name_for, plain
 
 if TYPE_CHECKING:
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 MOST_OPEN = 64
 """Files that are open at once."""
-
-SIZES = Struct(">II")
-"""In front of each share of a body: how many bytes its name has, and its data."""
 
 POSITIONS = ".positions"
 """The database in the hidden folder. No file can have that name: none begins with a dot."""
@@ -140,11 +137,7 @@ class Partitions:
         groups: dict[str, list[Any]] = {}
         for record in records:
             groups.setdefault(name_for(self._name, record), []).append(record)
-        found = []
-        for name, group in groups.items():
-            named, data = name.encode(), self._encode(group)
-            found += [SIZES.pack(len(named), len(data)), named, data]
-        return b"".join(found)
+        return pack((name, self._encode(group)) for name, group in groups.items())
 
     # In the parent
 
@@ -198,13 +191,8 @@ class Partitions:
 
     def write(self, data: bytes) -> None:
         """Raises OSError if the disk is full."""
-        view, at = memoryview(data), 0
-        while at < len(view):
-            named, size = SIZES.unpack_from(view, at)
-            at += SIZES.size
-            name = str(view[at : at + named], "utf-8")
-            self._append(name, bytes(view[at + named : at + named + size]))
-            at += named + size
+        for name, share in unpack(data):
+            self._append(name, bytes(share))
 
     def _append(self, name: str, data: bytes) -> None:
         file = self._opened(name)
@@ -275,11 +263,7 @@ class Partitions:
         if not inode or inode_of(self._place) != inode:
             return
         for path in self._all():
-            new = self._folder / path.relative_to(self._place)
-            new.parent.mkdir(parents=True, exist_ok=True)
-            if not Path(os.path.realpath(new.parent)).is_relative_to(self._folder):
-                raise OSError(f"{new.parent} is a link that leads out of {self._folder}")
-            path.replace(new)
+            move(path, self._folder / path.relative_to(self._place), self._folder, self._folder)
         shutil.rmtree(self._place)
 
     def abort(self) -> None:
@@ -303,8 +287,5 @@ class Partitions:
             return
         ours = inode_of(self._place) == (self._known or {}).get("folder")
         if not ours and (self._place.is_symlink() or not self._place.is_dir() or any(self._all())):
-            raise FileExistsError(
-                f"{self._place} is in the way, and it isn't known to come from an unfinished run of this output; "
-                "move it away, or remove it"
-            )
+            raise in_the_way(self._place)
         shutil.rmtree(self._place)

@@ -12,18 +12,8 @@ if TYPE_CHECKING:
     from stagerunner_datatrove.steps import Call, Tally
 
 
-@stage("datatrove", state=False)
-class Datatrove:
-    """Apply a filter, formatter or extractor of datatrove to each document.
-
-    What a filter drops is filtered out, with datatrove's reason.
-
-    step: the class: its name, or module:Class for one that isn't datatrove's own.
-    options: what it is constructed with. {object: "module:name"} is a function or class, with `with:` an instance.
-    text: the field with the text.
-    id: the field with the document's id.
-    metadata: the field with the metadata; without it, all other fields are the metadata.
-    """
+class Step:
+    """A step of datatrove for records: what both stages are constructed with."""
 
     def __init__(
         self,
@@ -37,8 +27,23 @@ class Datatrove:
         self._step = step
         self._options = options or {}
         self._fields = Fields(text, id, metadata)
-        self._call: Call
         self._tally: Tally
+
+
+@stage("datatrove", state=False)
+class Datatrove(Step):
+    """Apply a filter, formatter or extractor of datatrove to each document.
+
+    What a filter drops is filtered out, with datatrove's reason.
+
+    step: the class: its name, or module:Class for one that isn't datatrove's own.
+    options: what it is constructed with. {object: "module:name"} is a function or class, with `with:` an instance.
+    text: the field with the text.
+    id: the field with the document's id.
+    metadata: the field with the metadata; without it, all other fields are the metadata.
+    """
+
+    _call: Call
 
     def check(self, environment: Mapping[str, str]) -> None:
         from stagerunner_datatrove import steps  # late, here and below: datatrove takes a second
@@ -61,7 +66,7 @@ class Datatrove:
 
 
 @stage.batch("datatrove.batch", state=False)
-class DatatroveBatch:
+class DatatroveBatch(Step):
     """Apply a filter of datatrove to lists of documents: for filters with a `filter_batch` of their own.
 
     The lists are as long as the setting `batch` says. Reasons are counted: dropped_REASON.
@@ -73,20 +78,7 @@ class DatatroveBatch:
     metadata: the field with the metadata; without it, all other fields are the metadata.
     """
 
-    def __init__(
-        self,
-        *,
-        step: str,
-        options: dict[str, Any] | None = None,
-        text: str = "text",
-        id: str = "id",
-        metadata: str | None = None,
-    ) -> None:
-        self._step = step
-        self._options = options or {}
-        self._fields = Fields(text, id, metadata)
-        self._filter: Any
-        self._tally: Tally
+    _filter: Any
 
     def check(self, environment: Mapping[str, str]) -> None:
         from stagerunner_datatrove import steps
