@@ -111,8 +111,11 @@ def _decimal(digits: int, scale: int, kind: str) -> Fit:
 def _float(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise _not(value, "a number")
-    number = float(value)
-    if not isfinite(number) and isinstance(value, int | Decimal):
+    try:
+        number = float(value)
+    except OverflowError:
+        raise ValueError(f"{value} is out of the range of DOUBLE") from None
+    if not isfinite(number) and isinstance(value, Decimal):
         raise ValueError(f"{value} is out of the range of DOUBLE")
     return number
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from stagerunner_parts.sinks.files import Files
-from stagerunner_parts.sinks.naming import LONGEST
 
 
 def made(folder, *frames, position=None, left=None, **options):
@@ -73,31 +72,6 @@ def test_fields_in_a_name_may_make_folders(tmp_path):
     assert found(tmp_path / "out") == {"by SE/{1.5}.txt": "a"}
 
 
-@pytest.mark.parametrize(
-    ("value", "name"),
-    [
-        ("../../etc/passwd", "_.._.._etc_passwd"),
-        ("..", "_.."),
-        (".", "_."),
-        ("", "_"),
-        (".written", "_.written"),
-        ("/a\\b\n\0", "_a_b__"),
-        ("Göteborg, 1 %", "Göteborg, 1 %"),
-        (True, "true"),
-    ],
-)
-def test_a_value_in_a_name_leads_nowhere(tmp_path, value, name):
-    made(tmp_path, [{"v": value, "x": "a"}], name="{v}/{v}", content="x").finish()
-    assert found(tmp_path) == {f"out/{name}/{name}": "a"}
-
-
-def test_long_values_are_cut_and_stay_different(tmp_path):
-    made(tmp_path, [{"v": "ä" * 300 + end, "x": end} for end in "ab"], name="{v}.json", content="x").finish()
-    names = found(tmp_path / "out")
-    assert sorted(names.values()) == ["a", "b"]
-    assert all(len(name.encode()) <= LONGEST and name.endswith(".json") for name in names)
-
-
 @pytest.mark.parametrize("seed", range(30))
 def test_no_value_whatever_leads_out_of_the_folder(tmp_path, seed):
     chance = random.Random(seed)
@@ -123,24 +97,6 @@ def test_no_value_whatever_leads_out_of_the_folder(tmp_path, seed):
 def test_a_record_that_can_not_be_a_file_is_refused(tmp_path, record, why):
     with pytest.raises((TypeError, ValueError), match=why):
         Files(path=tmp_path, name="{id}", content="text").encode([record])
-
-
-@pytest.mark.parametrize(
-    ("name", "why"),
-    [
-        ("all.txt", "the name needs a field"),
-        ("{{id}}", "the name needs a field"),
-        ("{id", "a brace is alone"),
-        ("{a/b}", "a brace is alone"),
-        ("../{id}", "is not a name below the folder"),
-        ("/tmp/{id}", "is not a name below the folder"),
-        ("a//{id}", "is not a name below the folder"),
-        (".{id}", "is not a name below the folder"),
-    ],
-)
-def test_a_name_that_cannot_be(tmp_path, name, why):
-    with pytest.raises(ValueError, match=why):
-        Files(path=tmp_path, name=name).check()
 
 
 def test_a_file_is_no_folder(tmp_path):

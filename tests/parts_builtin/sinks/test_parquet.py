@@ -207,9 +207,3 @@ def test_what_can_not_be_written(tmp_path):
         Parquet(path=tmp_path / "out.parquet.gz").check()
     with pytest.raises(ValueError, match="is one file; parts need a folder"):
         Parquet(path=tmp_path / "out.parquet", rows=5).check()
-
-
-@pytest.mark.parametrize("text", ["int63", "decimal(1)", "list<x>", "timestamp[h, UTC]", "decimal(99, 2)", ""])
-def test_what_is_no_type(text):
-    with pytest.raises(ValueError, match="isn't a type"):
-        ColumnType(text)

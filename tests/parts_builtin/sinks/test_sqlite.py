@@ -1,4 +1,3 @@
-import errno
 import sqlite3
 from contextlib import closing
 
@@ -170,64 +169,8 @@ def test_what_was_encoded_for_other_columns_is_not_written(path):
     sink.abort()
 
 
-def test_a_table_that_is_gone_cannot_be_resumed(path):
-    sink = Sqlite(path=path, table="orders")
-    with pytest.raises(OSError, match="is gone"):
-        sink.open(5)
-    sink.abort()
-
-
-@pytest.mark.parametrize("table", ["", "_stagerunner", "sqlite_x", "a\0"])
-def test_names_that_cannot_be(path, table):
-    with pytest.raises(ValueError, match="name of a table"):
-        Sqlite(path=path, table=table).check()
-
-
 def test_a_file_that_is_no_database(write):
     sink = Sqlite(path=write("a.db", b"no database at all, " * 20), table="orders", mode="new")
     with pytest.raises(OSError, match=r"SQLite can't use .*a\.db"):
         sink.check()
     sink.abort()
-
-
-def test_what_can_be_asked(path):
-    sink = Sqlite(path=path, table="orders")
-    sink.sync()
-    assert (sink.keeps, sink.target(), sink.describe()) == ("transaction", path, f"table orders of {path}")
-
-
-@pytest.fixture
-def patience(monkeypatch):
-    """What may take a minute takes moments."""
-    monkeypatch.setattr("stagerunner_parts.sinks.database.PATIENCE", 0.3)
-    monkeypatch.setattr("stagerunner_parts.sinks.sqlite.SOON", 0.05)
-
-
-@pytest.mark.parametrize("lock", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])
-def test_it_waits_for_a_locked_database_and_says_so_once(path, patience, capfd, lock):
-    path.parent.mkdir()
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("CREATE TABLE others (a)")
-        other.execute(lock)
-        for sink in (Sqlite(path=path, table="orders"), Sqlite(path=path, table="orders", mode="new")):
-            sink.check()
-            with pytest.raises(OSError, match=r"another process has kept .*shop.db locked for 0.3 s") as caught:
-                sink.open(None)
-            assert caught.value.errno == errno.EBUSY
-            assert capfd.readouterr().err == f"waiting for {path}, locked by another process\n"
-
-
-def test_a_commit_waits_for_a_reader(path, patience, capfd):
-    sink = written(path, [{"id": 1}])
-    sink.write(sink.encode([{"id": 2}]))
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("BEGIN")
-        other.execute("SELECT * FROM _stagerunner").fetchall()
-        with pytest.raises(OSError, match="another process has kept"):
-            sink.commit({})
-        other.execute("COMMIT")
-    sink.commit({"frame": 2})
-    sink.finish()
-
-    assert [row["id"] for row in rows(path)] == [1, 2]
-    assert capfd.readouterr().err == f"waiting for {path}, locked by another process\n"
