@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import random
+import re
 import statistics
 import subprocess
 import sys
@@ -151,7 +152,10 @@ def version_of(distribution: str) -> str:
         return ""
 
 
-PEERS = ("pypeln", "mpire", "joblib", "spdl-core", "gpupipe", "mpipe", "pyarrow", "polars", "duckdb")
+PEERS = (
+    *("pypeln", "mpire", "joblib", "spdl-core", "gpupipe", "mpipe"),
+    *("pyarrow", "polars", "duckdb", "datatrove", "daft", "ray", "bytewax"),
+)
 
 
 def machine() -> str:
@@ -263,8 +267,25 @@ BEGIN, END = "<!-- measured -->", "<!-- end of what was measured -->"
 
 def put_between(page: Path, text: str) -> None:
     """Put the text between the two marks of a page. Raises ValueError if they aren't there."""
+    before, _, after = _parted(page)
+    page.write_text(f"{before}{BEGIN}\n\n{text.strip()}\n\n{END}{after}")
+
+
+def put_tables(page: Path, tables: list[str], where: str) -> None:
+    """Put each table in the place of the one with the same letter, or behind the last. where: a paragraph under its
+    heading, since the others are of another day. Raises ValueError if the page has no marks."""
+    _, measured, _ = _parted(page)
+    kept = {part[:6]: part.strip() for part in re.split(r"(?m)^(?=### )", measured)}
+    for table in tables:
+        title, _, rest = table.strip().partition("\n")
+        kept[title[:6]] = f"{title}\n\n{where}\n{rest}".strip()
+    put_between(page, "\n\n".join(kept.values()))
+
+
+def _parted(page: Path) -> tuple[str, str, str]:
+    """What stands before the marks of a page, between them, and behind."""
     before, begin, rest = page.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
+    between, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"{page} has no place for figures: {BEGIN} … {END}")
-    page.write_text(f"{before}{BEGIN}\n\n{text.strip()}\n\n{END}{after}")
+    return before, between, after

@@ -2,7 +2,7 @@
 
 usage: python run.py [--quick] [--only a,b,…] [--docs FILE]      (--quick: about six minutes on a quiet machine)
 
---docs: put what was measured between the marks in this page.
+--docs: put what was measured between the marks in this page; with --only, in the place of the tables of these jobs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from measure import HERE, machine, put_between, say
+from measure import HERE, machine, put_between, put_tables, say
 
 JOBS = "abcdefghijklt"
 
@@ -32,8 +32,12 @@ def main() -> None:
         say(f"job {job.upper()} done after {time.monotonic() - began:.0f} s")
         print(parts[-1], flush=True)
     say(f"{time.monotonic() - began:.0f} s")
-    if chosen.docs is not None:
+    if chosen.docs is None:
+        return
+    if chosen.only == parser.get_default("only"):
         put_between(chosen.docs, "\n\n".join(part.strip() for part in parts))
+    else:
+        put_tables(chosen.docs, parts[1:], parts[0])
 
 
 def tables(job: str, *, quick: bool) -> str:
