@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chaos_support.case import OUTPUTS, Case
+from chaos_support.case import Case
 from chaos_support.oracle import calm, done, left_over
+from chaos_support.outputs import OUTPUTS
 from chaos_support.parallel import in_parallel, report
 from chaos_support.running import RESUME, Run, wrapped
 from chaos_support.scenario import named

@@ -26,12 +26,18 @@ DEATHS = {
     "resent_from_the_split": Death("torn frame", 4),
     "end_of_file_is_the_end": Death("torn frame", 4),
     "no_state": Death("commit", 3),
+    "lead_forgotten": Death("one of two", 9),
+    "refusals_forgotten": Death("one of two", 9),
 }
 """The point at which a process has to die for the bug to show."""
 
 
 RESTARTS = ("lost_head", "resent_from_the_split", "end_of_file_is_the_end")
 """Bugs of restarting with a new epoch; a chain with state is restarted otherwise."""
+
+
+LEADS = ("lead_forgotten", "refusals_forgotten")
+"""Bugs of tables that are not committed in one moment."""
 
 
 def _case(folder: Path, bug: str) -> Case:
@@ -46,9 +52,9 @@ def _case(folder: Path, bug: str) -> Case:
     records = [{"key": "a", "value": number, "deed": deed} for number, deed in enumerate(deeds)]
     options = {"harmless": bug not in RESTARTS, "pause": 0.0005}
     chain = [{"use": "deadly", "with": options, "on_error": "dead_letter"}]
-    chain = chain if bug in RESTARTS else [{"use": "numbered"}, *chain]
+    chain = chain if bug in (*RESTARTS, *LEADS) else [{"use": "numbered"}, *chain]
     run = {"frame": 4, "checkpoint": "1ms", "window": "2KiB"}
-    return Case(folder, named(chain), records, "jsonl", run)
+    return Case(folder, named(chain), records, "tables that refuse rows" if bug in LEADS else "jsonl", run)
 
 
 def test_there_is_a_death_for_every_bug():

@@ -21,7 +21,7 @@ STATE = ("barrier", "flush")
 """Points that only a chain with state passes."""
 
 BRANCHES = ("one of two", "one of several")
-"""Points that only a chain with several sinks passes: tests/scenarios/test_branches_under_kills.py."""
+"""Points that only a chain with several sinks passes."""
 
 GROUPS = ("regroup",)
 """Points that only a chain passes whose stages share workers at first and are then separated."""
@@ -44,6 +44,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "state": {"sink": "gz", "stages": [{"use": "numbered"}]},
     "sqlite": {"sink": "sqlite", "stages": [{"use": "dedupe"}, {"use": "numbered"}]},
     "append": {"sink": "append", "stages": []},
+    "tables": {"sink": "tables that refuse rows", "stages": [{"use": "twins", "workers": 2, "when": "key < 'e'"}]},
     "fused": {
         "sink": "jsonl",
         "stages": [{"use": "heavy", "with": {"pause": 0.004}}, {"use": "numbered"}],
@@ -58,6 +59,7 @@ DEATHS = {
     "state": [*map(Death, EVERY), *(Death(point, 3) for point in AGAIN)],
     "sqlite": [*map(Death, SINK), Death("sink written", 3), Death("barrier", 2)],
     "append": [*map(Death, SINK), Death("commit", 3)],
+    "tables": [*map(Death, ("accept", *BRANCHES, "finishing")), Death("one of two", 4), Death("one of several", 2)],
     "fused": [*map(Death, ALONE), Death("barrier", 3)],
 }
 
@@ -69,7 +71,9 @@ pytestmark = [pytest.mark.reliability("kill points"), pytest.mark.timeout(300)]
 
 def _case(folder: Path, config: str) -> Case:
     """160 records, one of which kills every worker that takes it; the first worker of all dies before any record."""
-    records = [{"key": "a", "value": number, "deed": "kill" if number == 60 else ""} for number in range(160)]
+    records = [
+        {"key": "abcdef"[number % 6], "value": number, "deed": "kill" if number == 60 else ""} for number in range(160)
+    ]
     fragile = {"use": "fragile", "with": {"mark": str(folder / "fragile")}}
     chosen = {"pause": 0.0005, "run": {}, **CONFIGS[config]}
     deadly = {"use": "deadly", "with": {"harmless": False, "pause": chosen["pause"]}, "on_error": "dead_letter"}
@@ -105,6 +109,8 @@ def test_a_second_death_during_recovery_costs_nothing(folder, proved):
         for n, point in enumerate(SECOND)
         if point not in GROUPS
     ]
+    # A table that is ahead, and a death while it is so, or when it is so again.
+    cells += [("tables", Plan((Death("one of two", 4), Death(point)))) for point in ("accept", *BRANCHES)]
     # Early: what is left to the second life has to be enough to choose groups by.
     cells += [("fused", Plan((Death("accept"), Death(point)))) for point in GROUPS]
 

@@ -107,6 +107,16 @@ def no_state() -> None:
     resume._rows = bare
 
 
+def lead_forgotten() -> None:
+    """A resume doesn't see that one table is ahead of another."""
+    resume._leads = lambda rows, sinks: {}
+
+
+def refusals_forgotten() -> None:
+    """A table that is ahead skips records that it has refused, and nobody knows any more that it did."""
+    resume._refused = lambda row, base, number: {}
+
+
 BUGS: dict[str, Callable[[], None]] = {
     bug.__name__: bug
     for bug in (
@@ -117,6 +127,8 @@ BUGS: dict[str, Callable[[], None]] = {
         resent_from_the_split,
         end_of_file_is_the_end,
         no_state,
+        lead_forgotten,
+        refusals_forgotten,
     )
 }
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
-import sqlite3
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import Any
+
+from chaos_support.outputs import content, lay_out, names, place, sinks_of
 
 from stagerunner.api import Request, prepare
 
@@ -17,19 +17,6 @@ PARTS = Path(__file__).with_name("parts.py")
 
 TESTS = Path(__file__).parents[1]
 """Where the modules of ours are that a run may import."""
-
-OUTPUTS = {
-    "lines": "out.txt",
-    "jsonl": "out.jsonl",
-    "csv": "out.csv",
-    "gz": "out.jsonl.gz",
-    "append": "out.jsonl",
-    "sqlite": "out.db",
-    "parquet": "parts",
-}
-
-BEFORE = b'{"was": "here before"}\n'
-"""What stands in a file that is appended to."""
 
 HARMLESS = {"harmless": True, "pause": 0, "mark": ""}
 """Options of parts.py for a run in which nothing happens."""
@@ -54,7 +41,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """stages: as in a config. sink: a key of OUTPUTS. plugin: the file the parts come from."""
+    """stages: as in a config. sink: a key of OUTPUTS or BRANCHED. plugin: the file the parts come from."""
 
     folder: Path
     stages: list[dict[str, Any]]
@@ -75,7 +62,13 @@ class Case:
 
     @property
     def output(self) -> Path:
-        return self.out / OUTPUTS[self.sink]
+        """The output; of several, the first."""
+        return self.out / names(self.sink)[0]
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of everything in the folder `out` that has results in it."""
+        return names(self.sink)
 
     @property
     def letters(self) -> Path:
@@ -96,7 +89,7 @@ class Case:
         source = self.folder / "in.jsonl"
         source.write_text("".join(f"{json.dumps(record)}\n" for record in self.records))
         _write(self.config, self._config("out", self.stages, self.run))
-        _prepare_output(self.out, self.sink)
+        lay_out(self.out, self.sink)
         return self
 
     def expected(self) -> Outcome:
@@ -114,7 +107,7 @@ class Case:
         folder = self.folder / "expected"
         folder.mkdir()
         file = _write(folder / "chain.yaml", config)
-        _prepare_output(folder / "out", self.sink)
+        lay_out(folder / "out", self.sink)
         prepare(file, Request(allow_dead_letters=True)).execute()
         return outcome(folder / "out", self.sink)
 
@@ -127,7 +120,7 @@ class Case:
             "plugins": [str(self.plugin)],
             "source": {"use": "jsonl", "with": {"path": str(self.folder / "in.jsonl")}, "on_error": "dead_letter"},
             "stages": stages,
-            "sink": _sink(out, self.sink),
+            **sinks_of(out, self.sink),
             "dead_letter": f"{out}/failed.jsonl",
             "run": run,
             **self.keys,
@@ -139,64 +132,21 @@ def _write(path: Path, config: dict[str, Any]) -> Path:
     return path
 
 
-def _prepare_output(out: Path, sink: str) -> None:
-    out.mkdir(exist_ok=True)
-    if sink == "append":
-        (out / OUTPUTS[sink]).write_bytes(BEFORE)
-
-
 def _harmless(stage: dict[str, Any]) -> dict[str, Any]:
     """The stage with options that make it neither kill nor wait."""
     options = {name: HARMLESS.get(name, value) for name, value in stage.get("with", {}).items()}
     return {**stage, "with": options}
 
 
-def _sink(out: str, sink: str) -> dict[str, Any]:
-    path = f"{out}/{OUTPUTS[sink]}"
-    if sink == "sqlite":
-        return {"use": "sqlite", "with": {"path": path, "table": "results"}}
-    if sink == "append":
-        return {"use": "jsonl", "with": {"path": path, "mode": "append"}}
-    if sink == "parquet":
-        return {"use": "parquet", "with": {"path": path, "rows": 30, "group": 12}}
-    return {"use": "jsonl" if sink == "gz" else sink, "with": {"path": path}}
-
-
 def outcome(out: Path, sink: str) -> Outcome:
     """What stands in a folder after a run."""
-    path = out / OUTPUTS[sink]
-    return Outcome(_output(path, sink), _letters(out / "failed.jsonl"))
-
-
-def _output(path: Path, sink: str) -> Any:
-    if not path.exists():
-        return None
-    if sink == "sqlite":
-        return _rows(path)
-    if sink == "parquet":
-        return {part.name: part.read_bytes() for part in sorted(path.iterdir())}
-    return gzip.decompress(path.read_bytes()) if sink == "gz" else path.read_bytes()
-
-
-def _rows(path: Path) -> Any:
-    base = sqlite3.connect(path)  # an ordinary connection: it rolls back what a killed process left unfinished
-    try:
-        tables = {name for (name,) in base.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        rows = base.execute("SELECT * FROM results ORDER BY rowid").fetchall() if "results" in tables else None
-        return sorted(tables), rows
-    finally:
-        base.close()
+    return Outcome(content(out, sink), _letters(out / "failed.jsonl"))
 
 
 def _letters(path: Path) -> Letters:
     lines = path.read_text().splitlines() if path.exists() else []
     found = [json.loads(line) for line in lines]
-    return [(letter["stage"], _place(letter["origin"]), letter.get("record", letter.get("text"))) for letter in found]
-
-
-def _place(origin: dict[str, Any]) -> dict[str, Any]:
-    """A path without the folder of the case, so that cases can be compared."""
-    return origin | {"name": Path(origin["name"]).name} if "name" in origin else origin
+    return [(letter["stage"], place(letter["origin"]), letter.get("record", letter.get("text"))) for letter in found]
 
 
 _NOT_HANDED_ON = ("STAGERUNNER_", "CHAOS_", "PYTHONDONTWRITEBYTECODE")

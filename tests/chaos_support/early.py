@@ -12,10 +12,11 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from chaos_support.case import BEFORE, Case
+from chaos_support.case import Case
 from chaos_support.family import send
 from chaos_support.monkey import JITTER
 from chaos_support.oracle import calm, exact
+from chaos_support.outputs import BEFORE
 from chaos_support.running import RESUME, Run, count, gone
 from chaos_support.scenario import WORKERS, named, records
 

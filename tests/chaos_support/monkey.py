@@ -142,6 +142,7 @@ class Chaos:
             forgets(self.case) and run.summary.get("restarts", 0) > 0
         )
         self.hit[f"sink: {self.case.sink}"] += 1
+        self.hit["a row that a table refused"] += "IntegrityError" in self.case.letters.read_text()
 
 
 def _harm(draw: Random) -> Harm:

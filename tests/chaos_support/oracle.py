@@ -26,12 +26,15 @@ def exact(case: Case, expected: Outcome) -> None:
 def nothing_left(case: Case, seconds: float = 3.0) -> None:
     """What is left after a run that came to its end: output, dead letters and journal, and nothing else."""
     _only(case, _lasting(case), seconds)
+    hidden = [path.name for path in case.out.glob("*/.*") if not path.name.endswith(".stagerunner")]
+    assert hidden == [], f"left over below {case.out}: {hidden}"
 
 
 def left_over(case: Case, seconds: float = 3.0) -> None:
     """What is left after one that did not: what --resume needs, SQLite's files beside the journal included."""
-    beside = {f"{base}-{what}" for base in (_journal(case), case.output.name) for what in ("wal", "shm", "journal")}
-    _only(case, _lasting(case) | {f"{case.output.name}.partial"} | beside, seconds)
+    lasting = _lasting(case)
+    beside = {f"{base}-{what}" for base in lasting for what in ("wal", "shm", "journal")}
+    _only(case, lasting | {f"{name}.partial" for name in case.outputs} | beside, seconds)
 
 
 def _only(case: Case, allowed: set[str], seconds: float) -> None:
@@ -44,17 +47,13 @@ def _only(case: Case, allowed: set[str], seconds: float) -> None:
 
 
 def _lasting(case: Case) -> set[str]:
-    return {case.output.name, case.letters.name, _journal(case)}
-
-
-def _journal(case: Case) -> str:
-    return f".{case.output.name}.stagerunner"
+    return {case.letters.name, *case.outputs, *(f".{name}.stagerunner" for name in case.outputs)}
 
 
 def shared() -> list[str]:
-    """Entries of shared memory that a run of ours could have made."""
+    """Entries of shared memory that a run could have made. A journal is none: someone may keep outputs there."""
     names = os.listdir(SHARED) if SHARED.exists() else []
-    return [name for name in names if "stagerunner" in name]
+    return [name for name in names if "stagerunner" in name and not name.endswith(".stagerunner")]
 
 
 def done(case: Case, run: Run, expected: Outcome) -> None:
@@ -74,6 +73,9 @@ def calm(run: Run) -> None:
 
 
 def _difference(expected: Any, got: Any) -> str:
+    if isinstance(expected, dict) and isinstance(got, dict):
+        name = next(name for name in {**expected, **got} if expected.get(name) != got.get(name))
+        return f"{name}: {_difference(expected.get(name), got.get(name))}"
     if isinstance(expected, bytes) and isinstance(got, bytes):
         expected, got = expected.splitlines(), got.splitlines()
     if not (isinstance(expected, list) and isinstance(got, list)):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from chaos_support.case import OUTPUTS, Case
+from chaos_support.case import Case
+from chaos_support.outputs import BRANCHED, OUTPUTS
 
 DEEDS = ("kill", "exit", "segv")
 
@@ -24,6 +26,13 @@ TIMEOUT = "400ms"
 """Of a stage with a record that never ends. Long enough for an innocent one on a machine with much to do."""
 
 KEYS = "abcdefg"
+
+BRANCHES = 0.4
+"""How many of the chains have several sinks."""
+
+PASSABLE = ("same", "plus", "twins", "most", "numbered")
+CONDITIONS = ("key != 'c'", "key < 'e'", "value % 2 == 0")
+"""What a stage may ask of the records that go through it."""
 
 
 def records(draw: Random, count: int, poison: int, *, hang: bool = False) -> list[dict[str, Any]]:
@@ -101,13 +110,24 @@ def case_of(seed: int, folder: Path, *, resumable: bool | None = None) -> Case:
     if hang:
         next(stage for stage in chain if stage["use"] in ("deadly", "batched"))["timeout"] = TIMEOUT
     count = draw.choice([40, 80, 200])
-    return Case(
+    case = Case(
         folder=folder,
         stages=chain,
         records=records(draw, count, poison, hang=hang),
         sink=draw.choice(list(OUTPUTS)),
         run=settings(draw),
     )
+    aside = Random(f"branches {seed}")  # of its own, so that the other chains are as they were without it
+    return branched(aside, case) if aside.random() < BRANCHES else case
+
+
+def branched(draw: Random, case: Case) -> Case:
+    """The same chain with several sinks, and perhaps stages that some records pass."""
+    chain = [
+        {**stage, "when": draw.choice(CONDITIONS)} if stage["use"] in PASSABLE and draw.random() < 0.5 else stage
+        for stage in case.stages
+    ]
+    return replace(case, stages=chain, sink=draw.choice(list(BRANCHED)))
 
 
 def forgets(case: Case) -> bool:
