@@ -1,4 +1,4 @@
-"""Files elsewhere, on real servers: read and written exactly once, whoever is killed and whatever the server does."""
+"""Remote files, on real servers: read and written exactly once, whoever is killed and whatever the server does."""
 
 from __future__ import annotations
 
