@@ -146,6 +146,8 @@ class Gathering:
         """The records of the next call; None if no call is to be made now."""
         if not self._waiting or not self._ready:
             return None
+        if self._size == 1:
+            return [self._taken(1)]
         most = self._most
         parts = [self._taken(most)]
         left = most - parts[0].size
@@ -259,8 +261,9 @@ def note(slot: Slot, place: int, parts: list[Part]) -> None:
     """Note in the slot which records are in a call."""
     first, last = parts[0].pending.batch, parts[-1].pending.batch
     if first.frame is not None and last.frame is not None:
-        begin, end = first.origin(parts[0].start), last.origin(parts[-1].end - 1)
-        slot.call(place, (first.frame[0], begin), (last.frame[0], end))
+        begin = first.frame[0], first.origin(parts[0].start)
+        one = len(parts) == 1 and parts[0].size == 1
+        slot.call(place, begin, begin if one else (last.frame[0], last.origin(parts[-1].end - 1)))
 
 
 def deal(parts: list[Part], found: Any, listener: stage_api.CallListener) -> Dealt:

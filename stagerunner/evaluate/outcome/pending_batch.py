@@ -112,7 +112,8 @@ class PendingBatch:
         self._outcomes += outcomes
         ends = False
         for outcome in outcomes:
-            ends |= self._heed(outcome)
+            if outcome.enough or isinstance(outcome.found, CallFailure):  # nothing else ends it
+                ends |= self._heed(outcome)
         return ends
 
     def _heed(self, outcome: CallOutcome) -> bool:
