@@ -6,7 +6,7 @@ All of it is sent between processes, so all of it is plain data.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from stagerunner.tuples import NamedTuple
@@ -327,10 +327,33 @@ class Counts(Divisible, Plain):
         return self.taken + self.created == fates
 
 
+class Original:
+    """The records of a batch as they came. `decode` makes them again when one has failed."""
+
+    __slots__ = ("_decode", "_found")
+
+    def __init__(self, decode: Callable[[], list[Any]]) -> None:
+        self._decode = decode
+        self._found: list[Any] | None = None
+
+    def records(self) -> list[Any]:
+        """All records, not to be changed; none if decoding fails."""
+        if self._found is None:
+            try:
+                self._found = self._decode()
+            except BaseException:
+                self._found = []
+        return self._found
+
+    def behind(self, start: int, end: int) -> Original:
+        """The originals of the records start ≤ index < end."""
+        return Original(lambda: self.records()[start:end])
+
+
 class Recalled:
     """The fields of a Batch that `==` ignores; most are needed only once something has failed.
 
-    original: the records as they came (evaluate.copying.Original); None if they can't have changed.
+    original: the records as they came ; None if they can't have changed.
     before: the batch from which a stage has made this one.
     frame: (sequence, split) of its frame, if several are under way at once. final: nothing of its frame follows.
     halted: it ends early, because the run is halted.
@@ -368,7 +391,7 @@ class Batch(Recalled, Plain):
         self.failures: list[Failure] = [] if failures is None else failures
         self.counts: list[Counts] = [] if counts is None else counts
         self.stop = stop
-        self.original: Any = None
+        self.original: Original | None = None
         self.before: Batch | None = None
         self.frame: tuple[int, int] | None = None
         self.final = self.halted = False

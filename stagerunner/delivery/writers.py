@@ -11,10 +11,13 @@ from typing import Any, ClassVar, Protocol
 from stagerunner.errors import OutputBusy, RunFailed, StagerunnerError, UsageError
 from stagerunner.evaluate.refusable import Why, failures_of, parted
 from stagerunner.evaluate.wording import message_of, type_of
-from stagerunner.guard import guard, head, is_ctrl_c, plain, wrong
+from stagerunner.guard import guard, head, is_ctrl_c, passes, plain, wrong
 from stagerunner.parts.sink import Sink
 from stagerunner.records import Failure
-from stagerunner.window.holding import CHARGE, MOST_WAITING
+from stagerunner.window.core import CHARGE
+
+MOST_WAITING = 2**20
+"""Accepted bytes that wait for a slow reader or the caller; beyond, no frame is received."""
 
 
 class ResultWriter(Protocol):
@@ -130,8 +133,12 @@ class SinkWriter(_Columned, _Even):
 
     def write(self, body: memoryview, records: int, buffers: Sequence[memoryview] = ()) -> None:
         if records:
-            with calling(self._sink, "write"):
+            try:
                 self._sink.write(body)
+            except BaseException as error:  # as `calling` does, which would cost each frame a microsecond
+                if passes(error):
+                    raise
+                raise calling(self._sink, "write").failure(error) from error
 
     def pauses_dispatch(self) -> bool:
         return False

@@ -2,7 +2,7 @@
 
 A stage may return an object that it keeps and changes, or two records that share a part. A failed attempt may have
 changed its record. So results are copied at once, unless the stage can't keep them (`may_keep_results`), and a record
-that failed is decoded again (`Original`).
+that failed is decoded again (`records.Original`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 from stagerunner.evaluate import stage_api
 from stagerunner.parts.base import ATTRIBUTE
-from stagerunner.records import Batch, Rows
+from stagerunner.records import Batch, Original, Rows
 
 Stream = bytes | bytearray | memoryview
 
@@ -295,29 +295,6 @@ ALONE_IN_LIST = max(map(getrefcount, [[]]))
 
 
 # Original records
-
-
-class Original:
-    """The records of a batch as they came. `decode` makes them again when one has failed."""
-
-    __slots__ = ("_decode", "_found")
-
-    def __init__(self, decode: Callable[[], list[Any]]) -> None:
-        self._decode = decode
-        self._found: list[Any] | None = None
-
-    def records(self) -> list[Any]:
-        """All records, not to be changed; none if decoding fails."""
-        if self._found is None:
-            try:
-                self._found = self._decode()
-            except BaseException:
-                self._found = []
-        return self._found
-
-    def behind(self, start: int, end: int) -> Original:
-        """The originals of the records start ≤ index < end."""
-        return Original(lambda: self.records()[start:end])
 
 
 def rows_as_dicts(batch: Batch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +20,7 @@ from stagerunner.evaluate.copying import (
 )
 from stagerunner.evaluate.failures import Refusal, failure_of
 from stagerunner.evaluate.outcome.cursor import Quarantined
-from stagerunner.evaluate.outcome.growth import TooLarge
+from stagerunner.evaluate.outcome.growth import TooLarge, limited
 from stagerunner.evaluate.wording import bounded, sendable, text_of
 from stagerunner.evaluate.work import Slot
 from stagerunner.records import (
@@ -243,6 +244,7 @@ class RecordEncoder:
     changes: the encoder may change the records, so their originals are kept for another attempt.
     begun: called once with the first records that are encoded, from which a sink takes its columns.
     when: the sink's condition. Records for which it doesn't hold are taken out and counted as filtered.
+    most: the bytes of a body; more raise TooLarge. dicts: the encoder takes a list, so Rows become one.
     """
 
     traced = False
@@ -257,21 +259,29 @@ class RecordEncoder:
         changes: bool = False,
         begun: Callable[[Any], None] | None = None,
         when: Callable[[Any], Any] | None = None,
+        most: int = sys.maxsize,
+        dicts: bool = False,
     ) -> None:
         self._when = when
         self.asks = when is not None
         """Whether some records may not be wanted."""
         self._begun = begun
-        self._encode = encode
+        self._of_list, self._most = encode, most
+        self._encode = _of_dicts(encode) if dicts else encode
+        if most < sys.maxsize:
+            self._encode = limited(self._encode, most)
         self.stage = stage
         self._on_error = on_error
         self._counted = counted
         self.changes = changes
 
     def plain(self, records: list[Any]) -> Any:
-        """Encode records without counting or taking out any. Raises whatever the encoder raises."""
-        body = self._encode(records)
-        self._begin(records)
+        """Encode records without counting or taking out any. Raises whatever the encoder raises, and TooLarge."""
+        body = self._of_list(records)
+        if len(body) > self._most:
+            raise TooLarge(len(body), self._most)
+        if self._begun is not None:
+            self._begin(records)
         return body
 
     def body(self, batch: Batch, slot: Slot | None = None, quarantined: Quarantined = NOTHING) -> Any:
@@ -434,6 +444,11 @@ class RecordEncoder:
         if isinstance(error, TooLarge) and len(pickled(record)) > error.most:  # too large for a failure too
             return failure._replace(record=None, text=text_of(record))
         return failure
+
+
+def _of_dicts(encode: Callable[[list[Any]], Any]) -> Callable[[Any], Any]:
+    """The encoding of a sink that takes records as a list."""
+    return lambda records: encode(records.to_list() if isinstance(records, Rows) else records)
 
 
 def pickled(record: Any) -> bytes:

@@ -86,6 +86,8 @@ class Evaluator:
         self._memo: Memo | None = None
         self._passing: Passing | None = None
         self._budget = None if work.budget is None else Budget(work.budget, shared.words or own_words(work.budget))
+        self._wraps = bool(work.rate is not None or work.memo or work.budget or work.when)
+        """Whether each call of the stage has something around it."""
         self._call: Callable[[Any], Any]
         self._copy: Callable[[Any], Any]
 
@@ -138,9 +140,10 @@ class Evaluator:
             stage_api.call_with_listener(outcome, self._loop_over(outcome, {}, sys.maxsize))
             return outcome.piece()
         listener = LazyOutcome(self.work, batch, self._pause)
-        around = self._memo is not None or self._budget is not None or self._passing is not None
-        wrapped = self.watched or self._paced or around
-        return call_simple(self._wrapped(self._call, listener.cursor, {}) if wrapped else self._call, listener)
+        pause, call = self._pause, self._call
+        if self.watched or self._wraps or pause.words[pause.place]:
+            call = self._wrapped(call, listener.cursor, {})
+        return call_simple(call, listener)
 
     def flush(self, quarantined: Quarantined = NO_QUARANTINE) -> Iterator[Batch]:
         """What the stage's `flush` gives after the last record, as at least one batch. Its origins are 0, 1, 2, …"""

@@ -50,6 +50,8 @@ class Blocks:
 
     def __init__(self) -> None:
         self._room = self._light = 0
+        self.used = False
+        """Whether any frame of this run was heavy: until then no block was given out."""
         self.begin(None)
 
     def begin(self, arena: Arena | None) -> None:
@@ -149,7 +151,7 @@ class Blocks:
     def learn(self, heavy: int) -> None:
         """A frame needed so many bytes of a segment: adapt the room given to the next ones."""
         if heavy >= FROM:
-            self._light = 0
+            self._light, self.used = 0, True
             self._room = min(SPAN, max(self._room - self._room // 16, heavy + heavy // 8 + FROM))
         elif self._room:
             self._light += 1

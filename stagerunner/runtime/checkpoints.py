@@ -30,19 +30,17 @@ class Checkpoints:
         self._dispatch = dispatch
         self._commit = commit
         self._marks = marks
-        self._asked = self._news = False
-        """Whether a commit was asked for; whether there is anything to commit since the last one."""
+        self.asked = False
+        """Whether a commit was asked for."""
+        self.news = False
+        """Whether anything was accepted, or a mark has come, since the last commit."""
 
     def ask(self, *, barriers: bool) -> None:
         """Have everything accepted committed soon. barriers: one may be sent now."""
         if not self._window.stateful or (self._marks and not self._window.kept):
-            self._asked = True
+            self.asked = True
         elif barriers and self._window.barrier_due():
             self._dispatch.barrier_at_mark()
-
-    def accepted(self) -> None:
-        """Something was accepted, or a mark has come."""
-        self._news = True
 
     @property
     def may_commit(self) -> bool:
@@ -54,7 +52,7 @@ class Checkpoints:
     @property
     def due(self) -> bool:
         """Whether a commit is to be made before anything more is accepted."""
-        return self._asked and self._news and self.may_commit
+        return self.asked and self.news and self.may_commit
 
     def commit_if_due(self) -> None:
         if self.due:
@@ -62,7 +60,7 @@ class Checkpoints:
 
     def commit_before_end(self) -> None:
         """The next frame ends the run in its midst. Where only marks can be resumed from, this may be the last one."""
-        if self._marks and self._news and self.may_commit:
+        if self._marks and self.news and self.may_commit:
             self.commit()
 
     def barrier_back(self) -> None:
@@ -71,10 +69,10 @@ class Checkpoints:
             self.commit()
 
     def commit(self) -> None:
-        self._asked = self._news = False
+        self.asked = self.news = False
         self._commit()
 
     def mark_came(self, position: Any) -> None:
         """A mark has come behind every split that the source gave."""
         self._dispatch.mark(position)
-        self.accepted()
+        self.news = True

@@ -30,6 +30,9 @@ SPELL = 0.01
 GLANCE, FIRST_GLANCE = 0.01, 0.002
 """Seconds between two looks whether workers have begun frames; as long as none has come back."""
 
+UNCUT = (TO_THE_END, TO_THE_END)
+"""A split goes out whole, and so do its frames."""
+
 UNPROVEN = 2
 """Frames of one record for each worker of the widest stage, until one is back and says what a record costs."""
 
@@ -75,9 +78,13 @@ class Dispatch:
         self._gathered, self._clocks = gathered, clocks
         self._unbounded = opened is not None and len(gathering) < len(ahead)
         self._demand = Demand(gathering if opened is not None else ())
+        self.gathers = opened is not None and bool(gathering)
+        """Whether workers wait for records to fill their lists, and have to hear when none can come."""
         self._limit = Limit(plan.limit)
         self._edge, self._edges = Limit(None), list[int]()
         """Where the next split has to be cut, and where later ones."""
+        self._limited = plan.limit is not None
+        """Whether splits have to be cut anywhere, so that source records are counted here."""
         self._want = Want()
         self._wanted = 1
         """Records that the next split should have, besides those to be skipped."""
@@ -106,6 +113,7 @@ class Dispatch:
         """
         self._limit.came(taken)
         self._edges = list(edges)
+        self._limited |= bool(edges)
         self._edge.moves(self._edges.pop(0) if self._edges else None)
         self.bytes_done = size
         if remember and isinstance(self._split_source, Rereadable):
@@ -129,7 +137,8 @@ class Dispatch:
         begun = self._begun_if_slow() if self.balances else None
         if self._opened is None:
             return self._window.room(self.sizing.records, begun)
-        return self._window.room(self.sizing.records, begun, self._opened(), self._demand.records)
+        wanted = self._demand.records if self.gathers else 0
+        return self._window.room(self.sizing.records, begun, self._opened(), wanted)
 
     @property
     def _unsure(self) -> bool:
@@ -138,7 +147,7 @@ class Dispatch:
             return False
         if self.gathers:
             self._foresee()
-        enough = self._window.records_on_way >= self._demand.records
+        enough = not self.gathers or self._window.records_on_way >= self._demand.records
         return enough and len(self._window.on_way) >= UNPROVEN * self._window.workers
 
     def _foresee(self) -> None:
@@ -174,11 +183,6 @@ class Dispatch:
         """Whether some workers begin frames while earlier ones are open."""
         return self._opened is not None
 
-    @property
-    def gathers(self) -> bool:
-        """Whether workers wait for records to fill their lists, and have to hear when none can come."""
-        return self._demand.records > 0
-
     def _begun_if_slow(self) -> Sequence[int] | None:
         """What each worker has begun, if frames are slow enough to be balanced by load."""
         return self._begun() if self.sizing.lasting >= self.slow else None
@@ -208,12 +212,11 @@ class Dispatch:
         """Admit what fits; at the end of the source, the flushes. Whether there is more to admit at once."""
         until = monotonic() + SPELL
         while (room := self._has_room()) and (pending := self._next_split()) is not None:
-            alone = not self._window.on_way
-            last, edge = self._limit.may_go(pending.most, alone=alone), self._edge.may_go(pending.most, alone=alone)
-            if last is None or edge is None:
+            ends = self._ends(pending.most) if self._limited else UNCUT
+            if ends is None:
                 self._pending = pending
                 break
-            self._admit(pending, last, edge)
+            self._admit(pending, *ends)
             if monotonic() >= until:
                 break
         if self._exhausted():
@@ -221,9 +224,16 @@ class Dispatch:
             self.done = True
         return room and self._prompt
 
+    def _ends(self, most: int | None) -> tuple[int, int] | None:
+        """Where a split of so many records ends: at the limit, and where its frames are cut. None if it must wait."""
+        alone = not self._window.on_way
+        last, edge = self._limit.may_go(most, alone=alone), self._edge.may_go(most, alone=alone)
+        return None if last is None or edge is None else (last, edge)
+
     def _admit(self, pending: PendingSplit, last: int, edge: int) -> None:
-        self._limit.sent(pending.most)
-        self._edge.sent(pending.most)
+        if self._limited:
+            self._limit.sent(pending.most)
+            self._edge.sent(pending.most)
         cut = None if edge == TO_THE_END else edge + self._window.skipping
         last = min(TO_THE_END, last + self._window.skipping)
         if pending.base is not None and pending.most is not None:
@@ -239,7 +249,8 @@ class Dispatch:
         ):
             assert sent.split is not None
             self._pending_splits[sent.split.number] = pending
-            self.dealt(sent)
+            if self.gathers:
+                self.dealt(sent)
             self._send(sent)
         if self._wants_barrier:
             self.barrier_at_mark()
@@ -267,13 +278,13 @@ class Dispatch:
             self._demand.dealt(sent.sequence, min(sent.last, sent.first + sent.split.records) - sent.first)
 
     def _next_split(self) -> PendingSplit | None:
-        if self._limit.reached or self._window.stopped:
+        if self._window.stopped or (self._limited and self._limit.reached):
             return None
         if self._pending is not None:
             waited, self._pending = self._pending, None
             return waited
         skipped, fixed = self._window.skipping, self._plan.run.frame is not None
-        fills = self._demand.even and not fixed
+        fills = self.gathers and self._demand.even and not fixed
         self._wanted = self.sizing.records
         if fills:
             self._wanted = self._demand.fitting(self._window.last_sequence + 1, self._wanted)
@@ -290,7 +301,7 @@ class Dispatch:
 
     def _exhausted(self) -> bool:
         """Whether no split of the source will be sent any more."""
-        if self._limit.reached or self._window.stopped:
+        if self._window.stopped or (self._limited and self._limit.reached):
             self._pending = None
             self._split_source.close()
             return True
@@ -314,6 +325,8 @@ class Dispatch:
 
     def took(self, taken: int) -> None:
         """So many source records were accepted."""
+        if not self._limited:
+            return
         self._limit.came(taken)
         self._edge.came(taken)
         while self._edge.reached:
@@ -332,8 +345,9 @@ class Dispatch:
         """A split is wholly accepted. `locate` still knows it, as long as it may be sent again."""
         pending = self._pending_splits.get(kept.number)
         if pending is not None:
-            self._limit.settled(pending.most)
-            self._edge.settled(pending.most)
+            if self._limited:
+                self._limit.settled(pending.most)
+                self._edge.settled(pending.most)
             self.bytes_done += pending.size
         oldest = self._window.kept[0].number if self._window.kept else FLUSHES
         while self._pending_splits and (number := next(iter(self._pending_splits))) < oldest:
@@ -413,7 +427,7 @@ class Sending:
         if kept is None:
             self._transport.send(header, EMPTY_METADATA, NO_SNAPSHOTS if sent.kind == BARRIER else b"")
             return
-        if not kept.quarantined and not self._blocks.wanted(kept.payload):
+        if not kept.quarantined and not (self._blocks.used and self._blocks.wanted(kept.payload)):
             self._transport.send(header, EMPTY_METADATA, kept.payload)  # the usual frame: no metadata
             return
         metadata = Metadata(quarantined=kept.quarantined)

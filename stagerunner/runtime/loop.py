@@ -178,7 +178,7 @@ class Loop:
     def _crowded(self) -> bool:
         """Whether to wait for a block. Workers that work ahead need more frames than there are blocks; without one, a
         frame goes by the pipe."""
-        return self._blocks.crowded and not self.dispatch.works_ahead
+        return self._blocks.used and self._blocks.crowded and not self.dispatch.works_ahead
 
     def drain(self) -> None:
         """Take nothing more from the source; be done when everything on its way has come back."""
@@ -218,13 +218,13 @@ class Loop:
 
     def _receive_all(self) -> None:
         """Receive the frames that are here, while the result writer has room."""
-        pauses_receiving = self._delivery.writer.pauses_receiving
+        pauses_receiving, checkpoints = self._delivery.writer.pauses_receiving, self._checkpoints
         try:
             if pauses_receiving():
                 return
             for frame in self._transport.arrivals():
                 self._receive(frame)
-                if self.done or pauses_receiving() or self._checkpoints.due:
+                if self.done or pauses_receiving() or (checkpoints.asked and checkpoints.due):
                     return
         except _OtherColumns as other:
             self._restart_with_columns(other.sink)
@@ -247,7 +247,8 @@ class Loop:
             self._restart(self._transport.trouble)
         if self._marked is not None and not self._stateful and (self._draining or self._marked.error is not None):
             self.checkpoint()  # the next mark may be the last
-        self._checkpoints.commit_if_due()
+        if self._checkpoints.asked:
+            self._checkpoints.commit_if_due()
         if self.window.wants_barrier() and self._barriers:
             self._sending.send(self.window.barrier())
         if self.regrouping.emptying or (self._regroupable and self.regrouping.due()):
@@ -316,7 +317,7 @@ class Loop:
             self.book()
             self._checkpoints.commit_before_end()
         self._receiving.receive(frame.header, metadata, body)
-        self._checkpoints.accepted()
+        self._checkpoints.news = True
         if halted or self._delivery.fatal is not None or self._delivery.too_many is not None:
             self.book()
             self.done, self._ended_at = True, frame.header.sequence
@@ -463,7 +464,8 @@ class Loop:
         frames = self.window.restart(self._isolation.inspections)
         self._start_epoch(self.snapshots)
         for sent in frames:
-            self.dispatch.dealt(sent)
+            if self.dispatch.gathers:
+                self.dispatch.dealt(sent)
             self._sending.send(sent)
         if self._end_sent:
             self._sending.end()

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from stagerunner import failpoints
 from stagerunner.delivery.delivery import Delivery
-from stagerunner.failpoints import point
 from stagerunner.records import SOURCE, Counts, Failure, Spread, divided
 from stagerunner.runtime.blocks import Blocks
 from stagerunner.runtime.dispatch import Dispatch
@@ -88,25 +88,32 @@ class Receiving:
         (header, metadata, taken), self._unbooked = self._unbooked, None
         kept = taken.sent.split
         assert kept is not None
-        if taken.final:
+        if taken.final and (self._blocks.used or metadata.heavy):
             self._blocks.back(header.sequence, metadata)
             if self._window.stateful:
                 kept.payload = self._blocks.landed(kept.payload)  # kept for a resend only: no block
         if taken.disposition is Disposition.ACCEPT or self._again:
             self._count(header, metadata, kept, taken)
-        further = taken.disposition is Disposition.ACCEPT and (taken.finished or header.last > header.first)
-        if further and (excess := self._isolation.accepted(kept.number, finished=taken.finished)) is not None:
-            self._ease(excess)
+        if self._isolation.restarts and taken.disposition is Disposition.ACCEPT:
+            self._cleared(header, kept, taken)
         if taken.finished:
             self._dispatch.finished(kept)
 
+    def _cleared(self, header: Header, kept: Kept, taken: Received) -> None:
+        """After a death: something of this split was accepted, so it is less suspect, or not at all."""
+        further = taken.finished or header.last > header.first
+        if further and (excess := self._isolation.accepted(kept.number, finished=taken.finished)) is not None:
+            self._ease(excess)
+
     def _accept(self, header: Header, metadata: Metadata, body: memoryview, kept: Kept | None) -> None:
-        point("accept")
+        if failpoints.asked:
+            failpoints.point("accept")
         content, buffers = (body, ()) if metadata.buffer_refs is None else self._blocks.opened(metadata, body)
         if self._delivery.writer.ahead and kept is not None:
             self._delivery.writer.coming(max(0, header.last - header.first) if kept.flush < 0 else None)
         self._delivery.writer.write(content, header.records, buffers)
-        point("deliver")
+        if failpoints.asked:
+            failpoints.point("deliver")
         if self._delivery.writer.refused:
             _refuse(metadata, self._delivery.writer.refused)
         if metadata.failures:

@@ -23,9 +23,11 @@ from typing import Any
 
 from stagerunner.records import BARRIER, DATA, FIRST, FLUSH, SKIP, TO_THE_END, WHOLE, QuarantineKey
 from stagerunner.window.balancing import Balancing
-from stagerunner.window.holding import CHARGE
 from stagerunner.window.isolation import Inspection, Suspect
 from stagerunner.window.splits import FLUSHES, Disposition, Kept, ProtocolFault, Received, Sent
+
+CHARGE = 1024
+"""Bytes charged for each frame besides its payload: tiny frames take memory too."""
 
 
 class Window:
@@ -220,7 +222,7 @@ class Window:
         marked: bool = False,
     ) -> Sent:
         sent = Sent(self._sequence, kind, split, first, last, disposition, marked, reached=first)
-        if kind == DATA:
+        if self.workers > 1 and kind == DATA:
             self.balancing.sent(self._sequence)
         self._sequence += 1
         self.on_way.append(sent)
@@ -295,7 +297,8 @@ class Window:
     def _frame_done(self, sent: Sent, kept: Kept) -> bool:
         self.on_way.popleft()
         self._records -= kept.records
-        self.balancing.back(sent.sequence)
+        if self.workers > 1:
+            self.balancing.back(sent.sequence)
         if kept.done or sent.last < kept.end:
             return False
         kept.end, kept.done = sent.reached, True

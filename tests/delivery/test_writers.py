@@ -4,11 +4,11 @@ import pickle
 
 import pytest
 
-from stagerunner.delivery.writers import CallerWriter, RefusingWriter, SinkWriter, StdoutWriter
+from stagerunner.delivery.writers import MOST_WAITING, CallerWriter, RefusingWriter, SinkWriter, StdoutWriter
 from stagerunner.errors import OutputBusy, RunFailed
 from stagerunner.evaluate.refusable import TracedEncoder
 from stagerunner.records import Batch
-from stagerunner.window.holding import CHARGE, MOST_WAITING
+from stagerunner.window.core import CHARGE
 
 
 class Noting:

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from stagerunner import Reject, count, stage
 from stagerunner.evaluate.copying import (
-    Original,
     copy_if_shared,
     copying_results,
     defensive_copy,
@@ -25,7 +24,7 @@ from stagerunner.evaluate.copying import (
     original_record,
     share_nothing,
 )
-from stagerunner.records import Batch
+from stagerunner.records import Batch, Original
 
 CACHE: dict[str, int] = {}
 WORDS = ("a", ("b", 1))

@@ -16,9 +16,8 @@ from stagerunner.runtime.blocks import Blocks
 from stagerunner.runtime.dispatch import Dispatch, Sending
 from stagerunner.runtime.input import GivenRecords, PendingSplit
 from stagerunner.window.balancing import SLOW
-from stagerunner.window.core import Window
+from stagerunner.window.core import CHARGE, Window
 from stagerunner.window.demand import PARTS
-from stagerunner.window.holding import CHARGE
 from stagerunner.wire.metadata import Metadata, unpack_payload
 
 

@@ -21,7 +21,7 @@ class Heard:
         self.writer = self
         self.ledger = Ledger(1, sinks=0)
         self.eased = []
-        self.ahead = False
+        self.ahead, self.refused = False, ()
 
     def write(self, body, records, buffers):
         self.told.append(("results", bytes(body), records))

@@ -18,7 +18,7 @@ from simulator.workers import SimWorker
 
 from stagerunner.delivery.delivery import Delivery
 from stagerunner.delivery.ledger import Ledger
-from stagerunner.engines.process.parent.returns import Returns
+from stagerunner.engines.process.parent.returns import Holding, Returns
 from stagerunner.records import BARRIER, END, SKIP, Spread
 from stagerunner.runtime.checkpoints import Checkpoints
 from stagerunner.runtime.dispatch import Dispatch
@@ -28,7 +28,6 @@ from stagerunner.runtime.regrouping import Regrouping
 from stagerunner.runtime.session import Session
 from stagerunner.window import isolation
 from stagerunner.window.core import Window
-from stagerunner.window.holding import Holding
 from stagerunner.window.isolation import Inspection, PoisonIsolation
 from stagerunner.window.splits import Disposition
 from stagerunner.wire.frame import CUT

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from stagerunner.records import BARRIER, DATA, FLUSH, SKIP, TO_THE_END, WHOLE
-from stagerunner.window.core import Window
-from stagerunner.window.holding import CHARGE
+from stagerunner.window.core import CHARGE, Window
 from stagerunner.window.isolation import Inspection, Suspect
 from stagerunner.window.splits import FLUSHES, Disposition, ProtocolFault, Received, Sent
 

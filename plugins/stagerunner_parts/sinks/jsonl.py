@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from stagerunner import sink
 from stagerunner_parts.remote.address import Address, StorageOptions
@@ -27,5 +26,4 @@ class Jsonl(FileOutput):
     def __init__(self, *, path: Path | Address, mode: Mode = "replace", options: StorageOptions | None = None) -> None:
         super().__init__(path, mode, options)
 
-    def encode(self, records: list[Any]) -> bytes:
-        return json_lines(records)
+    encode = staticmethod(json_lines)

@@ -494,5 +494,7 @@ class FileOutput(ABC):
                 self._spool.truncate(0)
             write_all(self._spool, data)
         self._committed = False
-        write_all(self._opened, data)
+        written = self._opened.write(data)
+        if written != len(data):  # rare: a signal came, or the disk is nearly full
+            write_all(self._opened, data[written or 0 :])
         self._length += len(data)

@@ -7,11 +7,10 @@ from functools import partial
 from typing import Any
 
 from stagerunner.engines.worker.frame_context import FrameContext, quarantine_of, refuse_whole
-from stagerunner.evaluate.copying import Original
 from stagerunner.evaluate.ends import GivenRecords, SourceReader
 from stagerunner.evaluate.loading import load
 from stagerunner.evaluate.wording import message_of, type_of
-from stagerunner.records import Batch, Split
+from stagerunner.records import Batch, Original, Split
 from stagerunner.wire.frame import Header
 from stagerunner.wire.metadata import Metadata
 from stagerunner.wire.metrics import READING, MetricsPage
@@ -41,7 +40,12 @@ def unpickled(decode: Callable[[], list[Any]]) -> list[Any]:
     except MemoryError:
         raise
     except Exception as error:
-        raise Unreadable(f"{type_of(error)}: {message_of(error)}") from error
+        raise unreadable(error) from error
+
+
+def unreadable(error: Exception) -> Unreadable:
+    """What to raise for an error of unpickling."""
+    return Unreadable(f"{type_of(error)}: {message_of(error)}")
 
 
 class Decoder:

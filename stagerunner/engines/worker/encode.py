@@ -13,8 +13,8 @@ from typing import Any
 from stagerunner.engines.worker.frame_context import FrameContext, halved
 from stagerunner.evaluate.ends import BodyEncoder, EndSpec, RecordEncoder
 from stagerunner.evaluate.loading import load
-from stagerunner.evaluate.outcome.growth import TooLarge, limited
-from stagerunner.records import DATA, NOTHING, Batch, QuarantineKey, Rows, total
+from stagerunner.evaluate.outcome.growth import TooLarge
+from stagerunner.records import DATA, NOTHING, Batch, QuarantineKey, total
 from stagerunner.wire.frame import CUT, HELD, MORE, STOP, Header
 from stagerunner.wire.metadata import Metadata, pack_metadata
 from stagerunner.wire.metrics import ENCODING, WRITING, MetricsPage, Slot
@@ -40,6 +40,8 @@ class Encoder:
         self._slot = self._slots[-1]
         self._codec = codec
         codec.most = spec.growth
+        self.writing = writing
+        """What encodes for the sink, in the last worker."""
         self.sink = writing is not None
         self.last = spec.last
         self._writing = writing or _pickling(spec, codec)
@@ -55,10 +57,6 @@ class Encoder:
     def changes(self) -> bool:
         """Whether encoding may change the records, or has to know more of them than what they are."""
         return self._writing.changes or self._writing.traced
-
-    def plain(self, records: list[Any]) -> Any:
-        """The body of these records, nothing counted. Raises whatever encoding them raises."""
-        return self._codec.body(self._writing.plain(records)) if self.sink else self._codec(records)
 
     def weigh(self, records: int, size: int, of: int = 0) -> None:
         """So many records became so many bytes. of: the source records that they come from."""
@@ -214,9 +212,16 @@ def _for_sink(spec: WorkerSpec, end: EndSpec, index: int) -> RecordEncoder:
             sink.expect(spec.snapshots[index])
         else:
             begun = _by_the_first(sink)
-    encode = limited(sink.encode if getattr(sink, "batches", False) else _of_dicts(sink.encode), spec.growth)
     return _encoder_of(end)(
-        encode, index, end.on_error, counted=True, changes=not pure, begun=begun, when=_condition(end.when)
+        sink.encode,
+        index,
+        end.on_error,
+        counted=True,
+        changes=not pure,
+        begun=begun,
+        when=_condition(end.when),
+        most=spec.growth,
+        dicts=not getattr(sink, "batches", False),
     )
 
 
@@ -234,11 +239,6 @@ def _condition(when: str) -> Callable[[Any], Any] | None:
     from stagerunner.evaluate.conditions.expression import Expression  # late: it loads Python's parser
 
     return Expression(when)
-
-
-def _of_dicts(encode: Callable[[list[Any]], Any]) -> Callable[[Any], Any]:
-    """The encoding of a sink that takes records as a list."""
-    return lambda records: encode(records.to_list() if isinstance(records, Rows) else records)
 
 
 def _by_the_first(sink: Any) -> Callable[[Any], None]:

@@ -17,13 +17,13 @@ from pickle import loads
 from time import monotonic_ns as now
 from typing import Any
 
-from stagerunner.engines.worker.decode import unpickled
+from stagerunner.engines.worker.decode import unreadable
 from stagerunner.engines.worker.encode import NOTICEABLE, PIECE, Parts
 from stagerunner.engines.worker.frame_context import FrameContext
 from stagerunner.engines.worker.pieces import BRIEF, SLOW, PieceRunner
-from stagerunner.evaluate.copying import Original, copy_if_shared, rows_as_dicts
+from stagerunner.evaluate.copying import copy_if_shared, rows_as_dicts
 from stagerunner.evaluate.evaluator import Evaluator
-from stagerunner.records import DATA, Batch, Counts, Split
+from stagerunner.records import DATA, Batch, Counts, Original, Split
 from stagerunner.wire.arena import Arena
 from stagerunner.wire.frame import Frame, Header
 from stagerunner.wire.metadata import HEAD, LINE, line, pack_metadata, unpack_payload
@@ -67,7 +67,7 @@ class StageRunner:
         self.pieces.setup()
         self._reading, self._encoder = self.pieces.decoder.reading, self.pieces.encoder
         self._simple = len(self.evaluators) == 1 and self.evaluators[0].simple and not self._encoder.changes
-        self._sink = self._encoder.sink
+        self._sink = self._encoder.writing
         if self._simple:
             self._evaluator, self._timed = self.evaluators[0], self.pieces.timed[0]
 
@@ -97,19 +97,26 @@ class StageRunner:
         self._codec.segment = self._segment
         decode = partial(loads, body)
         reading = self._reading
-        records = decode() if reading is not None else unpickled(decode)
         if reading is None:
-            batch = Batch(records, first, last)
+            try:
+                batch = Batch(decode(), first, last)
+            except MemoryError:
+                raise
+            except Exception as error:
+                raise unreadable(error) from error
             batch.original = Original(decode)
-            rows_as_dicts(batch)
+            if type(batch.records) is not list:
+                rows_as_dicts(batch)
             return batch
+        records = decode()
         if reading.given:
             batch = reading.batch_of(copy_if_shared(records, body)[first:last], first)
         else:
             self._slot.state(READING)
             batch = reading.batch(Split(records, 0), first, last)
         batch.original = Original(lambda: reading.read_again(Split(decode(), 0), first, last))
-        rows_as_dicts(batch)
+        if type(batch.records) is not list:
+            rows_as_dicts(batch)
         return batch
 
     def _worked(self, frame: Frame, batch: Batch, began: int) -> Iterable[Parts]:
@@ -147,9 +154,9 @@ class StageRunner:
         work: nanoseconds of the time since `began` that the stage had; worked: when it was done.
         """
         codec, slot, (header, payload) = self._codec, self._slot, frame
-        slot.say(WRITING if self._sink else ENCODING, worked)
+        slot.say(ENCODING if self._sink is None else WRITING, worked)
         try:
-            body = self._encoder.plain(found)
+            body = codec(found) if self._sink is None else codec.body(self._sink.plain(found))
         except BaseException:  # `pieces` finds out which record can't be encoded
             return self._by_piece(frame, self._piece(batch, found), began, work)
         if codec.buffer_refs is not None:
@@ -158,11 +165,11 @@ class StageRunner:
         own = LINE.pack(self._evaluator.work.index, records, 0, records, 0, 0, 0, 0)
         for counts in batch.counts:
             own = line(counts) + own  # the source's, in the first worker
-        if self._sink:
+        if self._sink is not None:
             own += LINE.pack(self._encoder.ends, records, 0, records, 0, 0, 0, 0)
-        size = codec.size
-        if size > NOTICEABLE or self._encoder.ratio == PIECE:
-            self._encoder.weigh(records, size)
+        size, encoder = codec.size, self._encoder
+        if records and (size > NOTICEABLE or encoder.ratio == PIECE):
+            encoder.ratio, encoder.barren = size / records, 0
         _, _, _, slowest, widest, heaviest, ledger, _ = HEAD.unpack_from(payload)
         spent = now() - began
         slot.codec += spent - work
@@ -171,7 +178,7 @@ class StageRunner:
             NOWHERE,
             0,
             spent if spent > slowest else slowest,
-            size if size > widest and not self._sink else widest,
+            size if size > widest and self._sink is None else widest,
             heaviest if heaviest > codec.heavy else codec.heavy,
             ledger + len(own),
             0,
@@ -181,9 +188,10 @@ class StageRunner:
 
     def _told(self, frame: Frame, piece: Batch, began: int, work: int) -> Iterable[Parts]:
         """The frame for a batch of which there is more to say."""
-        self._slot.state(WRITING if self._sink else ENCODING)
+        codec, sink = self._codec, self._sink
+        self._slot.state(ENCODING if sink is None else WRITING)
         try:
-            body = self._encoder.plain(piece.records)
+            body = codec(piece.records) if sink is None else codec.body(sink.plain(piece.records))
         except BaseException:
             return self._by_piece(frame, piece, began, work)
         return (self._noted(frame, piece, body, began, work),)
@@ -199,12 +207,12 @@ class StageRunner:
             for counts in piece.counts:
                 counts.spread = None
         metadata.book(piece.counts)
-        if self._sink:
+        if self._sink is not None:
             metadata.book([Counts(self._encoder.ends, taken=records, out=records)])
         spent = now() - began
         self._slot.codec += spent - work
         metadata.slowest = max(metadata.slowest, spent)
-        metadata.widest = metadata.widest if self._sink else max(metadata.widest, codec.size)
+        metadata.widest = max(metadata.widest, codec.size) if self._sink is None else metadata.widest
         metadata.heavy = max(metadata.heavy, codec.heavy)
         _, _, epoch, sequence, split, *_ = frame.header
         header = Header(DATA, 0, epoch, sequence, split, piece.first, piece.last, 0, records)

@@ -23,33 +23,33 @@ SLICE = 0.05
 class Pause:
     """The pause of a stage. words, place: the two words that its workers share; without them, it has one worker."""
 
-    __slots__ = ("_place", "_words")
+    __slots__ = ("place", "words")
 
     def __init__(self, words: MutableSequence[int] | memoryview | None = None, place: int = 0) -> None:
-        self._words = [0, 0] if words is None else words
-        self._place = place
+        self.words = [0, 0] if words is None else words
+        self.place = place
 
     @property
     def used(self) -> bool:
         """Whether a pause was ever asked for."""
-        return self._words[self._place] != 0
+        return self.words[self.place] != 0
 
     def extend(self, seconds: float) -> None:
         """Let no call begin within the next `seconds`."""
-        now, before = monotonic_ns(), self._words[self._place]
+        now, before = monotonic_ns(), self.words[self.place]
         until = max(before, now + int(max(seconds, LEAST) * 1e9))
-        self._words[self._place] = until
-        self._words[self._place + 1] += until - max(before, now)
+        self.words[self.place] = until
+        self.words[self.place + 1] += until - max(before, now)
 
     def left(self) -> float:
         """Seconds until calls may begin; 0 if they may now."""
-        until: int = self._words[self._place]
+        until: int = self.words[self.place]
         return max(0, until - monotonic_ns()) / 1e9 if until else 0.0
 
     def times(self) -> tuple[int, int]:
         """Nanoseconds for which calls had to wait until now, and those for which they still have to."""
         left = int(self.left() * 1e9)
-        return self._words[self._place + 1] - left, left
+        return self.words[self.place + 1] - left, left
 
     def wait(self) -> None:
         """Sleep until the pause is over."""

@@ -1,4 +1,10 @@
-"""The return pipes: frames come back on N pipes, and are given in the order of their sequence."""
+"""The return pipes: frames come back on N pipes, and are given in the order of their sequence.
+
+    pipes ──▶ held, whole or in part: the window's bytes ──▶ given in turn
+
+What is not read stays in the pipes, and workers block. The pipe whose turn it is is always read until a frame of it is
+here: so the lowest unfinished frame always moves. It is given once the result writer has room.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from stagerunner.records import END, READY
-from stagerunner.window.holding import CHARGE, Holding
+from stagerunner.window.core import CHARGE
 from stagerunner.wire.control import ControlMessage
 from stagerunner.wire.frame import MORE, BadFrame, Frame
 from stagerunner.wire.pipe import Inbound
@@ -21,6 +27,33 @@ if TYPE_CHECKING:
 
 READS = 8
 """Reads of one pipe in a row at most, while a frame is not here whole."""
+
+
+class Holding:
+    """Bytes of frames that are here and not received. limit: bytes. charge: for each frame besides its payload."""
+
+    def __init__(self, limit: int, charge: int = CHARGE) -> None:
+        self.bytes = 0
+        self._limit = limit
+        self.charge = charge
+
+    @property
+    def full(self) -> bool:
+        return self.bytes >= self._limit
+
+    def begun(self, size: int) -> None:
+        """So many bytes were allocated for a frame that is not here whole; less than 0: released."""
+        self.bytes += size
+
+    def came(self, size: int) -> None:
+        self.bytes += size + self.charge
+
+    def taken(self, size: int) -> None:
+        self.bytes -= size + self.charge
+
+    def reads(self, *, due: bool, here: bool) -> bool:
+        """Whether to read a pipe. due: it is its turn. here: a frame of it is here already."""
+        return not self.full or (due and not here)
 
 
 class Returns:
@@ -64,7 +97,7 @@ class Returns:
             if header.sequence != self._sequence or header.epoch != epoch:
                 raise BadFrame(f"frame {header.sequence} of epoch {header.epoch} where {self._sequence} was due")
             here.popleft()
-            self.holding.taken(header.length)
+            self.holding.bytes -= header.length + self.holding.charge
             if not header.flags & MORE:
                 self._sequence += 1
                 self._turn = self._sequence % len(self._pipes)

@@ -31,7 +31,7 @@ from stagerunner.evaluate.wording import describe
 from stagerunner.records import DATA, END, READY
 from stagerunner.wire.arena import Arena
 from stagerunner.wire.control import ControlMessage, send_pieces
-from stagerunner.wire.frame import MARKED, SIZE, BadFrame, Frame, Header, pack_header
+from stagerunner.wire.frame import MARKED, MORE, SIZE, BadFrame, Frame, Header, pack_header
 from stagerunner.wire.metrics import BLOCKED, CLOSED, CPU, LEFT, WAITING, MetricsPage, Slot
 from stagerunner.wire.pipe import Inbound, Outbound, send, write_records
 from stagerunner.wire.spec import WorkerSpec
@@ -156,7 +156,7 @@ class Worker:
             if frame.header.flags & MARKED:
                 self._check_connected()
             self._send(self._runner.feed(frame))
-            while frame.header.more:
+            while frame.header.flags & MORE:
                 frame = self._read(pipe)
                 self._send(self._runner.feed(frame))
             self._sequence += spec.width
