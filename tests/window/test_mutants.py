@@ -33,18 +33,30 @@ NAMED = (
 )
 """The bugs that are made most easily, or cost most."""
 
+RARE = {
+    "a barrier overtakes the list of a stage with state": 327,
+    "quarantines are lost in a flush": 357,
+    "nobody looks whether frames were begun": 464,
+    "what lies beyond a cut is accepted": 497,
+    "frames behind a slow one cost nothing": 508,
+    "strikes are laid to the source record": 593,
+}
+"""Bugs that few seeds meet, and the first that does. It is tried first, for all those before it would take most of the
+time; once it meets the bug no more, they are tried again."""
+
 pytestmark = pytest.mark.reliability("mutants")
 
 
 def test_every_named_bug_is_planted():
-    assert MUTANTS.keys() >= set(NAMED)
+    assert MUTANTS.keys() >= {*NAMED, *RARE}
+    assert max(RARE.values()) < SEEDS
 
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_the_simulator_notices(name, monkeypatch, proved):
     MUTANTS[name](monkeypatch)
 
-    assert any(objects(seed) for seed in range(SEEDS))
+    assert any(objects(seed) for seed in (RARE.get(name, 0), *range(SEEDS)))
     proved(mutants=1, named_mutants=int(name in NAMED))
 
 
