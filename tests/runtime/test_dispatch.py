@@ -225,7 +225,7 @@ def some():
 
 @pytest.mark.parametrize("engine", ["inline", "process"])
 @pytest.mark.parametrize("source", ["in.txt", "in.csv", "in.txt.gz", {"use": "lines", "with": {"path": "-"}}, "some"])
-@pytest.mark.parametrize("frame", [1, 7, 100, 500])
+@pytest.mark.parametrize("frame", [1, 7, 500])
 def test_a_number_of_records_for_frames_is_kept(project, engine, source, frame):
     project.plugin(LENGTHS)
     text = "".join(f"{n}\n" for n in range(1000))
