@@ -40,6 +40,9 @@ RARE = {
     "what lies beyond a cut is accepted": 497,
     "frames behind a slow one cost nothing": 508,
     "strikes are laid to the source record": 593,
+    "a gathering worker waits for a pipe that is full": 820,
+    "an early stop is forgotten on resume": 2253,
+    "what follows the stop in its split is taken": 2254,
 }
 """Bugs that few seeds meet, and the first that does. It is tried first, for all those before it would take most of the
 time; once it meets the bug no more, they are tried again."""
