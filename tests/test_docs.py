@@ -344,7 +344,7 @@ def test_what_files_gives_is_what_the_page_says(tmp_path):
     (tmp_path / "one.txt").write_text("hello")
     (record,) = load(f"version: 1\nsource: {{use: files, with: {{path: {tmp_path}/*.txt}}}}\nstages: []\n").run()
     assert record == {"path": str(tmp_path / "one.txt"), "bytes": b"hello"}
-    assert '`{"path": …, "bytes": …}`' in section(CONFIG, "## `files` and what it gives")
+    assert '`{"path": …, "bytes": …}`' in section(CONFIG, "## `files` and its records")
 
 
 # every page
