@@ -11,6 +11,10 @@ from __future__ import annotations
 LONGEST = 30e6
 """Nanoseconds a frame should last in the slowest worker."""
 
+LONGEST_ROWS = 60e6
+"""The same where records lie in columns all the way. A call for a batch has costs of its own, and on a busy machine, on
+which everything takes longer, it would get ever fewer rows."""
+
 FADING = 7 / 8
 """Weight that a frame's time keeps when the next one has come. Some records take a hundred times as long, and a frame
 with one of them says little about the next."""
@@ -102,7 +106,7 @@ class Sizing:
         seen, spent = self._lately = seen * FADING + records, spent * FADING + max(1, slowest)
         if self._fixed is not None:
             return
-        by_time = LONGEST * seen / spent
+        by_time = (LONGEST_ROWS if self._columns else LONGEST) * seen / spent
         wide = COLUMNS if self._columns else max(WIDEST, min(RANGE, FEWEST * widest / max(records, most)))
         by_bytes = records * wide / widest if widest else float(self._most)
         self._records = max(self._least, min(by_time, by_bytes, self._most, self._records * GROWTH))

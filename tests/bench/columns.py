@@ -1,4 +1,4 @@
-"""The work of job L: Parquet → compute → filter → Parquet. As stages of batches and of records, and as scripts.
+"""The work of job L: Parquet → compute → filter → Parquet, as scripts. As stages it is in `column_stages`.
 
 usage: python columns.py CONTENDER FOLDER      (a contender of SCRIPTS; the last line tells rows and seconds)
 """
@@ -13,40 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import cluster
+from column_stages import LEAST, compute, keep
 from measure import CORES, Outcome, tell
-
-from stagerunner import stage
 
 OUT = "out of {}.parquet"
 """What a contender writes, in the folder of in.parquet: a file, or a folder of files."""
-
-LEAST = 900.0
-"""Rows with less than this are left out: about half of them."""
-
-
-@stage.arrow
-def compute(batch: Any) -> Any:
-    import pyarrow.compute as pc  # late, as below: the other contenders don't need it
-
-    return batch.append_column("total", pc.add(pc.multiply(batch["price"], batch["number"]), batch["fee"]))
-
-
-@stage.arrow
-def keep(batch: Any) -> Any:
-    import pyarrow.compute as pc
-
-    mask = pc.greater(batch["total"], LEAST)
-    return batch.filter(mask), pc.indices_nonzero(mask)
-
-
-@stage
-def compute_row(row: dict[str, Any]) -> dict[str, Any]:
-    return {**row, "total": row["price"] * row["number"] + row["fee"]}
-
-
-@stage
-def keep_row(row: dict[str, Any]) -> dict[str, Any] | None:
-    return row if row["total"] > LEAST else None
 
 
 def pyarrow_loop(source: str, sink: str) -> None:

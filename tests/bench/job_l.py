@@ -30,7 +30,7 @@ AIMS = {columns.PYARROW: "0.8 ×"}
 
 def ours(place: Path, stages: str, rows: int) -> Outcome:
     """A run of the command from file to file."""
-    used = "".join(f"  - {{use: 'columns:{name}'}}\n" for name in STAGES[stages])
+    used = "".join(f"  - {{use: 'column_stages:{name}'}}\n" for name in STAGES[stages])
     config = place / f"{stages}.yaml"
     config.write_text(
         f"version: 1\nsource: {place}/in.parquet\nstages:\n{used}sink: {place}/ours.parquet\nrun: {{journal: off}}\n"

@@ -1,9 +1,9 @@
 """Where the sinks of columns write: parts, first into the folder PATH.partial, and moved when the run is complete.
 
 What comes goes into a *spool* at once: one Arrow stream for each frame, one behind the other. A spool can be cut back
-to any commit, which a Parquet file can't. As soon as a row group is in the spool, it is also written into the part. A
-resume cuts the spool back and writes the part anew from it. Parts end after a number of rows, or at the end of a row
-group, never where a frame happens to end: so they are the same in every run.
+to any commit, which a Parquet file can't. As soon as a row group is in the spool, a thread writes it into the part
+(`encoding`). A resume cuts the spool back and writes the part anew from it. Parts end after a number of rows, or at the
+end of a row group, never where a frame happens to end: so they are the same in every run.
 """
 
 from __future__ import annotations
@@ -11,53 +11,35 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fcntl import LOCK_EX, LOCK_NB, flock
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, TypeAlias
 
 import pyarrow as pa
 
+from stagerunner_parts.columnar.encoding import Encoding, Part, PartWriter
+from stagerunner_parts.columnar.streams import Piece, read_stream, stream_of, streams
+
 Mode = Literal["replace", "new"]
+
+Opener: TypeAlias = Callable[[Path, pa.Schema], PartWriter]
+"""Opens the writer of a part, at a path, for a schema."""
 
 MOVED = "moved"
 """The file in PATH.partial that says that all parts have been moved."""
-
-
-class PartWriter(ABC):
-    """Writes one part."""
-
-    @abstractmethod
-    def group(self, table: pa.Table) -> int:
-        """Write a row group. Returns the bytes of the part so far."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Close the file, whole or not."""
-
-    def complete(self) -> None:
-        """All groups are written: make the file whole, and close it."""
-        self.close()
-
-
-class Piece(NamedTuple):
-    """An Arrow stream in the spool: where it begins, how many bytes and rows it has."""
-
-    offset: int
-    length: int
-    rows: int
 
 
 class Parts:
     """The parts of one output, and their spool.
 
     real: the path of the output. suffix: of the parts in a folder; None if the output is one file. group: rows of a row
-    group. rows, size: of a part, at most, or None. writer: opens the writer of a part, at a path, for a schema.
+    group. rows, size: of a part, at most, or None.
     """
 
     def __init__(
-        self, real: Path, suffix: str | None, *, group: int, rows: int | None, size: int | None, writer: Any
+        self, real: Path, suffix: str | None, *, group: int, rows: int | None, size: int | None, writer: Opener
     ) -> None:
         self._real = real
         self._suffix = suffix
@@ -76,7 +58,13 @@ class Parts:
         """Those of the row group that isn't full yet."""
         self._in_group = self._in_part = 0
         """Rows of the row group, and of the whole part."""
-        self._writer: PartWriter | None = None
+        self._encoding = Encoding()
+        self._begun: Part | None = None
+        """The part of the spool, once it is begun."""
+        self._making: list[Part] = []
+        """The parts that are asked for and may not be whole yet."""
+        self._ended = self._unsynced = False
+        """Whether a part has ended since the last position, and since the last `sync`."""
 
     # Opening and closing
 
@@ -124,7 +112,10 @@ class Parts:
             self._counted(piece.rows)
 
     def where(self) -> dict[str, int]:
-        """What `begin_again` needs."""
+        """What `begin_again` needs. Parts that have ended are whole then."""
+        if self._ended:
+            self._encoding.wait()
+            self._ended = False
         return {"part": self.part, "bytes": self._length, "folder": self.inode}
 
     def forget(self, before: int) -> None:
@@ -135,9 +126,10 @@ class Parts:
 
     def close(self) -> None:
         """Close everything, and keep what a resume needs."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        self._encoding.close()
+        for part in self._making:
+            part.close()
+        self._making, self._begun = [], None
         if self._spool is not None:
             self._spool.close()
             self._spool = None
@@ -147,10 +139,11 @@ class Parts:
 
     def sync(self) -> None:
         """Make what was written survive a power failure."""
-        if self._spool is not None:
+        if self._spool is not None and not self._unsynced:
             os.fsync(self._spool.fileno())
         else:
             os.sync()
+            self._unsynced = False
 
     def _take_lock(self) -> None:
         self._lock = os.open(self.partial, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -211,8 +204,8 @@ class Parts:
         self._in_part += rows
         full = self._in_part == self._rows
         if self._in_group == self._group or full:
-            size = self._write_group()
-            if full or (self._size is not None and size >= self._size):
+            self._end_group()
+            if full or self._is_large():
                 self._end_part()
                 self._spool.close()
                 self.part += 1
@@ -220,21 +213,28 @@ class Parts:
 
     # Parts
 
-    def _write_group(self) -> int:
-        if self._writer is None:
-            self._writer = self._open_writer(self._growing, self.schema)
-        if not self._pieces:
-            return 0
-        with pa.memory_map(str(self._spool_path)) as spool:
-            batches = []
-            for piece in self._pieces:
-                spool.seek(piece.offset)
-                batches.append(read_stream(spool.read_buffer(piece.length)))
-            table = pa.Table.from_batches(batches, self.schema)
-            size = self._writer.group(table)
-            del batches, table
-        self._pieces, self._in_group = [], 0
-        return size
+    def _end_group(self) -> None:
+        """Have the row group written."""
+        if self._pieces:
+            self._encoding.ask(partial(self._made.group, self._pieces, self.schema))
+            self._pieces, self._in_group = [], 0
+
+    def _is_large(self) -> bool:
+        """Whether the part has all the bytes that it may have. Then it must be known before the next row comes."""
+        if self._size is None:
+            return False
+        self._encoding.wait()
+        return self._made.size >= self._size
+
+    @property
+    def _made(self) -> Part:
+        """The part of the spool."""
+        if self._begun is None:
+            schema, opened = self.schema, self._open_writer
+            made = Part(self._spool_path, self._growing, self._part(self.part), lambda path: opened(path, schema))
+            self._making = [*(part for part in self._making if not part.whole), made]
+            self._begun = made
+        return self._begun
 
     @property
     def _growing(self) -> Path:
@@ -244,11 +244,10 @@ class Parts:
         return self.partial / f"part-{number:05}{self._suffix or ''}"
 
     def _end_part(self) -> None:
-        self._write_group()
-        assert self._writer is not None
-        writer, self._writer = self._writer, None
-        writer.complete()
-        self._growing.replace(self._part(self.part))
+        self._end_group()
+        self._encoding.ask(self._made.complete)
+        self._begun = None
+        self._ended = self._unsynced = True
 
     def complete(self) -> None:
         """Write the last part, and move all of them. May be called twice, also after a kill, with `begin_again`."""
@@ -257,6 +256,7 @@ class Parts:
                 self.schema = self.schema or pa.schema([])
                 self._end_part()
                 self.part += 1
+            self._encoding.wait()
             self._spool.close()
             self._spool = None
         if not (self.partial / MOVED).exists() and any(self._files()):
@@ -298,31 +298,3 @@ def inode_of(path: Path) -> int:
         return path.lstat().st_ino
     except OSError:
         return 0
-
-
-# Arrow streams of one batch each
-
-
-def stream_of(batch: pa.RecordBatch) -> memoryview:
-    """The batch as an Arrow stream."""
-    out = pa.BufferOutputStream()
-    with pa.ipc.new_stream(out, batch.schema) as writer:
-        writer.write_batch(batch)
-    return memoryview(out.getvalue())
-
-
-def read_stream(data: Any) -> pa.RecordBatch:
-    """The batch of such a stream. Nothing is copied."""
-    with pa.ipc.open_stream(pa.py_buffer(data)) as reader:
-        return reader.read_next_batch()
-
-
-def streams(path: Path) -> Iterator[tuple[Piece, pa.Schema]]:
-    """Where the streams of a spool are, and their schema."""
-    with pa.memory_map(str(path)) as file:
-        while (start := file.tell()) < file.size():
-            with pa.ipc.open_stream(file) as reader:
-                rows, schema = reader.read_next_batch().num_rows, reader.schema
-                for _ in reader:
-                    pass
-            yield Piece(start, file.tell() - start, rows), schema

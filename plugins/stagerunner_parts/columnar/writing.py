@@ -14,7 +14,9 @@ from zlib import crc32
 import pyarrow as pa
 
 from stagerunner import ArrowRows, as_record_batch
-from stagerunner_parts.columnar.parts import Mode, Parts, PartWriter, inode_of, stream_of
+from stagerunner_parts.columnar.encoding import PartWriter
+from stagerunner_parts.columnar.parts import Mode, Parts, inode_of
+from stagerunner_parts.columnar.streams import length_of, stream_of
 from stagerunner_parts.columnar.types import ColumnType
 from stagerunner_parts.compression import is_compressed
 from stagerunner_parts.sinks.naming import has_field
@@ -115,8 +117,8 @@ class ColumnOutput:
             return b""
         schema = self._expected or _schema_of(records)
         batch = self._fitted(records, schema)
-        stream = stream_of(batch)
-        return b"".join((HEAD.pack(_checksum(schema), batch.num_rows, len(stream)), stream))
+        length = length_of(batch)
+        return stream_of(batch, HEAD.pack(_checksum(schema), batch.num_rows, length), length)
 
     def _fitted(self, records: Any, schema: pa.Schema) -> pa.RecordBatch:
         """The records as one batch of this schema. Raises ValueError if one doesn't fit."""
@@ -235,6 +237,7 @@ class ColumnOutput:
         import shutil
 
         if self._opened and inode_of(self._parts.partial) == self._parts.inode:
+            self._parts.close()
             shutil.rmtree(self._parts.partial)
 
     def target(self) -> Path:

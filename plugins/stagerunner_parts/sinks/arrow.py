@@ -12,7 +12,8 @@ need("arrow", "pyarrow")
 
 import pyarrow as pa  # noqa: E402  only behind the look whether it is there
 
-from stagerunner_parts.columnar.parts import Mode, PartWriter  # noqa: E402
+from stagerunner_parts.columnar.encoding import PartWriter  # noqa: E402
+from stagerunner_parts.columnar.parts import Mode  # noqa: E402
 from stagerunner_parts.columnar.types import ColumnType  # noqa: E402
 from stagerunner_parts.columnar.writing import GROUP, ColumnOutput  # noqa: E402
 from stagerunner_parts.sinks.tables import Extras, Missing  # noqa: E402

@@ -13,7 +13,8 @@ need("arrow", "pyarrow")
 import pyarrow as pa  # noqa: E402  only behind the look whether it is there
 import pyarrow.parquet as pq  # noqa: E402
 
-from stagerunner_parts.columnar.parts import Mode, PartWriter  # noqa: E402
+from stagerunner_parts.columnar.encoding import PartWriter  # noqa: E402
+from stagerunner_parts.columnar.parts import Mode  # noqa: E402
 from stagerunner_parts.columnar.types import ColumnType  # noqa: E402
 from stagerunner_parts.columnar.writing import GROUP, ColumnOutput  # noqa: E402
 from stagerunner_parts.sinks.tables import Extras, Missing  # noqa: E402
@@ -64,11 +65,13 @@ class ParquetWriter(PartWriter):
 
     def __init__(self, path: Path, schema: pa.Schema, compression: str) -> None:
         self._file: Any = pa.OSFile(str(path), "wb")
-        self._writer = pq.ParquetWriter(self._file, schema, compression=compression)
+        # pyarrow's own pool gives memory back at once, and the next row group needs as much again.
+        self._memory = pa.system_memory_pool()
+        self._writer = pq.ParquetWriter(self._file, schema, compression=compression, memory_pool=self._memory)
 
     def group(self, table: pa.Table) -> int:
         # In one chunk: pages would else depend on how the rows came.
-        self._writer.write_table(table.combine_chunks(), row_group_size=table.num_rows or None)
+        self._writer.write_table(table.combine_chunks(self._memory), row_group_size=table.num_rows or None)
         return int(self._file.tell())
 
     def close(self) -> None:

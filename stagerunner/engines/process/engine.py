@@ -19,6 +19,9 @@ from stagerunner.plan import Plan
 if TYPE_CHECKING:
     from stagerunner.engines.base import Transport
 
+COLUMNS = ("stagerunner.evaluate.arrow.calling",)
+"""What the workers of a stage of record batches import besides the stage. It imports pyarrow's functions."""
+
 
 class ProcessEngine:
     """The default engine: real processes, linked by pipes."""
@@ -63,7 +66,7 @@ def _instructed(plan: Plan, hash_seed: str | None) -> ForkServerClient:
     allows."""
     many = make_room([stage.settings.workers for stage in plan.stages] or [1])
     begun = fork_server(hash_seed)
-    begun.preload(plan.our_modules)
+    begun.preload([*plan.our_modules, *(COLUMNS if any(stage.work.form.arrow for stage in plan.stages) else ())])
     if many:
         begun.allow_descriptors(many)
     return begun

@@ -32,6 +32,9 @@ RULE = (
     "that each comes from, ascending"
 )
 
+PLACES = hasattr(pc, "InversePermutationOptions")
+"""Whether this pyarrow finds at once which indexes there are; versions before 23 don't."""
+
 
 class Given(NamedTuple):
     """What a call gave. indexes: of the row that each row comes from, a pyarrow.Int64Array; None if each gave one."""
@@ -88,9 +91,9 @@ def add(outcome: BatchOutcome, start: int, end: int, given: Given) -> None:
 
 def _sizes(indexes: Any, number: int) -> Sequence[int]:
     """How many rows each of so many records gave."""
-    if len(indexes) < 2 or pc.all(pc.less(indexes[:-1], indexes[1:])).as_py():
-        given = pc.is_in(_counting(number), value_set=indexes).cast(pa.uint8())
-        return bytes(given.buffers()[1])[:number]
+    if PLACES and (len(indexes) < 2 or pc.all(pc.less(indexes[:-1], indexes[1:])).as_py()):
+        places = pc.inverse_permutation(indexes, max_index=number - 1)
+        return bytes(places.is_valid().cast(pa.uint8()).buffers()[1])[:number]
     found = array("I", bytes(4 * number))
     for index in indexes.to_pylist():
         found[index] += 1
@@ -111,17 +114,6 @@ def _origins(outcome: BatchOutcome, start: int, indexes: Any) -> array[int]:
     numbers = array("q")
     numbers.frombytes(memoryview(found.buffers()[1])[: 8 * len(found)])
     return numbers
-
-
-_numbers = pa.array(range(1024), pa.int64())
-
-
-def _counting(number: int) -> Any:
-    """0, 1, 2, … so many."""
-    global _numbers
-    if len(_numbers) < number:
-        _numbers = pa.array(range(2 * number), pa.int64())
-    return _numbers[:number]
 
 
 class Collected:
