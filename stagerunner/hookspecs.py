@@ -28,6 +28,7 @@ class EngineSpec(Struct, frozen=True):
     they need not be importable elsewhere. pythons: workers may run in another Python (the setting `python`).
     kills: a stage that kills its worker costs a restart, not the run.
     hard_timeouts: a call over its `timeout` is ended, whatever it does; `max_memory` likewise.
+    ahead: workers begin a frame while earlier ones are open, so async calls and lists go across frames.
     """
 
     name: str
@@ -38,6 +39,7 @@ class EngineSpec(Struct, frozen=True):
     pythons: bool = False
     kills: bool = False
     hard_timeouts: bool = False
+    ahead: bool = False
 
 
 class Problem(Struct, frozen=True):

@@ -75,6 +75,13 @@ def begun(specs: Sequence[WorkerSpec], page: MetricsPage) -> list[int]:
     return latest
 
 
+def gathered(specs: Iterable[WorkerSpec], page: MetricsPage, sequence: int) -> bool:
+    """Whether the first stage whose workers work ahead has taken in all frames up to this sequence."""
+    ahead = [spec for spec in specs if spec.works_ahead]
+    first = min((spec.works[0].index for spec in ahead), default=0)
+    return all(page.has_taken_in(spec.slots[0], sequence) for spec in ahead if spec.works[0].index == first)
+
+
 def clocks(specs: Iterable[WorkerSpec], page: MetricsPage) -> list[Clock]:
     """The clocks of each worker and stage."""
     return [_clock(spec, position, page) for spec in specs for position in range(len(spec.slots))]

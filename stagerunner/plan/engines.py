@@ -30,6 +30,7 @@ BUILT_IN = {
             pythons=True,
             kills=True,
             hard_timeouts=True,
+            ahead=True,
         ),
         EngineSpec(
             "inline",
@@ -44,6 +45,7 @@ BUILT_IN = {
             "one thread of this process for each worker",
             resources=True,
             in_process=True,
+            ahead=True,
         ),
     )
 }

@@ -150,6 +150,19 @@ def _not_enforced(plan: Plan) -> Iterator[str]:
             yield f"'{stage.name}' has a timeout, which the engine {plan.engine.name} ignores"
         if stage.settings.max_memory is not None:
             yield f"'{stage.name}' has a max_memory, which the engine {plan.engine.name} ignores"
+    yield from () if plan.engine.ahead else _frame_by_frame(plan)
+
+
+def _frame_by_frame(plan: Plan) -> Iterator[str]:
+    """What it costs that workers end a frame before they begin the next one."""
+    frame, engine = plan.run.frame, plan.engine.name
+    for stage in (stage for stage in plan.stages if stage.works_ahead):
+        work = stage.work
+        most = (work.batch or 1) if work.gathers else work.concurrency
+        if frame is not None and frame < most:
+            yield f"'{stage.name}' takes {most} records at once; with the engine {engine} only a frame's, {frame}"
+        elif not work.gathers:
+            yield f"'{stage.name}' is async: with the engine {engine} a slow call holds up those of the next frame"
 
 
 def _after_a_worker(source: SourceKind, forgotten: tuple[str, ...]) -> str:

@@ -93,9 +93,9 @@ class Dispatch:
         self._flushed = -1
         self.stopped: int | None = None
         """The stage that needs no more, if one has said so."""
-        # Where no worker works ahead, a list is as long as its frame.
-        lists = (stage.work.batch or 1 for stage in ahead if stage.work.gathers)
-        least = max(lists, default=1) if opened is None else 1
+        # Where no worker works ahead, a frame should hold what a stage takes at once.
+        takes = ((stage.work.batch or 1) if stage.work.gathers else stage.work.concurrency for stage in ahead)
+        least = max(takes, default=1) if opened is None else 1
         self.sizing = Sizing(plan.run.frame, least=least, columns=plan.columnar)
         self.done = False
         """Every split and every flush was sent."""

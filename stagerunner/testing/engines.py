@@ -24,6 +24,7 @@ from msgspec import Struct
 from stagerunner.api import prepare
 from stagerunner.errors import StagerunnerError
 from stagerunner.events import Summary
+from stagerunner.hookspecs import EngineSpec
 from stagerunner.plan.preparing import Request
 
 PARTS = """
@@ -74,6 +75,23 @@ async def asked(record):
 async def asked_batch(records) -> list[int | None]:
     await asyncio.sleep(0)
     return [None if record % 7 == 5 else record + 1 for record in records]
+
+
+@stage
+class Meeting:
+    def setup(self):
+        self.met = asyncio.Barrier(4)  # each call waits for three others
+
+    async def process(self, record):
+        await asyncio.wait_for(self.met.wait(), 20)
+        return record
+
+
+@stage.batch
+def full(records):
+    if len(records) < 10:
+        raise ValueError(f"only {len(records)}")
+    return records
 
 
 @stage
@@ -207,6 +225,12 @@ def deadly(record):
 
 
 @stage
+async def deadly_call(record):
+    await asyncio.sleep(0.002)
+    return deadly(record)
+
+
+@stage
 def deadly_once(record):
     if record == 23 and not os.path.exists("died"):
         open("died", "w").close()
@@ -234,10 +258,10 @@ class Unready:
     def process(self, record):
         return record
 """
-
 """A plugin file: stages of every form, on whole numbers."""
 
-KILLS, HARD_TIMEOUTS = "kills", "hard_timeouts"
+KILLS, HARD_TIMEOUTS, AHEAD = "kills", "hard_timeouts", "ahead"
+"""What an engine may be able to do; the names are those of EngineSpec."""
 
 
 class Outcome(Struct, frozen=True):
@@ -265,9 +289,18 @@ class Case(Struct, frozen=True):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def reference(self) -> str:
+        """The engine of ours that others are held against."""
+        return "process" if self.needs else "inline"
+
+    def suits(self, engine: EngineSpec) -> bool:
+        """Whether the engine can do what it needs."""
+        return all(getattr(engine, need) for need in self.needs)
+
     def check(self, engine: str | dict[str, Any], folder: Path) -> None:
         """Run it with this engine and with one of ours, and compare. Raises AssertionError if they differ."""
-        reference = "process" if self.needs else "inline"
+        reference = self.reference
         expected, found = (self.run(one, folder / name) for one, name in ((reference, "expected"), (engine, "found")))
         for aspect in ("error", "files") if self.loose else Outcome.__struct_fields__:
             ours, theirs = getattr(expected, aspect), getattr(found, aspect)
@@ -364,8 +397,13 @@ def _cases() -> Iterable[Case]:
     killed = frozenset({KILLS})
     yield Case("a worker that dies once", ({"use": "deadly_once", "workers": 2}, "sum"), needs=killed)
     yield Case("a record that kills", ({"use": "deadly", **dead, "workers": 2}, "sum"), needs=killed)
+    yield Case("a call that kills", ({"use": "deadly_call", "concurrency": 4, **dead},), records=50, needs=killed)
     late = frozenset({KILLS, HARD_TIMEOUTS})
     yield Case("a record that hangs", ("small", {"use": "hanging", **dead, "timeout": "500ms"}), needs=late)
+    fill = {"use": "full", "batch": {"size": 10, "wait": "30s"}}
+    one = {"run": {"frame": 1}}
+    meet = {"use": "meeting", "concurrency": 4}
+    yield Case("calls and lists across frames", (meet, fill), records=40, keys=one, needs=frozenset({AHEAD}))
 
 
 LISTS = ("doubled", "fewer", "spread", "fussy_batch", "asked_batch")
@@ -393,4 +431,4 @@ def random_case(seed: int) -> Case:
 
 
 CASES = (*_cases(), *map(random_case, range(RANDOM)))
-"""All cases. Leave out those that need what the engine can't do: `case.needs`."""
+"""All cases. Leave out those that need what the engine can't do: `case.suits(spec)`."""

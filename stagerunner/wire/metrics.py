@@ -30,6 +30,9 @@ STOP, STOP_STAGE, ALL_SENT = range(3)
 """Words of the page's head. STOP: the sequence of the frame in which a stage called `enough`, plus one; else 0.
 ALL_SENT: the sequence after which the parent can send nothing for now, plus one; 0 while more may come."""
 
+MOST_STAGES = 2**31
+"""More than any chain has: as STOP_STAGE, every stage stops."""
+
 HALT = 3
 """Word of the page's head: 1 once the run is halted."""
 
@@ -136,6 +139,10 @@ class MetricsPage:
     @stop_stage.setter
     def stop_stage(self, stage: int) -> None:
         self.words[STOP_STAGE] = stage
+
+    def stop_behind(self, sequence: int) -> None:
+        """Let every stage pass frames behind this sequence on."""
+        self.stop_stage, self.stop = MOST_STAGES, sequence
 
     def halt(self) -> None:
         """Let every stage cut its frame at the next record. Does nothing once the page is closed: a signal may come as

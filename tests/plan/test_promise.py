@@ -61,3 +61,15 @@ def test_settings_that_one_process_can_not_enforce_are_noted(planned):
         "'shout' has a timeout",
         "'shout' has a max_memory",
     ]
+
+
+def test_check_says_what_it_costs_that_an_engine_ends_a_frame_before_the_next(project):
+    project.plugin("@stage\nasync def asked(record): return record\n")
+
+    def told(**run):
+        return [note for note in project.load("asked", run=run).plan.notes if note.startswith("'asked'")]
+
+    slow = "'asked' is async: with the engine inline a slow call holds up those of the next frame"
+    few = "'asked' takes 16 records at once; with the engine inline only a frame's, 4"
+    assert told() == told(engine="threads") == []
+    assert (told(engine="inline"), told(engine="inline", frame=4)) == ([slow], [few])

@@ -1,4 +1,4 @@
-"""One local cluster for all tests that run chains in this process."""
+"""One local cluster for all tests that run chains in this process; the fixture is the MiB of its object store."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import pytest
 
 from stagerunner_ray import session
 
+STORE = 80
+"""MiB of the cluster's object store; Ray takes no less."""
+
 
 @pytest.fixture(scope="session")
 def cluster():
-    with session():
-        yield
+    with session(object_store=STORE):
+        yield STORE

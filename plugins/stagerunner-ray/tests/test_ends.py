@@ -34,8 +34,8 @@ run: {engine: ray, checkpoint: 100ms}
 MARK = "STAGERUNNER_TEST_OF_ENDS"
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_after_any_end_nothing_is_left_and_resume_goes_on(how, cluster, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("how", "times"), [(signal.SIGINT, 1), (signal.SIGINT, 2), (signal.SIGKILL, 1)])
+def test_after_any_end_nothing_is_left_and_resume_goes_on(how, times, cluster, tmp_path, monkeypatch):
     (tmp_path / "parts.py").write_text(PARTS)
     (tmp_path / "chain.yaml").write_text(CHAIN)
     home = tmp_path / "home"
@@ -51,7 +51,8 @@ def test_after_any_end_nothing_is_left_and_resume_goes_on(how, cluster, tmp_path
         process_group=0,
     )
     until(lambda: size(tmp_path / "out.jsonl.partial") > 100)
-    run.send_signal(how)
+    for _ in range(times):
+        run.send_signal(how)
     told = run.communicate(timeout=30)[1]
 
     assert run.returncode == (130 if how is signal.SIGINT else -signal.SIGKILL), told

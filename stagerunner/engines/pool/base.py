@@ -47,8 +47,12 @@ Tell: TypeAlias = Callable[[Done], None]
 class Pool(Protocol):
     """Workers, one for each spec. They are numbered in the order of the specs.
 
-    A worker runs what it is given one after the other, in the order of the calls of `submit`.
+    A worker runs what it is given in the order of the calls of `submit`: one after the other, or, where its stage
+    `works_ahead`, with several frames open (worker.work_ahead). Its tickets are done in that order.
     """
+
+    works_ahead: bool
+    """Whether workers begin a frame while earlier ones are open, where their stage allows it."""
 
     shares_page: bool
     """Whether the workers write to the transport's metrics page. Else `Done.words` says what theirs say."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from stagerunner.engines.base import Clock, Ready, Trouble
 from stagerunner.engines.pool.base import Done, Pool, Tell, Ticket
-from stagerunner.engines.slots import begun, clocks
+from stagerunner.engines.slots import begun, clocks, gathered
 from stagerunner.engines.topology import Group, groups_of, places_of, slots_of, specs
 from stagerunner.errors import RunFailed
 from stagerunner.plan import Plan
@@ -31,6 +31,9 @@ LEAST_GRACE = 1.0
 PLACING = 30.0
 """Seconds that workers may wait for a place, besides the `start_timeout` of their stages."""
 
+MOST_OPEN = 1024
+"""Frames open in workers beside those that are always on their way: each is some calls of the pool."""
+
 EMPTY = b"\x80\x05]."
 """No records, pickled."""
 
@@ -41,9 +44,6 @@ class PoolTransport:
     make: makes the pool; it is given the metrics page's descriptor, and what it calls when a ticket is done. printed:
     called with what a worker printed, as `Printed` calls it.
     """
-
-    works_ahead = False
-    """A worker ends a frame before it begins the next one."""
 
     def __init__(
         self,
@@ -71,6 +71,7 @@ class PoolTransport:
         """The pool has to be told that the run is halted: not in a signal handler."""
         self._begin(0)
         self._pool = make(self._metrics, self._page, self._tell)
+        self.works_ahead = self._pool.works_ahead
 
     def _begin(self, epoch: int) -> None:
         self._epoch, self._sequence = epoch, 0
@@ -109,7 +110,8 @@ class PoolTransport:
     def start(self, epoch: int, snapshots: dict[int, Any]) -> None:
         self._begin(epoch)
         self._page.clear()
-        self._page.say_all_sent(0)  # a frame is worked on alone: no list waits for others
+        if not self.works_ahead:
+            self._page.say_all_sent(0)  # a frame is worked on alone: no list waits for others
         self._specs = list(specs(self._plan, self.groups, epoch, snapshots))
         self._starts = self._numbered()
         opened = self._pool.open(self._specs)
@@ -231,19 +233,19 @@ class PoolTransport:
     # What workers say of themselves
 
     def opened(self) -> int:
-        return 0
+        return min(self._page.opened(), MOST_OPEN)
 
     def gathered(self, sequence: int) -> bool:
-        return True
+        return gathered(self._specs, self._page, sequence)
 
     def holds(self, sequence: int) -> bool:
-        return False
+        return self._page.holds(sequence)
 
     def say_all_sent(self, sequence: int) -> None:
-        pass
+        self._page.say_all_sent(sequence)
 
     def stop_behind(self, sequence: int) -> None:
-        pass
+        self._page.stop_behind(sequence)
 
     def begun(self) -> list[int]:
         return begun(self._specs, self._page)

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from threading import Lock
 from time import monotonic
 
 from stagerunner.engines.base import Trouble
@@ -99,6 +100,7 @@ class Seat:
         self._page: MetricsPage | None = None
         self._metrics = -1
         self._shared = False
+        self._writing = Lock()
 
     # A worker's life
 
@@ -119,12 +121,21 @@ class Seat:
         return self._report(pid=line[2], error=line[3])
 
     def feed(self, data: bytes, abandoned: Callable[[], bool] = lambda: False) -> tuple[Report, bytes | None]:
-        """What becomes of a frame, given as a bundle of all its pieces. abandoned: asked now and then whether anybody
-        still wants it; if nobody does, the worker is killed."""
-        found: list[Frame] = []
-        try:
+        """What becomes of a frame, given as a bundle of all its pieces. abandoned: as for `take`."""
+        self.put(data)
+        return self.take(abandoned)
+
+    def put(self, data: bytes) -> None:
+        """Give the worker a frame; `take` says what becomes of it. Another thread than that of `take` may call it."""
+        with suppress(OSError), self._writing:  # a pipe that broke is noticed by `take`
             for frame in frames_of(data):
                 self._out.put(frame.header, frame.payload)
+
+    def take(self, abandoned: Callable[[], bool] = lambda: False) -> tuple[Report, bytes | None]:
+        """What becomes of the oldest frame that was put. abandoned: asked now and then whether anybody still wants it;
+        if nobody does, the worker is killed."""
+        found: list[Frame] = []
+        try:
             while not found or found[-1].header.more:
                 found.append(self._next(abandoned))
         except (Lost, OSError) as error:
@@ -208,7 +219,7 @@ class Seat:
             self._health = Health(self._page)
         if not self._shared:
             self._page.clear()
-            self._page.say_all_sent(0)  # a frame is worked on alone: no list waits for others
+            self._page.say_all_sent(0)  # nobody says here what is still to come: no list waits for others
         self._health.begin()
 
     def _close_page(self) -> None:
@@ -246,7 +257,8 @@ class Seat:
         fork_server = self._fork_server
         assert fork_server is not None
         if self._out.queued:
-            self._out.pump()
+            with self._writing:
+                self._out.pump()
         for key, _ in self._selector.select(0.001 if self._out.queued else TURN):
             if key.data is not None:  # what is printed
                 key.data()

@@ -19,7 +19,7 @@ from stagerunner.wire.frame import CUT, Header
 class Scripted:
     """Does nothing by itself. calls: (worker, what it was given) → the ticket."""
 
-    shares_page = False
+    shares_page = works_ahead = False
 
     def __init__(self, metrics, page, tell):
         self.tell, self.calls, self.given, self.halted = tell, [], {}, 0

@@ -14,6 +14,8 @@ from stagerunner.wire.frame import Header
 from stagerunner.wire.metadata import Metadata, pack_metadata, unpack_payload
 
 PARTS = """
+    import asyncio
+
     @stage
     def fragile(record):
         if record == 3:
@@ -22,6 +24,14 @@ PARTS = """
             time.sleep(600)
         print("saw", record)
         return record + 1
+
+    @stage
+    class Pairs:
+        def setup(self):
+            self.met = asyncio.Barrier(2)
+        async def process(self, record):
+            await self.met.wait()
+            return record
 
     @stage
     class Unready:
@@ -73,6 +83,14 @@ def test_frames_become_what_the_stage_makes_of_them(project, seat):
     assert records(first[1]) + records(second[1]) == [2, 3, 11]
     assert first[0].printed + second[0].printed + closed.printed == b"saw 1\nsaw 2\nsaw 10\n"
     assert closed.error == ""
+
+
+def test_a_stage_that_works_ahead_has_several_frames_in_hand(project, seat):
+    seat.begin(told(project, "pairs"))
+    for sequence in range(2):
+        seat.put(data(sequence, sequence))
+
+    assert [records(seat.take()[1]) for _ in range(2)] == [[0], [1]]
 
 
 def test_a_death_is_reported_with_its_signal_and_the_next_worker_begins_in_the_same_seat(project, seat):

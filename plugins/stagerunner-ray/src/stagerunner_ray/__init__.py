@@ -23,5 +23,6 @@ def stagerunner_engines() -> Iterable[EngineSpec]:
             resources=True,
             kills=True,
             hard_timeouts=True,
+            ahead=True,
         )
     ]

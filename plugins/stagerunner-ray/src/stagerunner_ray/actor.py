@@ -30,21 +30,28 @@ class Surroundings(NamedTuple):
     hash_seed: str | None
 
 
-@ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0)
+RESULTS = "results"
+"""The group of calls that wait for results: they are run beside the others, one after the other."""
+
+
+@ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0, concurrency_groups={RESULTS: 1})
 class Actor:
-    """Holds the worker's process, and passes frames to it and back."""
+    """Holds the worker's process, and passes frames to it and back: with `feed`, or, of a stage that works ahead, with
+    a `put` and a `take` for each, so that several frames are in the worker at once."""
 
     def __init__(self) -> None:
         self._seat: Seat | None = None
         self._surroundings: Surroundings | None = None
         self._path = list(sys.path)
         self._places: dict[str, str] = {}
+        self._dropped = False
 
     def begin(self, told: SeatSpec, surroundings: Surroundings) -> Report:
         """Start the worker and wait until it is set up."""
         if self._seat is None or self._surroundings != surroundings:
             self._settle(surroundings)
         assert self._seat is not None
+        self._dropped = False
         return self._seat.begin(told._replace(sealed=moved(told.sealed, self._places)))
 
     def _settle(self, surroundings: Surroundings) -> None:
@@ -67,6 +74,29 @@ class Actor:
         if frame.header.kind == END:
             return self._seat.end(data), None
         return self._seat.feed(data, ray.get_runtime_context().is_canceled)
+
+    def put(self, data: bytes | None) -> bytes | None:
+        """Give the worker a frame. What it returns is for `take`: END itself, nothing of nothing."""
+        if data is None or next(frames_of(data)).header.kind == END:
+            return data
+        assert self._seat is not None
+        self._seat.put(data)
+        return b""
+
+    @ray.method(num_returns=2, concurrency_group=RESULTS)  # type: ignore[untyped-decorator]
+    def take(self, put: bytes | None) -> tuple[Report, bytes | None]:
+        """What becomes of the frame that was put."""
+        if put is None or self._dropped:
+            return Report(nothing=True), None
+        assert self._seat is not None
+        return (self._seat.end(put), None) if put else self._seat.take(self._unwanted)
+
+    def _unwanted(self) -> bool:
+        return self._dropped or ray.get_runtime_context().is_canceled()
+
+    def drop(self) -> None:
+        """Let everything that was put be given up: nobody waits for it any more."""
+        self._dropped = True
 
     def close(self) -> None:
         """End the worker."""

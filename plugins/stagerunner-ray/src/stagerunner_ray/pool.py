@@ -52,6 +52,8 @@ class RayTicket:
 class RayPool:
     """Actors of a cluster as workers."""
 
+    works_ahead = True
+
     def __init__(self, plan: Plan, cluster: Cluster, metrics: int, tell: Tell, hash_seed: str | None) -> None:
         self._plan = plan
         self._cluster = cluster
@@ -87,7 +89,7 @@ class RayPool:
 
     def _idle(self) -> list[Any]:
         """The actors with nothing under way any more; None in place of each other one, which is killed."""
-        self._cancel(self._under_way)
+        self._give_up()
         until = monotonic() + REAPING
         while self._under_way and not self._lost and monotonic() < until:
             sleep(GLANCE)
@@ -96,6 +98,14 @@ class RayPool:
             self._kill(self._actors[number])
         self._under_way, self._lost = {}, set()
         return [None if number in busy else actor for number, actor in enumerate(self._actors)]
+
+    def _give_up(self) -> None:
+        """End what is under way. A call that waits for another one of its actor is never cancelled: an actor would wait
+        half a minute for its number, which Ray gives out when it is made."""
+        ahead = {number for number, spec in enumerate(self._specs) if spec.works_ahead}
+        for number in ahead:
+            self._actors[number].drop.remote()
+        self._cancel(ticket for ticket, worker in list(self._under_way.items()) if worker not in ahead)
 
     def _resources(self, spec: WorkerSpec) -> dict[str, Any]:
         stage = self._plan.stages[spec.works[0].index] if spec.works else None
@@ -111,9 +121,10 @@ class RayPool:
         return self._heard(ticket, number)
 
     def submit(self, worker: int, given: bytes | RayTicket) -> RayTicket:
-        data = given.data if isinstance(given, RayTicket) else given
-        ticket = RayTicket(*self._actors[worker].feed.remote(data))
-        return self._heard(ticket, worker)
+        data, actor = given.data if isinstance(given, RayTicket) else given, self._actors[worker]
+        if self._specs[worker].works_ahead:
+            return self._heard(RayTicket(*actor.take.remote(actor.put.remote(data))), worker)
+        return self._heard(RayTicket(*actor.feed.remote(data)), worker)
 
     def _heard(self, ticket: RayTicket, worker: int) -> RayTicket:
         self._under_way[ticket] = worker
@@ -125,17 +136,16 @@ class RayPool:
         self._under_way.pop(ticket, None)
         try:
             report = future.result()
-        except exceptions.TaskCancelledError:
-            self._tell(Done(ticket, cut=True))
         except BaseException as error:
-            self._tell(Done(ticket, trouble=self._trouble(error, worker)))
+            if isinstance(error, exceptions.RayTaskError) and isinstance(error.cause, BaseException):
+                error = error.cause
+            cut = isinstance(error, exceptions.TaskCancelledError)
+            self._tell(Done(ticket, trouble=None if cut else self._trouble(error, worker), cut=cut))
         else:
             self._tell(Done(ticket, *report))
 
     def _trouble(self, error: BaseException, worker: int) -> Trouble:
         """Which actor was lost. The calls behind it fail too, with its error as their cause."""
-        if isinstance(error, exceptions.RayTaskError) and isinstance(error.cause, BaseException):
-            error = error.cause
         if isinstance(error, exceptions.RayActorError):
             worker = self._number.get(error.actor_id, worker)
             self._lost.add(worker)

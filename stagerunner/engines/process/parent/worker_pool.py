@@ -25,6 +25,7 @@ from stagerunner.engines.process.parent.memory import cores
 from stagerunner.engines.process.parent.printed import OnPrinted, Printed
 from stagerunner.engines.process.parent.returns import Returns
 from stagerunner.engines.process.parent.root_cause import is_cause, root_cause
+from stagerunner.engines.slots import gathered
 from stagerunner.engines.topology import Group, grouped, pairs, places_of, slots_of, specs
 from stagerunner.plan import Plan, fusible
 from stagerunner.records import END, READY
@@ -44,10 +45,6 @@ TIES = 0.02
 
 REAPING = 1.0
 """Seconds to wait for killed workers to end. New pipes make a stuck one harmless."""
-
-
-MOST_STAGES = 2**31
-"""More than any chain has: every stage stops."""
 
 
 class WorkerPool:
@@ -251,13 +248,10 @@ class WorkerPool:
         return self._page.opened()
 
     def gathered(self, sequence: int) -> bool:
-        ahead = [spec for spec in self._specs.values() if spec.works_ahead]
-        first = min((spec.works[0].index for spec in ahead), default=0)
-        slots = (spec.slots[0] for spec in ahead if spec.works[0].index == first)
-        return all(self._page.has_taken_in(slot, sequence) for slot in slots)
+        return gathered(self._specs.values(), self._page, sequence)
 
     def stop_behind(self, sequence: int) -> None:
-        self._page.stop_stage, self._page.stop = MOST_STAGES, sequence
+        self._page.stop_behind(sequence)
 
     def holds(self, sequence: int) -> bool:
         return self._page.holds(sequence)

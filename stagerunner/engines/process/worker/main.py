@@ -20,11 +20,11 @@ from time import process_time_ns
 from typing import TYPE_CHECKING
 
 from stagerunner.engines.process.beginning import DISCONNECTED, UNREADABLE
-from stagerunner.engines.process.worker.in_flight import WorkAhead
 from stagerunner.engines.process.worker.tuning import forward_logging, tune_memory
 from stagerunner.engines.worker.decode import Unreadable
 from stagerunner.engines.worker.encode import Parts
 from stagerunner.engines.worker.hooks import call_hooks
+from stagerunner.engines.worker.in_flight import WorkAhead
 from stagerunner.engines.worker.stage_runner import StageRunner
 from stagerunner.evaluate import stage_api
 from stagerunner.evaluate.wording import describe

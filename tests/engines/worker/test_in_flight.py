@@ -10,7 +10,7 @@ import pytest
 from support.specs import spec_for, work
 
 from stagerunner import count, enough, stage
-from stagerunner.engines.process.worker.in_flight import WorkAhead
+from stagerunner.engines.worker.in_flight import WorkAhead
 from stagerunner.engines.worker.stage_runner import StageRunner
 from stagerunner.records import BARRIER, DATA, SKIP
 from stagerunner.wire.frame import MORE, STOP, Frame, Header
