@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from chaos_support.calls import CALLS, Point, chosen, kill_at, traced
 from chaos_support.case import Case
-from chaos_support.parallel import in_parallel, report
+from chaos_support.parallel import WIDTH, in_parallel, report
 from chaos_support.scenario import case_of, named
 
 POINTS = 130
@@ -45,7 +45,7 @@ def test_a_death_at_any_call_costs_nothing(folder, strace, proved):
         case = _case(folder / str(point), point.config).write()
         return kill_at(strace, case, point, case.expected())
 
-    hit, failures = in_parallel(points, examine)
+    hit, failures = in_parallel(points, examine, 2 * WIDTH)  # they wait for the disk and for strace
 
     proved(points=len(hit), kills=sum(hit.values()))
     assert not failures, report(failures, "pytest tests/chaos/test_syscalls.py")

@@ -51,9 +51,16 @@ def _lasting(case: Case) -> set[str]:
 
 
 def shared() -> list[str]:
-    """Entries of shared memory that a run could have made. A journal is none: someone may keep outputs there."""
-    names = os.listdir(SHARED) if SHARED.exists() else []
-    return [name for name in names if "stagerunner" in name and not name.endswith(".stagerunner")]
+    """Entries of shared memory that a run of ours could have made, since the tests began."""
+    return sorted(_shared() - _THERE)
+
+
+def _shared() -> set[str]:
+    return {name for name in os.listdir(SHARED) if "stagerunner" in name} if SHARED.exists() else set()
+
+
+_THERE = _shared()
+"""What others left there, or keep there, is no concern of the tests."""
 
 
 def done(case: Case, run: Run, expected: Outcome) -> None:
