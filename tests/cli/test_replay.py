@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -34,14 +35,22 @@ STAGES = [{"use": "one", "on_error": "dead_letter"}, {"use": "two", "on_error": 
 FAILED = [n for n in range(1, 101) if n % 5 == 0 or n % 7 == 0]
 
 
-@pytest.fixture
-def project(tmp_path):
-    """A run with dead letters of two stages, and a stage that has been mended since, but for one record."""
-    project = Project(tmp_path)
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory):
+    """The folder of a run with dead letters of two stages."""
+    project = Project(tmp_path_factory.mktemp("ended"))
     project.plugin(PARTS)
     project.write("in.jsonl", "".join(f'{{"n": {n}}}\n' for n in range(1, 101)))
     project.config(*STAGES, source="in.jsonl", sink="out.jsonl", dead_letter="failed.jsonl")
     assert project.cli("run", "chain.yaml", "-q").returncode == 3
+    return project.folder
+
+
+@pytest.fixture
+def project(ended, tmp_path):
+    """That run, and a stage that has been mended since, but for one record."""
+    project = Project(tmp_path)
+    shutil.copytree(ended, tmp_path, dirs_exist_ok=True)
     project.write("fixed", "")
     return project
 
@@ -71,7 +80,9 @@ def test_what_fails_again_is_a_letter_again_with_its_attempts_counted_up(project
     before = next(letter for letter in letters(project) if letter["record"]["n"] == 50)
     replayed(project, "-o", "again.jsonl")
 
-    assert letters(project) == [before | {"output": "again.jsonl (replay)", "number": 1, "attempts": 2}]
+    here = [frame | {"file": str(project / "parts.py")} for frame in before["frames"]]
+    now = {"output": "again.jsonl (replay)", "number": 1, "attempts": 2, "frames": here}
+    assert letters(project) == [before | now]
 
 
 def test_a_second_replay_has_only_what_failed_again(project):
