@@ -122,7 +122,8 @@ class Bucket(_Server):
 
     def __init__(self, folder: Path) -> None:
         needs.module("s3fs", EXTRA)
-        needs.module("moto", "moto[server]")
+        needs.module("moto", "moto[s3]")
+        needs.module("flask_cors", "flask-cors")
         super().__init__(folder)
         self.environment = {
             "AWS_ACCESS_KEY_ID": "test-access",
