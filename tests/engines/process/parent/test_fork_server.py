@@ -131,6 +131,7 @@ def test_a_stuck_fork_server_is_not_waited_for(kept):
     kept.fork_server.end_workers(0.2)
 
     assert not kept.fork_server.answered_all
+    os.kill(kept.fork_server.pid, signal.SIGCONT)  # else its end is waited for
 
 
 def test_a_fork_server_ignores_what_is_the_parents_business(kept):
