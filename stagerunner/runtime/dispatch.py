@@ -78,6 +78,10 @@ class Dispatch:
         self._gathered, self._clocks = gathered, clocks
         self._unbounded = opened is not None and len(gathering) < len(ahead)
         self._demand = Demand(gathering if opened is not None else ())
+        calling = [Gathers(stage.work.index, stage.work.concurrency, stage.settings.workers) for stage in ahead]
+        self._dealing = self._demand if gathering or window.workers == 1 or opened is None else Demand(calling)
+        """Whose lists, or places for calls, frames should fill exactly."""
+        self._deals = self._dealing.size > 0
         self.gathers = opened is not None and bool(gathering)
         """Whether workers wait for records to fill their lists, and have to hear when none can come."""
         self._limit = Limit(plan.limit)
@@ -249,7 +253,7 @@ class Dispatch:
         ):
             assert sent.split is not None
             self._pending_splits[sent.split.number] = pending
-            if self.gathers:
+            if self._deals:
                 self.dealt(sent)
             self._send(sent)
         if self._wants_barrier:
@@ -270,12 +274,12 @@ class Dispatch:
 
     def begin_epoch(self) -> None:
         """No worker has a record; `dealt` is called for what is sent again."""
-        self._demand.begin()
+        self._dealing.begin()
 
     def dealt(self, sent: Sent) -> None:
         """A frame is being sent."""
         if sent.kind == DATA and sent.split is not None:
-            self._demand.dealt(sent.sequence, min(sent.last, sent.first + sent.split.records) - sent.first)
+            self._dealing.dealt(sent.sequence, min(sent.last, sent.first + sent.split.records) - sent.first)
 
     def _next_split(self) -> PendingSplit | None:
         if self._window.stopped or (self._limited and self._limit.reached):
@@ -284,10 +288,12 @@ class Dispatch:
             waited, self._pending = self._pending, None
             return waited
         skipped, fixed = self._window.skipping, self._plan.run.frame is not None
-        fills = self.gathers and self._demand.even and not fixed
         self._wanted = self.sizing.records
+        fills = self._deals and not fixed and self._dealing.even
+        if fills and not self.gathers:  # with frames for several rounds of calls, a few records more don't count
+            fills = self._wanted < self._dealing.size
         if fills:
-            self._wanted = self._demand.fitting(self._window.last_sequence + 1, self._wanted)
+            self._wanted = self._dealing.fitting(self._window.last_sequence + 1, self._wanted)
         self._want.records, self._want.size = skipped + self._wanted, self.sizing.size
         self._want.exact = not self.sizing.proven or fixed or fills
         pending = self._split_source.next(self._want)
@@ -334,8 +340,8 @@ class Dispatch:
 
     def learn(self, taken: int, most: int, metadata: Metadata, kept: Kept) -> None:
         """A frame is complete. taken: its source records. most: records that the stage with most results gave."""
-        if self.gathers:
-            self._demand.learn(taken, metadata.booked)
+        if self._deals:
+            self._dealing.learn(taken, metadata.booked)
         if kept.flush < 0:
             pending = self._pending_splits.get(kept.number)  # the window counts a description that is larger than it
             size = kept.size if pending is None else pending.size

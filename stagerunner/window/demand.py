@@ -5,7 +5,9 @@ how many of the stage's records a source record becomes: from the frames that co
 aren't full, from what the stages before have done so far.
 
 Where each source record becomes one of the stage's, frames are cut so that they fill its workers' lists exactly, and
-all workers get as many records. Then the last lists of a run are the only ones that may be short.
+all workers get as many records. Then the last lists of a run are the only ones that may be short. The same is done for
+the places of an async stage with several workers, if its calls are long: of 160 calls in sixteen places, four more
+would take another round.
 """
 
 from __future__ import annotations
@@ -95,12 +97,19 @@ class Demand:
         if self._dealt:
             self._dealt[sequence % len(self._dealt)] += records
 
+    @property
+    def size(self) -> int:
+        """Records in the longest lists."""
+        return self._stages[self._widest].size if self._stages else 0
+
     def fitting(self, sequence: int, wanted: int) -> int:
         """Records that the frame with this sequence should hold, if so many are wanted: equal parts of what its worker
-        is behind the others, or else of what its list lacks."""
+        is behind the others, or else of what its list lacks; or several lists."""
         mine, most = self._dealt[sequence % len(self._dealt)], max(self._dealt)
-        size = self._stages[self._widest].size
-        lacks = min(most - mine or size, size - mine % size)
+        size = self.size
+        lacks = size - mine % size
+        lacks += max(0, wanted - lacks) // size * size
+        lacks = min(most - mine or lacks, lacks)
         parts = ceil(lacks / (wanted * CATCHING_UP if mine < most else wanted))
         return ceil(lacks / parts)
 

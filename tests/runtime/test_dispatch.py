@@ -113,10 +113,10 @@ class Workers:
         self.clocks = []
 
 
-def ahead(work, records, workers, sent, limit=None, before=()):
+def ahead(work, records, workers, sent, limit=None, before=(), width=1):
     """A dispatch for a chain with this stage alone, or with others before it."""
     stages = [PlannedStage(one.name, one, Settings(), Part("stage", one.name, "")) for one in (*before, work)]
-    window = Window(2**20, least_frames=3, least_records=1)
+    window = Window(2**20, least_frames=3, least_records=1, workers=width)
     return Dispatch(
         Plan("test", tuple(stages), limit=limit),
         GivenRecords(records),
@@ -190,6 +190,19 @@ def test_an_async_stage_needs_no_first_frame_to_go_on(sent):
     assert dispatch.glance() == 0
     feed(dispatch)
     assert len(sent) == 6
+
+
+def test_workers_get_as_many_long_calls_however_large_frames_would_be(sent):
+    """Of 20 calls in four places, one more would take another round."""
+    workers = Workers()
+    workers.opened = 100
+    dispatch = ahead(ASKED, range(40), workers, sent, width=2)
+    dispatch.sizing.learn(3, 30, slowest=30_000_000, widest=0)
+    dispatch.sizing.learn(3, 30, slowest=30_000_000, widest=0)
+    assert dispatch.sizing.records == 3
+    feed(dispatch)
+    held = [one.split.records for one in sent]
+    assert sum(held[0::2]) == sum(held[1::2]) == 20
 
 
 def test_with_enough_on_the_way_lists_wait_unless_the_head_is_in_one(sent):

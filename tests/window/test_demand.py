@@ -53,7 +53,7 @@ def fitted(demand: Demand, wanted: Iterable[int]) -> list[int]:
 
 def test_frames_fill_lists_exactly_in_equal_parts():
     assert fitted(Demand([Gathers(0, size=256, workers=1)]), [84] * 5) == [64] * 5
-    assert fitted(Demand([Gathers(0, size=10, workers=1)]), [4, 4, 4, 100, 3]) == [4, 3, 3, 10, 3]
+    assert fitted(Demand([Gathers(0, size=10, workers=1)]), [4, 4, 4, 10, 3]) == [4, 3, 3, 10, 3]
 
 
 def test_all_workers_get_as_many_records_whatever_frames_are_wanted():
@@ -63,11 +63,16 @@ def test_all_workers_get_as_many_records_whatever_frames_are_wanted():
     assert {256, 512, 768} <= set(accumulate(one)) & set(accumulate(other))
 
 
+def test_a_frame_may_hold_several_lists():
+    assert fitted(Demand([Gathers(0, size=10, workers=1)]), [4, 47, 47, 9]) == [4, 46, 40, 5]
+    assert fitted(Demand([Gathers(0, size=10, workers=2)]), [47, 30, 47, 30]) == [40, 30, 40, 30]
+
+
 def test_in_a_new_epoch_all_lists_are_empty():
     demand = Demand([Gathers(0, size=10, workers=2)])
     demand.dealt(0, 7)
     demand.begin()
-    assert demand.fitting(0, 100) == demand.fitting(1, 100) == 10
+    assert demand.fitting(0, 10) == demand.fitting(1, 10) == 10
 
 
 def test_lists_are_filled_exactly_only_if_each_record_comes_to_the_stage():
