@@ -323,7 +323,7 @@ def checked_records(records: Any) -> Iterable[Any]:
     if isinstance(records, AsyncIterable) and not isinstance(records, Iterable):
         raise UsageError("`records` is an async iterator: give a plain one")
     if not isinstance(records, Iterable) and not hasattr(records, "__getitem__"):
-        raise UsageError(f"`records` is no iterable of records, but {_called(records)}")
+        raise UsageError(f"`records` isn't an iterable of records, but {_called(records)}")
     return records  # type: ignore[no-any-return]
 
 

@@ -124,7 +124,7 @@ def plain(value: Any, part: str, method: str) -> Any:
     except BaseException as error:
         if is_ctrl_c(error):
             raise
-        raise RunFailed(f"{part} failed: what {method} gave is no JSON data: {head(error)}") from error
+        raise RunFailed(f"{part} failed: what {method} gave isn't JSON data: {head(error)}") from error
     return value
 
 

@@ -116,7 +116,7 @@ class Journal:
 
 def not_a_journal(path: Path, why: object) -> UsageError:
     """The error for a file that is no journal. The file is not changed."""
-    return UsageError(f"{path} is no journal of ours ({why}); remove it, or name another one with --journal")
+    return UsageError(f"{path} isn't a journal of stagerunner ({why}); remove it, or name another one with --journal")
 
 
 def _entry(state: Any, fingerprint: Any, seed: Any, row: Any) -> Entry:
@@ -125,7 +125,7 @@ def _entry(state: Any, fingerprint: Any, seed: Any, row: Any) -> Entry:
     if state not in STATES or not isinstance(entry.fingerprint, dict) or not isinstance(entry.row, dict):
         raise ValueError("its row has another shape")
     if not (isinstance(seed, str) and seed.isdecimal() and int(seed) < 2**32):
-        raise ValueError("its hash seed is none")
+        raise ValueError("its hash seed is invalid")
     return entry
 
 
@@ -133,7 +133,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and not path.is_file():
-            raise UsageError(f"the journal {path} can't be opened: it is no file")
+            raise UsageError(f"the journal {path} can't be opened: it isn't a file")
         return sqlite3.connect(path, timeout=0, isolation_level=None)
     except OSError as error:
         kind = Stopped if may_pass(error) else UsageError

@@ -437,8 +437,8 @@ async def coming():
         (b"abc", "`records` is one record, a bytes: give a list of records, [b'abc']"),
         ({"a": 1}, "`records` is a mapping, which gives its keys"),
         (coming(), "`records` is an async iterator: give a plain one"),
-        (5, "`records` is no iterable of records, but an int"),
-        (print, "`records` is no iterable of records, but the function print"),
+        (5, "`records` isn't an iterable of records, but an int"),
+        (print, "`records` isn't an iterable of records, but the function print"),
         (None, "this chain has no `source:`: give `run` its records"),
     ],
 )

@@ -88,7 +88,7 @@ def test_a_value_that_can_not_say_what_it_is_is_unprintable():
 
 def test_what_a_journal_is_to_hold_is_json_data():
     assert plain([1, "a", None], "the sink x", "position") == [1, "a", None]
-    with pytest.raises(RunFailed, match=r"^the sink x failed: what position gave is no JSON data: TypeError"):
+    with pytest.raises(RunFailed, match=r"^the sink x failed: what position gave isn't JSON data: TypeError"):
         plain({1, 2}, "the sink x", "position")
 
 

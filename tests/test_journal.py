@@ -67,7 +67,7 @@ def test_a_file_that_is_no_journal_is_left_alone(path):
     path.parent.mkdir()
     path.write_text("my diary, which is longer than the head of a database would be" * 20)
 
-    with pytest.raises(UsageError, match="no journal of ours"):
+    with pytest.raises(UsageError, match="isn't a journal of stagerunner"):
         Journal(path)
 
     assert path.read_text().startswith("my diary")

@@ -165,7 +165,7 @@ def test_a_plugin_that_only_this_process_has_runs_inline():
 
 
 def test_a_plugin_that_says_not_what_it_is_is_a_mistake():
-    with pytest.raises(ConfigError, match="'dumps' is no part: it isn't decorated; write @stage"):
+    with pytest.raises(ConfigError, match="'dumps' isn't a part: it isn't decorated; write @stage"):
         stagerunner.load("version: 1\nstages: []\n", plugins=[json.dumps], engine="inline")
     assert stagerunner.load("version: 1\nstages: []\n", plugins=[ModuleType("empty")], engine="inline")
 

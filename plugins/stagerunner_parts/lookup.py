@@ -74,7 +74,7 @@ class Lookup:
 
             checked(self.path, *self.chosen)
         elif any(self.chosen):
-            raise ValueError(f"`table` and `query` are for database files, and {self.path} is none")
+            raise ValueError(f"`table` and `query` are for database files, and {self.path} isn't one")
         elif not self.path.is_file():
             raise FileNotFoundError(f"there is no file {self.path}")
 
@@ -198,7 +198,7 @@ def _suffix(path: Path) -> str:
     suffixes = [suffix.lower() for suffix in path.suffixes]
     suffix = next((suffix for suffix in reversed(suffixes) if suffix not in MODULES), "")
     if suffix not in SUFFIXES:
-        raise ValueError(f"{path} is no table: its name ends in none of {', '.join(SUFFIXES)}")
+        raise ValueError(f"{path} isn't a table: its name ends in none of {', '.join(SUFFIXES)}")
     return suffix
 
 
@@ -239,5 +239,5 @@ def _json_rows(path: Path, file: TextIOWrapper) -> Iterator[tuple[int, dict[str,
         try:
             row = decode(text)
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"{path}, line {line}: this is no object of JSON: {error}") from None
+            raise ValueError(f"{path}, line {line}: this isn't a JSON object: {error}") from None
         yield line, row

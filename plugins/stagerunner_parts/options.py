@@ -24,7 +24,7 @@ class Size(int):
         """Raises ValueError if it isn't a size."""
         found = re.fullmatch(r"(\d+(?:\.\d+)?)(B|[kKMGT]i?B)", text)
         if found is None:
-            raise ValueError(f"{text!r} is no size; write 64KiB, 10MB or 2GiB")
+            raise ValueError(f"{text!r} isn't a size; write 64KiB, 10MB or 2GiB")
         power = "BKMGT".index(found[2][0].upper())
         return cls(float(found[1]) * (1024 if "i" in found[2] else 1000) ** power)
 
@@ -37,7 +37,7 @@ class Duration(float):
         """Raises ValueError if it isn't a duration."""
         found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h)", text)
         if found is None:
-            raise ValueError(f"{text!r} is no duration; write 500ms, 30s, 5m or 2h")
+            raise ValueError(f"{text!r} isn't a duration; write 500ms, 30s, 5m or 2h")
         return cls(float(found[1]) * _SECONDS[found[2]])
 
 

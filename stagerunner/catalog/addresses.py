@@ -49,7 +49,7 @@ def located(text: str, base: Path) -> Located:
 def _split(text: str) -> tuple[str, str]:
     match = re.fullmatch(_ADDRESS, text)
     if match is None:
-        raise Unresolved("address", f"'{text}' is no address", "write ./file.py:name or pkg.module:name")
+        raise Unresolved("address", f"'{text}' isn't an address", "write ./file.py:name or pkg.module:name")
     return match["where"], match["name"]
 
 

@@ -84,7 +84,7 @@ def single_part(found: Any) -> PartsPlugin:
     if part is None:
         name = getattr(found, "__name__", type(found).__name__)
         raise Unresolved(
-            "plugin", f"'{name}' is no part: it isn't decorated", "write @stage, @source or @sink above it"
+            "plugin", f"'{name}' isn't a part: it isn't decorated", "write @stage, @source or @sink above it"
         )
     return PartsPlugin([part._replace(target=held.target_of(found), found=found)])
 

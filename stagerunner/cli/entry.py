@@ -112,7 +112,7 @@ def plugin_command(name: str) -> click.Command:
     except Unresolved as why:
         raise UsageError(f"the command '{name}' can't be used: {why}") from None
     if not isinstance(found, click.Command):
-        raise UsageError(f"the command '{name}' can't be used: '{target}' is no click command")
+        raise UsageError(f"the command '{name}' can't be used: '{target}' isn't a click command")
     return found
 
 

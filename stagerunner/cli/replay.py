@@ -90,7 +90,7 @@ def _chain(
         request = replace(request, engine="inline")
     config, catalog = read(Path(file), request, streams.conceal)
     if request.sink is None and not append:
-        raise UsageError("say where to: -o FILE writes a new file, --append behind the chain's own output")
+        raise UsageError("say where the results go: -o FILE writes a new file, --append adds to the chain's own output")
     with Mask(config.secrets).errors():
         plan = replay.replay_plan(config, catalog, letters, start=start, append=append, engine=request.engine)
         return Chain(config, catalog, plan, replace(request, journal=replay.journal_of(plan)))

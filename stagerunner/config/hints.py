@@ -83,7 +83,7 @@ _HINTS = (
     Hint("", _TAB, "use spaces", rest=r"\t"),
     Hint("flow", "inside {{ }} and [ ] a variable must be quoted", _QUOTE, r".*(?P<value>\$)$", r"\{[^{}]*\}?"),
     Hint(_NO_LIST, "a lone `-` must be quoted", 'write stdout, or "-"', rest=r"-\s*$"),
-    Hint(_NO_LIST, "a list can't begin behind its key", "begin it on a line of its own, or write [a, b]"),
+    Hint(_NO_LIST, "a list can't begin on the line of its key", "begin it on a line of its own, or write [a, b]"),
     Hint(_NO_MAPPING, "a value containing `: ` must be quoted", _QUOTE, rf"{_KEY}(?P<value>\S.*)"),
     Hint(_NO_MAPPING, "this line doesn't fit the lines above it", _ALIGN),
     Hint(_GOES_ON, _START, _QUOTE, rf"{_AFTER_KEY}(?P<value>[\[{{].*)"),
@@ -96,7 +96,7 @@ _HINTS = (
     ),
     Hint(
         "escape|hex",
-        "inside double quotes a `\\` begins an escape, and this is none",
+        "inside double quotes a `\\` begins an escape, and this isn't one",
         "use single quotes, or write `\\\\`",
     ),
 )

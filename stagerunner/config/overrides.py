@@ -143,7 +143,7 @@ def put(root: Mapping, path: Scalar, value: Node) -> Mapping:
     """The root with `value` at the path; missing mappings on the way are added. Raises NoSuchPath."""
     names = path.text.split(".")
     if "" in names or len(names) > LONGEST_PATH:
-        raise NoSuchPath(f"'{shortened(path.text)}' is no path", "write names with dots between them: run.frame")
+        raise NoSuchPath(f"'{shortened(path.text)}' isn't a path", "write names with dots between them: run.frame")
     changed = _put(root, names, 0, path, value, part_names(root))
     return changed if isinstance(changed, Mapping) else root
 

@@ -23,7 +23,7 @@ _RATE = r"([0-9]{1,12}(?:\.[0-9]{1,12})?) ?/ ?(?:([0-9.]*)([A-Za-z]+))"
 
 
 class NotAQuantity(ValueError):
-    """The text is no duration, size or rate. `fix` says what to write."""
+    """The text isn't a duration, size or rate. `fix` says what to write."""
 
     def __init__(self, message: str, fix: str) -> None:
         super().__init__(message)
@@ -38,7 +38,7 @@ def seconds(text: str) -> float:
     if not unit:
         raise NotAQuantity("a duration needs a unit", f"write {number}s or {number}ms")
     if unit not in SECONDS:
-        raise NotAQuantity(f"'{unit}' is no unit of time", f"one of {', '.join(SECONDS)}")
+        raise NotAQuantity(f"'{unit}' isn't a unit of time", f"one of {', '.join(SECONDS)}")
     return _at_most(float(number) * SECONDS[unit], LONGEST_SECONDS, "a duration")
 
 
@@ -46,7 +46,7 @@ def size(text: str) -> int:
     """The bytes of a size: `512B`, `64KiB`, `10MB`, `1GiB`; a number alone is bytes."""
     number, unit = _split(text, "a size", "write 512B, 64KiB, 10MB or 1GiB")
     if unit and unit not in BYTES:
-        raise NotAQuantity(f"'{unit}' is no unit of size", "one of B, KiB, MiB, GiB, TiB, kB, MB, GB, TB")
+        raise NotAQuantity(f"'{unit}' isn't a unit of size", "one of B, KiB, MiB, GiB, TiB, kB, MB, GB, TB")
     if "." not in number:
         return int(_at_most(int(number) * BYTES[unit or "B"], MOST_BYTES, "a size"))
     return int(_at_most(float(number) * BYTES[unit or "B"], MOST_BYTES, "a size"))

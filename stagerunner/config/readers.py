@@ -109,7 +109,7 @@ def path_node(node: Node, location: Location) -> Scalar:
     """The scalar of a text that can name a file, a part or a module."""
     found = text_node(node)
     if not found.text.strip():
-        raise InvalidValue("must name something, and that is empty")
+        raise InvalidValue("must name something, but is empty")
     if "\0" in found.text:
         raise InvalidValue("holds a NUL character")
     return found

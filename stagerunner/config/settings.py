@@ -48,7 +48,7 @@ def retry(node: Node, location: Location) -> Retry:
     values = read_table(node, RETRY, location)
     if values and isinstance(node, Mapping) and node.get("attempts") is None:
         fix = "add `attempts:`, 2 or more"
-        raise InvalidValue("has no `attempts`, and without that nothing is tried again", fix, "missing-key")
+        raise InvalidValue("has no `attempts`, so nothing would be tried again", fix, "missing-key")
     return replace(Retry(), **values)
 
 
@@ -141,7 +141,7 @@ def budget(node: Node, location: Location) -> tuple[tuple[str, float], ...]:
 
 MEMO: dict[str, Reader] = {
     "path": path_node,
-    "ttl": unset(above_zero(duration, "leave it out to keep results for ever")),
+    "ttl": unset(above_zero(duration, "leave it out to keep results forever")),
     "size": unset(above_zero(bytes_size, "leave it out for any size")),
 }
 

@@ -134,10 +134,10 @@ class Filler:
     def _part(self, written: str, place: Scalar, depth: int) -> Scalar:
         wanted = reference(written)
         if wanted is None:
-            raise NotFilled("variable", f"'{shortened(written)}' is no variable", FORMS)
+            raise NotFilled("variable", f"'{shortened(written)}' isn't a variable", FORMS)
         found = self._read(wanted, place, depth)
         if not isinstance(found, Scalar):
-            raise NotFilled("type", f"{shortened(written)} is no single value, so it can't stand inside a text")
+            raise NotFilled("type", f"{shortened(written)} isn't a single value, so it can't stand inside a text")
         self._charge(characters=len(found.text))
         return found
 

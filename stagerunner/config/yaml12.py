@@ -105,7 +105,7 @@ class Composer:
     def _scalar(self, event: Event, mark: Mark) -> Scalar:
         text, quoted = event.value, bool(event.style)
         if not text.isascii() and re.search(_SURROGATE, text):
-            self._add("encoding", "half a surrogate pair is no character", mark)
+            self._add("encoding", "half a surrogate pair isn't a character", mark)
             text = re.sub(_SURROGATE, "\ufffd", text)
         try:
             return Scalar(text, text if quoted else resolve(text), mark, quoted)

@@ -187,7 +187,7 @@ class DeadLetters:
                 return
             self._found = self._look(alone=alone)
         if self._found.foreign:
-            raise UsageError(f"{self.path} is there and holds something else than {self._what}; name another file")
+            raise UsageError(f"{self.path} exists and holds something other than {self._what}; name another file")
         if self._found.dropped and not alone:
             raise OutputBusy(
                 f"another run is writing its {self._what} to {self.path}, where some of an earlier run of this output "
@@ -242,7 +242,7 @@ class DeadLetters:
         self._regular = stat.S_ISREG(mode)
         if not self._regular:
             if not stat.S_ISCHR(mode):
-                raise UsageError(f"{self.path} is no file; {self._what} need one")
+                raise UsageError(f"{self.path} isn't a file; {self._what} need one")
             return True
         for how in (LOCK_EX, LOCK_SH):
             try:

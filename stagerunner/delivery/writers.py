@@ -294,7 +294,7 @@ def _size(body: memoryview, buffers: Sequence[memoryview]) -> int:
 class StdoutWriter(_Columned, _Keepless):
     """Keeps bytes for standard output, a pipe or a device until the loop can write without blocking.
 
-    If `encode` gives something else than bytes of the file, the sink's `rendered` turns it into bytes.
+    If `encode` gives something other than bytes of the file, the sink's `rendered` turns it into bytes.
     """
 
     def __init__(self, sink: Any) -> None:

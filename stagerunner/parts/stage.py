@@ -72,7 +72,9 @@ class _StageDecorator:
         memo: True if its results are kept unless the config says `memo: false`: it is expensive wherever it is used.
         """
         if many and (self._arrow or not self._batch):
-            raise TypeError("many=True is for @stage.batch; a generator or a record batch with indexes needs no word")
+            raise TypeError(
+                "many=True is for @stage.batch; a generator or a record batch with indexes needs no declaration"
+            )
         if found is None or isinstance(found, str):
             return lambda decorated: self._mark(decorated, found or name, state, pure, many=many, memo=memo)
         return self._mark(found, name, state, pure, many=many, memo=memo)

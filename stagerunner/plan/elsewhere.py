@@ -82,14 +82,14 @@ def end_mistakes(
 def _executable(path: Path, text: str) -> str:
     """The program of an environment, or the path itself if it is one."""
     if has_unknown_user(text):
-        raise _Wrong("python", f"'{text}' is no folder: {UNKNOWN_USER}", at_python=True)
+        raise _Wrong("python", f"'{text}' isn't a folder: {UNKNOWN_USER}", at_python=True)
     if path.is_file():
         return os.path.abspath(path)  # noqa: PTH100 - a link must stay one: it tells Python its environment
     if not path.is_dir():
         raise _Wrong("python", f"there is no folder {path}", f"make it: python3 -m venv {text}", at_python=True)
     found = path / "bin" / "python"
     if not found.exists():
-        message = f"{path} is no Python environment: there is no bin/python in it"
+        message = f"{path} isn't a Python environment: there is no bin/python in it"
         raise _Wrong("python", message, "name the folder of a virtual environment", at_python=True)
     return os.path.abspath(found)  # noqa: PTH100 - as above
 
@@ -119,7 +119,7 @@ def _asked(stage: PartConfig, located: Located, executable: str, text: str) -> D
         answer = unpacked(ended.stdout)
     except Exception:
         why = said.splitlines()[-1][:SHOWN] if said else f"it ended with {ended.returncode} and said nothing"
-        raise _Wrong("python", f"{executable} is no Python that can run stages: {why}", at_python=True) from None
+        raise _Wrong("python", f"{executable} isn't a Python that can run stages: {why}", at_python=True) from None
     if isinstance(answer, str):
         message = f"'{stage.use.text}' can't be used in the Python of {text}: {answer}"
         missing = answer.startswith("ModuleNotFoundError")

@@ -237,7 +237,7 @@ def _not_a_file(path: Path) -> str:
     if os.path.normpath(path).startswith(OPEN_ALREADY):
         return f"{path} is a stream that is open already; name a file"
     if path.is_fifo() or path.is_socket():
-        return f"{path} is no file"
+        return f"{path} isn't a file"
     return ""
 
 

@@ -443,7 +443,7 @@ class Loop:
         """
         self.book()
         if sink in self._columns_known or (self._rereads and not self.dispatch.can_rewind):
-            how = "records with other columns came before the first had been written; say which there are with `fields`"
+            how = "records with other columns came before the first had been written; name them with `fields`"
             self.trouble = Trouble("", 0, 0, how)
             return
         self._next_epoch()

@@ -143,7 +143,7 @@ def _letters_in(one: Finished, key: str) -> Iterator[dict[str, Any]]:
         for line in lines:
             letter = read_letter(line)
             if letter is None:
-                raise UsageError(f"{path} holds something else than what the shard has written")
+                raise UsageError(f"{path} holds something other than what the shard has written")
             yield {name: value for name, value in letter.items() if name not in HEAD}
 
 

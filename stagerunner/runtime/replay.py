@@ -113,7 +113,7 @@ def check_places(plan: Plan, letters: Path, *, append: bool, resumed: bool) -> N
     with there.open("rb") as file:
         first = file.readline()
     if first and not begins_letter(first) and read_letter(first) is None:
-        raise UsageError(f"{there} holds something else than dead letters")
+        raise UsageError(f"{there} holds something other than dead letters")
     for target in targets([make_part(sink) for sink in plan.sinks]):
         _check_target(target, letters, append=append, resumed=resumed)
 
@@ -123,7 +123,7 @@ def _check_target(target: Path, letters: Path, *, append: bool, resumed: bool) -
     if target.resolve() in (letters.resolve(), away.resolve()):
         raise UsageError(f"{target} holds the dead letters; write the results to another file")
     if target.exists() and not append and not (resumed and away.exists()):
-        raise UsageError(f"{target} is there already; name another file, or --append to write behind what is in it")
+        raise UsageError(f"{target} already exists; name another file, or use --append to add to it")
     if append and away.exists() and not resumed:
         raise UsageError(f"an unfinished replay has written to {target}: go on with --resume")
 

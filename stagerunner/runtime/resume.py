@@ -364,7 +364,7 @@ def _code(part: PlannedPart | PlannedStage) -> dict[str, str]:
 def _check_format(entry: Entry) -> None:
     if entry.fingerprint.get("format") != FORMAT:
         raise UsageError(
-            "the journal of what is to be resumed was kept by another version of stagerunner\n"
+            "the journal of the run to be resumed was written by another version of stagerunner\n"
             "resume with that version, or run without --resume to start anew"
         )
 
@@ -380,5 +380,5 @@ def _check_fingerprint(entry: Entry, now: dict[str, Any], resume: Resume) -> Non
             else ", or with --force-resume to go on all the same"
         )
         raise UsageError(
-            f"what is to be resumed has changed since:\n  {listed}\nrun without --resume to start anew{go_on}"
+            f"the run to be resumed has changed since:\n  {listed}\nrun without --resume to start anew{go_on}"
         )

@@ -89,7 +89,7 @@ def _begin(path: Path, run: str, stages: tuple[PlannedStage, ...], before: Sums)
             os.fsync(file.fileno())
         beside.replace(path)
     except OSError as error:
-        raise Stopped(f"what is spent can't be written to {path}: {reason(error)}") from None
+        raise Stopped(f"the spending can't be written to {path}: {reason(error)}") from None
     return {name: len(header) + place["at"] for name, place in places.items()}
 
 
@@ -111,6 +111,6 @@ def _read(path: Path, run: str, tell: Callable[[Any], None]) -> Sums:
     except (OSError, ValueError, LookupError, TypeError, AttributeError, struct.error) as error:
         missing = isinstance(error, FileNotFoundError)
         why = "there is no such file" if missing else reason(error)
-        tell(Notice(f"what this run has spent so far is not known ({path}: {why}): its budget begins anew"))
+        tell(Notice(f"the spending of this run so far is unknown ({path}: {why}): its budget begins anew"))
         return {}
     return sums

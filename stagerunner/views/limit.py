@@ -113,7 +113,7 @@ def limit(
     on = f"on {workers} workers" if workers > 1 else "on 1 worker"
     if first.stage.paused > PAUSED * seconds:
         share = percent(first.stage.paused / seconds)
-        return f"limit: {first.stage.name}, whose service had it wait {share} of the time; a `rate` asks it less often"
+        return f"limit: {first.stage.name}, whose service made it wait {share} of the time; a `rate` asks it less often"
     named = [facts.get(name, NOTHING_KNOWN) for name in first.stage.name.split(TOGETHER)]
     if any(fact.paced for fact in named):
         return f"limit: {first.stage.name}, {percent(first.busy)} busy {on}, its `rate` waited for included"

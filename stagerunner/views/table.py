@@ -28,7 +28,7 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int |
 
 
 def filled(columns: Sequence[Column], rows: Sequence[Sequence[str]], nothing: str = "0") -> Iterator[int]:
-    """The columns that have something else than `nothing` in at least one row."""
+    """The columns that have something other than `nothing` in at least one row."""
     return (index for index in range(len(columns)) if any(row[index] not in ("", nothing) for row in rows))
 
 

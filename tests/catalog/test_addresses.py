@@ -76,7 +76,7 @@ def test_any_importable_function_will_do(tmp_path):
         ("parts/my.py:numbers", "kind", "'numbers' is a source, not a stage", ""),
         ("no_such_module:f", "no-module", "there is no module 'no_such_module'", ""),
         ("json.no_such:f", "no-module", "there is no module 'json.no_such'", ""),
-        ("parts/my.py:", "address", "'parts/my.py:' is no address", "write ./file.py:name or pkg.module:name"),
+        ("parts/my.py:", "address", "'parts/my.py:' isn't an address", "write ./file.py:name or pkg.module:name"),
         ("__main__:f", "not-importable", "a worker can't import __main__", "move it to a file of its own"),
     ],
 )

@@ -306,7 +306,7 @@ def test_a_plugins_command_is_found_by_name(invoke):
 
 @pytest.mark.usefixtures("_plugin")
 def test_an_object_that_is_not_a_command_is_refused():
-    with pytest.raises(UsageError, match="is no click command"):
+    with pytest.raises(UsageError, match="isn't a click command"):
         entry.plugin_command("text")
 
 

@@ -193,8 +193,8 @@ def test_a_replay_that_ends_early_keeps_the_letters(project):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], b"say where to"),
-        (["-o", "out.jsonl"], b"is there already"),
+        ([], b"say where the results go"),
+        (["-o", "out.jsonl"], b"already exists"),
         (["-o", "failed.jsonl"], b"would overwrite the output"),
         (["-o", "new.jsonl", "--from", "tow"], b"did you mean 'two'?"),
         (["-o", "null", "--append"], b"no `mode` to append with"),
@@ -248,7 +248,7 @@ def test_a_replay_into_the_output_of_another_run_leaves_the_letters_in_place(pro
     assert numbers(project / "again.jsonl") == [n for n in FAILED if n != 50]
 
 
-@pytest.mark.parametrize(("file", "told"), [("none.jsonl", b"there is no file"), ("in.jsonl", b"something else")])
+@pytest.mark.parametrize(("file", "told"), [("none.jsonl", b"there is no file"), ("in.jsonl", b"something other than")])
 def test_a_file_without_letters_is_refused(project, file, told):
     ran = project.cli("replay", file, "-c", "chain.yaml", "-o", "again.jsonl")
 

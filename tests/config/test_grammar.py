@@ -163,7 +163,7 @@ def test_a_part_without_use(wrong_stages):
 def test_nodes_that_are_not_parts(wrong_stages):
     assert wrong_stages("- [a]\n- ''\n- null") == [
         "3:3 stages[0]: stages[0] must be text or a mapping with `use:`, not a list",
-        "4:3 stages[1]: stages[1] must name something, and that is empty",
+        "4:3 stages[1]: stages[1] must name something, but is empty",
         "5:3 stages[2]: stages[2] must be text, not nothing",
     ]
 

@@ -28,7 +28,12 @@ from stagerunner.config.yaml12 import read_yaml
         ("{salt: ${env:X}}", "1:8", "inside { } and [ ] a variable must be quoted", 'write "${env:X}"'),
         ("[a, b: ${x}]", "1:8", "inside { } and [ ] a variable must be quoted", 'write "${x}"'),
         ("sink: -", "1:7", "a lone `-` must be quoted", 'write stdout, or "-"'),
-        ("a: - b", "1:4", "a list can't begin behind its key", "begin it on a line of its own, or write [a, b]"),
+        (
+            "a: - b",
+            "1:4",
+            "a list can't begin on the line of its key",
+            "begin it on a line of its own, or write [a, b]",
+        ),
         ("x: 'it's'", "1:4", "a `'` inside single quotes must be doubled", "write 'it''s', or use double quotes"),
         ('x: "a" b', "1:4", "something follows the closing quote", "quote all of it, with `'` outside"),
         ("expr: [a-z]+", "1:7", "a value that starts with `[` must be quoted", 'write "[a-z]+"'),

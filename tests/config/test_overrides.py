@@ -93,7 +93,7 @@ def test_what_comes_from_the_command_line_stands_against_the_current_folder(conf
             "1:1 vars.q: the file has no variable 'q' | only what the file's `vars:` declares can be given",
         ),
         ({"source_override": "x:a=1,a=2"}, "1:7 : key 'a' given twice | second one here"),
-        ({"source_override": ""}, "1:1 source: source must name something, and that is empty"),
+        ({"source_override": ""}, "1:1 source: source must name something, but is empty"),
     ],
 )
 def test_wrong_overrides(wrong, over, mistake):
@@ -146,8 +146,8 @@ def test_the_value_stands_at_the_path(changed, text, path, result):
         ("stages: [parse]", "stages.1.workers", "'stages' has no item 1", "its items are 0 to 0"),
         ("stages: []", "stages.0.workers", "'stages' has no item 0", "it is empty"),
         ("run: {frame: 1}", "run.frame.x", "'run.frame' is the number 1: there is nothing inside", ""),
-        ("a: 1", "a..b", "'a..b' is no path", "write names with dots between them: run.frame"),
-        ("a: 1", ".".join("a" * 100), f"'{'a.' * 19}a…' is no path", "write names with dots between them: run.frame"),
+        ("a: 1", "a..b", "'a..b' isn't a path", "write names with dots between them: run.frame"),
+        ("a: 1", ".".join("a" * 100), f"'{'a.' * 19}a…' isn't a path", "write names with dots between them: run.frame"),
     ],
 )
 def test_a_path_that_leads_nowhere(changed, text, path, message, fix):

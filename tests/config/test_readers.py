@@ -54,7 +54,7 @@ def test_each_type_has_its_reader(value):
         (readers.duration, "30", "x must be a duration, not the number 30", "write 30s or 30ms"),
         (readers.duration, "[1]", "x must be a duration, not a list", "write 500ms, 30s, 5m or 2h"),
         (readers.text, "null", "x must be text, not nothing", 'write "" for an empty text'),
-        (readers.path_node, "' '", "x must name something, and that is empty", ""),
+        (readers.path_node, "' '", "x must name something, but is empty", ""),
         (readers.path_node, '"a\\0"', "x holds a NUL character", ""),
         (choice("skip", "fail"), "skpi", "x must be skip or fail, not the text 'skpi'", "did you mean 'skip'?"),
         (readers.mapping, "[a]", "x must be a mapping, not a list", ""),

@@ -89,7 +89,7 @@ def test_a_journal_comes_with_the_folder_it_stands_against(config, run, tmp_path
         ),
         (
             "retry: {delay: 1s}",
-            "4:10 stages[0].retry: retry has no `attempts`, and without that nothing is tried again"
+            "4:10 stages[0].retry: retry has no `attempts`, so nothing would be tried again"
             " | add `attempts:`, 2 or more",
         ),
         ("timeout: 0s", "4:12 stages[0].timeout: timeout must be more than 0 | leave it out for none"),

@@ -94,8 +94,8 @@ def test_unset_variables_are_reported_at_their_place(wrong):
 
 def test_a_malformed_variable_is_a_mistake_that_lists_the_forms(wrong):
     (mistake,) = wrong("x: a${foo}")
-    assert mistake.startswith("1:4 x: '${foo}' is no variable | write ${vars.NAME}, ${env:NAME} or ${secret:NAME}")
-    assert "'${open' is no variable" in wrong("x: ${open")[0]
+    assert mistake.startswith("1:4 x: '${foo}' isn't a variable | write ${vars.NAME}, ${env:NAME} or ${secret:NAME}")
+    assert "'${open' isn't a variable" in wrong("x: ${open")[0]
 
 
 @pytest.mark.parametrize("text", ["x: '${worker}'", "vars: {x: 'a${worker}'}", "stages: [{with: {x: '${worker}'}}]"])
@@ -124,7 +124,7 @@ def test_a_mistake_in_a_variable_is_reported_there_only(wrong):
 
 def test_a_list_cannot_stand_inside_a_text(wrong):
     (mistake,) = wrong("vars: {a: [1]}\nx: b${vars.a}")
-    assert mistake == "2:4 x: ${vars.a} is no single value, so it can't stand inside a text"
+    assert mistake == "2:4 x: ${vars.a} isn't a single value, so it can't stand inside a text"
 
 
 def test_a_few_lines_cannot_make_an_endless_config(wrong):

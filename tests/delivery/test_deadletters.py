@@ -193,7 +193,7 @@ def test_a_file_of_something_else_is_left_alone(folder, content):
     folder.path.parent.mkdir()
     folder.path.write_text(content)
 
-    with pytest.raises(UsageError, match="something else than dead letters"):
+    with pytest.raises(UsageError, match="something other than dead letters"):
         folder.run("a")
     assert folder.path.read_text() == content
 
@@ -213,7 +213,7 @@ def test_a_named_pipe_is_no_place_for_letters(folder):
     folder.path.parent.mkdir()
     os.mkfifo(folder.path)
 
-    with pytest.raises(UsageError, match="is no file"):
+    with pytest.raises(UsageError, match="isn't a file"):
         folder.run("a")
 
 

@@ -96,5 +96,7 @@ def test_too_small_a_share_is_a_failure_of_the_stage(engine):
 
 @pytest.mark.parametrize("text", ["0.99", "99", "-1 %", "101 %", "many %", ""])
 def test_what_is_no_share(text):
-    with pytest.raises(ConfigError, match=r":7:\d+: at_least is no share: .* is (not a percentage|more than 100 %)"):
+    with pytest.raises(
+        ConfigError, match=r":7:\d+: at_least isn't a valid share: .* is (not a percentage|more than 100 %)"
+    ):
         load(CHAIN.format(settings="workers: 1", share=f"'{text}'"))

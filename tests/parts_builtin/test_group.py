@@ -229,9 +229,9 @@ def test_what_is_no_aggregation(text, why):
 
 def test_a_mistake_in_an_aggregation_is_one_in_the_config():
     text = "version: 1\nstages:\n- use: group\n  with:\n    by: country\n    fields:\n      total: sum(price *)\n"
-    with pytest.raises(ConfigError, match=r":7:14.*is no aggregation: this is not an expression"):
+    with pytest.raises(ConfigError, match=r":7:14.*isn't a valid aggregation: this is not an expression"):
         load(text)
-    with pytest.raises(ConfigError, match=r"max_groups is no number"):
+    with pytest.raises(ConfigError, match=r"max_groups isn't a valid number"):
         load(text.replace("price *", "price") + "    max_groups: 0\n")
 
 

@@ -125,10 +125,10 @@ def test_rows_with_the_same_key(table):
         ("t.csv", "country,x,x\n", {}, r"the header has 'x' twice"),
         ("t.csv", "", {}, r"t\.csv has no header"),
         ("t.csv", b"country\n\xff\n", {}, r"t\.csv is not UTF-8"),
-        ("t.jsonl", '{"country": "DE"}\n[1]\n', {}, r"line 2: this is no object of JSON"),
-        ("t.jsonl", '{"country": "DE"}\n{"country"', {}, r"line 2: this is no object of JSON"),
+        ("t.jsonl", '{"country": "DE"}\n[1]\n', {}, r"line 2: this isn't a JSON object"),
+        ("t.jsonl", '{"country": "DE"}\n{"country"', {}, r"line 2: this isn't a JSON object"),
         ("t.jsonl", '{"country": null}', {}, r"line 1: 'country' is null"),
-        ("t.xlsx", VAT, {}, r"no table: its name ends in none of \.csv, \.tsv, \.jsonl, \.ndjson"),
+        ("t.xlsx", VAT, {}, r"isn't a table: its name ends in none of \.csv, \.tsv, \.jsonl, \.ndjson"),
     ],
 )
 def test_what_is_no_table(name, text, options, why, table):
@@ -172,7 +172,7 @@ def test_what_is_found_before_the_run(write, tmp_path):
         Lookup(path=write("vat.csv", VAT.encode()), table="vat", key="country").check({})
     with pytest.raises(FileNotFoundError, match=r"there is no file .*none\.csv"):
         Lookup(path=tmp_path / "none.csv", key="country").check({})
-    with pytest.raises(ValueError, match="is no table"):
+    with pytest.raises(ValueError, match="isn't a table"):
         Lookup(path=tmp_path / "none.xlsx", key="country").check({})
 
 

@@ -20,7 +20,7 @@ def test_flatten_takes_some_levels_away():
 
 @pytest.mark.parametrize("text", ["0", "-1", "1.5", "all"])
 def test_what_is_no_depth(text):
-    with pytest.raises(ConfigError, match=r"depth is no number: .* is not a whole number from 1 on"):
+    with pytest.raises(ConfigError, match=r"depth isn't a valid number: .* is not a whole number from 1 on"):
         load(f"version: 1\nstages: [{{use: flatten, with: {{depth: {text}}}}}]\n")
 
 

@@ -25,8 +25,8 @@ def test_a_text_with_its_unit(kind, text, value):
     ("kind", "text", "why"),
     [
         *((Number, text, "is not a whole number from 1 on") for text in ("0", "-1", "1.5", "", "x")),
-        *((Size, text, "is no size; write 64KiB") for text in ("64", "64 KiB", "kB", "-1kB", "1Ki")),
-        *((Duration, text, "is no duration; write 500ms") for text in ("5", "5 s", "1d", "-1s", "s")),
+        *((Size, text, "isn't a size; write 64KiB") for text in ("64", "64 KiB", "kB", "-1kB", "1Ki")),
+        *((Duration, text, "isn't a duration; write 500ms") for text in ("5", "5 s", "1d", "-1s", "s")),
     ],
 )
 def test_anything_else_is_refused_with_an_example(kind, text, why):

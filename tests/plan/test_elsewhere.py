@@ -74,8 +74,8 @@ def test_the_type_of_an_option_has_to_be_known_here(planned, answers):
     ("python", "why"),
     [
         ("nowhere", "there is no folder"),
-        (".", "is no Python environment: there is no bin/python in it"),
-        ("~nobody-of-that-name/venv", "is no folder"),
+        (".", "isn't a Python environment: there is no bin/python in it"),
+        ("~nobody-of-that-name/venv", "isn't a folder"),
     ],
 )
 def test_the_folder_has_to_be_an_environment(planned, python, why):
@@ -87,7 +87,7 @@ def test_the_folder_has_to_be_an_environment(planned, python, why):
     ("ended", "path", "why"),
     [
         ({"errors": b"3.9\n", "status": TOO_OLD}, "python", "has Python 3.9"),
-        ({"errors": b"Traceback\noops", "status": 1}, "python", "is no Python that can run stages: oops"),
+        ({"errors": b"Traceback\noops", "status": 1}, "python", "isn't a Python that can run stages: oops"),
         ({"status": 3}, "python", "it ended with 3 and said nothing"),
         ({"found": "ValueError: not here"}, "use", "can't be used in the Python of venv: ValueError: not here"),
     ],

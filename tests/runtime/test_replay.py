@@ -93,7 +93,7 @@ def test_its_journal_is_not_the_runs(planned, folder):
 
 @pytest.mark.parametrize(
     ("content", "told"),
-    [(None, "there is no file"), ('{"n": 1}\n', "holds something else than dead letters")],
+    [(None, "there is no file"), ('{"n": 1}\n', "holds something other than dead letters")],
 )
 def test_what_is_no_file_of_letters_is_refused(planned, letters, content, told):
     letters.unlink()
@@ -112,9 +112,9 @@ def test_an_empty_file_and_one_whose_writer_was_killed_are_letters(planned, lett
 @pytest.mark.parametrize(
     ("append", "resumed", "away", "told"),
     [
-        (False, False, False, "is there already"),
+        (False, False, False, "already exists"),
         (True, False, False, None),
-        (False, True, False, "is there already"),
+        (False, True, False, "already exists"),
         (False, True, True, None),
         (True, True, True, None),
         (True, False, True, "go on with --resume"),

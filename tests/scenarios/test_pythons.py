@@ -152,9 +152,9 @@ def test_only_neighbours_of_one_python_share_workers(project, there):
     ("change", "path", "why"),
     [
         ({"python": "nowhere"}, "python", "there is no folder"),
-        ({"python": "."}, "python", "is no Python environment: there is no bin/python in it"),
+        ({"python": "."}, "python", "isn't a Python environment: there is no bin/python in it"),
         ({"python": "./old"}, "python", "has Python 3.9, and 3.11 is the oldest that can run stages"),
-        ({"python": "./none"}, "python", "is no Python that can run stages: oops"),
+        ({"python": "./none"}, "python", "isn't a Python that can run stages: oops"),
         ({"python": "./there.py"}, "python", "can't be run: Permission denied"),
         ({"use": "./there.py:nothing"}, "use", "has no attribute 'nothing'"),
         ({"use": "nothing.at_all:nothing"}, "use", "ModuleNotFoundError: No module named 'nothing'"),

@@ -228,7 +228,7 @@ def test_a_file_that_changes_is_noticed_and_no_secret_is_shown(project, there, s
     in_the_run = there()
 
     assert (killed.returncode, changed.returncode, in_the_run.returncode) == (-signal.SIGKILL, 2, 1)
-    assert b"what is to be resumed has changed since" in changed.stderr
+    assert b"the run to be resumed has changed since" in changed.stderr
     assert b"has changed since the run began" in in_the_run.stderr
     journal = b"".join(path.read_bytes() for path in project.folder.glob(".out.jsonl.stagerunner*"))
     shown = killed.stderr + changed.stderr + in_the_run.stderr + journal

@@ -255,10 +255,18 @@ def test_a_model_is_asked_about_a_record_once_unless_its_answers_are_not_kept(pr
 @pytest.mark.parametrize(
     ("use", "options", "said"),
     [
-        ("http", {"url": "http://h/{id"}, b"url is no template: a brace that encloses no field's name must be doubled"),
-        ("http", {"url": "http://h", "body": {"a": ["{"]}}, b"body is no body: a brace that encloses no field"),
+        (
+            "http",
+            {"url": "http://h/{id"},
+            b"url isn't a valid template: a brace that encloses no field's name must be doubled",
+        ),
+        ("http", {"url": "http://h", "body": {"a": ["{"]}}, b"body isn't a valid body: a brace that encloses no field"),
         ("http", {}, b"the option 'url' is required"),
-        ("llm", {"model": "m", "prompt": "p", "schema": {"type": "objct"}}, b"schema is no schema: it can't be read"),
+        (
+            "llm",
+            {"model": "m", "prompt": "p", "schema": {"type": "objct"}},
+            b"schema isn't a valid schema: it can't be read",
+        ),
         ("llm", {"model": "m", "prompt": "p", "price": {"input": 1}}, b"price needs 'output'"),
     ],
 )

@@ -57,7 +57,7 @@ def test_busy_cores_are_named_instead_of_workers():
 
 def test_a_service_that_has_a_stage_wait_is_named():
     assert limit([stage("llm", 0.99, 2, paused=4.0)], 10, 100) == (
-        "limit: llm, whose service had it wait 40 % of the time; a `rate` asks it less often"
+        "limit: llm, whose service made it wait 40 % of the time; a `rate` asks it less often"
     )
     assert "wait" not in limit([stage("llm", 0.99, 2, paused=2.0)], 10, 100)
 

@@ -95,7 +95,7 @@ class Predicate(TextOption):
         try:
             self._node = _node(ast.parse(text.strip(), mode="eval").body)
         except SyntaxError as error:
-            raise ValueError(f"it is no expression: {error.msg}") from None
+            raise ValueError(f"it isn't an expression: {error.msg}") from None
 
     @property
     def columns(self) -> list[str]:

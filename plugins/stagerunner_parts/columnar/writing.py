@@ -102,7 +102,7 @@ class ColumnOutput:
             raise NotADirectoryError(f"{self.path} is a file; a single file's name ends in {self.suffixes[0]}")
         above = next(parent for parent in self._real.parents if parent.exists())
         if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
-            raise PermissionError(f"{self.path} can't be written: {above} is no folder that can be written to")
+            raise PermissionError(f"{self.path} can't be written: {above} isn't a folder that can be written to")
 
     def check_new(self) -> None:
         """Raises FileExistsError if something is there, and mode `new` overwrites nothing."""
@@ -189,7 +189,7 @@ class ColumnOutput:
                 with pa.ipc.open_stream(pa.py_buffer(stream)) as reader:
                     self._take(reader.schema)
             if checksum != self._checksum:
-                raise ValueError(f"a record has other columns than {self.describe()}; say which with `schema`")
+                raise ValueError(f"a record has other columns than {self.describe()}; name them with `schema`")
             self._parts.write(stream, rows)
 
     def position(self) -> Any:

@@ -85,7 +85,7 @@ def opened(path: Path) -> Database:
         return DuckdbFile(path)
     if head.startswith(b"SQLite format 3\0") or not head:
         return SqliteFile(path)
-    raise ValueError(f"{path} is no database of SQLite or DuckDB")
+    raise ValueError(f"{path} isn't a database of SQLite or DuckDB")
 
 
 def the_query(database: Database, path: Path, table: str | None, query: str | None) -> tuple[str, str | None]:

@@ -146,7 +146,7 @@ class ForTheRun:
             status = program.wait()
             if program.out:
                 count = f"{len(program.out):,} bytes"
-                raise ProgramFailed(f"{program.name} wrote {count} behind its last answer, which belong to no record")
+                raise ProgramFailed(f"{program.name} wrote {count} after its last answer, which belong to no record")
             if status not in self._success:
                 raise ProgramFailed(program.how(status))
         finally:

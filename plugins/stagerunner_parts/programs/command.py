@@ -74,7 +74,7 @@ def _at_path(program: str) -> str:
     if not path.exists():
         raise ValueError(f"there is no program {program!r}{here}")
     if not path.is_file():
-        raise ValueError(f"{program!r} is no program: it is a folder or a device{here}")
+        raise ValueError(f"{program!r} isn't a program: it is a folder or a device{here}")
     if not os.access(path, os.X_OK):
         raise ValueError(f"{program!r} may not be executed{here}; `chmod +x` allows it")
     return program

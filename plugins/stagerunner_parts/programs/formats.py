@@ -81,7 +81,7 @@ def _decode_json(data: bytes) -> Iterator[Any]:
             found = json.loads(line)
         except (ValueError, RecursionError) as why:
             text = line[:SHOWN].decode(errors="replace") + ("…" if len(line) > SHOWN else "")
-            raise BadAnswer(f"the program's answer is no JSON: {why}: {text!r}") from None
+            raise BadAnswer(f"the program's answer isn't JSON: {why}: {text!r}") from None
         if found is not None:
             yield found
 

@@ -433,7 +433,7 @@ class FileOutput(ABC):
             raise FileNotFoundError(f"{path} is gone, so the run can't be resumed") from None
         except OSError as error:
             if error.errno in ODD:
-                raise OSError(f"{path} isn't a file any more, so the run can't be resumed") from None
+                raise OSError(f"{path} is no longer a file, so the run can't be resumed") from None
             raise
 
     # The end

@@ -140,7 +140,7 @@ class Sql:
         database = self._begun()
         if self._standing != piece.standing:
             raise OSError(
-                f"{self.path} was changed while it was read: read a copy (`VACUUM INTO`), or when nobody writes to it"
+                f"{self.path} was changed while it was read: read a copy (`VACUUM INTO`), or when nothing else writes"
             )
         try:
             rows = self._of(database, piece)
@@ -174,5 +174,5 @@ class Sql:
         for name, value in record.items():
             if type(value) is Undecodable:
                 shown = {key: bytes(item) if type(item) is Undecodable else item for key, item in record.items()}
-                return Malformed("UnicodeDecodeError", f"column {name!r} is no UTF-8", shown)
+                return Malformed("UnicodeDecodeError", f"column {name!r} isn't UTF-8", shown)
         return record

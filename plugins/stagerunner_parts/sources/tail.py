@@ -72,7 +72,7 @@ class Tail:
         if not self.path.parent.is_dir():
             raise FileNotFoundError(f"there is no folder {self.path.parent}")
         if self.path.exists() and not self.path.is_file():
-            raise ValueError(f"{self.path} is no file that can be followed; `lines` reads what comes through a pipe")
+            raise ValueError(f"{self.path} isn't a file that can be followed; use `lines` to read a pipe")
 
     def identity(self) -> Any:
         return str(self.path.resolve())

@@ -77,7 +77,7 @@ class Answer(NamedTuple):
         try:
             return self.body.decode(self.charset)
         except (UnicodeDecodeError, LookupError) as error:
-            raise ServiceError(f"the answer is no text: {error}") from None
+            raise ServiceError(f"the answer isn't text: {error}") from None
 
     @property
     def beginning(self) -> str:

@@ -117,7 +117,7 @@ class Http:
         if self._into is not None:
             return {**record, self._into: found}
         if found is None:
-            raise Reject("the answer is null, which is no record; `into` puts it in a field")
+            raise Reject("the answer is null, which isn't a record; `into` puts it in a field")
         return found
 
     async def close(self) -> None:
@@ -137,7 +137,7 @@ class Http:
             return "GET" if body is None else "POST"
         method = self._method(record).upper()
         if not _METHOD.fullmatch(method):
-            raise Reject(f"{method[:40]!r} is no method")
+            raise Reject(f"{method[:40]!r} isn't a method")
         return method
 
     def _address(self, record: Any) -> str:
@@ -178,4 +178,4 @@ def json_of(answer: Answer) -> Any:
     try:
         return json.loads(answer.body)
     except ValueError as error:
-        raise ServiceError(f"the answer is no JSON: {error}: {answer.beginning}") from None
+        raise ServiceError(f"the answer isn't JSON: {error}: {answer.beginning}") from None

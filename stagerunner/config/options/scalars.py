@@ -70,7 +70,7 @@ def _pattern(node: Node, location: Location) -> re.Pattern[str]:
     try:
         return re.compile(text(node, location))
     except (re.error, OverflowError, RecursionError) as error:
-        why = "must be a regular expression" if hidden(node) else f"is no regular expression: {error}"
+        why = "must be a regular expression" if hidden(node) else f"isn't a valid regular expression: {error}"
         raise InvalidValue(why) from None
 
 
@@ -79,9 +79,9 @@ def _path(node: Scalar, hint: type[PurePath], base: Callable[[Mark], Path]) -> P
     if is_null(node):
         raise InvalidValue.expected("a path", node)
     if not written or "\0" in written:
-        raise InvalidValue("must be a path, and that is none")
+        raise InvalidValue("must be a path, and this isn't one")
     if has_unknown_user(written):
-        why = "must be a path" if hidden(node) else f"is no path: {UNKNOWN_USER}"
+        why = "must be a path" if hidden(node) else f"isn't a path: {UNKNOWN_USER}"
         raise InvalidValue(why, "write ./~… for a name like that")
     return hint(written) if written == "-" else hint(resolve_path(base(node.mark), written))
 
@@ -99,7 +99,7 @@ def _made(make: Callable[[Any], Any], value: Any, node: Node, hint: Any) -> Any:
             text_of(error) if isinstance(error, ValueError) else f"{hint.__name__}.{make.__name__} raised {head(error)}"
         )
         fix = text_of(getattr(error, "fix", ""))
-        raise InvalidValue(f"is no {describe(hint)}: {shortened(why, 200)}", fix) from error
+        raise InvalidValue(f"isn't a valid {describe(hint)}: {shortened(why, 200)}", fix) from error
 
 
 def _converted(node: Node, hint: Any) -> Any:
@@ -109,7 +109,7 @@ def _converted(node: Node, hint: Any) -> Any:
     except (msgspec.ValidationError, ValueError):
         raise InvalidValue.expected(wanted(hint), node) from None
     except TypeError:
-        raise InvalidValue(f"has a type that no config can say: {describe(hint)}") from None
+        raise InvalidValue(f"has a type that no config can express: {describe(hint)}") from None
     except BaseException as error:  # raised by the type's own constructor
         if is_ctrl_c(error):
             raise

@@ -87,7 +87,7 @@ class SourceProcess:
             self._gather(defensive_copy(item))
 
     def _encoded(self, mark: Mark) -> bytes:
-        """Its position as JSON. Raises TypeError if there is no place for a mark here, or it is no JSON data."""
+        """Its position as JSON. Raises TypeError if there is no place for a mark here, or it isn't JSON data."""
         if not self._feed.marks:
             raise TypeError("a generator function gave a Mark; a stream with marks is a class with read(after)")
         import json  # late: most sources give no marks
@@ -95,7 +95,7 @@ class SourceProcess:
         try:
             return json.dumps(mark.position, allow_nan=False).encode()
         except (TypeError, ValueError) as error:
-            raise TypeError(f"the position of a Mark is no JSON data: {error}") from None
+            raise TypeError(f"the position of a Mark isn't JSON data: {error}") from None
 
     def _mark(self, position: bytes) -> None:
         with self._change:

@@ -105,15 +105,15 @@ def test_values_that_fit(values, hint, text, value):
         (float, "9" * 400, "x is too large a number", ""),
         (bool, "yes", "x must be true or false, not the text 'yes'", "write true"),
         (bool, "1", "x must be true or false, not the number 1", ""),
-        (Path, "''", "x must be a path, and that is none", ""),
-        (Path, '"a\\0b"', "x must be a path, and that is none", ""),
+        (Path, "''", "x must be a path, and this isn't one", ""),
+        (Path, '"a\\0b"', "x must be a path, and this isn't one", ""),
         (datetime.timedelta, "30", "x must be a duration, not the number 30", "write 30s or 30ms"),
         (Color, "rde", "x must be one of red | 2, not the text 'rde'", "did you mean 'red'?"),
         (Literal["hash", "drop"], "hsah", "x must be one of hash | drop, not the text 'hsah'", "did you mean 'hash'?"),
-        (Even, "3", "x is no even: 3 is odd", ""),
-        (Sides, "[1]", "x is no sides: 1 sides", ""),
-        (list[Sides], "[1, [1, 2, 3]]", "x[1] is no sides: 3 sides", ""),
-        (Even, "crash", "x is no even: Even.parse raised KeyError: 'crash'", ""),
+        (Even, "3", "x isn't a valid even: 3 is odd", ""),
+        (Sides, "[1]", "x isn't a valid sides: 1 sides", ""),
+        (list[Sides], "[1, [1, 2, 3]]", "x[1] isn't a valid sides: 3 sides", ""),
+        (Even, "crash", "x isn't a valid even: Even.parse raised KeyError: 'crash'", ""),
         (datetime.date, "soon", "x must be a date, not the text 'soon'", ""),
         (Callable[[], int], "a", "x must be Callable, not the text 'a'", ""),
     ],
@@ -124,13 +124,13 @@ def test_values_that_do_not_fit(wrong, hint, text, message, fix):
 
 def test_what_is_wrong_with_a_regular_expression_is_said_by_python_behind_our_words(wrong):
     message, fix = wrong(takes(re.Pattern), "x: '['")
-    assert (message.startswith("x is no regular expression: "), fix) == (True, "")
+    assert (message.startswith("x isn't a valid regular expression: "), fix) == (True, "")
 
 
 def test_a_tilde_for_an_unknown_user_is_refused(wrong):
     message, fix = wrong(takes(Path), "x: ~no-such-user-here/a")
     assert (message, fix) == (
-        "x is no path: its ~ names a user that doesn't exist",
+        "x isn't a path: its ~ names a user that doesn't exist",
         "write ./~… for a name like that",
     )
 

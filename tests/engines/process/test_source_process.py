@@ -132,7 +132,7 @@ def test_a_position_that_is_no_json_data_fails(fed, position):
         def read(self, after):
             yield Mark(position)
 
-    assert "the position of a Mark is no JSON data" in fed(Odd, marks=True)[1]
+    assert "the position of a Mark isn't JSON data" in fed(Odd, marks=True)[1]
 
 
 def test_a_mark_of_a_generator_function_fails(fed):

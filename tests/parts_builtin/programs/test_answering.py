@@ -148,7 +148,7 @@ def test_half_an_answer_is_none():
 @pytest.mark.parametrize(
     ("script", "why"),
     [
-        ("cat; echo total", "6 bytes behind its last answer"),
+        ("cat; echo total", "6 bytes after its last answer"),
         ("cat; exit 5", "exit status 5"),
     ],
 )

@@ -58,9 +58,9 @@ def test_an_answer_as_records(name, answer, records):
     [
         ("lines", b"a\n\xff", "not UTF-8: invalid start byte at byte 0; `format: bytes`"),
         ("text", b"a\n\xff", "not UTF-8: invalid start byte at byte 2"),
-        ("jsonl", b"\n", "no JSON"),
-        ("jsonl", b"1\noops: no\n", "no JSON: Expecting value: line 1 column 1 (char 0): 'oops: no'"),
-        ("jsonl", b"[" * 100_000, "no JSON"),
+        ("jsonl", b"\n", "isn't JSON"),
+        ("jsonl", b"1\noops: no\n", "isn't JSON: Expecting value: line 1 column 1 (char 0): 'oops: no'"),
+        ("jsonl", b"[" * 100_000, "isn't JSON"),
     ],
 )
 def test_an_answer_that_is_none(name, answer, why):

@@ -169,7 +169,7 @@ def test_a_text_that_is_no_utf8_costs_its_row(shop, tmp_path, made, options):
     path = tmp_path / "shop.db"
     first, bad, last = records(made(path, **options), made(path, **options))[0]
     assert (first["a"], last["a"]) == ("a", "c")
-    assert bad == Malformed("UnicodeDecodeError", "column 'a' is no UTF-8", {"id": 2, "a": b"a\xff"})
+    assert bad == Malformed("UnicodeDecodeError", "column 'a' isn't UTF-8", {"id": 2, "a": b"a\xff"})
 
 
 def test_rows_without_numbers_and_odd_names(shop, tmp_path, made):
@@ -227,7 +227,7 @@ def test_what_cannot_be_read(shop, tmp_path, made, options, why):
 
 
 def test_a_file_that_is_no_database(write, made):
-    with pytest.raises(ValueError, match=r"a\.db is no database of SQLite or DuckDB"):
+    with pytest.raises(ValueError, match=r"a\.db isn't a database of SQLite or DuckDB"):
         made(write("a.db", b"no database at all, " * 20))
     with pytest.raises(ValueError, match=r"b\.db has no table; name"):
         made(write("b.db", b""))

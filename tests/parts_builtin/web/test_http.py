@@ -99,11 +99,11 @@ def test_the_answer_goes_into_a_field_or_becomes_the_record():
         ({"id": None}, {"url": "WEB/{id}"}, "stands in the URL, is empty"),
         ({"u": "file:///etc/passwd"}, {"url": "{u}"}, "begins neither with http"),
         ({"x": "a\r\nEvil: 1"}, {"headers": {"X": "{x}"}}, "can't hold a line break"),
-        ({"verb": "GE T"}, {"method": "{verb}"}, "is no method"),
+        ({"verb": "GE T"}, {"method": "{verb}"}, "isn't a method"),
         ("text", {"into": "got"}, "this stage takes a mapping"),
         ({"x": {1, 2}}, {"body": Body({"x": "{x}"})}, "can't be written as JSON"),
         ({"x": float("nan")}, {"body": Body({"x": "{x}"})}, "can't be written as JSON"),
-        ({}, {"reply": Reply(200, "null")}, "null, which is no record"),
+        ({}, {"reply": Reply(200, "null")}, "null, which isn't a record"),
         ({}, {"reply": Reply(403, "not you")}, "the service answered 403 Forbidden: not you"),
     ],
 )
@@ -114,12 +114,12 @@ def test_what_can_never_succeed_is_refused(record, options, why):
 
 @pytest.mark.parametrize("body", ["<html>busy</html>", '{"a": ', b"\xff\xfe\xfd"])
 def test_nonsense_may_be_tried_again(body):
-    with pytest.raises(ServiceError, match="is no JSON"):
+    with pytest.raises(ServiceError, match="isn't JSON"):
         asked({}, reply=Reply(200, body))
 
 
 def test_text_in_an_unknown_charset_may_be_tried_again():
-    with pytest.raises(ServiceError, match="is no text"):
+    with pytest.raises(ServiceError, match="isn't text"):
         asked({}, parse="text", reply=Reply(200, b"\xff"))
 
 

@@ -110,7 +110,7 @@ def test_a_structured_answer_is_checked(said):
         (Reply(200, {"choices": []}), "isn't that of a model"),
         (Reply(200, {"error": "x"}), "isn't that of a model"),
         (Reply(200, [1]), "isn't that of a model"),
-        (Reply(200, "<html>"), "is no JSON"),
+        (Reply(200, "<html>"), "isn't JSON"),
         (Reply(500, "oh"), "answered 500"),
     ],
 )

@@ -85,7 +85,7 @@ class DatatroveBatch(Step):
 
         found = steps.step_class(self._step)
         if not hasattr(found, "filter_batch"):
-            raise ValueError(f"{self._step!r} is no filter, and only filters take lists; `use: datatrove` takes it")
+            raise ValueError(f"{self._step!r} isn't a filter, and only filters take lists; `use: datatrove` takes it")
         steps.check_options(found, self._options)
 
     def setup(self) -> None:

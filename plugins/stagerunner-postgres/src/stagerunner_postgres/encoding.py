@@ -165,7 +165,7 @@ def _decimal(value: Any) -> Decimal:
 def _label(labels: list[str], kind: str) -> Format:
     def formatted(value: Any) -> str:
         if value not in labels:
-            raise ValueError(f"{value!r:.60} is no value of {kind}: {', '.join(labels)}")
+            raise ValueError(f"{value!r:.60} isn't a value of {kind}: {', '.join(labels)}")
         return str(value)
 
     return formatted
@@ -215,7 +215,7 @@ def _json(value: Any) -> str:
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain)
     except (TypeError, RecursionError) as error:
-        raise ValueError(f"it is no JSON: {error}") from None
+        raise ValueError(f"it isn't JSON: {error}") from None
     if "\\u0000" in text:
         raise ValueError("PostgreSQL can't store the character NUL, in JSON neither")
     return _storable(text)

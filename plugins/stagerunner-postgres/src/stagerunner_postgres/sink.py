@@ -107,7 +107,7 @@ class Postgres:
                     if connection.execute(
                         "SELECT has_table_privilege(%s::oid, %s)", (self._found.oid, right)
                     ).fetchone() != (True,):
-                        raise ValueError(f"{self.describe()}: there is no right to {right}")
+                        raise ValueError(f"{self.describe()}: the right to {right} is missing")
         finally:
             self.abort()
 
@@ -272,7 +272,7 @@ class Postgres:
         """Raises ValueError if there is no such table, or it lacks what the options name."""
         self._found = found = table_of(connection, self.table)
         if found.kind not in "rp":
-            raise ValueError(f"{self.table} is no table that rows can be written to")
+            raise ValueError(f"{self.table} isn't a table that rows can be written to")
         for name in (*(self.chosen or ()), *(self.key or ())):
             if name not in found.columns:
                 raise ValueError(f"table {self.table} has no column {name!r}: it has {', '.join(found.columns)}")

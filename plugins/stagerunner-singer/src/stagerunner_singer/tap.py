@@ -171,11 +171,11 @@ def _message(line: bytes) -> Any:
     try:
         message = json.loads(line)
     except ValueError:
-        return Malformed("NotSinger", "the tap wrote a line that is no message", line)
+        return Malformed("NotSinger", "the tap wrote a line that isn't a message", line)
     kind = message.get("type") if isinstance(message, dict) else None
     needed = {"RECORD": ("stream", "record"), "SCHEMA": ("stream",)}.get(str(kind), ())
     if kind is None or any(key not in message for key in needed):
-        return Malformed("NotSinger", "the tap wrote a line that is no message", line)
+        return Malformed("NotSinger", "the tap wrote a line that isn't a message", line)
     return message
 
 

@@ -57,7 +57,7 @@ class ForkServers:
         try:
             return ForkServerClient(self._hash_seed, OtherPython(executable, self._packages))
         except FileNotFoundError as error:
-            raise RunFailed(f"{executable} can't be run any more: {reason(error)}") from None
+            raise RunFailed(f"{executable} can no longer be run: {reason(error)}") from None
 
     def _drop(self, executable: str) -> None:
         fork_server = self._running.pop(executable, None)

@@ -306,7 +306,7 @@ class Worker:
         came = self._pipe
         for pipe in self._in.values():
             if pipe is not came and self._read(pipe).header.kind != END:
-                raise BadFrame("a frame behind the last one")
+                raise BadFrame("a frame after the last one")
         header = Header(END, 0, self._spec.epoch, frame.header.sequence)
         for fd in self._out.values():
             if fd in self._queues:

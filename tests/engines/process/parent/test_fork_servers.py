@@ -60,5 +60,5 @@ def test_only_one_that_has_ended_is_replaced(servers):
 
 
 def test_a_python_that_is_no_more_is_named(servers):
-    with pytest.raises(RunFailed, match="/nowhere/python can't be run any more: No such file"):
+    with pytest.raises(RunFailed, match="/nowhere/python can no longer be run: No such file"):
         servers.require(["/nowhere/python"])
