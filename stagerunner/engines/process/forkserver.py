@@ -25,11 +25,13 @@ import signal
 import socket
 import sys
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 from stagerunner.engines.process.beginning import signal_at_parents_end
 from stagerunner.engines.process.worker import main as worker
+from stagerunner.engines.process.worker.tuning import with_room
 from stagerunner.evaluate.wording import describe
 from stagerunner.wire.messages import receive_message, send_message
 
@@ -175,7 +177,7 @@ class ForkServer:
                 os.close(descriptor)
             spec = sealed.opened()
             pipes, arena = (rest[:-1], rest[-1]) if spec.owners else (rest, None)
-            return worker.main(spec, pipes[:inbound], pipes[inbound:], metrics, arena)
+            return with_room(partial(worker.main, spec, pipes[:inbound], pipes[inbound:], metrics, arena))
         except BaseException as error:
             os.write(2, f"{describe(error)}\n".encode(errors="backslashreplace"))
             return 1

@@ -28,3 +28,29 @@ def test_the_collector_comes_seldom_and_never_to_what_setup_has_made():
 
 def test_what_is_logged_comes_out_as_a_line():
     assert run(LOGGED).stderr == "INFO mine: hello\n"
+
+
+DEEPER = """
+import resource
+from stagerunner.engines.process.worker.tuning import with_room
+
+def leaf():
+    return None
+
+def faults(depth):
+    "The page faults of a thousand calls at this depth."
+    if depth:
+        return faults(depth - 1)
+    leaf()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(1000):
+        leaf()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+print(with_room(lambda: max(map(faults, range(400)))))
+"""
+
+
+def test_a_call_costs_no_page_faults_however_deep_it_is():
+    """Without room it costs 1,000 faults and more at some depths."""
+    assert int(run(DEEPER).stdout) < 100
