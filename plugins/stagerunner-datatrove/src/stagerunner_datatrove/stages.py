@@ -46,9 +46,9 @@ class Datatrove(Step):
     _call: Call
 
     def check(self, environment: Mapping[str, str]) -> None:
-        from stagerunner_datatrove import steps  # late, here and below: datatrove takes a second
+        from stagerunner_datatrove import steps  # late, here and below: listing stages needs none of it
 
-        steps.check_options(steps.step_class(self._step), self._options)
+        steps.check(self._step, self._options)
 
     def setup(self) -> None:
         from stagerunner_datatrove import steps
@@ -87,6 +87,7 @@ class DatatroveBatch(Step):
         if not hasattr(found, "filter_batch"):
             raise ValueError(f"{self._step!r} isn't a filter, and only filters take lists; `use: datatrove` takes it")
         steps.check_options(found, self._options)
+        steps.check_objects(self._options)
 
     def setup(self) -> None:
         from stagerunner_datatrove import steps

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from stagerunner import Drop, count
+from stagerunner_datatrove import declared
 
 if TYPE_CHECKING:
     from datatrove.data import Document
@@ -60,6 +61,13 @@ def _bases() -> tuple[type, ...]:
     return BaseFilter, BaseFormatter, BaseExtractor
 
 
+def check(name: str, options: Mapping[str, Any]) -> None:
+    """Raises ValueError if there is no such step, or for options that it doesn't take, or lacks."""
+    if WRITER in options or not declared.takes(name, options, PACKAGES):
+        check_options(step_class(name), options)
+    check_objects(options)
+
+
 def check_options(step: type, options: Mapping[str, Any]) -> None:
     """Raises ValueError for options that the step doesn't take, or lacks."""
     if WRITER in options:
@@ -69,6 +77,10 @@ def check_options(step: type, options: Mapping[str, Any]) -> None:
     except TypeError as why:
         takes = [name for name in inspect.signature(step).parameters if name != WRITER]
         raise ValueError(f"{step.__name__}: {why}; it takes {', '.join(takes) or 'no options'}") from None
+
+
+def check_objects(options: Mapping[str, Any]) -> None:
+    """Raises ValueError for objects that aren't there."""
     for value in options.values():
         if _is_object(value):
             found(value["object"])
