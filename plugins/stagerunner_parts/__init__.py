@@ -39,19 +39,19 @@ def stagerunner_stages() -> list[Any]:
         _named(
             "explode", "nesting:explode", "Make a record of each item of a list, with the item in place of the list"
         ),
-        _named("set", "computing:set_fields", "Give fields values that are computed from others"),
+        _named("set", "computing:set_fields", "Set fields to values computed from others"),
         _named("lookup", "lookup:Lookup", "Add fields from a table: those of the row with the record's key"),
-        _named("types", "schema:Types", "Hold records against a schema: names, types and limits of their fields"),
+        _named("types", "schema:Types", "Check records against a schema: names, types and limits of their fields"),
         _named("convert", "convert:convert", "Convert fields from text to numbers, times and so on"),
         _named("anonymize", "anonymize:Anonymize", "Hide the values of fields: hash them, mask them or leave them out"),
         _named("dedupe", "aggregate:Dedupe", "Let only the first of equal records through"),
         _named("count", "aggregate:Count", "Count how often each value occurs"),
-        _named("group", "group:Group", "Make one record of all that have the same values in some fields"),
-        _named("expect", "expect:Expect", "Expect that rules hold: for each record, or for a share of them"),
+        _named("group", "group:Group", "Combine all records with the same values in some fields into one"),
+        _named("expect", "expect:Expect", "Check that rules hold, for each record or for a share of them"),
         _named("sample", "sampling:sample", "Keep a share of the records, the same ones in every run"),
         _named("http", "web.http:Http", "Ask a service over HTTP about each record"),
         _named("llm", "web.llm:Llm", "Ask a language model about each record"),
-        _named("exec", "programs.exec:Exec", "Have another program work on the records"),
+        _named("exec", "programs.exec:Exec", "Pass records through another program"),
         _named("take", "sampling:Take", "Take the first records, then end the run"),
     ]
 

@@ -12,14 +12,14 @@ from stagerunner_parts.values import must_be_mapping, unshared, with_field, with
 def set_fields(
     record: dict[str, Any], *, fields: dict[str, Expression], drop: list[str] | None = None
 ) -> dict[str, Any]:
-    """Give fields values that are computed from others.
+    """Set fields to values computed from others.
 
-    The fields are set one after the other, so an expression sees what those before it have set. A field that is there
-    keeps its place, a new one comes last. `a.b` is field b of field a, which is made if it isn't there. Expressions are
+    The fields are set one after the other, so an expression sees the values set before it. An existing field keeps its
+    place, a new one comes last. `a.b` is field b of field a, which is made if it is missing. Expressions are
     those of `filter`. If one can't be evaluated, the record is refused, with the field and the expression.
 
     fields: for each field an expression, such as `price * quantity`, `str(id)`, or `"new"` in quotes for a text.
-    drop: fields to leave out in the end; those that a record lacks are ignored.
+    drop: fields to leave out at the end; those that a record lacks are ignored.
     """
     must_be_mapping(record)
     made = dict(record)

@@ -49,12 +49,12 @@ class Rule:
 
 @stage("expect", pure=True)
 class Expect:
-    """Expect that rules hold: for each record, or for a share of them.
+    """Check that rules hold, for each record or for a share of them.
 
-    A record that breaks a rule without `at_least` is refused, with all such rules in one message. A rule with it lets
-    all records pass. Those that break it are counted, and if too few have kept it when the source has ended, that is a
-    failure of the stage; with `0 %` they are only counted. A rule that can't be evaluated is broken. Records that were
-    refused count for no share.
+    A record that breaks a rule without `at_least` is refused, with all such rules in one message. A rule with
+    `at_least` lets all records pass, and counts those that break it. If too few records have kept it by the end of the
+    source, the stage fails; with `0 %` it only counts. A rule that can't be evaluated counts as broken. Refused records
+    don't count towards a share.
 
     rules: a list of mappings of `rule` (an expression as in `filter`), at_least (such as 99 %), and name.
     """

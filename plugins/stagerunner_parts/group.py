@@ -110,19 +110,19 @@ ENTRY = 350
 
 @stage("group")
 class Group:
-    """Make one record of all that have the same values in some fields.
+    """Combine all records with the same values in some fields into one.
 
     The groups come when the source has ended, in the order in which they first appeared. Values are equal if they have
     the same type and content: 1, 1.0, True and "1" differ. Sums of whole numbers are exact. Null is left out by sum,
     mean, min and max, which give null if nothing is left. A record is refused if it lacks a field, if a value can't be
-    added or compared, or if it is one too many for the bounds below; it then counts for nothing. Groups for which there
-    is no room in memory are kept in the folder for temporary files meanwhile.
+    added or compared, or if it exceeds the limits below; it then changes no group. Groups that don't fit into memory
+    are kept in the folder for temporary files meanwhile.
 
     by: the field to group by, or a list of them; with an empty list, all records are one group.
     fields: for each new field count, or sum, mean, min, max, first, last or collect of an expression: `sum(price * n)`.
-    max_groups: so many groups at most.
-    max_collected: so many values of `collect`, in all groups together.
-    memory: about so much memory is used for groups; the others are on disk.
+    max_groups: the largest number of groups.
+    max_collected: the largest number of values of `collect`, in all groups together.
+    memory: roughly how much memory to use for groups; the others are on disk.
     """
 
     def __init__(

@@ -27,19 +27,19 @@ class Lookup:
 
     The table is a CSV file with a header (.csv, .tsv) or JSON lines (.jsonl, .ndjson), which may be compressed, or a
     table or query of a database file, SQLite or DuckDB (.sqlite, .db, .duckdb). Each worker reads it once, before its
-    first record, and keeps it in memory. Keys are equal if they have the same type and
-    content; those of CSV are texts, unless `types` says otherwise. A key that is null is never found. A record is
-    refused if it lacks the field, or has one of the new fields already.
+    first record, and keeps it in memory. Keys are equal if they have the same type and content; those of CSV are texts,
+    unless `types` says otherwise. A key that is null is never found. A record is refused if it lacks the field, or
+    already has one of the new fields.
 
     path: the file of the table.
-    table: of a database file, the table or view; by default, the only one.
+    table: the table or view of a database file; by default, the only one.
     query: a query of a database file, in place of a table.
     key: the table's column with the key.
-    on: the record's field with the key; by default, it is called as the column. `a.b` is field b of field a.
+    on: the record's field with the key; by default, it has the name of the column. `a.b` is field b of field a.
     fields: the columns to add; by default, all but the key.
     prefix: a text before the name of each field that is added.
     types: for columns of the table, a type as in `convert`.
-    missing: what becomes of a record whose key isn't in the table: fail, null (in all the new fields), or drop.
+    missing: what happens to a record whose key isn't in the table: fail, null (in all the new fields), or drop.
     duplicates: which of the rows with the same key counts: first or last; with fail, such a table is a mistake.
     """
 

@@ -17,8 +17,8 @@ def flatten(record: dict[str, Any], *, separator: str = ".", depth: Number | Non
     Fields keep their order. Lists, and mappings without fields, stay as they are. A record is refused if two fields
     would have the same name, or if a name isn't text.
 
-    separator: what stands between two names.
-    depth: how many levels to take away; by default, all.
+    separator: the text between two names.
+    depth: how many levels to flatten; by default, all.
     """
     must_be_mapping(record)
     flat: dict[str, Any] = {}
@@ -52,11 +52,11 @@ def explode(
 ) -> Iterator[dict[str, Any]]:
     """Make a record of each item of a list, with the item in place of the list.
 
-    All other fields are the same in each. What is neither a list nor null is refused.
+    All other fields are the same in each. A value that is neither a list nor null is refused.
 
     field: the field with the list; `a.b` is field b of field a.
     index: a new field that gets the number of the item, from 0.
-    empty: what becomes of a record whose list is empty or null: drop, keep (once, with null as its item), or fail.
+    empty: what happens to a record whose list is empty or null: drop, keep (once, with null as its item), or fail.
     missing: the same for a record without the field.
     """
     must_be_mapping(record)

@@ -220,15 +220,16 @@ _ABSENT = object()
 
 @stage("types", pure=True)
 class Types:
-    """Hold records against a schema: names, types and limits of their fields.
+    """Check records against a schema: names, types and limits of their fields.
 
     A record that doesn't fit is refused, with all its mismatches in one message. Types are text, int, float (a whole
-    number will do), decimal, bool, date, datetime, list, mapping and any. Null is none of them. `a.b` is field b of
-    field a. Texts are converted only if nothing is lost: not 007 to an int, nor more digits to a float than it has.
+    number will do), decimal, bool, date, datetime, list, mapping and any. Null is none of these. `a.b` is field b of
+    field a. Texts are converted only if nothing is lost: not 007 to an int, and not a text with too many digits to a
+    float.
 
     fields: for each field its type, or a mapping of type, required, nullable, enum, pattern (of all of it), min, max.
-    extras: what becomes of fields that the schema doesn't have: keep, drop, or fail.
-    convert: make values of the other types from text; where null is allowed, an empty text is null.
+    extras: what happens to fields that the schema doesn't have: keep, drop, or fail.
+    convert: turn texts into values of the other types; where null is allowed, an empty text is null.
     """
 
     def __init__(

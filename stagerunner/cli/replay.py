@@ -52,7 +52,7 @@ def command(
 ) -> int:
     """Run the dead letters in LETTERS through their chain, each from the stage that failed.
 
-    What passes is written to the sink. When the replay is done, LETTERS holds those that failed again.
+    The results are written to the sink. When the replay is done, LETTERS holds the records that failed again.
     """
     file = Path(letters)
     made = _chain(streams, file, chain, start, pdb=pdb, append=append, **given)

@@ -72,7 +72,7 @@ def command(
 ) -> int:
     """Run the chain in FILE.
 
-    With no `source:` or `sink:` in the file it reads standard input and writes standard output, a record a line.
+    With no `source:` or `sink:` in the file it reads standard input and writes standard output, one record a line.
     """
     chain = prepare(Path(file), flags.request_of(given), streams.conceal)
     summary_file = SummaryFile.of(summary, chain.plan)

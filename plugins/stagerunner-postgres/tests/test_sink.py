@@ -209,5 +209,5 @@ def test_a_table_without_rights(database):
     database(f"{ITEMS}; CREATE ROLE reader LOGIN; GRANT USAGE ON SCHEMA {schema} TO reader")
     database("GRANT SELECT ON items TO reader")
     dsn = psycopg.conninfo.make_conninfo(database.dsn, user="reader")
-    with pytest.raises(ValueError, match="there is no right to INSERT"):
+    with pytest.raises(ValueError, match="the right to INSERT is missing"):
         Postgres(dsn=dsn, table="items").check()

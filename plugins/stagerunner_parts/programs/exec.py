@@ -17,18 +17,18 @@ MOST = 64 * 2**20
 
 @stage("exec", state=False, pure=True)
 class Exec:
-    """Have another program work on the records.
+    """Pass records through another program.
 
-    It runs in the current folder, with the environment of the worker, to which the setting `env` adds. What it writes
-    to standard error is shown as what a stage prints. It ends with its worker, whatever that ends by. A program that
-    remembers something from one record to the next is none for this stage.
+    The program runs in the current folder, with the environment of the worker, to which the setting `env` adds. Its
+    standard error is shown like the output of a stage. It ends with its worker, however that ends. Don't use a program
+    that remembers something from one record to the next.
 
     command: the program and its arguments: a list, or a text that is split into words without a shell.
     per: record starts it for each record, which is its input; run starts it once in each worker, to answer each line.
     format: lines, or jsonl; with per record also text or bytes, where all that it writes is one record.
     answers: how an answer ends if it runs for the whole run: one line each, or until-blank-line.
     shell: true has /bin/sh read the command.
-    success: the exit statuses that are no failure; by default 0.
+    success: the exit statuses that count as success; by default 0.
     max_output: bytes that it may write for a record.
     """
 

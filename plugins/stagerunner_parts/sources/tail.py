@@ -41,13 +41,13 @@ HEAD = 1024
 class Tail:
     """Follow a file that grows, one record per line.
 
-    A line that isn't whole yet is waited for. A file that is renamed, as logs are when they rotate, is read to its end,
-    then the new one of that name. A file that becomes shorter is read from its start. The run ends with Ctrl-C, and
-    `--resume` goes on where it stood.
+    A line is read once it is complete. A file that is renamed, as logs are when they rotate, is read to its end, then
+    the new one of that name. A file that becomes shorter is read from its start. The run ends with Ctrl-C, and
+    `--resume` continues where it stopped.
 
-    path: the file. It may come later.
+    path: the file. It need not exist yet.
     begin: where to begin: start of the file, or its end, so that only new lines are read.
-    until: end when the file has not grown for so long; without it, follow the file for ever.
+    until: end when the file has not grown for so long; without it, follow the file forever.
     encoding: the encoding of the text.
     """
 

@@ -63,16 +63,16 @@ class Http:
     In url, method, headers, params and body, `{field}` stands for a field of the record, `{user.name}` for a field in a
     field, `{record}` for the whole record, and `{{` for a brace. The settings `concurrency`, `rate`, `timeout` and
     `retry` hold. 429, and 5xx with `Retry-After`, make all workers of the stage pause; a broken connection and any
-    other 5xx are failures that are tried again; other statuses are failures for good. Redirects to another host are
+    other 5xx are failures that are tried again; other statuses are final failures. Redirects to another host are
     followed only without headers and body. Proxies of the environment are not used.
 
-    url: the URL; a field in it is percent-encoded, except one with which it begins.
+    url: the URL; a field in it is percent-encoded, except one at its very beginning.
     method: the method; by default POST if there is a body, else GET.
     headers: headers of the request.
     params: parameters to add to the URL; one that is null is left out, a list gives one for each item.
-    body: what is sent: text as it is, a list or mapping as JSON, in which a text that is one field keeps its type.
+    body: the body: a text is sent as it is, a list or mapping as JSON, where a text that is one field keeps its type.
     into: the field for the answer; without it, the answer becomes the record.
-    parse: what is made of the answer's body.
+    parse: how the answer's body is read.
     answer: body is its body alone, whole is a mapping with status, headers and body.
     max_body: bytes of the largest answer, decompressed; a larger one is a failure.
     proxy: the URL of a proxy.

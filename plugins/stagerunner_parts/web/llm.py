@@ -49,9 +49,9 @@ class Price:
 class Llm:
     """Ask a language model about each record.
 
-    It takes any service that speaks as OpenAI's does: `POST BASE_URL/chat/completions`. In prompt, system and messages,
-    `{field}` stands for a field of the record, as in `http`, whose rules for errors and pauses hold too. It counts
-    tokens_in and tokens_out, and with a price usd, for answers that fail afterwards too.
+    Any service with OpenAI's interface will do: `POST BASE_URL/chat/completions`. In prompt, system and messages,
+    `{field}` stands for a field of the record, as in `http`, whose rules for errors and pauses hold here too. The stage
+    counts tokens_in and tokens_out, and usd if there is a price, also for answers that fail afterwards.
 
     model: the model's name.
     prompt: what the user says, after messages if there are any.
@@ -59,7 +59,7 @@ class Llm:
     messages: a conversation, each message with role and content.
     base_url: where the service is; what follows a `?` in it is kept.
     api_key: the key, sent as a bearer token; write `${secret:NAME}`.
-    schema: a JSON Schema; the answer must be JSON that fits it. What doesn't is a failure that `retry` may try again.
+    schema: a JSON Schema; the answer must be JSON that fits it. Other answers are failures that `retry` may try again.
     into: the field for the answer: a text, or with a schema its value.
     temperature: how freely the model chooses.
     max_tokens: tokens of the longest answer; one that is cut off there is a failure with a schema, else it is counted.
