@@ -14,8 +14,8 @@ from stagerunner_parts.sinks.rendering import json_lines
 class Jsonl(FileOutput):
     """Write each record as a line of JSON.
 
-    Times are ISO 8601, bytes base64, tuples lists, an enum its value, a dataclass a mapping. Values that JSON can't hold
-    are refused: nan and infinity, sets, names that aren't text. If the name of the file ends in .gz, .bz2, .xz or .zst,
+    Times are ISO 8601, bytes base64, tuples lists, an enum its value, a dataclass a mapping. Values JSON can't hold are
+    refused: nan and infinity, sets, names that aren't text. If the name of the file ends in .gz, .bz2, .xz or .zst,
     it is compressed.
 
     path: the file, an address (scheme://…), or - for standard output; with {field} in it, a file for each value.
