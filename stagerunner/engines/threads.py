@@ -284,6 +284,9 @@ class ThreadPool:
     def fetch(self, ticket: Bundle) -> bytes:
         return ticket.result() or b""
 
+    def hopeless(self) -> str:
+        return ""
+
     def halt(self) -> None:
         pass
 

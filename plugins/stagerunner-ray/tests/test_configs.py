@@ -1,4 +1,4 @@
-"""Every config of the repository gives in actors what it gives in processes."""
+"""Every config of the repository gives in actors what it gives in processes. (Several workers: test_conformance.py.)"""
 
 from __future__ import annotations
 
@@ -18,4 +18,4 @@ def checkout(tmp_path_factory):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_config_gives_what_is_expected(name, cluster, checkout, tmp_path):
-    assert run(name, checkout, tmp_path, "ray", 2) == expected(name)
+    assert run(name, checkout, tmp_path, "ray", 1) == expected(name)

@@ -71,6 +71,9 @@ class Pool(Protocol):
     def fetch(self, ticket: Ticket) -> bytes:
         """The bundle that a ticket stands for. Called once, when it is done. Raises LookupError if it is lost."""
 
+    def hopeless(self) -> str:
+        """Why no worker will be set up any more; "" while one may be. Asked now and then while workers are awaited."""
+
     def halt(self) -> None:
         """Let workers that don't see the transport's metrics page end the frame in hand early, and begin no other.
         Called once, between two turns of the loop."""

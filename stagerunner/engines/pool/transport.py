@@ -15,7 +15,7 @@ from stagerunner.engines.base import Clock, Ready, Trouble
 from stagerunner.engines.pool.base import Done, Pool, Tell, Ticket
 from stagerunner.engines.slots import begun, clocks, gathered
 from stagerunner.engines.topology import Group, groups_of, places_of, slots_of, specs
-from stagerunner.errors import RunFailed
+from stagerunner.errors import RunFailed, Stopped
 from stagerunner.plan import Plan
 from stagerunner.records import DATA, END
 from stagerunner.wire.arena import Arena
@@ -30,6 +30,9 @@ LEAST_GRACE = 1.0
 
 PLACING = 30.0
 """Seconds that workers may wait for a place, besides the `start_timeout` of their stages."""
+
+ASKING = 3.0
+"""Seconds between two questions whether there is hope that workers find a place."""
 
 MOST_OPEN = 1024
 """Frames open in workers beside those that are always on their way: each is some calls of the pool."""
@@ -117,7 +120,7 @@ class PoolTransport:
         opened = self._pool.open(self._specs)
         self._worker_of = {ticket: worker for worker, ticket in enumerate(opened)}
         self._opening = set(opened)
-        self._opened_at = monotonic()
+        self._opened_at, self._ask_after = monotonic(), ASKING
 
     def _numbered(self) -> list[tuple[int, int]]:
         """The first worker of each group, and how many it has."""
@@ -257,7 +260,7 @@ class PoolTransport:
         return None
 
     def look(self) -> None:
-        """Pass a halt on; stop waiting for workers that don't close. Raises RunFailed if some are never set up."""
+        """Pass a halt on; stop waiting for workers that don't close. Raises as `_check_opening`."""
         if self._halting:
             self._halting = False
             self._pool.halt()
@@ -271,11 +274,19 @@ class PoolTransport:
             self._ending.clear()
 
     def _check_opening(self) -> None:
-        """Raises RunFailed if workers are not set up in time. A pool may have no place for them, and wait for ever."""
+        """Raises RunFailed if workers are not set up in time, Stopped if they can't be any more.
+
+        A pool may have no place for them, and wait for ever.
+        """
         if not self._opening or self.trouble is not None:
             return
         limit = PLACING + max(spec.start_timeout for spec in self._specs)
-        if monotonic() - self._opened_at > limit:
+        waited = monotonic() - self._opened_at
+        if waited > self._ask_after:
+            self._ask_after = waited + ASKING
+            if why := self._pool.hopeless():
+                raise Stopped(why)
+        if waited > limit:
             late = ", ".join(sorted({self._specs[self._worker_of[ticket]].label for ticket in self._opening}))
             raise RunFailed(f"not set up within {limit:g} s: {late}; is there room for all workers at once?")
 

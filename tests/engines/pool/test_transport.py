@@ -10,7 +10,7 @@ from stagerunner.engines.base import Trouble
 from stagerunner.engines.pool import transport as module
 from stagerunner.engines.pool.base import Done
 from stagerunner.engines.pool.transport import PoolTransport
-from stagerunner.errors import RunFailed
+from stagerunner.errors import RunFailed, Stopped
 from stagerunner.records import DATA
 from stagerunner.wire.bundle import bundle
 from stagerunner.wire.frame import CUT, Header
@@ -20,6 +20,7 @@ class Scripted:
     """Does nothing by itself. calls: (worker, what it was given) → the ticket."""
 
     shares_page = works_ahead = False
+    why = ""
 
     def __init__(self, metrics, page, tell):
         self.tell, self.calls, self.given, self.halted = tell, [], {}, 0
@@ -35,6 +36,9 @@ class Scripted:
 
     def fetch(self, ticket):
         return self.given[ticket]
+
+    def hopeless(self):
+        return self.why
 
     def halt(self):
         self.halted += 1
@@ -162,4 +166,15 @@ def test_workers_that_find_no_place_end_the_run(chain, monkeypatch):
     monkeypatch.setattr(module, "PLACING", -1e6)
 
     with pytest.raises(RunFailed, match="double/1, double/2; is there room"):
+        transport.look()
+
+
+def test_workers_that_can_find_no_place_any_more_stop_the_run(chain, monkeypatch):
+    transport, pool = chain
+    pool.why = "no node is left"
+    transport.look()  # it was asked for them just now
+    monkeypatch.setattr(module, "ASKING", -1.0)
+    transport.start(2, {})
+
+    with pytest.raises(Stopped, match="no node is left"):
         transport.look()

@@ -165,6 +165,14 @@ class RayPool:
             raise LookupError("nothing came of it")
         return data
 
+    def hopeless(self) -> str:
+        """Ray would wait for another node for ever."""
+        try:
+            alive = any(node["Alive"] for node in ray.nodes())
+        except Exception as error:
+            return f"the cluster doesn't answer any more: {error}"
+        return "" if alive else "the cluster has no node left; --resume goes on in another one"
+
     def halt(self) -> None:
         """Cancel what waits. The oldest call of each actor may be running: it is left to end."""
         waiting, seen = [], set()
