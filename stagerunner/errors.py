@@ -8,7 +8,7 @@
     │   ├── SetupFailed         a worker could not be set up
     │   └── WorkerDied          a worker ended by signal or exit, and the run could not go on
     ├── OutputBusy        73    another run owns this output
-    ├── Stopped           75    stopped otherwise than by a signal (disk full, budget spent …); can be resumed
+    ├── Stopped           75    stopped, but not by a signal (disk full, budget spent …); can be resumed
     ├── Interrupted   128 + n   stopped by signal n; can be resumed
     ├── ReaderGone       141    the reader of our standard output has left
     └── InternalError     70    a bug in stagerunner itself
@@ -78,7 +78,7 @@ class RetryLater(Exception):
     """Raised by a transform when a service asks for patience: no worker of its stage begins a call within the next
     `seconds`, then the record is tried again. That isn't one of the attempts of `retry`.
 
-    why: the message of the failure, should the record ask for more than an hour in all. Raises ValueError if `seconds`
+    why: the message of the failure, if the record asks for more than an hour in all. Raises ValueError if `seconds`
     is negative or not finite.
     """
 
@@ -155,7 +155,7 @@ class Interrupted(StagerunnerError):
 
 
 class ReaderGone(StagerunnerError):
-    """The reader of our standard output has left."""
+    """The reader of our standard output has closed it."""
 
     exit_code = 141
 

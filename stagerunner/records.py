@@ -30,8 +30,8 @@ SPENT = "budget spent"
 """The type of the failure that ends a run whose budget is spent. No exception can have it as its name."""
 
 PASSING = "refused for now"
-"""The type of the failure of a source that the system or a server refused something that may pass. It ends the run,
-which can be resumed. No exception can have it as its name."""
+"""The type of a source's failure that may pass: the system or a server refused something. It ends the run, which can be
+resumed. No exception can have it as its name."""
 
 QuarantineKey: TypeAlias = tuple[int, int, int]
 """(stage, origin, ordinal of the record among those of this origin there): a record that must not be tried again."""
@@ -55,9 +55,9 @@ class Plain:
 
 
 class Mark(Plain):
-    """What a resumable stream yields between records: everything before it can be read past.
+    """What a resumable stream yields between records: a position from which it can be read again.
 
-    position: JSON data, not None. `read(after=position)` must go on with the records that come behind the mark.
+    position: JSON data, not None. `read(after=position)` must go on with the records after the mark.
     """
 
     __slots__ = ("position",)
@@ -85,7 +85,7 @@ class Split(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """Where a record came from, for messages and dead letters. What isn't known is None.
+    """Where a record came from, for messages and dead letters. Unknown parts are None.
 
     name: the file or other source; offset: bytes from its start (decompressed); number: of the record in the run or the
     file, from 0; line: of the file, from 1. tried: attempts before, for a dead letter that is replayed.

@@ -45,7 +45,7 @@ def _mean(state: Any, value: Any) -> Any:
     if value is None:
         return state
     total, number = _sum(state[0], value), state[1] + 1
-    total / number  # a total beyond all floats is noticed here, and not in the end
+    total / number  # a total beyond all floats is noticed here, and not at the end
     return total, number
 
 

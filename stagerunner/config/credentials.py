@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from stagerunner.config.nodes import Mapping, Node, Scalar, Sequence
 
 OPTIONS = "options"
-"""The option under which file systems are told their credentials."""
+"""The option that holds the credentials of file systems."""
 
 SHORTEST = 4
 """Anything shorter is likely to be part of other words."""

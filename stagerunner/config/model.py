@@ -33,9 +33,9 @@ class Resources(Struct, frozen=True):
 
 
 class Memo(Struct, frozen=True):
-    """Where results are kept (None: beside the output), for how many seconds (None: for ever), in how many bytes.
+    """Where results are kept (None: beside the output), for how many seconds (None: forever), in how many bytes.
 
-    off: they aren't kept, though the stage by itself would have it so.
+    off: they aren't kept, although the stage has a memo by default.
     """
 
     path: Scalar | None = None

@@ -15,7 +15,7 @@ class MemoSpec(NamedTuple):
     version: a digest of all that a result depends on besides its record: code, options, environment. files: path →
     checksum of what is behind it and may change during the run: code, and files that options name. code: the paths of
     code among them. packages: installed ones that count with their versions. ttl: seconds that a result is good for;
-    None: for ever. size: bytes of the file; None: any. power: what is kept survives a power failure.
+    None: forever. size: bytes of the file; None: any. power: what is kept survives a power failure.
     """
 
     path: str

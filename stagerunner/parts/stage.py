@@ -68,7 +68,7 @@ class _StageDecorator:
         order of the source. False if what it keeps changes no result, as with a cache: then `check` doesn't warn.
         pure: True if it keeps no reference to the records that it returns, so that they need not be copied.
         many: for a batch transform, True if each result is a list of records: none, one or many. Raises TypeError for
-        any other transform: a generator says so by itself.
+        any other transform: a generator needs no declaration.
         memo: True if its results are kept unless the config says `memo: false`: it is expensive wherever it is used.
         """
         if many and (self._arrow or not self._batch):

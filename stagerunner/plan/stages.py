@@ -139,7 +139,7 @@ def _drop_reason(form: Form, options: dict[str, Any]) -> str:
 
 
 def _memo(settings: Settings, part: Part, form: Form) -> Memo | None:
-    """The memo that the config asks for; without a word there, what the stage asks for by itself."""
+    """The memo that the config asks for; if it says nothing, the stage's own default."""
     if settings.memo is None:
         return Memo() if part.memo and not (form.state or form.arrow) and settings.python is None else None
     return None if settings.memo.off else settings.memo

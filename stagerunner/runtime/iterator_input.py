@@ -69,7 +69,7 @@ class Drawing:
             self._wanted = wanted
             self._change.notify()
         if self._thread is None:
-            # A daemon: it may wait for ever, and the program must be able to exit.
+            # A daemon: it may wait forever, and the program must be able to exit.
             self._thread = threading.Thread(target=self._run, name="stagerunner records", daemon=True)
             self._thread.start()
 

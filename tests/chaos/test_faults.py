@@ -68,7 +68,7 @@ ERRORS = {
 """Every call of the shim, and every way in which the system refuses it."""
 
 PASSING = ("EAGAIN", "EPIPE", "ECONNRESET")
-"""Errors that no system returns for ever for a descriptor that is ready."""
+"""Errors that no system returns forever for a descriptor that is ready."""
 
 FIRST = " ".join(map(str, range(1, 13)))
 

@@ -43,7 +43,7 @@ def _segv() -> None:
 
 
 def _loop() -> None:
-    """Loop for ever, sleeping, so that parallel cases don't suffer. One that never sleeps is in chaos_support.parts."""
+    """Loop forever, sleeping, so that parallel cases don't suffer. One that never sleeps is in chaos_support.parts."""
     while True:
         time.sleep(0.001)
 

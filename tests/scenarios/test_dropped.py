@@ -322,7 +322,7 @@ def killed_until_done(project, moments: dict[int, str]) -> int:
             assert (done.returncode, done.stderr) == (0, b"")
             return kills
         arguments = ("--resume",)
-    raise AssertionError("killed for ever")
+    raise AssertionError("killed forever")
 
 
 @needs_proc

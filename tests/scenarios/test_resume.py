@@ -89,7 +89,7 @@ def survived(project, *arguments: str, **more) -> int:
             return kills
         arguments = ("--resume",)
         more = {}
-    raise AssertionError("killed for ever")
+    raise AssertionError("killed forever")
 
 
 @pytest.mark.parametrize("sink", SINKS)

@@ -48,7 +48,7 @@ class Unequal:
 @pytest.mark.timeout(60)
 def test_a_slow_worker_does_not_hold_up_the_other(project):
     """The slow one waits for three records of the other before each of its own. If frames only went round, it would
-    have waited for ever once it was behind by the window."""
+    have waited forever once it was behind by the window."""
     os.mkfifo(project / "done")
     project.plugin(STAGE)
     stage = {"use": "unequal", "with": {"folder": str(project / "")}, "workers": 2}

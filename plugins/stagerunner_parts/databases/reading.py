@@ -1,7 +1,7 @@
 """Database files that are only read. The first bytes of a file say whether it is SQLite or DuckDB.
 
 Every process of a run opens the file by itself, and all have to see the same rows. While a process *holds* the file,
-what it sees stays the same; `hold` says what that was, and two processes that are told the same see the same.
+what it sees stays the same; `hold` says which state that was, and two processes with the same answer see the same rows.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def the_query(database: Database, path: Path, table: str | None, query: str | No
 
 
 def checked(path: Path, table: str | None, query: str | None) -> list[str]:
-    """The columns of what is to be read. Raises OSError or ValueError, with a message, if it can't be."""
+    """The columns of the table or query. Raises OSError or ValueError, with a message, if it can't be."""
     database = opened(path)
     try:
         return database.columns(the_query(database, path, table, query)[0])

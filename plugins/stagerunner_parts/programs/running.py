@@ -28,7 +28,7 @@ MOMENT = 0.05
 
 
 class ProgramFailed(Exception):
-    """The program ended otherwise than well, or wrote what it must not; another attempt may succeed."""
+    """The program ended badly, or wrote something it must not; another attempt may succeed."""
 
 
 class Program:

@@ -1,4 +1,4 @@
-"""The option types of remote paths: an address, and what its file system is told besides. Neither shows a secret."""
+"""The option types of remote paths: an address, and the options of its file system. Neither shows a secret."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class Sent(Protocol):
     least: int
 
     def moved(self) -> float:
-        """When something was last heard of it, by the monotonic clock."""
+        """When it last made progress, by the monotonic clock."""
 
 
 class Store:
@@ -181,7 +181,7 @@ def _web_timeouts(seconds: float) -> dict[str, Any]:
 
 
 def _of_ssh(named: dict[str, Any], options: StorageOptions, given: dict[str, Any]) -> dict[str, Any]:
-    """What sshfs is told. A host is checked against known_hosts, as ssh does it; by default sshfs checks none."""
+    """The options for sshfs. A host is checked against known_hosts, as ssh does it; by default sshfs checks none."""
     seconds = max(1, int(options.timeout))
     found = {"connect_timeout": seconds, "keepalive_interval": seconds, "known_hosts": ()} | named | given
     return {name: value for name, value in found.items() if value is not None or name == "known_hosts"}

@@ -80,7 +80,7 @@ class Destination:
 
 
 class _Progress:
-    """An upload of so many bytes, and when something was last heard of it."""
+    """An upload of so many bytes, and when it last made progress."""
 
     def __init__(self, size: int) -> None:
         self.least = min(size, AT_A_TIME)

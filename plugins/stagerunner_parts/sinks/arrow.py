@@ -65,7 +65,7 @@ class Arrow(ColumnOutput):
 
 class ArrowWriter(PartWriter):
     """Writes an Arrow stream or file. In a file each column has one dictionary for all batches, so a file with
-    dictionaries is made from a stream in the end."""
+    dictionaries is made from a stream at the end."""
 
     def __init__(self, path: Path, schema: pa.Schema, options: Any, *, stream: bool) -> None:
         self._path, self._options = path, options

@@ -42,7 +42,7 @@ def sniffed_delimiter(rows_with: Callable[[str], Iterable[str]], quote: str | No
 
 
 def quoting(quote: str | None) -> Literal[0, 3]:
-    """How the csv module is told whether there are quotes."""
+    """The csv module's constant for whether there are quotes."""
     return csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
 
 

@@ -276,7 +276,7 @@ class PoolTransport:
     def _check_opening(self) -> None:
         """Raises RunFailed if workers are not set up in time, Stopped if they can't be any more.
 
-        A pool may have no place for them, and wait for ever.
+        A pool may have no place for them, and wait forever.
         """
         if not self._opening or self.trouble is not None:
             return

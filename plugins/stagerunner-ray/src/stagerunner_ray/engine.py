@@ -106,7 +106,7 @@ class RayEngine:
 
 
 def too_much(plan: Plan, there: dict[str, float], where: str, remedy: str) -> Iterator[Problem]:
-    """A problem for each resource of which the stages want more than there is: Ray would wait for ever.
+    """A problem for each resource of which the stages want more than there is: Ray would wait forever.
 
     It is that of the first stage for which nothing is left. remedy: what helps where there are too few processors.
     """

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MOST_ASKED = 32
 MOST_ON_WAY = 512
 """Forks without an answer, and the descriptors sent with them, at most. The system counts descriptors in flight against
-the limit on open files; and if answers filled the socket, both sides would wait for ever."""
+the limit on open files; and if answers filled the socket, both sides would wait forever."""
 
 FORK_SERVER = "stagerunner.engines.process.forkserver"
 

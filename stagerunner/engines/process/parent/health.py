@@ -72,7 +72,7 @@ class Health:
                 os.kill(pid, signal.SIGUSR1)
 
     def named(self, trouble: Trouble) -> Trouble:
-        """The trouble, saying so if the kernel killed for want of memory."""
+        """The trouble, saying so if the kernel killed for lack of memory."""
         if trouble.how != "SIGKILL" or oom_kills() <= self._oom_kills:
             return trouble
         return replace(trouble, how="SIGKILL, by the kernel: out of memory")

@@ -1,4 +1,4 @@
-"""What the system says: memory of a process, kills for want of memory, processors we may use."""
+"""What the system says: memory of a process, kills for lack of memory, processors we may use."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def cores() -> int:
 
 
 def oom_kills() -> int:
-    """How many processes the kernel has killed for want of memory, on this machine and in our control group."""
+    """How many processes the kernel has killed for lack of memory, on this machine and in our control group."""
     return sum(_count(path) for path in EVENTS)
 
 
