@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from stagerunner.config.masking import Mask
 from stagerunner.delivery.deadletters import DeadLetters, dropped, letter
-from stagerunner.delivery.ledger import Ledger
+from stagerunner.delivery.ledger import MANY, Ledger
 from stagerunner.delivery.writers import ResultWriter
 from stagerunner.errors import Stopped
 from stagerunner.evaluate.wording import text_of
@@ -122,9 +122,12 @@ class Delivery:
 
     def counts(self, lines: Iterable[tuple[int, ...]], extras: Iterable[tuple[int, dict[str, int]]] = ()) -> None:
         """Add the counts of a frame or piece to the ledger."""
-        if self._masks:
-            extras = [(stage, self._masked_counters(counters)) for stage, counters in extras]
-        self.ledger.add_lines(lines, extras)
+        ledger = self.ledger
+        ledger.lines += lines
+        if len(ledger.lines) >= MANY:
+            ledger.settle()
+        if extras:
+            ledger.add_extras((stage, self._masked_counters(counters)) for stage, counters in extras)
 
     def count_fatal(self, flush: int) -> None:
         """Count the record that the run fails with as not processed. The journal doesn't keep that, because a resumed
@@ -143,6 +146,8 @@ class Delivery:
 
     def _masked_counters(self, counters: dict[str, int]) -> dict[str, int]:
         """The counters with masked names; those that now share a name are added up."""
+        if not self._masks:
+            return counters
         named: dict[str, int] = {}
         for name, number in counters.items():
             shown = self._mask(name)

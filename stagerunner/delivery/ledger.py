@@ -30,31 +30,29 @@ class Ledger:
         ends = stages if sinks and not branches else stages - 1
         self.last = max(SOURCE, ends)
         """The last stage, or the one sink."""
-        self._lines: list[tuple[int, ...]] = []
+        self.lines: list[tuple[int, ...]] = []
+        """What frames have brought, (stage, taken, …), and is not added up yet. From MANY on, call `settle`."""
         self._kept: list[list[object]] | None = None
         """The rows for the journal, once the ledger has counts that the journal must not keep."""
 
     @property
     def entries(self) -> dict[int, Counts]:
         """Stage → its counts."""
-        self._settle()
+        self.settle()
         return self._entries
 
     def add(self, counts: Iterable[Counts]) -> None:
         for entry in counts:
             self.entries[entry.stage].add(entry)
 
-    def add_lines(self, lines: Iterable[tuple[int, ...]], extras: Iterable[tuple[int, dict[str, int]]]) -> None:
-        """Add lines as a frame brings them, (stage, taken, …), and the stages' own counters."""
-        self._lines += lines
+    def add_extras(self, extras: Iterable[tuple[int, dict[str, int]]]) -> None:
+        """Add the stages' own counters."""
         for stage, extra in extras:
             self._entries[stage].add(Counts(stage, extra=extra))
-        if len(self._lines) >= MANY:
-            self._settle()
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Add up the waiting lines, column by column: added a few at a time, each costs four times as much."""
-        lines, self._lines = self._lines, []
+        lines, self.lines = self.lines, []
         for stage in {line[0] for line in lines}:
             columns = zip(*[line for line in lines if line[0] == stage], strict=True)
             self._entries[stage].add(Counts(stage, *[sum(column) for column in columns][1:]))

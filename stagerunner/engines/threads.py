@@ -32,7 +32,7 @@ from stagerunner.inherited import environment_kept
 from stagerunner.parts.files import register
 from stagerunner.plan import Plan
 from stagerunner.records import DATA, END
-from stagerunner.wire.bundle import bundle, frames_of
+from stagerunner.wire.frame import bundle, frames_of
 from stagerunner.wire.metrics import MetricsPage
 from stagerunner.wire.spec import WorkerSpec
 

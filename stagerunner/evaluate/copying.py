@@ -31,7 +31,7 @@ _unchanging = UNCHANGING.issuperset
 DICTS = frozenset((dict,))
 CONTAINERS = frozenset((dict, list, tuple))
 PLAIN = UNCHANGING | CONTAINERS | {set, frozenset, bytearray}
-"""Types for which `pickling.Strange` isn't raised, and bytearray."""
+"""Types for which `payload.Strange` isn't raised, and bytearray."""
 
 HARMLESS = frozenset(
     (
@@ -143,7 +143,7 @@ def share_nothing(records: list[Any]) -> bool:
 def copy_if_shared(records: list[Any], stream: Stream | None = None) -> list[Any]:
     """Records just unpickled and referred to by this list alone; copied if any two share a mutable object.
 
-    Records that aren't plain (`pickling.Strange`) were copied before pickling. stream: the pickle, if available.
+    Records that aren't plain (`payload.Strange`) were copied before pickling. stream: the pickle, if available.
     """
     return (
         records

@@ -10,7 +10,7 @@ from typing import Any
 from stagerunner.tuples import NamedTuple
 from stagerunner.window.splits import Sent
 from stagerunner.wire.arena import BLOCKS, FROM, PIPE, SPAN, Arena, Ref
-from stagerunner.wire.metadata import Metadata
+from stagerunner.wire.frame import Metadata
 from stagerunner.wire.payload import PayloadCodec, Refs
 
 BUDGET = 32 * 2**20

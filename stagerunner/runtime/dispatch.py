@@ -20,8 +20,7 @@ from stagerunner.window.core import Window
 from stagerunner.window.demand import Demand, Gathers
 from stagerunner.window.sizing import LONGEST, Sizing
 from stagerunner.window.splits import FLUSHES, Kept, Limit, Sent
-from stagerunner.wire.frame import MARKED, Header
-from stagerunner.wire.metadata import Metadata, pack_metadata
+from stagerunner.wire.frame import MARKED, Header, Metadata, pack_metadata
 
 SPELL = 0.01
 """Seconds to dispatch before receiving again: a slow source must not hold up results."""

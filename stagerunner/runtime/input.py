@@ -25,7 +25,7 @@ from stagerunner.parts.source import Want
 from stagerunner.records import Origin, Split
 from stagerunner.runtime.blocks import Loaded
 from stagerunner.wire.bounding import bounded
-from stagerunner.wire.pickling import Strange, packing
+from stagerunner.wire.payload import Strange, packing
 
 SOURCE = "the source"
 """The name of the source in messages about failures."""

@@ -52,8 +52,7 @@ from stagerunner.runtime.regrouping import Regrouping
 from stagerunner.window.core import Window
 from stagerunner.window.isolation import Excess, PoisonIsolation
 from stagerunner.window.splits import ProtocolFault
-from stagerunner.wire.frame import CUT, BadFrame, Frame
-from stagerunner.wire.metadata import unpack_payload
+from stagerunner.wire.frame import CUT, BadFrame, Frame, unpack_payload
 
 TICK = 0.25
 """Seconds between two checks of deadlines while nothing happens."""

@@ -16,8 +16,7 @@ from stagerunner.runtime.dispatch import Dispatch
 from stagerunner.window.core import Window
 from stagerunner.window.isolation import Excess, PoisonIsolation
 from stagerunner.window.splits import Disposition, Kept, Received
-from stagerunner.wire.frame import CUT, MORE, STOP, Header
-from stagerunner.wire.metadata import Metadata, as_line, unpack_spread
+from stagerunner.wire.frame import CUT, MORE, STOP, Header, Metadata, as_line, unpack_spread
 
 
 class Receiving:

@@ -22,9 +22,8 @@ from stagerunner.guard import refused
 from stagerunner.parts.source import Want
 from stagerunner.records import END, Origin
 from stagerunner.runtime.input import AHEAD, MarkedSource, PendingSplit, located
-from stagerunner.wire.control import ControlMessage
 from stagerunner.wire.frame import BadFrame, Frame
-from stagerunner.wire.pipe import Inbound, widen
+from stagerunner.wire.pipe import ControlMessage, Inbound, widen
 from stagerunner.wire.spec import ASKED, SourceSpec
 
 LARGEST = 2**31

@@ -14,7 +14,8 @@ from contextlib import suppress
 from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 
 from stagerunner import failpoints
-from stagerunner.wire.frame import SIZE, BadFrame, Frame, Header, pack_header, unpack_header
+from stagerunner.records import KINDS
+from stagerunner.wire.frame import CONTROL, MORE, SIZE, BadFrame, Frame, Header, pack_header, unpack_header
 
 ROOM = 2 * 65536
 """Bytes of one read: two frames of small records, so that one read nearly always gets a whole frame."""
@@ -226,3 +227,30 @@ def _advance(views: list[memoryview], written: int) -> None:
         written -= len(views.pop(0))
     if written:
         views[0] = views[0][written:]
+
+
+# Messages longer than a control frame
+
+
+def send_pieces(fd: int, header: Header, data: bytes) -> None:
+    """Write a control message in as many frames as it needs, waiting as long as it takes."""
+    for number, start in enumerate(range(0, max(1, len(data)), CONTROL)):
+        more = MORE if start + CONTROL < len(data) else 0
+        send(fd, header._replace(piece=number, flags=more), data[start : start + CONTROL])
+
+
+class ControlMessage:
+    """A message of one kind, put together from its frames."""
+
+    def __init__(self, kind: int) -> None:
+        self._kind = kind
+        self.data = bytearray()
+        self.whole = False
+
+    def add(self, frame: Frame) -> bool:
+        """Add the next piece. Returns whether the message is complete. Raises BadFrame for a frame of another kind."""
+        if frame.header.kind != self._kind:
+            raise BadFrame(f"{KINDS.get(frame.header.kind, 'a frame')} where {KINDS[self._kind]} was due")
+        self.data += frame.payload
+        self.whole = not frame.header.more
+        return self.whole

@@ -28,7 +28,8 @@ def test_lines_of_many_frames_add_up_as_their_counts_do(frames):
 
     for _ in range(frames):
         one.add(counts)
-        other.add_lines(map(lines_of, counts), [(1, {"hits": 2})])
+        other.lines += map(lines_of, counts)
+        other.add_extras([(1, {"hits": 2})])
 
     assert other.entries == one.entries
     assert other.records() == one.records()

@@ -8,7 +8,7 @@ from stagerunner.records import DATA
 from stagerunner.runtime.blocks import BUDGET, PATIENCE, Blocks, Loaded
 from stagerunner.window.splits import Sent
 from stagerunner.wire.arena import FROM, PIPE, Arena, create
-from stagerunner.wire.metadata import Metadata
+from stagerunner.wire.frame import Metadata
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="there is no arena elsewhere")
 

@@ -18,7 +18,7 @@ from stagerunner.runtime.input import GivenRecords, PendingSplit
 from stagerunner.window.balancing import SLOW
 from stagerunner.window.core import CHARGE, Window
 from stagerunner.window.demand import PARTS
-from stagerunner.wire.metadata import Metadata, unpack_payload
+from stagerunner.wire.frame import Metadata, unpack_payload
 
 
 @pytest.fixture

@@ -9,8 +9,7 @@ from stagerunner.runtime.receiving import Receiving
 from stagerunner.window.core import Window
 from stagerunner.window.isolation import MOST_RESTARTS, Culprit, PoisonIsolation
 from stagerunner.window.splits import ProtocolFault
-from stagerunner.wire.frame import MORE, STOP, Header
-from stagerunner.wire.metadata import Metadata
+from stagerunner.wire.frame import MORE, STOP, Header, Metadata
 
 
 class Heard:

@@ -30,8 +30,7 @@ from stagerunner.window import isolation
 from stagerunner.window.core import Window
 from stagerunner.window.isolation import Inspection, PoisonIsolation
 from stagerunner.window.splits import Disposition
-from stagerunner.wire.frame import CUT
-from stagerunner.wire.metadata import unpack_payload
+from stagerunner.wire.frame import CUT, unpack_payload
 
 Patch = pytest.MonkeyPatch
 Mutant = Callable[[Patch], None]

@@ -24,8 +24,7 @@ from stagerunner.engines.process.parent.returns import Returns
 from stagerunner.engines.topology import Group, grouped, pairs
 from stagerunner.plan import fusible
 from stagerunner.records import BARRIER, END, SKIP
-from stagerunner.wire.frame import BadFrame, Frame, Header
-from stagerunner.wire.metadata import Metadata, pack_metadata, unpack_payload
+from stagerunner.wire.frame import BadFrame, Frame, Header, Metadata, pack_metadata, unpack_payload
 
 QUIET = pack_metadata(Metadata())
 CHARGE = 1

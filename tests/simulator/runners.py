@@ -15,8 +15,7 @@ from simulator.pipes import SimFrame
 from simulator.scenario import Scenario
 
 from stagerunner.records import BARRIER, DATA, SOURCE, WHOLE, Counts, Failure, Spread, spread_counters
-from stagerunner.wire.frame import CUT, MORE, STOP, Frame, Header
-from stagerunner.wire.metadata import Metadata, pack_metadata, pack_spread
+from stagerunner.wire.frame import CUT, MORE, STOP, Frame, Header, Metadata, pack_metadata, pack_spread
 
 Judge = Callable[[int, int, int, int], None]
 """Called when a quarantine takes effect: split, stage, source record, ordinal."""

@@ -18,7 +18,8 @@ import pyarrow as pa
 from stagerunner import ArrowRows, Origin, Split, Want
 from stagerunner_parts.columnar.predicate import Predicate
 from stagerunner_parts.compression import is_compressed
-from stagerunner_parts.sources.inputs import STDIN, InputFile, find
+from stagerunner_parts.sources.inputs import STDIN, find
+from stagerunner_parts.sources.pieces import InputFile
 
 BATCH = 65536
 """Rows that are decoded at once."""

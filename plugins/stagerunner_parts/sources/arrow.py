@@ -19,7 +19,7 @@ from stagerunner_parts.columnar.predicate import Predicate  # noqa: E402
 from stagerunner_parts.columnar.reading import ColumnFiles, Table  # noqa: E402
 
 if TYPE_CHECKING:
-    from stagerunner_parts.sources.inputs import InputFile
+    from stagerunner_parts.sources.pieces import InputFile
 
 MAGIC = b"ARROW1"
 """How a file begins; anything else is a stream."""

@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import csv
+import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache, cached_property, partial
 from io import StringIO
-from itertools import combinations, islice
+from itertools import combinations, islice, pairwise
+from operator import itemgetter
 from typing import Any, Literal, TypeAlias
 
 from stagerunner import Malformed, source
 from stagerunner_parts.delimiters import check_character, usual_delimiter
 from stagerunner_parts.remote.address import StorageOptions
 from stagerunner_parts.sources import sniffing
-from stagerunner_parts.sources.cutting import LINES, Block, Lines, Overlong, Rows
 from stagerunner_parts.sources.inputs import AnyFile, Paths, Unsplittable
-from stagerunner_parts.sources.pieces import Head, TakeHead
+from stagerunner_parts.sources.pieces import (
+    BEGIN,
+    COMMENT,
+    LINES,
+    PLAIN,
+    QUOTED,
+    SEEN,
+    START,
+    Block,
+    Head,
+    Lines,
+    Overlong,
+    TakeHead,
+)
 from stagerunner_parts.sources.reading import BOM, RecordFiles, bytes_of
 from stagerunner_parts.sources.texts import check_encoding, no_characters, plain
 
@@ -25,6 +39,8 @@ Maker: TypeAlias = Callable[[tuple[str, ...], Iterable[list[str]]], list[Any]]
 
 SNIFF = "sniff"
 SNIFFED = {("delimiter", SNIFF), ("quote", SNIFF)}
+
+LAST = itemgetter(-1)
 
 WIDE = 64
 """For rows with more fields, compiling a function isn't worth it."""
@@ -249,3 +265,126 @@ def maker(width: int) -> Maker:
     pairs = ", ".join(f"n{index}: v{index}" for index in indexes)
     compiled: Maker = eval(f"lambda names, rows: [{{{pairs}}} for [{names}] in [names] for [{values}] in rows]")
     return compiled
+
+
+# Where rows end
+
+
+class Rows(Lines):
+    """The rule of CSV: a record is a row of fields, and a field in quotes may contain newlines.
+
+    A quote opens a field only at its start: after a delimiter, or where a record begins. The next quote that isn't
+    doubled closes it. A quote that is never closed costs only its line: if a record is still open at the end of the
+    input, or grows beyond the limit, the record is its first line alone, and reading continues after that line. A line
+    that begins with the character of comments is a record of its own, whatever quotes are in it.
+    """
+
+    by_line = False
+
+    def __init__(self, quote: str, delimiter: str, comment: str = "") -> None:
+        self._quote, self._delimiter = quote.encode(), delimiter.encode()
+        self._comments = (BOM + comment.encode(), comment.encode()) if comment else ()
+        self._later_comment = f"\n{comment}".encode() if comment else b""
+        q, d = re.escape(quote), re.escape(delimiter)
+        # Atomic groups: there is only one way to read a row, so the regular expression needn't try others.
+        field = rf"(?>{q}[^{q}]*(?:{q}{q}[^{q}]*)*{q}(?!{q})[^{d}\n]*|[^{q}{d}\n][^{d}\n]*|)"
+        remark = rf"(?:{BOM.decode()})?{re.escape(comment)}[^\n]*|" if comment else ""
+        row = rf"(?>{remark}{field}(?:{d}{field})*)"
+        self._row = re.compile(rf"{row}(?:\n|\Z)".encode())
+        self._row_or_line = re.compile(rf"({row}|[^\n]*)(?:\n|\Z)".encode())
+        self._outside = re.compile(rf"\n|{d}{q}".encode())
+        self._before = (self._delimiter, b"\n")
+        self._opening = frozenset(b"".join(self._before))
+
+    def is_whole(self, record: bytes) -> bool:
+        """Whether every quote that opens a field of the record is closed in it."""
+        return self._row.fullmatch(record) is not None
+
+    def has_comments(self, block: bytes) -> bool:
+        """Whether complete records may contain comments. A text in quotes may look like one."""
+        return block.startswith(self._comments) or (bool(self._later_comment) and self._later_comment in block)
+
+    def is_comment(self, record: bytes) -> bool:
+        return record.startswith(self._comments)
+
+    def records(self, block: bytes, longest: int) -> list[bytes]:
+        if self._quote not in block:
+            return super().records(block, longest)
+        if len(block) <= longest:
+            found: list[bytes] = self._row_or_line.findall(block)
+            return found[:-1]
+        ends = [0, *self._ends(block, longest, final=True)]
+        return [block[start:stop].removesuffix(b"\n") for start, stop in pairwise(ends)]
+
+    def last_end(self, data: bytes, longest: int) -> int:
+        lines = super().last_end(data, longest)
+        if self._quote not in data:
+            return lines
+        if len(data) > longest or self.has_comments(data):
+            return max(self._ends(data, longest, final=False), default=0)
+        pieces, at = data[:lines].split(self._quote), lines
+        for piece, inside in zip(reversed(pieces), reversed(self._inside(pieces)[: len(pieces)]), strict=True):
+            if not inside and (end := piece.rfind(b"\n") + 1):
+                return at - len(piece) + end
+            at -= len(piece) + 1
+        return 0
+
+    def _ends(self, data: bytes, longest: int, *, final: bool) -> Iterator[int]:
+        """The indexes after the record ends in the data. final: the data ends with a record, even without a newline."""
+        at, size = 0, len(data)
+        while at < size:
+            found = self._row.match(data, at)
+            end = found.end() if found is not None else 0
+            ended = data[end - 1 : end] == b"\n"
+            whole = end > 0 and (final or ended)
+            line = data.find(b"\n", at) + 1 or (size if final else 0)
+            if end - ended - at > longest or (not whole and (final or size - at > longest)):
+                whole, end = line > 0, line
+            if not whole:
+                return
+            yield end
+            at = end
+
+    def _is_regular(self, pieces: list[bytes]) -> bool:
+        """Whether, of these pieces between quotes, exactly the second, fourth … are inside quotes.
+
+        That holds if each of the others ends with a delimiter or newline, so that the next quote opens a field, or is
+        empty, so that the quote is doubled.
+        """
+        return self._opening.issuperset(map(LAST, filter(None, pieces[:-1:2])))
+
+    def _inside(self, pieces: list[bytes]) -> bytes | bytearray:
+        """For each of these pieces between quotes, 1 if it is inside a quoted field. The first one begins a record."""
+        if self._is_regular(pieces):
+            return b"\0\1" * (len(pieces) // 2 + 1)
+        inside, state = bytearray(len(pieces)), START
+        for index, piece in enumerate(pieces):
+            if state == QUOTED:
+                inside[index], state = 1, SEEN
+            elif piece:
+                state = QUOTED if piece.endswith(self._before) else PLAIN
+            else:
+                state = PLAIN if state == PLAIN else QUOTED
+        return inside
+
+    def scan(self, data: bytes, state: int) -> tuple[int, int]:
+        if state == COMMENT or (state == BEGIN and self.is_comment(data)):
+            end, _ = super().scan(data, state)
+            return end, START if end else COMMENT
+        at, size = 0, len(data)
+        while at < size:
+            if state == QUOTED:
+                at = data.find(self._quote, at) + 1
+                if not at:
+                    return 0, QUOTED
+                state = SEEN
+            elif state != PLAIN and data.startswith(self._quote, at):
+                at, state = at + 1, QUOTED
+            else:
+                found = self._outside.search(data, at)
+                if found is None:
+                    return 0, START if data.endswith(self._delimiter) else PLAIN
+                if found[0] == b"\n":
+                    return found.end(), START
+                at, state = found.end(), QUOTED
+        return 0, state

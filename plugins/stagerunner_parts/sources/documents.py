@@ -13,10 +13,9 @@ from typing import TypeAlias
 
 import msgspec.json
 
-from stagerunner_parts.sources.cutting import Block
 from stagerunner_parts.sources.elements import ElementCutter, ValueCutter
 from stagerunner_parts.sources.nesting import ValueEnd
-from stagerunner_parts.sources.pieces import span
+from stagerunner_parts.sources.pieces import Block, span
 
 BOM = b"\xef\xbb\xbf"
 LONGEST_NAME = 2**20

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from stagerunner_parts.sources.cutting import HEAD, Block, Lines, Overlong
 from stagerunner_parts.sources.nesting import COMMA, STEP, Nesting, ValueEnd
+from stagerunner_parts.sources.pieces import HEAD, Block, Lines, Overlong
 
 
 class ElementRule(Lines):

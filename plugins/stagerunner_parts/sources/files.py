@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from stagerunner import Malformed, Origin, Split, Want, source
-from stagerunner_parts.sources.inputs import STDIN, InputFile, find
+from stagerunner_parts.sources.inputs import STDIN, find
+from stagerunner_parts.sources.pieces import InputFile
 
 
 @source("files")

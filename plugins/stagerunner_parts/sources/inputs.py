@@ -1,4 +1,4 @@
-"""What a source reads: finds the files, notices changes, and tells what can only be read once, as it comes."""
+"""What a source reads: finds the files, and tells what can only be read once, as it comes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import stat
 from collections.abc import Iterable
 from itertools import dropwhile
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeAlias
-from zlib import crc32
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from stagerunner_parts.remote.address import Address, StorageOptions
+from stagerunner_parts.sources.pieces import InputFile
 
 if TYPE_CHECKING:
     from stagerunner_parts.remote.files import RemoteFile
@@ -23,9 +23,6 @@ Paths: TypeAlias = Path | Address | list[Path | Address]
 
 AnyFile: TypeAlias = "InputFile | RemoteFile"
 
-HEAD = 4096
-"""Bytes at the start of a file whose checksum is part of its identity."""
-
 STDIN = Path("-")
 
 LINKS = 40
@@ -33,65 +30,6 @@ LINKS = 40
 
 _OWN = re.compile(rf"/dev/fd|/proc/(?:self|thread-self|{os.getpid()})(?:/task/\d+)?/fd")
 """Folders of this process's descriptors. In another process, the same path means something else."""
-
-
-class Changed(OSError):
-    """The file has changed since it was found."""
-
-
-class InputFile(NamedTuple):
-    """A file as it was found. Only `size` bytes are read, even if it grows. head: checksum of its start, once known."""
-
-    name: str
-    size: int
-    changed: int
-    device: int = 0
-    inode: int = 0
-    head: int | None = None
-
-    @property
-    def suffixed(self) -> str:
-        """A name that ends as the file's name does."""
-        return self.name
-
-    def identity(self) -> dict[str, Any]:
-        """JSON data that differs if the file has changed. Raises OSError if it is gone."""
-        with self.opened() as file:
-            head = f"{self._head(file.fileno()):08x}"
-        return {"path": self.name, "size": self.size, "mtime_ns": self.changed, "head": head}
-
-    def opened(self) -> IO[bytes]:
-        """Open the file to read. Raises Changed if another file has this name now, OSError if none has."""
-        file = open(self.name, "rb", buffering=0)  # noqa: SIM115  the caller closes it
-        try:
-            self.verify(file.fileno())
-        except BaseException:
-            file.close()
-            raise
-        return file
-
-    def with_head(self, fd: int) -> InputFile:
-        return self._replace(head=self._head(fd))
-
-    def verify(self, fd: int) -> bool:
-        """Whether the open file is unchanged. Raises Changed if anything but data at its end was added."""
-        now = os.fstat(fd)
-        if (now.st_dev, now.st_ino) != (self.device, self.inode):
-            raise Changed(f"{self.name} was replaced by another file during the run")
-        if now.st_size < self.size:
-            raise Changed(f"{self.name} became shorter during the run")
-        if now.st_mtime_ns == self.changed or not self.size:
-            return True
-        if now.st_size == self.size or self.head not in (None, self._head(fd)):
-            raise self.overwritten()
-        return False
-
-    def overwritten(self) -> Changed:
-        return Changed(f"{self.name} was overwritten during the run")
-
-    def _head(self, fd: int) -> int:
-        # CRC-32 is enough beside size and time; hashlib would load all of OpenSSL.
-        return crc32(os.pread(fd, min(HEAD, self.size), 0))
 
 
 class Unsplittable(NamedTuple):

@@ -12,11 +12,21 @@ from stagerunner import Malformed, Split, Want, source
 from stagerunner_parts.compression import is_compressed
 from stagerunner_parts.json import reason
 from stagerunner_parts.remote.address import StorageOptions
-from stagerunner_parts.sources.cutting import Block, Lines, Overlong
 from stagerunner_parts.sources.documents import Document
 from stagerunner_parts.sources.elements import ElementCutter, ElementRule, ValueCutter, ValueRule, WholeCutter
-from stagerunner_parts.sources.inputs import AnyFile, InputFile, Paths, remaining
-from stagerunner_parts.sources.pieces import CHUNK, AnyCutter, Head, Piece, read, span
+from stagerunner_parts.sources.inputs import AnyFile, Paths, remaining
+from stagerunner_parts.sources.pieces import (
+    CHUNK,
+    AnyCutter,
+    Block,
+    Head,
+    InputFile,
+    Lines,
+    Overlong,
+    Piece,
+    read,
+    span,
+)
 from stagerunner_parts.sources.reading import RecordFiles, bytes_of, pumped, size_of, splits_of
 from stagerunner_parts.sources.texts import no_characters
 

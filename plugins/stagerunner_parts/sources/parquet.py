@@ -21,7 +21,7 @@ from stagerunner_parts.columnar.predicate import Predicate, Range  # noqa: E402
 from stagerunner_parts.columnar.reading import BATCH, ColumnFiles, Table  # noqa: E402
 
 if TYPE_CHECKING:
-    from stagerunner_parts.sources.inputs import InputFile
+    from stagerunner_parts.sources.pieces import InputFile
 
 READ = 2**20
 """Bytes of a column that are read at once."""

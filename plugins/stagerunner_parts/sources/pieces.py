@@ -1,17 +1,212 @@
-"""The data of a split of a file, and the making of splits from bytes as they arrive."""
+"""A file of records in pieces: the file as it was found, where its records end, and the data of a split.
+
+    bytes of an InputFile ─▶ Cutter ─▶ blocks of complete records ─▶ Splitter ─▶ splits, each with a Piece
+
+A Piece has its bytes, or reads them from the file again, through another Cutter.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import IO, Any, NamedTuple, Protocol, TypeAlias
+from zlib import crc32
 
 from stagerunner import Split
-from stagerunner_parts.sources.cutting import Block, Overlong
-from stagerunner_parts.sources.inputs import Changed, InputFile
 
 CHUNK = 2**20
 """Bytes read at a time."""
+
+SIGNED = 4096
+"""Bytes at the start of a file whose checksum is part of its identity."""
+
+HEAD = 256
+"""Bytes that are kept of a record that is too long."""
+
+START, PLAIN, QUOTED, SEEN, BEGIN, COMMENT = range(6)
+"""States of a scan for the end of a record, which only CSV needs (sources/csv.py): at the start of a field, in a field
+without quotes, in a quoted field, and after a quote in that, which closes it unless another quote follows; at the start
+of a record, and in a comment."""
+
+
+class Changed(OSError):
+    """The file has changed since it was found."""
+
+
+class InputFile(NamedTuple):
+    """A file as it was found. Only `size` bytes are read, even if it grows. head: checksum of its start, once known."""
+
+    name: str
+    size: int
+    changed: int
+    device: int = 0
+    inode: int = 0
+    head: int | None = None
+
+    @property
+    def suffixed(self) -> str:
+        """A name that ends as the file's name does."""
+        return self.name
+
+    def identity(self) -> dict[str, Any]:
+        """JSON data that differs if the file has changed. Raises OSError if it is gone."""
+        with self.opened() as file:
+            head = f"{self._head(file.fileno()):08x}"
+        return {"path": self.name, "size": self.size, "mtime_ns": self.changed, "head": head}
+
+    def opened(self) -> IO[bytes]:
+        """Open the file to read. Raises Changed if another file has this name now, OSError if none has."""
+        file = open(self.name, "rb", buffering=0)  # noqa: SIM115  the caller closes it
+        try:
+            self.verify(file.fileno())
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+    def with_head(self, fd: int) -> InputFile:
+        return self._replace(head=self._head(fd))
+
+    def verify(self, fd: int) -> bool:
+        """Whether the open file is unchanged. Raises Changed if anything but data at its end was added."""
+        now = os.fstat(fd)
+        if (now.st_dev, now.st_ino) != (self.device, self.inode):
+            raise Changed(f"{self.name} was replaced by another file during the run")
+        if now.st_size < self.size:
+            raise Changed(f"{self.name} became shorter during the run")
+        if now.st_mtime_ns == self.changed or not self.size:
+            return True
+        if now.st_size == self.size or self.head not in (None, self._head(fd)):
+            raise self.overwritten()
+        return False
+
+    def overwritten(self) -> Changed:
+        return Changed(f"{self.name} was overwritten during the run")
+
+    def _head(self, fd: int) -> int:
+        # CRC-32 is enough beside size and time; hashlib would load all of OpenSSL.
+        return crc32(os.pread(fd, min(SIGNED, self.size), 0))
+
+
+# Where records end
+
+
+class Overlong(NamedTuple):
+    """Replaces a record that is too long.
+
+    head: its first bytes. length: its size in bytes without the newline. span: its size with the newline.
+    """
+
+    head: bytes
+    length: int
+    span: int
+
+
+Block: TypeAlias = bytes | Overlong
+"""Complete records, or one that is too long."""
+
+
+class Lines:
+    """The rule that a record is a line. `longest`, here and below: the limit of a record, in bytes."""
+
+    by_line = True
+
+    def records(self, block: bytes, longest: int) -> list[bytes]:
+        """Split a block of complete records into records without their newlines."""
+        records = block.split(b"\n")
+        if not records[-1]:
+            del records[-1]
+        return records
+
+    def last_end(self, data: bytes, longest: int) -> int:
+        """The index after the last record end in data that begins with a record; 0 if there is none."""
+        return data.rfind(b"\n") + 1
+
+    def scan(self, data: bytes, state: int) -> tuple[int, int]:
+        """The index after the first record end in the data, 0 if there is none; and the state when the scan stops."""
+        return data.find(b"\n") + 1, PLAIN
+
+
+LINES = Lines()
+
+
+class Cutter:
+    """Collects bytes as they arrive into blocks of complete records.
+
+    longest: the limit of a record, in bytes. A longer line is dropped as it arrives, and an Overlong replaces it. A
+    record that arrives all at once may still be longer, so the code that splits blocks checks again.
+    """
+
+    edges: bytes | None = b"\n"
+    """The byte before a block that isn't the first, and the last one of a block that isn't the last. None: any."""
+
+    def __init__(self, longest: int, rule: Lines = LINES) -> None:
+        self._longest = longest
+        self._rule = rule
+        self._dropping = False
+        self._forget()
+
+    def _forget(self) -> None:
+        self._held: list[bytes] = []
+        self._length = 0
+        self._state = START
+
+    def feed(self, data: bytes) -> list[Block]:
+        """Add bytes; returns the records that they complete."""
+        blocks: list[Block] = []
+        if self._dropping:
+            data = self._drop(data, blocks)
+        if not data:
+            return blocks
+        if self._held:
+            end, self._state = self._rule.scan(data, self._state)
+            self._hold(data)
+            if not end and self._length <= self._longest:
+                return blocks
+            data = b"".join(self._held)
+            self._forget()
+        self._take(data, blocks)
+        return blocks
+
+    def _take(self, data: bytes, blocks: list[Block]) -> None:
+        """Take data that begins with a record: complete records to the blocks, the rest is held."""
+        end = self._rule.last_end(data, self._longest)
+        if end:
+            blocks.append(data[:end])
+        if end < len(data):
+            self._hold(data[end:])
+            self._state = self._rule.scan(data[end:], BEGIN)[1]
+        # Only a line can leave more than the limit: a longer row has ended with its first line.
+        if self._length > self._longest:
+            self._dropping = True
+            self._held = [data[end : end + HEAD]]
+
+    def _hold(self, data: bytes) -> None:
+        self._held.append(data)
+        self._length += len(data)
+
+    def _drop(self, data: bytes, blocks: list[Block]) -> bytes:
+        """Drop data of the long line; returns what follows it."""
+        end = data.find(b"\n") + 1
+        line = data[: end - 1] if end else data
+        self._held = [(self._held[0] + line[:HEAD])[:HEAD]]
+        self._length += len(line)
+        if not end:
+            return b""
+        blocks.append(Overlong(self._held[0], self._length, self._length + 1))
+        self._dropping = False
+        self._forget()
+        return data[end:]
+
+    def finish(self) -> list[Block]:
+        """The rest at the end of the input: records, of which the last has no newline, or nothing."""
+        if self._dropping:
+            return [Overlong(self._held[0], self._length, self._length)]
+        return [b"".join(self._held)] if self._length else []
+
+
+# Splits
+
 
 Head: TypeAlias = tuple[Any, ...] | None
 """What every piece needs from the beginning of the file, as plain data, such as the names of the columns of CSV. None

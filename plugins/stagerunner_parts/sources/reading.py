@@ -21,10 +21,24 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 from stagerunner import Malformed, Origin, Split, Want
 from stagerunner_parts.compression import check_compression, is_compressed, opened
 from stagerunner_parts.remote.address import StorageOptions
-from stagerunner_parts.sources.cutting import HEAD, LINES, Block, Cutter, Lines, Overlong
-from stagerunner_parts.sources.inputs import AnyFile, InputFile, Paths, Unsplittable, find_all, remaining, unsplittable
+from stagerunner_parts.sources.inputs import AnyFile, Paths, Unsplittable, find_all, remaining, unsplittable
 from stagerunner_parts.sources.locations import LineNumbers, Offsets
-from stagerunner_parts.sources.pieces import CHUNK, AnyCutter, Head, Piece, Splitter, TakeHead, read
+from stagerunner_parts.sources.pieces import (
+    CHUNK,
+    HEAD,
+    LINES,
+    AnyCutter,
+    Block,
+    Cutter,
+    Head,
+    InputFile,
+    Lines,
+    Overlong,
+    Piece,
+    Splitter,
+    TakeHead,
+    read,
+)
 
 if TYPE_CHECKING:
     from stagerunner_parts.remote.files import RemoteFile

@@ -62,7 +62,7 @@ class Pool(Protocol):
         each is done once it is set up, or has failed to."""
 
     def submit(self, worker: int, given: bytes | Ticket) -> Ticket:
-        """Have a worker feed frames to its stage runner: a bundle (wire.bundle), or what another ticket stands for.
+        """Have a worker feed frames to its stage runner: a bundle (wire.frame), or what another ticket stands for.
         Never waits.
 
         Nothing comes of it if nothing came of the ticket that was given.

@@ -19,9 +19,7 @@ from stagerunner.errors import RunFailed, Stopped
 from stagerunner.plan import Plan
 from stagerunner.records import DATA, END
 from stagerunner.wire.arena import Arena
-from stagerunner.wire.bundle import bundle, frames_of
-from stagerunner.wire.frame import CUT, BadFrame, Frame, Header
-from stagerunner.wire.metadata import Metadata, pack_metadata
+from stagerunner.wire.frame import CUT, BadFrame, Frame, Header, Metadata, bundle, frames_of, pack_metadata
 from stagerunner.wire.metrics import SINCE, MetricsPage, create
 from stagerunner.wire.spec import WorkerSpec
 

@@ -26,12 +26,10 @@ from stagerunner.engines.process.parent.printed import Printed
 from stagerunner.engines.process.parent.root_cause import root_cause
 from stagerunner.records import END, READY
 from stagerunner.tuples import NamedTuple
-from stagerunner.wire.bundle import bundle, frames_of
-from stagerunner.wire.control import ControlMessage
-from stagerunner.wire.frame import BadFrame, Frame, Header
+from stagerunner.wire.frame import BadFrame, Frame, Header, bundle, frames_of
 from stagerunner.wire.messages import close_all
 from stagerunner.wire.metrics import MetricsPage, create
-from stagerunner.wire.pipe import Inbound, Outbound, widen
+from stagerunner.wire.pipe import ControlMessage, Inbound, Outbound, widen
 from stagerunner.wire.spec import SealedSpec, WorkerSpec
 
 TURN = 0.05

@@ -30,9 +30,8 @@ from stagerunner.evaluate.wording import describe
 from stagerunner.parts.files import register
 from stagerunner.records import DATA, END, Mark
 from stagerunner.wire.bounding import bounded
-from stagerunner.wire.control import send_pieces
 from stagerunner.wire.frame import Header
-from stagerunner.wire.pipe import send
+from stagerunner.wire.pipe import send, send_pieces
 from stagerunner.wire.spec import ASKED, SourceSpec
 
 AHEAD = 1000

@@ -11,8 +11,7 @@ from stagerunner.evaluate.ends import GivenRecords, SourceReader
 from stagerunner.evaluate.loading import load
 from stagerunner.evaluate.wording import message_of, type_of
 from stagerunner.records import Batch, Original, Split
-from stagerunner.wire.frame import Header
-from stagerunner.wire.metadata import Metadata
+from stagerunner.wire.frame import Header, Metadata
 from stagerunner.wire.metrics import READING, MetricsPage
 from stagerunner.wire.payload import PayloadCodec
 from stagerunner.wire.pipe import ROOM

@@ -15,8 +15,7 @@ from stagerunner.evaluate.ends import BodyEncoder, EndSpec, RecordEncoder
 from stagerunner.evaluate.loading import load
 from stagerunner.evaluate.outcome.growth import TooLarge
 from stagerunner.records import DATA, NOTHING, Batch, QuarantineKey, total
-from stagerunner.wire.frame import CUT, HELD, MORE, STOP, Header
-from stagerunner.wire.metadata import Metadata, pack_metadata
+from stagerunner.wire.frame import CUT, HELD, MORE, STOP, Header, Metadata, pack_metadata
 from stagerunner.wire.metrics import ENCODING, WRITING, MetricsPage, Slot
 from stagerunner.wire.payload import PayloadCodec
 from stagerunner.wire.spec import WorkerSpec

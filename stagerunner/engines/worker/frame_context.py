@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from stagerunner.evaluate.work import Work
 from stagerunner.records import WHOLE, Batch, Counts, Failure, QuarantineKey
-from stagerunner.wire.frame import CUT, Header
-from stagerunner.wire.metadata import Metadata, pack_spread
+from stagerunner.wire.frame import CUT, Header, Metadata, pack_spread
 
 
 class FrameContext:

@@ -22,8 +22,7 @@ from stagerunner.evaluate.evaluator import PIECE_RECORDS, Evaluator, Shared
 from stagerunner.failpoints import point
 from stagerunner.records import BARRIER, DATA, FLUSH, Batch, Counts, Failure, Rows, Spread, counters_within
 from stagerunner.wire.arena import Arena
-from stagerunner.wire.frame import CUT, Frame, Header
-from stagerunner.wire.metadata import Metadata, pack_metadata, unpack_payload
+from stagerunner.wire.frame import CUT, Frame, Header, Metadata, pack_metadata, unpack_payload
 from stagerunner.wire.metrics import DECODING, FLUSHING, SETTING_UP, SNAPSHOT, WAITING, MetricsPage, Slot
 from stagerunner.wire.payload import PayloadCodec
 from stagerunner.wire.spec import WorkerSpec

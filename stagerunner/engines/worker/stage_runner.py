@@ -25,8 +25,7 @@ from stagerunner.evaluate.copying import copy_if_shared, rows_as_dicts
 from stagerunner.evaluate.evaluator import Evaluator
 from stagerunner.records import DATA, Batch, Counts, Original, Split
 from stagerunner.wire.arena import Arena
-from stagerunner.wire.frame import Frame, Header
-from stagerunner.wire.metadata import HEAD, LINE, line, pack_metadata, unpack_payload
+from stagerunner.wire.frame import HEAD, LINE, Frame, Header, line, pack_metadata, unpack_payload
 from stagerunner.wire.metrics import DECODING, ENCODING, HALT, READING, STOP, WORKING, WRITING, MetricsPage, Slot
 from stagerunner.wire.payload import NoSegment, PayloadCodec
 from stagerunner.wire.spec import WorkerSpec

@@ -12,8 +12,7 @@ from stagerunner.engines.pool.base import Done
 from stagerunner.engines.pool.transport import PoolTransport
 from stagerunner.errors import RunFailed, Stopped
 from stagerunner.records import DATA
-from stagerunner.wire.bundle import bundle
-from stagerunner.wire.frame import CUT, Header
+from stagerunner.wire.frame import CUT, Header, bundle
 
 
 class Scripted:

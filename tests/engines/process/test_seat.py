@@ -9,9 +9,7 @@ import pytest
 from stagerunner.engines.process.seat import Seat, SeatSpec
 from stagerunner.engines.topology import groups_of, specs
 from stagerunner.records import DATA, END
-from stagerunner.wire.bundle import bundle, frames_of
-from stagerunner.wire.frame import Header
-from stagerunner.wire.metadata import Metadata, pack_metadata, unpack_payload
+from stagerunner.wire.frame import Header, Metadata, bundle, frames_of, pack_metadata, unpack_payload
 
 PARTS = """
     import asyncio

@@ -8,8 +8,7 @@ from stagerunner.engines.worker.decode import Decoder
 from stagerunner.engines.worker.frame_context import FrameContext
 from stagerunner.evaluate.ends import GivenRecords, SourceReader
 from stagerunner.records import DATA, SOURCE, WHOLE, Counts
-from stagerunner.wire.frame import Header
-from stagerunner.wire.metadata import Metadata
+from stagerunner.wire.frame import Header, Metadata
 from stagerunner.wire.payload import PayloadCodec
 
 

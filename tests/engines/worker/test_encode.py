@@ -8,8 +8,7 @@ from stagerunner.engines.worker.encode import Encoder
 from stagerunner.engines.worker.frame_context import FrameContext
 from stagerunner.evaluate.ends import RecordEncoder
 from stagerunner.records import DATA, Batch, Counts
-from stagerunner.wire.frame import Header
-from stagerunner.wire.metadata import unpack_payload
+from stagerunner.wire.frame import Header, unpack_payload
 from stagerunner.wire.metrics import CODEC
 from stagerunner.wire.payload import PayloadCodec
 

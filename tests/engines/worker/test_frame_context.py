@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from stagerunner.engines.worker.frame_context import FrameContext, cut
 from stagerunner.records import DATA, Batch, Counts, Failure
-from stagerunner.wire.frame import Header
-from stagerunner.wire.metadata import Metadata
+from stagerunner.wire.frame import Header, Metadata
 
 
 def failure(policy: str = "skip", origin: int = 0, stage: int = 0) -> Failure:

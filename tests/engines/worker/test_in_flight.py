@@ -13,8 +13,7 @@ from stagerunner import count, enough, stage
 from stagerunner.engines.worker.in_flight import WorkAhead
 from stagerunner.engines.worker.stage_runner import StageRunner
 from stagerunner.records import BARRIER, DATA, SKIP
-from stagerunner.wire.frame import MORE, STOP, Frame, Header
-from stagerunner.wire.metadata import Metadata, pack_metadata, unpack_payload
+from stagerunner.wire.frame import MORE, STOP, Frame, Header, Metadata, pack_metadata, unpack_payload
 from stagerunner.wire.metrics import MetricsPage, create
 
 

@@ -17,8 +17,7 @@ from stagerunner.engines.worker.pieces import clipped
 from stagerunner.engines.worker.stage_runner import StageRunner
 from stagerunner.evaluate.ends import EndSpec
 from stagerunner.records import BARRIER, DATA, FLUSH, SKIP, SOURCE, TO_THE_END, Batch, Counts, Failure, divided, total
-from stagerunner.wire.frame import MARKED, MORE, Frame, Header
-from stagerunner.wire.metadata import Metadata, pack_metadata, unpack_payload, unpack_spread
+from stagerunner.wire.frame import MARKED, MORE, Frame, Header, Metadata, pack_metadata, unpack_payload, unpack_spread
 from stagerunner.wire.metrics import ORDINAL, ORIGIN, MetricsPage, create
 
 

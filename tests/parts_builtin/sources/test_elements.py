@@ -3,8 +3,8 @@ import random
 
 import pytest
 
-from stagerunner_parts.sources.cutting import HEAD, Overlong
 from stagerunner_parts.sources.elements import ElementCutter, ElementRule, ValueCutter, ValueRule
+from stagerunner_parts.sources.pieces import HEAD, Overlong
 
 RULE = ElementRule()
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from stagerunner_parts.sources.inputs import Changed, Unsplittable, find, remaining, unsplittable
+from stagerunner_parts.sources.inputs import Unsplittable, find, remaining, unsplittable
+from stagerunner_parts.sources.pieces import Changed
 
 
 def names(paths):

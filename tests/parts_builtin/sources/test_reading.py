@@ -12,11 +12,10 @@ from support.compressed import SUFFIXES, compressed
 
 from stagerunner import Malformed, Split, Want
 from stagerunner_parts.sources.csv import Csv
-from stagerunner_parts.sources.cutting import Overlong
 from stagerunner_parts.sources.json import Json
 from stagerunner_parts.sources.jsonl import Jsonl
 from stagerunner_parts.sources.lines import Lines
-from stagerunner_parts.sources.pieces import Piece
+from stagerunner_parts.sources.pieces import Overlong, Piece
 
 LINES = "\ufeffone\r\n\n\nfour äöü\n\nsix".encode() + b"\nseven \xff\n" + b"long" * 20 + b"\nlast"
 JSONL = b'{"a": 1}\r\n\n[1, "\xc3\xa4"]\n  \n"text"\n{broken\nnull\n1 2\n"' + b"long" * 20 + b'"\n5'

@@ -11,7 +11,7 @@ import ray
 
 from stagerunner.engines.process.seat import Report, Seat, SeatSpec
 from stagerunner.records import END
-from stagerunner.wire.bundle import frames_of
+from stagerunner.wire.frame import frames_of
 from stagerunner_ray.shipping import moved, unpacked
 
 

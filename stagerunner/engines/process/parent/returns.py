@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING
 
 from stagerunner.records import END, READY
 from stagerunner.window.core import CHARGE
-from stagerunner.wire.control import ControlMessage
 from stagerunner.wire.frame import MORE, BadFrame, Frame
-from stagerunner.wire.pipe import Inbound
+from stagerunner.wire.pipe import ControlMessage, Inbound
 
 if TYPE_CHECKING:
     from stagerunner.engines.process.worker.main import ReadyLine

@@ -30,10 +30,9 @@ from stagerunner.evaluate import stage_api
 from stagerunner.evaluate.wording import describe
 from stagerunner.records import DATA, END, READY
 from stagerunner.wire.arena import Arena
-from stagerunner.wire.control import ControlMessage, send_pieces
 from stagerunner.wire.frame import MARKED, MORE, SIZE, BadFrame, Frame, Header, pack_header
 from stagerunner.wire.metrics import BLOCKED, CLOSED, CPU, LEFT, WAITING, MetricsPage, Slot
-from stagerunner.wire.pipe import Inbound, Outbound, send, write_records
+from stagerunner.wire.pipe import ControlMessage, Inbound, Outbound, send, send_pieces, write_records
 from stagerunner.wire.spec import WorkerSpec
 
 if TYPE_CHECKING:

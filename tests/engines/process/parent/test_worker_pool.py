@@ -20,8 +20,7 @@ from stagerunner.engines.base import Ready
 from stagerunner.engines.process.parent.fork_server import Ended
 from stagerunner.engines.process.parent.worker_pool import LEAST_GRACE, Closing, WorkerPool, wire
 from stagerunner.records import DATA
-from stagerunner.wire.frame import Header
-from stagerunner.wire.metadata import Metadata, pack_metadata, unpack_payload
+from stagerunner.wire.frame import Header, Metadata, pack_metadata, unpack_payload
 
 pytestmark = needs_proc
 EMPTY = pack_metadata(Metadata())

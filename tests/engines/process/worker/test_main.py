@@ -11,11 +11,9 @@ from support.specs import offered, spec_for
 from stagerunner.engines.process.worker.main import Left, Worker, leave, read_lines
 from stagerunner.engines.worker.hooks import call_hooks
 from stagerunner.records import DATA, END, READY
-from stagerunner.wire.control import send_pieces
-from stagerunner.wire.frame import BadFrame, Frame, Header
-from stagerunner.wire.metadata import Metadata, pack_metadata, unpack_payload
+from stagerunner.wire.frame import BadFrame, Frame, Header, Metadata, pack_metadata, unpack_payload
 from stagerunner.wire.metrics import LEFT, MetricsPage, create
-from stagerunner.wire.pipe import Inbound, send
+from stagerunner.wire.pipe import Inbound, send, send_pieces
 
 
 def double(record):
