@@ -125,10 +125,10 @@ class Chain(Struct, frozen=True):
             if signals is not None:
                 signals.stop(session)
             try:
-                while not session.over and not (signals is not None and signals.time_is_up()):
-                    session.step(progress_every)
-                    session.progress(progress_every)
-                if signals is not None:
+                if signals is None:
+                    session.run(progress_every)
+                else:
+                    session.run(progress_every, signals.time_is_up)
                     signals.end()
                 session.finish()
                 summary = session.closing_summary(allow_dead_letters=self.request.allow_dead_letters)

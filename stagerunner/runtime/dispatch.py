@@ -73,6 +73,8 @@ class Dispatch:
             if stage.work.gathers
         ]
         self._opened = opened if ahead else None
+        self.looks = self._opened is not None or self.balances or isinstance(split_source, DrawnRecords)
+        """Whether `due` and `glance` have anything to say."""
         self._holds = holds
         self._gathered, self._clocks = gathered, clocks
         self._unbounded = opened is not None and len(gathering) < len(ahead)
@@ -134,7 +136,9 @@ class Dispatch:
         )
 
     def _has_room(self) -> bool:
-        return not (self._unsure or self._full()) and self._window_has_room()
+        if (not self.sizing.proven and self._unsure) or self._full():
+            return False
+        return self._window_has_room()
 
     def _window_has_room(self) -> bool:
         begun = self._begun_if_slow() if self.balances else None

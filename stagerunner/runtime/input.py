@@ -30,6 +30,9 @@ from stagerunner.wire.payload import Strange, packing
 SOURCE = "the source"
 """The name of the source in messages about failures."""
 
+SIMPLE = frozenset((str, int, float, bool, type(None)))
+"""A list of these can stand in a journal; any other position is tried."""
+
 AHEAD = 4
 """Splits of standard input that may wait before reading pauses."""
 
@@ -237,14 +240,17 @@ class SourceSplits(Rereadable):
             self._wants.append((size, records, exact))
         self._want.size, self._want.records, self._want.exact = size, records, exact
         try:
-            with guard(SOURCE, "splits"):
-                split = next(self._splits, self)  # None from the source is not the end
-                if split is not self:
-                    pending = _pending_split(split, "splits", again=True)
-                    # An empty split means that the source still looks for the end of a record: ask again later.
-                    return None if pending.most == 0 else pending
-        except StagerunnerError as error:
-            self.error = error
+            split = next(self._splits, self)  # None from the source is not the end
+            if split is not self:
+                pending = _pending_split(split, "splits", again=True)
+                # An empty split means that the source still looks for the end of a record: ask again later.
+                return None if pending.most == 0 else pending
+        except BaseException:  # the guard stands here, because it would cost each split a microsecond
+            try:
+                with guard(SOURCE, "splits"):
+                    raise
+            except StagerunnerError as error:
+                self.error = error
         self.ended = True
         return None
 
@@ -406,7 +412,9 @@ def _pending_split(split: Any, method: str, *, again: bool) -> PendingSplit:
     if type(split.size) is not int or not isinstance(split.most, int | None):
         odd = split.size if type(split.size) is not int else split.most
         raise wrong(SOURCE, f"`size` or `most` of a split of {method}", odd, "a whole number")
-    position = plain(split.position, SOURCE, method) if again else None
+    position = split.position if again else None
+    if again and (type(position) is not list or not SIMPLE.issuperset(map(type, position))):
+        position = plain(position, SOURCE, method)
     return PendingSplit(pickle.dumps(split.data, 5), split.size, position, split.most)
 
 

@@ -81,6 +81,7 @@ class Loop:
         self._plan = plan
         self._delivery = delivery
         self._transport = transport
+        self._select = selector.select
         self._polling = Polling(selector, transport.cores)
         self._tell = tell
         self._halted = False
@@ -171,13 +172,13 @@ class Loop:
         self._blocks.begin(self._transport.arena)
 
     def _is_full(self) -> bool:
-        return self._delivery.writer.pauses_dispatch() or self._crowded
+        return self._delivery.writer.pauses_dispatch() or (self._blocks.used and self._crowded)
 
     @property
     def _crowded(self) -> bool:
         """Whether to wait for a block. Workers that work ahead need more frames than there are blocks; without one, a
         frame goes by the pipe."""
-        return self._blocks.used and self._blocks.crowded and not self.dispatch.works_ahead
+        return self._blocks.crowded and not self.dispatch.works_ahead
 
     def drain(self) -> None:
         """Take nothing more from the source; be done when everything on its way has come back."""
@@ -212,7 +213,8 @@ class Loop:
             self._receive_all()
 
     def _wait(self, timeout: float) -> None:
-        for key, _ in self._polling.wait(timeout, lone=len(self.window.on_way) == 1):
+        lone = len(self.window.on_way) == 1
+        for key, _ in self._polling.wait(timeout, lone=True) if lone else self._select(timeout):
             key.data()
 
     def _receive_all(self) -> None:
@@ -236,7 +238,7 @@ class Loop:
 
     def _handle_events(self) -> None:
         """Act on received frames, exits and deadlines: restart, checkpoint, regroup, or be done."""
-        self.book()
+        self._receiving.book()
         if (ready := self._transport.ready) is not None and self._announced != self.window.epoch:
             self._announced = self.window.epoch
             for event in worker_events(ready, self._plan, self._transport.groups, self._announced):
@@ -248,9 +250,9 @@ class Loop:
             self.checkpoint()  # the next mark may be the last
         if self._checkpoints.asked:
             self._checkpoints.commit_if_due()
-        if self.window.wants_barrier() and self._barriers:
+        if self.window.stateful and self.window.wants_barrier() and self._barriers:
             self._sending.send(self.window.barrier())
-        if self.regrouping.emptying or (self._regroupable and self.regrouping.due()):
+        if self.regrouping.emptying or (self.regrouping.open and self._regroupable and self.regrouping.due()):
             self._regroup()
         if self._halted and self._transport.ready is None:
             self.done = True
@@ -267,7 +269,8 @@ class Loop:
         if self._transport.busy and not self._delivery.writer.pauses_receiving():
             return 0
         wait = TICK if timeout is None else min(timeout, TICK)
-        ours = () if self._closed else (self.dispatch.due(), self.dispatch.glance())
+        looks = self.dispatch.looks and not self._closed
+        ours = (self.dispatch.due(), self.dispatch.glance()) if looks else ()
         for deadline in (self._transport.deadline(), *ours):
             if deadline is not None:
                 wait = min(wait, deadline)
@@ -282,14 +285,16 @@ class Loop:
 
     def _feed(self) -> bool:
         """Dispatch what fits; whether there is more to dispatch at once."""
+        gathers = self.dispatch.gathers
         if self._closed:
-            self._say_if_all_sent(blocked=True)
+            if gathers:
+                self._say_if_all_sent(blocked=True)
             return False
-        self._say_if_all_sent(
-            blocked=self.dispatch.blocked
-        )  # before a frame goes out: it must not look like the last one
+        if gathers:  # before a frame goes out: it must not look like the last one
+            self._say_if_all_sent(blocked=self.dispatch.blocked)
         more = self.dispatch.feed()
-        self._say_if_all_sent(blocked=self.dispatch.blocked)
+        if gathers:
+            self._say_if_all_sent(blocked=self.dispatch.blocked)
         if self.dispatch.done:
             self._end_sent = True
             self._sending.end()
@@ -297,8 +302,7 @@ class Loop:
 
     def _say_if_all_sent(self, *, blocked: bool) -> None:
         """Tell workers that gather whether more records can come now."""
-        if self.dispatch.gathers:
-            self._transport.say_all_sent(self.window.last_sequence if blocked else -1)
+        self._transport.say_all_sent(self.window.last_sequence if blocked else -1)
 
     # Back
 
@@ -379,8 +383,8 @@ class Loop:
 
     @property
     def _regroupable(self) -> bool:
-        """Whether groups may be chosen now: not chosen yet, more to dispatch, no split under inspection."""
-        return self.regrouping.open and not self._closed and not self._isolation.inspections
+        """Whether groups may be chosen now: there is more to dispatch, and no split is under inspection."""
+        return not self._closed and not self._isolation.inspections
 
     def _regroup(self) -> None:
         """Let the workers end, then start the new groups with what is not accepted yet. Not counted as a restart."""

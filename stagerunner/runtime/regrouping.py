@@ -33,6 +33,8 @@ class Regrouping:
         self._ledger = ledger
         self._fused = tuple(group for group in transport.groups if len(group.stages) > 1)
         self._decided: tuple[Fusion, ...] | None = None
+        self.open = bool(self._fused)
+        """Whether groups are not chosen yet."""
         self._next: tuple[Group, ...] = ()
         self._first: dict[int, Clock] = {}
         """Of each worker and stage, the clock when its first call was over: that call may have loaded a model."""
@@ -40,11 +42,6 @@ class Regrouping:
         """Other groups were chosen: no split is sent before the next epoch."""
         self.end_sent = False
         """END was sent to end the old groups."""
-
-    @property
-    def open(self) -> bool:
-        """Whether groups are not chosen yet."""
-        return bool(self._fused) and self._decided is None
 
     def due(self) -> bool:
         """Whether enough is measured and other groups are better. If so, the chain must be emptied."""
@@ -56,7 +53,7 @@ class Regrouping:
         groups, flow = self._transport.groups, self._ledger.entries
         sizes = choose([figure for group in groups for figure in measured(group, totals, flow)], self._transport.cores)
         self._next = grouped(self._plan, sizes)
-        self._decided = self._fusions_of(self._next, totals)
+        self._decided, self.open = self._fusions_of(self._next, totals), False
         self.emptying = [len(group.stages) for group in self._next] != [len(group.stages) for group in groups]
         return self.emptying
 

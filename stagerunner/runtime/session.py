@@ -329,6 +329,27 @@ class Session:
         if self.loop.trouble is not None:
             raise trouble_error(self.loop.trouble)
 
+    def run(self, every: float, time_is_up: Callable[[], bool] = bool) -> None:
+        """Step until the run is over or its time is up, with `progress` in between. Raises what `step` does."""
+        while not self.over and not time_is_up():
+            if self._drains:
+                self.step(every)
+            else:
+                with self._foreign or nullcontext(), refusals():
+                    self._turn(every, time_is_up)
+                if self.loop.trouble is not None:
+                    raise trouble_error(self.loop.trouble)
+            self.progress(every)
+
+    def _turn(self, every: float, time_is_up: Callable[[], bool]) -> None:
+        """Step until `progress` may have something to do."""
+        loop, until = self.loop, self._last_progress + every
+        if self._beginning.journal is not None:
+            until = min(until, self._last_checkpoint + self.plan.run.checkpoint)
+        loop.step(every)
+        while not loop.done and loop.trouble is None and monotonic() < until and not time_is_up():
+            loop.step(every)
+
     def progress(self, every: float) -> None:
         """Emit Progress, at most once in `every` seconds; ask for a checkpoint when one is due."""
         now = monotonic()

@@ -38,16 +38,18 @@ class Health:
     def begin(self) -> None:
         """A new epoch: no worker is late, and none was killed for memory."""
         self._late: Trouble | None = None
-        self._glance = self._asked = 0.0
+        self._asked = 0.0
+        self.glance = 0.0
+        """When to look again, by the monotonic clock: before, `look` does nothing."""
         self._looked = self._counted = 0
         self._oom_kills = oom_kills()
 
     def look(self, specs: Mapping[int, WorkerSpec], pids: Mapping[int, int]) -> Trouble | None:
         """The worker that is over a deadline or its memory, once it had time to print its stacks. Checks now and
         then."""
-        if monotonic() < self._glance:
+        if monotonic() < self.glance:
             return None
-        self._glance = monotonic() + GLANCE
+        self.glance = monotonic() + GLANCE
         if self._late is not None:
             return self._late if monotonic() > self._asked + STACKS else None
         self._late = overdue(specs, self._page, pids, self._since()) or heavy(specs, self._page, pids)

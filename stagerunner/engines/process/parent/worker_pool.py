@@ -280,7 +280,8 @@ class WorkerPool:
             if len(self._deaths) >= len(self._specs) or monotonic() >= self._broken[0]:
                 self.trouble = self._health.named(root_cause(self._deaths, self._specs, self._page, self._broken[1]))
             return
-        self.trouble = self._health.look(self._specs, self._fork_servers.pids)
+        if monotonic() >= self._health.glance:
+            self.trouble = self._health.look(self._specs, self._fork_servers.pids)
 
     def clocks(self) -> list[Clock]:
         return self._health.clocks(self._specs)
