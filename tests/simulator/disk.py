@@ -20,18 +20,41 @@ class Violation(StagerunnerError):
     """A promise was broken. It isn't a StagerunnerError, so that no code on the way handles it."""
 
 
-class Disk:
-    """The files of one run. `fuse`: accesses left until the parent dies; None: it doesn't die here."""
+class Output:
+    """What one sink has written."""
 
-    def __init__(self, dice: Dice) -> None:
-        self.output = bytearray()
-        self.letters: list[dict[str, Any]] = []
-        self.entry: Entry | None = None
+    def __init__(self) -> None:
+        self.data = bytearray()
         self.row: dict[str, Any] | None = None
         """The journal row that a transaction sink stored with its rows."""
         self.renamed = 0
+
+    @property
+    def lines(self) -> int:
+        return self.data.count(b"\n")
+
+
+class Disk:
+    """The files of one run with so many sinks.
+
+    `fuse`: accesses left until the parent dies; None: it doesn't die here. `between`: the same for commits of a sink
+    whose row still waits for another one.
+    """
+
+    def __init__(self, dice: Dice, sinks: int) -> None:
+        self.outputs = [Output() for _ in range(sinks)]
+        self.letters: list[dict[str, Any]] = []
+        self.entry: Entry | None = None
         self.fuse: int | None = None
+        self.between: int | None = None
         self.dice = dice
+
+    def committed(self, number: int) -> None:
+        """A sink has committed a row that others will have, too, unless the parent dies."""
+        if self.between is not None and number + 1 < len(self.outputs):
+            self.between -= 1
+            if self.between < 0:
+                raise ParentKilled
 
     def touch(self) -> None:
         if self.fuse is not None:
@@ -56,7 +79,9 @@ class SimJournal:
 
     def write(self, row: dict[str, Any]) -> None:
         entry, disk = self._entry, self._disk
-        if row["sink"] > len(disk.output) or (row.get("letters") or 0) > len(disk.letters):
+        positions = row["sink"] if len(disk.outputs) > 1 else [row["sink"]]
+        leads = any(at > len(output.data) for at, output in zip(positions, disk.outputs, strict=True))
+        if leads or (row.get("letters") or 0) > len(disk.letters):
             raise Violation("the journal leads the sink")
         self._keep(Entry(entry.state, entry.fingerprint, entry.hash_seed, deepcopy(row)))
 
@@ -82,9 +107,10 @@ class SimJournal:
 class SimSink:
     """A sink with a buffer that is lost if the parent dies."""
 
-    def __init__(self, disk: Disk, keeps: str) -> None:
+    def __init__(self, disk: Disk, keeps: str, number: int = 0) -> None:
         self.keeps = keeps
         self._disk = disk
+        self._number, self._output = number, disk.outputs[number]
         self._buffer = bytearray()
 
     def target(self) -> None:
@@ -92,14 +118,15 @@ class SimSink:
 
     def open(self, position: Any) -> None:
         self._disk.touch()
-        if self._disk.renamed:
+        if self._output.renamed:
             raise Violation("the output was finished and is written again")
-        if (position or 0) > len(self._disk.output):
+        if (position or 0) > len(self._output.data):
             raise Violation("the output is shorter than the journal says")
-        self.truncate(position or 0)
+        if self.keeps == "truncate" or position is None:
+            self.truncate(position or 0)
 
     def truncate(self, position: int) -> None:
-        del self._disk.output[position:]
+        del self._output.data[position:]
 
     def write(self, data: Any) -> None:
         self._buffer += data
@@ -108,24 +135,25 @@ class SimSink:
 
     def _push(self) -> None:
         self._disk.touch()
-        self._disk.output += self._buffer
+        self._output.data += self._buffer
         self._buffer.clear()
 
     def position(self) -> int:
-        return len(self._disk.output) + len(self._buffer)
+        return len(self._output.data) + len(self._buffer)
 
     def commit(self, row: Any) -> None:
         self._push()
         if self.keeps == "transaction":
-            self._disk.row = deepcopy(row)
+            self._output.row = deepcopy(row)
+            self._disk.committed(self._number)
         self._disk.touch()
 
     def last_row(self) -> dict[str, Any] | None:
-        return deepcopy(self._disk.row)
+        return deepcopy(self._output.row)
 
     def finish(self) -> None:
         self._push()
-        self._disk.renamed += 1
+        self._output.renamed += 1
         self._disk.touch()
 
     def abort(self) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 from simulator.disk import Disk, SimJournal, SimLetters, SimSink, Violation
 from simulator.pipes import SimSelector
 from simulator.pool import CHARGE, SimPool
-from simulator.scenario import Dice, Scenario
+from simulator.scenario import Dice, Scenario, sink_names
 from simulator.workers import Witness
 
+from stagerunner.delivery.branches import BranchWriter
 from stagerunner.delivery.delivery import Delivery
 from stagerunner.delivery.writers import SinkWriter
 from stagerunner.parts.source import Want
@@ -160,14 +161,18 @@ class Life(Session):
 
     def _build(self) -> None:
         scenario, disk, plan = self._scenario, self._disk, self.plan
-        self._source, self._sink = source, sink = SimSource(scenario, disk.dice.upto(3)), SimSink(disk, scenario.keeps)
+        self._source = source = SimSource(scenario, disk.dice.upto(3))
+        sinks = [SimSink(disk, keeps, number) for number, keeps in enumerate(scenario.sinks)]
         journal: Any = SimJournal(disk)
-        self._beginning = beginning = resuming._decide(plan, source, [sink], self._resume, self.tell, journal)
+        self._beginning = beginning = resuming._decide(plan, source, sinks, self._resume, self.tell, journal)
         self._hash_seed = beginning.hash_seed or "1"
         names = tuple(stage.name for stage in plan.stages)
         letters: Any = SimLetters(disk)
-        self.writer = self.slow = SlowWriter(sink, slow=scenario.slow)
-        self.delivery = Delivery(names, self.writer, letters, self.tell, {}, sinks=("sink",))
+        writers = [SlowWriter(sink, slow=scenario.slow and not plan.branches) for sink in sinks]
+        self.slow = writers[0]
+        self.writer = BranchWriter(writers, beginning.leads) if plan.branches else writers[0]
+        more: Any = {"sinks": sink_names(scenario.sinks), "branches": plan.branches}
+        self.delivery = Delivery(names, self.writer, letters, self.tell, {}, **more)
         if beginning.row is not None:
             self.delivery.ledger.restore(beginning.row["ledger"])
         if beginning.done:
@@ -189,3 +194,8 @@ class Life(Session):
         if scenario.deals:
             self.loop.dispatch.slow, self.loop.window.balancing = 0, RandomSkips(disk.dice)
         self._start(snapshots)
+
+    def _commit(self, *, finished: bool = False) -> None:
+        super()._commit(finished=finished)
+        if self.plan.branches:
+            self._witness.committed(self.writer._ahead)  # private: no row says what a sink has still to skip

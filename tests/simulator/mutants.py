@@ -16,10 +16,12 @@ from simulator.pool import SimPool
 from simulator.runners import SimRunner
 from simulator.workers import SimWorker
 
+from stagerunner.delivery.branches import BranchWriter
 from stagerunner.delivery.delivery import Delivery
 from stagerunner.delivery.ledger import Ledger
 from stagerunner.engines.process.parent.returns import Holding, Returns
 from stagerunner.records import BARRIER, END, SKIP, Spread
+from stagerunner.runtime import resume
 from stagerunner.runtime.checkpoints import Checkpoints
 from stagerunner.runtime.dispatch import Dispatch
 from stagerunner.runtime.loop import Loop
@@ -187,6 +189,96 @@ def dead_letters_are_written_as_they_come(patch: Patch) -> None:
         arrived(self, frame)
 
     patch.setattr(Loop, "_receive", at_once)
+
+
+# Several sinks
+
+
+@mutant("a lead is forgotten")
+def a_lead_is_forgotten(patch: Patch) -> None:
+    patch.setattr(resume, "_leads", lambda rows, sinks: {})
+
+
+@mutant("a lead is skipped twice")
+def a_lead_is_skipped_twice(patch: Patch) -> None:
+    """What a sink has still to skip isn't less after it has skipped some."""
+    commit = BranchWriter.commit
+
+    def unmoved(self: BranchWriter, row: dict[str, Any]) -> None:
+        with pytest.MonkeyPatch.context() as within:
+            whole = {number: lead.records for number, lead in self._leads.items()}
+            within.setattr(self, "_ahead", whole)
+            commit(self, row)
+
+    patch.setattr(BranchWriter, "commit", unmoved)
+
+
+@mutant("what is left of a lead is forgotten by the next resume")
+def what_is_left_of_a_lead_is_forgotten(patch: Patch) -> None:
+    commit = BranchWriter.commit
+
+    def forgetful(self: BranchWriter, row: dict[str, Any]) -> None:
+        with pytest.MonkeyPatch.context() as within:
+            within.setattr(self, "_ahead", {})
+            commit(self, row)
+
+    patch.setattr(BranchWriter, "commit", forgetful)
+
+
+@mutant("a lead counts records instead of source records")
+def a_lead_counts_records(patch: Patch) -> None:
+    accept = Receiving._accept
+
+    def counted(self: Receiving, header: Any, metadata: Any, body: Any, kept: Any) -> None:
+        flush = kept is not None and kept.flush >= 0
+        told = header if flush else header._replace(first=0, last=header.records)
+        accept(self, told, metadata, body, kept)
+
+    patch.setattr(Receiving, "_accept", counted)
+
+
+@mutant("frames are not cut where a lead ends")
+def frames_are_not_cut_where_a_lead_ends(patch: Patch) -> None:
+    patch.setattr(BranchWriter, "edges", property(lambda self: []))
+
+
+@mutant("the row of one sink is taken for another's")
+def the_row_of_one_sink_is_taken_for_anothers(patch: Patch) -> None:
+    rows = resume._rows
+
+    def swapped(entry: Any, sinks: Any) -> dict[int, Any]:
+        found = rows(entry, sinks)
+        return dict(zip(found, reversed(found.values()), strict=True))
+
+    patch.setattr(resume, "_rows", swapped)
+
+
+@mutant("the position of one sink is taken for another's")
+def the_position_of_one_sink_is_taken_for_anothers(patch: Patch) -> None:
+    start = BranchWriter.open
+
+    def shifted(self: BranchWriter, position: Any) -> None:
+        start(self, None if position is None else [*position[1:], position[0]])
+
+    patch.setattr(BranchWriter, "open", shifted)
+
+
+@mutant("tables are committed before files")
+def tables_are_committed_before_files(patch: Patch) -> None:
+    """The files are behind the row that the run goes on from."""
+    commit = BranchWriter.commit
+
+    def tables_first(self: BranchWriter, row: dict[str, Any]) -> None:
+        everyone = self._writers
+        with pytest.MonkeyPatch.context() as within:
+            within.setattr(self, "_writers", [w for w in self._writers if w.keeps == "transaction"])
+            within.setattr(self, "position", lambda: [writer.position() for writer in everyone])
+            commit(self, row)
+        for writer in everyone:
+            if writer.keeps != "transaction":
+                writer.commit(row)
+
+    patch.setattr(BranchWriter, "commit", tables_first)
 
 
 # Marks

@@ -41,7 +41,9 @@ class Reference:
         self._stop = -1
         self._counts: list[Counts] = []
         self._letters: list[tuple[int, int | None, str]] = []
-        self.found = Expected(ledger=Ledger(len(self._stages), sinks=1))
+        self._sinks = range(len(self._stages), len(self._stages) + len(scenario.sinks))
+        ledger = Ledger(len(self._stages), sinks=len(self._sinks), branches=len(self._sinks) > 1)
+        self.found = Expected(ledger=ledger)
 
     def evaluate(self) -> Expected:
         try:
@@ -87,7 +89,7 @@ class Reference:
         for index in range(start, len(self._stages)):
             values = self._pass(index, values)
         self.found.output += values
-        self._counts.append(Counts(len(self._stages), taken=len(values), out=len(values)))
+        self._counts += [Counts(sink, taken=len(values), out=len(values)) for sink in self._sinks]
         self.found.ledger.add(self._counts)
         for index, value, kind in self._letters:
             self.found.letters[f"{self._stages[index].kind}-{index}", origin, number, value, kind] += 1

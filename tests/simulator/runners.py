@@ -12,8 +12,9 @@ from typing import Any
 from simulator.behaviour import CALLS, Behaviour, Died, Flaw, Memory, flush, form_of, kills_in_decoding
 from simulator.frame_context import SimFrameContext, SimPiece, SimSlot, SimStop
 from simulator.pipes import SimFrame
-from simulator.scenario import Scenario
+from simulator.scenario import Scenario, line
 
+from stagerunner.evaluate.branches import packed
 from stagerunner.records import BARRIER, DATA, SOURCE, WHOLE, Counts, Failure, Spread, spread_counters
 from stagerunner.wire.frame import CUT, MORE, STOP, Frame, Header, Metadata, pack_metadata, pack_spread
 
@@ -271,9 +272,10 @@ class SimRunner:
         context = self._context
         context.reached = piece.last
         if self._last:
-            counts = context.count(self._index + 1)
-            counts.taken += len(piece.pairs)
-            counts.out += len(piece.pairs)
+            for sink in range(len(self._scenario.sinks)):
+                counts = context.count(self._index + 1 + sink)
+                counts.taken += len(piece.pairs)
+                counts.out += len(piece.pairs)
         flags = context.header.flags & ~(MORE | STOP) | (MORE if more else 0) | (CUT if context.halted else 0)
         if context.stop >= 0 and not more:
             flags |= STOP
@@ -301,9 +303,14 @@ class SimRunner:
             metadata = Metadata(None, piece.failures, stop=context.stop)
             metadata.book(frame.counts)
             metadata.spread = [pack_spread(*told) for told in frame.spreads]
-            body = b"".join([b"%d\n" % value for _, value in piece.pairs])
-            frame.real = framed(header, pack_metadata(metadata) + body)
+            frame.real = framed(header, pack_metadata(metadata) + self._encoded([value for _, value in piece.pairs]))
         return frame
+
+    def _encoded(self, values: list[int]) -> bytes:
+        """The body of a frame to the parent."""
+        sinks = range(len(self._scenario.sinks))
+        shares = [b"".join([line(sink, value) for value in values]) for sink in sinks]
+        return shares[0] if len(shares) == 1 else packed([(len(values), share) for share in shares])
 
     def _tell_stop(self) -> None:
         if self._stop.sequence < 0 and self._context.stop_here:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
@@ -29,10 +29,12 @@ class Scenario:
     frame, window, least: the window's settings; least None: the real ones. capacity: bytes of a pipe;
     an END fits, as it does in every real pipe.
     kills: most deaths by outsiders, and how likely one is at a move. crashes: for each life of the parent that
-    ends early, ("step" or "disk", how many of them it has). drains: the life that is asked to stop in good order.
+    ends early, ("step", "disk" or "lead", how many of them it has); a lead is a commit that not every sink has made
+    yet. drains: the life that is asked to stop in good order.
     fine: workers can be stopped between two records. burst: most moves of one worker in a row. patience:
     most of them between two looks of the parent. fused: stages share workers where they may. weights: nanoseconds that
     each of them has worked, as soon as the parent has looked so often (`looks`): then it may want other groups.
+    further: what sinks beside the first one keep; each gets every result.
     marks: the source is a stream that can be resumed at its marks only; how likely one stands behind a split. 0: it is
     splittable.
     slow: the reader of the results reads only now and then. loud: what kills its worker does so by a signal that nobody
@@ -53,6 +55,7 @@ class Scenario:
     least: tuple[int, int] | None
     capacity: int
     keeps: str
+    further: tuple[str, ...]
     kills: tuple[int, float]
     crashes: tuple[tuple[str, int], ...]
     drains: int
@@ -68,6 +71,11 @@ class Scenario:
     marks: float
 
     @property
+    def sinks(self) -> tuple[str, ...]:
+        """What each sink keeps."""
+        return (self.keeps, *self.further)
+
+    @property
     def resumable(self) -> bool:
         """Whether the parent may die, that is, whether every state has snapshots."""
         return all(form_of(stage).snapshots or not form_of(stage).state for stage in self.stages)
@@ -80,7 +88,9 @@ class Scenario:
         return Plan(
             "simulated",
             tuple(_planned(index, stage) for index, stage in enumerate(self.stages)),
-            sinks=(PlannedPart("sink", "sink", Part("sink", "sink", ""), {}, Settings()),),
+            sinks=tuple(
+                PlannedPart("sink", name, Part("sink", name, ""), {}, Settings()) for name in sink_names(self.sinks)
+            ),
             run=Run(frame=self.frame, window=self.window, fuse="auto" if self.fused else "off"),
             limit=self.limit,
         )
@@ -92,6 +102,15 @@ class Scenario:
             stop = min(len(self.values), start + self.lengths[number % len(self.lengths)])
             yield start, stop
             start, number = stop, number + 1
+
+
+def sink_names(sinks: Sequence[str]) -> tuple[str, ...]:
+    return ("sink", *(f"sink-{number}" for number in range(2, len(sinks) + 1)))
+
+
+def line(sink: int, value: int) -> bytes:
+    """A result as this sink writes it: no two sinks write the same bytes."""
+    return b"%d\n" % value if sink == 0 else b"%d: %d\n" % (sink, value)
 
 
 def _planned(index: int, stage: Behaviour) -> PlannedStage:
@@ -127,7 +146,7 @@ def draw(seed: int) -> Scenario:
     if aside.hits(0.25):
         stages = tuple(_gathering(aside, stage) for stage in stages)
     resumable = all(stage.kind != "forgetful" for stage in stages)
-    return Scenario(
+    scenario = Scenario(
         seed=seed,
         stages=stages,
         values=tuple(dice.upto(PRIME - 1) for _ in range(dice.upto(dice.one_of((4, 8, 16)) if not crowded else 40))),
@@ -142,6 +161,7 @@ def draw(seed: int) -> Scenario:
         least=dice.one_of((None, (2, 1), (3, 8))),
         capacity=dice.one_of((4, 20, 60, 200)),
         keeps=dice.one_of(("truncate", "truncate", "transaction")),
+        further=(),
         kills=(dice.one_of((0, 1, 2, 5)), dice.one_of((0.003, 0.02, 0.1))),
         crashes=tuple(_crash(dice) for _ in range(dice.one_of((0, 1, 3)))) if resumable else (),
         drains=dice.one_of((-1, -1, -1, 0, 1)) if resumable else -1,
@@ -156,6 +176,18 @@ def draw(seed: int) -> Scenario:
         loud=loud,
         marks=aside.one_of((0.2, 0.6, 1.0)) if resumable and aside.hits(0.25) else 0.0,
     )
+    return _with_sinks(Dice(seed ^ 0xF0A4), scenario)
+
+
+def _with_sinks(dice: Dice, scenario: Scenario) -> Scenario:
+    """Perhaps with sinks beside the first one, most of them tables: two of these are never committed in one moment, and
+    the parent may die between them."""
+    if not dice.hits(0.2):
+        return scenario
+    further = tuple(dice.one_of(("truncate", *3 * ("transaction",))) for _ in range(1 + dice.upto(1)))
+    ends = tuple(("lead", dice.upto(4)) if dice.hits(0.7) else _crash(dice) for _ in range(dice.upto(4)))
+    keeps = dice.one_of((scenario.keeps, "transaction"))
+    return replace(scenario, keeps=keeps, further=further, crashes=ends if scenario.resumable else ())
 
 
 def _crash(dice: Dice) -> tuple[str, int]:

@@ -50,4 +50,5 @@ def _figures(world: World) -> dict[str, int]:
         "of them kills": world.kills,
         "deaths of the parent": world.lives - 1,
         "regrouped": int(world.regrouped),
+        "resumed with a sink ahead": world.led,
     }

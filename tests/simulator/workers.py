@@ -6,7 +6,7 @@ It is a generator that runs until it has to wait or another process has its turn
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Protocol
 
 from simulator.behaviour import Died
@@ -18,9 +18,10 @@ from stagerunner.records import END
 
 
 class Witness(Protocol):
-    """Counts deaths, and checks that no record is quarantined without having killed."""
+    """Counts deaths, and checks that no record is quarantined without having killed, and that sinks agree."""
 
     def died(self, worker: SimWorker) -> None: ...
+    def committed(self, ahead: Mapping[int, int]) -> None: ...
     def quarantined(self, split: int, stage: int, origin: int, ordinal: int) -> None: ...
 
 

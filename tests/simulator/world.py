@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from simulator.disk import Disk, ParentKilled, Violation
 from simulator.life import Life
 from simulator.pool import SimPool
 from simulator.reference import Expected, Reference
-from simulator.scenario import Dice, Scenario, draw
+from simulator.scenario import Dice, Scenario, draw, line
 from simulator.workers import SimWorker
 
 from stagerunner.errors import StageFailed, StagerunnerError
@@ -35,7 +36,7 @@ class World:
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
         self.dice = Dice(scenario.seed ^ 0x5EED)
-        self.disk = Disk(self.dice)
+        self.disk = Disk(self.dice, len(scenario.sinks))
         self.expected: Expected = Reference(scenario).evaluate()
         self.moves = 0
         self.kills = 0
@@ -52,6 +53,11 @@ class World:
         self._struck: Counter[tuple[int, ...]] = Counter()
         self._innocent: set[tuple[int, int]] = set()
         self._inspected: set[int] = set()
+        self._wanted = [
+            b"".join(line(sink, value) for value in self.expected.output) for sink in range(len(scenario.sinks))
+        ]
+        self.led = 0
+        """Lives that began with a sink ahead of the others."""
 
     def run(self) -> None:
         while not self.outcome:
@@ -67,8 +73,10 @@ class World:
         self._innocent.clear()
         what, count = self.scenario.crashes[self.lives] if self.lives < len(self.scenario.crashes) else ("", 0)
         self.disk.fuse = count if what == "disk" else None
+        self.disk.between = count if what == "lead" else None
         try:
             life = Life(self.scenario, self.disk, self, resumed=self.lives > 0)
+            self.led += bool(life._beginning.leads)
             return self._step_through(life, count if what == "step" else -1)
         except ParentKilled:
             return ""
@@ -192,6 +200,15 @@ class World:
         if self._struck[split, stage, origin, ordinal] < STRIKES:
             raise Violation(f"record {origin} of split {split} was quarantined innocently")
 
+    def committed(self, ahead: Mapping[int, int]) -> None:
+        """A row was committed. Each of several sinks is exact by itself, and those that are not ahead agree."""
+        for output, wanted in zip(self.disk.outputs, self._wanted, strict=True):
+            if not wanted.startswith(output.data):
+                raise Violation(f"a sink has {bytes(output.data)!r}, no beginning of {wanted!r}")
+        lines = [output.lines for number, output in enumerate(self.disk.outputs) if not ahead.get(number)]
+        if len(set(lines)) > 1 or any(output.lines < max(lines, default=0) for output in self.disk.outputs):
+            raise Violation(f"sinks that should agree have {[one.lines for one in self.disk.outputs]} records")
+
     def _check_window(self, life: Life) -> None:
         window = life.loop.window
         largest = max(3 + 5 * max(self.scenario.lengths), 8)
@@ -232,9 +249,9 @@ class World:
         ledger = life.delivery.ledger
         if not ledger.balanced:
             raise Violation(f"the ledger of a run that ended early does not balance: {ledger.as_rows()}")
-        written = bytes(self.disk.output).count(b"\n")
-        if self.scenario.keeps == "truncate" and ledger.out != written:
-            raise Violation(f"{written} records were written, and {ledger.out} are out")
+        for keeps, output in zip(self.scenario.sinks, self.disk.outputs, strict=True):
+            if keeps == "truncate" and ledger.out != output.lines:
+                raise Violation(f"{output.lines} records were written, and {ledger.out} are out")
         if ledger.dead != len(self.disk.letters):
             raise Violation(f"there are {len(self.disk.letters)} dead letters, and the ledger says {ledger.dead}")
 
@@ -248,7 +265,8 @@ class World:
             raise Violation("the run should have failed")
         if self.outcome == "failed" and not expected.fatal:
             raise Violation("the run should not have failed")
-        self._judge_output(bytes(self.disk.output), b"".join(b"%d\n" % value for value in expected.output))
+        for keeps, output, wanted in zip(self.scenario.sinks, self.disk.outputs, self._wanted, strict=True):
+            self._judge_output(keeps, bytes(output.data), wanted)
         letters = Counter(
             (line["stage"], line["origin"]["name"], line["origin"]["number"], line.get("record"), line["type"])
             for line in self.disk.letters
@@ -256,13 +274,13 @@ class World:
         if letters != expected.letters and (self.outcome == "complete" or letters - expected.letters):
             raise Violation(f"dead letters: {letters}, not {expected.letters}")
 
-    def _judge_output(self, output: bytes, wanted: bytes) -> None:
-        whole = self.outcome == "complete" or (self.outcome == "failed" and self.scenario.keeps == "truncate")
+    def _judge_output(self, keeps: str, output: bytes, wanted: bytes) -> None:
+        whole = self.outcome == "complete" or (self.outcome == "failed" and keeps == "truncate")
         if whole and output != wanted:
             raise Violation(f"the output is {output!r}, not {wanted!r}")
         if not wanted.startswith(output):
             raise Violation(f"the output is {output!r}, no beginning of {wanted!r}")
-        if self.outcome == "complete" and not self.disk.renamed:
+        if self.outcome == "complete" and not all(one.renamed for one in self.disk.outputs):
             raise Violation("nothing was renamed")
         if self.outcome == "complete" and (self.disk.entry is None or self.disk.entry.state != "done"):
             raise Violation("the journal does not say that the run is done")

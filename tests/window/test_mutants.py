@@ -30,17 +30,25 @@ NAMED = (
     "a gathered frame leaves before its call",
     "results are dealt to the wrong frames",
     "a list waits for a frame that can't come",
+    "a lead is forgotten",
+    "a lead is skipped twice",
+    "a lead counts records instead of source records",
+    "the row of one sink is taken for another's",
 )
 """The bugs that are made most easily, or cost most."""
 
 RARE = {
+    "a lead counts records instead of source records": 135,
+    "tables are committed before files": 183,
+    "what is left of a lead is forgotten by the next resume": 229,
     "a barrier overtakes the list of a stage with state": 327,
     "quarantines are lost in a flush": 357,
-    "nobody looks whether frames were begun": 464,
     "what lies beyond a cut is accepted": 497,
     "frames behind a slow one cost nothing": 508,
     "strikes are laid to the source record": 593,
     "a gathering worker waits for a pipe that is full": 820,
+    "frames are not cut where a lead ends": 1946,
+    "nobody looks whether frames were begun": 2172,
     "an early stop is forgotten on resume": 2253,
     "what follows the stop in its split is taken": 2254,
 }
