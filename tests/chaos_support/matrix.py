@@ -63,7 +63,7 @@ def _parts(cell: Cell, size: int) -> Iterator[tuple[Any, ...]]:
 
 
 def case_of(cell: Cell, folder: Path) -> Case:
-    """Three stages, one of them with the fault; 40 records, one of them poison."""
+    """Three stages, one of them with the fault; 40 records, one of them poison. Half of the cells have two sinks."""
     records = [{"key": "a", "value": number, "deed": "poison" if number == POISON else ""} for number in range(40)]
     place = POSITIONS.index(cell.position)
     mark = str(folder / "mark") if cell.times == "once" and cell.fault not in RAISING else ""
@@ -72,7 +72,8 @@ def case_of(cell: Cell, folder: Path) -> Case:
     chain = [_stage(number, cell.workers if number == wide else 1) for number in range(3)]
     _put_fault(chain, cell, place, {"fault": cell.fault, "mark": mark, "harmless": False})
     keys = _ends(cell, folder, {"fault": cell.fault, "mark": mark, "harmless": False})
-    return Case(folder, chain, records, "jsonl", _RUN, keys, CRASHING)
+    sink = "tee" if cell.times == "once" and "sink" not in keys else "jsonl"
+    return Case(folder, chain, records, sink, _RUN, keys, CRASHING)
 
 
 _RUN = {"frame": 4, "checkpoint": "1ms", "window": "1KiB", "grace": "1s"}

@@ -40,7 +40,13 @@ NAMED = (
 RARE = {
     "a lead counts records instead of source records": 135,
     "tables are committed before files": 183,
+    "state is lost in a regrouping": 203,
+    "a resume does not wait to see where the accepted records end": 210,
+    "a split that fails the run is done": 226,
     "what is left of a lead is forgotten by the next resume": 229,
+    "a death while the chain is emptied leaves it shut": 232,
+    "a mark is committed before its records": 319,
+    "a late mark is committed before its records": 319,
     "a barrier overtakes the list of a stage with state": 327,
     "quarantines are lost in a flush": 357,
     "what lies beyond a cut is accepted": 497,
