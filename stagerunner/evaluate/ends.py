@@ -75,10 +75,14 @@ class GivenRecords:
 
 
 class SourceReader:
-    """Reads splits with a source: one split in, one batch out. given: a split is the list of its records."""
+    """Reads splits with a source: one split in, one batch out. given: a split is the list of its records.
 
-    def __init__(self, source: Any, on_error: str) -> None:
+    rows: what gives the records of a split as Rows, or None if they have to be read one by one.
+    """
+
+    def __init__(self, source: Any, on_error: str, rows: Callable[[Split], Rows | None] | None = None) -> None:
         self._source = source
+        self._rows_of = rows
         self._on_error = on_error
         self._copy = defensive_copy if may_keep_results(source) else no_copy
         self.given = isinstance(source, GivenRecords)
@@ -124,7 +128,9 @@ class SourceReader:
         items: list[Any] = []
         broken: BaseException | None = None
         try:
-            found = self._source.read(split)
+            # A record that is suspected is read alone.
+            found = None if self._rows_of is None or slot is not None else self._rows_of(split)
+            found = self._source.read(split) if found is None else found
             if isinstance(found, Rows):
                 return self._rows(found, first, last)
             given = iter(found)

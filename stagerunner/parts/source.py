@@ -9,7 +9,8 @@ A *splittable* source is a class whose constructor takes the options as keyword 
         def identity(self): ...           # JSON data that must be the same for `--resume`
 
 Optional: `locate(split, number) -> Origin`, where a source record is; `size() -> int`, the number of bytes in all;
-`close()`, in the parent when the run is over. If
+`close()`, in the parent when the run is over; `rows(split)`, in the first worker if a stage of record batches follows
+or a sink that takes them: the records of the split as ArrowRows, or None if they have to be read one by one. If
 `splits` has a parameter `want`, it gets a `Want` that says how large the next split should be.
 
 A *resumable stream* is a class with one method to read, which runs in a process of its own:

@@ -176,8 +176,9 @@ class Plan(Struct, frozen=True):
     @property
     def columnar(self) -> bool:
         """Whether records lie in columns all the way: the source gives them so, and every stage takes them so."""
-        given = self.source is not None and getattr(self.source.part.found, "batches", False) is True
-        return given and all(stage.work.form.arrow for stage in self.stages)
+        found = None if self.source is None else self.source.part.found
+        given = getattr(found, "batches", False) is True or (self.stages and hasattr(found, "rows"))
+        return bool(given) and all(stage.work.form.arrow for stage in self.stages)
 
     @property
     def our_modules(self) -> list[str]:

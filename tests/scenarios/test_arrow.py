@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 from support import needs
 
 pa = needs.module("pyarrow", "stagerunner[arrow]")
+import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
+
+pa_csv.read_csv(pa.BufferReader(b"a\n1\n"))  # its first call makes a pipe that the process keeps
 
 PARTS = """
 import pyarrow as pa, pyarrow.compute as pc
@@ -115,6 +120,52 @@ def test_every_engine_gives_the_same(chain, numbers, project):
     assert outcome(project, chain, numbers, "process", 40) == inline
 
 
+FREE = ["squared", "even", "twice", "fussy", "plus", "listed", "asked", "same"]
+
+
+@st.composite
+def stages(draw):
+    """A stage of batches or of records, with its settings."""
+    use = draw(st.sampled_from([*FREE, "sum"]))
+    stage = {"use": use, "on_error": draw(st.sampled_from(["skip", "dead_letter"]))}
+    if draw(st.integers(0, 3)) == 0:
+        stage["when"] = draw(st.sampled_from(["n % 3 == 0", "n > 100", "s == 's1'"]))
+    return stage if use == "sum" else stage | {"workers": draw(st.integers(1, 2))}
+
+
+def written(project, chain, source, engine, frame, sink):
+    """The bytes of each part, the dead letters and the ledger of a run into parts."""
+    folder, letters = project / f"{sink}-{engine}", project / "letters.jsonl"
+    summary = project.execute(
+        *chain,
+        source=source,
+        run={"engine": engine, "frame": frame},
+        sink={"use": sink, "with": {"path": str(folder), "rows": 50, "group": 20}},
+        dead_letter=str(letters),
+    )
+    assert summary.balanced
+    ledger = [(s.name, s.taken, s.created, s.out, s.filtered, s.skipped, s.dead, s.counters) for s in summary.stages]
+    return [path.read_bytes() for path in sorted(folder.glob("part-*"))], letters.read_bytes(), ledger
+
+
+@settings(
+    max_examples=5,
+    phases=[Phase.explicit, Phase.generate],
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    chain=st.lists(stages(), min_size=1, max_size=4),
+    frames=st.tuples(st.integers(10, 90), st.one_of(st.just("auto"), st.integers(10, 90))),
+    sink=st.sampled_from(["parquet", "arrow"]),
+)
+def test_any_chain_writes_the_same_parts_in_every_engine(chain, frames, sink, numbers, project):
+    inline = written(project, chain, numbers, "inline", frames[0], sink)
+    assert written(project, chain, numbers, "process", frames[1], sink) == inline
+    assert written(project, chain, numbers, "threads", frames[1], sink) == inline
+
+
 def test_rows_that_come_as_lines_of_json_become_batches(project):
     project.plugin(PARTS)
     project.write("in.jsonl", "".join(f'{{"n": {n}}}\n' for n in range(50)))
@@ -171,3 +222,35 @@ def test_settings_that_batches_have_no_use_for(stage, why, numbers, project):
     done = project.cli("check", project.config(stage, source=numbers))
     assert done.returncode == 2
     assert why in done.stderr.decode()
+
+
+def test_rows_of_csv_become_batches_of_texts_and_keep_their_lines(project):
+    project.plugin(
+        PARTS
+        + """
+@stage.arrow
+def numbered(batch):
+    assert batch.schema.types == [pa.string(), pa.string()]
+    return batch.set_column(0, "n", batch.column("n").cast(pa.int64()))
+"""
+    )
+    bad = {7: "x,s2\n", 30: "1,2,3\n", 41: '"1"2,s\n'}
+    project.write("in.csv", "n,s\n" + "".join(bad.get(n, f"{n},s{n % 5}\n") for n in range(60)))
+    source = {"use": "csv", "with": {"path": str(project / "in.csv")}, "on_error": "dead_letter"}
+    chain = [{"use": "numbered", "on_error": "dead_letter"}, "squared"]
+    seen = [outcome(project, chain, source, *how) for how in (("inline", 7), ("process", "auto"), ("threads", 40))]
+    assert seen[0] == seen[1] == seen[2]
+    assert seen[0][0] == [{"n": n * n, "s": f"s{n % 5}"} for n in range(60) if n not in bad]
+    letters = [json.loads(line) for line in (project / "letters.jsonl").read_text().splitlines()]
+    assert [(letter["stage"], letter["origin"]["line"]) for letter in letters] == [
+        ("numbered", 9), ("source", 32), ("source", 43)
+    ]  # fmt: skip
+
+
+def test_csv_goes_to_parquet_as_texts(project):
+    project.write("in.csv", "a,b\n" + "".join(f"{n},{n % 3 or ''}\n" for n in range(5000)))
+    summary = project.execute(source=str(project / "in.csv"), sink=str(project / "out.parquet"))
+    assert summary.records["out"] == 5000
+    assert pq.read_table(project / "out.parquet").to_pylist() == [
+        {"a": str(n), "b": str(n % 3 or "")} for n in range(5000)
+    ]

@@ -87,7 +87,7 @@ class Encoding:
         self._asked: Queue[Callable[[], Any] | None] = Queue(ahead)
         self._thread: Thread | None = None
         self._error: BaseException | None = None
-        self._closed = False
+        self.closed = False
 
     def ask(self, task: Callable[[], Any]) -> None:
         """Have it done. Waits while too much is asked for. Raises what an earlier task has raised."""
@@ -106,7 +106,7 @@ class Encoding:
         """End the thread behind the task in hand; drop the others."""
         thread, self._thread = self._thread, None
         if thread is not None:
-            self._closed = True
+            self.closed = True
             self._asked.put(None)
             thread.join()
 
@@ -120,7 +120,7 @@ class Encoding:
         bytes(RETAINED)
         while (task := self._asked.get()) is not None:
             try:
-                if not self._closed and self._error is None:
+                if not self.closed and self._error is None:
                     task()
             except BaseException as error:
                 self._error = error

@@ -75,7 +75,8 @@ class ArrowWriter(PartWriter):
         self._writer = new(self._file, schema, options=options)
 
     def group(self, table: pa.Table) -> int:
-        self._writer.write_table(table.combine_chunks(), max_chunksize=table.num_rows or None)
+        # Copied even if it is one batch: what was cut from a larger one would be written with more than its own texts.
+        self._writer.write_batch(pa.concat_batches(table.to_batches()))
         return int(self._file.tell())
 
     def close(self) -> None:

@@ -10,9 +10,9 @@ from functools import cache, cached_property, partial
 from io import StringIO
 from itertools import combinations, islice, pairwise
 from operator import itemgetter
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from stagerunner import Malformed, source
+from stagerunner import Malformed, Split, source
 from stagerunner_parts.delimiters import check_character, usual_delimiter
 from stagerunner_parts.remote.address import StorageOptions
 from stagerunner_parts.sources import sniffing
@@ -29,10 +29,14 @@ from stagerunner_parts.sources.pieces import (
     Head,
     Lines,
     Overlong,
+    Piece,
     TakeHead,
 )
 from stagerunner_parts.sources.reading import BOM, RecordFiles, bytes_of
 from stagerunner_parts.sources.texts import check_encoding, no_characters, plain
+
+if TYPE_CHECKING:
+    from stagerunner import ArrowRows
 
 Maker: TypeAlias = Callable[[tuple[str, ...], Iterable[list[str]]], list[Any]]
 """Names and rows → a mapping for each row. Raises ValueError for a row with too many or too few fields."""
@@ -133,13 +137,50 @@ class Csv(RecordFiles):
         names = head[0]
         if not names:
             raise ValueError("there is no header row")
+        return maker(len(names))(names, self._fields(block, head))
+
+    def _fields(self, block: bytes, head: Head) -> Iterable[list[str]]:
+        """The fields of each row."""
+        assert head is not None
         if self.comment and self._may_have_comments(block):
             block = b"\n".join([raw for raw in self._records(block, head) if self.counts(raw)])
         text = StringIO(block.decode(self.encoding), newline="\n")
         rows: Iterable[list[str]] = filter(None, self._reader(text, head))
         if self.extras == "ignore" or self.missing == "fill":
-            rows = map(partial(self._fitted, len(names)), rows)
-        return maker(len(names))(names, rows)
+            return map(partial(self._fitted, len(head[0])), rows)
+        return rows
+
+    def rows(self, split: Split) -> ArrowRows | None:
+        """The records of a split as the rows of a batch; None if they have to be read one by one."""
+        piece = Piece(*split.data)
+        batches = []
+        for offset, block in self._blocks(piece):
+            if isinstance(block, Overlong):
+                return None
+            body = block if offset else block.removeprefix(BOM)
+            try:
+                if body.strip(b"\r\n"):
+                    batches.append(self._batch(body, piece.head))
+            except self.faults:
+                return None
+        from stagerunner_parts.columnar.texts import joined  # late: only chains of batches ask for rows
+
+        return joined(batches)
+
+    def _batch(self, block: bytes, head: Head) -> Any:
+        """Raises ValueError or csv.Error for records that have to be read one by one."""
+        from stagerunner_parts.columnar import texts  # late, as below
+
+        assert head is not None
+        names, delimiter, quote = head
+        if not names or len(set(names)) < len(names):
+            raise ValueError("the columns have no names of their own")
+        if len(block) > self.max_record and not self._fits(block, head):
+            raise ValueError("a record is too long")
+        usual = not self.comment and self.extras == self.missing == "fail"
+        if usual and texts.is_plain(block, delimiter, quote, self.encoding):
+            return texts.parsed(block, names, delimiter)
+        return texts.batch_of(self._fields(block, head), names)
 
     def _may_have_comments(self, block: bytes) -> bool:
         mark = (self.comment or "").encode()

@@ -29,7 +29,15 @@ def reading(spec: WorkerSpec) -> SourceReader | None:
         return None
     source = load(end.target)(**end.options) if end.target else GivenRecords()
     source.max_record = end.max_record
-    return SourceReader(source, end.on_error)
+    rows = getattr(source, "rows", None) if _takes_rows(spec) else None
+    return SourceReader(source, end.on_error, rows)
+
+
+def _takes_rows(spec: WorkerSpec) -> bool:
+    """Whether what takes the source's records would make a batch of them."""
+    if spec.works:
+        return spec.works[0].form.arrow
+    return bool(spec.sinks) and all(getattr(load(end.target), "batches", False) is True for end in spec.sinks)
 
 
 def unpickled(decode: Callable[[], list[Any]]) -> list[Any]:

@@ -7,6 +7,7 @@ nor copied: the columns' memory goes out of band in pickle 5, so it lies in shar
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -167,14 +168,11 @@ def _converted(column: Any, field: Any) -> Any:
 
 def _names(records: Sequence[Any]) -> list[str]:
     """The names of all fields, in the order in which they come up."""
-    found: dict[str, None] = {}
-    last: Any = None
-    for record in records:
-        if not isinstance(record, Mapping):
-            raise ValueError(f"a row of a batch is a mapping, but this is of type {type(record).__name__}")
-        if record.keys() != last:
-            last = record.keys()
-            found.update(dict.fromkeys(record))
+    if set(map(type, records)) != {dict}:  # asking each costs more than its values
+        for record in records:
+            if not isinstance(record, Mapping):
+                raise ValueError(f"a row of a batch is a mapping, but this is of type {type(record).__name__}")
+    found = dict.fromkeys(chain.from_iterable(dict.fromkeys(map(tuple, records))))
     for name in found:
         if not isinstance(name, str):
             raise ValueError(f"the name of a column is text, but {name!r:.60} is of type {type(name).__name__}")

@@ -40,3 +40,17 @@ def test_all_rows_with_their_types(name, compression, size, tmp_path):
     assert pa.types.is_dictionary(found.schema.field("d").type)
     assert found.column("d").to_pylist() == TABLE.column("s").to_pylist()
     assert sorted(entry.name for entry in tmp_path.iterdir()) == [name]
+
+
+@pytest.mark.parametrize("name", ["out.arrow", "out.arrows"])
+def test_the_bytes_do_not_depend_on_how_the_rows_came(name, tmp_path):
+    written = []
+    for size in (3, 40, 100):
+        sink = Arrow(path=tmp_path / name, group=30)
+        sink.open(None)
+        for batch in TABLE.to_batches(max_chunksize=size):
+            sink.write(sink.encode(ArrowRows(batch)))
+        sink.commit(None)
+        sink.finish()
+        written.append((tmp_path / name).read_bytes())
+    assert written[0] == written[1] == written[2]
