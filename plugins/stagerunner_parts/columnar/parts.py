@@ -22,7 +22,7 @@ import pyarrow as pa
 from stagerunner_parts.columnar.encoding import Encoding, Part, PartWriter
 from stagerunner_parts.columnar.streams import Piece, read_stream, stream_of, streams
 
-Mode = Literal["replace", "new"]
+Mode = Literal["replace", "append", "new"]
 
 Opener: TypeAlias = Callable[[Path, pa.Schema], PartWriter]
 """Opens the writer of a part, at a path, for a schema."""
@@ -35,16 +35,27 @@ class Parts:
     """The parts of one output, and their spool.
 
     real: the path of the output. suffix: of the parts in a folder; None if the output is one file. group: rows of a row
-    group. rows, size: of a part, at most, or None.
+    group. rows, size: of a part, at most, or None. adds: parts that are there stay, and ours are counted from them on.
     """
 
     def __init__(
-        self, real: Path, suffix: str | None, *, group: int, rows: int | None, size: int | None, writer: Opener
+        self,
+        real: Path,
+        suffix: str | None,
+        *,
+        group: int,
+        rows: int | None,
+        size: int | None,
+        writer: Opener,
+        adds: bool = False,
     ) -> None:
         self._real = real
         self._suffix = suffix
         self._group, self._rows, self._size = group, rows, size
         self._open_writer = writer
+        self._adds = adds
+        self._first = 0
+        """The number that the first part gets in the folder."""
         self.partial = real.with_name(f"{real.name}.partial")
         self.inode = 0
         self.schema: pa.Schema | None = None
@@ -82,6 +93,8 @@ class Parts:
             shutil.rmtree(self.partial)
         self.partial.mkdir(parents=True)
         self._take_lock()
+        there = old_parts(self._real, self._suffix) if self._adds and self._suffix and self._real.exists() else ()
+        self._first = max((number_of(path) + 1 for path in there), default=0)
         self._open_spool()
 
     def begin_again(self, position: dict[str, int]) -> None:
@@ -90,9 +103,9 @@ class Parts:
             raise FileNotFoundError(f"{self.partial} isn't what the run to be resumed has left")
         self._take_lock()
         self.part = self._kept = position["part"]
+        self._first = position.get("first", 0)
         for path in self._files():
-            number = _number(path)
-            if number is not None and number >= self.part and path != self._spool_path:
+            if number_of(path) >= self.part and path != self._spool_path:
                 path.unlink()
         self._open_spool()
         there = os.fstat(self._spool.fileno()).st_size
@@ -116,7 +129,8 @@ class Parts:
         if self._ended:
             self._encoding.wait()
             self._ended = False
-        return {"part": self.part, "bytes": self._length, "folder": self.inode}
+        position = {"part": self.part, "bytes": self._length, "folder": self.inode}
+        return {**position, "first": self._first} if self._first else position
 
     def forget(self, before: int) -> None:
         """No resume goes back behind the beginning of this part: remove the spools of those before."""
@@ -276,9 +290,9 @@ class Parts:
         self._real.mkdir(parents=True, exist_ok=True)
         for number in range(self.part):
             if self._part(number).exists():
-                self._part(number).replace(self._real / self._part(number).name)
-        for path in old_parts(self._real, self._suffix):
-            if (_number(path) or 0) >= self.part:
+                self._part(number).replace(self._real / self._part(self._first + number).name)
+        for path in () if self._adds else list(old_parts(self._real, self._suffix)):
+            if number_of(path) >= self.part:
                 path.unlink()
 
 
@@ -287,9 +301,10 @@ def old_parts(folder: Path, suffix: str) -> Iterator[Path]:
     return (path for path in sorted(folder.iterdir()) if re.fullmatch(r"part-\d{5,}" + re.escape(suffix), path.name))
 
 
-def _number(path: Path) -> int | None:
+def number_of(path: Path) -> int:
+    """The number in the name of a part, or of what it is made from; -1 if it has none."""
     found = re.match(r"(?:part|spool|growing)-(\d+)", path.name)
-    return int(found[1]) if found else None
+    return int(found[1]) if found else -1
 
 
 def inode_of(path: Path) -> int:

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from stagerunner import ArrowRows, as_record_batch
 from stagerunner_parts.columnar.encoding import PartWriter
-from stagerunner_parts.columnar.parts import Mode, Parts, inode_of
+from stagerunner_parts.columnar.parts import Mode, Parts, inode_of, number_of, old_parts
 from stagerunner_parts.columnar.streams import length_of, stream_of
 from stagerunner_parts.columnar.types import ColumnType
 from stagerunner_parts.compression import is_compressed
@@ -74,7 +74,12 @@ class ColumnOutput:
     def _new_parts(self) -> Parts:
         group, rows, size = self._given
         suffix = None if self._one_file else self.suffixes[0]
-        return Parts(self._real, suffix, group=group, rows=rows, size=size, writer=self._writer)
+        adds = self.mode == "append"
+        return Parts(self._real, suffix, group=group, rows=rows, size=size, writer=self._writer, adds=adds)
+
+    @abstractmethod
+    def _schema_in(self, path: Path) -> pa.Schema:
+        """The columns of a part that is there."""
 
     @abstractmethod
     def _writer(self, path: Path, schema: pa.Schema) -> PartWriter:
@@ -92,6 +97,8 @@ class ColumnOutput:
         if is_compressed(self.path):
             raise ValueError(f"{self.path}: such a file is compressed inside; leave {self.path.suffix} out")
         if self._one_file:
+            if self.mode == "append":
+                raise ValueError(f"nothing can be appended to {self.path}; name a folder, and it gets further parts")
             if rows is not None or size is not None:
                 raise ValueError(f"{self.path} is one file; parts need a folder, so leave {self.suffixes[0]} out")
             check_target(self.path, self._real, in_place=False)
@@ -169,14 +176,31 @@ class ColumnOutput:
         self._parts = self._new_parts()
         if position is None:
             self.check_new()
+            there = self._columns_there()
             self._real.parent.mkdir(parents=True, exist_ok=True)
             self._parts.begin((self._known or {}).get("folder", 0))
+            self._parts.schema = there
         else:
             self._parts.schema = _schema(position["schema"]) if "schema" in position else None
             self._parts.begin_again(position)
         self._opened = True
         self._take(self._parts.schema or (self._expected if self.schema else None))
         self._position = self._whereabouts()
+
+    def _columns_there(self) -> pa.Schema | None:
+        """The columns of the parts to which others are added. Raises ValueError if `schema` says something else."""
+        if self.mode != "append" or not self._real.exists():
+            return None
+        last = max(old_parts(self._real, self.suffixes[0]), key=number_of, default=None)
+        if last is None:
+            return None
+        try:
+            found = self._schema_in(last)
+        except (pa.ArrowException, OSError) as error:
+            raise ValueError(f"{last} can't be read, so nothing can be added to {self.path}: {error}") from None
+        if self.schema is not None and not found.equals(self._expected):
+            raise ValueError(f"{last} has other columns than `schema` says; write to another folder")
+        return found
 
     def _take(self, schema: pa.Schema | None) -> None:
         self._parts.schema = schema

@@ -37,7 +37,7 @@ class Arrow(ColumnOutput):
     group: rows of a batch.
     rows: rows of a file in a folder, at most; by default any number.
     bytes: bytes of a file in a folder: it ends with the batch that reaches them.
-    mode: replace existing files, or write only where nothing is.
+    mode: replace existing files, append further ones to a folder, or write only where nothing is.
     """
 
     suffixes = (".arrow", ".feather", STREAM)
@@ -61,6 +61,10 @@ class Arrow(ColumnOutput):
     def _writer(self, path: Path, schema: pa.Schema) -> PartWriter:
         options = pa.ipc.IpcWriteOptions(compression=None if self.compression == "none" else self.compression)
         return ArrowWriter(path, schema, options, stream=self.path.name.lower().endswith(STREAM))
+
+    def _schema_in(self, path: Path) -> pa.Schema:
+        with pa.memory_map(str(path)) as file:
+            return pa.ipc.open_file(file).schema
 
 
 class ArrowWriter(PartWriter):

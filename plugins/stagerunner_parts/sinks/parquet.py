@@ -35,7 +35,7 @@ class Parquet(ColumnOutput):
     group: rows of a row group.
     rows: rows of a file in a folder, at most; by default any number.
     bytes: bytes of a file in a folder: it ends with the row group that reaches them.
-    mode: replace existing files, or write only where nothing is.
+    mode: replace existing files, append further ones to a folder, or write only where nothing is.
     """
 
     suffixes = (".parquet", ".pq")
@@ -58,6 +58,9 @@ class Parquet(ColumnOutput):
 
     def _writer(self, path: Path, schema: pa.Schema) -> PartWriter:
         return ParquetWriter(path, schema, self.compression)
+
+    def _schema_in(self, path: Path) -> pa.Schema:
+        return pq.read_schema(path)
 
 
 class ParquetWriter(PartWriter):

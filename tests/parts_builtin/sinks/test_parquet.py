@@ -123,6 +123,37 @@ def test_old_parts_are_replaced_and_other_files_stay(tmp_path):
         Parquet(path=tmp_path / "out", mode="new").check_new()
 
 
+def test_parts_are_added_to_those_that_are_there(tmp_path):
+    for start in (0, 10):
+        made(tmp_path / "out", columns(*range(start, start + 5)), rows=2, mode="append").finish()
+    assert files(tmp_path) == [f"out/part-0000{n}.parquet" for n in range(6)]
+    assert pq.read_table(tmp_path / "out").to_pylist() == frame(*range(5), *range(10, 15))
+    with pytest.raises(ValueError, match="no column for 'z'"):
+        made(tmp_path / "out", [{"n": 1, "s": "x", "z": 1}], mode="append")
+    opened.pop().abort()
+    with pytest.raises(ValueError, match="other columns than `schema` says"):
+        made(tmp_path / "out", schema={"n": ColumnType("int8")}, mode="append")
+    with pytest.raises(ValueError, match="name a folder"):
+        Parquet(path=tmp_path / "one.parquet", mode="append").check()
+
+
+@pytest.mark.parametrize("moved", [0, 1, 2])
+def test_added_parts_get_the_same_numbers_after_a_kill(moved, tmp_path):
+    made(tmp_path / "out", columns(0, 1, 2), rows=2, mode="append").finish()
+    sink = made(tmp_path / "out", columns(3, 4), columns(5, 6, 7), rows=2, mode="append")
+    position = sink.position()
+    sink.abort()
+    for part in range(moved):  # as far as the end of that run has got
+        (tmp_path / "out.partial" / f"part-0000{part}.parquet").rename(
+            tmp_path / "out" / f"part-0000{part + 2}.parquet"
+        )
+    again = Parquet(path=tmp_path / "out", rows=2, mode="append")
+    again.left(position)
+    again.finish()
+    assert files(tmp_path) == [f"out/part-0000{n}.parquet" for n in range(5)]
+    assert pq.read_table(tmp_path / "out").to_pylist() == frame(*range(8))
+
+
 def test_an_end_that_was_cut_short_is_made_up_for(tmp_path):
     sink = made(tmp_path / "out", columns(1, 2, 3), rows=2)
     position = sink.position()
