@@ -288,9 +288,9 @@ class AsyncEvaluator(Evaluator):
         """The call of this place has ended: when."""
         parts, place.parts = place.parts, []
         at = monotonic_ns()
-        spent, total = at - place.began, sum([part.size for part in parts]) if len(parts) > 1 else parts[0].size
-        for part in parts:  # calls run side by side: each costs its share of the time
-            part.pending.work += spent * part.size // (total * self._most_calls)
+        spent, total = (at - place.began) // self._most_calls, sum([end - start for _, start, end in parts])
+        for pending, start, end in parts:  # calls run side by side: each costs its share of the time
+            pending.work += spent * (end - start) // total
         self.slot.called(place.number)
         self.gathering.ended(dealt)
         return at

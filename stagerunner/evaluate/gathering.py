@@ -259,11 +259,11 @@ class Gathering:
 
 def note(slot: Slot, place: int, parts: list[Part]) -> None:
     """Note in the slot which records are in a call."""
-    first, last = parts[0].pending.batch, parts[-1].pending.batch
-    if first.frame is not None and last.frame is not None:
-        begin = first.frame[0], first.origin(parts[0].start)
-        one = len(parts) == 1 and parts[0].size == 1
-        slot.call(place, begin, begin if one else (last.frame[0], last.origin(parts[-1].end - 1)))
+    (first, start, _), (last, _, end) = parts[0], parts[-1]
+    if first.batch.frame is not None and last.batch.frame is not None:
+        begin = first.batch.frame[0], first.batch.origin(start)
+        one = first is last and end == start + 1
+        slot.call(place, begin, begin if one else (last.batch.frame[0], last.batch.origin(end - 1)))
 
 
 def deal(parts: list[Part], found: Any, listener: stage_api.CallListener) -> Dealt:

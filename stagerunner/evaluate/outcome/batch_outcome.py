@@ -204,6 +204,11 @@ class BatchOutcome:
                 self.fail(index, drop(self.work.drop_reason))
         return [size or None for size in sizes]
 
+    def add_one(self, index: int, result: Any) -> None:
+        """The record with this index gave this result."""
+        self.results.append(result)
+        self.origins.append(self.batch.origin(index))
+
     def add_list(self, start: int, end: int, found: list[Any]) -> None:
         """The records start ≤ index < end, passed as one list, gave one of `found` each: a result or None; or a list of
         results, if the form says many."""

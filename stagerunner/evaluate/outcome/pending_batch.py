@@ -179,11 +179,12 @@ class PendingBatch:
     def _so_far(self) -> BatchOutcome:
         """What the calls gave that have ended, up to the first that hasn't, or that ends the batch."""
         outcome, taken = self._outcome, 0
+        following = outcome.cursor.index + 1
         self._outcomes.sort(key=_START)
         for ended in self._outcomes:
-            if outcome.halted or ended.start != outcome.cursor.index + 1 or not self.wants(ended.start):
+            if outcome.halted or ended.start != following or not self.wants(following):
                 break
-            taken += 1
+            taken, following = taken + 1, ended.end
             outcome.cursor.take(ended.end - ended.start)
             self._add(outcome, ended)
         del self._outcomes[:taken]
@@ -203,8 +204,10 @@ class PendingBatch:
             batch_outcome.add_list(start, end, found)
         elif found is None:
             batch_outcome.add_none()
-        else:
+        elif self.stage.form.many:
             batch_outcome.add_list(start, end, [found])
+        else:
+            batch_outcome.add_one(start, found)
 
 
 def _without(start: int, end: int, index: int) -> Iterator[tuple[int, int]]:
