@@ -6,6 +6,7 @@ results. Each piece is counted by itself. The workers count a whole frame; what 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from stagerunner import failpoints
@@ -160,7 +161,7 @@ class Receiving:
 def _refuse(metadata: Metadata, refused: Sequence[Failure]) -> None:
     """Take records that a sink refused for failures of the frame. Its worker has counted them as written."""
     metadata.failures = [*metadata.failures, *refused]
-    for failure in refused:
-        counts = Counts(failure.stage, out=-1)
-        counts.fail(failure.policy)
+    for (stage, policy), number in Counter((failure.stage, failure.policy) for failure in refused).items():
+        counts = Counts(stage, out=-number)
+        counts.fail(policy, number)
         metadata.book([counts])
