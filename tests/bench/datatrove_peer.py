@@ -1,7 +1,7 @@
 """Job K, for comparison: datatrove's InferenceRunner against the unreliable service, with its cache of answers.
 
-Its extra `inference` wants vLLM; an endpoint needs no more than `pip install datatrove aiosqlite aiofiles httpx
-orjson pandas xxhash`. It tries again only after errors of the connection, 5 s later at the earliest, and a status of 500 ends
+Its extra `inference` wants vLLM; an endpoint needs no more than `pip install datatrove aiosqlite aiofiles httpx orjson
+pandas xxhash`. It tries again only after errors of the connection, 5 s later at the earliest, and a status of 500 ends
 the whole run, so the rollout tries again by itself.
 
 usage: python datatrove_peer.py PORT COUNT CONCURRENCY
