@@ -168,7 +168,7 @@ STATES = {"none, or with snapshot": "remembering", "without snapshot": "forgetti
 DEATHS = {
     "ends the run": "ends the run",
     "read again from its beginning": "exactly once, from the beginning",
-    "loses and doubles nothing": "exactly once",
+    "loses and duplicates nothing": "exactly once",
 }
 
 

@@ -59,7 +59,7 @@ def command(
     resumed = made.request.resume or made.request.force_resume
     if resumed and replay.finished(file, made.request.journal):
         if not quiet:
-            streams.err().line("the replay was finished already; nothing to do")
+            streams.err().line("the replay is already finished; nothing to do")
         return 0
     replay.check_places(made.plan, file, append=append, resumed=resumed)
     summary_file = SummaryFile.of(summary, made.plan)

@@ -139,7 +139,7 @@ def state_warning(change: Change) -> str:
     place = f"{shown(change.file)}:{change.line}"
     return (
         f"changes {change.what} ({place}) and declares no state: with several workers, or after a death, "
-        "its results may be wrong. Write @stage(state=True), or state=False if no result depends on it, as on a cache"
+        "its results may be wrong. Write @stage(state=True), or state=False if no result depends on it, as with a cache"
     )
 
 
@@ -167,7 +167,7 @@ def _frame_by_frame(plan: Plan) -> Iterator[str]:
 
 def _after_a_worker(source: SourceKind, forgotten: tuple[str, ...]) -> str:
     if not forgotten:
-        return "exactly once: a worker that dies loses and doubles nothing"
+        return "exactly once: a worker that dies loses and duplicates nothing"
     if source == "splits":
         return f"exactly once: when a worker dies, the source is read again from its beginning, for '{forgotten[0]}'"
     return f"the first worker that dies ends the run, since '{forgotten[0]}' would have forgotten its state"

@@ -24,7 +24,7 @@ def usable(plan: Plan, tell: Callable[[Any], None]) -> Plan:
             prepare(path)
         except Unusable as why:
             refused.add(path)
-            tell(Notice(f"going on without the memo {path}: {why}"))
+            tell(Notice(f"continuing without the memo {path}: {why}"))
     kept = [
         replace(stage, work=stage.work._replace(memo=None))
         if stage.work.memo is not None and stage.work.memo.path in refused

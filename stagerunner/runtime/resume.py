@@ -86,7 +86,7 @@ def _decide(
     if not resume.wanted:
         if entry is not None and entry.state != "done":
             _tell_what_is_left(plan, sinks, entry)
-            tell(Notice("an unfinished run into this output is discarded; --resume would have gone on with it"))
+            tell(Notice("an unfinished run into this output is discarded; --resume would have continued it"))
         return Beginning(journal, salt=_salt())
     if entry is None or not _stands(entry, sinks):
         _refuse_existing(sinks)
@@ -108,7 +108,7 @@ def _decide(
         if entry.fingerprint != now:  # forced: from now on the journal belongs to the changed chain
             journal.begin(now, entry.hash_seed, row)
         return Beginning(journal, row, entry.hash_seed, salt=salt, leads=_leads(rows, sinks))
-    tell(Notice("the run was finished already; nothing to do"))
+    tell(Notice("the run is already finished; nothing to do"))
     return Beginning(journal, row, entry.hash_seed, done=True)
 
 

@@ -96,8 +96,8 @@ class Signals:
             return False
         if not self._noticed and self._session is not None and not self._session.done_before:
             self._noticed = True  # not in the handler, which may interrupt another report
-            again = "; once more to stop now" if self._number == signal.SIGINT else ""
-            drained = f"what is on its way, for up to {self._grace:g} s, since a stage has state"
+            again = "; press Ctrl-C again to stop now" if self._number == signal.SIGINT else ""
+            drained = f"the records in flight, for up to {self._grace:g} s, because a stage has state"
             what = drained if self._session.loop.drains else "the records in hand"
             self._session.tell(Notice(f"stopping: finishing {what}{again}"))
         now = monotonic()
@@ -133,8 +133,8 @@ def hint_after(again: int) -> str:
     """How to go on. again: records that a resume reads again, since they stand behind the source's last mark."""
     if not again:
         return HINT
-    behind = "the record that was" if again == 1 else f"the {again} records that were"
-    return f"; --resume goes on from the source's last mark, and reads {behind} read behind it again"
+    records = "the record" if again == 1 else f"the {again} records"
+    return f"; --resume goes on from the source's last mark, and reads again {records} after it"
 
 
 def named(number: int) -> str:

@@ -5,7 +5,7 @@ import pytest
 from stagerunner.config.model import Run
 from stagerunner.plan import promise, why_no_resume
 
-ONCE = "exactly once: a worker that dies loses and doubles nothing"
+ONCE = "exactly once: a worker that dies loses and duplicates nothing"
 RESUMES = "a run that ended early goes on with --resume, and the output is that of a run without faults"
 TABLE = {"use": "table", "with": {"path": "a.csv"}}
 

@@ -68,7 +68,7 @@ def test_what_was_unfinished_is_said_to_be_discarded(beginning):
     told = []
     beginning("same", told=told)
 
-    assert told == [Notice("an unfinished run into this output is discarded; --resume would have gone on with it")]
+    assert told == [Notice("an unfinished run into this output is discarded; --resume would have continued it")]
 
 
 def test_a_resume_goes_on_with_the_row_and_the_hash_seed(beginning, project):
@@ -244,7 +244,7 @@ def test_a_finished_run_that_overwrites_nothing_can_be_asked_to_go_on(project):
     summary = prepare(path, Request(resume=True)).execute(told.append)
 
     assert (summary.exit_code, summary.records["out"]) == (0, 5)
-    assert Notice("the run was finished already; nothing to do") in told
+    assert Notice("the run is already finished; nothing to do") in told
     with pytest.raises(ConfigError, match="overwrites nothing"):
         prepare(path)
 

@@ -72,7 +72,7 @@ def test_how_long_a_chain_with_state_may_take_is_said(project):
         os.kill(os.getpid(), signal.SIGTERM)
         caught.time_is_up()
 
-    assert "what is on its way, for up to 7 s" in project.told(Notice)[0].text
+    assert "the records in flight, for up to 7 s" in project.told(Notice)[0].text
 
 
 @pytest.mark.parametrize("number", STOPPING)

@@ -129,7 +129,7 @@ def test_a_failure_of_a_stage_leaves_the_run_resumable_from_a_mark(project):
     assert content(project) == undisturbed()
 
 
-@pytest.mark.parametrize(("every", "said"), [(1, b"--resume goes on from there"), (0, b"reads the 3000 records")])
+@pytest.mark.parametrize(("every", "said"), [(1, b"--resume goes on from there"), (0, b"reads again the 3000 records")])
 def test_a_halt_commits_up_to_the_last_mark_and_says_what_is_read_again(project, every, said):
     configured(project, "same", source={"use": "topic", "with": {"every": every, "stays": True}})
     with project.start("run", "chain.yaml", "--progress", "plain") as process:

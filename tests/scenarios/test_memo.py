@@ -341,7 +341,7 @@ def test_a_file_that_can_not_be_used_is_done_without_and_it_is_said_once(project
     _, written = run(project, {"use": "plain", "memo": "kept.memo", "workers": 2})
     assert written == b"".join(b"<%d>\n" % n for n in range(20))
     assert [event.text.partition(": ")[0] for event in project.told(Notice)] == [
-        f"going on without the memo {project / 'kept.memo'}"
+        f"continuing without the memo {project / 'kept.memo'}"
     ]
 
 
