@@ -30,11 +30,11 @@ class Surroundings(NamedTuple):
     hash_seed: str | None
 
 
-RESULTS = "results"
-"""The group of calls that wait for results: they are run beside the others, one after the other."""
+RESULTS, ASIDE = "results", "aside"
+"""Groups of calls that run beside the others, one after the other: those that wait for results, and `drop`."""
 
 
-@ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0, concurrency_groups={RESULTS: 1})
+@ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0, concurrency_groups={RESULTS: 1, ASIDE: 1})
 class Actor:
     """Holds the worker's process, and passes frames to it and back: with `feed`, or, of a stage that works ahead, with
     a `put` and a `take` for each, so that several frames are in the worker at once."""
@@ -67,13 +67,13 @@ class Actor:
     @ray.method(num_returns=2)  # type: ignore[untyped-decorator]
     def feed(self, data: bytes | None) -> tuple[Report, bytes | None]:
         """What becomes of a frame; nothing of nothing."""
-        if data is None:
+        if data is None or self._dropped:
             return Report(nothing=True), None
         frame = next(frames_of(data))
         assert self._seat is not None
         if frame.header.kind == END:
             return self._seat.end(data), None
-        return self._seat.feed(data, ray.get_runtime_context().is_canceled)
+        return self._seat.feed(data, self._unwanted)
 
     def put(self, data: bytes | None) -> bytes | None:
         """Give the worker a frame. What it returns is for `take`: END itself, nothing of nothing."""
@@ -94,8 +94,9 @@ class Actor:
     def _unwanted(self) -> bool:
         return self._dropped or ray.get_runtime_context().is_canceled()
 
+    @ray.method(concurrency_group=ASIDE)  # type: ignore[untyped-decorator]
     def drop(self) -> None:
-        """Let everything that was put be given up: nobody waits for it any more."""
+        """Let every frame that was given be given up, until the next `begin`: nobody waits for it any more."""
         self._dropped = True
 
     def close(self) -> None:

@@ -88,24 +88,24 @@ class RayPool:
         return actors.options(**placed).remote()
 
     def _idle(self) -> list[Any]:
-        """The actors with nothing under way any more; None in place of each other one, which is killed."""
-        self._give_up()
+        """The actors with nothing under way any more; None in place of each other one, which is killed.
+
+        They are told to give up their calls, which are not cancelled. Ray numbers an actor's calls when they are made.
+        One that is cancelled before its argument has come is never sent, and the actor waits half a minute for it.
+        """
+        dropped = [actor.drop.remote() for actor in self._actors]
         until = monotonic() + REAPING
         while self._under_way and not self._lost and monotonic() < until:
             sleep(GLANCE)
         busy = {*self._under_way.values(), *self._lost}
+        told = {drop: number for number, drop in enumerate(dropped) if number not in busy}
+        if told:
+            _, late = ray.wait(list(told), num_returns=len(told), timeout=REAPING)
+            busy |= {told[drop] for drop in late}
         for number in busy:
             self._kill(self._actors[number])
         self._under_way, self._lost = {}, set()
         return [None if number in busy else actor for number, actor in enumerate(self._actors)]
-
-    def _give_up(self) -> None:
-        """End what is under way. A call that waits for another one of its actor is never cancelled: an actor would wait
-        half a minute for its number, which Ray gives out when it is made."""
-        ahead = {number for number, spec in enumerate(self._specs) if spec.works_ahead}
-        for number in ahead:
-            self._actors[number].drop.remote()
-        self._cancel(ticket for ticket, worker in list(self._under_way.items()) if worker not in ahead)
 
     def _resources(self, spec: WorkerSpec) -> dict[str, Any]:
         stage = self._plan.stages[spec.works[0].index] if spec.works else None
