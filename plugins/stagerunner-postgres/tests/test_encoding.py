@@ -92,7 +92,7 @@ REFUSED = [
     ("ints", 5, "not a list"),
     ("ints", [[1], [2, 3]], "same length"),
     ("ints", [2**31], "out of the range"),
-    ("mood", "sad", "no value of mood: ok, well"),
+    ("mood", "sad", "isn't a value of mood: ok, well"),
     ("ip", {"a": 1}, "not a text"),
     ("positive", 2**31, "out of the range"),
 ]

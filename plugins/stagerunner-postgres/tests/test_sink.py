@@ -110,7 +110,7 @@ def test_fields_and_columns(made, database):
         ({"columns": ["id", "nam"]}, "table items has no column 'nam': it has id, name, n"),
         ({"mode": "upsert", "key": "n"}, r"has no unique index on \(n\)"),
         ({"table": "loose", "mode": "upsert"}, "has no primary key"),
-        ({"table": "seen"}, "no table that rows can be written to"),
+        ({"table": "seen"}, "isn't a table that rows can be written to"),
         ({"dsn": "host=/nowhere"}, "no connection to PostgreSQL"),
     ],
 )
@@ -145,6 +145,40 @@ def test_a_row_that_breaks_a_constraint_is_named(made, database, record, why, mo
     assert caught.value.errno is None
     sink.abort()
     assert Postgres(dsn=database.dsn, table="items", mode=mode).last_row() == {"frame": 1}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_all_rows_but_those_refused_are_written_at_once(made, database, mode):
+    database(ITEMS)
+    sink = made(mode=mode)
+    put(sink, given(0, 100), {"frame": 1})
+    many = [
+        *given(100, 150),
+        {"id": 1000, "name": "n9", "n": 1},
+        *given(150, 200),
+        {"id": 1001, "name": "x", "n": 1000},
+    ]
+    refused = sink.write_or_refuse(sink.encode(many))
+    sink.commit({"frame": 2})
+    sink.finish()
+    assert {at: type(why).__name__ for at, why in refused.items()} == {50: "UniqueViolation", 101: "CheckViolation"}
+    assert "already exists" in str(refused[50])
+    assert "\n" not in str(refused[50])
+    assert (sink.position(), ids(database)) == (200, list(range(200)))
+
+
+def test_a_missing_foreign_row_and_a_value_that_only_the_server_knows_are_refused(made, database):
+    database(ITEMS + "; INSERT INTO items VALUES (1, 'a', 1)")
+    database("CREATE TABLE refs (id int, item int REFERENCES items, ip inet)")
+    sink = made(table="refs")
+    rows = [{"id": n, "item": 2 if n == 4 else 1, "ip": "10.0.0.300" if n == 7 else "10.0.0.1"} for n in range(9)]
+    refused = sink.write_or_refuse(sink.encode(rows))
+    sink.commit({})
+    assert {at: type(why).__name__ for at, why in refused.items()} == {
+        4: "ForeignKeyViolation",
+        7: "InvalidTextRepresentation",
+    }
+    assert ids(database, "refs") == [n for n in range(9) if n not in (4, 7)]
 
 
 def test_a_missing_foreign_row_is_named(made, database):

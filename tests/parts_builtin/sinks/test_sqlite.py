@@ -174,3 +174,33 @@ def test_a_file_that_is_no_database(write):
     with pytest.raises(OSError, match=r"SQLite can't use .*a\.db"):
         sink.check()
     sink.abort()
+
+
+def strict(path, clause=""):
+    """A sink that appends to a table with a key, opened."""
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as base:
+        base.execute(f"CREATE TABLE orders (id INTEGER PRIMARY KEY {clause}, name TEXT NOT NULL)")
+    return written(path, [{"id": 7, "name": "old"}], mode="append")
+
+
+def test_all_rows_but_those_refused_are_written(path):
+    sink = strict(path)
+    rows_ = [{"id": n, "name": None if n == 3 else "new"} for n in range(10)]
+    refused = sink.write_or_refuse(sink.encode([*rows_, {"name": "last", "id": 9}]))
+    sink.commit({})
+
+    assert {at: str(why) for at, why in refused.items()} == {
+        3: "NOT NULL constraint failed: orders.name",
+        7: "UNIQUE constraint failed: orders.id",
+        10: "UNIQUE constraint failed: orders.id",
+    }
+    assert (sink.position(), [row["id"] for row in rows(path)]) == (9, [0, 1, 2, 4, 5, 6, 7, 8, 9])
+
+
+def test_a_constraint_that_takes_other_rows_with_it_ends_the_run(path):
+    sink = strict(path, "ON CONFLICT ROLLBACK")
+
+    with pytest.raises(OSError, match="UNIQUE constraint failed"):
+        sink.write_or_refuse(sink.encode([{"id": 1, "name": "new"}, {"id": 7, "name": "new"}]))
+    assert sink.last_row() == {"frame": 1}
