@@ -9,6 +9,7 @@ import signal
 import subprocess
 
 import pytest
+from support import needs
 from support.leaks import needs_proc
 from support.project import command
 from support.remote import Bucket, Sftp, Shelf
@@ -258,3 +259,31 @@ def test_a_stream_whose_end_could_be_a_broken_connection_is_refused(project, the
     done = there()
     assert done.returncode == 1
     assert b"the server doesn't say how long it is" in done.stderr
+
+
+def test_parquet_is_read_in_parts_and_put_in_its_place(project, there, shelf, bucket):
+    needs.module("pyarrow", "stagerunner[arrow]")
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = [{"n": str(number), "size": number} for number in range(COUNT)]
+    out = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist(rows), out, row_group_size=200)
+    shelf.put("in.parquet", out.getvalue().to_pybytes())
+    source = {"use": "parquet", "with": {"path": shelf.url("in.parquet"), "filter": "size >= 300", "columns": ["n"]}}
+    fatal = {"use": "fatal", "on_error": "dead_letter"}
+    run = {"frame": 31, "checkpoint": "1ms", "window": "16KB"}
+    project.config(fatal, source=source, sink=bucket.url("out.parquet"), dead_letter="letters.jsonl", run=run)
+
+    killed = there("--allow-dead-letters")
+    done = there("--allow-dead-letters", "--resume")
+
+    assert (killed.returncode, done.returncode, done.stderr) == (-signal.SIGKILL, 0, b"")
+    found = pq.read_table(pa.BufferReader(bucket.get("out.parquet"))).column("n").to_pylist()
+    assert found == [row["n"] for row in rows[300:] if row["n"] not in ("500", "1000")]
+    letters = [json.loads(line)["origin"] for line in (project / "letters.jsonl").read_text().splitlines()]
+    assert [(origin["name"], origin["number"]) for origin in letters] == [
+        (shelf.url("in.parquet"), 500),
+        (shelf.url("in.parquet"), 1000),
+    ]
+    assert left(project) == [".s3"]

@@ -10,7 +10,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import dropwhile
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import pyarrow as pa
@@ -18,8 +17,9 @@ import pyarrow as pa
 from stagerunner import ArrowRows, Origin, Split, Want
 from stagerunner_parts.columnar.predicate import Predicate
 from stagerunner_parts.compression import is_compressed
-from stagerunner_parts.sources.inputs import STDIN, find
-from stagerunner_parts.sources.pieces import InputFile
+from stagerunner_parts.remote.address import Address, StorageOptions
+from stagerunner_parts.sources.inputs import STDIN, AnyFile, Paths, find_all
+from stagerunner_parts.sources.pieces import Changed, InputFile
 
 BATCH = 65536
 """Rows that are decoded at once."""
@@ -48,7 +48,7 @@ class Table(Protocol):
 class Found(NamedTuple):
     """A file as the parent found it."""
 
-    file: InputFile
+    file: AnyFile
     schema: pa.Schema
     rows: int
     size: int
@@ -57,7 +57,7 @@ class Found(NamedTuple):
 class Opened:
     """A file that a worker reads: where it is in it, and the batch decoded last."""
 
-    def __init__(self, file: InputFile, table: Table) -> None:
+    def __init__(self, file: AnyFile, table: Table) -> None:
         self.file, self._table = file, table
         self._batches: Iterator[tuple[int, pa.RecordBatch]] = iter(())
         self._start = -1
@@ -91,13 +91,14 @@ class ColumnFiles(ABC):
 
     batches = True
     pure = True
-    path: Path | list[Path]
+    path: Paths
+    options: StorageOptions | None = None
     columns: list[str] | None
     filter: Predicate | None
     _opened: Opened | None = None
 
     @abstractmethod
-    def _table(self, file: InputFile) -> Table:
+    def _table(self, file: AnyFile) -> Table:
         """Open a file. Raises ValueError, with a message, if it isn't of this kind."""
 
     def check(self) -> None:
@@ -105,14 +106,14 @@ class ColumnFiles(ABC):
         if self.path in (STDIN, [STDIN]):
             raise ValueError("standard input can't be read by columns; name a file")
         for path in self.path if isinstance(self.path, list) else [self.path]:
-            if is_compressed(path):
+            if is_compressed(path.name if isinstance(path, Address) else path):
                 raise ValueError(f"{path} is compressed as a whole, so no part of it can be read alone: unpack it")
         self._schema  # noqa: B018  finding it is the check
 
     @cached_property
     def _found(self) -> list[Found]:
         found = []
-        for file in find(self.path):
+        for file in find_all(self.path, self.options):
             table = self._table(file)
             found.append(Found(file, table.schema, table.rows, table.size))
         return found
@@ -160,7 +161,7 @@ class ColumnFiles(ABC):
             while start < found.rows:
                 stop = min(found.rows, _stop(start, want))
                 size = found.size * stop // found.rows - found.size * start // found.rows
-                data = [tuple(found.file), start, stop - start, schema]
+                data = [_named(found.file), start, stop - start, schema]
                 yield Split(data, max(1, size), [found.file.name, stop], stop - start)
                 start = stop
 
@@ -178,7 +179,7 @@ class ColumnFiles(ABC):
     def _rows(self, split: Split) -> tuple[pa.RecordBatch, Any]:
         """The rows of a split, and their indexes in it if some are left out."""
         file, first, number, schema = split.data
-        batch, indexes = self._open(InputFile(*file)).rows(first, number), None
+        batch, indexes = self._open(self._file(file)).rows(first, number), None
         if self.filter is not None:
             batch, indexes = self.filter.apply(_whole(batch, self.filter.columns))
         if schema is not None:
@@ -187,9 +188,23 @@ class ColumnFiles(ABC):
             batch = batch.select(self.columns)
         return batch, indexes
 
-    def _open(self, file: InputFile) -> Opened:
+    def _file(self, named: tuple[Any, ...]) -> AnyFile:
+        """The file of a split. Raises Changed if a remote one isn't what the parent found."""
+        if len(named) == len(InputFile._fields):
+            return InputFile(*named)
+        if (found := self._remote.get(named[0])) is None or _named(found) != tuple(named):
+            raise Changed(f"{named[0]} has changed since the run began")
+        return found
+
+    @cached_property
+    def _remote(self) -> dict[str, AnyFile]:
+        """The files as a worker finds them: a connection can't be sent."""
+        return {file.name: file for file in find_all(self.path, self.options)}
+
+    def _open(self, file: AnyFile) -> Opened:
         if self._opened is None or self._opened.file != file:
-            file.opened().close()  # it is the one that the parent found
+            if isinstance(file, InputFile):
+                file.opened().close()  # it is the one that the parent found
             self._opened = Opened(file, self._table(file))
         return self._opened
 
@@ -197,7 +212,12 @@ class ColumnFiles(ABC):
         file, first, _, _ = split.data
         indexes = None if self.filter is None else self._rows(split)[1]
         row = first + (number if indexes is None else indexes[number].as_py())
-        return Origin(file[0], None, self._table(InputFile(*file)).number(row))
+        return Origin(file[0], None, self._table(self._file(file)).number(row))
+
+
+def _named(file: AnyFile) -> tuple[Any, ...]:
+    """A file as plain data."""
+    return tuple(file) if isinstance(file, InputFile) else (file.name, file.size, file.tag)
 
 
 def _stop(start: int, want: Want) -> int:

@@ -8,7 +8,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from struct import Struct
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from zlib import crc32
 
 import pyarrow as pa
@@ -19,9 +19,13 @@ from stagerunner_parts.columnar.parts import Mode, Parts, inode_of, number_of, o
 from stagerunner_parts.columnar.streams import length_of, stream_of
 from stagerunner_parts.columnar.types import ColumnType
 from stagerunner_parts.compression import is_compressed
+from stagerunner_parts.remote.address import Address, StorageOptions
 from stagerunner_parts.sinks.naming import has_field
 from stagerunner_parts.sinks.tables import Extras, Missing, refuse_others
 from stagerunner_parts.sinks.targets import check_target, resolved
+
+if TYPE_CHECKING:
+    from stagerunner_parts.remote.uploading import Destination
 
 HEAD = Struct(">QQQ")
 """In front of each stream: a checksum of its schema, its rows, its bytes."""
@@ -38,12 +42,14 @@ class ColumnOutput:
     pure = True
     keeps = "truncate"
 
+    _elsewhere: Destination | None = None
+
     suffixes: ClassVar[tuple[str, ...]]
     """Those of paths that are one file, and the first that of the parts in a folder."""
 
     def __init__(
         self,
-        path: Path,
+        path: Path | Address,
         schema: dict[str, ColumnType] | None,
         extras: Extras,
         missing: Missing,
@@ -52,15 +58,16 @@ class ColumnOutput:
         group: int,
         rows: int | None,
         size: int | None = None,
+        options: StorageOptions | None = None,
     ) -> None:
-        self.path = path
+        self.path = path if isinstance(path, Path) else self._local(path, options)
         self.schema = schema
         self.extras: Extras = extras
         self.missing: Missing = missing
         self.mode: Mode = mode
         self._given = (group, rows, size)
-        found = resolved(path)
-        self._real = found if isinstance(found, Path) else Path(os.path.realpath(path))
+        found = resolved(self.path)
+        self._real = found if isinstance(found, Path) else Path(os.path.realpath(self.path))
         self._one_file = path.name.lower().endswith(self.suffixes)
         self._expected: pa.Schema | None = None
         if schema is not None:
@@ -70,6 +77,15 @@ class ColumnOutput:
         self._known: dict[str, int] | None = None
         self._position: dict[str, int] | None = None
         self._opened = False
+
+    def _local(self, address: Address, options: StorageOptions | None) -> Path:
+        """The local file in which a remote one is made."""
+        # Only for remote paths, of which there are few.
+        from stagerunner_parts.remote.spool import spool_of
+        from stagerunner_parts.remote.uploading import Destination
+
+        self._elsewhere = Destination(address, options)
+        return spool_of(address)
 
     def _new_parts(self) -> Parts:
         group, rows, size = self._given
@@ -90,6 +106,11 @@ class ColumnOutput:
     def check(self) -> None:
         """Raises OSError or ValueError, with a message, if nothing can be written there."""
         group, rows, size = self._given
+        if self._elsewhere is not None:
+            if not self._one_file:
+                name = f"{self.describe()} is no file: only one whole file can be put elsewhere"
+                raise ValueError(f"{name}; let its name end in {self.suffixes[0]}")
+            self._elsewhere.check(self.mode)
         if group < 1 or (rows is not None and rows < 1) or (size is not None and size < 1):
             raise ValueError("a number of rows or bytes is at least 1")
         if has_field(str(self.path)):
@@ -113,9 +134,9 @@ class ColumnOutput:
 
     def check_new(self) -> None:
         """Raises FileExistsError if something is there, and mode `new` overwrites nothing."""
-        there = self._real.exists() and (self._one_file or any(self._real.iterdir()))
+        there = self.exists() and (self._one_file or any(self._real.iterdir()))
         if self.mode == "new" and there:
-            raise FileExistsError(f"{self.path} already exists, and mode `new` overwrites nothing")
+            raise FileExistsError(f"{self.describe()} already exists, and mode `new` overwrites nothing")
 
     # In the last worker
 
@@ -234,7 +255,23 @@ class ColumnOutput:
         self._parts.sync()
 
     def finish(self) -> None:
-        """Write the last part, and give all of them their names. May be called twice."""
+        """Write the last part, and give all of them their names; put the file in its place. May be called twice.
+
+        Raises OSError if there is nothing to name, or if its place can't be reached.
+        """
+        if self._elsewhere is None:
+            self._finish_here()
+        elif self._opened or self._parts.partial.exists() or self._real.exists():
+            self._finish_here()
+            self._elsewhere.move(self._real)
+        elif not self._elsewhere.exists():
+            raise FileNotFoundError(f"{self._parts.partial} is gone, so it can't be put at {self.describe()}")
+
+    def exists(self) -> bool:
+        """Whether the finished output is still there."""
+        return self._real.exists() if self._elsewhere is None else self._elsewhere.exists()
+
+    def _finish_here(self) -> None:
         if not self._opened:
             if not self._parts.partial.exists():
                 if not self._real.exists():
@@ -269,7 +306,7 @@ class ColumnOutput:
         return self._real
 
     def describe(self) -> str:
-        return str(self.path)
+        return str(self.path if self._elsewhere is None else self._elsewhere.address)
 
 
 def _schema_of(records: Any) -> pa.Schema:

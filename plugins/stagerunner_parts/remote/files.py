@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from io import BufferedReader, RawIOBase
+from io import SEEK_CUR, SEEK_END, SEEK_SET, BufferedReader, RawIOBase
 from typing import Any, NamedTuple
 
 from stagerunner_parts.compression import is_compressed, opened
@@ -67,6 +67,17 @@ class RemoteFile(NamedTuple):
     def opened(self) -> BufferedReader:
         """Its bytes, decompressed, as a file to read from. Blocks."""
         return BufferedReader(_Joined(self.stream()))
+
+    def seekable(self) -> BufferedReader:
+        """Its bytes as they are, as a file to read from anywhere. Blocks. Raises ValueError if the server gives no
+        parts."""
+        if self.size is None or not self.ranges:
+            raise ValueError(f"{self.name} can't be read in parts: the server doesn't give any; download it first")
+        return BufferedReader(_Anywhere(self, self.size), BLOCK)
+
+    def part(self, start: int, stop: int) -> bytes:
+        """Some of its bytes. Blocks."""
+        return self.store.call(partial(self._range, start, stop))
 
     def verify(self, system: Any) -> None:
         """Raises Refused if the file has changed since it was found."""
@@ -217,6 +228,38 @@ class _Joined(RawIOBase):
         into[:size] = self._left[:size]
         self._left = self._left[size:]
         return size
+
+
+class _Anywhere(RawIOBase):
+    """A file of which each read is a request."""
+
+    def __init__(self, file: RemoteFile, size: int) -> None:
+        self._file, self._size, self._at = file, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = SEEK_SET) -> int:
+        self._at = offset + {SEEK_SET: 0, SEEK_CUR: self._at, SEEK_END: self._size}[whence]
+        return self._at
+
+    def readinto(self, into: Any) -> int:
+        stop = min(self._at + len(into), self._size)
+        if stop <= self._at:
+            return 0
+        try:
+            data = self._file.part(self._at, stop)
+        except NoRangesError:
+            raise Refused(f"{self._file.name} can't be read in parts: the server gives none") from None
+        into[: len(data)] = data
+        self._at = stop
+        return len(data)
 
 
 # Finding

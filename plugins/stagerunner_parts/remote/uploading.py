@@ -68,6 +68,17 @@ class Destination:
         if there != size:
             raise Refused(f"{self.address} should have {size:,} bytes now, but has {there or 0:,}")
 
+    def move(self, local: Path) -> None:
+        """`put` the file there, and remove it here. The error says that it is still here."""
+        try:
+            self.put(local)
+        except OSError as error:
+            where = f"; the output is complete in {local}"
+            raise (
+                OSError(error.errno, f"{error.strerror}{where}") if error.errno else OSError(f"{error}{where}")
+            ) from None
+        local.unlink()
+
     def _send(self, local: Path, progress: _Progress, system: Any) -> None:
         path = self._store.path()
         callback = progress.callback()

@@ -16,6 +16,7 @@ from stagerunner_parts.columnar.encoding import PartWriter  # noqa: E402
 from stagerunner_parts.columnar.parts import Mode  # noqa: E402
 from stagerunner_parts.columnar.types import ColumnType  # noqa: E402
 from stagerunner_parts.columnar.writing import GROUP, ColumnOutput  # noqa: E402
+from stagerunner_parts.remote.address import Address, StorageOptions  # noqa: E402
 from stagerunner_parts.sinks.tables import Extras, Missing  # noqa: E402
 
 STREAM = ".arrows"
@@ -29,7 +30,7 @@ class Arrow(ColumnOutput):
     folder. The columns are those of the first record, or of its batch. A record that doesn't fit is a failure. In a
     folder the files are called part-00000.arrow and so on; those of an earlier run are replaced, other files stay.
 
-    path: the file or folder.
+    path: the file, here or at an address (scheme://…), or a folder here.
     schema: the columns and their types; by default those of the first record.
     extras: what to do with fields that have no column: fail, or ignore them.
     missing: what to do if a record lacks fields: fail, or fill its row with nulls.
@@ -38,6 +39,7 @@ class Arrow(ColumnOutput):
     rows: rows of a file in a folder, at most; by default any number.
     bytes: bytes of a file in a folder: it ends with the batch that reaches them.
     mode: replace existing files, append further ones to a folder, or write only where nothing is.
+    options: of the file system of an address.
     """
 
     suffixes = (".arrow", ".feather", STREAM)
@@ -45,7 +47,7 @@ class Arrow(ColumnOutput):
     def __init__(
         self,
         *,
-        path: Path,
+        path: Path | Address,
         schema: dict[str, ColumnType] | None = None,
         extras: Extras = "fail",
         missing: Missing = "fail",
@@ -54,9 +56,10 @@ class Arrow(ColumnOutput):
         rows: int | None = None,
         bytes: int | None = None,
         mode: Mode = "replace",
+        options: StorageOptions | None = None,
     ) -> None:
         self.compression = compression
-        super().__init__(path, schema, extras, missing, mode, group=group, rows=rows, size=bytes)
+        super().__init__(path, schema, extras, missing, mode, group=group, rows=rows, size=bytes, options=options)
 
     def _writer(self, path: Path, schema: pa.Schema) -> PartWriter:
         options = pa.ipc.IpcWriteOptions(compression=None if self.compression == "none" else self.compression)

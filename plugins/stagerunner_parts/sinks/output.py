@@ -218,20 +218,9 @@ class FileOutput(ABC):
             return
         if self._file is not None or self._partial.exists() or self._real.exists():
             self._finish_here()
-            self._put_elsewhere()
+            self._elsewhere.move(self._real)
         elif not self._elsewhere.exists():
             raise FileNotFoundError(f"{self._partial} is gone, so it can't be put at {self.describe()}")
-
-    def _put_elsewhere(self) -> None:
-        assert self._elsewhere is not None
-        try:
-            self._elsewhere.put(self._real)
-        except OSError as error:
-            where = f"; the output is complete in {self._real}"
-            raise (
-                OSError(error.errno, f"{error.strerror}{where}") if error.errno else OSError(f"{error}{where}")
-            ) from None
-        self._real.unlink()
 
     def exists(self) -> bool:
         """Whether the finished output is still there."""

@@ -17,6 +17,7 @@ from stagerunner_parts.columnar.encoding import PartWriter  # noqa: E402
 from stagerunner_parts.columnar.parts import Mode  # noqa: E402
 from stagerunner_parts.columnar.types import ColumnType  # noqa: E402
 from stagerunner_parts.columnar.writing import GROUP, ColumnOutput  # noqa: E402
+from stagerunner_parts.remote.address import Address, StorageOptions  # noqa: E402
 from stagerunner_parts.sinks.tables import Extras, Missing  # noqa: E402
 
 
@@ -27,7 +28,7 @@ class Parquet(ColumnOutput):
     The columns are those of the first record, or of its batch. A record that doesn't fit is a failure. In a folder the
     files are called part-00000.parquet and so on; those of an earlier run are replaced, other files stay.
 
-    path: the file, if it ends in .parquet or .pq; else a folder.
+    path: the file, if it ends in .parquet or .pq, here or at an address (scheme://…); else a folder here.
     schema: the columns and their types; by default those of the first record.
     extras: what to do with fields that have no column: fail, or ignore them.
     missing: what to do if a record lacks fields: fail, or fill its row with nulls.
@@ -36,6 +37,7 @@ class Parquet(ColumnOutput):
     rows: rows of a file in a folder, at most; by default any number.
     bytes: bytes of a file in a folder: it ends with the row group that reaches them.
     mode: replace existing files, append further ones to a folder, or write only where nothing is.
+    options: of the file system of an address.
     """
 
     suffixes = (".parquet", ".pq")
@@ -43,7 +45,7 @@ class Parquet(ColumnOutput):
     def __init__(
         self,
         *,
-        path: Path,
+        path: Path | Address,
         schema: dict[str, ColumnType] | None = None,
         extras: Extras = "fail",
         missing: Missing = "fail",
@@ -52,9 +54,10 @@ class Parquet(ColumnOutput):
         rows: int | None = None,
         bytes: int | None = None,
         mode: Mode = "replace",
+        options: StorageOptions | None = None,
     ) -> None:
         self.compression = compression
-        super().__init__(path, schema, extras, missing, mode, group=group, rows=rows, size=bytes)
+        super().__init__(path, schema, extras, missing, mode, group=group, rows=rows, size=bytes, options=options)
 
     def _writer(self, path: Path, schema: pa.Schema) -> PartWriter:
         return ParquetWriter(path, schema, self.compression)

@@ -19,7 +19,7 @@ from stagerunner_parts.columnar.predicate import Predicate  # noqa: E402
 from stagerunner_parts.columnar.reading import ColumnFiles, Table  # noqa: E402
 
 if TYPE_CHECKING:
-    from stagerunner_parts.sources.pieces import InputFile
+    from stagerunner_parts.sources.inputs import AnyFile, Paths
 
 MAGIC = b"ARROW1"
 """How a file begins; anything else is a stream."""
@@ -39,11 +39,11 @@ class Arrow(ColumnFiles):
     def __init__(
         self, *, path: Path | list[Path], columns: list[str] | None = None, filter: Predicate | None = None
     ) -> None:
-        self.path = path
+        self.path: Paths = path if isinstance(path, Path) else [*path]
         self.columns = columns
         self.filter = filter
 
-    def _table(self, file: InputFile) -> Table:
+    def _table(self, file: AnyFile) -> Table:
         try:
             return ArrowTable(file.name, self)
         except (pa.ArrowException, OSError) as error:

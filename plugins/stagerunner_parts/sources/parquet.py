@@ -6,8 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from functools import partial
 from itertools import accumulate
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stagerunner import source
 from stagerunner_parts.needed import need
@@ -19,9 +18,9 @@ import pyarrow.parquet as pq  # noqa: E402
 
 from stagerunner_parts.columnar.predicate import Predicate, Range  # noqa: E402
 from stagerunner_parts.columnar.reading import BATCH, ColumnFiles, Table  # noqa: E402
-
-if TYPE_CHECKING:
-    from stagerunner_parts.sources.pieces import InputFile
+from stagerunner_parts.remote.address import StorageOptions  # noqa: E402
+from stagerunner_parts.sources.inputs import AnyFile, Paths  # noqa: E402
+from stagerunner_parts.sources.pieces import InputFile  # noqa: E402
 
 READ = 2**20
 """Bytes of a column that are read at once."""
@@ -33,21 +32,28 @@ class Parquet(ColumnFiles):
 
     Files may have different columns: a record has those of all files, with null for what its own file lacks.
 
-    path: a file, a glob, or a list of these.
+    path: a file, a glob, an address (scheme://…), or a list of these.
     columns: the columns to read; by default all.
     filter: which rows to read, such as "price > 10 and city in ['Bern', 'Basel']". Row groups without any aren't read.
+    options: of the file system of an address.
     """
 
     def __init__(
-        self, *, path: Path | list[Path], columns: list[str] | None = None, filter: Predicate | None = None
+        self,
+        *,
+        path: Paths,
+        columns: list[str] | None = None,
+        filter: Predicate | None = None,
+        options: StorageOptions | None = None,
     ) -> None:
         self.path = path
+        self.options = options
         self.columns = columns
         self.filter = filter
 
-    def _table(self, file: InputFile) -> Table:
+    def _table(self, file: AnyFile) -> Table:
         try:
-            return ParquetTable(file.name, self)
+            return ParquetTable(file.name if isinstance(file, InputFile) else file.seekable(), self)
         except (pa.ArrowException, OSError) as error:
             if isinstance(error, FileNotFoundError | PermissionError):
                 raise
@@ -57,8 +63,8 @@ class Parquet(ColumnFiles):
 class ParquetTable:
     """An open Parquet file without the row groups in which nothing can match; see columnar.reading.Table."""
 
-    def __init__(self, name: str, source: ColumnFiles) -> None:
-        self._file = pq.ParquetFile(name, buffer_size=READ, pre_buffer=False)
+    def __init__(self, file: Any, source: ColumnFiles) -> None:
+        self._file = pq.ParquetFile(file, buffer_size=READ, pre_buffer=False)
         self.schema = self._file.schema_arrow
         self._columns = source.needed(self.schema)
         self._filter = source.filter

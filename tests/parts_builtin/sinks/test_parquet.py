@@ -1,3 +1,5 @@
+import threading
+
 import pytest
 from support import needs
 
@@ -5,6 +7,7 @@ pa = needs.module("pyarrow", "stagerunner[arrow]")
 import pyarrow.parquet as pq
 
 from stagerunner import ArrowRows
+from stagerunner_parts.columnar.encoding import Part
 from stagerunner_parts.columnar.types import ColumnType
 from stagerunner_parts.sinks.parquet import Parquet
 
@@ -112,6 +115,25 @@ def test_the_commit_before_the_last_can_be_gone_back_to(tmp_path):
     sink.abort()  # the journal's row of the last commit was never written
     made(tmp_path / "out", *frames[1:], position=before, rows=10).finish()
     assert pq.read_table(tmp_path / "out").to_pylist() == frame(*range(40))
+
+
+def test_a_commit_waits_until_the_parts_before_it_are_whole(tmp_path, monkeypatch):
+    gate, complete = threading.Event(), Part.complete
+    monkeypatch.setattr(Part, "complete", lambda part: (gate.wait(), complete(part)))
+    opener = threading.Timer(0.05, gate.set)
+    opener.start()
+    made(tmp_path / "out", columns(1, 2, 3), rows=2)
+    assert (tmp_path / "out.partial" / "part-00000.parquet").exists()
+    opener.join()
+
+
+def test_what_the_thread_fails_with_ends_the_run(tmp_path, monkeypatch):
+    def full(part, pieces, schema):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Part, "group", full)
+    with pytest.raises(OSError, match="No space left"):
+        made(tmp_path / "out", columns(1, 2, 3), rows=2)
 
 
 def test_old_parts_are_replaced_and_other_files_stay(tmp_path):
