@@ -7,7 +7,7 @@ from typing import Literal
 from stagerunner import Malformed, source
 from stagerunner_parts.remote.address import StorageOptions
 from stagerunner_parts.sources.inputs import Paths
-from stagerunner_parts.sources.pieces import Head
+from stagerunner_parts.sources.pieces import Head, lines_of
 from stagerunner_parts.sources.reading import RecordFiles
 from stagerunner_parts.sources.texts import check_encoding, no_characters, plain
 
@@ -44,9 +44,7 @@ class Lines(RecordFiles):
 
     def decode(self, block: bytes, head: Head) -> list[str]:
         text = block.decode(self.encoding, self.errors)
-        lines = text.split("\n")
-        if not lines[-1]:
-            del lines[-1]
+        lines = lines_of(text, "\n")
         return [line.removesuffix("\r") for line in lines] if "\r" in text else lines
 
     def decode_one(self, raw: bytes, head: Head) -> str | Malformed:

@@ -7,12 +7,31 @@ from hypothesis import strategies as st
 
 from stagerunner_parts.sources.csv import Rows
 from stagerunner_parts.sources.inputs import find
-from stagerunner_parts.sources.pieces import BEGIN, HEAD, LINES, START, Cutter, Overlong, Piece, Splitter
+from stagerunner_parts.sources.pieces import (
+    BEGIN,
+    HEAD,
+    LINES,
+    LONG,
+    START,
+    Cutter,
+    Overlong,
+    Piece,
+    Splitter,
+    lines_of,
+)
 
 
 def piece(path, start, stop):
     (file,) = find(path)
     return Piece(str(path), start, stop, file=file)
+
+
+@given(st.lists(st.sampled_from((0, 1, LONG - 1, LONG, 2 * LONG)), min_size=1, max_size=6))
+def test_lines_however_long_they_are(lengths):
+    *ended, last = lines = ["x" * length for length in lengths]
+    text = "\n".join(lines)
+    assert lines_of(text, "\n") == (lines if last else ended)
+    assert lines_of(text.encode(), b"\n") == text.encode().split(b"\n")[: None if last else -1]
 
 
 def test_a_piece_of_a_file(write):
