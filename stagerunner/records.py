@@ -409,6 +409,17 @@ class Batch(Recalled, Plain):
         return index - start
 
 
+def cut_at_failure(batch: Batch, failure: Failure) -> None:
+    """End the batch before the source record of `failure`."""
+    keep = sum(1 for index in range(len(batch.records)) if batch.origin(index) < failure.origin)
+    before = [other for other in batch.failures if other.origin < failure.origin]
+    batch.failures = [*before, failure]
+    if batch.origins is not None:
+        batch.origins = batch.origins[:keep]
+    batch.records = batch.records[:keep]
+    batch.last = failure.origin
+
+
 def total(counts: Iterable[Counts]) -> dict[int, Counts]:
     """The sum of the counts, as a new entry for each stage."""
     sums: dict[int, Counts] = {}

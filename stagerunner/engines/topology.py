@@ -10,9 +10,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from stagerunner.config.variables import for_worker
-from stagerunner.evaluate.ends import EndSpec
 from stagerunner.evaluate.loading import load
-from stagerunner.evaluate.work import Work
+from stagerunner.evaluate.work import EndSpec, Work
 from stagerunner.parts.source import is_stream
 from stagerunner.plan import Plan, PlannedStage
 from stagerunner.plan.devices import VISIBLE

@@ -13,11 +13,11 @@ from struct import Struct
 from typing import Any
 
 from stagerunner.evaluate.copying import defensive_copy
-from stagerunner.evaluate.ends import ELSEWHERE, RecordEncoder, cut_at_failure
+from stagerunner.evaluate.encoding import ELSEWHERE, RecordEncoder
 from stagerunner.evaluate.outcome.cursor import Quarantined
 from stagerunner.evaluate.outcome.growth import TooLarge
 from stagerunner.evaluate.work import Slot
-from stagerunner.records import NOTHING, Batch, Entering, Failure, Rows
+from stagerunner.records import NOTHING, Batch, Entering, Failure, Rows, cut_at_failure
 from stagerunner.tuples import NamedTuple
 
 SHARE = Struct("<IQ")

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from struct import Struct
 from typing import Any, TypeAlias
 
-from stagerunner.evaluate.ends import RecordEncoder
+from stagerunner.evaluate.encoding import RecordEncoder
 from stagerunner.evaluate.outcome.cursor import Quarantined
 from stagerunner.evaluate.wording import text_of
 from stagerunner.evaluate.work import Slot

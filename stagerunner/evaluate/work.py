@@ -1,4 +1,4 @@
-"""What a worker knows about a stage, and the slot in which it notes the current record."""
+"""What a worker knows about a stage, a source or a sink, and the slot in which it notes the current record."""
 
 from __future__ import annotations
 
@@ -102,6 +102,21 @@ class Work(NamedTuple):
         """Whether a frame may begin while earlier ones are open: of a stage that is async and has no state, or that
         gathers lists across frames."""
         return self.gathers or (self.form.awaited and not self.form.state)
+
+
+class EndSpec(NamedTuple):
+    """A source or sink as a worker sees it: what to import, its options, its `on_error`.
+
+    target: "" if the records come ready-made, from a source process or from the caller. when: a sink's condition.
+    refuses: the sink says which records it refuses as it writes them, and goes on without these.
+    """
+
+    target: str = ""
+    options: dict[str, Any] = NOTHING
+    on_error: str = "fail"
+    max_record: int = 16 * 2**20
+    when: str = ""
+    refuses: bool = False
 
 
 class Slot(Protocol):

@@ -9,7 +9,7 @@ from typing import Any
 
 from stagerunner.engines.base import Clock, Transport
 from stagerunner.parts.source import Want
-from stagerunner.plan import Plan
+from stagerunner.plan import Plan, PlannedStage
 from stagerunner.records import BARRIER, DATA, TO_THE_END, Origin
 from stagerunner.runtime.blocks import Blocks
 from stagerunner.runtime.input import PendingSplit, Rereadable, SplitSource
@@ -64,27 +64,15 @@ class Dispatch:
         self._send = send
         self._full = full
         self._begun = begun
+        self._holds = holds
+        self._gathered, self._clocks = gathered, clocks
         self.slow = SLOW
         ahead = [stage for stage in plan.stages if stage.works_ahead]
         self.balances = window.workers > 1 and not ahead  # a worker that works ahead begins frames at once
-        gathering = [
-            Gathers(stage.work.index, stage.work.batch or 1, stage.settings.workers)
-            for stage in ahead
-            if stage.work.gathers
-        ]
         self._opened = opened if ahead else None
         self.looks = self._opened is not None or self.balances or isinstance(split_source, DrawnRecords)
         """Whether `due` and `glance` have anything to say."""
-        self._holds = holds
-        self._gathered, self._clocks = gathered, clocks
-        self._unbounded = opened is not None and len(gathering) < len(ahead)
-        self._demand = Demand(gathering if opened is not None else ())
-        calling = [Gathers(stage.work.index, stage.work.concurrency, stage.settings.workers) for stage in ahead]
-        self._dealing = self._demand if gathering or window.workers == 1 or opened is None else Demand(calling)
-        """Whose lists, or places for calls, frames should fill exactly."""
-        self._deals = self._dealing.size > 0
-        self.gathers = opened is not None and bool(gathering)
-        """Whether workers wait for records to fill their lists, and have to hear when none can come."""
+        self._provide(ahead, opened is not None)
         self._limit = Limit(plan.limit)
         self._edge, self._edges = Limit(None), list[int]()
         """Where the next split has to be cut, and where later ones."""
@@ -98,10 +86,6 @@ class Dispatch:
         self._flushed = -1
         self.stopped: int | None = None
         """The stage that needs no more, if one has said so."""
-        # Where no worker works ahead, a frame should hold what a stage takes at once.
-        takes = ((stage.work.batch or 1) if stage.work.gathers else stage.work.concurrency for stage in ahead)
-        least = max(takes, default=1) if opened is None else 1
-        self.sizing = Sizing(plan.run.frame, least=least, columns=plan.columnar)
         self.done = False
         """Every split and every flush was sent."""
         self._cut = False
@@ -109,6 +93,25 @@ class Dispatch:
         self._wants_barrier = False
         """Send a barrier right behind the next mark."""
         self.bytes_done = 0
+
+    def _provide(self, ahead: Sequence[PlannedStage], across: bool) -> None:
+        """Learn how large frames should be, and how many records stages need that work ahead.
+
+        across: workers may have several frames open; else a list is as long as its frame.
+        """
+        gathering = [Gathers(s.work.index, s.work.batch or 1, s.settings.workers) for s in ahead if s.work.gathers]
+        calling = [Gathers(s.work.index, s.work.concurrency, s.settings.workers) for s in ahead]
+        self._unbounded = across and len(gathering) < len(ahead)
+        self.gathers = across and bool(gathering)
+        """Whether workers wait for records to fill their lists, and have to hear when none can come."""
+        self._demand = Demand(gathering if across else ())
+        self._dealing = self._demand if gathering or self._window.workers == 1 or not across else Demand(calling)
+        """Whose lists, or places for calls, frames should fill exactly."""
+        self._deals = self._dealing.size > 0
+        # Where no worker works ahead, a frame should hold what a stage takes at once.
+        takes = ((s.work.batch or 1) if s.work.gathers else s.work.concurrency for s in ahead)
+        least = 1 if across else max(takes, default=1)
+        self.sizing = Sizing(self._plan.run.frame, least=least, columns=self._plan.columnar)
 
     def begin(self, taken: int, size: int, *, remember: bool, edges: Sequence[int] = ()) -> None:
         """Called before the first split. taken, size: records that a resumed run took before, and their bytes.
@@ -281,7 +284,7 @@ class Dispatch:
 
     def dealt(self, sent: Sent) -> None:
         """A frame is being sent."""
-        if sent.kind == DATA and sent.split is not None:
+        if self._deals and sent.kind == DATA and sent.split is not None:
             self._dealing.dealt(sent.sequence, min(sent.last, sent.first + sent.split.records) - sent.first)
 
     def _next_split(self) -> PendingSplit | None:

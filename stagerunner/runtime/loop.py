@@ -84,44 +84,17 @@ class Loop:
         self._select = selector.select
         self._polling = Polling(selector, transport.cores)
         self._tell = tell
-        self._halted = False
         self._names = [stage.name for stage in plan.stages]
         forms = [stage.work.form for stage in plan.stages]
         self._stateful = any(form.state for form in forms)
         self._rereads = any(form.state and not form.snapshots for form in forms)
         """Some stage has state and no `snapshot`: after a death the source is read again from its beginning."""
-        self.window = window_for(plan, transport, stateful=self._stateful and not self._rereads)
-        self._blocks = Blocks()
-        self._connect(split_source)
-        self._sending = Sending(self.window, transport, self._blocks)
-        opened = transport.opened if transport.works_ahead else None
-        self.dispatch = Dispatch(
-            plan,
-            split_source,
-            self.window,
-            self._sending.send,
-            self._is_full,
-            transport.begun,
-            opened,
-            transport.holds,
-            transport.gathered,
-            transport.clocks,
-        )
-        self._marked = split_source if isinstance(split_source, MarkedSource) and split_source.marks else None
-        self._checkpoints = Checkpoints(self.window, self.dispatch, commit, marks=self._marked is not None)
-        if self._marked is not None:
-            self._marked.late_mark = self._checkpoints.mark_came
-        self.regrouping = Regrouping(plan, transport, delivery.ledger)
-        self._isolation = PoisonIsolation()
         self._eased: dict[int, Work] = {}
         """Stages that get less at once from the next epoch on."""
-        self._receiving = Receiving(
-            self.window, delivery, self._blocks, self.dispatch, self._isolation, self._ease, again=self._rereads
-        )
         self._columned = any(hasattr(sink.part.found, "fits") for sink in plan.sinks)
         self._columns_known = frozenset[int]()
         """The sinks with whose columns the workers of this epoch were started, by number."""
-        self._end_sent = self._draining = False
+        self._halted = self._draining = self._end_sent = False
         self._announced = 0
         """The latest epoch whose workers were reported to observers."""
         self.snapshots: dict[int, Any] = {}
@@ -130,6 +103,36 @@ class Loop:
         self.trouble: Trouble | None = None
         self._ended_at: int | None = None
         """The sequence of the frame with the failure that ended the run."""
+        self._lay_road(split_source, commit)
+
+    def _lay_road(self, split_source: SplitSource, commit: Callable[[], None]) -> None:
+        """Make what a split passes between its source and the workers, and its results between these and delivery."""
+        plan, transport = self._plan, self._transport
+        self.window = window_for(plan, transport, stateful=self._stateful and not self._rereads)
+        self._blocks = Blocks()
+        self._connect(split_source)
+        self._sending = Sending(self.window, transport, self._blocks)
+        self.dispatch = Dispatch(
+            plan,
+            split_source,
+            self.window,
+            self._sending.send,
+            self._is_full,
+            transport.begun,
+            transport.opened if transport.works_ahead else None,
+            transport.holds,
+            transport.gathered,
+            transport.clocks,
+        )
+        self._marked = split_source if isinstance(split_source, MarkedSource) and split_source.marks else None
+        self._checkpoints = Checkpoints(self.window, self.dispatch, commit, marks=self._marked is not None)
+        if self._marked is not None:
+            self._marked.late_mark = self._checkpoints.mark_came
+        self.regrouping = Regrouping(plan, transport, self._delivery.ledger)
+        self._isolation = PoisonIsolation()
+        self._receiving = Receiving(
+            self.window, self._delivery, self._blocks, self.dispatch, self._isolation, self._ease, again=self._rereads
+        )
 
     def _connect(self, split_source: SplitSource) -> None:
         """Let the caller's records be pickled into the arena, and sent without waiting for company when nothing is on
@@ -467,8 +470,7 @@ class Loop:
         frames = self.window.restart(self._isolation.inspections)
         self._start_epoch(self.snapshots)
         for sent in frames:
-            if self.dispatch.gathers:
-                self.dispatch.dealt(sent)
+            self.dispatch.dealt(sent)
             self._sending.send(sent)
         if self._end_sent:
             self._sending.end()

@@ -7,8 +7,7 @@ import pickle
 import sys
 from typing import Any
 
-from stagerunner.evaluate.ends import EndSpec
-from stagerunner.evaluate.work import Work
+from stagerunner.evaluate.work import EndSpec, Work
 from stagerunner.interpreters import know_other_names
 from stagerunner.parts.files import register
 from stagerunner.records import NOTHING

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from stagerunner.evaluate.branches import BranchEncoder, parted
-from stagerunner.evaluate.ends import RecordEncoder
+from stagerunner.evaluate.encoding import RecordEncoder
 from stagerunner.evaluate.outcome.growth import TooLarge
 from stagerunner.records import Batch, Entering, divided, total
 

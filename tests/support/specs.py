@@ -7,8 +7,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from stagerunner.evaluate.ends import EndSpec
-from stagerunner.evaluate.work import Work
+from stagerunner.evaluate.work import EndSpec, Work
 from stagerunner.parts.forming import form_of
 from stagerunner.wire.spec import WorkerSpec
 

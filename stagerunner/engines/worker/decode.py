@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any
 
 from stagerunner.engines.worker.frame_context import FrameContext, quarantine_of, refuse_whole
-from stagerunner.evaluate.ends import GivenRecords, SourceReader
 from stagerunner.evaluate.loading import load
+from stagerunner.evaluate.source_reader import GivenRecords, SourceReader
 from stagerunner.evaluate.wording import message_of, type_of
 from stagerunner.records import Batch, Original, Split
 from stagerunner.wire.frame import Header, Metadata

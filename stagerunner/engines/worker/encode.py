@@ -11,9 +11,10 @@ from time import monotonic_ns as now
 from typing import Any
 
 from stagerunner.engines.worker.frame_context import FrameContext, halved
-from stagerunner.evaluate.ends import BodyEncoder, EndSpec, RecordEncoder
+from stagerunner.evaluate.encoding import BodyEncoder, RecordEncoder
 from stagerunner.evaluate.loading import load
 from stagerunner.evaluate.outcome.growth import TooLarge
+from stagerunner.evaluate.work import EndSpec
 from stagerunner.records import DATA, NOTHING, Batch, QuarantineKey, total
 from stagerunner.wire.frame import CUT, HELD, MORE, STOP, Header, Metadata, pack_metadata
 from stagerunner.wire.metrics import ENCODING, WRITING, MetricsPage, Slot

@@ -22,7 +22,9 @@ from stagerunner.engines.worker.encode import NOTICEABLE, PIECE, Parts
 from stagerunner.engines.worker.frame_context import FrameContext
 from stagerunner.engines.worker.pieces import BRIEF, SLOW, PieceRunner
 from stagerunner.evaluate.copying import copy_if_shared, rows_as_dicts
+from stagerunner.evaluate.encoding import RecordEncoder
 from stagerunner.evaluate.evaluator import Evaluator
+from stagerunner.evaluate.outcome.growth import TooLarge
 from stagerunner.records import DATA, Batch, Counts, Original, Split
 from stagerunner.wire.arena import Arena
 from stagerunner.wire.frame import HEAD, LINE, Frame, Header, line, pack_metadata, unpack_payload
@@ -66,7 +68,7 @@ class StageRunner:
         self.pieces.setup()
         self._reading, self._encoder = self.pieces.decoder.reading, self.pieces.encoder
         self._simple = len(self.evaluators) == 1 and self.evaluators[0].simple and not self._encoder.changes
-        self._sink = self._encoder.writing
+        self._sink = self._encoder.writing if isinstance(self._encoder.writing, RecordEncoder) else None
         if self._simple:
             self._evaluator, self._timed = self.evaluators[0], self.pieces.timed[0]
 
@@ -155,7 +157,7 @@ class StageRunner:
         codec, slot, (header, payload) = self._codec, self._slot, frame
         slot.say(ENCODING if self._sink is None else WRITING, worked)
         try:
-            body = codec(found) if self._sink is None else codec.body(self._sink.plain(found))
+            body = codec(found) if self._sink is None else self._for_sink(self._sink, found)
         except BaseException:  # `pieces` finds out which record can't be encoded
             return self._by_piece(frame, self._piece(batch, found), began, work)
         if codec.buffer_refs is not None:
@@ -185,12 +187,21 @@ class StageRunner:
         sent = Header(DATA, 0, header.epoch, header.sequence, header.split, batch.first, batch.last, 0, records)
         return ((sent, b"".join((said, payload[HEAD.size : HEAD.size + ledger], own)), body),)
 
+    def _for_sink(self, sink: RecordEncoder, records: list[Any]) -> Any:
+        """The body of these records. Raises whatever encoding them raises, and TooLarge."""
+        if sink.whole is None:
+            return self._codec.body(sink.plain(records))
+        body = sink.whole(records)
+        if len(body) > sink.most:
+            raise TooLarge(len(body), sink.most)
+        return self._codec.body(body)
+
     def _told(self, frame: Frame, piece: Batch, began: int, work: int) -> Iterable[Parts]:
         """The frame for a batch of which there is more to say."""
-        codec, sink = self._codec, self._sink
+        sink = self._sink
         self._slot.state(ENCODING if sink is None else WRITING)
         try:
-            body = codec(piece.records) if sink is None else codec.body(sink.plain(piece.records))
+            body = self._codec(piece.records) if sink is None else self._for_sink(sink, piece.records)
         except BaseException:
             return self._by_piece(frame, piece, began, work)
         return (self._noted(frame, piece, body, began, work),)

@@ -6,7 +6,7 @@ from support.specs import spec_for
 
 from stagerunner.engines.worker.decode import Decoder
 from stagerunner.engines.worker.frame_context import FrameContext
-from stagerunner.evaluate.ends import GivenRecords, SourceReader
+from stagerunner.evaluate.source_reader import GivenRecords, SourceReader
 from stagerunner.records import DATA, SOURCE, WHOLE, Counts
 from stagerunner.wire.frame import Header, Metadata
 from stagerunner.wire.payload import PayloadCodec

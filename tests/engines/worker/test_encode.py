@@ -6,7 +6,7 @@ from support.specs import spec_for
 
 from stagerunner.engines.worker.encode import Encoder
 from stagerunner.engines.worker.frame_context import FrameContext
-from stagerunner.evaluate.ends import RecordEncoder
+from stagerunner.evaluate.encoding import RecordEncoder
 from stagerunner.records import DATA, Batch, Counts
 from stagerunner.wire.frame import Header, unpack_payload
 from stagerunner.wire.metrics import CODEC

@@ -15,7 +15,7 @@ from stagerunner import enough, stage
 from stagerunner.engines.worker.encode import PIECE
 from stagerunner.engines.worker.pieces import clipped
 from stagerunner.engines.worker.stage_runner import StageRunner
-from stagerunner.evaluate.ends import EndSpec
+from stagerunner.evaluate.work import EndSpec
 from stagerunner.records import BARRIER, DATA, FLUSH, SKIP, SOURCE, TO_THE_END, Batch, Counts, Failure, divided, total
 from stagerunner.wire.frame import MARKED, MORE, Frame, Header, Metadata, pack_metadata, unpack_payload, unpack_spread
 from stagerunner.wire.metrics import ORDINAL, ORIGIN, MetricsPage, create

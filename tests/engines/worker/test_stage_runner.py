@@ -10,7 +10,7 @@ from support.specs import spec_for, work
 from stagerunner import count, enough
 from stagerunner.engines.worker.encode import PIECE
 from stagerunner.engines.worker.stage_runner import StageRunner
-from stagerunner.evaluate.ends import EndSpec
+from stagerunner.evaluate.work import EndSpec
 from stagerunner.records import BARRIER, DATA, SOURCE, TO_THE_END, Counts, Failure, total
 from stagerunner.wire.frame import MARKED, MORE, SIZE, BadFrame, Frame, Header, Metadata, pack_metadata, unpack_payload
 from stagerunner.wire.metrics import FIRST, LAST, OUT, SEQUENCE, SPLIT, TAKEN, MetricsPage, create
