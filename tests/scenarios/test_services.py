@@ -99,7 +99,7 @@ def test_a_service_that_is_busy_for_a_while_costs_no_record(project):
 def test_a_service_that_never_answers_costs_the_records_it_was_asked_for(project):
     letters = project / "letters.jsonl"
     with Web(lambda request: Reply(after=1000 if number(request) == 3 else 0, body=number(request))) as web:
-        stage = asking(web, timeout="200ms", retry={"attempts": 2, "delay": "1ms"}, on_error="dead_letter")
+        stage = asking(web, timeout="500ms", retry={"attempts": 2, "delay": "1ms"}, on_error="dead_letter")
         given = list(project.results(stage, records=records(8), dead_letter=str(letters)))
 
     assert answered(given) == [n for n in range(8) if n != 3]
