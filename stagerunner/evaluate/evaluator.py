@@ -21,8 +21,7 @@ from stagerunner.evaluate.copying import copying_results, defensive_copy, may_ke
 from stagerunner.evaluate.failures import failure_of
 from stagerunner.evaluate.flush import as_iterator, flush_batches
 from stagerunner.evaluate.limits.budget import Budget, Words, own_words
-from stagerunner.evaluate.limits.pacing import Pacer, Pause
-from stagerunner.evaluate.limits.rate import Reserve, rate_limiter
+from stagerunner.evaluate.limits.pacing import Pacer, Pause, Reserve, rate_limiter
 from stagerunner.evaluate.loading import build
 from stagerunner.evaluate.outcome.batch_outcome import BatchOutcome
 from stagerunner.evaluate.outcome.cursor import Cursor, Quarantined, Refusals, grouping, refusals_in
@@ -46,7 +45,7 @@ PIECE_RECORDS = 4096
 class Shared(NamedTuple):
     """What all workers of a stage share.
 
-    reserve: reserves the time of the next call, if the stage has a rate; see `rate`. pause: see `pacing`. words: what
+    reserve: reserves the time of the next call, if the stage has a rate. pause: see `pacing`. words: what
     each has spent, if the stage has a budget; see `budget`.
     """
 

@@ -155,7 +155,7 @@ class MetricsPage:
         return self.words[HALT] != 0
 
     def reserve_call(self, first: int, between: float) -> float:
-        """Reserve the next call of the stage whose first worker has this slot; see evaluate.limits.rate.Reserve.
+        """Reserve the next call of the stage whose first worker has this slot; see evaluate.limits.pacing.Reserve.
 
         The page's descriptor must still be open. The kernel releases the lock if the worker dies.
         """

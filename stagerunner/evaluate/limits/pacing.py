@@ -8,10 +8,9 @@ lock. If two workers ask at the same instant, the shorter pause may win; then a 
 
 from __future__ import annotations
 
-from collections.abc import MutableSequence
-from time import monotonic_ns, sleep
-
-from stagerunner.evaluate.limits.rate import RateLimiter
+from collections.abc import Callable, MutableSequence
+from time import monotonic, monotonic_ns, sleep
+from typing import TypeAlias
 
 LEAST = 0.05
 """Seconds of the shortest pause: a stage that asks for none would be called without end."""
@@ -96,3 +95,40 @@ class Pacer:
     def _reserved(self) -> float:
         """Seconds until the call that is reserved now; 0 without a rate."""
         return 0.0 if self._limiter is None else self._limiter.reserve()
+
+
+# The rate
+
+
+Reserve: TypeAlias = Callable[[float], float]
+"""Reserves a stage's next call. Takes the seconds between two calls; returns a time of the monotonic clock."""
+
+
+def local_reserve() -> Reserve:
+    """Reservations of a stage that has only one worker."""
+    free = 0.0
+
+    def reserve(between: float) -> float:
+        nonlocal free
+        start = max(free, monotonic())
+        free = start + between
+        return start
+
+    return reserve
+
+
+class RateLimiter:
+    """Lets `rate` calls a second begin, evenly spaced. Unused time is not saved up."""
+
+    def __init__(self, rate: float, reserve: Reserve) -> None:
+        self._between = 1 / rate
+        self._reserve = reserve
+
+    def reserve(self) -> float:
+        """Reserve the next call: seconds to wait before it."""
+        return max(0.0, self._reserve(self._between) - monotonic())
+
+
+def rate_limiter(rate: float | None, reserve: Reserve | None) -> RateLimiter | None:
+    """The limiter of a stage; None without a rate. reserve: shared by its workers; None if there is only one."""
+    return None if rate is None else RateLimiter(rate, reserve or local_reserve())
