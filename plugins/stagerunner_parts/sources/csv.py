@@ -179,7 +179,7 @@ class Csv(RecordFiles):
             raise ValueError("a record is too long")
         usual = not self.comment and self.extras == self.missing == "fail"
         if usual and texts.is_plain(block, delimiter, quote, self.encoding):
-            return texts.parsed(block, names, delimiter)
+            return texts.parsed(block, names, delimiter, quote)
         return texts.batch_of(self._fields(block, head), names)
 
     def _may_have_comments(self, block: bytes) -> bool:

@@ -55,6 +55,17 @@ def test_well_formed_files_are_read_as_batches(body, tmp_path):
     assert all(same(tmp_path / "in.csv"))
 
 
+FIELD = st.sampled_from(["", "a", '"a"', '""', '"a,b"', '"a""b"', '"a\nb"', 'a"b', '"a"b', '"', '""a', "é"])
+
+
+@settings(max_examples=150, derandomize=True, deadline=None)
+@given(rows=st.lists(st.tuples(FIELD, FIELD), max_size=5), end=st.sampled_from(["", "\n"]))
+def test_quotes_mean_the_same(rows, end, tmp_path_factory):
+    path = tmp_path_factory.getbasetemp() / "quoted.csv"
+    path.write_text("x,y\n" + "\n".join(map(",".join, rows)) + end)
+    same(path)
+
+
 @pytest.mark.parametrize("body", [b"1\n", b"1,2,3\n", b'"a"b,c\n', b"\xff,1\n", b'"open,1\n', b"a\rb,c\n"])
 def test_a_malformed_row_is_left_to_the_row_reader(body, tmp_path):
     (tmp_path / "in.csv").write_bytes(b"x,y\n1,2\n" + body)
