@@ -55,13 +55,3 @@ def test_what_is_quarantined_whole_is_not_even_unpickled(page):
 
     assert batch.records == []
     assert [(failure.type, failure.ordinal) for failure in batch.failures] == [("Killed", 0), ("Killed", 1)]
-
-
-def test_a_split_that_ends_before_the_range_says_where(page):
-    class Counted:
-        def read(self, split):
-            return iter(split.data)
-
-    batch, _ = decoded(page, ["a", "b"], reading=SourceReader(Counted(), "fail"), first=5)
-
-    assert (batch.records, batch.first, batch.last) == ([], 5, 2)
