@@ -85,11 +85,11 @@ def test_an_async_stage_that_blocks_does_not_work(project):
     with project.results({"use": "waits", "concurrency": 4}, records=range(400), run={"window": 4096}) as results:
         next(results)
         starting = time.monotonic() - began
-        time.sleep(1)
+        time.sleep(1 + 2 * starting)  # longer than what the window holds takes, on a busy machine, too
         assert len(list(results)) == 399
 
     stage, seconds = results.summary.stages[0], results.summary.seconds
-    assert stage.work < seconds - 0.5
+    assert stage.wait + stage.block > 0.1
     assert stage.work + stage.wait + stage.block + stage.codec == pytest.approx(seconds, abs=0.5 + starting)
 
 
