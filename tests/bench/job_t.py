@@ -27,6 +27,9 @@ from text_work import FUSED, LOOP, ONE, OURS, TWO, WAYS
 FEW = 8 * CORES
 """Documents of the short run: each worker has some."""
 
+NOTHING = 1e-9
+"""Seconds, where the long run took no longer than the short one: on a busy machine, the start varies by more."""
+
 
 class Pair(NamedTuple):
     """A run over few documents, and one over all."""
@@ -41,7 +44,7 @@ class Pair(NamedTuple):
     @property
     def steady(self) -> Outcome:
         """What the documents beyond the few have cost."""
-        return Outcome(*(max(more - less, 1e-9) for more, less in zip(self.whole, self.start, strict=True)))
+        return Outcome(*(max(more - less, NOTHING) for more, less in zip(self.whole, self.start, strict=True)))
 
 
 class Bench:
@@ -101,6 +104,8 @@ def rows(quick: bool, number: int = 0, rounds: int = 0) -> Iterator[Row]:
 
 def _against(what: str, mine: list[Outcome], theirs: str, other: list[Outcome], aim: str) -> Row:
     texts = [f"{rates(one).text('{:,.0f}')} docs/s" for one in (mine, other)]
+    if any(outcome.seconds <= NOTHING for outcome in (*mine, *other)):
+        return Row(what, "", f"{theirs}: less than starts vary", "–", aim)
     return Row(what, texts[0], f"{theirs}: {texts[1]}", ratios(mine, other).text() + " ×", aim)
 
 
