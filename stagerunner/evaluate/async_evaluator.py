@@ -6,12 +6,10 @@ for done in evaluator.poll(0.05): … # batches that are done, in any order
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from time import monotonic_ns
-from types import coroutine
 from typing import TYPE_CHECKING, Any
 
 from stagerunner.evaluate import stage_api
@@ -39,31 +37,6 @@ CANCELLED = CallFailure("CancelledError", "cancelled")
 NOT_HEARD = stage_api.CallListener()
 
 
-class Place:
-    """One of the places for calls: a task that makes a call, and then the next one that waits.
-
-    A task costs as much as all else in a call that is quick, and the loop turns three times between two of them.
-
-    number: of the place in the slot. parts: the records in the call; none while there is none. began: when it did, in
-    nanoseconds of the monotonic clock.
-    """
-
-    __slots__ = ("began", "cancel", "number", "parts", "task")
-
-    task: asyncio.Task[None]
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.parts: list[Part] = []
-        self.began = 0
-        self.cancel = self._cancel
-        """What to call when some of the records are unwanted."""
-
-    def _cancel(self) -> None:
-        if self.parts and not _any_wanted(self.parts):
-            self.task.cancel()
-
-
 class AsyncEvaluator(Evaluator):
     """Evaluates a stage whose transform is `async def`. Its event loop runs only during `apply` and `poll`.
 
@@ -83,12 +56,9 @@ class AsyncEvaluator(Evaluator):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._most_calls = 1 if work.form.state else work.concurrency
         self.gathering = Gathering(work)
-        self._places: dict[asyncio.Task[None], Place] = {}
-        """Those with a call."""
+        self._tasks: set[asyncio.Task[Dealt]] = set()
         self._free = list(range(self._most_calls))
-        """Numbers of the others."""
-        self._latest: Place | None = None
-        """The place in which a call began last."""
+        """Places of the slot in which no call is noted."""
         self.attempts: dict[Attempt, None] = {}
         self._named: Attempt | None = None
         self._woken = self._filled = self._polling = False
@@ -98,8 +68,8 @@ class AsyncEvaluator(Evaluator):
         """Nanoseconds of `poll` by the share of the calls it may run that were under way: those, and the rest."""
         self.may_start: Callable[[PendingBatch], bool] = lambda pending: True
         """Whether a call may begin whose first record is of this batch."""
-        self.due = sys.maxsize
-        """When `poll` is to return though no batch is done, in nanoseconds of the monotonic clock."""
+        self.hurries: Callable[[], bool] = bool
+        """Whether `poll` is to return after each call, also if no batch is done."""
 
     def build(self) -> None:
         import asyncio
@@ -117,11 +87,11 @@ class AsyncEvaluator(Evaluator):
     @property
     def calling(self) -> bool:
         """Whether calls are under way."""
-        return bool(self._places)
+        return bool(self._tasks)
 
     def room(self) -> int:
         """How many more calls could run now, beside those running or waiting."""
-        return max(0, self._most_calls - len(self._places) - self.gathering.calls_waiting)
+        return max(0, self._most_calls - len(self._tasks) - self.gathering.calls_waiting)
 
     def begin(self, batch: Batch, quarantined: Quarantined = NO_QUARANTINE) -> PendingBatch:
         """Start a batch. Its calls make progress only during `poll`."""
@@ -160,7 +130,7 @@ class AsyncEvaluator(Evaluator):
         """Count the time of the calls under way, whose number is about to change. They stand still outside `poll`."""
         if self._polling:
             at = monotonic_ns()
-            self._called += len(self._places) * (at - self._counted)
+            self._called += len(self._tasks) * (at - self._counted)
             self._counted = at
 
     def apply(self, batch: Batch, quarantined: Quarantined = NO_QUARANTINE) -> Batch:
@@ -193,10 +163,10 @@ class AsyncEvaluator(Evaluator):
         import asyncio
 
         self.gathering.cancel()
-        for task in self._places:
+        for task in self._tasks:
             task.cancel()
-        if self._places:
-            loop.run_until_complete(asyncio.wait(list(self._places), timeout=CLOSE_TIMEOUT))
+        if self._tasks:
+            loop.run_until_complete(asyncio.wait(self._tasks, timeout=CLOSE_TIMEOUT))
 
     @property
     def _event_loop(self) -> asyncio.AbstractEventLoop:
@@ -233,83 +203,37 @@ class AsyncEvaluator(Evaluator):
         self._event_loop.stop()
 
     def _start_calls(self) -> None:
-        """Start the calls that wait, the oldest first, in places that are free."""
-        while len(self._places) < self._most and (parts := self._next_call()):
-            self._count()
-            place = Place(self._free.pop())
-            self._begin(place, parts, monotonic_ns())
-            place.task = self._event_loop.create_task(self._make_calls(place))
-            self._places[place.task] = place
-            place.task.add_done_callback(self._left)
-
-    @property
-    def _most(self) -> int:
-        """How many calls may run now."""
-        return 1 if self.watched else self._most_calls
-
-    def _next_call(self) -> list[Part] | None:
-        """The records of the call that is to begin now; None if none is."""
-        oldest = self.gathering.oldest
-        return None if oldest is None or not self.may_start(oldest) else self.gathering.next_call()
-
-    def _begin(self, place: Place, parts: list[Part], at: int) -> None:
-        """These records are in a call from now on."""
-        place.parts, place.began, self._latest = parts, at, place
-        for part in parts:
-            part.pending.running[part.start] = place.cancel
-        note(self.slot, place.number, parts)
-
-    async def _make_calls(self, place: Place) -> None:
-        """Make the call of this place, and then others as long as some wait.
-
-        A task that somebody has cancelled makes no further one. Nor is the loop kept from its turn by calls that wait
-        for nothing: if no other call began during one, it may have been such a call.
-        """
-        single = not (self.work.form.batch or self._notes_attempts)
-        call = self._single_call if single else self._run_call
-        while parts := place.parts:
-            dealt = await call(parts)
-            quick = self._latest is place
-            at = self._ended(place, dealt)
-            if place.task.cancelling() or len(self._places) > self._most or not (following := self._next_call()):
-                self._leave(place)
+        """Start the calls that wait, the oldest first, up to the limit."""
+        most = 1 if self.watched else self._most_calls
+        while len(self._tasks) < most and (oldest := self.gathering.oldest) is not None and self.may_start(oldest):
+            parts = self.gathering.next_call()
+            if parts is None:
                 return
-            self._begin(place, following, at)
-            if self.gathering.any_done or at >= self.due:
-                self._wake()
-            if quick:
-                try:
-                    await _turn()
-                except BaseException as error:  # the task was cancelled
-                    self._ended(place, deal(following, failure_of(error), NOT_HEARD))
-                    self._leave(place)
+            self._start(parts)
 
-    def _ended(self, place: Place, dealt: Dealt) -> int:
-        """The call of this place has ended: when."""
-        parts, place.parts = place.parts, []
-        at = monotonic_ns()
-        spent, total = (at - place.began) // self._most_calls, sum([end - start for _, start, end in parts])
-        for pending, start, end in parts:  # calls run side by side: each costs its share of the time
-            pending.work += spent * (end - start) // total
-        self.slot.called(place.number)
-        self.gathering.ended(dealt)
-        return at
-
-    def _leave(self, place: Place) -> None:
-        """This place is free: nothing waits for it, or somebody has cancelled its task."""
+    def _start(self, parts: list[Part]) -> None:
+        single = not (self.work.form.batch or self._notes_attempts)
+        task = self._event_loop.create_task(self._single_call(parts) if single else self._run_call(parts))
+        for part in parts:
+            part.pending.running[part.start] = partial(_cancel_if_unwanted, parts, task)
         self._count()
-        del self._places[place.task]
-        self._free.append(place.number)
-        self._start_calls()
-        if self.under_way and (self.gathering.any_done or (self._filled and self.room()) or monotonic_ns() >= self.due):
-            self._wake()
+        self._tasks.add(task)
+        place = self._free.pop()
+        note(self.slot, place, parts)
+        task.add_done_callback(partial(self._call_ended, parts, place, monotonic_ns()))
 
-    def _left(self, task: asyncio.Task[None]) -> None:
-        """The task of a place has ended. If it was cancelled before it began, nobody knows of that yet."""
-        place = self._places.get(task)
-        if place is not None:
-            self._ended(place, deal(place.parts, CANCELLED, NOT_HEARD))
-            self._leave(place)
+    def _call_ended(self, parts: list[Part], place: int, began: int, task: asyncio.Task[Dealt]) -> None:
+        self._count()
+        spent, total = self._counted - began, sum([part.size for part in parts])
+        for part in parts:  # calls run side by side: each costs its share of the time
+            part.pending.work += spent * part.size // (total * self._most_calls)
+        self._tasks.discard(task)
+        self._free.append(place)
+        self.slot.called(place)
+        self.gathering.ended(deal(parts, CANCELLED, NOT_HEARD) if task.cancelled() else task.result())
+        self._start_calls()
+        if self.under_way and (self.gathering.any_done or (self._filled and self.room()) or self.hurries()):
+            self._wake()
 
     @property
     def _notes_attempts(self) -> bool:
@@ -435,10 +359,9 @@ def _any_wanted(parts: list[Part]) -> bool:
     return any(part.wanted for part in parts)
 
 
-@coroutine
-def _turn() -> Iterator[None]:
-    """Let the loop do what else there is to do."""
-    yield
+def _cancel_if_unwanted(parts: list[Part], task: asyncio.Task[Dealt]) -> None:
+    if not _any_wanted(parts):
+        task.cancel()
 
 
 async def _awaited(value: Awaitable[Any]) -> Any:

@@ -1,7 +1,7 @@
 """What a transform may call while it runs: `count`, `enough` and `empty`.
 
-The listener is a context variable: a process may have several evaluators, and an async stage makes many calls at once,
-each in a task with a context of its own.
+The listener is a context variable: a process may have several evaluators, and an async stage runs each call in a
+context of its own.
 """
 
 from __future__ import annotations

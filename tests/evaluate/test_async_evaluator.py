@@ -190,36 +190,6 @@ def test_a_call_that_cancels_all_others_does_not_end_the_run(stage_of, batch_of)
     assert seen(batch) == ([0, 2], [0, 2], [(1, "CancelledError")])
 
 
-def test_calls_that_wait_for_nothing_leave_the_loop_its_turn(stage_of, batch_of):
-    order = []
-
-    async def mixed(number):
-        if number == 0:
-            await asyncio.sleep(0)
-        order.append(number)
-        return number
-
-    assert stage_of(mixed, concurrency=2).apply(batch_of(*range(100))).records == list(range(100))
-    assert order.index(0) <= 3
-
-
-def test_one_task_makes_several_calls_until_somebody_cancels_it(stage_of, batch_of):
-    tasks = []
-
-    async def cancelled_late(number):
-        tasks.append(asyncio.current_task())
-        try:
-            if number == 2:
-                tasks[-1].cancel()
-            await asyncio.sleep(0)
-        except asyncio.CancelledError:
-            pass
-        return number
-
-    assert stage_of(cancelled_late, concurrency=1).apply(batch_of(*range(5))).records == list(range(5))
-    assert [tasks.index(task) for task in tasks] == [0, 0, 0, 3, 3]
-
-
 def test_an_exit_in_a_task_of_the_transform_costs_its_record(stage_of, batch_of):
     async def leave():
         raise SystemExit(3)

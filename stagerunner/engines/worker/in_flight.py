@@ -73,7 +73,7 @@ class WorkAhead:
         """Bytes encoded that wait for their turn; and those that the pipes had not taken when that was last asked."""
         self._looked = 0
         if isinstance(evaluator, AsyncEvaluator):
-            evaluator.may_start, evaluator.due = self._may_start, 0
+            evaluator.may_start, evaluator.hurries = self._may_start, self._slice_over
 
     @property
     def under_way(self) -> bool:
@@ -99,9 +99,7 @@ class WorkAhead:
         if self._page.halted:
             self._evaluator.gathering.halt()
             return False
-        if self._kept + self._in_queues < self._share:
-            return True
-        return self._frame_of.get(pending) is self._frames[0]
+        return not self._has_its_share or self._frame_of.get(pending) is self._frames[0]
 
     def begin(self, frame: Frame) -> None:
         """Begin a DATA frame or piece; its results come out of `landed`."""
@@ -191,8 +189,6 @@ class WorkAhead:
     def _encode_part(self) -> None:
         """Encode what the first calls of the head have given so far."""
         self._looked = now()
-        if isinstance(self._evaluator, AsyncEvaluator):
-            self._evaluator.due = self._looked + slices.SLICE
         frame = self._frames[0] if self._frames else None
         if frame is None or not frame.pieces or frame.context is None or frame.context.cut is not None:
             return
