@@ -198,7 +198,7 @@ def test_the_record_stays_as_it_is():
         ("{type: text, min: 5}", "`min` and `max` are for numbers, dates and times"),
         ("{type: bool, max: true}", "`min` and `max` are for numbers, dates and times"),
         ("{type: int, pattern: a}", "`pattern` is for text"),
-        ('{type: text, pattern: "("}', "no regular expression"),
+        ('{type: text, pattern: "("}', "isn't a valid regular expression"),
         ("{type: text, enum: [1]}", "`enum` must be text, in quotes, and 1 isn't"),
         ("{type: int, enum: []}", "`enum` is empty"),
         ("{type: int, enum: [1, null]}", "write `nullable: true`"),

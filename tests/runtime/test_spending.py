@@ -78,7 +78,7 @@ def test_a_file_that_is_gone_or_damaged_is_said(project, damage):
     path.unlink() if damage is None else path.write_bytes(damage)
     assert begun(project, plan, resumed=True, tell=told.append)["ask"].before == (0,)
     assert [type(event) for event in told] == [Notice]
-    assert "is not known" in told[0].text
+    assert "is unknown" in told[0].text
 
 
 def test_a_file_that_can_not_be_written_stops_the_run_before_it_spends(project):

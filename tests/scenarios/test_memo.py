@@ -498,7 +498,7 @@ def dynamic(record):
     )
     feed(project, 5)
     for factor in (1, 2):
-        project.write("hidden_of_memo_tests.py", f"FACTOR = {factor}\n")
+        project.write("hidden_of_memo_tests.py", f"FACTOR = {factor}\n" * factor)  # of another size, too
         _, written = run(project, {"use": "dynamic", "memo": "kept.memo"})
         assert written.split() == [str(n).encode() * factor for n in range(5)]
     assert "hidden_of_memo_tests in a way that its source doesn't show" in project.told(Output)[0].text

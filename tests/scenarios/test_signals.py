@@ -73,7 +73,7 @@ def test_the_second_signal_ends_at_once(project):
     with start(project) as process:
         family = descendants(process.pid)
         process.send_signal(signal.SIGINT)
-        wait_until(lambda: b"once more" in process.stderr.readline())
+        wait_until(lambda: b"again to stop now" in process.stderr.readline())
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=5)
 

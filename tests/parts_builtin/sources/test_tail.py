@@ -169,7 +169,7 @@ def test_a_record_is_located_by_its_byte(log):
 def test_what_can_not_be_followed_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no folder"):
         Tail(path=tmp_path / "nowhere" / "app.log").check()
-    with pytest.raises(ValueError, match="no file that can be followed"):
+    with pytest.raises(ValueError, match="isn't a file that can be followed"):
         Tail(path=tmp_path).check()
 
 
