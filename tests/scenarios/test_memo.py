@@ -473,7 +473,7 @@ def test_after_any_edit_the_results_are_those_of_a_fresh_run_and_nothing_is_comp
     monkeypatch.syspath_prepend(str(project.folder))
     edits, seen = Edits(project, seed), set[str]()
     feed(project, 4)
-    for _ in range(8):
+    for _ in range(6):
         summary, written = run(project, edits.stage(memo="kept.memo"))
         assert written == edits.due()
         state = repr(sorted(edits.at.items()))

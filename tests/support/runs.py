@@ -15,7 +15,7 @@ from support.project import Project
 
 from stagerunner.wire.metrics import MetricsPage, create
 
-EXAMPLES = 2_000
+EXAMPLES = 500
 FULL = 75_000
 """Examples of each proof by examples."""
 
