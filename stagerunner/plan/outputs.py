@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -102,8 +103,11 @@ def used_by(plan: Plan, path: Path) -> bool:
 
 
 def _own_file(own: Iterable[Path], path: Path) -> Path | None:
-    """The one of the chain's own files that this is, if any."""
-    return next((file for file in own if file.is_file() and _same(file, path)), None)
+    """The one of the chain's own files that this is, if any. A program may have loaded thousands of plugin files."""
+    with suppress(OSError, ValueError):
+        target = os.stat(path)  # noqa: PTH116  (a name may hold a NUL)
+        return next((file for file in own if file.is_file() and os.path.samestat(file.stat(), target)), None)
+    return None  # no file of that name, so it is none of them
 
 
 def _described(config: Config, file: Path) -> str:
