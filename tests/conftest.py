@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
-import signal
 
 import pytest
+from support.hearing import nobody_is_deaf
+
+__all__ = ["full", "nobody_is_deaf"]
 
 pytest_plugins = ["support.proofs"]
 
@@ -27,11 +29,3 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def full(request: pytest.FixtureRequest) -> bool:
     """Whether the long form of a proof is asked for."""
     return bool(request.config.getoption("--full"))
-
-
-@pytest.fixture(scope="session", autouse=True)
-def nobody_is_deaf() -> None:
-    """Processes of tests hear what a terminal's would, also when the tests run in the background or under nohup."""
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, lambda *_: None)  # a handler is not inherited, being ignored is

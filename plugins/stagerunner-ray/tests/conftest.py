@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from support.hearing import nobody_is_deaf
 
 from stagerunner_ray import session
+
+__all__ = ["cluster", "nobody_is_deaf"]
 
 STORE = 80
 """MiB of the cluster's object store; Ray takes no less."""
