@@ -13,7 +13,8 @@ from stagerunner.cli.flags import Command, flag
 from stagerunner.cli.streams import Streams
 from stagerunner.config.diagnostics import render
 from stagerunner.errors import ConfigError, Mark, Mistake, UsageError
-from stagerunner.plan.engines import BUILT_IN, made_engine, placed, problems_of
+from stagerunner.plan.engine_check import made_engine, placed, problems_of
+from stagerunner.plan.engines import BUILT_IN
 from stagerunner.plan.preparing import Request, prepare
 from stagerunner.views.console import Console
 from stagerunner.views.errors import mistake_github, mistake_json

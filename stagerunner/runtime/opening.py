@@ -15,7 +15,7 @@ from stagerunner.engines.process.parent.prestart import next_hash_seed
 from stagerunner.errors import ConfigError, UsageError
 from stagerunner.guard import refusals
 from stagerunner.plan import Plan
-from stagerunner.plan.engines import made_engine, placed, problems_of
+from stagerunner.plan.engine_check import made_engine, placed, problems_of
 
 
 class Resume(Struct, frozen=True):

@@ -16,15 +16,12 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from io import FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from stagerunner_parts.compression import Compressor, compressor
 from stagerunner_parts.sinks.locking import inode_of, write_all
 from stagerunner_parts.sinks.many import in_the_way, move, pack, unpack
 from stagerunner_parts.sinks.naming import check_name, has_field, name_for, plain
-
-if TYPE_CHECKING:
-    from stagerunner_parts.sinks.output import FileOutput
 
 MOST_OPEN = 64
 """Files that are open at once."""
@@ -62,10 +59,24 @@ class _Open:
         self.known = known
 
 
+class OneFile(Protocol):
+    """What is needed of the sink that writes one file."""
+
+    path: Path
+    mode: Any
+
+    def encode(self, records: list[Any]) -> bytes: ...
+    def rendered(self, data: bytes) -> bytes: ...
+    def check(self) -> None: ...
+    def remembered(self) -> Any: ...
+    def recall(self, known: Any) -> None: ...
+    def found_in(self, path: Path) -> Any: ...
+
+
 class Partitions:
     """Many files in the place of a sink's one. sink: encodes and renders the records of each."""
 
-    def __init__(self, sink: FileOutput, path: Path) -> None:
+    def __init__(self, sink: OneFile, path: Path) -> None:
         self._sink = sink
         self._encode, self._check = sink.encode, sink.check
         at = next(index for index, part in enumerate(path.parts) if has_field(part))
