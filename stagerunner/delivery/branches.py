@@ -68,8 +68,11 @@ class Refused:
 
 
 class BranchWriter:
-    """Hands each sink its share of a body. A position is the list of theirs. leads: the sinks that are ahead. handed:
-    from the row of a resumed run, how many records each sink that may refuse some was handed."""
+    """Hands each sink its share of a body. Its position is the list of the sinks' positions.
+
+    leads: the sinks that are ahead. handed: from the row of a resumed run, how many records each sink that may refuse
+    some was handed.
+    """
 
     def __init__(
         self, writers: Sequence[ResultWriter], leads: Mapping[int, Lead], handed: Mapping[str, int] = NOTHING

@@ -96,7 +96,7 @@ class Actor:
 
     @ray.method(concurrency_group=ASIDE)  # type: ignore[untyped-decorator]
     def drop(self) -> None:
-        """Let every frame that was given be given up, until the next `begin`: nobody waits for it any more."""
+        """Give up every frame that was submitted, until the next `begin`: the parent no longer waits for them."""
         self._dropped = True
 
     def close(self) -> None:

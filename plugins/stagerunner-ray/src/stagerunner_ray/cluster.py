@@ -165,7 +165,7 @@ def _started_here() -> str:
 
 
 def _reach(address: str) -> None:
-    """Raises Unreachable if nobody accepts a connection there."""
+    """Raises Unreachable if no connection is accepted there."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), REACHING).close()
