@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple
 
 from stagerunner import Reject
+from stagerunner_parts.json_values import json_value
 
 Name = Literal["lines", "jsonl", "text", "bytes"]
 
@@ -78,8 +79,8 @@ def _decode_json(data: bytes) -> Iterator[Any]:
     """The values; null is no record."""
     for line in lines_of(data):
         try:
-            found = json.loads(line)
-        except (ValueError, RecursionError) as why:
+            found = json_value(line)
+        except ValueError as why:
             text = line[:SHOWN].decode(errors="replace") + ("…" if len(line) > SHOWN else "")
             raise BadAnswer(f"the program's answer isn't JSON: {why}: {text!r}") from None
         if found is not None:

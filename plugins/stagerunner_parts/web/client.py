@@ -13,7 +13,6 @@ No message quotes what was sent, and no variable of the environment chooses a pr
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection
 from datetime import UTC, datetime
@@ -27,6 +26,7 @@ import aiohttp
 from yarl import URL
 
 from stagerunner import Reject, RetryLater, __version__
+from stagerunner_parts.json_values import json_value
 
 CONNECT = 30.0
 """Seconds that a connection may take."""
@@ -82,8 +82,7 @@ class Answer(NamedTuple):
     @property
     def beginning(self) -> str:
         """The body's first characters on one line, for messages."""
-        text = " ".join(self.body[: 4 * SHOWN].decode(errors="replace").split())
-        return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+        return one_line(self.body[: 4 * SHOWN].decode(errors="replace"))
 
 
 class ServiceError(Exception):
@@ -121,9 +120,9 @@ class Client:
 
     async def ask(self, request: Request) -> Answer:
         """The answer of a request that succeeded. Raises RetryLater, ServiceError, ServiceRefused, and what aiohttp
-        raises for connections."""
+        raises for connections. No message quotes the URL, which may hold what is in the record."""
         for _ in range(MOST_REDIRECTS + 1):
-            answer, location = await self._sent(request)
+            answer, location = await self._heard(request)
             if location is None:
                 break
             request = redirected(request, answer.status, location)
@@ -134,6 +133,19 @@ class Client:
             return answer
         raise self._failure(answer)
 
+    async def _heard(self, request: Request) -> tuple[Answer, str | None]:
+        """What `_sent` gives; what aiohttp says of URLs and answers is said in our words, and without the URL."""
+        try:
+            return await self._sent(request)
+        except ValueError:  # of yarl, aiohttp or the codec of host names: InvalidURL is one, too
+            whose = "the URL" if self._proxy is None else "the URL, or that of `proxy`,"
+            raise ServiceRefused(f"{whose} is not valid: look at its host and port") from None
+        except aiohttp.ClientResponseError as error:
+            raise ServiceError(f"the answer isn't HTTP: {one_line(error.message)}") from None
+        except aiohttp.ClientPayloadError as error:
+            why = getattr(error.__cause__, "message", None) or str(error)
+            raise ServiceError(f"the answer can't be read to its end: {one_line(why)}") from None
+
     async def _sent(self, request: Request) -> tuple[Answer, str | None]:
         """The answer, and where it redirects to."""
         method, url, headers, body = request
@@ -141,8 +153,7 @@ class Client:
         async with self._session.request(method, URL(url, encoded=url.isascii()), **options) as response:  # type: ignore[arg-type]
             most = self._most if response.status < 300 else READ_OF_ERRORS
             content = await self._body(response, most)
-            charset = response.get_encoding() if response.charset else "utf-8"
-            answer = Answer(response.status, dict(response.headers), content, charset)
+            answer = Answer(response.status, dict(response.headers), content, response.charset or "utf-8")
             return answer, response.headers.get("Location") if response.status in REDIRECTS else None
 
     async def _body(self, response: aiohttp.ClientResponse, most: int) -> bytes:
@@ -185,10 +196,16 @@ def explained(answer: Answer) -> str:
     return f"the service answered {answer.status}{name}" + (f": {answer.beginning}" if answer.beginning else "")
 
 
+def one_line(text: str) -> str:
+    """Its first characters, on one line."""
+    text = " ".join(text.split())
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+
+
 def error_code(answer: Answer) -> str:
     """What the JSON of an error calls itself; "" if it doesn't."""
     try:
-        error = json.loads(answer.body)["error"]
+        error = json_value(answer.body)["error"]
         return str(error.get("code") or error.get("type") or "")
     except (ValueError, LookupError, TypeError, AttributeError):
         return ""
@@ -200,7 +217,7 @@ def retry_after(text: str) -> float | None:
         return float(text)
     try:
         date = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     date = date.replace(tzinfo=UTC) if date.tzinfo is None else date
     return max(0.0, (date - datetime.now(UTC)).total_seconds())
@@ -211,13 +228,17 @@ def redirected(request: Request, status: int, location: str) -> Request:
 
     Raises ServiceRefused if it leads elsewhere with headers or a body, which were meant for this host.
     """
-    url = urljoin(request.url, location)
-    here, there = urlsplit(request.url), urlsplit(url)
+    try:
+        url = urljoin(request.url, location)
+        here, there = urlsplit(request.url), urlsplit(url)
+    except ValueError:
+        raise ServiceRefused(f"the service redirects to what is no URL: {location[:SHOWN]!r}") from None
     same = there.hostname == here.hostname and there.scheme in ("https", here.scheme)
     bare = not request.headers and request.body is None and there.scheme in ("http", "https")
     if not (same or bare):
-        name = there.netloc.rpartition("@")[2] or location[:SHOWN]
-        raise ServiceRefused(f"the service redirects to another host, {there.scheme}://{name}; name that in `url`")
+        host = there.netloc.rpartition("@")[2]
+        name = f"{there.scheme}://{host}" if host else location[:SHOWN]
+        raise ServiceRefused(f"the service redirects to another host, {name}; name that in `url`")
     if status == HTTPStatus.SEE_OTHER or (status in (301, 302) and request.method == "POST"):
         kept = {name: text for name, text in request.headers.items() if not name.lower().startswith("content-")}
         return Request("GET", url, kept)

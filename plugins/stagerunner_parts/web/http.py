@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import urlencode
 
 from stagerunner import Reject, stage
+from stagerunner_parts.json_values import json_value
 from stagerunner_parts.needed import need
 from stagerunner_parts.template import Filling, Template, as_text
 from stagerunner_parts.values import must_be_mapping
@@ -23,6 +24,7 @@ MOST = 16 * 2**20
 _METHOD = re.compile(r"[A-Z]{1,20}")
 _NOT_IN_URLS = re.compile(r"""[\0-\x20"<>\\^`{|}\x7f]""")
 _NOT_IN_HEADERS = re.compile(r"[\r\n\0]")
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 class Body:
@@ -52,7 +54,7 @@ class Body:
             return filled, "application/octet-stream"
         try:
             return json.dumps(filled, ensure_ascii=False, allow_nan=False).encode(), "application/json"
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise Reject(f"the body can't be written as JSON: {error}") from None
 
 
@@ -162,9 +164,11 @@ def _parameter(value: Any) -> str | list[str]:
 
 
 def header(text: str) -> str:
-    """The text of a header. Raises Reject if it would end the header."""
+    """The text of a header. Raises Reject if it would end the header, or can't be sent."""
     if _NOT_IN_HEADERS.search(text):
         raise Reject("a header can't hold a line break")
+    if _HALF.search(text):
+        raise Reject("a header can't hold half of a character (a lone surrogate)")
     return text
 
 
@@ -176,6 +180,6 @@ def json_of(answer: Answer) -> Any:
     if not answer.body.strip():
         return None
     try:
-        return json.loads(answer.body)
+        return json_value(answer.body)
     except ValueError as error:
         raise ServiceError(f"the answer isn't JSON: {error}: {answer.beginning}") from None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from stagerunner import Reject, count, stage
+from stagerunner_parts.json_values import json_value
 from stagerunner_parts.template import Template
 from stagerunner_parts.values import must_be_mapping
 from stagerunner_parts.web.http import MOST, header, json_of
@@ -155,7 +156,7 @@ class Llm:
         assert self._check is not None
         fenced = _FENCED.fullmatch(text)
         try:
-            value = json.loads(fenced[1] if fenced else text)
+            value = json_value(fenced[1] if fenced else text)
             self._check(value)
         except ValueError as error:
             ends = ", cut off at max_tokens" if cut else ""

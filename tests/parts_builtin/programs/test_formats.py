@@ -60,7 +60,9 @@ def test_an_answer_as_records(name, answer, records):
         ("text", b"a\n\xff", "not UTF-8: invalid start byte at byte 2"),
         ("jsonl", b"\n", "isn't JSON"),
         ("jsonl", b"1\noops: no\n", "isn't JSON: Expecting value: line 1 column 1 (char 0): 'oops: no'"),
-        ("jsonl", b"[" * 100_000, "isn't JSON"),
+        ("jsonl", b"[" * 100_000, "isn't JSON: it is nested too deeply"),
+        ("jsonl", b'{"a": NaN}\n', "isn't JSON: JSON has no NaN"),
+        ("jsonl", b"1e999\n", "isn't JSON: 1e999 is too large a number"),
     ],
 )
 def test_an_answer_that_is_none(name, answer, why):

@@ -124,7 +124,31 @@ def test_an_answer_that_is_too_large_is_refused(packed):
 def test_a_broken_connection_may_be_tried_again(drop):
     with Web(lambda request: Reply(200, "y" * 500, drop=drop)) as web:
         (error,) = asked(web, "/", method="POST", body=b"{}")
-    assert isinstance(error, aiohttp.ClientError)
+    assert isinstance(error, aiohttp.ClientError | ServiceError)
+
+
+def test_an_answer_that_is_not_http_is_said_in_our_words_and_without_the_url():
+    with Web(lambda request: Reply(200, "y", {"Content-Length": "-7"})) as web:
+        (error,) = asked(web, "/amy@example.org")
+    assert type(error) is ServiceError
+    assert str(error).startswith("the answer isn't HTTP: ")
+    assert "amy" not in str(error)
+
+
+def test_an_answer_in_an_encoding_that_nobody_knows_is_no_text_but_may_be_json():
+    with Web(lambda request: Reply(200, "{}", {"Content-Type": "text/plain; charset=nosuch"})) as web:
+        (answer,) = asked(web, "/")
+    assert answer.body == b"{}"
+    with pytest.raises(ServiceError, match="the answer isn't text: unknown encoding: nosuch"):
+        answer.text
+
+
+@pytest.mark.parametrize("host", ["http://?", "http:///", "http://127.0.0.1:99999/", "http://[::1", "http://a..b/"])
+def test_a_url_without_a_proper_host_is_refused_for_good(host):
+    with Web(lambda request: Reply()) as web:
+        web.url = host
+        (error,) = asked(web, "amy")
+    assert (type(error), str(error)) == (ServiceRefused, "the URL is not valid: look at its host and port")
 
 
 def test_no_connection_may_be_tried_again():
@@ -180,6 +204,15 @@ def test_without_headers_and_body_it_is_followed():
             redirected(changed, 307, location)
 
 
+def test_a_redirect_that_leads_nowhere_is_named_as_the_service_wrote_it():
+    for location, why in (
+        ("file:///etc/passwd", r"another host, file:///etc/passwd;"),
+        ("http://[::1", r"no URL: 'http://\[::1'"),
+    ):
+        with pytest.raises(ServiceRefused, match=why):
+            redirected(Request("GET", "http://h/a", {}), 302, location)
+
+
 def test_a_redirect_to_https_is_followed():
     assert redirected(Request("GET", "http://h/a", {}), 301, "https://h/b").url == "https://h/b"
 
@@ -193,6 +226,8 @@ def test_a_time_is_a_number_or_a_date():
     assert 88 < retry_after(soon) < 91
     assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
     assert [retry_after(text) for text in ("", "soon", "-1", "1e9", "nan", "9" * 400)] == [None] * 6
+    beyond = [f"01 Jan {'9' * 20} 00:00:00", f"01 Jan 2026 00:00:00 +{'9' * 20}"]
+    assert [retry_after(text) for text in beyond] == [None] * 2
 
 
 # Proxies

@@ -99,6 +99,7 @@ def test_the_answer_goes_into_a_field_or_becomes_the_record():
         ({"id": None}, {"url": "WEB/{id}"}, "stands in the URL, is empty"),
         ({"u": "file:///etc/passwd"}, {"url": "{u}"}, "begins neither with http"),
         ({"x": "a\r\nEvil: 1"}, {"headers": {"X": "{x}"}}, "can't hold a line break"),
+        ({"x": "\ud800"}, {"headers": {"X": "{x}"}}, "half of a character"),
         ({"verb": "GE T"}, {"method": "{verb}"}, "isn't a method"),
         ("text", {"into": "got"}, "this stage takes a mapping"),
         ({"x": {1, 2}}, {"body": Body({"x": "{x}"})}, "can't be written as JSON"),
@@ -112,7 +113,9 @@ def test_what_can_never_succeed_is_refused(record, options, why):
         asked(record, **options)
 
 
-@pytest.mark.parametrize("body", ["<html>busy</html>", '{"a": ', b"\xff\xfe\xfd"])
+@pytest.mark.parametrize(
+    "body", ["<html>busy</html>", '{"a": ', b"\xff\xfe\xfd", '{"a": NaN}', '{"a": 1e999}', "[" * 100_000]
+)
 def test_nonsense_may_be_tried_again(body):
     with pytest.raises(ServiceError, match="isn't JSON"):
         asked({}, reply=Reply(200, body))
