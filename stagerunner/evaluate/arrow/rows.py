@@ -6,8 +6,9 @@ nor copied: the columns' memory goes out of band in pickle 5, so it lies in shar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 import pyarrow as pa
@@ -132,12 +133,33 @@ def as_record_batch(records: Sequence[Any], schema: Any = None) -> Any:
     """
     if isinstance(records, ArrowRows):
         return records.batch if schema is None else fitted(records.batch, schema)
-    found = _names(records)
-    names = found if schema is None else schema.names
-    fields = [None] * len(names) if schema is None else [schema.field(at).type for at in range(len(names))]
-    columns = [_column(records, name, kind) for name, kind in zip(names, fields, strict=True)]
+    if (alike := _alike(records, schema)) is not None:
+        return alike
+    names = _names(records)
+    return _batch(names, schema, lambda name: [record.get(name) for record in records])
+
+
+def _alike(records: Sequence[Any], schema: Any) -> Any:
+    """The batch of dicts that all have the same fields; None if they don't, or if their values don't fit.
+
+    To compare the names of all records costs as much as half of their values; a name that one lacks is missed here.
+    """
+    if set(map(type, records)) != {dict} or len(set(map(len, records))) > 1:
+        return None
+    names = list(records[0])
+    if not names or set(map(type, names)) != {str} or (schema is not None and set(schema.names) != set(names)):
+        return None
+    try:
+        return _batch(names, schema, lambda name: list(map(itemgetter(name), records)))
+    except (KeyError, ValueError):
+        return None
+
+
+def _batch(names: list[str], schema: Any, values: Callable[[str], list[Any]]) -> Any:
+    """The batch of these columns, or those of the schema. Raises ValueError if values don't fit."""
     if schema is None:
-        return pa.RecordBatch.from_arrays(columns, names=names)
+        return pa.RecordBatch.from_arrays([_column(values(name), name, None) for name in names], names=names)
+    columns = [_column(values(field.name), field.name, field.type) for field in schema]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
@@ -181,8 +203,7 @@ def _names(records: Sequence[Any]) -> list[str]:
     return list(found)
 
 
-def _column(records: Sequence[Any], name: str, kind: Any) -> Any:
-    values = [record.get(name) for record in records]
+def _column(values: list[Any], name: str, kind: Any) -> Any:
     try:
         if kind is not None and _cuts_fractions(kind, values):
             return pa.array(values).cast(kind)

@@ -2,8 +2,11 @@ import datetime as dt
 import decimal
 import pickle
 import sys
+from types import MappingProxyType
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support import needs
 
 pa = needs.module("pyarrow", "stagerunner[arrow]")
@@ -127,6 +130,26 @@ def test_dicts_become_a_batch_with_all_their_fields():
 def test_what_is_no_row(records, why):
     with pytest.raises(ValueError, match=why):
         as_record_batch(records)
+
+
+def batch_or_refusal(records, schema):
+    try:
+        return as_record_batch(records, schema)
+    except ValueError as error:
+        return str(error)
+
+
+VALUES = st.sampled_from([None, True, 1, 2**60, 0.5, "a", "\ud800", [1], {"x": 1}])
+DICTS = st.dictionaries(st.sampled_from(["a", "b", "c", 1]), VALUES, max_size=3)
+ALIKE = st.lists(st.fixed_dictionaries({"a": VALUES, "b": VALUES}), min_size=1, max_size=3)
+SCHEMA = pa.schema([("b", pa.float64()), ("a", pa.int64())])
+
+
+@settings(max_examples=300, derandomize=True, deadline=None)
+@given(st.one_of(ALIKE, st.lists(DICTS, min_size=1, max_size=3)), st.sampled_from([None, SCHEMA]))
+def test_dicts_with_the_same_fields_become_what_any_mappings_become(records, schema):
+    """Only dicts with the same fields are taken the quick way."""
+    assert batch_or_refusal(records, schema) == batch_or_refusal(list(map(MappingProxyType, records)), schema)
 
 
 def test_a_schema_decides():
