@@ -8,6 +8,8 @@ for long at the end of a run.
 
 from __future__ import annotations
 
+from math import inf
+
 LONGEST = 30e6
 """Nanoseconds a frame should last in the slowest worker."""
 
@@ -57,6 +59,8 @@ class Sizing:
         self._lately = (0.0, 0.0)
         """(records, nanoseconds in the slowest worker) of the frames seen, older ones weighted less."""
         self._most = MOST_ROWS if columns else MOST
+        self._range = inf
+        """Records in RANGE bytes, by the frame weighed last."""
         self.proven = fixed is not None
         """Whether a frame has come back: until then it isn't known what a record costs, and frames hold one."""
 
@@ -73,8 +77,9 @@ class Sizing:
 
     def weighed(self, records: int, size: int) -> None:
         """A frame is about to be sent. records: their exact number, or 0; keeps frames within RANGE bytes."""
-        if self._fixed is None and records:
-            self._records = min(self._records, max(1.0, RANGE * records / max(1, size)))
+        if self._fixed is None:
+            self._range = max(1.0, RANGE * records / max(1, size)) if records else inf
+            self._records = min(self._records, self._range)
 
     @property
     def size(self) -> int:
@@ -109,4 +114,4 @@ class Sizing:
         by_time = (LONGEST_ROWS if self._columns else LONGEST) * seen / spent
         wide = COLUMNS if self._columns else max(WIDEST, min(RANGE, FEWEST * widest / max(records, most)))
         by_bytes = records * wide / widest if widest else float(self._most)
-        self._records = max(self._least, min(by_time, by_bytes, self._most, self._records * GROWTH))
+        self._records = max(self._least, min(by_time, by_bytes, self._most, self._range, self._records * GROWTH))

@@ -28,6 +28,17 @@ def test_what_records_weigh_bounds_the_next_frame() -> None:
     assert (light.records, heavy.records) == (GROWTH, 1)
 
 
+def test_a_frame_of_heavy_records_does_not_make_the_next_one_larger_than_a_range() -> None:
+    sizing = Sizing()
+    sizing.weighed(2, RANGE)
+    sizes = []
+    for _ in range(4):
+        sizing.learn(sizing.records, sizing.records * RANGE // 2, slowest=1, widest=1)
+        sizes.append(sizing.records)
+
+    assert sizes == [2, 2, 2, 2]
+
+
 def test_a_fixed_size_is_never_changed() -> None:
     sizing = Sizing(fixed=7)
     sizing.learn(7, 70, slowest=1, widest=1)
