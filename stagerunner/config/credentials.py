@@ -13,9 +13,10 @@ OPTIONS = "options"
 SHORTEST = 4
 """Anything shorter is likely to be part of other words."""
 
-_PASSWORD = re.compile(r"://[^/@?#\s]*?:([^/?#\s]*)@")
-_QUERY = re.compile(r"[?&;]([^=&;#\s]*)=([^&;#\s]+)")
-_NAME = re.compile(r"key|secret|token|pass|credential|signature|auth|cookie|^sig$|^sas", re.IGNORECASE)
+# Texts: most configs have no address, and a start compiles none of these.
+_PASSWORD = r"://[^/@?#\s]*?:([^/?#\s]*)@"
+_QUERY = r"[?&;]([^=&;#\s]*)=([^&;#\s]+)"
+_NAME = r"(?i)key|secret|token|pass|credential|signature|auth|cookie|^sig$|^sas"
 
 
 def written_secrets(node: Node) -> Iterator[str]:
@@ -36,8 +37,8 @@ def written_secrets(node: Node) -> Iterator[str]:
 def _in_address(text: str) -> Iterator[str]:
     if "://" not in text:
         return
-    found = [password[1] for password in _PASSWORD.finditer(text)]
-    found += [value for name, value in _QUERY.findall(text) if _NAME.search(name)]
+    found = [password[1] for password in re.finditer(_PASSWORD, text)]
+    found += [value for name, value in re.findall(_QUERY, text) if re.search(_NAME, name)]
     yield from (secret for secret in found if len(secret) >= SHORTEST and not secret.startswith("${"))
 
 
@@ -50,4 +51,4 @@ def _in_options(node: Node, *, secret: bool) -> Iterator[str]:
                 yield from _in_options(item, secret=secret)
         case Mapping():
             for key, value in node:
-                yield from _in_options(value, secret=secret or _NAME.search(key) is not None)
+                yield from _in_options(value, secret=secret or re.search(_NAME, key) is not None)

@@ -18,7 +18,7 @@ from stagerunner.parts.base import part_of
 MAPPING = "<mapping>"
 """The file name of a config that was given as a mapping."""
 
-_PART = re.compile(r"(source|sink|(source|sinks|stages)\[\d+\])(\.use)?")
+_PART = r"(source|sink|(source|sinks|stages)\[\d+\])(\.use)?"
 """The paths at which a function or class may stand."""
 
 
@@ -82,7 +82,7 @@ class _Reading:
     def _part(self, found: Any, path: str, mark: Mark) -> Scalar:
         offered = part_of(found)
         name = offered.name if offered else getattr(found, "__name__", type(found).__name__)
-        if not _PART.fullmatch(path):
+        if not re.fullmatch(_PART, path):
             return self._misplaced(f"'{name}' can't stand here: a function or class is a part, under `use`", mark, path)
         return Scalar(name, name, mark, quoted=True, given=found)
 

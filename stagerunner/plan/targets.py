@@ -13,8 +13,6 @@ from typing import Literal
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 """Suffixes of compressed files that sources and sinks can handle."""
 
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://+")
-
 _PACKED = {
     **dict.fromkeys((".tar", ".tgz", ".tbz2", ".txz"), "tar archives"),
     ".zip": "ZIP archives",
@@ -66,19 +64,19 @@ def why_not_offered(text: str, kind: Literal["source", "sink"]) -> tuple[str, st
 
 def is_elsewhere(text: str) -> bool:
     """Whether it is the address of something that isn't a local file."""
-    scheme = _SCHEME.match(text)
+    scheme = _scheme_of(text)
     return scheme is not None and scheme[1].lower() != "file"
 
 
 def file_name(text: str) -> str:
     """The path of an address without the query that follows it on the web; any other text as it is."""
-    scheme = _SCHEME.match(text)
+    scheme = _scheme_of(text)
     return re.split(r"[?#]", text, maxsplit=1)[0] if scheme and scheme[1].lower() in ("http", "https") else text
 
 
 def why_address(text: str) -> tuple[str, str] | None:
     """Why this is the address of something elsewhere, not a path."""
-    scheme = _SCHEME.match(text)
+    scheme = _scheme_of(text)
     if scheme is not None and scheme[1].lower() == "file":
         return f"'{text}' is an address, not a path", f"write the path alone: /{text[scheme.end() :].lstrip('/')}"
     if scheme is not None:
@@ -114,3 +112,8 @@ def _instead(text: str, suffix: str, kind: Literal["source", "sink"]) -> str:
     if kind == "sink":
         return "end its name in .jsonl or .csv, or name a plugin's part: {use: …, with: {…}}"
     return f"for its lines as text: {{use: lines, with: {{path: {text}}}}}; or name a plugin's part"
+
+
+def _scheme_of(text: str) -> re.Match[str] | None:
+    """The scheme of an address with its "://"; None for a path."""
+    return re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://+", text) if "://" in text else None

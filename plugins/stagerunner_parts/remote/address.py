@@ -13,10 +13,11 @@ LOCAL = frozenset(("file", "local"))
 
 MASK = "***"
 
-_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
-_PASSWORD = re.compile(r"(?<=://)([^/@?#]*?):([^/?#]*)@")
-_CREDENTIAL = re.compile(r"key|secret|token|pass|credential|signature|auth|cookie|^sig$|^sas", re.IGNORECASE)
-_QUERY = re.compile(r"(?<=[?&;])([^=&;#]*)=([^&;#]+)")
+# Texts: a start without addresses compiles none of these.
+_ADDRESS = r"(?s)([A-Za-z][A-Za-z0-9+.-]*)://(.*)"
+_PASSWORD = r"(?<=://)([^/@?#]*?):([^/?#]*)@"
+_CREDENTIAL = r"(?i)key|secret|token|pass|credential|signature|auth|cookie|^sig$|^sas"
+_QUERY = r"(?<=[?&;])([^=&;#]*)=([^&;#]+)"
 _SHORTEST = 4
 
 
@@ -34,7 +35,7 @@ class Address:
     @classmethod
     def parse(cls, text: str) -> Address:
         """Raises ValueError if it is no address, or if no file system for its scheme is known."""
-        found = _ADDRESS.match(text)
+        found = re.match(_ADDRESS, text)
         if found is None:
             raise ValueError("it doesn't begin with scheme://")
         scheme = found[1].lower()
@@ -64,8 +65,8 @@ class Address:
     @property
     def secrets(self) -> tuple[str, ...]:
         """The texts in it that must not be shown."""
-        password = _PASSWORD.search(self.text)
-        values = [value for name, value in _QUERY.findall(self.text) if _CREDENTIAL.search(name)]
+        password = re.search(_PASSWORD, self.text)
+        values = [value for name, value in re.findall(_QUERY, self.text) if re.search(_CREDENTIAL, name)]
         return tuple(text for text in ([password[2]] if password else []) + values if len(text) >= _SHORTEST)
 
     def with_path(self, name: str) -> Address:
@@ -78,8 +79,8 @@ class Address:
         return Address(f"{self.scheme}://{name.lstrip('/')}")
 
     def __str__(self) -> str:
-        shown = _PASSWORD.sub(rf"\1:{MASK}@", self.text)
-        return _QUERY.sub(lambda found: f"{found[1]}={MASK}" if _CREDENTIAL.search(found[1]) else found[0], shown)
+        shown = re.sub(_PASSWORD, rf"\1:{MASK}@", self.text)
+        return re.sub(_QUERY, _masked, shown)
 
     def __repr__(self) -> str:
         return f"Address({str(self)!r})"
@@ -89,6 +90,11 @@ class Address:
 
     def __hash__(self) -> int:
         return hash(self.text)
+
+
+def _masked(pair: re.Match[str]) -> str:
+    """A pair of a query, as it may be shown."""
+    return f"{pair[1]}={MASK}" if re.search(_CREDENTIAL, pair[1]) else pair[0]
 
 
 def _is_known_elsewhere(scheme: str) -> bool:
@@ -134,7 +140,7 @@ def _secrets_in(value: Any, *, secret: bool) -> list[str]:
         return [
             text
             for name, item in value.items()
-            for text in _secrets_in(item, secret=secret or _CREDENTIAL.search(str(name)) is not None)
+            for text in _secrets_in(item, secret=secret or re.search(_CREDENTIAL, str(name)) is not None)
         ]
     if isinstance(value, list):
         return [text for item in value for text in _secrets_in(item, secret=secret)]
