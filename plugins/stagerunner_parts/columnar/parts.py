@@ -21,6 +21,9 @@ import pyarrow as pa
 
 from stagerunner_parts.columnar.encoding import Encoding, Part, PartWriter
 from stagerunner_parts.columnar.streams import Piece, read_stream, stream_of, streams
+from stagerunner_parts.sinks.locking import inode_of
+from stagerunner_parts.sinks.many import in_the_way
+from stagerunner_parts.sinks.owned import partial_of
 
 Mode = Literal["replace", "append", "new"]
 
@@ -56,7 +59,7 @@ class Parts:
         self._adds = adds
         self._first = 0
         """The number that the first part gets in the folder."""
-        self.partial = real.with_name(f"{real.name}.partial")
+        self.partial = partial_of(real)
         self.inode = 0
         self.schema: pa.Schema | None = None
         self.part = 0
@@ -84,10 +87,7 @@ class Parts:
         other, BlockingIOError if a run has it open."""
         if os.path.lexists(self.partial):
             if inode_of(self.partial) != known and not self._is_empty():
-                raise FileExistsError(
-                    f"{self.partial} is in the way, and it isn't known to come from an unfinished run of this output; "
-                    "move it away, or remove it"
-                )
+                raise in_the_way(self.partial)
             self._take_lock()
             self.close()
             shutil.rmtree(self.partial)
@@ -305,11 +305,3 @@ def number_of(path: Path) -> int:
     """The number in the name of a part, or of what it is made from; -1 if it has none."""
     found = re.match(r"(?:part|spool|growing)-(\d+)", path.name)
     return int(found[1]) if found else -1
-
-
-def inode_of(path: Path) -> int:
-    """0 if nothing is there."""
-    try:
-        return path.lstat().st_ino
-    except OSError:
-        return 0

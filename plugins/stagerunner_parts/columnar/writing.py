@@ -8,24 +8,23 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from struct import Struct
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 from zlib import crc32
 
 import pyarrow as pa
 
 from stagerunner import ArrowRows, as_record_batch
 from stagerunner_parts.columnar.encoding import PartWriter
-from stagerunner_parts.columnar.parts import Mode, Parts, inode_of, number_of, old_parts
+from stagerunner_parts.columnar.parts import Mode, Parts, number_of, old_parts
 from stagerunner_parts.columnar.streams import length_of, stream_of
 from stagerunner_parts.columnar.types import ColumnType
 from stagerunner_parts.compression import is_compressed
 from stagerunner_parts.remote.address import Address, StorageOptions
+from stagerunner_parts.sinks.locking import inode_of
 from stagerunner_parts.sinks.naming import has_field
+from stagerunner_parts.sinks.places import Elsewhere, place_of
 from stagerunner_parts.sinks.tables import Extras, Missing, refuse_others
 from stagerunner_parts.sinks.targets import check_target, resolved
-
-if TYPE_CHECKING:
-    from stagerunner_parts.remote.uploading import Destination
 
 HEAD = Struct(">QQQ")
 """In front of each stream: a checksum of its schema, its rows, its bytes."""
@@ -41,8 +40,6 @@ class ColumnOutput:
     batches = True
     pure = True
     keeps = "truncate"
-
-    _elsewhere: Destination | None = None
 
     suffixes: ClassVar[tuple[str, ...]]
     """Those of paths that are one file, and the first that of the parts in a folder."""
@@ -60,7 +57,8 @@ class ColumnOutput:
         size: int | None = None,
         options: StorageOptions | None = None,
     ) -> None:
-        self.path = path if isinstance(path, Path) else self._local(path, options)
+        self._place = place_of(path, options)
+        self.path = self._place.path
         self.schema = schema
         self.extras: Extras = extras
         self.missing: Missing = missing
@@ -77,15 +75,6 @@ class ColumnOutput:
         self._known: dict[str, int] | None = None
         self._position: dict[str, int] | None = None
         self._opened = False
-
-    def _local(self, address: Address, options: StorageOptions | None) -> Path:
-        """The local file in which a remote one is made."""
-        # Only for remote paths, of which there are few.
-        from stagerunner_parts.remote.spool import spool_of
-        from stagerunner_parts.remote.uploading import Destination
-
-        self._elsewhere = Destination(address, options)
-        return spool_of(address)
 
     def _new_parts(self) -> Parts:
         group, rows, size = self._given
@@ -106,11 +95,10 @@ class ColumnOutput:
     def check(self) -> None:
         """Raises OSError or ValueError, with a message, if nothing can be written there."""
         group, rows, size = self._given
-        if self._elsewhere is not None:
-            if not self._one_file:
-                name = f"{self.describe()} is no file: only one whole file can be put elsewhere"
-                raise ValueError(f"{name}; let its name end in {self.suffixes[0]}")
-            self._elsewhere.check(self.mode)
+        if isinstance(self._place, Elsewhere) and not self._one_file:
+            name = f"{self.describe()} is no file: only one whole file can be put elsewhere"
+            raise ValueError(f"{name}; let its name end in {self.suffixes[0]}")
+        self._place.check(self.mode)
         if group < 1 or (rows is not None and rows < 1) or (size is not None and size < 1):
             raise ValueError("a number of rows or bytes is at least 1")
         if has_field(str(self.path)):
@@ -259,17 +247,11 @@ class ColumnOutput:
 
         Raises OSError if there is nothing to name, or if its place can't be reached.
         """
-        if self._elsewhere is None:
-            self._finish_here()
-        elif self._opened or self._parts.partial.exists() or self._real.exists():
-            self._finish_here()
-            self._elsewhere.move(self._real)
-        elif not self._elsewhere.exists():
-            raise FileNotFoundError(f"{self._parts.partial} is gone, so it can't be put at {self.describe()}")
+        self._place.finish(self._finish_here, self._real, under_way=self._opened)
 
     def exists(self) -> bool:
         """Whether the finished output is still there."""
-        return self._real.exists() if self._elsewhere is None else self._elsewhere.exists()
+        return self._place.exists(self._real)
 
     def _finish_here(self) -> None:
         if not self._opened:
@@ -306,7 +288,7 @@ class ColumnOutput:
         return self._real
 
     def describe(self) -> str:
-        return str(self.path if self._elsewhere is None else self._elsewhere.address)
+        return str(self._place)
 
 
 def _schema_of(records: Any) -> pa.Schema:

@@ -110,7 +110,8 @@ class Csv(FileOutput):
     def open(self, position: Any) -> None:
         """Also raises ValueError if the file to append to has other columns."""
         super().open(position)
-        self._names = self._names_there(self._written) if self._length else None
+        file = self._growing
+        self._names = self._names_there(file.path) if file is not None and file.length else None
         if self.fields is None or self.stdout:
             return
         if self._names is None:
@@ -124,7 +125,7 @@ class Csv(FileOutput):
             return "each shard would take the columns of its first record; name them with `fields`"
         return super().why_not_joined()
 
-    def _pass_head(self, file: IO[bytes], *, first: bool) -> bytes:
+    def _pass_head(self, file: IO[bytes], first: bool) -> bytes:
         """The row of names."""
         head = file.read(len(self._text([tuple(self.fields or ())])))
         return head if first else b""

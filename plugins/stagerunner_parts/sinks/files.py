@@ -18,6 +18,7 @@ from stagerunner import sink
 from stagerunner_parts.sinks.locking import inode_of
 from stagerunner_parts.sinks.many import in_the_way, move, pack, unpack
 from stagerunner_parts.sinks.naming import check_name, field_of, name_for
+from stagerunner_parts.sinks.owned import partial_of
 from stagerunner_parts.sinks.rendering import json_text
 
 LOG = ".written"
@@ -54,7 +55,7 @@ class Files:
         self.content = content
         self.mode = mode
         self._real = Path(os.path.realpath(path))
-        self._partial = self._real.with_name(f"{self._real.name}.partial")
+        self._partial = partial_of(self._real)
 
     # In the plan
 

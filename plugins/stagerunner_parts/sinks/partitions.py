@@ -18,9 +18,9 @@ from io import FileIO
 from pathlib import Path
 from typing import Any, Protocol
 
-from stagerunner_parts.compression import Compressor, compressor
 from stagerunner_parts.sinks.locking import inode_of, write_all
 from stagerunner_parts.sinks.many import in_the_way, move, pack, unpack
+from stagerunner_parts.sinks.members import Members
 from stagerunner_parts.sinks.naming import check_name, has_field, name_for, plain
 
 MOST_OPEN = 64
@@ -51,12 +51,15 @@ ON CONFLICT (name) DO UPDATE SET number = ?2, length = ?3, before = CASE number 
 
 
 class _Open:
-    """An open file. member: what is being compressed; known: what the sink remembers of it."""
+    """An open file. members: what is being compressed; known: what the sink remembers of it."""
 
-    def __init__(self, file: FileIO, known: Any) -> None:
+    def __init__(self, file: FileIO, members: Members, known: Any) -> None:
         self.file = file
-        self.member: Compressor | None = None
+        self.members = members
         self.known = known
+
+    def end_member(self) -> None:
+        write_all(self.file, self.members.ended())
 
 
 class OneFile(Protocol):
@@ -211,8 +214,7 @@ class Partitions:
         output = self._sink.rendered(data)
         file.known = self._sink.remembered()
         self._changed[name] = -1
-        file.member = file.member or compressor(self._sink.path)
-        write_all(file.file, file.member.compress(output) if file.member else output)
+        write_all(file.file, file.members.packed(output))
 
     def _opened(self, name: str) -> _Open:
         found = self._files.get(name)
@@ -226,19 +228,14 @@ class Partitions:
         path.parent.mkdir(parents=True, exist_ok=True)
         known = self._sink.found_in(path) if path.exists() else None
         made = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
-        found = self._files[name] = _Open(FileIO(made, "ab"), known)
+        found = self._files[name] = _Open(FileIO(made, "ab"), Members(self._sink.path), known)
         return found
 
     def _close(self, name: str, file: _Open) -> None:
-        self._end_member(file)
+        file.end_member()
         if name in self._changed:
             self._changed[name] = os.fstat(file.file.fileno()).st_size
         file.file.close()
-
-    def _end_member(self, file: _Open) -> None:
-        if file.member is not None:
-            write_all(file.file, file.member.flush())
-            file.member = None
 
     def position(self) -> dict[str, int]:
         """As of the last commit: its number, and the inode of the hidden folder."""
@@ -250,7 +247,7 @@ class Partitions:
             return
         for name, file in self._files.items():
             if name in self._changed:
-                self._end_member(file)
+                file.end_member()
                 self._changed[name] = os.fstat(file.file.fileno()).st_size
         number = self._number + 1
         try:

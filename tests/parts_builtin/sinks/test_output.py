@@ -270,10 +270,10 @@ def test_what_others_appended_is_noticed_and_not_cut(tmp_path, behind):
     position = sink.position()
     if behind:
         sink.write(behind)
-    sink._close()  # as a kill does
+    sink._growing.close()  # as a kill does
     before = path.read_bytes()
     again = written(path, ["two"], mode="append", position=position)
-    again._close()
+    again._growing.close()
     assert path.read_bytes() == b"old\none\ntwo\n"
     path.write_bytes(before + b"theirs\n")
     with pytest.raises(OSError, match="another program has added"):
