@@ -54,3 +54,22 @@ print(with_room(lambda: max(map(faults, range(400)))))
 def test_a_call_costs_no_page_faults_however_deep_it_is():
     """Without room it costs 1,000 faults and more at some depths."""
     assert int(run(DEEPER).stdout) < 100
+
+
+REUSED = """
+import resource
+from stagerunner.engines.process.worker.tuning import tune_memory
+tune_memory()
+
+def faults():
+    "The page faults of thirty texts of a megabyte, which are then freed."
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    [bytes([number]) * 10**6 for number in range(30)]
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+print(faults() > 5000, faults() + faults() < 500)
+"""
+
+
+def test_the_memory_of_a_large_list_is_used_again():
+    assert run(REUSED).stdout == "True True\n"
