@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
 from typing import Any
 
-from stagerunner.engines.base import Clock, Transport
+from stagerunner.engines.base import Clock
 from stagerunner.parts.source import Want
 from stagerunner.plan import Plan, PlannedStage
-from stagerunner.records import BARRIER, DATA, TO_THE_END, Origin
-from stagerunner.runtime.blocks import Blocks
+from stagerunner.records import DATA, TO_THE_END, Origin
 from stagerunner.runtime.input import PendingSplit, Rereadable, SplitSource
 from stagerunner.runtime.iterator_input import DrawnRecords
 from stagerunner.runtime.regrouping import totalled
@@ -20,7 +19,7 @@ from stagerunner.window.core import Window
 from stagerunner.window.demand import Demand, Gathers
 from stagerunner.window.sizing import LONGEST, Sizing
 from stagerunner.window.splits import FLUSHES, Kept, Limit, Sent
-from stagerunner.wire.frame import MARKED, Header, Metadata, pack_metadata
+from stagerunner.wire.frame import Metadata
 
 SPELL = 0.01
 """Seconds to dispatch before receiving again: a slow source must not hold up results."""
@@ -39,10 +38,10 @@ UNPROVEN = 2
 class Dispatch:
     """Asks the source for splits, admits them to the window, and learns how large the next one should be.
 
-    send: sends a frame. full: whether results wait for a slow reader. begun: the latest sequence that each worker of
-    the widest group has begun. opened: how many frames workers have open; None if they never work ahead. holds: whether
-    a frame is the oldest that one of them has open. gathered: whether the first stage that works ahead has taken in all
-    frames up to a sequence. clocks: of each worker and stage.
+    send: sends a frame, in the first epoch. full: whether results wait for a slow reader. begun: the latest sequence
+    that each worker of the widest group has begun. opened: how many frames workers have open; None if they never work
+    ahead. holds: whether a frame is the oldest that one of them has open. gathered: whether the first stage that works
+    ahead has taken in all frames up to a sequence. clocks: of each worker and stage.
     """
 
     def __init__(
@@ -278,8 +277,9 @@ class Dispatch:
         if not self._wants_barrier and self._window.barrier_due():
             self._send(self._window.barrier())
 
-    def begin_epoch(self) -> None:
-        """No worker has a record; `dealt` is called for what is sent again."""
+    def begin_epoch(self, send: Callable[[Sent], None]) -> None:
+        """No worker has a record; `dealt` is called for what is sent again. send: sends a frame in this epoch."""
+        self._send = send
         self._dealing.begin()
 
     def dealt(self, sent: Sent) -> None:
@@ -413,39 +413,3 @@ class Dispatch:
         self._pending, self._flushed, self.stopped, self.done = None, -1, None, False
         self.bytes_done = 0
         self._pending_splits.clear()
-
-
-# Sending
-
-
-NO_SNAPSHOTS = pickle.dumps({}, 5)
-
-EMPTY_METADATA = pack_metadata(Metadata())
-
-
-class Sending:
-    """Turns what the window sends into frames of its epoch."""
-
-    def __init__(self, window: Window, transport: Transport, blocks: Blocks) -> None:
-        self._window = window
-        self._transport = transport
-        self._blocks = blocks
-
-    def send(self, sent: Sent) -> None:
-        kept = sent.split
-        number = 0 if kept is None else kept.number
-        flags = MARKED if sent.marked else 0
-        header = Header(sent.kind, flags, self._window.epoch, sent.sequence, number, sent.first, sent.last)
-        if kept is None:
-            self._transport.send(header, EMPTY_METADATA, NO_SNAPSHOTS if sent.kind == BARRIER else b"")
-            return
-        if not kept.quarantined and not (self._blocks.used and self._blocks.wanted(kept.payload)):
-            self._transport.send(header, EMPTY_METADATA, kept.payload)  # the usual frame: no metadata
-            return
-        metadata = Metadata(quarantined=kept.quarantined)
-        body = self._blocks.outgoing(sent, kept.payload, metadata) if sent.kind == DATA else kept.payload
-        self._transport.send(header, pack_metadata(metadata), body)
-
-    def end(self) -> None:
-        """Send END behind everything sent in this epoch."""
-        self._transport.end(self._window.last_sequence + 1)

@@ -1,10 +1,10 @@
 """The parent's loop. While the window has room, a split goes out. A frame that comes back is accepted and delivered.
 
-    split source ─▶ Dispatch ─▶ Window ─▶ Sending ═▶ workers ═▶ Receiving ─▶ Window ─▶ Delivery ─▶ result writer
-      next split     size,       keeps     frame                  frame      in turn?     │
-                     limit       the split                                                ├─▶ dead letters
-          ▲                        │                                                      ├─▶ ledger
-          └── position ◀── commit ◀┴──────────── accepted ◀───────────────────────────────┘
+    split source ─▶ Dispatch ─▶ Window ─▶ Epoch ═▶ workers ═▶ Receiving ─▶ Window ─▶ Delivery ─▶ result writer
+      next split     size,       keeps     frame                frame      in turn?     │
+                     limit       the split                                              ├─▶ dead letters
+          ▲                        │                                                    ├─▶ ledger
+          └── position ◀── commit ◀┴──────────── accepted ◀─────────────────────────────┘
 
 One selector, no threads. The loop waits for the selector only, and works per frame, never per record.
 
@@ -24,18 +24,17 @@ from __future__ import annotations
 
 import pickle
 import selectors
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
 from msgspec.structs import replace
 
 from stagerunner.delivery.delivery import Delivery
-from stagerunner.engines.base import Ready, Transport, Trouble, culprit_of
-from stagerunner.engines.topology import Group, with_works
-from stagerunner.errors import SetupFailed
+from stagerunner.engines.base import Transport, Trouble, culprit_of
+from stagerunner.engines.topology import with_works
 from stagerunner.evaluate.work import Work
-from stagerunner.events import Notice, WorkerFailed, WorkerReady
+from stagerunner.events import Notice, WorkerFailed
 from stagerunner.failpoints import point
 from stagerunner.guard import guard
 from stagerunner.journal import encode_snapshots, validate_snapshots
@@ -43,7 +42,8 @@ from stagerunner.plan import Plan
 from stagerunner.records import BARRIER, SKIP
 from stagerunner.runtime.blocks import Blocks
 from stagerunner.runtime.checkpoints import Checkpoints
-from stagerunner.runtime.dispatch import Dispatch, Sending
+from stagerunner.runtime.dispatch import Dispatch
+from stagerunner.runtime.epoch import Epoch, worker_events
 from stagerunner.runtime.input import GivenRecords, MarkedSource, SplitSource
 from stagerunner.runtime.iterator_input import DrawnRecords
 from stagerunner.runtime.polling import Polling
@@ -92,11 +92,7 @@ class Loop:
         self._eased: dict[int, Work] = {}
         """Stages that get less at once from the next epoch on."""
         self._columned = any(hasattr(sink.part.found, "fits") for sink in plan.sinks)
-        self._columns_known = frozenset[int]()
-        """The sinks with whose columns the workers of this epoch were started, by number."""
-        self._halted = self._draining = self._end_sent = False
-        self._announced = 0
-        """The latest epoch whose workers were reported to observers."""
+        self._halted = self._draining = False
         self.snapshots: dict[int, Any] = {}
         self.done = False
         """END came back with nothing missing, or the run ended early in good order."""
@@ -111,12 +107,12 @@ class Loop:
         self.window = window_for(plan, transport, stateful=self._stateful and not self._rereads)
         self._blocks = Blocks()
         self._connect(split_source)
-        self._sending = Sending(self.window, transport, self._blocks)
+        self._epoch = Epoch(self.window, transport, self._blocks)
         self.dispatch = Dispatch(
             plan,
             split_source,
             self.window,
-            self._sending.send,
+            self._epoch.send,
             self._is_full,
             transport.begun,
             transport.opened if transport.works_ahead else None,
@@ -162,17 +158,15 @@ class Loop:
             self.window.stopped = True
             self.dispatch.stopped_by(stopped)
         self.dispatch.begin(taken, size, remember=self._rereads, edges=self._delivery.writer.edges)
-        self._blocks.begin(self._transport.arena)
 
     def _start_epoch(self, snapshots: dict[int, Any]) -> None:
         columns = self._delivery.writer.columns()
-        self._columns_known = frozenset(columns)
         snapshots = snapshots | {len(self._names) + sink: names for sink, names in columns.items()}
         if self._eased:
             self._transport.regroup(with_works(self._transport.groups, self._eased))
-        self.dispatch.begin_epoch()
         self._transport.start(self.window.epoch, snapshots)
-        self._blocks.begin(self._transport.arena)
+        self._epoch = Epoch(self.window, self._transport, self._blocks, columns)
+        self.dispatch.begin_epoch(self._epoch.send)
 
     def _is_full(self) -> bool:
         return self._delivery.writer.pauses_dispatch() or (self._blocks.used and self._crowded)
@@ -242,9 +236,9 @@ class Loop:
     def _handle_events(self) -> None:
         """Act on received frames, exits and deadlines: restart, checkpoint, regroup, or be done."""
         self._receiving.book()
-        if (ready := self._transport.ready) is not None and self._announced != self.window.epoch:
-            self._announced = self.window.epoch
-            for event in worker_events(ready, self._plan, self._transport.groups, self._announced):
+        if (ready := self._transport.ready) is not None and not self._epoch.announced:
+            self._epoch.announced = True
+            for event in worker_events(ready, self._plan, self._transport.groups, self._epoch.number):
                 self._tell(event)
         self._transport.look()
         if self._transport.trouble is not None:
@@ -254,7 +248,7 @@ class Loop:
         if self._checkpoints.asked:
             self._checkpoints.commit_if_due()
         if self.window.stateful and self.window.wants_barrier() and self._barriers:
-            self._sending.send(self.window.barrier())
+            self._epoch.send(self.window.barrier())
         if self.regrouping.emptying or (self.regrouping.open and self._regroupable and self.regrouping.due()):
             self._regroup()
         if self._halted and self._transport.ready is None:
@@ -284,7 +278,7 @@ class Loop:
     @property
     def _closed(self) -> bool:
         """No split may be dispatched now."""
-        return self._transport.ready is None or self._end_sent or self._draining or self.regrouping.emptying
+        return self._transport.ready is None or self._epoch.end_sent or self._draining or self.regrouping.emptying
 
     def _feed(self) -> bool:
         """Dispatch what fits; whether there is more to dispatch at once."""
@@ -299,8 +293,7 @@ class Loop:
         if gathers:
             self._say_if_all_sent(blocked=self.dispatch.blocked)
         if self.dispatch.done:
-            self._end_sent = True
-            self._sending.end()
+            self._epoch.end()
         return more
 
     def _say_if_all_sent(self, *, blocked: bool) -> None:
@@ -382,7 +375,7 @@ class Loop:
     @property
     def _ending(self) -> bool:
         """END was sent, or is about to be: no barrier may follow it."""
-        return self._end_sent or self.regrouping.emptying
+        return self._epoch.end_sent or self.regrouping.emptying
 
     @property
     def _regroupable(self) -> bool:
@@ -391,7 +384,7 @@ class Loop:
 
     def _regroup(self) -> None:
         """Let the workers end, then start the new groups with what is not accepted yet. Not counted as a restart."""
-        if not self.regrouping.end_sent:
+        if not self._epoch.end_sent:
             self._let_groups_end()
         elif self._transport.ended and not self._draining:
             point("regroup")
@@ -404,9 +397,8 @@ class Loop:
         if self._draining or self.window.barrier_on_way:
             return
         if self.window.stateful and self.window.barrier_due():
-            self._sending.send(self.window.barrier())
-        self.regrouping.end_sent = True
-        self._sending.end()
+            self._epoch.send(self.window.barrier())
+        self._epoch.end()
 
     # After a death
 
@@ -448,7 +440,7 @@ class Loop:
         once at most for each sink: from now on each worker encodes for the same columns.
         """
         self.book()
-        if sink in self._columns_known or (self._rereads and not self.dispatch.can_rewind):
+        if sink in self._epoch.columns or (self._rereads and not self.dispatch.can_rewind):
             how = "records with other columns came before the first had been written; name them with `fields`"
             self.trouble = Trouble("", 0, 0, how)
             return
@@ -458,7 +450,6 @@ class Loop:
         if self._rereads:
             self.window.rewind(self._isolation.inspections)
             self.dispatch.rewind()
-            self._end_sent = False
             self._start_epoch({})
             return
         self._resend()
@@ -471,9 +462,9 @@ class Loop:
         self._start_epoch(self.snapshots)
         for sent in frames:
             self.dispatch.dealt(sent)
-            self._sending.send(sent)
-        if self._end_sent:
-            self._sending.end()
+            self._epoch.send(sent)
+        if self.dispatch.done:
+            self._epoch.end()
 
     @property
     def restarts(self) -> int:
@@ -490,17 +481,3 @@ def window_for(plan: Plan, transport: Transport, *, stateful: bool) -> Window:
         workers=widest,
         least_records=max(128, *(4 * stage.places for stage in plan.stages), 0),
     )
-
-
-# Events
-
-
-def worker_events(ready: Ready, plan: Plan, groups: Sequence[Group], epoch: int) -> Iterator[WorkerReady]:
-    """An event for each worker. Raises SetupFailed if one could not be set up."""
-    if ready.errors:
-        stage, worker, _, text = ready.errors[0]
-        name = plan.stages[stage].name if plan.stages else "copy"
-        raise SetupFailed(f"{name} could not be set up (worker {worker + 1}): {text}")
-    labels = {group.stages[0].work.index if group.stages else 0: group.label for group in groups}
-    for stage, worker, pid in ready.pids:
-        yield WorkerReady(labels[stage], worker, pid, epoch)

@@ -40,8 +40,6 @@ class Regrouping:
         """Of each worker and stage, the clock when its first call was over: that call may have loaded a model."""
         self.emptying = False
         """Other groups were chosen: no split is sent before the next epoch."""
-        self.end_sent = False
-        """END was sent to end the old groups."""
 
     def due(self) -> bool:
         """Whether enough is measured and other groups are better. If so, the chain must be emptied."""
@@ -71,7 +69,7 @@ class Regrouping:
         """Use the new groups in the next epoch, and begin measuring anew with its workers."""
         self._first.clear()
         if self.emptying:
-            self.emptying = self.end_sent = False
+            self.emptying = False
             self._transport.regroup(self._next)
 
     def fusions(self) -> tuple[Fusion, ...]:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import gzip
-import pickle
 
 import pytest
 
@@ -11,14 +10,13 @@ from stagerunner.evaluate.work import Work
 from stagerunner.parts.base import Part
 from stagerunner.parts.stage import Form
 from stagerunner.plan import Plan, PlannedStage
-from stagerunner.records import BARRIER, DATA, FLUSH, SKIP
-from stagerunner.runtime.blocks import Blocks
-from stagerunner.runtime.dispatch import Dispatch, Sending
+from stagerunner.records import DATA, SKIP
+from stagerunner.runtime.dispatch import Dispatch
 from stagerunner.runtime.input import GivenRecords, PendingSplit
 from stagerunner.window.balancing import SLOW
 from stagerunner.window.core import CHARGE, Window
 from stagerunner.window.demand import PARTS
-from stagerunner.wire.frame import Metadata, unpack_payload
+from stagerunner.wire.frame import Metadata
 
 
 @pytest.fixture
@@ -256,86 +254,3 @@ def test_a_number_of_records_for_frames_is_kept(project, engine, source, frame):
     whole = 1000 - 1000 % frame
     if source != "some":  # a stream's records wait for others no longer than `linger`
         assert set(found[frame:whole]) == {frame}  # of the first frame the first record goes by itself
-
-
-# Onto the pipe
-
-
-class Wire:
-    """The end of the transport that frames are sent into."""
-
-    def __init__(self) -> None:
-        self.sent = []
-        self.ended = None
-
-    def send(self, header, metadata, body):
-        self.sent.append((header, *unpack_payload(metadata + body)))
-
-    def end(self, frames):
-        self.ended = frames
-
-
-@pytest.fixture
-def wire():
-    return Wire()
-
-
-@pytest.fixture
-def window():
-    return Window(1000, stateful=True)
-
-
-@pytest.fixture
-def sending(window, wire):
-    return Sending(window, wire, Blocks())
-
-
-def test_a_split_goes_out_as_data_of_its_range(sending, window, wire):
-    (sent,) = window.admit(b"payload", 7, last=5)
-
-    sending.send(sent)
-
-    ((header, metadata, body),) = wire.sent
-    assert (header.kind, header.epoch, header.sequence, header.first, header.last) == (DATA, 1, 0, 0, 5)
-    assert (bytes(body), metadata.block, metadata.quarantined, header.marked) == (b"payload", -1, {}, False)
-
-
-def test_quarantines_travel_with_their_split(sending, window, wire):
-    window.admit(b"payload", 7, last=5)
-    window.quarantine(0, (1, 3, 0), ("Killed", "twice"))
-
-    for sent in window.restart():
-        sending.send(sent)
-
-    ((header, metadata, _),) = wire.sent
-    assert (header.epoch, metadata.quarantined) == (2, {(1, 3, 0): ("Killed", "twice")})
-
-
-def test_a_barrier_begins_with_no_snapshots_and_a_flush_says_its_stage(sending, window, wire):
-    sending.send(window.barrier())
-    for sent in window.flush(2, pickle.dumps(2)):
-        sending.send(sent)
-
-    kinds = [(header.kind, pickle.loads(body)) for header, _, body in wire.sent]
-    assert kinds == [(BARRIER, {}), (FLUSH, 2)]
-
-
-def test_a_skip_holds_nothing(wire):
-    window = Window(1000, workers=2)
-    sending = Sending(window, wire, Blocks())
-    for _ in range(4):
-        window.admit(b"payload", 7)
-    for sent in window.pass_over([-1, 3], 9):
-        sending.send(sent)
-
-    ((header, _, body),) = wire.sent
-    assert (header.kind, header.sequence, bytes(body)) == (SKIP, 4, b"")
-
-
-def test_end_counts_what_was_sent(sending, window, wire):
-    window.admit(b"a", 1)
-    window.admit(b"b", 1)
-
-    sending.end()
-
-    assert wire.ended == 2

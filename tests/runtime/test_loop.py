@@ -3,11 +3,8 @@ from __future__ import annotations
 import pytest
 
 from stagerunner.api import Request, prepare
-from stagerunner.engines.base import Ready, Trouble, culprit_of
-from stagerunner.engines.topology import groups_of
-from stagerunner.errors import SetupFailed
+from stagerunner.engines.base import Trouble, culprit_of
 from stagerunner.events import Checkpoint, WorkerReady
-from stagerunner.runtime.loop import worker_events
 
 
 def test_a_death_in_a_record_blames_the_record():
@@ -68,28 +65,3 @@ def test_a_limit_is_kept_exactly(project, source, limit):
 
     assert (project / "out.txt").read_text() == "".join(f"{n}\n" for n in range(min(limit, 3000)))
     assert summary.records["in"] == min(limit, 3000)
-
-
-# What observers are told
-
-
-@pytest.fixture
-def plan(project):
-    return project.plan({"use": "same", "workers": 2}, "double")
-
-
-def test_each_worker_is_named_by_its_stage(plan):
-    ready = Ready(((0, 0, 11), (0, 1, 12), (1, 0, 13)), ())
-
-    assert list(worker_events(ready, plan, groups_of(plan), 3)) == [
-        WorkerReady("same", 0, 11, 3),
-        WorkerReady("same", 1, 12, 3),
-        WorkerReady("double", 0, 13, 3),
-    ]
-
-
-def test_the_first_worker_that_could_not_be_set_up_ends_the_run(plan):
-    ready = Ready(((0, 0, 11), (1, 0, 13)), ((1, 0, 13, "OSError: no such model"), (0, 0, 11, "later")))
-
-    with pytest.raises(SetupFailed, match=r"double could not be set up \(worker 1\): OSError: no such model"):
-        list(worker_events(ready, plan, groups_of(plan), 1))

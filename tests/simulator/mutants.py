@@ -26,7 +26,6 @@ from stagerunner.runtime.checkpoints import Checkpoints
 from stagerunner.runtime.dispatch import Dispatch
 from stagerunner.runtime.loop import Loop
 from stagerunner.runtime.receiving import Receiving
-from stagerunner.runtime.regrouping import Regrouping
 from stagerunner.runtime.session import Session
 from stagerunner.window import isolation
 from stagerunner.window.core import Window
@@ -516,14 +515,15 @@ def the_end_of_the_first_groups_ends_the_run(patch: Patch) -> None:
 
 @mutant("a death while the chain is emptied leaves it shut")
 def a_death_leaves_it_shut(patch: Patch) -> None:
-    take_effect = Regrouping.take_effect
+    """END was sent in the old epoch, and is not in the new one."""
+    resend = Loop._resend
 
-    def half(self: Regrouping) -> None:
-        before = self.emptying
-        take_effect(self)
-        self.emptying = self.end_sent = before and not self._transport.ended
+    def shut(self: Loop) -> None:
+        emptied = self.regrouping.emptying and self._epoch.end_sent and not self._transport.ended
+        resend(self)
+        self._epoch.end_sent |= emptied
 
-    patch.setattr(Regrouping, "take_effect", half)
+    patch.setattr(Loop, "_resend", shut)
 
 
 # Gathering, and what is open
