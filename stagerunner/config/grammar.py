@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from stagerunner.config.model import Config, PartConfig, Run
 from stagerunner.config.names import LISTS, part_names
 from stagerunner.config.nodes import Mapping, Node, Scalar, Sequence, is_null
+from stagerunner.config.other_words import our_word
 from stagerunner.config.paths import expand_user
 from stagerunner.config.readers import (
     InvalidValue,
@@ -25,7 +26,7 @@ from stagerunner.config.readers import (
     unset,
 )
 from stagerunner.config.settings import RUN, SINK_SETTINGS, SOURCE_SETTINGS, STAGE_SETTINGS, settings
-from stagerunner.config.wording import in_words, listed, shortened
+from stagerunner.config.wording import in_words, shortened
 from stagerunner.errors import Mark, Mistake
 
 
@@ -142,9 +143,9 @@ def _part(node: Node, name: str, table: Table[str, Reader], location: Location) 
     if not isinstance(node, Mapping):
         raise InvalidValue.expected("text or a mapping with `use:`", node)
     if node.get("use") is None:
-        _report_missing_use(node, location)
+        _report_missing_use(node, location, table)
         return None
-    values = read_table(node, table, location, _misplaced(table))
+    values = read_table(node, table, location, "options stand under `with:`", brief=table is _STAGE)
     if "use" not in values:
         return None
     given = {key.text: key.mark for key, _ in node.entries if key.text in values and key.text not in _USE}
@@ -159,19 +160,25 @@ def _part(node: Node, name: str, table: Table[str, Reader], location: Location) 
     )
 
 
-def _misplaced(table: Table[str, Reader]) -> str:
-    takes = "" if table is _STAGE else f"it takes {listed(table)}; "
-    return takes + "options stand under `with:`"
-
-
-def _report_missing_use(node: Mapping, location: Location) -> None:
-    """The part has no `use:`. If it has one key, that was probably meant, and the fix says so."""
-    if len(node.entries) == 1 and node.entries[0][0].text not in _STAGE:
-        key = node.entries[0][0]
-        fix = f"write `use: {shortened(key.text)}`, and its options under `with:`"
-        location.add("missing-key", "`use:` is missing", key.mark, fix)
+def _report_missing_use(node: Mapping, location: Location, table: Table[str, Reader]) -> None:
+    """The part has no `use:`. The fix says what was probably meant by the keys that it has."""
+    keys = {key.text: key for key, _ in node.entries}
+    theirs = next((key for key in keys if our_word(key, ("use",))), "")
+    value = node.get(theirs)
+    if isinstance(value, Scalar):
+        mark, fix = keys[theirs].mark, f"write `use: {shortened(value.text)}`, and its options under `with:`"
+    elif table is not _STAGE and isinstance(path := node.get("path"), Scalar):
+        mark, fix = (
+            node.mark,
+            f"write `{location.label}: {shortened(path.text)}`, or add `use: NAME`, and `path` under `with:`",
+        )
+    elif len(keys) == 1 and (key := node.entries[0][0]).text not in _STAGE:
+        mark, fix = key.mark, f"write `use: {shortened(key.text)}`, and its options under `with:`"
+    elif "name" in keys:
+        mark, fix = node.mark, "add `use: NAME`; `name` is only what the chain calls it"
     else:
-        location.add("missing-key", "`use:` is missing", node.mark, "add `use: NAME`")
+        mark, fix = node.mark, "add `use: NAME`"
+    location.add("missing-key", "`use:` is missing", mark, fix)
 
 
 def _report_duplicate_names(root: Mapping, mistakes: list[Mistake]) -> None:

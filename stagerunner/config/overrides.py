@@ -50,7 +50,10 @@ def read_overrides(given: Given, flag: str, mistakes: list[Mistake]) -> list[Ove
 
 
 def from_argument(text: str, file: str, mistakes: list[Mistake], lead: str = "", whole: str = "") -> Override | None:
-    """The override in `NAME=VALUE`; the value is YAML. lead: what precedes it in the argument; whole: the argument."""
+    """The override in `NAME=VALUE`; the value is YAML, but `-` and `*.gz` are texts.
+
+    lead: what precedes it in the argument; whole: the argument.
+    """
     name, equals, value = text.partition("=")
     line = (whole or text).partition("\n")[0]
     mark = Mark(file, 1, len(lead) + 1, line, max(1, len(name)))
@@ -60,6 +63,8 @@ def from_argument(text: str, file: str, mistakes: list[Mistake], lead: str = "",
     key = Scalar(name, name, mark)
     if not value.strip():
         return Override(key, Scalar("", None, Mark(file, 1, len(lead + text) + 1, line)))
+    if value == "-" or value.startswith("*"):  # to YAML the beginning of a list, and an alias
+        return Override(key, Scalar(value, value, Mark(file, 1, len(lead) + len(name) + 2, line), quoted=True))
     node, wrong = read_yaml(value, file, lead=f"{lead}{name}=", whole=whole)
     mistakes += wrong
     return Override(key, node) if node is not None else None

@@ -14,8 +14,9 @@ from typing import Any, TypeAlias
 from msgspec import Struct
 
 from stagerunner.config.nodes import Mapping, Node, Scalar, is_null
+from stagerunner.config.other_words import our_word
 from stagerunner.config.quantities import NotAQuantity, rate, seconds, size
-from stagerunner.config.wording import did_you_mean, hidden, in_words, listed, shortened
+from stagerunner.config.wording import SURELY, did_you_mean, hidden, in_words, listed, shortened
 from stagerunner.errors import Mark, Mistake
 
 
@@ -67,24 +68,37 @@ class Location(Struct, frozen=True):
 # Mappings
 
 
-def read_table(node: Node, readers: Table[str, Reader], location: Location, fix: str = "") -> dict[str, Any]:
+def read_table(
+    node: Node, readers: Table[str, Reader], location: Location, also: str = "", brief: bool = False
+) -> dict[str, Any]:
     """The values of a mapping, each by the reader of its key. Unknown keys and invalid values are mistakes.
 
-    fix: what to do about an unknown key that resembles no known one.
+    also: where an unknown key may belong instead. brief: don't list the known keys.
     """
     if not isinstance(node, Mapping):
         raise InvalidValue.expected("a mapping", node, f"it takes {listed(readers)}")
     for key in (key for key, _ in node.entries if key.text not in readers):
-        near = did_you_mean(key.text, readers, after=len(location.mistakes)) or fix or f"it takes {listed(readers)}"
-        location.inside(key.text).add("unknown-key", f"unknown key '{shortened(key.text)}'", key.mark, near)
+        takes = "" if brief else f"it takes {listed(readers)}"
+        fix = _meant(key.text, readers, len(location.mistakes), also) or "; ".join(filter(None, (takes, also)))
+        location.inside(key.text).add("unknown-key", f"unknown key '{shortened(key.text)}'", key.mark, fix)
     read = ((key, location.inside(key).read(value, readers[key])) for key, value in node if key in readers)
     return {key: value for key, value in read if value is not None}
+
+
+def _meant(key: str, readers: Table[str, Reader], after: int, also: str) -> str:
+    """The known key that is meant by an unknown one, as a fix; "" if none is near."""
+    if ours := our_word(key, readers):
+        return f"here it is `{ours}:`"
+    near = did_you_mean(key, readers, after=after)
+    if near and also and not did_you_mean(key, readers, after=after, cutoff=SURELY):
+        near += f" {also}"
+    return near
 
 
 def mapping(node: Node, location: Location) -> Mapping:
     """A mapping, with anything in it."""
     if not isinstance(node, Mapping):
-        raise InvalidValue.expected("a mapping", node)
+        raise InvalidValue.expected("a mapping", node, "write {NAME: VALUE, …}")
     return node
 
 

@@ -7,13 +7,15 @@ from functools import lru_cache
 from itertools import islice
 
 from stagerunner.config.nodes import Mapping, Node, Scalar, Sequence
-from stagerunner.evaluate.wording import nearest
+from stagerunner.evaluate.wording import CUTOFF, nearest
 
 LONGEST = 40
 """Characters of a value that a message quotes."""
 ENOUGH = 100
 """Mistakes after which no suggestions are made."""
 MOST_CHOICES = 500
+SURELY = 0.75
+"""Words more alike than this are the same one, misspelt."""
 
 
 def shortened(text: str, longest: int = LONGEST) -> str:
@@ -54,20 +56,21 @@ def _value_in_words(node: Scalar) -> str:
             return f"the text {shortened(text)!r}"
 
 
-def did_you_mean(word: str, choices: Iterable[str], *, after: int = 0) -> str:
+def did_you_mean(word: str, choices: Iterable[str], *, after: int = 0, cutoff: float = CUTOFF) -> str:
     """ "did you mean 'x'?", or "" if no choice is near.
 
     after: how many mistakes were found before. From ENOUGH on there are no suggestions: to search for them is slow.
+    cutoff: how alike they must be, from 0 to 1.
     """
     if len(word) > LONGEST or after >= ENOUGH:
         return ""
-    return _did_you_mean(word, tuple(islice(choices, MOST_CHOICES)))
+    return _did_you_mean(word, tuple(islice(choices, MOST_CHOICES)), cutoff)
 
 
 @lru_cache(maxsize=1024)
-def _did_you_mean(word: str, choices: tuple[str, ...]) -> str:
+def _did_you_mean(word: str, choices: tuple[str, ...], cutoff: float) -> str:
     folded = {choice.lower(): choice for choice in choices}
-    near = nearest(word.lower(), folded)
+    near = nearest(word.lower(), folded, cutoff)
     return f"did you mean '{folded[near]}'?" if near else ""
 
 

@@ -64,7 +64,7 @@ def test_the_version_is_one(wrong, version):
         ("stage: []", "3:1 stage: unknown key 'stage' | did you mean 'stages'?"),
         ("plugins: a.py", "3:10 plugins: plugins must be a list, not the text 'a.py' | write [a.py]"),
         ("plugins: [a, [b]]", "3:14 plugins[1]: plugins[1] must be text, not a list"),
-        ("vars: [a]", "3:7 vars: vars must be a mapping, not a list"),
+        ("vars: [a]", "3:7 vars: vars must be a mapping, not a list | write {NAME: VALUE, …}"),
         ("tests: []", "3:8 tests: tests have no effect yet | leave them out"),
         ("dead_letter: [a]", "3:14 dead_letter: dead_letter must be text, not a list"),
         ("name: [a]", "3:7 name: name must be text, not a list"),
@@ -144,6 +144,43 @@ def test_an_option_beside_use_is_a_mistake_that_says_where_it_belongs(wrong_stag
     assert wrong_stages("- use: a\n  worker: 2") == [
         "4:3 stages[0].worker: unknown key 'worker' | did you mean 'workers'?"
     ]
+
+
+def test_a_key_that_may_be_a_setting_or_an_option_is_taken_for_both(wrong_stages):
+    assert wrong_stages("- use: a\n  where: x > 1") == [
+        "4:3 stages[0].where: unknown key 'where' | did you mean 'when'? options stand under `with:`"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"), [("parallel", "workers"), ("params", "with"), ("retries", "retry"), ("if", "when")]
+)
+def test_a_word_of_another_tool_is_answered_with_ours(wrong_stages, theirs, ours):
+    assert wrong_stages(f"- use: a\n  {theirs}: 2") == [
+        f"4:3 stages[0].{theirs}: unknown key '{theirs}' | here it is `{ours}:`"
+    ]
+
+
+def test_the_words_of_other_tools_for_the_top_level(wrong):
+    assert wrong("version: 1\nstages: []\ninput: a\noutput: b") == [
+        "3:1 input: unknown key 'input' | here it is `source:`",
+        "4:1 output: unknown key 'output' | here it is `sink:`",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("part", "fix"),
+    [
+        ("{type: jsonl, path: a}", "write `use: jsonl`, and its options under `with:`"),
+        ("{path: a.csv}", "write `source: a.csv`, or add `use: NAME`, and `path` under `with:`"),
+        ("{jsonl: {path: a}}", "write `use: jsonl`, and its options under `with:`"),
+        ("{name: jsonl}", "add `use: NAME`; `name` is only what the chain calls it"),
+        ("{on_error: skip}", "add `use: NAME`"),
+    ],
+)
+def test_a_part_without_use_is_answered_with_what_was_meant(wrong, part, fix):
+    found = wrong(f"version: 1\nstages: []\nsource: {part}")
+    assert [mistake.partition(" | ")[2] for mistake in found] == [fix]
 
 
 def test_the_ends_take_few_settings(wrong):

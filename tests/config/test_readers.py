@@ -57,7 +57,7 @@ def test_each_type_has_its_reader(value):
         (readers.path_node, "' '", "x must name something, but is empty", ""),
         (readers.path_node, '"a\\0"', "x holds a NUL character", ""),
         (choice("skip", "fail"), "skpi", "x must be skip or fail, not the text 'skpi'", "did you mean 'skip'?"),
-        (readers.mapping, "[a]", "x must be a mapping, not a list", ""),
+        (readers.mapping, "[a]", "x must be a mapping, not a list", "write {NAME: VALUE, …}"),
     ],
 )
 def test_what_a_reader_refuses(wrong, reader, text, message, fix):
@@ -67,8 +67,8 @@ def test_what_a_reader_refuses(wrong, reader, text, message, fix):
 def test_a_table_goes_on_behind_a_mistake(root):
     mistakes = []
     table = {"a": whole(), "b": whole(), "c": whole()}
-    found = read_table(root("{a: x, b: 2, bb: 3, q: 4}"), table, Location("", mistakes), fix="look it up")
+    found = read_table(root("{a: x, b: 2, bb: 3, q: 4}"), table, Location("", mistakes), "look it up", brief=True)
     assert found == {"b": 2}
     assert [(mistake.path, mistake.fix) for mistake in mistakes] == [
-        *[("bb", "did you mean 'b'?"), ("q", "look it up"), ("a", "")]
+        *[("bb", "did you mean 'b'? look it up"), ("q", "look it up"), ("a", "")]
     ]

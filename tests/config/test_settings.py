@@ -100,7 +100,7 @@ def test_a_journal_comes_with_the_folder_it_stands_against(config, run, tmp_path
             "4:12 stages[0].timeout: timeout must be a duration, not the text '-5s' | write 500ms, 30s, 5m or 2h",
         ),
         ("rate: 5", "4:9 stages[0].rate: rate must be a rate, not the number 5 | write 50/s, 100/m or 10/500ms"),
-        ("env: [A]", "4:8 stages[0].env: env must be a mapping, not a list"),
+        ("env: [A]", "4:8 stages[0].env: env must be a mapping, not a list | write {NAME: VALUE, …}"),
         (
             "resources: {gpu: 0.5}",
             "4:20 stages[0].resources.gpu: gpu must be a whole number: a worker has devices of its own"
