@@ -28,6 +28,8 @@ SHOWN_FRAMES = 4
 MOST_NAMES = 500
 """Fields that are compared with a missing one."""
 LISTED_NAMES = 10
+CUTOFF = 0.6
+"""How alike two words must be, from 0 to 1, for one to be suggested for the other."""
 
 OUR_PACKAGES = frozenset(("stagerunner", "stagerunner_parts"))
 """Packages whose frames are left out of tracebacks."""
@@ -163,11 +165,11 @@ def no_field(name: str, names: tuple[str, ...]) -> str:
     return f"no field {name!r}; the fields are {', '.join(names[:LISTED_NAMES])}{more}"
 
 
-def nearest(word: str, choices: Iterable[str]) -> str:
+def nearest(word: str, choices: Iterable[str], cutoff: float = CUTOFF) -> str:
     """The choice most like the word; '' if none is near."""
     import difflib  # a late import: only mistakes need it
 
-    return next(iter(difflib.get_close_matches(word, list(choices), n=1, cutoff=0.6)), "")
+    return next(iter(difflib.get_close_matches(word, list(choices), n=1, cutoff=cutoff)), "")
 
 
 @lru_cache(maxsize=64)
@@ -221,10 +223,12 @@ def _found(place: ast.expr, frame: FrameType) -> Any:
 def failure_lines(
     type: str, message: str, frames: Iterable[CodeFrame], causes: Iterable[Cause] = (), more: Iterable[str] = ()
 ) -> list[str]:
-    """A failure as lines of a message: type and message, `more`, the frames, and the causes."""
+    """A failure as lines of a message: type and message, `more`, the frames, and the causes that say more."""
     lines = [f"{type}: {message}" if message else type, *more, *_places(frames, "  ")]
     for cause in causes:
         how, kind, text, places = cause
+        if f"{kind}: {text}" in message and not places:
+            continue  # the message quotes it
         lines += [f"  {HOW.get(how, how)} {kind}: {text}" if text else f"  {HOW.get(how, how)} {kind}"]
         lines += _places(places, "    ")
     return lines

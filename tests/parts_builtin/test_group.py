@@ -217,8 +217,8 @@ def test_a_size_is_written_with_its_unit(text, size):
         ("sum()", r"write sum\(EXPRESSION\)"),
         ("count(v)", "count takes no value"),
         ("sum(v) + 1", "is none of"),
-        ("sum(v +)", "this is not an expression"),
-        ("sum(a) + sum(b)", "this is not an expression"),
+        ("sum(v +)", "it can't be read"),
+        ("sum(a) + sum(b)", "it can't be read"),
         ("", "is none of"),
     ],
 )
@@ -229,7 +229,7 @@ def test_what_is_no_aggregation(text, why):
 
 def test_a_mistake_in_an_aggregation_is_one_in_the_config():
     text = "version: 1\nstages:\n- use: group\n  with:\n    by: country\n    fields:\n      total: sum(price *)\n"
-    with pytest.raises(ConfigError, match=r":7:14.*isn't a valid aggregation: this is not an expression"):
+    with pytest.raises(ConfigError, match=r":7:14.*isn't a valid aggregation: it can't be read"):
         load(text)
     with pytest.raises(ConfigError, match=r"max_groups isn't a valid number"):
         load(text.replace("price *", "price") + "    max_groups: 0\n")

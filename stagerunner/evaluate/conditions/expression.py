@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Any, TypeAlias
 
 from stagerunner.errors import Reject
-from stagerunner.evaluate.wording import nearest
+from stagerunner.evaluate.wording import nearest, text_of
 from stagerunner.parts.text_option import TextOption
 
 Evaluate: TypeAlias = Callable[[Any], Any]
@@ -25,6 +25,9 @@ WHOLE = "record"
 
 MOST_NAMES = 500
 """At most so many fields are compared with a missing one, to suggest a similar name."""
+
+SHOWN = 40
+"""Characters of a value that a message shows."""
 
 OTHERWISE = {"true": "True", "false": "False", "null": "None", "none": "None"}
 """How Python writes what YAML writes so."""
@@ -100,7 +103,7 @@ _nearest = lru_cache(maxsize=256)(nearest)
 
 def _read(text: str) -> Evaluate:
     if "\0" in text:
-        raise ValueError("this is not an expression: it contains a null character")
+        raise ValueError("it contains a null character")
     try:
         with warnings.catch_warnings():
             # Python warns of \d in a text that isn't raw; in a pattern it is what the user means.
@@ -108,13 +111,13 @@ def _read(text: str) -> Evaluate:
             tree = ast.parse(text.strip(), mode="eval")
         return _made(tree.body)
     except SyntaxError as error:
-        raise ValueError(f"this is not an expression: {error.msg}{_advice(text)}") from None
+        raise ValueError(f"it can't be read: {error.msg}{_advice(text)}") from None
     except (RecursionError, MemoryError):
         raise ValueError("it is nested too deeply") from None
 
 
 def _advice(text: str) -> str:
-    for wrong, right in (("&&", "and"), ("||", "or"), ("!", "not")):
+    for wrong, right in (("&&", "and"), ("||", "or"), ("=>", ">="), ("=<", "<="), ("<>", "!="), ("!", "not")):
         if wrong in text:
             return f"; write `{right}` for {wrong}"
     return ""
@@ -157,6 +160,8 @@ def _name(node: ast.Name) -> Evaluate:
 
 
 def _subscript(node: ast.Subscript) -> Evaluate:
+    if isinstance(node.slice, ast.Slice):
+        return _slice(node.value, node.slice)
     found, key = _made(node.value), _made(node.slice)
 
     def read(record: Any) -> Any:
@@ -169,6 +174,21 @@ def _subscript(node: ast.Subscript) -> Evaluate:
     return read
 
 
+def _slice(value: ast.expr, node: ast.Slice) -> Evaluate:
+    if node.step is not None:
+        raise ValueError(f"`{ast.unparse(node):.60}` has a step, and only a start and an end are allowed")
+    found, source = _made(value), ast.unparse(value)
+    start, end = (None if bound is None else _made(bound) for bound in (node.lower, node.upper))
+
+    def read(record: Any) -> Any:
+        whole = found(record)
+        if not isinstance(whole, str | bytes | list | tuple):
+            raise TypeError(f"only a text or list has pieces, and {source:.60} is {text_of(whole, SHOWN)}")
+        return whole[start and start(record) : end and end(record)]
+
+    return read
+
+
 def _compare(node: ast.Compare) -> Evaluate:
     for kind, right in zip(node.ops, node.comparators, strict=True):
         if isinstance(kind, ast.Is | ast.IsNot) and not _single(right):
@@ -177,8 +197,7 @@ def _compare(node: ast.Compare) -> Evaluate:
     pairs = [(COMPARISONS[type(kind)], _made(right)) for kind, right in zip(node.ops, node.comparators, strict=True)]
     if len(pairs) > 1:
         return _chain(first, pairs)
-    compare, second = pairs[0]
-    return lambda record: compare(first(record), second(record))
+    return _operation(node, pairs[0][0], (node.left, first), (node.comparators[0], pairs[0][1]))
 
 
 def _single(node: ast.expr) -> bool:
@@ -220,8 +239,43 @@ def _unary(node: ast.UnaryOp) -> Evaluate:
 def _binary(node: ast.BinOp) -> Evaluate:
     if type(node.op) not in ARITHMETIC:
         raise ValueError(f"`{ast.unparse(node):.60}` is not allowed in an expression; there are + - * / // %")
-    change, left, right = ARITHMETIC[type(node.op)], _made(node.left), _made(node.right)
-    return lambda record: change(left(record), right(record))
+    return _operation(node, ARITHMETIC[type(node.op)], (node.left, _made(node.left)), (node.right, _made(node.right)))
+
+
+def _operation(
+    node: ast.BinOp | ast.Compare,
+    operate: Callable[[Any, Any], Any],
+    left: tuple[ast.expr, Evaluate],
+    right: tuple[ast.expr, Evaluate],
+) -> Evaluate:
+    """An operation on two values. If their types don't fit, the TypeError shows the values and not their types."""
+    first, second = left[1], right[1]
+
+    def evaluate(record: Any) -> Any:
+        one, other = first(record), second(record)
+        try:
+            return operate(one, other)
+        except TypeError:
+            raise TypeError(_unlike(node, ((left[0], one), (right[0], other)))) from None
+
+    return evaluate
+
+
+def _unlike(node: ast.BinOp | ast.Compare, operands: tuple[tuple[ast.expr, Any], ...]) -> str:
+    """Why the operation is not possible, and what to write if a number is among the texts."""
+    given = [(ast.unparse(one), value) for one, value in operands if not isinstance(one, ast.Constant)]
+    values = " and ".join(f"{source:.60} is {text_of(value, SHOWN)}" for source, value in given)
+    texts = [source for source, value in given if isinstance(value, str)]
+    numbers = any(isinstance(value, int | float) for _, value in operands)
+    fix = f"; write float({texts[0]:.60})" if texts and numbers else ""
+    return f"`{_symbol(node)}` takes no such values: {values}{fix}"
+
+
+def _symbol(node: ast.BinOp | ast.Compare) -> str:
+    """The operator as it is written."""
+    one, other = ast.Name("a"), ast.Name("b")
+    plain = ast.BinOp(one, node.op, other) if isinstance(node, ast.BinOp) else ast.Compare(one, node.ops[:1], [other])
+    return ast.unparse(plain).removeprefix("a ").removesuffix(" b")
 
 
 def _items(node: ast.List | ast.Tuple | ast.Set) -> Evaluate:
