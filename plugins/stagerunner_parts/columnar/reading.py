@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import dropwhile
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import pyarrow as pa
 
@@ -97,9 +97,22 @@ class ColumnFiles(ABC):
     filter: Predicate | None
     _opened: Opened | None = None
 
+    kind: ClassVar[str]
+    """What the files are, for messages."""
+
     @abstractmethod
     def _table(self, file: AnyFile) -> Table:
-        """Open a file. Raises ValueError, with a message, if it isn't of this kind."""
+        """Open a file."""
+
+    def _table_of(self, file: AnyFile) -> Table:
+        """Open a file. Raises ValueError, with a message, if it isn't of this kind; OSError if it can't be read now."""
+        try:
+            return self._table(file)
+        except (pa.ArrowException, OSError) as error:
+            # pyarrow says with a plain OSError that a file isn't what it should be.
+            if isinstance(error, OSError) and (error.errno or type(error) is not OSError):
+                raise
+            raise ValueError(f"{file.name} can't be read as {self.kind}: {error}") from None
 
     def check(self) -> None:
         """Raises OSError or ValueError, with a message, if the files can't be read, or not as one table."""
@@ -114,7 +127,7 @@ class ColumnFiles(ABC):
     def _found(self) -> list[Found]:
         found = []
         for file in find_all(self.path, self.options):
-            table = self._table(file)
+            table = self._table_of(file)
             found.append(Found(file, table.schema, table.rows, table.size))
         return found
 
@@ -205,14 +218,14 @@ class ColumnFiles(ABC):
         if self._opened is None or self._opened.file != file:
             if isinstance(file, InputFile):
                 file.opened().close()  # it is the one that the parent found
-            self._opened = Opened(file, self._table(file))
+            self._opened = Opened(file, self._table_of(file))
         return self._opened
 
     def locate(self, split: Split, number: int) -> Origin:
         file, first, _, _ = split.data
         indexes = None if self.filter is None else self._rows(split)[1]
         row = first + (number if indexes is None else indexes[number].as_py())
-        return Origin(file[0], None, self._table(self._file(file)).number(row))
+        return Origin(file[0], None, self._table_of(self._file(file)).number(row))
 
 
 def _named(file: AnyFile) -> tuple[Any, ...]:

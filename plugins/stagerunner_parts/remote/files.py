@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from io import SEEK_CUR, SEEK_END, SEEK_SET, BufferedReader, RawIOBase
 from typing import Any, NamedTuple
@@ -75,9 +75,12 @@ class RemoteFile(NamedTuple):
             raise ValueError(f"{self.name} can't be read in parts: the server doesn't give any; download it first")
         return BufferedReader(_Anywhere(self, self.size), BLOCK)
 
-    def part(self, start: int, stop: int) -> bytes:
-        """Some of its bytes. Blocks."""
-        return self.store.call(partial(self._range, start, stop))
+    def parts(self, ranges: Iterable[tuple[int, int]]) -> Iterator[bytes]:
+        """The bytes of each range, as they are. Blocks. Raises Refused if the server gives no parts."""
+        try:
+            yield from self._parts(ranges)
+        except NoRangesError:
+            raise Refused(f"{self.name} can't be read in parts: the server gives none; download it first") from None
 
     def verify(self, system: Any) -> None:
         """Raises Refused if the file has changed since it was found."""
@@ -101,11 +104,15 @@ class RemoteFile(NamedTuple):
 
     def _blocks(self, start: int) -> Iterator[bytes]:
         assert self.size is not None
-        starts = iter(range(start, self.size, BLOCK))
+        starts = range(start, self.size, BLOCK)
+        return self._parts((at, min(at + BLOCK, self.size)) for at in starts)
+
+    def _parts(self, ranges: Iterable[tuple[int, int]]) -> Iterator[bytes]:
+        left = iter(ranges)
         under_way: deque[tuple[Callable[[Any], bytes], Call[bytes]]] = deque()
         while True:
-            while len(under_way) < AHEAD and (at := next(starts, None)) is not None:
-                wanted = partial(self._range, at, min(at + BLOCK, self.size))
+            while len(under_way) < AHEAD and (found := next(left, None)) is not None:
+                wanted = partial(self._range, *found)
                 under_way.append((wanted, self.store.begin(wanted)))
             if not under_way:
                 return
@@ -253,10 +260,7 @@ class _Anywhere(RawIOBase):
         stop = min(self._at + len(into), self._size)
         if stop <= self._at:
             return 0
-        try:
-            data = self._file.part(self._at, stop)
-        except NoRangesError:
-            raise Refused(f"{self._file.name} can't be read in parts: the server gives none") from None
+        (data,) = self._file.parts([(self._at, stop)])
         into[: len(data)] = data
         self._at = stop
         return len(data)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import accumulate
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stagerunner import source
 from stagerunner_parts.needed import need
@@ -15,11 +14,12 @@ need("arrow", "pyarrow")
 
 import pyarrow as pa  # noqa: E402  only behind the look whether it is there
 
+from stagerunner_parts.columnar.messages import Range, numbers_of_rows  # noqa: E402
 from stagerunner_parts.columnar.predicate import Predicate  # noqa: E402
 from stagerunner_parts.columnar.reading import ColumnFiles, Table  # noqa: E402
-
-if TYPE_CHECKING:
-    from stagerunner_parts.sources.inputs import AnyFile, Paths
+from stagerunner_parts.remote.address import StorageOptions  # noqa: E402
+from stagerunner_parts.sources.inputs import AnyFile, Paths  # noqa: E402
+from stagerunner_parts.sources.pieces import InputFile  # noqa: E402
 
 MAGIC = b"ARROW1"
 """How a file begins; anything else is a stream."""
@@ -31,42 +31,68 @@ class Arrow(ColumnFiles):
 
     Files may have different columns: a record has those of all files, with null for what its own file lacks.
 
-    path: a file, a glob, or a list of these.
+    path: a file, a glob, an address (scheme://…) of files, or a list of these.
     columns: the columns to read; by default all.
     filter: which rows to read, such as "price > 10 and city in ['Bern', 'Basel']".
+    options: of the file system of an address.
     """
 
+    kind = "Arrow"
+
     def __init__(
-        self, *, path: Path | list[Path], columns: list[str] | None = None, filter: Predicate | None = None
+        self,
+        *,
+        path: Paths,
+        columns: list[str] | None = None,
+        filter: Predicate | None = None,
+        options: StorageOptions | None = None,
     ) -> None:
-        self.path: Paths = path if isinstance(path, Path) else [*path]
+        self.path = path
+        self.options = options
         self.columns = columns
         self.filter = filter
 
     def _table(self, file: AnyFile) -> Table:
-        try:
-            return ArrowTable(file.name, self)
-        except (pa.ArrowException, OSError) as error:
-            if isinstance(error, FileNotFoundError | PermissionError):
-                raise
-            raise ValueError(f"{file.name} can't be read as Arrow: {error}") from None
+        return ArrowTable(file, self)
 
 
 class ArrowTable:
     """An Arrow file or stream; see columnar.reading.Table. Its batches are counted at once, without their columns."""
 
-    def __init__(self, name: str, source: ColumnFiles) -> None:
-        self._name = name
-        with open(name, "rb") as file:
-            self._is_stream = file.read(len(MAGIC)) != MAGIC
-        with pa.memory_map(name) as memory:
-            self.size = memory.size()
-            self.schema = self._reader(memory, None).schema
+    def __init__(self, file: AnyFile, source: ColumnFiles) -> None:
+        self._file = file
+        self.size = file.size or 0
+        with self._opened() as data:
+            self._is_stream = self.size < len(MAGIC) or next(self._parts([(0, len(MAGIC))])) != MAGIC
+            if self._is_stream and not isinstance(file, InputFile):
+                raise ValueError(f"{file.name} is no Arrow file; a stream can't be read in parts: download it first")
+            reader = self._reader(data, None)
+            self.schema = reader.schema
             needed = source.needed(self.schema)
             self._columns = None if needed is None else [self.schema.get_field_index(name) for name in needed]
-            few = [0] if len(self.schema) else None
-            self._ends = list(accumulate(batch.num_rows for batch in self._batches(self._reader(memory, few), 0)))
+            numbers = self._counted() if self._is_stream else numbers_of_rows(self.size, self._parts)
+        self._ends = list(accumulate(numbers))
         self.rows = self._ends[-1] if self._ends else 0
+
+    def _opened(self) -> Any:
+        if isinstance(self._file, InputFile):
+            return pa.OSFile(self._file.name)  # not mapped: a file that is cut short would kill the process
+        return self._file.seekable()
+
+    def _counted(self) -> Iterator[int]:
+        """The rows of each batch of a stream."""
+        few = [0] if len(self.schema) else None
+        with pa.memory_map(self._file.name) as memory:
+            yield from (batch.num_rows for batch in self._reader(memory, few))
+
+    def _parts(self, ranges: Iterable[Range]) -> Iterator[bytes]:
+        if not isinstance(self._file, InputFile):
+            yield from self._file.parts(ranges)
+            return
+        with open(self._file.name, "rb", buffering=0) as file:
+            for start, stop in ranges:
+                file.seek(start)
+                yield file.read(stop - start)
 
     def _reader(self, file: Any, columns: list[int] | None) -> Any:
         options = pa.ipc.IpcReadOptions(included_fields=columns)
@@ -85,7 +111,7 @@ class ArrowTable:
     def batches(self, first: int) -> Iterator[tuple[int, pa.RecordBatch]]:
         number = bisect_right(self._ends, first)
         at = self._ends[number - 1] if number else 0
-        with pa.OSFile(self._name) as file:  # not mapped: a file that is cut short would kill the process
+        with self._opened() as file:
             for batch in self._batches(self._reader(file, self._columns), number):
                 yield at, batch
                 at += batch.num_rows

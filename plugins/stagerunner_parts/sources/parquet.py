@@ -38,6 +38,8 @@ class Parquet(ColumnFiles):
     options: of the file system of an address.
     """
 
+    kind = "Parquet"
+
     def __init__(
         self,
         *,
@@ -52,12 +54,7 @@ class Parquet(ColumnFiles):
         self.filter = filter
 
     def _table(self, file: AnyFile) -> Table:
-        try:
-            return ParquetTable(file.name if isinstance(file, InputFile) else file.seekable(), self)
-        except (pa.ArrowException, OSError) as error:
-            if isinstance(error, FileNotFoundError | PermissionError):
-                raise
-            raise ValueError(f"{file.name} can't be read as Parquet: {error}") from None
+        return ParquetTable(file.name if isinstance(file, InputFile) else file.seekable(), self)
 
 
 class ParquetTable:

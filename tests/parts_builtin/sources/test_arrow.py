@@ -1,10 +1,12 @@
 import pytest
 from support import needs
+from support.remote import Shelf
 
 pa = needs.module("pyarrow", "stagerunner[arrow]")
 
 from stagerunner import Origin, Want
 from stagerunner_parts.columnar.predicate import Predicate
+from stagerunner_parts.remote.address import Address
 from stagerunner_parts.sources.arrow import Arrow
 
 TABLE = pa.table({"n": range(100), "s": pa.array([f"s{n % 7}" for n in range(100)]).dictionary_encode()})
@@ -44,3 +46,57 @@ def test_a_file_that_is_none(path):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=r"a\.arrow can't be read as Arrow: "):
             Arrow(path=path).check()
+
+
+@pytest.fixture
+def shelf():
+    """A server with a file of 6 MB, in three batches."""
+    wide = pa.table({"n": range(30_000), "text": [f"{n:0>200}" for n in range(30_000)]})
+    out = pa.BufferOutputStream()
+    with pa.ipc.new_file(out, wide.schema) as writer:
+        writer.write_table(wide, max_chunksize=10_000)
+    with Shelf() as shelf:
+        shelf.put("a.arrow", out.getvalue().to_pybytes())
+        yield shelf
+
+
+def at(shelf, **options):
+    return Arrow(path=Address.parse(shelf.url("a.arrow")), **options)
+
+
+def test_a_file_at_an_address_is_read_in_parts(shelf):
+    ranges = []
+    shelf.fault = lambda request: ranges.append(request.headers.get("range"))
+    source = at(shelf, columns=["n"], filter=Predicate("n >= 25000"))
+    source.check()
+    bounds = [span.removeprefix("bytes=").split("-") for span in ranges if span is not None]
+    assert sum(int(last) + 1 - int(first) for first, last in bounds) < 5000
+    splits = list(source.splits(None, Want(records=4096)))
+    worker = at(shelf, columns=["n"], filter=Predicate("n >= 25000"))
+    assert [row["n"] for split in splits for row in worker.read(split)] == [*range(25_000, 30_000)]
+    assert worker.locate(splits[-1], 3) == Origin(shelf.url("a.arrow"), None, splits[-1].data[1] + 3)
+
+
+def test_a_file_at_an_address_that_changes_is_noticed(shelf):
+    source = at(shelf)
+    split = next(source.splits(None, Want(records=10)))
+    shelf.put("a.arrow", shelf.files["a.arrow"] + b" ")
+    with pytest.raises(OSError, match=r"a\.arrow has changed since the run began"):
+        at(shelf).read(split)
+
+
+def test_what_cannot_be_read_in_parts(shelf):
+    whole = shelf.files["a.arrow"]
+    shelf.put("a.arrow", whole[8:])
+    with pytest.raises(ValueError, match=r"a\.arrow is no Arrow file; a stream can't be read in parts: download it"):
+        at(shelf).check()
+    shelf.put("a.arrow", whole[:5000])
+    with pytest.raises(ValueError, match=r"a\.arrow can't be read as Arrow: "):
+        at(shelf).check()
+    shelf.put("a.arrow", b"ARR")
+    with pytest.raises(ValueError, match=r"a\.arrow is no Arrow file"):
+        at(shelf).check()
+    shelf.put("a.arrow", whole)
+    shelf.ranges = False
+    with pytest.raises((ValueError, OSError), match=r"^http\S*a\.arrow can't be read in parts: "):
+        at(shelf).check()
