@@ -1,6 +1,6 @@
-"""When what is accepted is committed: soon after it was asked for, and where the journal's row may stand.
+"""When what is accepted is committed, where the journal's row may stand, and from where a resumed chain goes on.
 
-The row may stand behind any accepted record, with two exceptions:
+A commit is made soon after it was asked for. Its row may stand behind any accepted record, with two exceptions:
 
 * In a chain with state it stands where a barrier has passed, since the row holds the snapshots of that barrier.
 * If the source gives marks, it stands at a mark: everything before the mark is accepted, and nothing behind it. So a
@@ -12,24 +12,33 @@ What is written to the sink behind the row is cut off, or rolled back, by a resu
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from typing import Any
 
+from stagerunner.failpoints import point
+from stagerunner.guard import guard
+from stagerunner.journal import encode_snapshots, validate_snapshots
 from stagerunner.runtime.dispatch import Dispatch
 from stagerunner.window.core import Window
 
 
 class Checkpoints:
-    """Says when to commit, and does it. marks: the source gives marks. commit: writes the row.
+    """Says when to commit, and does it. names: of the stages. marks: the source gives marks. commit: writes the row.
 
     The window's state decides; see `Window.at_mark`.
     """
 
-    def __init__(self, window: Window, dispatch: Dispatch, commit: Callable[[], None], *, marks: bool) -> None:
+    def __init__(
+        self, window: Window, dispatch: Dispatch, commit: Callable[[], None], names: list[str], *, marks: bool
+    ) -> None:
         self._window = window
         self._dispatch = dispatch
         self._commit = commit
+        self._names = names
         self._marks = marks
+        self.snapshots: dict[int, Any] = {}
+        """What the stages remembered at the last barrier, by index."""
         self.asked = False
         """Whether a commit was asked for."""
         self.news = False
@@ -63,8 +72,13 @@ class Checkpoints:
         if self._marks and self.news and self.may_commit:
             self.commit()
 
-    def barrier_back(self) -> None:
-        """The snapshots stand for everything accepted so far: commit it, if the barrier stood at a mark."""
+    def barrier_back(self, body: memoryview) -> None:
+        """Keep the snapshots of a barrier: they stand for everything accepted so far. Commit it, if the barrier stood
+        at a mark."""
+        with guard("a stage's snapshot", "its reading"):
+            snapshots = pickle.loads(body)
+        self.snapshots = validate_snapshots(snapshots, self._names)
+        point("barrier")
         if self._window.at_mark:
             self.commit()
 
@@ -76,3 +90,24 @@ class Checkpoints:
         """A mark has come behind every split that the source gave."""
         self._dispatch.mark(position)
         self.news = True
+
+    # The chain's part of a row
+
+    def row(self) -> dict[str, Any]:
+        """The source's position, and the state of the stages."""
+        return {
+            "position": self._window.position,
+            "accepted": self._window.accepted,
+            "bytes": self._dispatch.bytes_journaled,
+            "order": self._names,
+            "snapshots": encode_snapshots(self.snapshots),
+            "stopped": self._dispatch.stopped,
+        }
+
+    def go_on(self, row: dict[str, Any], snapshots: dict[int, Any]) -> None:
+        """Stand where the row of an earlier run stands. snapshots: those in it."""
+        self._window.position, self._window.skipping = row["position"], row["accepted"]
+        self.snapshots = snapshots
+        if row["stopped"] is not None:
+            self._window.stopped = True
+            self._dispatch.stopped_by(row["stopped"])

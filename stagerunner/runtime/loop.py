@@ -22,7 +22,6 @@ The session commits after each of these but the last two. Closing the transport 
 
 from __future__ import annotations
 
-import pickle
 import selectors
 from collections.abc import Callable
 from time import monotonic
@@ -36,8 +35,6 @@ from stagerunner.engines.topology import with_works
 from stagerunner.evaluate.work import Work
 from stagerunner.events import Notice, WorkerFailed
 from stagerunner.failpoints import point
-from stagerunner.guard import guard
-from stagerunner.journal import encode_snapshots, validate_snapshots
 from stagerunner.plan import Plan
 from stagerunner.records import BARRIER, SKIP
 from stagerunner.runtime.blocks import Blocks
@@ -93,7 +90,6 @@ class Loop:
         """Stages that get less at once from the next epoch on."""
         self._columned = any(hasattr(sink.part.found, "fits") for sink in plan.sinks)
         self._halted = self._draining = False
-        self.snapshots: dict[int, Any] = {}
         self.done = False
         """END came back with nothing missing, or the run ended early in good order."""
         self.trouble: Trouble | None = None
@@ -121,7 +117,7 @@ class Loop:
             transport.clocks,
         )
         self._marked = split_source if isinstance(split_source, MarkedSource) and split_source.marks else None
-        self._checkpoints = Checkpoints(self.window, self.dispatch, commit, marks=self._marked is not None)
+        self._checkpoints = Checkpoints(self.window, self.dispatch, commit, self._names, marks=self._marked is not None)
         if self._marked is not None:
             self._marked.late_mark = self._checkpoints.mark_came
         self.regrouping = Regrouping(plan, transport, self._delivery.ledger)
@@ -139,24 +135,14 @@ class Loop:
         if isinstance(split_source, DrawnRecords):
             split_source.idle = lambda: not self.window.on_way
 
-    def start(
-        self,
-        position: Any = None,
-        accepted: int = 0,
-        snapshots: dict[int, Any] | None = None,
-        taken: int = 0,
-        stopped: int | None = None,
-        size: int = 0,
-    ) -> None:
+    def start(self, row: dict[str, Any] | None = None, snapshots: dict[int, Any] | None = None, taken: int = 0) -> None:
         """Begin with the first epoch, whose workers the transport has started.
 
-        position, accepted, snapshots: where a resumed run goes on, so many source records behind the position. taken,
-        size: source records that it took before, and their bytes. stopped: the stage that needed no more.
+        row, snapshots: where a resumed run goes on. taken: source records that it took before.
         """
-        self.window.position, self.window.skipping, self.snapshots = position, accepted, snapshots or {}
-        if stopped is not None:
-            self.window.stopped = True
-            self.dispatch.stopped_by(stopped)
+        if row is not None:
+            self._checkpoints.go_on(row, snapshots or {})
+        size = 0 if row is None else row.get("bytes", 0)
         self.dispatch.begin(taken, size, remember=self._rereads, edges=self._delivery.writer.edges)
 
     def _start_epoch(self, snapshots: dict[int, Any]) -> None:
@@ -307,7 +293,7 @@ class Loop:
         if frame.header.kind in (BARRIER, SKIP):
             self.window.passed(frame.header.sequence)
             if frame.header.kind == BARRIER:
-                self._barrier_back(body)
+                self._checkpoints.barrier_back(body)
             return
         if self._columned and (sink := self._receiving.misfit(frame.header, metadata, body)) is not None:
             raise _OtherColumns(sink)
@@ -341,14 +327,6 @@ class Loop:
 
     # Checkpoints
 
-    def _barrier_back(self, body: memoryview) -> None:
-        """Keep the snapshots of a barrier that came back: they stand for everything accepted so far. Commit."""
-        with guard("a stage's snapshot", "its reading"):
-            snapshots = pickle.loads(body)
-        self.snapshots = validate_snapshots(snapshots, self._names)
-        point("barrier")
-        self._checkpoints.barrier_back()
-
     def checkpoint(self) -> None:
         """Have everything accepted committed soon: in the next step, or, with state, when a barrier is back."""
         self._checkpoints.ask(barriers=self._barriers)
@@ -364,11 +342,9 @@ class Loop:
         return self._checkpoints.may_commit
 
     def row(self) -> dict[str, Any]:
-        """The loop's part of a journal row: the source's position, and the state of the stages."""
+        """The loop's part of a journal row."""
         self.book()
-        stages = {"order": self._names, "snapshots": encode_snapshots(self.snapshots), "stopped": self.dispatch.stopped}
-        place = {"position": self.window.position, "accepted": self.window.accepted}
-        return place | {"bytes": self.dispatch.bytes_journaled} | stages
+        return self._checkpoints.row()
 
     # Other groups
 
@@ -459,7 +435,7 @@ class Loop:
         self.dispatch.land(self._blocks.landed)
         self.regrouping.take_effect()
         frames = self.window.restart(self._isolation.inspections)
-        self._start_epoch(self.snapshots)
+        self._start_epoch(self._checkpoints.snapshots)
         for sent in frames:
             self.dispatch.dealt(sent)
             self._epoch.send(sent)

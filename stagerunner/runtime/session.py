@@ -296,12 +296,9 @@ class Session:
         if row is not None:
             self._earlier = self._taken = self.delivery.ledger.taken
             self._bytes_earlier = row.get("bytes", 0)
-            self.loop.start(
-                row["position"], row["accepted"], snapshots, self._earlier, row["stopped"], self._bytes_earlier
-            )
+            self.loop.start(row, snapshots, self._earlier)
             self.loop.done = self.delivery.too_many is not None
             return
-        self.loop.window.position = None
         self._commit()
         self.loop.start()
 

@@ -307,7 +307,14 @@ def a_late_mark_is_committed_before_its_records(patch: Patch) -> None:
 
 @mutant("a barrier between marks writes a row")
 def a_barrier_between_marks_writes_a_row(patch: Patch) -> None:
-    patch.setattr(Checkpoints, "barrier_back", Checkpoints.commit)
+    back = Checkpoints.barrier_back
+
+    def anywhere(self: Checkpoints, body: Any) -> None:
+        with pytest.MonkeyPatch.context() as within:
+            within.setattr(self._window, "at_mark", True)
+            back(self, body)
+
+    patch.setattr(Checkpoints, "barrier_back", anywhere)
 
 
 # Restart
@@ -502,7 +509,7 @@ def state_is_lost_in_a_regrouping(patch: Patch) -> None:
     regroup = Loop._regroup
 
     def skip(self: Loop) -> None:
-        self.snapshots = {}
+        self._checkpoints.snapshots = {}
         regroup(self)
 
     patch.setattr(Loop, "_regroup", skip)
