@@ -114,11 +114,33 @@ class Csv(FileOutput):
         self._names = self._names_there(file.path) if file is not None and file.length else None
         if self.fields is None or self.stdout:
             return
-        if self._names is None:
-            self.write(self._packed(tuple(self.fields), []))
-        elif self._names != tuple(self.fields):
+        self._headless, self._journaled = self._names is None, position is not None
+        if self._names not in (None, tuple(self.fields)):
             self.abort()
-            raise ValueError(f"{self.path} has the columns {', '.join(self._names)}, not those of `fields`")
+            raise ValueError(f"{self.path} has the columns {', '.join(self._names or ())}, not those of `fields`")
+
+    def write(self, data: bytes) -> None:
+        if data:
+            self._put_head()
+        super().write(data)
+
+    def commit(self, row: Any) -> None:
+        """The first one of a new file leaves it empty: until the journal knows the file, nobody could tell whose it
+        is after a death, and only an empty one is replaced."""
+        if self._journaled:
+            self._put_head()
+        super().commit(row)
+        self._journaled = True
+
+    def _end_well(self) -> None:
+        self._put_head()
+        super()._end_well()
+
+    def _put_head(self) -> None:
+        """Write the names in `fields`, unless they are there."""
+        if self._headless:
+            self._headless = False
+            super().write(self._packed(tuple(self.fields or ()), []))
 
     def why_not_joined(self) -> str | None:
         if self.fields is None:
@@ -185,6 +207,12 @@ class Csv(FileOutput):
 
     _head = b""
     """The encoded row of names that was written."""
+
+    _headless = False
+    """Whether the row of names is still to be written."""
+
+    _journaled = False
+    """Whether the journal knows the file."""
 
     def _parsed(self, head: bytes) -> Names:
         return tuple(next(self._read(head)))
