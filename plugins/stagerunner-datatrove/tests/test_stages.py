@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from datatrove.data import Document
@@ -63,8 +64,8 @@ def config(folder: Path, stages: list, **keys) -> Path:
     return path
 
 
-def results(*stages: dict, records: list) -> list:
-    with stagerunner.load({"version": 1, "stages": list(stages)}, engine="inline").run(records) as given:
+def results(*stages: dict, records: list, **keys) -> list:
+    with stagerunner.load({"version": 1, "stages": list(stages), **keys}, engine="inline").run(records) as given:
         return list(given)
 
 
@@ -129,6 +130,30 @@ def test_a_batch_gives_what_single_documents_give(pages):
     one = stage("regex")
     batch = {**one, "use": "datatrove.batch", "batch": 16}
     assert results(batch, records=pages) == results(one, records=pages)
+
+
+def test_filters_of_one_process_split_a_text_once(pages, monkeypatch):
+    import splitting
+
+    class Counting(splitting.Splitting):
+        split: ClassVar[list] = []
+
+        def word_tokenize(self, text):
+            self.split.append(text)
+            return super().word_tokenize(text)
+
+        __eq__, __hash__ = lambda self, other: type(self) is type(other), lambda self: 1
+
+    monkeypatch.setattr(splitting, "Counting", Counting, raising=False)
+    options = {"language": {"object": "splitting:Counting", "with": {"language": "en"}}}
+    filters = [
+        {"use": "datatrove", "name": step.lower(), "with": {"step": step, "options": options}}
+        for step in ("GopherRepetitionFilter", "GopherQualityFilter")
+    ]
+
+    results(*filters, records=pages, run={"frame": 50})
+
+    assert len(Counting.split) == len(set(Counting.split))
 
 
 def test_a_failure_is_that_of_its_document(pages):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -20,6 +21,12 @@ PACKAGES = ("datatrove.pipeline.filters", "datatrove.pipeline.formatters", "data
 """Where a name without a colon is looked for."""
 
 WRITER = "exclusion_writer"
+
+REMEMBERED = 512
+"""Texts whose words are remembered: more than a frame holds."""
+
+SHORT = 8192
+"""Characters of a text that is remembered among so many; longer ones fill the memory, and their frames hold few."""
 
 
 def found(target: str) -> Any:
@@ -105,9 +112,29 @@ class Tally:
 
 def made(step: type, options: Mapping[str, Any]) -> tuple[Any, Tally]:
     """The step itself, and what it counts."""
+    _remember_a_frame()
     instance, tally = step(**{name: _value(value) for name, value in options.items()}), Tally()
     instance.stat_update = tally.add
     return instance, tally
+
+
+def _remember_a_frame() -> None:
+    """Let datatrove remember the words of all texts of a frame, not of the last five.
+
+    Its own executor takes each document through all filters. Here a frame passes one filter after another, and each
+    filter of a worker would split every text again.
+    """
+    from datatrove.utils import text
+
+    few: Any = getattr(text, "split_into_parts", None)
+    if not hasattr(few, "__wrapped__"):  # another version of datatrove, or done before
+        return
+    many = lru_cache(REMEMBERED)(few.__wrapped__)
+
+    def split_into_parts(text: str, *args: Any, **named: Any) -> Any:
+        return (many if len(text) <= SHORT else few)(text, *args, **named)
+
+    text.split_into_parts = split_into_parts
 
 
 def _is_object(value: Any) -> bool:
