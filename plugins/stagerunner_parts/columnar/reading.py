@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from stagerunner import ArrowRows, Origin, Split, Want
 from stagerunner_parts.columnar.predicate import Predicate
+from stagerunner_parts.columnar.widening import common, widened
 from stagerunner_parts.compression import is_compressed
 from stagerunner_parts.remote.address import Address, StorageOptions
 from stagerunner_parts.sources.inputs import STDIN, AnyFile, Paths, find_all
@@ -79,11 +80,27 @@ class Opened:
         if self._batch is None or row < self._start or (row >= end and self._table.nearer(end, row)):
             self._batches, end = self._table.batches(row), -1
         while row >= end:
-            found = next(self._batches, None)
+            found = self._next(row)
             if found is None:
                 raise OSError(f"{self.file.name} has fewer rows than its description says")
             self._start, self._batch = found
             end = self._start + self._batch.num_rows
+
+    def _next(self, row: int) -> tuple[int, pa.RecordBatch] | None:
+        """The next batch on the way to this row."""
+        try:
+            return next(self._batches, None)
+        except (pa.ArrowException, OSError) as error:
+            if not is_verdict(error):
+                raise
+            raise ValueError(f"{self.file.name} is damaged near row {row:,}: {error}") from None
+
+
+def is_verdict(error: Exception) -> bool:
+    """Whether pyarrow says that a file isn't what it should be. It may say so with a plain OSError."""
+    if isinstance(error, OSError):
+        return type(error) is OSError and not error.errno
+    return not isinstance(error, MemoryError)
 
 
 class ColumnFiles(ABC):
@@ -109,8 +126,7 @@ class ColumnFiles(ABC):
         try:
             return self._table(file)
         except (pa.ArrowException, OSError) as error:
-            # pyarrow says with a plain OSError that a file isn't what it should be.
-            if isinstance(error, OSError) and (error.errno or type(error) is not OSError):
+            if not is_verdict(error):
                 raise
             raise ValueError(f"{file.name} can't be read as {self.kind}: {error}") from None
 
@@ -137,15 +153,18 @@ class ColumnFiles(ABC):
         first, *others = self._found
         schema = first.schema
         for other in others:
-            if other.schema.equals(schema):
-                continue
             try:
-                schema = pa.unify_schemas([schema.remove_metadata(), other.schema], promote_options="permissive")
-            except (pa.ArrowException, ValueError, TypeError) as error:
+                schema = common(schema, other.schema)
+            except ValueError as error:
                 raise ValueError(f"{other.file.name} has other columns than {first.file.name}: {error}") from None
         if self.filter is not None:
             self.filter.check(schema)
-        return self._selected(schema)
+        selected = self._selected(schema)
+        if twice := [name for name in selected.names if selected.names.count(name) > 1]:
+            raise ValueError(
+                f"{first.file.name} has two columns {twice[0]!r}, and a record only one; leave them out with `columns`"
+            )
+        return selected
 
     def _selected(self, schema: pa.Schema) -> pa.Schema:
         if self.columns is None:
@@ -196,7 +215,7 @@ class ColumnFiles(ABC):
         if self.filter is not None:
             batch, indexes = self.filter.apply(_whole(batch, self.filter.columns))
         if schema is not None:
-            batch = _widened(batch, pa.ipc.read_schema(pa.py_buffer(schema)))
+            batch = widened(batch, pa.ipc.read_schema(pa.py_buffer(schema)), file[0])
         elif self.columns is not None:
             batch = batch.select(self.columns)
         return batch, indexes
@@ -247,12 +266,3 @@ def _whole(batch: pa.RecordBatch, columns: list[str]) -> pa.RecordBatch:
         if name not in batch.schema.names:
             batch = batch.append_column(name, pa.nulls(batch.num_rows))
     return batch
-
-
-def _widened(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """The batch of one file with the columns of all."""
-    columns = []
-    for field in schema:
-        at = batch.schema.get_field_index(field.name)
-        columns.append(pa.nulls(batch.num_rows, field.type) if at < 0 else batch.column(at).cast(field.type))
-    return pa.RecordBatch.from_arrays(columns, schema=schema)

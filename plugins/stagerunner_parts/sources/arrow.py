@@ -113,6 +113,8 @@ class ArrowTable:
         at = self._ends[number - 1] if number else 0
         with self._opened() as file:
             for batch in self._batches(self._reader(file, self._columns), number):
+                for column in batch.columns:
+                    _check(column)
                 yield at, batch
                 at += batch.num_rows
 
@@ -121,3 +123,13 @@ class ArrowTable:
 
     def number(self, row: int) -> int:
         return row
+
+
+def _check(column: Any) -> None:
+    """Raises pyarrow.ArrowInvalid if it points outside itself: pyarrow believes a file, and the process would die.
+
+    Texts are looked at as bytes: to decode them takes longer than to read them, and what is no text may pass.
+    """
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        column = column.cast(pa.binary() if pa.types.is_string(column.type) else pa.large_binary())
+    column.validate(full=True)

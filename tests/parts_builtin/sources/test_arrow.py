@@ -48,6 +48,28 @@ def test_a_file_that_is_none(path):
             Arrow(path=path).check()
 
 
+def texts(offsets, content):
+    """A column of texts with these offsets into the bytes, sound or not."""
+    offsets = pa.array(offsets, pa.int32()).buffers()[1]
+    return pa.Array.from_buffers(pa.string(), 2, [None, offsets, pa.py_buffer(content)])
+
+
+def test_a_damaged_file_is_named_instead_of_killing_the_process(tmp_path):
+    def source(*columns):
+        batch = pa.record_batch(list(columns), names=list("ab"[: len(columns)]))
+        with pa.ipc.new_file(tmp_path / "a.arrow", batch.schema) as writer:
+            writer.write_batch(batch)
+        return Arrow(path=tmp_path / "a.arrow")
+
+    outside = pa.DictionaryArray.from_arrays(pa.array([0, 7]), pa.array(["u"]), safe=False)
+    for column in (texts([0, 2**30, 2], b"ab"), outside):
+        damaged = source(pa.array([1, 2]), column)
+        with pytest.raises(ValueError, match=r"a\.arrow is damaged near row 0: "):
+            damaged.read(next(damaged.splits(None, Want(records=9))))
+    no_text = source(texts([0, 1, 2], b"a\xff"))
+    assert no_text.read(next(no_text.splits(None, Want(records=9)))).to_list() == [{"a": "a"}, {"a": "\udcff"}]
+
+
 @pytest.fixture
 def shelf():
     """A server with a file of 6 MB, in three batches."""

@@ -127,6 +127,13 @@ def test_files_with_other_columns(wrote, tmp_path):
     ]
     filtered = Parquet(path=tmp_path / "*.parquet", filter=Predicate("b == 'x'"), columns=["a"])
     assert [row for split in filtered.splits(None, Want()) for row in filtered.read(split)] == [{"a": 1}]
+    wrote("2.parquet", pa.table({"a": pa.array([0.5])}))
+    wrote("3.parquet", pa.table({"a": pa.array([1, 2**60 + 1])}))
+    lossy = Parquet(path=[tmp_path / "2.parquet", tmp_path / "3.parquet"])
+    with pytest.raises(
+        ValueError, match=r"'a' is int64 in .*3\.parquet, and double with the other files, which doesn't"
+    ):
+        list(map(lossy.read, lossy.splits(None, Want())))
     wrote("3.parquet", pa.table({"a": ["text"]}))
     with pytest.raises(ValueError, match=r"3\.parquet has other columns than .*1\.parquet"):
         Parquet(path=tmp_path / "*.parquet").check()
@@ -139,6 +146,25 @@ def test_a_file_that_is_none(wrote, tmp_path):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=f"{name}.parquet can't be read as Parquet: "):
             Parquet(path=path).check()
+
+
+def test_a_damaged_file_is_named(wrote):
+    path = wrote(content=table(10_000), compression="snappy")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:300] + bytes(300) + whole[600:])
+    source = Parquet(path=path)
+    with pytest.raises(ValueError, match=r"a\.parquet is damaged near row 0: "):
+        numbers(source, Want(records=1000))
+
+
+def test_two_columns_of_one_name(wrote):
+    twice = pa.Table.from_arrays([pa.array([1]), pa.array([2]), pa.array([3])], names=["a", "a", "b"])
+    path = wrote(content=twice)
+    with pytest.raises(ValueError, match=r"a\.parquet has two columns 'a', and a record only one; leave them out with"):
+        Parquet(path=path).check()
+    source = Parquet(path=path, columns=["b"])
+    source.check()
+    assert [row for split in source.splits(None, Want()) for row in source.read(split)] == [{"b": 3}]
 
 
 def test_a_file_that_is_compressed_as_a_whole(tmp_path):
