@@ -100,12 +100,11 @@ def plugin_command(name: str) -> click.Command:
     # Late: our own commands and the front page need no plugins for this.
     from stagerunner.catalog import Unresolved, load_catalog
     from stagerunner.catalog.importing import import_target
-    from stagerunner.config.wording import did_you_mean
+    from stagerunner.cli.guesses import command_meant
 
     commands = load_catalog().commands
     if name not in commands:
-        fix = did_you_mean(name, [*VERBS, *commands]) or "`stagerunner --help` lists the commands"
-        raise UsageError(f"there is no command '{name}'; {fix}")
+        raise UsageError(f"there is no command '{name}'; {command_meant(name, [*VERBS, *commands])}")
     target = commands[name].target
     try:
         found: Any = import_target(target)
@@ -212,7 +211,16 @@ def _usage(error: click.ClickException) -> str:
     # Without arguments, click's message is the help page itself.
     if message == context.get_help():
         return f"{message}\n"
+    if isinstance(error, click.NoSuchOption):
+        message = _no_option(error.option_name, context)
     return f"error[usage]: {message}\n`{context.command_path} --help` tells more.\n"
+
+
+def _no_option(name: str, context: click.Context) -> str:
+    from stagerunner.cli.guesses import option_meant  # late: only a mistake needs it
+
+    known = [option for parameter in context.command.params for option in parameter.opts]
+    return f"there is no option {name}; {option_meant(name, known)}".removesuffix("; ")
 
 
 def _flush(code: int, streams: Streams) -> int:

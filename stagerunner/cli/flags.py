@@ -35,6 +35,12 @@ class FileName(click.types.StringParamType):
 FILE = FileName()
 
 
+class WholeNumber(click.IntRange):
+    """`click.IntRange`, under the words that a message uses for it."""
+
+    name = "whole number"
+
+
 class OwnCommand(click.Command):
     """One of our own commands: while it runs, what plugins print goes to standard error."""
 
@@ -45,6 +51,12 @@ class OwnCommand(click.Command):
 
 class Group(OwnCommand, click.Group):
     """Such a command with subcommands."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            called = f"{ctx.command_path} {self.subcommand_metavar}"
+            raise click.UsageError(f"'{args[0]}' is none of its commands; write `{called}`", ctx)
+        return super().resolve_command(ctx, args)
 
 
 class Command(OwnCommand):

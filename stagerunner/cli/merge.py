@@ -17,7 +17,7 @@ from stagerunner.runtime.merging import merge, remove_shards
 
 @click.command(cls=Command)
 @click.argument("file", type=flags.FILE)
-@flag(HOW, "--shards", metavar="N", required=True, type=click.IntRange(min=1), help="How many shards were run.")
+@flag(HOW, "--shards", metavar="N", required=True, type=flags.WholeNumber(min=1), help="How many shards were run.")
 @flag(HOW, "--remove", is_flag=True, help="Then remove what the shards have written.")
 @flag(HOW, "--allow-dead-letters", is_flag=True, help="Exit 0, not 3, when there are dead letters.")
 @flag("What goes in and out", "-i", "--source", metavar="PART", type=flags.FILE, help="As it was given to `run`.")

@@ -49,7 +49,7 @@ DEAD_LETTERS = 3
     help="Read from here: a path, a glob, -, or NAME:key=value.",
 )
 @flag(_ENDS, "-o", "--sink", metavar="PART", type=flags.FILE, help="Write here.")
-@flag(_ENDS, "-n", "--limit", metavar="N", type=click.IntRange(min=0), help="Stop after N source records.")
+@flag(_ENDS, "-n", "--limit", metavar="N", type=flags.WholeNumber(min=0), help="Stop after N source records.")
 @flag(_ENDS, "--shard", metavar="I/N", help="Do part I of N of the work; `merge` joins the outputs.")
 @flag(_ENDS, "--only", metavar="STAGE[..STAGE]", help="Run just this piece of the chain.")
 @flags.change_flags

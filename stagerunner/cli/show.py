@@ -29,7 +29,7 @@ _WIDEST = 60
     "--sample",
     "number",
     metavar="N",
-    type=click.IntRange(min=1),
+    type=flags.WholeNumber(min=1),
     help="Take N source records through the stages, write nothing, and say what each costs and what would be faster.",
 )
 @flags.change_flags
