@@ -118,11 +118,12 @@ class RunFailed(StagerunnerError):
 
 
 class StageFailed(RunFailed):
-    """A record failed where `on_error` is `fail`; `failure` says which, where and why."""
+    """A record failed where `on_error` is `fail`; `failure` says which, where and why, `advice` how to go on."""
 
-    def __init__(self, message: str, failure: Failure | None = None) -> None:
+    def __init__(self, message: str, failure: Failure | None = None, advice: str = "") -> None:
         super().__init__(message)
         self.failure = failure
+        self.advice = advice
 
 
 class SetupFailed(RunFailed):

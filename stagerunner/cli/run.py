@@ -164,6 +164,17 @@ def print_summary(outcome: Summary, chain: Chain, streams: Streams, *, quiet: bo
     advise = plan.run.engine != "inline"  # one process can't have more workers
     for line in closing(outcome, facts=facts_of(plan), width=width, cpu=sum(os.times()[:4]), advise=advise):
         console.line(*line)
+    if outcome.exit_code == DEAD_LETTERS and chain.request.shard is None:
+        console.line(("dim", f"exit code 3: `{_replay(chain, outcome)}` runs the dead letters again"))
+
+
+def _replay(chain: Chain, outcome: Summary) -> str:
+    """The command that replays the dead letters of this run."""
+    from shlex import join  # only such a run needs it
+
+    from stagerunner.views.closing import from_here
+
+    return join(["stagerunner", "replay", from_here(outcome.dead_letter), "-c", chain.config.file])
 
 
 def _terminal_width() -> int:

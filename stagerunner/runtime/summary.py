@@ -129,10 +129,17 @@ def failure_error(plan: Plan, delivery: Delivery, *, resumable: bool) -> Stageru
     if failure is not None:
         name = delivery.stage_name(failure.stage)
         place = where(delivery.fatal_origin)
-        more = [f"  record: {delivery.record_text(failure)}"] if failure.record is not None or failure.text else []
+        shown = failure.record is not None or failure.text
+        more = [f"  record: {delivery.record_text(failure)}"] if shown else []
         more += [f"  from: {place}"] if place else []
         lines = failure_lines(failure.type, failure.message, failure.frames, failure.causes, more)
-        return StageFailed(f"{name} failed: " + "\n".join(lines), failure)
+        advice = _how_to_go_on(name, resumable=resumable) if shown else ""
+        return StageFailed(f"{name} failed: " + "\n".join(lines), failure, advice)
     if delivery.too_many is not None:
         return RunFailed(f"{delivery.stage_name(delivery.too_many)} had more failures than its max_errors allows")
     return None
+
+
+def _how_to_go_on(stage: str, *, resumable: bool) -> str:
+    again = "--resume goes on there, --force-resume after a change of the chain; " if resumable else ""
+    return f"{again}`on_error: skip` or `dead_letter` at {stage} leaves such records out"

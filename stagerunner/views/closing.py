@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 
 from stagerunner.events import FATES, SinkTotals, StageTotals, Summary
+from stagerunner.inherited import here
 from stagerunner.views.console import Line, Piece
 from stagerunner.views.figures import amount, count, percent, plural, seconds
 from stagerunner.views.limit import NO_FACTS, StageFacts, limit
@@ -92,7 +93,7 @@ def sinks_table(sinks: Sequence[SinkTotals], width: int | None) -> list[str]:
         [
             sink.name,
             *map(count, (sink.taken, sink.written, sink.passed, sink.skipped, sink.dead, sink.not_processed)),
-            sink.output if _is_file(sink.output) else "",
+            from_here(sink.output) if _is_file(sink.output) else "",
         ]
         for sink in sinks
     ]
@@ -125,10 +126,10 @@ def _headline(summary: Summary) -> Line:
     fates = {"consumed": consumed, "filtered": records["filtered"] - consumed, "skipped": records["skipped"]}
     facts = [
         f"{count(records['in'])} in" + (f" ({count(summary.earlier)} before)" if summary.earlier else ""),
-        f"{count(records['out'])} out" + (f" to {summary.output}" if _is_file(summary.output) else ""),
+        f"{count(records['out'])} out" + (f" to {from_here(summary.output)}" if _is_file(summary.output) else ""),
         *(f"{count(number)} {fate}" for fate, number in fates.items() if number),
         *([_dead(summary)] if summary.letters else []),
-        *([f"dropped records in {summary.dropped}"] if summary.dropped else []),
+        *([f"dropped records in {from_here(summary.dropped)}"] if summary.dropped else []),
         *([f"{count(records['not_processed'])} not processed"] if records["not_processed"] else []),
         *([plural(summary.restarts, "restart")] if summary.restarts else []),
     ]
@@ -149,11 +150,16 @@ def _verdict(summary: Summary) -> Piece:
 def _dead(summary: Summary) -> str:
     if not summary.dead_letter:
         return f"{count(summary.letters)} failed"
-    return f"{plural(summary.letters, 'dead letter')} in {summary.dead_letter}"
+    return f"{plural(summary.letters, 'dead letter')} in {from_here(summary.dead_letter)}"
 
 
 def _is_file(output: str) -> bool:
     return os.sep in output or "." in output
+
+
+def from_here(path: str) -> str:
+    """The path as one would write it in the current folder: without that folder, if it lies there."""
+    return path.removeprefix(f"{here()}{os.sep}")
 
 
 def _counters(stages: Sequence[StageTotals]) -> Iterator[Line]:

@@ -51,8 +51,11 @@ def _print_text(error: StagerunnerError, console: Console) -> None:
             console.line(("warn", "interrupted: "), str(error))
         case _:
             console.line(("bad", f"error[{code_of(error)}]"), ("strong", ": "), str(error))
-    if isinstance(error, errors.InternalError):
-        console.line(REPORT)
+    match error:
+        case errors.InternalError():
+            console.line(REPORT)
+        case errors.StageFailed(advice=advice) if advice:
+            console.line(("dim", advice))
 
 
 def error_json(error: StagerunnerError) -> dict[str, Any]:

@@ -59,6 +59,10 @@ def test_dead_letters_are_exit_3_unless_allowed(call, chain, write):
     assert (ended.returncode, ended.stdout) == (3, "good\n")
     assert ended.stderr.count("picky: dead letter: ValueError: that is bad (") == 3
     assert "picky: … and 2 more in the dead letters\n" in ended.stderr
+    assert " dead letters in dead.jsonl\n" in ended.stderr
+    assert ended.stderr.endswith(
+        f"exit code 3: `stagerunner replay dead.jsonl -c {file}` runs the dead letters again\n"
+    )
     assert call("run", file, "--allow-dead-letters").returncode == 0
 
 
@@ -69,7 +73,16 @@ def test_a_failed_stage_is_reported_once_without_our_frames(call, chain, write):
     assert ended.stderr.count("that is bad") == 1
     assert "error[stage-failed]: picky failed: ValueError" in ended.stderr
     assert "parts.py:10 in picky" in ended.stderr
+    assert ended.stderr.endswith("\n`on_error: skip` or `dead_letter` at picky leaves such records out\n")
     assert "Traceback" not in ended.stderr
+
+
+def test_a_failed_run_that_can_be_resumed_says_how(call, chain, write):
+    write("a.txt", "good\nbad\n")
+    file = chain("./parts.py:picky", source="a.txt", sink="out.txt")
+    assert "\n--resume goes on there, --force-resume after a change of the chain; " in call("run", file).stderr
+    skipping = call("run", file, "--force-resume", "--set", "stages.picky.on_error=skip")
+    assert (skipping.returncode, Path("out.txt").read_text()) == (0, "good\n")
 
 
 def test_secrets_are_masked_in_what_is_said(call, chain):

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from stagerunner.events import Fusion, StageTotals
-from stagerunner.views.closing import closing, shares
+from stagerunner.views.closing import closing, from_here, shares
 from stagerunner.views.console import Line
 
 
@@ -13,6 +15,11 @@ def written(lines: list[Line]) -> list[str]:
 
 def test_a_run_without_stages_is_summed_up_in_one_line(summary):
     assert written(closing(summary(seconds=69))) == ["done in 1 m 09 s · 10 in · 10 out"]
+
+
+def test_paths_are_shown_from_the_current_folder():
+    assert from_here(f"{Path.cwd()}/out/x.jsonl") == "out/x.jsonl"
+    assert from_here(f"{Path.cwd()}-2/x.jsonl") == f"{Path.cwd()}-2/x.jsonl"
 
 
 def test_every_fate_that_occurred_is_counted(summary):
