@@ -73,6 +73,9 @@ class Json(RecordFiles):
             if len(data) < CHUNK and not document.found:
                 document.feed(b"")
 
+    def _splits(self, after: Any, want: Want) -> Iterator[Split]:
+        return self.by_number(self._by_size(after, want), want)
+
     def _by_size(self, after: Any, want: Want) -> Iterator[Split]:
         for found, start in remaining(self._files, after):
             document = Document(found.name, self._keys, self.max_record, start)

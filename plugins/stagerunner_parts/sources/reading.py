@@ -9,9 +9,8 @@ bytes too.
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from io import BufferedReader, RawIOBase
@@ -22,6 +21,7 @@ from stagerunner import Malformed, Origin, Split, Want
 from stagerunner_parts.compression import check_compression, is_compressed, opened
 from stagerunner_parts.remote.address import StorageOptions
 from stagerunner_parts.sources.inputs import AnyFile, Paths, Unsplittable, find_all, remaining, unsplittable
+from stagerunner_parts.sources.line_ends import FAR, NOT_YET, LineEnds
 from stagerunner_parts.sources.locations import LineNumbers, Offsets
 from stagerunner_parts.sources.pieces import (
     CHUNK,
@@ -44,12 +44,6 @@ if TYPE_CHECKING:
     from stagerunner_parts.remote.files import RemoteFile
 
 BOM = b"\xef\xbb\xbf"
-LARGEST = 262144
-"""Bytes of a split, apart from the rest of its last record."""
-NOT_YET = Split(Piece("", 0, 0, b""), 0, None, 0)
-"""An empty split: no record end found yet, ask again."""
-NEAR, FAR = 4096, 2**20
-"""Bytes that are read to find a record end: at first, and at most before control goes back to the parent's loop."""
 
 
 class AnySplitter(Protocol):
@@ -118,7 +112,14 @@ class RecordFiles(ABC):
         """`after`: [file, offset]. Raises OSError if a file is gone, damaged or changed."""
         if self.stream:
             raise ValueError("an input that can be read only once has no splits; pass its bytes to `feed`")
-        yield from self.by_number(self._by_size(after, want), want)
+        yield from self._splits(after, want)
+
+    def _splits(self, after: Any, want: Want) -> Iterator[Split]:
+        for found, start in remaining(self._files, after):
+            if isinstance(found, InputFile):
+                yield from self._of_file(found, start, want)
+            else:
+                yield from self.by_number(self._pumped(found, start, _lines_before(after, start), want), want)
 
     def by_number(self, found: Iterator[Split], want: Want) -> Iterator[Split]:
         """Splits, recut where it is wanted to exactly so many records. The last of a file, and one before a
@@ -148,44 +149,52 @@ class RecordFiles(ABC):
         if held is not None:
             yield _whole(held, len(offsets))
 
-    def _by_size(self, after: Any, want: Want) -> Iterator[Split]:
-        for found, start in remaining(self._files, after):
-            if not isinstance(found, InputFile):
-                yield from self._pumped(found, start, _lines_before(after, start), want)
-                continue
-            head, body = self._head_of(found)
-            with found.opened() as raw:
-                file = found.with_head(raw.fileno())
-                start = max(start, body)
-                if is_compressed(file.name):
-                    yield from self._fed(file, raw, start, want, head)
-                elif self.rule(head).by_line:
-                    yield from self._cut(file, raw.fileno(), start, want, head)
-                else:
-                    yield from self._counted(file, raw.fileno(), start, want, head)
+    def _of_file(self, found: InputFile, start: int, want: Want) -> Iterator[Split]:
+        head, body = self._head_of(found)
+        with found.opened() as raw:
+            file = found.with_head(raw.fileno())
+            start = max(start, body)
+            if is_compressed(file.name):
+                yield from self.by_number(self._fed(file, raw, start, want, head), want)
+            elif self.rule(head).by_line:
+                yield from self._cut(LineEnds(file, raw.fileno()), start, want, head)
+            else:
+                yield from self.by_number(self._counted(file, raw.fileno(), start, want, head), want)
 
-    def _cut(self, file: InputFile, fd: int, start: int, want: Want, head: Head) -> Iterator[Split]:
-        """Cut a file of lines: only the bytes around each cut are read."""
-        while start < file.size:
-            goal = min(start + size_of(want) - 1, file.size)
-            stop, at, amount = 0, goal, NEAR
-            while not stop and at < file.size:
-                data = read(file, fd, at, min(at + amount, file.size))
-                if end := data.find(b"\n") + 1:
-                    stop = at + end
-                elif amount == FAR:
-                    yield NOT_YET
-                at, amount = at + len(data), min(amount * 2, FAR)
-            stop = stop or file.size
-            yield from self._ranges(file, fd, start, goal, stop, head)
+    def _cut(self, ends: LineEnds, start: int, want: Want, head: Head) -> Iterator[Split]:
+        """Cut a file of lines: only the bytes around each cut are read, unless records have to be counted."""
+        while start < ends.file.size:
+            if want.exact:
+                start = yield from self._numbered(ends, start, want, head)
+                continue
+            goal = min(start + size_of(want) - 1, ends.file.size)
+            stop = yield from ends.after(goal)
+            yield from self._ranges(ends, start, goal, stop, head)
             start = stop
 
-    def _ranges(self, file: InputFile, fd: int, start: int, goal: int, stop: int, head: Head) -> Iterator[Split]:
+    def _numbered(self, ends: LineEnds, start: int, want: Want, head: Head) -> Generator[Split, None, int]:
+        """A split of as many records as are wanted, or of those before a line that is too long, or of such a line.
+        Returns where it ends."""
+        file, last, number = ends.file, start, 0
+        while number < want.records and last < file.size:
+            end = yield from ends.after(last)
+            if end - last > self.max_record and end - last - ends.closed(end) > self.max_record:
+                if number:
+                    break
+                yield from self._ranges(ends, start, last, end, head)
+                return end
+            line = ends.line(last, end)
+            number += line is None or self.counts(line if last else line.removeprefix(BOM))
+            last = end
+        yield _whole(Piece(file.name, start, last, None, head, file), number)
+        return last
+
+    def _ranges(self, ends: LineEnds, start: int, goal: int, stop: int, head: Head) -> Iterator[Split]:
         """One split of these bytes, or two if the line at `goal` is too long."""
-        last = start
+        file, fd, last = ends.file, ends.fd, start
         if stop - start > self.max_record and goal > start:
             last += read(file, fd, start, goal).rfind(b"\n") + 1
-        ended = os.pread(fd, 1, stop - 1) == b"\n"
+        ended = ends.closed(stop)
         if stop - last - ended <= self.max_record:
             last = stop
         if start < last:
@@ -374,7 +383,7 @@ def _whole(piece: Piece, records: int) -> Split:
 
 
 def size_of(want: Want) -> int:
-    return max(1, min(want.size, LARGEST))
+    return max(1, min(want.size, CHUNK))
 
 
 def pumped(file: RemoteFile, start: int, want: Want) -> Iterator[bytes | None]:
@@ -412,7 +421,7 @@ def splits_of(splitter: AnySplitter, chunks: Iterator[bytes | None]) -> Iterator
 def _beginning(stream: IO[bytes], cutter: AnyCutter, longest: int) -> Iterator[Block]:
     """The blocks at the beginning of a file. Stops if the first record is too long."""
     held = 0
-    while data := stream.read(LARGEST):
+    while data := stream.read(CHUNK):
         blocks = cutter.feed(data)
         yield from blocks
         held = 0 if blocks else held + len(data)

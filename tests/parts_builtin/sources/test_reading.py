@@ -11,6 +11,7 @@ import pytest
 from support.compressed import SUFFIXES, compressed
 
 from stagerunner import Malformed, Split, Want
+from stagerunner_parts.sources import line_ends, pieces
 from stagerunner_parts.sources.csv import Csv
 from stagerunner_parts.sources.json import Json
 from stagerunner_parts.sources.jsonl import Jsonl
@@ -124,6 +125,16 @@ def test_records_are_cut_by_number_only_as_long_as_that_is_wanted(write, items, 
 
     assert [item for some in found for item in some] == whole
     assert [len(some) for some in found[:first]] == [1] * first
+
+
+def test_lines_that_have_to_be_counted_are_read_once(write, monkeypatch):
+    came = []
+    monkeypatch.setattr(line_ends, "read", lambda *span: came.append(pieces.read(*span)) or came[-1])
+    content = (b"x" * 49_999 + b"\n") * 20
+    splits = list(made(Lines, write("a", content), 50_000).splits(None, Want(100_000, 3, exact=True)))
+
+    assert [split.size for split in splits] == [150_000] * 6 + [100_000]
+    assert sum(map(len, came)) <= 1.1 * len(content)
 
 
 def _breaks(splits, index):
