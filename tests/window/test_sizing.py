@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from stagerunner.window.sizing import FEWEST, GROWTH, LONGEST, MOST, RANGE, WIDEST, Sizing
+from stagerunner.window.sizing import FEW, FEWEST, GROWTH, HEAVY, LONGEST, MOST, RANGE, WIDEST, Sizing
 
 
 def test_frames_hold_one_record_until_one_has_come_back() -> None:
@@ -30,13 +30,25 @@ def test_what_records_weigh_bounds_the_next_frame() -> None:
 
 def test_a_frame_of_heavy_records_does_not_make_the_next_one_larger_than_a_range() -> None:
     sizing = Sizing()
-    sizing.weighed(2, RANGE)
+    sizing.weighed(2, HEAVY)
     sizes = []
     for _ in range(4):
-        sizing.learn(sizing.records, sizing.records * RANGE // 2, slowest=1, widest=1)
+        sizing.learn(sizing.records, sizing.records * HEAVY // 2, slowest=1, widest=1)
         sizes.append(sizing.records)
 
     assert sizes == [2, 2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("record", "size"), [(RANGE // 256, RANGE), (2 * RANGE // FEW, 2 * RANGE), (HEAVY // FEW, HEAVY), (HEAVY, HEAVY)]
+)
+def test_a_range_of_heavy_records_is_larger(record: int, size: int) -> None:
+    sizing = Sizing()
+    for _ in range(20):
+        sizing.learn(sizing.records, sizing.records * record, slowest=1, widest=1)
+        sizing.weighed(1, record)
+
+    assert abs(sizing.size - size) <= record
 
 
 def test_a_fixed_size_is_never_changed() -> None:
@@ -91,7 +103,7 @@ def test_a_frame_holds_at_least_one_record_and_never_too_many() -> None:
     assert sizing.records == MOST
 
 
-@pytest.mark.parametrize(("size", "expected"), [(10, 10 * GROWTH), (10**6, RANGE)])
+@pytest.mark.parametrize(("size", "expected"), [(10, 10 * GROWTH), (10**6, HEAVY)])
 def test_bytes_of_the_next_split_follow_from_bytes_per_record(size: int, expected: int) -> None:
     sizing = Sizing()
     sizing.learn(1, size, slowest=1, widest=1)
