@@ -27,15 +27,11 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-from msgspec.structs import replace
-
 from stagerunner.delivery.delivery import Delivery
-from stagerunner.engines.base import Transport, Trouble, culprit_of
-from stagerunner.engines.topology import with_works
-from stagerunner.evaluate.work import Work
-from stagerunner.events import Notice, WorkerFailed
-from stagerunner.failpoints import point
+from stagerunner.engines.base import Transport, Trouble
+from stagerunner.events import WorkerFailed
 from stagerunner.plan import Plan
+from stagerunner.plan.promise import without_snapshot
 from stagerunner.records import BARRIER, SKIP
 from stagerunner.runtime.blocks import Blocks
 from stagerunner.runtime.checkpoints import Checkpoints
@@ -46,8 +42,8 @@ from stagerunner.runtime.iterator_input import DrawnRecords
 from stagerunner.runtime.polling import Polling
 from stagerunner.runtime.receiving import Receiving
 from stagerunner.runtime.regrouping import Regrouping
+from stagerunner.runtime.restart import Restart
 from stagerunner.window.core import Window
-from stagerunner.window.isolation import Excess, PoisonIsolation
 from stagerunner.window.splits import ProtocolFault
 from stagerunner.wire.frame import CUT, BadFrame, Frame, unpack_payload
 
@@ -81,13 +77,9 @@ class Loop:
         self._select = selector.select
         self._polling = Polling(selector, transport.cores)
         self._tell = tell
-        self._names = [stage.name for stage in plan.stages]
-        forms = [stage.work.form for stage in plan.stages]
-        self._stateful = any(form.state for form in forms)
-        self._rereads = any(form.state and not form.snapshots for form in forms)
-        """Some stage has state and no `snapshot`: after a death the source is read again from its beginning."""
-        self._eased: dict[int, Work] = {}
-        """Stages that get less at once from the next epoch on."""
+        self._stateful = any(stage.work.form.state for stage in plan.stages)
+        self._rereads = bool(without_snapshot(plan))
+        """After a death the source is read again from its beginning."""
         self._columned = any(hasattr(sink.part.found, "fits") for sink in plan.sinks)
         self._halted = self._draining = False
         self.done = False
@@ -117,13 +109,30 @@ class Loop:
             transport.clocks,
         )
         self._marked = split_source if isinstance(split_source, MarkedSource) and split_source.marks else None
-        self._checkpoints = Checkpoints(self.window, self.dispatch, commit, self._names, marks=self._marked is not None)
+        names = [stage.name for stage in plan.stages]
+        self._checkpoints = Checkpoints(self.window, self.dispatch, commit, names, marks=self._marked is not None)
         if self._marked is not None:
             self._marked.late_mark = self._checkpoints.mark_came
         self.regrouping = Regrouping(plan, transport, self._delivery.ledger)
-        self._isolation = PoisonIsolation()
+        self._restart = restart = Restart(
+            plan,
+            self._delivery.writer,
+            transport,
+            self.window,
+            self._blocks,
+            self.dispatch,
+            self._checkpoints,
+            self.regrouping,
+            self._tell,
+        )
         self._receiving = Receiving(
-            self.window, self._delivery, self._blocks, self.dispatch, self._isolation, self._ease, again=self._rereads
+            self.window,
+            self._delivery,
+            self._blocks,
+            self.dispatch,
+            restart.isolation,
+            restart.ease,
+            again=self._rereads,
         )
 
     def _connect(self, split_source: SplitSource) -> None:
@@ -144,15 +153,6 @@ class Loop:
             self._checkpoints.go_on(row, snapshots or {})
         size = 0 if row is None else row.get("bytes", 0)
         self.dispatch.begin(taken, size, remember=self._rereads, edges=self._delivery.writer.edges)
-
-    def _start_epoch(self, snapshots: dict[int, Any]) -> None:
-        columns = self._delivery.writer.columns()
-        snapshots = snapshots | {len(self._names) + sink: names for sink, names in columns.items()}
-        if self._eased:
-            self._transport.regroup(with_works(self._transport.groups, self._eased))
-        self._transport.start(self.window.epoch, snapshots)
-        self._epoch = Epoch(self.window, self._transport, self._blocks, columns)
-        self.dispatch.begin_epoch(self._epoch.send)
 
     def _is_full(self) -> bool:
         return self._delivery.writer.pauses_dispatch() or (self._blocks.used and self._crowded)
@@ -211,9 +211,10 @@ class Loop:
                 if self.done or pauses_receiving() or (checkpoints.asked and checkpoints.due):
                     return
         except _OtherColumns as other:
-            self._restart_with_columns(other.sink)
+            self.book()
+            self._go_on(self._restart.with_columns(other.sink, self._epoch.columns))
         except (ProtocolFault, BadFrame) as fault:
-            self._restart(Trouble("", 0, 0, f"protocol fault: {fault}"))
+            self._died(Trouble("", 0, 0, f"protocol fault: {fault}"))
 
     def book(self) -> None:
         """Bring the ledger up to date: a frame's results are delivered before they are counted."""
@@ -228,7 +229,7 @@ class Loop:
                 self._tell(event)
         self._transport.look()
         if self._transport.trouble is not None:
-            self._restart(self._transport.trouble)
+            self._died(self._transport.trouble)
         if self._marked is not None and not self._stateful and (self._draining or self._marked.error is not None):
             self.checkpoint()  # the next mark may be the last
         if self._checkpoints.asked:
@@ -356,15 +357,14 @@ class Loop:
     @property
     def _regroupable(self) -> bool:
         """Whether groups may be chosen now: there is more to dispatch, and no split is under inspection."""
-        return not self._closed and not self._isolation.inspections
+        return not self._closed and not self._restart.isolation.inspections
 
     def _regroup(self) -> None:
-        """Let the workers end, then start the new groups with what is not accepted yet. Not counted as a restart."""
+        """Let the workers end, then start the new groups with what is not accepted yet."""
         if not self._epoch.end_sent:
             self._let_groups_end()
         elif self._transport.ended and not self._draining:
-            point("regroup")
-            self._resend()
+            self._go_on(self._restart.with_groups())
 
     def _let_groups_end(self) -> None:
         """Send the last barrier and END, once no other barrier is on its way. A draining run keeps its groups."""
@@ -376,75 +376,27 @@ class Loop:
             self._epoch.send(self.window.barrier())
         self._epoch.end()
 
-    # After a death
+    # Other epochs
 
-    def _restart(self, trouble: Trouble) -> None:
-        """Report a death, isolate its record, and begin the next epoch; or give up and set `trouble`."""
+    def _died(self, trouble: Trouble) -> None:
+        """Report a death, and go on without the record at fault."""
         self.book()
-        self._tell(WorkerFailed(trouble.stage or "chain", trouble.worker, trouble.pid, trouble.how, self.window.epoch))
-        culprit = culprit_of(trouble, self.window.suspects(trouble.calls))
-        if not self._rereads and not self.window.keeps(culprit.split):
-            culprit = replace(culprit, split=-1)  # what it had in hand was accepted meanwhile
+        self._tell(WorkerFailed(trouble.stage or "chain", trouble.worker, trouble.pid, trouble.how, self._epoch.number))
         if self._halted:  # what it had in hand is left to a resume
             self.done = True
-            return
-        quarantined = self._isolation.died(culprit)
-        point("halving" if self._isolation.inspections else "restart")
-        if quarantined is not None:
-            point("quarantine")
-            self.window.quarantine(quarantined.split, quarantined.record, (quarantined.type, quarantined.message))
-        if self._isolation.hopeless or (self._rereads and not self.dispatch.can_rewind):
-            self.trouble = trouble
-            return
-        self._next_epoch()
+        else:
+            self._go_on(self._restart.after_death(trouble))
 
-    def _ease(self, excess: Excess) -> None:
-        """No record is at fault, but all at once: from now on frames, or the calls of the stage, are smaller."""
-        sizing = self.dispatch.sizing
-        if excess.stage < 0:
-            sizing.cap(excess.records)
-            return
-        work = self._eased.get(excess.stage, self._plan.stages[excess.stage].work)
-        self._eased[work.index] = work.eased(sizing.records)
-        what = f"{work.name}: its worker died of calls that all pass one by one"
-        self._tell(Notice(f"{what}; after its next start it gets half as much at once"))
-
-    def _restart_with_columns(self, sink: int) -> None:
-        """Start the workers again, with the columns that the outputs have now.
-
-        Several last workers may each derive columns from the first record they see, and these may differ. It happens
-        once at most for each sink: from now on each worker encodes for the same columns.
-        """
-        self.book()
-        if sink in self._epoch.columns or (self._rereads and not self.dispatch.can_rewind):
-            how = "records with other columns came before the first had been written; name them with `fields`"
-            self.trouble = Trouble("", 0, 0, how)
-            return
-        self._next_epoch()
-
-    def _next_epoch(self) -> None:
-        if self._rereads:
-            self.window.rewind(self._isolation.inspections)
-            self.dispatch.rewind()
-            self._start_epoch({})
-            return
-        self._resend()
-
-    def _resend(self) -> None:
-        """Begin the next epoch with the latest snapshots, and send again what is not accepted yet."""
-        self.dispatch.land(self._blocks.landed)
-        self.regrouping.take_effect()
-        frames = self.window.restart(self._isolation.inspections)
-        self._start_epoch(self._checkpoints.snapshots)
-        for sent in frames:
-            self.dispatch.dealt(sent)
-            self._epoch.send(sent)
-        if self.dispatch.done:
-            self._epoch.end()
+    def _go_on(self, found: Epoch | Trouble) -> None:
+        """Turn the next epoch, if there is one."""
+        if isinstance(found, Trouble):
+            self.trouble = found
+        else:
+            self._epoch = found
 
     @property
     def restarts(self) -> int:
-        return self._isolation.restarts
+        return self._restart.isolation.restarts
 
 
 def window_for(plan: Plan, transport: Transport, *, stateful: bool) -> Window:

@@ -26,6 +26,7 @@ from stagerunner.runtime.checkpoints import Checkpoints
 from stagerunner.runtime.dispatch import Dispatch
 from stagerunner.runtime.loop import Loop
 from stagerunner.runtime.receiving import Receiving
+from stagerunner.runtime.restart import Restart
 from stagerunner.runtime.session import Session
 from stagerunner.window import isolation
 from stagerunner.window.core import Window
@@ -506,13 +507,13 @@ def quarantines_are_lost_in_a_flush(patch: Patch) -> None:
 
 @mutant("state is lost in a regrouping")
 def state_is_lost_in_a_regrouping(patch: Patch) -> None:
-    regroup = Loop._regroup
+    with_groups = Restart.with_groups
 
-    def skip(self: Loop) -> None:
+    def skip(self: Restart) -> Any:
         self._checkpoints.snapshots = {}
-        regroup(self)
+        return with_groups(self)
 
-    patch.setattr(Loop, "_regroup", skip)
+    patch.setattr(Restart, "with_groups", skip)
 
 
 @mutant("the end of the first groups is taken for the end of the run")
@@ -523,14 +524,15 @@ def the_end_of_the_first_groups_ends_the_run(patch: Patch) -> None:
 @mutant("a death while the chain is emptied leaves it shut")
 def a_death_leaves_it_shut(patch: Patch) -> None:
     """END was sent in the old epoch, and is not in the new one."""
-    resend = Loop._resend
+    resend = Restart._resend
 
-    def shut(self: Loop) -> None:
-        emptied = self.regrouping.emptying and self._epoch.end_sent and not self._transport.ended
-        resend(self)
-        self._epoch.end_sent |= emptied
+    def shut(self: Restart) -> Any:
+        emptied = self._regrouping.emptying and not self._transport.ended
+        epoch = resend(self)
+        epoch.end_sent |= emptied
+        return epoch
 
-    patch.setattr(Loop, "_resend", shut)
+    patch.setattr(Restart, "_resend", shut)
 
 
 # Gathering, and what is open
@@ -555,15 +557,15 @@ def a_gathered_frame_leaves_before_its_call(patch: Patch) -> None:
 @mutant("what workers have open counts as accepted")
 def what_workers_have_open_is_accepted(patch: Patch) -> None:
     """After a death it isn't sent again."""
-    restart = Loop._restart
+    after_death = Restart.after_death
 
-    def forgetful(self: Loop, trouble: Any) -> None:
+    def forgetful(self: Restart, trouble: Any) -> Any:
         held = self._transport.opened()
-        for _ in range(held if len(self.window.kept) > held else 0):
-            self.window.kept.popleft()
-        restart(self, trouble)
+        for _ in range(held if len(self._window.kept) > held else 0):
+            self._window.kept.popleft()
+        return after_death(self, trouble)
 
-    patch.setattr(Loop, "_restart", forgetful)
+    patch.setattr(Restart, "after_death", forgetful)
 
 
 @mutant("results are dealt to the wrong frames")

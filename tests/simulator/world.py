@@ -232,7 +232,9 @@ class World:
     def _check_inspections(self, life: Life) -> None:
         """No split is inspected that is accepted, and booked since the last check."""
         known = {kept.number for kept in life.loop.window.kept if not kept.done}
-        over = set(life.loop._isolation.inspections) - known  # private, since only the speed of a run depends on it
+        over = (
+            set(life.loop._restart.isolation.inspections) - known
+        )  # private, since only the speed of a run depends on it
         if over & self._inspected:
             raise Violation("a split was accepted, and is still suspected")
         self._inspected = over
