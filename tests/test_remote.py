@@ -23,6 +23,8 @@ def test_the_example_gives_its_result(tmp_path):
     assert (project / result[0]).read_text() == result[2]
 
 
-def test_the_other_block_is_a_source():
-    (block,) = re.findall(r"```yaml\n(source:.*?)```", PAGE, re.DOTALL)
-    assert not read_config(f"version: 1\nstages: []\n{block}").mistakes
+def test_the_other_blocks_are_sinks_and_a_source():
+    blocks = re.findall(r"```yaml\n(s(?:ource|inks):.*?)```", PAGE, re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        assert not read_config(f"version: 1\nstages: []\n{block}").mistakes

@@ -73,18 +73,28 @@ def _twin_mistakes(sinks: Sequence[End]) -> Iterator[Mistake]:
         for before in sinks[:place]:
             if where := _same_place(before, sink):
                 mark, there = mark_of(sink.written, "path"), mark_of(before.written, "path")
-                message = f"the sinks '{before.planned.name}' and '{sink.planned.name}' both write to {where}"
+                message = f"the sinks '{before.planned.name}' and '{sink.planned.name}' {where}"
                 fix = "give each a place of its own"
                 yield Mistake("same-file", message, mark, sink.written.path, fix, ((there, "the first one is here"),))
 
 
 def _same_place(one: End, other: End) -> str:
-    """What both sinks write to, or ""."""
+    """That both sinks write to one place, or ""."""
     if getattr(one.instance, "stdout", False) and getattr(other.instance, "stdout", False):
-        return "standard output"
+        return "both write to standard output"
+    if (many := _beside(one)) is not None and many == _beside(other):
+        return "may both write to one file: their paths differ in nothing but fields"
     paths = [_owned(end) or end.planned.options.get("path") for end in (one, other)]
     first, second = (path if isinstance(path, Path) and not _bad_name(path) else None for path in paths)
-    return str(first) if first is not None and second is not None and _alike(first, second) else ""
+    return f"both write to {first}" if first is not None and second is not None and _alike(first, second) else ""
+
+
+def _beside(end: End) -> Any:
+    """What stands for the files of a sink that writes many, which is the same for paths that differ only in fields."""
+    if end.planned.options.get("path") is None or not hasattr(end.instance, "beside"):
+        return None
+    with guard(f"the sink {end.planned.part.name}", "beside"):
+        return end.instance.beside()
 
 
 def _alike(one: Path, other: Path) -> bool:

@@ -130,6 +130,7 @@ def test_a_switch_into_two_kinds_of_sinks(project):
         ({"sinks": [{"use": "a.jsonl", "name": "same"}]}, "a stage and a sink are called 'same'"),
         ({"sinks": ["a.jsonl", "./a.jsonl"]}, "both write to"),
         ({"sinks": ["stdout", "-"]}, "both write to standard output"),
+        ({"sinks": ["o/{a}.jsonl", "o/{b}.jsonl"]}, "their paths differ in nothing but fields"),
         ({"sinks": [{"use": "a.jsonl", "when": "n <"}]}, "when is not a condition"),
         ({"source": {"use": "range", "when": "n"}}, "has no effect on a source"),
     ],

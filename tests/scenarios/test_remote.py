@@ -295,3 +295,70 @@ def test_columns_are_read_in_parts_and_put_in_their_place(project, there, shelf,
         (bucket.url("in.arrow"), 300),
     ]
     assert left(project) == [".s3"]
+
+
+RUN = {"frame": 11, "checkpoint": "1ms", "window": "16KB"}
+MANY = 300
+POINTS = ["accept:3", "sink written:2", "one of several:2"]
+
+
+def three_sinks(bucket, sftp, folder):
+    """Files for each value, parts in a folder, and a file here that is compared with them."""
+    return [
+        {"use": "jsonl", "name": "days", "with": {"path": bucket.url(f"{folder}/{{day}}/n.jsonl.gz")}},
+        {"use": "parquet", "with": {"path": bucket.url(f"{folder}/parts"), "rows": 100, "group": 50}},
+        {"use": "csv", "name": "kinds", "when": "n % 2 == 0", "with": {"path": sftp.url(f"{folder}/k-{{kind}}.csv")}},
+        "all.jsonl",
+    ]
+
+
+def rows_in(bucket, sftp, folder):
+    """What each of the three sinks has at its address, file by file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = bucket.names()
+    days = {name: gzip.decompress(bucket.get(name)) for name in names if name.startswith(f"{folder}/day")}
+    parts = [name for name in names if name.startswith(f"{folder}/parts/")]
+    rows = {name: pq.read_table(pa.BufferReader(bucket.get(name))).to_pylist() for name in parts}
+    kinds = {path.name: path.read_bytes() for path in (sftp.files / folder).iterdir()}
+    return days, rows, kinds
+
+
+def test_several_sinks_at_addresses_are_exact_whoever_is_killed(project, there, bucket, sftp):
+    needs.module("pyarrow", "stagerunner[arrow]")
+    folder = "many"
+    records = [{"n": n, "day": f"day {n // 100}", "kind": f"{n % 3}"} for n in range(MANY)]
+    kept = [record for record in records if record["n"] % 7]
+    project.plugin("@stage\ndef some(record):\n    if record['n'] % 7: yield record\n")
+    project.write("in.jsonl", "".join(json.dumps(record) + "\n" for record in records))
+    stale = f"{folder}/parts/part-00099.parquet"
+    bucket.put(stale, b"of an earlier run")
+    project.config("some", source="in.jsonl", sinks=three_sinks(bucket, sftp, folder), run=RUN)
+
+    for number, point in enumerate(POINTS):
+        log = str(project / f"died-{number}")
+        killed = there(*["--resume"][:number], STAGERUNNER_KILL_AT=point, STAGERUNNER_KILL_LOG=log)
+        assert (killed.returncode, killed.stderr) == (-signal.SIGKILL, b""), point
+    done = there("--resume")
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    days, parts, kinds = rows_in(bucket, sftp, folder)
+    lines = [json.dumps(record, separators=(",", ":")) for record in kept]
+    assert days == {
+        f"{folder}/day {day}/n.jsonl.gz": "".join(f"{line}\n" for line in lines if f"day {day}" in line).encode()
+        for day in range(3)
+    }
+    assert list(parts) == [f"{folder}/parts/part-{number:05}.parquet" for number in range(-(-len(kept) // 100))]
+    assert [row for part in parts.values() for row in part] == kept
+    assert kinds == {
+        f"k-{kind}.csv": b"n,day,kind\n"
+        + b"".join(
+            f"{row['n']},{row['day']},{kind}\n".encode()
+            for row in kept
+            if row["n"] % 2 == 0 and row["kind"] == str(kind)
+        )
+        for kind in range(3)
+    }
+    assert (project / "all.jsonl").read_text() == "".join(f"{line}\n" for line in lines)
+    assert {name.partition("%")[0] for name in left(project)} == {".s3", ".sftp"}

@@ -6,6 +6,7 @@ Each has `url(name)`, `put(name, content)` and `get(name)`, and is up while its 
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 from zlib import crc32
 
 from support import needs
@@ -148,8 +150,13 @@ class Bucket(_Server):
     def get(self, name: str) -> bytes:
         return self._ask("GET", name)
 
+    def names(self) -> list[str]:
+        """Those of all objects, in order."""
+        listed = self._ask("GET", "?list-type=2").decode()
+        return [unquote(name) for name in re.findall(r"<Key>(.*?)</Key>", listed)]
+
     def _ask(self, method: str, name: str, content: bytes | None = None) -> bytes:
-        place = f"http://127.0.0.1:{self.port}/shelf/{name}"
+        place = f"http://127.0.0.1:{self.port}/shelf/{name if name[:1] == '?' else quote(name)}"
         # Any signature will do; without one nobody may read.
         headers = {"Content-Type": "application/octet-stream", "Authorization": "AWS test:test"}
         with urllib.request.urlopen(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fcntl import LOCK_EX, LOCK_NB, flock
 from functools import partial
 from pathlib import Path
@@ -298,7 +298,12 @@ class Parts:
 
 def old_parts(folder: Path, suffix: str) -> Iterator[Path]:
     """The files in a folder that are named as parts."""
-    return (path for path in sorted(folder.iterdir()) if re.fullmatch(r"part-\d{5,}" + re.escape(suffix), path.name))
+    return (folder / name for name in parts_among(sorted(path.name for path in folder.iterdir()), suffix))
+
+
+def parts_among(names: Iterable[str], suffix: str) -> Iterator[str]:
+    """Those of the names that are of parts."""
+    return (name for name in names if re.fullmatch(r"part-\d{5,}" + re.escape(suffix), name))
 
 
 def number_of(path: Path) -> int:

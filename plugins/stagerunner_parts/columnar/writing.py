@@ -22,7 +22,7 @@ from stagerunner_parts.compression import is_compressed
 from stagerunner_parts.remote.address import Address, StorageOptions
 from stagerunner_parts.sinks.locking import inode_of
 from stagerunner_parts.sinks.naming import has_field
-from stagerunner_parts.sinks.places import Elsewhere, place_of
+from stagerunner_parts.sinks.places import Elsewhere, Here, place_of
 from stagerunner_parts.sinks.tables import Extras, Missing, refuse_others
 from stagerunner_parts.sinks.targets import check_target, resolved
 
@@ -57,7 +57,8 @@ class ColumnOutput:
         size: int | None = None,
         options: StorageOptions | None = None,
     ) -> None:
-        self._place = place_of(path, options)
+        self._one_file = path.name.lower().endswith(self.suffixes)
+        self._place: Here | Elsewhere = self._place_of(path, options)
         self.path = self._place.path
         self.schema = schema
         self.extras: Extras = extras
@@ -66,7 +67,6 @@ class ColumnOutput:
         self._given = (group, rows, size)
         found = resolved(self.path)
         self._real = found if isinstance(found, Path) else Path(os.path.realpath(self.path))
-        self._one_file = path.name.lower().endswith(self.suffixes)
         self._expected: pa.Schema | None = None
         if schema is not None:
             self._expected = pa.schema([pa.field(name, kind.type) for name, kind in schema.items()])
@@ -75,6 +75,14 @@ class ColumnOutput:
         self._known: dict[str, int] | None = None
         self._position: dict[str, int] | None = None
         self._opened = False
+
+    def _place_of(self, path: Path | Address, options: StorageOptions | None) -> Here | Elsewhere:
+        if self._one_file or isinstance(path, Path):
+            return place_of(path, options)
+        # Only for remote paths, of which there are few.
+        from stagerunner_parts.columnar.elsewhere import PartsDestination
+
+        return Elsewhere.of(PartsDestination(path, options, self.suffixes[0], self._is_empty))
 
     def _new_parts(self) -> Parts:
         group, rows, size = self._given
@@ -94,26 +102,28 @@ class ColumnOutput:
 
     def check(self) -> None:
         """Raises OSError or ValueError, with a message, if nothing can be written there."""
-        group, rows, size = self._given
-        if isinstance(self._place, Elsewhere) and not self._one_file:
-            name = f"{self.describe()} is no file: only one whole file can be put elsewhere"
-            raise ValueError(f"{name}; let its name end in {self.suffixes[0]}")
-        self._place.check(self.mode)
-        if group < 1 or (rows is not None and rows < 1) or (size is not None and size < 1):
+        shown, numbers = self.describe(), [number for number in self._given if number is not None]
+        if min(numbers) < 1:
             raise ValueError("a number of rows or bytes is at least 1")
-        if has_field(str(self.path)):
-            raise ValueError(f"{self.path}: a field can be part of a path in the sinks `lines`, `jsonl` and `csv` only")
+        if has_field(shown):
+            raise ValueError(f"{shown}: a field can be part of a path in the sinks `lines`, `jsonl` and `csv` only")
         if is_compressed(self.path):
-            raise ValueError(f"{self.path}: such a file is compressed inside; leave {self.path.suffix} out")
-        if self._one_file:
-            if self.mode == "append":
-                raise ValueError(f"nothing can be appended to {self.path}; name a folder, and it gets further parts")
-            if rows is not None or size is not None:
-                raise ValueError(f"{self.path} is one file; parts need a folder, so leave {self.suffixes[0]} out")
-            check_target(self.path, self._real, in_place=False)
-            return
+            raise ValueError(f"{shown}: such a file is compressed inside; leave {self.path.suffix} out")
+        self._check_file() if self._one_file else self._check_folder()
+
+    def _check_file(self) -> None:
+        shown, (_, rows, size) = self.describe(), self._given
+        if self.mode == "append":
+            raise ValueError(f"nothing can be appended to {shown}; name a folder, and it gets further parts")
+        if rows is not None or size is not None:
+            raise ValueError(f"{shown} is one file; parts need a folder, so leave {self.suffixes[0]} out")
+        self._place.check(self.mode)
+        check_target(self.path, self._real, in_place=False)
+
+    def _check_folder(self) -> None:
         if self.path == Path("-"):
             raise ValueError("columns can't be written to standard output; name a file or a folder")
+        self._place.check(self.mode)
         if self._real.exists() and not self._real.is_dir():
             raise NotADirectoryError(f"{self.path} is a file; a single file's name ends in {self.suffixes[0]}")
         above = next(parent for parent in self._real.parents if parent.exists())
@@ -122,9 +132,13 @@ class ColumnOutput:
 
     def check_new(self) -> None:
         """Raises FileExistsError if something is there, and mode `new` overwrites nothing."""
-        there = self.exists() and (self._one_file or any(self._real.iterdir()))
-        if self.mode == "new" and there:
+        if self.mode == "new" and self._is_taken():
             raise FileExistsError(f"{self.describe()} already exists, and mode `new` overwrites nothing")
+
+    def _is_taken(self) -> bool:
+        if self._one_file or isinstance(self._place, Elsewhere):
+            return self.exists()
+        return self._real.exists() and any(self._real.iterdir())
 
     # In the last worker
 
@@ -248,6 +262,11 @@ class ColumnOutput:
         Raises OSError if there is nothing to name, or if its place can't be reached.
         """
         self._place.finish(self._finish_here, self._real, under_way=self._opened)
+
+    def _is_empty(self) -> bool:
+        """Whether there is no part, as of the last commit."""
+        where = self._position or self._known
+        return where is not None and not (where["part"] or where["bytes"] or "schema" in where)
 
     def exists(self) -> bool:
         """Whether the finished output is still there."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -19,7 +17,7 @@ AT_A_TIME = 100 * 2**20
 """Bytes that file systems send at most before they say that they have."""
 
 
-class Destination:
+class FileDestination:
     """Where a file is to be put."""
 
     def __init__(self, address: Address, options: StorageOptions | None) -> None:
@@ -33,13 +31,7 @@ class Destination:
                 f"{self.address} can't be appended to: it is put in its place whole; use `mode: replace` or `new`, and "
                 "another name for each run"
             )
-        if self.address.is_web:
-            raise ValueError(f"{self.address} can only be read: over HTTP there is no common way to write")
-        if "{" in self.address.text:
-            raise ValueError(
-                f"{self.address} has the name of a field in it: a file for each value is written here only; write to a "
-                "folder here, then copy that"
-            )
+        check_writable(self.address)
         if self.address.is_glob or not self.address.name:
             raise ValueError(f"{self.address} is not the address of one file")
         self._store.check()
@@ -47,47 +39,66 @@ class Destination:
 
     def exists(self) -> bool:
         """Raises OSError, with a message, if that can't be determined."""
-        return self._size() is not None
-
-    def _size(self) -> int | None:
-        """Of what is there; None if nothing is."""
         try:
             info: dict[str, Any] = self._store.call(lambda system: system.info(self._store.path()))
         except FileNotFoundError:
-            return None
+            return False
         if info.get("type") == "directory":
             raise IsADirectoryError(f"{self.address} is a folder, not a file")
-        return int(info.get("size") or 0)
+        return True
 
-    def put(self, local: Path) -> None:
-        """Copy the file there. Raises OSError, with a message; its errno says whether it may pass."""
-        progress = _Progress(local.stat().st_size)
-        send: Callable[[Any], None] = partial(self._send, local, progress)
-        self._store.patiently(send, self._store.begin(send), progress)
-        size, there = local.stat().st_size, self._size()
-        if there != size:
-            raise Refused(f"{self.address} should have {size:,} bytes now, but has {there or 0:,}")
+    def is_missing(self) -> bool:
+        """Whether the finished file isn't there."""
+        return not self.exists()
 
     def move(self, local: Path) -> None:
-        """`put` the file there, and remove it here. The error says that it is still here."""
+        """Copy the file there, and remove it here. Raises OSError, with a message that says that it is still here; its
+        errno says whether it may pass."""
         try:
-            self.put(local)
+            Upload(self._store, local).wait()
         except OSError as error:
-            where = f"; the output is complete in {local}"
-            raise (
-                OSError(error.errno, f"{error.strerror}{where}") if error.errno else OSError(f"{error}{where}")
-            ) from None
+            raise with_more(error, f"the output is complete in {local}") from None
         local.unlink()
 
-    def _send(self, local: Path, progress: _Progress, system: Any) -> None:
+
+class Upload:
+    """A file on its way to the address of a store. It begins at once, in a thread."""
+
+    def __init__(self, store: Store, local: Path) -> None:
+        self._store, self._local = store, local
+        self._progress = _Progress(local.stat().st_size)
+        self._call = store.begin(self._send)
+
+    def wait(self) -> None:
+        """Until it is there. Raises OSError, with a message; its errno says whether it may pass."""
+        self._store.patiently(self._send, self._call, self._progress)
+
+    def _send(self, system: Any) -> None:
         path = self._store.path()
-        callback = progress.callback()
-        if self.address.scheme in AT_ONCE:
-            system.put_file(str(local), path, callback=callback)
-            return
-        beside = posixpath.join(posixpath.dirname(path), f".{posixpath.basename(path)}.stagerunner")
-        system.put_file(str(local), beside, callback=callback)
-        system.mv(beside, path)
+        callback = self._progress.callback()
+        if self._store.address.scheme in AT_ONCE:
+            system.put_file(str(self._local), path, callback=callback)
+        else:
+            beside = posixpath.join(posixpath.dirname(path), f".{posixpath.basename(path)}.stagerunner")
+            system.put_file(str(self._local), beside, callback=callback)
+            system.mv(beside, path)
+        self._verify(system.info(path))
+
+    def _verify(self, info: dict[str, Any]) -> None:
+        size, there = self._local.stat().st_size, int(info.get("size") or 0)
+        if there != size:
+            raise Refused(f"{self._store.address} should have {size:,} bytes now, but has {there:,}")
+
+
+def check_writable(address: Address) -> None:
+    """Raises ValueError if nothing can be written to addresses of this scheme."""
+    if address.is_web:
+        raise ValueError(f"{address} can only be read: over HTTP there is no common way to write")
+
+
+def with_more(error: OSError, more: str) -> OSError:
+    """The error with something behind its message."""
+    return OSError(error.errno, f"{error.strerror}; {more}") if error.errno else OSError(f"{error}; {more}")
 
 
 class _Progress:

@@ -30,7 +30,7 @@ class Arrow(ColumnOutput):
     folder. The columns are those of the first record, or of its batch. A record that doesn't fit is a failure. In a
     folder the files are called part-00000.arrow and so on; those of an earlier run are replaced, other files stay.
 
-    path: the file, here or at an address (scheme://…), or a folder here.
+    path: the file or folder, here or at an address (scheme://…).
     schema: the columns and their types; by default those of the first record.
     extras: what to do with fields that have no column: fail, or ignore them.
     missing: what to do if a record lacks fields: fail, or fill its row with nulls.

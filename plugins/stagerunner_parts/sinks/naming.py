@@ -26,6 +26,18 @@ def plain(text: str) -> str:
     return _FIELD.sub("x", text)
 
 
+def pattern_of(name: str) -> str:
+    """A glob that every name made of this one matches."""
+    import glob  # only for mode `new`
+
+    def of(part: str) -> str:
+        part = _FIELD.sub(lambda match: "\0" if match[1] else match[0][0], part)
+        suffix = _kept_suffix(part)
+        return glob.escape(part) if "\0" not in part else "*" if "\0" in suffix else f"*{glob.escape(suffix)}"
+
+    return "/".join(map(of, name.split("/")))
+
+
 def check_name(name: str) -> None:
     """Raises ValueError for a name with a lone brace, without a field, or that leads out of its folder."""
     found = [(match[0], match[1]) for match in _FIELD.finditer(name)]
@@ -77,7 +89,12 @@ def _safe(part: str) -> str:
     from hashlib import blake2s  # it loads all of OpenSSL, and few names are so long
 
     digest = blake2s(part.encode(), digest_size=8).hexdigest()
-    suffix = Path(part).suffix
-    suffix = suffix if len(suffix.encode()) <= 20 else ""
+    suffix = _kept_suffix(part)
     kept = part.encode()[: LONGEST - len(digest) - len(suffix.encode()) - 1].decode(errors="ignore")
     return f"{kept}-{digest}{suffix}"
+
+
+def _kept_suffix(part: str) -> str:
+    """The suffix that a part keeps where it is cut."""
+    suffix = Path(part).suffix
+    return suffix if len(suffix.encode()) <= 20 else ""

@@ -48,10 +48,12 @@ class FileOutput(ABC):
         self._growing = None if self.streams or isinstance(target, int) else self._new_growing(target)
         if self.streams:
             self.keeps = "nothing"
-        if isinstance(path, Path) and has_field(str(path)):
-            from stagerunner_parts.sinks.partitions import Partitions  # late: few paths have fields
+        if has_field(path.text if isinstance(path, Address) else str(path)):
+            # Late: few paths have fields.
+            from stagerunner_parts.sinks.folders import folder_for
+            from stagerunner_parts.sinks.partitions import Partitions
 
-            Partitions(self, path).take_over()
+            Partitions(self, folder_for(path, options)).take_over()
 
     def _new_growing(self, real: Path) -> Growing:
         if self.mode == "append":

@@ -28,7 +28,7 @@ class Parquet(ColumnOutput):
     The columns are those of the first record, or of its batch. A record that doesn't fit is a failure. In a folder the
     files are called part-00000.parquet and so on; those of an earlier run are replaced, other files stay.
 
-    path: the file, if it ends in .parquet or .pq, here or at an address (scheme://…); else a folder here.
+    path: the file, if it ends in .parquet or .pq; else the folder; here or at an address (scheme://…).
     schema: the columns and their types; by default those of the first record.
     extras: what to do with fields that have no column: fail, or ignore them.
     missing: what to do if a record lacks fields: fail, or fill its row with nulls.

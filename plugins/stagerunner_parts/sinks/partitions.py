@@ -1,10 +1,10 @@
 """A path with fields, `out/{country}/{day}.jsonl`: one file for each of their values.
 
 The last worker groups its records by the name of their file. The parent appends to as many files as there are, with few
-of them open at once. While the run goes on they lie in a hidden folder beside the first part of the path that has a
-field; at the end each is moved to its place. In that folder a database has, for each file, how long it was at the last
-commit that changed it, and before. The journal may be one commit behind, never two, so a resume finds the length of
-every file. Nothing about a file that isn't open or has just been written is kept in memory.
+of them open at once. While the run goes on they lie in a hidden folder; at the end each goes to its place (`folders`).
+In the hidden folder a database has, for each file, how long it was at the last commit that changed it, and before. The
+journal may be one commit behind, never two, so a resume finds the length of every file. Nothing about a file that isn't
+open or has just been written is kept in memory.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from io import FileIO
 from pathlib import Path
 from typing import Any, Protocol
 
+from stagerunner_parts.sinks.folders import FolderElsewhere, FolderHere
 from stagerunner_parts.sinks.locking import inode_of, write_all
-from stagerunner_parts.sinks.many import in_the_way, move, pack, unpack
+from stagerunner_parts.sinks.many import in_the_way, pack, unpack
 from stagerunner_parts.sinks.members import Members
-from stagerunner_parts.sinks.naming import check_name, has_field, name_for, plain
+from stagerunner_parts.sinks.naming import check_name
 
 MOST_OPEN = 64
 """Files that are open at once."""
@@ -31,7 +32,7 @@ POSITIONS = ".positions"
 
 TAKEN_OVER = (
     *("encode", "check", "check_new", "left", "open", "write", "position", "commit", "sync", "finish", "abort"),
-    *("discard", "target", "beside", "exists", "why_not_joined"),
+    *("discard", "target", "beside", "exists", "why_not_joined", "describe"),
 )
 """The methods of a sink for one file that this one answers instead."""
 
@@ -77,16 +78,13 @@ class OneFile(Protocol):
 
 
 class Partitions:
-    """Many files in the place of a sink's one. sink: encodes and renders the records of each."""
+    """Many files in the place of a sink's one. sink: encodes and renders the records of each. folder: where they go."""
 
-    def __init__(self, sink: OneFile, path: Path) -> None:
+    def __init__(self, sink: OneFile, folder: FolderHere | FolderElsewhere) -> None:
         self._sink = sink
         self._encode, self._check = sink.encode, sink.check
-        at = next(index for index, part in enumerate(path.parts) if has_field(part))
-        self._path = path
-        self._folder = Path(os.path.realpath(Path(*path.parts[:at])))
-        self._name = "/".join(path.parts[at:])
-        self._place = self._folder / f".{plain(self._name).replace('/', '-')[:150]}.partial"
+        self._folder = folder
+        self._place = folder.place
         self._files: OrderedDict[str, _Open] = OrderedDict()
         self._changed: dict[str, int] = {}
         """The files written since the last commit, and how long each is once it is closed."""
@@ -106,34 +104,32 @@ class Partitions:
 
     def check(self) -> None:
         """Raises OSError or ValueError, with a message, if no files can be written there."""
-        check_name(self._name)
+        check_name(self._folder.name)
         if self._sink.mode == "append":
-            raise ValueError(f"{self._path} has fields, and such files can be replaced or new, not appended to")
+            raise ValueError(f"{self._folder} has fields, and such files can be replaced or new, not appended to")
+        self._folder.check()
         self._check()
 
     def check_new(self) -> None:
         """Raises FileExistsError if there is such a file, and mode `new` overwrites nothing."""
-        if self._sink.mode == "new" and (there := next(self._there(), None)) is not None:
+        if self._sink.mode == "new" and (there := self._folder.first()) is not None:
             raise FileExistsError(f"{there} already exists, and mode `new` overwrites nothing")
-
-    def _there(self) -> Iterator[Path]:
-        import glob  # only for mode `new`
-
-        parts = "/".join("*" if has_field(part) else glob.escape(part) for part in self._name.split("/"))
-        return self._folder.glob(parts)
 
     def target(self) -> None:
         """No single file."""
 
     def beside(self) -> Path:
         """What stands for all files: the journal is kept beside it."""
-        return self._folder / plain(self._name).replace("/", "-")
+        return self._folder.beside
 
     def exists(self) -> bool:
         return self._folder.exists()
 
     def why_not_joined(self) -> str:
-        return f"{self._path} stands for many files"
+        return f"{self._folder} stands for many files"
+
+    def describe(self) -> str:
+        return str(self._folder)
 
     def columns(self) -> None:
         """Each file has columns of its own."""
@@ -150,7 +146,7 @@ class Partitions:
         """Raises ValueError for a record that lacks a field of the name."""
         groups: dict[str, list[Any]] = {}
         for record in records:
-            groups.setdefault(name_for(self._name, record), []).append(record)
+            groups.setdefault(self._folder.name_for(record), []).append(record)
         return pack((name, self._encode(group)) for name, group in groups.items())
 
     # In the parent
@@ -264,14 +260,16 @@ class Partitions:
         os.sync()  # many files at once, each with its folder
 
     def finish(self) -> None:
-        """Move each file to its place. May be called twice."""
+        """Move each file to its place. May be called twice.
+
+        Raises OSError if a place can't be reached.
+        """
         self.commit(None)
         self.abort()
         inode = self._inode or (self._known or {}).get("folder")
         if not inode or inode_of(self._place) != inode:
             return
-        for path in self._all():
-            move(path, self._folder / path.relative_to(self._place), self._folder, self._folder)
+        self._folder.take(self._all())
         shutil.rmtree(self._place)
 
     def abort(self) -> None:

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from stagerunner_parts.remote.address import Address, StorageOptions
+from stagerunner_parts.sinks.naming import has_field, plain
 from stagerunner_parts.sinks.owned import partial_of
 
-if TYPE_CHECKING:
-    from stagerunner_parts.remote.uploading import Destination
+
+class Destination(Protocol):
+    """What can be reached at an address. What each method raises says what is wrong."""
+
+    @property
+    def address(self) -> Address: ...
+    def check(self, mode: str) -> None: ...
+    def exists(self) -> bool: ...
+    def is_missing(self) -> bool: ...
+    def move(self, made: Path) -> None: ...
 
 
 class Here:
@@ -35,11 +44,18 @@ class Here:
 
 
 class Elsewhere:
-    """An address. path: the local file in which the output is made."""
+    """An address. path: the local file or folder in which the output is made."""
 
     def __init__(self, path: Path, destination: Destination) -> None:
         self.path = path
         self._destination = destination
+
+    @classmethod
+    def of(cls, destination: Destination) -> Elsewhere:
+        """The address of a destination; what goes there is made with the user's state."""
+        from stagerunner_parts.remote.spool import spool_of  # only for remote paths, of which there are few
+
+        return cls(spool_of(destination.address), destination)
 
     def check(self, mode: str) -> None:
         """Raises OSError or ValueError, with a message, if nothing can be put there."""
@@ -59,7 +75,7 @@ class Elsewhere:
         if under_way or partial.exists() or made.exists():
             complete()
             self._destination.move(made)
-        elif not self._destination.exists():
+        elif self._destination.is_missing():
             raise FileNotFoundError(f"{partial} is gone, so it can't be put at {self}")
 
     def __str__(self) -> str:
@@ -72,6 +88,8 @@ def place_of(path: Path | Address, options: StorageOptions | None) -> Here | Els
         return Here(path)
     # Only for remote paths, of which there are few.
     from stagerunner_parts.remote.spool import spool_of
-    from stagerunner_parts.remote.uploading import Destination
+    from stagerunner_parts.remote.uploading import FileDestination
 
-    return Elsewhere(spool_of(path), Destination(path, options))
+    if has_field(path.text):
+        return Here(spool_of(Address(plain(path.text))))  # the files go to their places from there: see `folders`
+    return Elsewhere.of(FileDestination(path, options))

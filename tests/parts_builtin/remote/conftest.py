@@ -12,6 +12,11 @@ def memory(monkeypatch, tmp_path):
 
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     system = fsspec.filesystem("memory")
-    system.store.clear()
+    forget(system)
     yield system
+    forget(system)
+
+
+def forget(system):
     system.store.clear()
+    system.pseudo_dirs[:] = [""]

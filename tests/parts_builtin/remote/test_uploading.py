@@ -60,7 +60,11 @@ def test_a_new_output_overwrites_nothing(memory):
         ("https://h/out.txt", "replace", "can only be read"),
         ("memory://out*.txt", "replace", "is not the address of one file"),
         ("memory://deep", "replace", "is a folder"),
-        ("memory://deep/{day}.txt", "replace", "a file for each value is written here only"),
+        ("memory://deep/{day}.txt", "append", "can be replaced or new, not appended to"),
+        ("memory://{day}/x.txt", "replace", "no server and no bucket"),
+        ("memory://deep/x/{day}.txt", "replace", "memory://deep/x is a file, not a folder"),
+        ("memory://deep/*/{day}.txt", "replace", "is no pattern"),
+        ("https://h/{day}.txt", "replace", "can only be read"),
     ],
 )
 def test_where_nothing_can_be_written(memory, text, mode, why):

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from stagerunner_parts.sinks.naming import LONGEST, check_name, has_field, name_for, plain
+from stagerunner_parts.sinks.naming import LONGEST, check_name, has_field, name_for, pattern_of, plain
 
 
 def test_fields_take_the_values_of_the_record():
@@ -12,6 +12,18 @@ def test_fields_take_the_values_of_the_record():
     assert has_field("a/{c}.txt")
     assert not has_field("{{c}}")
     assert plain("{c}/{{x}}.txt") == "x/xxx.txt"
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [
+        ("in/{c}/x-{d}.csv.gz", "in/*/*.gz"),
+        ("{{a}}[1]/{a.b}/{a}.{b}", "{a}[[]1]/*/*"),
+        ("{a}.a-suffix-that-may-be-cut", "*"),
+    ],
+)
+def test_a_pattern_of_all_names(name, pattern):
+    assert pattern_of(name) == pattern
 
 
 @pytest.mark.parametrize(
