@@ -165,13 +165,17 @@ class FileOutput(ABC):
         growing = self._written_to
         try:
             if growing.is_open:
-                if not growing.length:
-                    # Programs that read compressed files take an empty one for damaged: write an empty member.
-                    growing.write(self._members.packed(b""))
-                self.commit(None)
+                self._end_well()
             growing.finish()
         finally:
             self.abort()  # only now: the file stays locked until it has its name
+
+    def _end_well(self) -> None:
+        """Write what still belongs into the file, and commit it."""
+        if not self._written_to.length:
+            # Programs that read compressed files take an empty one for damaged: write an empty member.
+            self._written_to.write(self._members.packed(b""))
+        self.commit(None)
 
     def abort(self) -> None:
         """Close, and keep the files that a resume needs."""
