@@ -80,7 +80,7 @@ def _not_joined(sink: PlannedPart) -> Iterator[str]:
     elif sink.options.get("mode") == "append":
         yield f"shards are joined to a new file, but the sink '{sink.name}' appends to one"
     elif (why := getattr(sink.part.found(**sink.options), "why_not_joined", lambda: None)()) is not None:
-        yield why
+        yield f"in the sink '{sink.name}' {why}"
 
 
 def _beside(sink: PlannedPart, shard: Shard) -> PlannedPart:

@@ -62,6 +62,15 @@ def why_not_offered(text: str, kind: Literal["source", "sink"]) -> tuple[str, st
     return None
 
 
+_POSTGRES = "write {use: postgres, with: {dsn: ADDRESS, table: NAME}}; that part is in stagerunner-postgres"
+_FILE = "write the path of the file alone"
+_REMOTE = "pip install 'stagerunner[remote]'"
+_BY_SCHEME = {"postgres": _POSTGRES, "postgresql": _POSTGRES, "sqlite": _FILE, "duckdb": _FILE} | dict.fromkeys(
+    ("s3", "gs", "gcs", "az", "abfs", "sftp", "ssh", "ftp", "http", "https", "hdfs"), _REMOTE
+)
+"""Scheme of an address → what to do about it."""
+
+
 def is_elsewhere(text: str) -> bool:
     """Whether it is the address of something that isn't a local file."""
     scheme = _scheme_of(text)
@@ -80,7 +89,7 @@ def why_address(text: str) -> tuple[str, str] | None:
     if scheme is not None and scheme[1].lower() == "file":
         return f"'{text}' is an address, not a path", f"write the path alone: /{text[scheme.end() :].lstrip('/')}"
     if scheme is not None:
-        fix = "name a file here, or a plugin's part; for s3, sftp and https: pip install 'stagerunner[remote]'"
+        fix = _BY_SCHEME.get(scheme[1].lower(), "name a file here, or a plugin's part")
         return f"nothing that is installed reads or writes {scheme[1]}:// here", fix
     return None
 

@@ -166,7 +166,8 @@ def _counters(stages: Sequence[StageTotals]) -> Iterator[Line]:
     for stage in stages:
         if stage.counters:
             counted = ", ".join(f"{name} {amount(number)}" for name, number in sorted(stage.counters.items()))
-            yield (f"{stage.name} counted: {counted}",)
+            hits = ", hits included" if stage.hits else ""
+            yield (f"{stage.name} counted{hits}: {counted}",)
 
 
 def _unbalanced(records: dict[str, int]) -> Line:

@@ -111,11 +111,13 @@ def limit(
         return f"limit: {_elsewhere(stages, first)}"
     workers = first.stage.workers
     on = f"on {workers} workers" if workers > 1 else "on 1 worker"
+    named = [facts.get(name, NOTHING_KNOWN) for name in first.stage.name.split(TOGETHER)]
+    paced = any(fact.paced for fact in named)
     if first.stage.paused > PAUSED * seconds:
         share = percent(first.stage.paused / seconds)
-        return f"limit: {first.stage.name}, whose service made it wait {share} of the time; a `rate` asks it less often"
-    named = [facts.get(name, NOTHING_KNOWN) for name in first.stage.name.split(TOGETHER)]
-    if any(fact.paced for fact in named):
+        slower = "a lower `rate`" if paced else "a `rate`"
+        return f"limit: {first.stage.name}, whose service made it wait {share} of the time; {slower} asks it less often"
+    if paced:
         return f"limit: {first.stage.name}, {percent(first.busy)} busy {on}, its `rate` waited for included"
     used = cpu / seconds
     most = _Most(others[0] if others else None, cores, taken * cores / cpu if cores and cpu else float("inf"))
@@ -183,4 +185,6 @@ def _elsewhere(stages: Sequence[StageTotals], busiest: Load) -> str:
         return f"{stage.name}; towards the end some of its {stage.workers} workers had no records left"
     first, last = stages[0], stages[-1]
     end = "the sink" if last.block / last.workers > first.wait / first.workers else "the source"
-    return f"{end}; the busiest stage, {busiest.stage.name}, is busy {percent(busiest.busy)} of the time"
+    # The table shows the share of the stage's own time, which may begin later than that of others.
+    busy = worked / (worked + waited) if worked < BUSY * (worked + waited) else busiest.busy
+    return f"{end}; the busiest stage, {busiest.stage.name}, is busy {percent(busy)} of the time"

@@ -39,19 +39,24 @@ class Silent:
 
 
 class Plain(Silent):
-    """A line every ten seconds and one at the end, as `key=value`, easy to search for."""
+    """A line every ten seconds and one at the end, as `key=value`, easy to search for.
+
+    A shorter run has none: the closing summary says the same.
+    """
 
     def __init__(self, console: Console, plan: Plan) -> None:
         super().__init__(console, plan)
+        self._start: Progress | None = None
         self._last: Progress | None = None
         self._written: Progress | None = None
 
     def progress(self, event: Progress) -> None:
         self._last = event
-        if self._written is None:
-            self._written = event.start
-        if event.seconds - self._written.seconds >= EVERY:
-            self._write(event, self._written)
+        if self._start is None:
+            self._start = event.start
+        before = self._written or self._start
+        if event.seconds - before.seconds >= EVERY:
+            self._write(event, before)
 
     def close(self, *, silent: bool = False) -> None:
         if self._last is not None and self._written is not None and self._last is not self._written and not silent:

@@ -15,7 +15,7 @@ from stagerunner.plan.model import Shard
         ([], {"source": "-"}, b"standard input can't be read again"),
         ([], {"sink": "stdout"}, b"writes no file of this machine"),
         ([], {"sink": {"use": "lines", "with": {"path": "out/{n}.txt"}}}, b"a file for each value of a field"),
-        ([], {"sink": "out.csv"}, b"name them with `fields`"),
+        ([], {"sink": "out.csv"}, b"in the sink 'sink' each shard would take the columns"),
         ([], {"sink": {"use": "sqlite", "with": {"path": "out.db", "table": "t"}}}, b"can't be joined"),
         ([], {"sink": {"use": "lines", "with": {"path": "out", "mode": "append"}}}, b"appends to one"),
     ],

@@ -6,7 +6,7 @@ import pytest
 from support.project import Project
 
 from stagerunner.errors import ConfigError
-from stagerunner.plan.targets import why_foreign, why_not_json_lines, why_not_offered
+from stagerunner.plan.targets import why_address, why_foreign, why_not_json_lines, why_not_offered
 
 
 @pytest.fixture
@@ -31,6 +31,19 @@ def test_what_no_plugin_offers_is_a_mistake_with_its_place(project, kind, name):
     assert mistake.mark.column > 1
     assert mistake.fix
     assert not list(project.folder.glob("*:*"))
+
+
+@pytest.mark.parametrize(
+    ("address", "fix"),
+    [
+        ("postgresql://h/shop", "write {use: postgres, with: {dsn: ADDRESS, table: NAME}}; "),
+        ("sqlite:///shop.db", "write the path of the file alone"),
+        ("s3://b/x.jsonl", "pip install 'stagerunner[remote]'"),
+        ("nix://b/x", "name a file here, or a plugin's part"),
+    ],
+)
+def test_an_address_of_a_known_kind_is_answered_with_what_reads_it(address, fix):
+    assert why_address(address)[1].startswith(fix)
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,11 @@ def test_a_ledger_that_does_not_balance_is_shown_in_capitals(summary):
     assert lines[-1].startswith("THE LEDGER DOES NOT BALANCE: 10 in + 0 created is not 9 out")
 
 
+def test_counters_of_hits_are_said_to_be_so(summary):
+    (line,) = written(closing(summary(StageTotals("ask", hits=2, counters={"usd": 6})), advise=False))[3:]
+    assert line == "ask counted, hits included: usd 6"
+
+
 def test_counters_messages_and_the_limit_follow(summary):
     stage = StageTotals("parse", taken=10, out=10, work=9.0, wait=1.0, counters={"hits": 3})
     assert written(closing(summary(stage, messages=("read this",))))[3:] == [

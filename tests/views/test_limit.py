@@ -59,6 +59,8 @@ def test_a_service_that_has_a_stage_wait_is_named():
     assert limit([stage("llm", 0.99, 2, paused=4.0)], 10, 100) == (
         "limit: llm, whose service made it wait 40 % of the time; a `rate` asks it less often"
     )
+    paced = limit([stage("llm", 0.99, 2, paused=4.0)], 10, 100, facts={"llm": StageFacts(paced=True)})
+    assert paced.endswith("of the time; a lower `rate` asks it less often")
     assert "wait" not in limit([stage("llm", 0.99, 2, paused=2.0)], 10, 100)
 
 
@@ -71,6 +73,11 @@ def test_without_a_busy_stage_the_slower_end_is_the_limit():
         "limit: the source; the busiest stage, a, is busy 30 % of the time"
     )
     assert limit([stage("a", 0.3, block=7.0)], 10, 100).startswith("limit: the sink")
+
+
+def test_a_stage_that_began_late_is_as_busy_as_the_table_says():
+    late = stage("late", 0.2, wait=2.0)
+    assert "late, is busy 50 % of the time" in limit([stage("a", 0.1, wait=9.0), late], 10, 100)
 
 
 def test_with_too_little_known_no_limit_is_named():

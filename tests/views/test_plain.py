@@ -33,11 +33,20 @@ def test_the_first_rate_of_a_resumed_run_is_that_of_this_life(console, stream):
     assert "in=5.00k out=5.00k rate=100/s" in stream.getvalue()
 
 
+def test_a_run_of_less_than_ten_seconds_has_no_line(console, stream):
+    view = Plain(console, PLAN)
+    for second in range(1, 10):
+        view.progress(at(second))
+    view.close()
+    assert stream.getvalue() == ""
+
+
 def test_silence_has_no_last_line(console, stream):
     view = Plain(console, PLAN)
-    view.progress(at(1))
+    view.progress(at(10))
+    view.progress(at(11))
     view.close(silent=True)
-    assert stream.getvalue() == ""
+    assert stream.getvalue().count("\n") == 1
 
 
 def test_without_progress_there_is_nothing_to_say_at_the_end(console, stream):

@@ -144,7 +144,7 @@ class Csv(FileOutput):
 
     def why_not_joined(self) -> str | None:
         if self.fields is None:
-            return "each shard would take the columns of its first record; name them with `fields`"
+            return "each shard would take the columns of its own first record; name them: `fields: [id, price]`"
         return super().why_not_joined()
 
     def _pass_head(self, file: IO[bytes], first: bool) -> bytes:
