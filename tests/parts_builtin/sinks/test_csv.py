@@ -116,14 +116,14 @@ def test_what_was_encoded_for_other_columns_is_not_written(path):
 @pytest.mark.parametrize("commits", [0, 1])
 def test_a_run_that_dies_before_its_first_row_is_in_the_journal_is_in_nobodys_way(path, mode, commits):
     dead = written(path, *[[]] * commits, fields=["a"], mode=mode)
-    dead._close()  # as a death does: nothing is removed
+    dead._growing.close()  # as a death does: nothing is removed
     written(path, [{"a": 1}], fields=["a"], mode=mode).finish()
     assert content(path) == b"a\n1\n"
 
 
 def test_a_finished_run_without_records_leaves_its_row_of_names_to_a_resume(path):
     dead = written(path, [], [], fields=["a"])
-    dead._close()
+    dead._growing.close()
     heir = Csv(path=path, fields=["a"])
     heir.left(dead.position())
     heir.finish()
