@@ -132,9 +132,10 @@ class Csv(FileOutput):
         super().commit(row)
         self._journaled = True
 
-    def _end_well(self) -> None:
-        self._put_head()
-        super()._end_well()
+    def _complete(self) -> None:
+        if self._written_to.is_open:
+            self._put_head()
+        super()._complete()
 
     def _put_head(self) -> None:
         """Write the names in `fields`, unless they are there."""
