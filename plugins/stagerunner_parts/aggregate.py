@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from stagerunner import stage
@@ -61,6 +61,9 @@ class Count:
         if self.by == "count":
             raise ValueError("`by` can't be 'count', the name of the number itself; rename the field first")
         self._entries: dict[Any, list[Any]] = {}
+
+    def check(self, environment: Mapping[str, str]) -> None:
+        """What is wrong with the options, the constructor has said."""
 
     def process(self, record: Any) -> None:
         value = record if self.by is None else field(record, self.by)

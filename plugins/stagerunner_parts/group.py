@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from itertools import chain, islice
 from operator import itemgetter
@@ -153,6 +153,9 @@ class Group:
         self._groups: dict[Any, tuple[int, list[Any], list[Any]]] = {}
         """Key → the group's number, the values of `by`, and the states: of the groups in memory."""
         self._spill: Spill | None = None
+
+    def check(self, environment: Mapping[str, str]) -> None:
+        """What is wrong with the options, the constructor has said."""
 
     def process(self, record: dict[str, Any]) -> None:
         by = [field(record, name) for name in self.by]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from stagerunner import stage
 from stagerunner_parts.values import must_be_text
@@ -70,6 +70,9 @@ class Replace:
         self.new = new
         self.regex = regex
         self._sub = _compiled(self.old).sub if self.regex else None
+
+    def check(self, environment: Mapping[str, str]) -> None:
+        """What is wrong with the options, the constructor has said."""
 
     def process(self, text: str) -> str:
         try:

@@ -6,7 +6,9 @@ from importlib import import_module
 import pytest
 
 import stagerunner_parts
+from stagerunner import load
 from stagerunner.config.options import options_of
+from stagerunner.errors import ConfigError
 from stagerunner.parts.base import first_sentence, part_of
 from stagerunner.parts.forming import form_of
 from stagerunner.parts.sink import check_sink
@@ -62,3 +64,20 @@ def test_listing_the_parts_imports_none_of_them():
 def test_names_are_given_once():
     names = [(kind, part.name) for kind, part in OFFERED]
     assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("stage", "why"),
+    [
+        ("{use: group, with: {by: a, fields: {a: count}}}", "two fields of the result would be called 'a'"),
+        ("{use: count, with: {by: count}}", "`by` can't be 'count'"),
+        ("{use: text.replace, with: {old: '(', new: x, regex: true}}", "`old` is not a regular expression"),
+        ("{use: exec, with: {command: cat, max_output: 0}}", "`max_output` is 0"),
+    ],
+)
+def test_options_that_do_not_fit_together_are_a_mistake_in_the_plan(stage, why):
+    with pytest.raises(ConfigError) as caught:
+        load(f"version: 1\nstages: [{stage}]\n")
+    [mistake] = caught.value.mistakes
+    assert (mistake.code, mistake.path) == ("stage-check", "stages[0].with")
+    assert why in mistake.message

@@ -55,6 +55,8 @@ class Exec:
             raise ValueError(f"`format: {self._name}` is for `per: record`; with `per: run` answers are lines")
         if self._per == "record" and self._answers != "one":
             raise ValueError("`answers` is for `per: run`; with `per: record` each line of the output is a record")
+        if self._most < 1:
+            raise ValueError(f"`max_output` is {self._most}, but it is a number of bytes from 1 on")
         self._command.found(environment)
 
     def setup(self) -> None:

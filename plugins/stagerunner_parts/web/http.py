@@ -14,13 +14,18 @@ from stagerunner_parts.template import Filling, Template, as_text
 from stagerunner_parts.values import must_be_mapping
 
 if TYPE_CHECKING:
-    from stagerunner_parts.web.client import Answer, Request
+    from collections.abc import Callable, Mapping
+
+    from stagerunner_parts.web.client import Answer, Client, Request
 
 need("http", "aiohttp")
 
 MOST = 16 * 2**20
 """Bytes of the largest answer, unless `max_body` says otherwise."""
 
+WEB = ("http://", "https://")
+
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _METHOD = re.compile(r"[A-Z]{1,20}")
 _NOT_IN_URLS = re.compile(r"""[\0-\x20"<>\\^`{|}\x7f]""")
 _NOT_IN_HEADERS = re.compile(r"[\r\n\0]")
@@ -94,8 +99,6 @@ class Http:
         max_body: int = MOST,
         proxy: str | None = None,
     ) -> None:
-        from stagerunner_parts.web.client import Client  # late: only workers import aiohttp, which takes 0.1 s
-
         self._url = url
         self._method = method
         self._headers = headers or {}
@@ -104,9 +107,25 @@ class Http:
         self._into = into
         self._parse = parse
         self._whole = answer == "whole"
-        self._client = Client(most=max_body, proxy=proxy)
+        self._most = max_body
+        self._proxy = proxy
+        self._client: Client
+
+    def check(self, environment: Mapping[str, str]) -> None:
+        """What is wrong with the options, whatever a record holds. Raises ValueError."""
+        first = self._url.pieces[0].text if self._url.pieces and not self._url.pieces[0].is_field else None
+        check_web("url", first, whole=self._url.is_plain)
+        check_web("proxy", self._proxy)
+        check_headers({name: text(None) for name, text in self._headers.items() if text.is_plain})
+        check_headers(dict.fromkeys(self._headers, ""))
+        check_most(self._most)
+        if self._method is not None and self._method.is_plain:
+            refused_in_plan(self._verb, None, None)
 
     async def setup(self) -> None:
+        from stagerunner_parts.web.client import Client  # late: only workers import aiohttp, which takes 0.1 s
+
+        self._client = Client(most=self._most, proxy=self._proxy)
         await self._client.open()
 
     async def process(self, record: Any) -> Any:
@@ -144,7 +163,7 @@ class Http:
 
     def _address(self, record: Any) -> str:
         url = _NOT_IN_URLS.sub(lambda found: f"%{ord(found[0]):02X}", self._url.url(record))
-        if not url.lower().startswith(("http://", "https://")):
+        if not url.lower().startswith(WEB):
             raise Reject("the URL begins neither with http:// nor with https://")
         given = {name: template.value(record) for name, template in self._params.items()}
         wanted = {name: _parameter(value) for name, value in given.items() if value is not None}
@@ -161,6 +180,37 @@ class Http:
 
 def _parameter(value: Any) -> str | list[str]:
     return [as_text(item) for item in value] if isinstance(value, list | tuple) else as_text(value)
+
+
+def check_web(name: str, text: str | None, *, whole: bool = True) -> None:
+    """Raises ValueError if the text isn't a URL with http or https. whole: it is all of it, not its beginning."""
+    if text is None:
+        return
+    begins = any(text.lower().startswith(web) or (not whole and web.startswith(text.lower())) for web in WEB)
+    if not begins or (whole and text.lower() in WEB):
+        raise ValueError(f"`{name}` begins neither with http:// nor with https://, or names no host")
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Raises ValueError for a name that no header can have, and for a text that none can hold."""
+    for name, text in headers.items():
+        if not _HEADER.fullmatch(name):
+            raise ValueError(f"{name!r} can't be the name of a header: letters, digits and dashes can stand in one")
+        refused_in_plan(header, text)
+
+
+def refused_in_plan(call: Callable[..., Any], *arguments: Any) -> None:
+    """Raises ValueError where the call would refuse every record."""
+    try:
+        call(*arguments)
+    except Reject as why:
+        raise ValueError(str(why)) from None
+
+
+def check_most(most: int) -> None:
+    """Raises ValueError if no answer would be small enough."""
+    if most < 1:
+        raise ValueError(f"`max_body` is {most}, but it is a number of bytes from 1 on")
 
 
 def header(text: str) -> str:

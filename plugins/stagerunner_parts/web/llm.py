@@ -6,19 +6,20 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Any, Literal
 
 from stagerunner import Reject, count, stage
 from stagerunner_parts.json_values import json_value
 from stagerunner_parts.template import Template
 from stagerunner_parts.values import must_be_mapping
-from stagerunner_parts.web.http import MOST, header, json_of
+from stagerunner_parts.web.http import MOST, check_headers, check_most, check_web, json_of
 from stagerunner_parts.web.schema import Schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from stagerunner_parts.web.client import Request
+    from stagerunner_parts.web.client import Client, Request
 
 SPENT = frozenset(("insufficient_quota", "billing_hard_limit_reached", "billing_not_active"))
 """Codes of a 429 that no waiting changes: there is no money left."""
@@ -41,6 +42,9 @@ class Price:
 
     input: float
     output: float
+
+    def __iter__(self) -> Iterator[float]:
+        return iter((self.input, self.output))
 
     def of(self, tokens_in: int, tokens_out: int) -> float:
         return (self.input * tokens_in + self.output * tokens_out) / 1e6
@@ -90,8 +94,6 @@ class Llm:
         max_body: int = MOST,
         proxy: str | None = None,
     ) -> None:
-        from stagerunner_parts.web.client import Client  # late: only workers import aiohttp
-
         before = [Message(role="system", content=system)] if system else []
         after = [Message(content=prompt)] if prompt else []
         self._messages = [*before, *(messages or []), *after]
@@ -99,7 +101,7 @@ class Llm:
             raise ValueError("nothing is asked: `prompt` and `messages` are missing")
         base, mark, query = base_url.partition("?")
         self._url = f"{base.rstrip('/')}/chat/completions{mark}{query}"
-        bearer = {"Authorization": f"Bearer {header(api_key)}"} if api_key else {}
+        bearer = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._headers = {"Content-Type": "application/json", **bearer, **(headers or {})}
         self._into = into
         self._schema = schema
@@ -108,9 +110,25 @@ class Llm:
         self._parameters = {name: value for name, value in parameters.items() if value is not None} | (extra or {})
         self._model = model
         self._price = price
-        self._client = Client(most=max_body, proxy=proxy, for_good=SPENT)
+        self._base, self._proxy = base, proxy
+        self._most, self._most_tokens = max_body, max_tokens
+        self._client: Client
+
+    def check(self, environment: Mapping[str, str]) -> None:
+        """What is wrong with the options, whatever a record holds. Raises ValueError."""
+        check_web("base_url", self._base)
+        check_web("proxy", self._proxy)
+        check_headers(self._headers)
+        check_most(self._most)
+        if self._most_tokens is not None and self._most_tokens < 1:
+            raise ValueError(f"`max_tokens` is {self._most_tokens}, but it is a number from 1 on")
+        if self._price is not None and not all(0 <= usd < inf for usd in self._price):
+            raise ValueError("a `price` is a number of dollars from 0 on")
 
     async def setup(self) -> None:
+        from stagerunner_parts.web.client import Client  # late: only workers import aiohttp
+
+        self._client = Client(most=self._most, proxy=self._proxy, for_good=SPENT)
         await self._client.open()
 
     async def process(self, record: Any) -> Any:

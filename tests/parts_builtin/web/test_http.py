@@ -128,3 +128,25 @@ def test_text_in_an_unknown_charset_may_be_tried_again():
 
 def test_a_body_travels_as_its_data():
     assert pickle.loads(pickle.dumps(Body({"a": "{b}"})))({"b": 1}) == (b'{"a": 1}', "application/json")
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"url": Template("ftp://h/{x}")}, "`url` begins neither with http://"),
+        ({"url": Template("http://")}, "or names no host"),
+        ({"proxy": "h:80"}, "`proxy` begins neither with http://"),
+        ({"headers": {"a b": Template("x")}}, "'a b' can't be the name of a header"),
+        ({"headers": {"a": Template("x\ny")}}, "can't hold a line break"),
+        ({"method": Template("GE T")}, "'GE T' isn't a method"),
+        ({"max_body": 0}, "`max_body` is 0"),
+    ],
+)
+def test_what_no_record_can_put_right_is_a_mistake_in_the_plan(options, why):
+    with pytest.raises(ValueError, match=why):
+        Http(**{"url": Template("http://h"), **options}).check({})
+
+
+def test_what_records_decide_on_is_none():
+    for url in ("{u}", "http{s}://h", "http://{host}/a", "HTTPS://h"):
+        Http(url=Template(url), headers={"X-A": Template("{a}")}, method=Template("{m}")).check({})

@@ -152,3 +152,19 @@ def test_an_answer_that_is_cut_off_is_counted():
 def test_something_must_be_asked():
     with pytest.raises(ValueError, match="`prompt` and `messages` are missing"):
         Llm(model="m")
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"base_url": "h/v1"}, "`base_url` begins neither with http://"),
+        ({"api_key": "a\nb"}, "can't hold a line break"),
+        ({"headers": {"a b": "x"}}, "can't be the name of a header"),
+        ({"max_tokens": 0}, "`max_tokens` is 0"),
+        ({"max_body": 0}, "`max_body` is 0"),
+        ({"price": Price(input=-1, output=1)}, "a `price` is a number of dollars"),
+    ],
+)
+def test_what_no_record_can_put_right_is_a_mistake_in_the_plan(options, why):
+    with pytest.raises(ValueError, match=why):
+        Llm(model="m", prompt=Template("p"), **options).check({})
