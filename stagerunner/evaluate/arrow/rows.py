@@ -7,12 +7,14 @@ nor copied: the columns' memory goes out of band in pickle 5, so it lies in shar
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from itertools import chain
 from operator import itemgetter
 from typing import Any
 
 import pyarrow as pa
 
+from stagerunner.evaluate.arrow.losses import loss_between, loss_of
 from stagerunner.records import Rows
 
 SLACK = 1024
@@ -183,7 +185,10 @@ def _converted(column: Any, field: Any) -> Any:
     if column.type == field.type:
         return column
     try:
-        return column.cast(field.type)
+        found = column.cast(field.type)
+        if lost := loss_between(column, found):
+            raise ValueError(lost)
+        return found
     except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
         raise ValueError(f"the column {field.name!r} is {field.type}, and {column.type} doesn't fit: {error}") from None
 
@@ -205,6 +210,8 @@ def _names(records: Sequence[Any]) -> list[str]:
 
 def _column(values: list[Any], name: str, kind: Any) -> Any:
     try:
+        if kind is not None and (lost := loss_of(values, kind)):
+            raise ValueError(lost)
         if kind is not None and _cuts_fractions(kind, values):
             return pa.array(values).cast(kind)
         return pa.array(values, type=kind)
@@ -215,5 +222,5 @@ def _column(values: list[Any], name: str, kind: Any) -> Any:
 def _cuts_fractions(kind: Any, values: list[Any]) -> bool:
     """Whether pyarrow would make 1 of 1.5 in silence: it does so for every type of whole numbers, nested ones too."""
     if pa.types.is_integer(kind):
-        return float in set(map(type, values))
+        return not {float, Decimal}.isdisjoint(map(type, values))
     return bool(pa.types.is_nested(kind) and "int" in str(kind))

@@ -1,6 +1,7 @@
 import datetime as dt
 import decimal
 import pickle
+import re
 import sys
 from types import MappingProxyType
 
@@ -130,6 +131,63 @@ def test_dicts_become_a_batch_with_all_their_fields():
 def test_what_is_no_row(records, why):
     with pytest.raises(ValueError, match=why):
         as_record_batch(records)
+
+
+DAY, NOON = dt.datetime(2024, 1, 31), dt.datetime(2024, 1, 31, 12, 0, 0, 5)
+XY = [{"x": 1, "y": 2}]
+X = pa.struct([("x", pa.int64())])
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "why"),
+    [
+        (XY[0], X, "it has no place for the field 'y'"),
+        (XY, pa.list_(X), "it has no place for the field 'y'"),
+        ({"x": XY}, pa.struct([("x", pa.list_(X))]), "it has no place for the field 'y'"),
+        ({"k": NOON}, pa.map_(pa.string(), pa.date32()), "has a time of day"),
+        (NOON, pa.date32(), "has a time of day"),
+        (NOON, pa.timestamp("s"), "is finer than s"),
+        (NOON.time(), pa.time32("ms"), "is finer than ms"),
+        (dt.timedelta(microseconds=5), pa.duration("s"), "is finer than s"),
+        (decimal.Decimal("1.5"), pa.int64(), ""),
+    ],
+)
+def test_nothing_is_left_out_in_silence(value, kind, why):
+    with pytest.raises(ValueError, match=rf"the field 'f' doesn't fit into {re.escape(str(kind))}: .*{why}"):
+        as_record_batch([{"f": None}, {"f": value}], pa.schema([("f", kind)]))
+
+
+def test_what_loses_nothing_fits():
+    kinds = {
+        "d": pa.date32(),
+        "t": pa.timestamp("s"),
+        "x": pa.struct([("x", pa.int8()), ("y", pa.int8())]),
+        "n": pa.int8(),
+    }
+    found = as_record_batch([{"d": DAY, "t": DAY, "x": {"x": 1}, "n": decimal.Decimal(2)}], pa.schema(kinds))
+    assert found.to_pylist() == [{"d": DAY.date(), "t": DAY, "x": {"x": 1, "y": None}, "n": 2}]
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [
+        (pa.array(XY), X),
+        (pa.array([XY]), pa.list_(X)),
+        (pa.array([NOON]), pa.date32()),
+        (pa.array([1.55]), pa.decimal128(5, 1)),
+        (pa.array([5]), pa.bool_()),
+    ],
+    ids=str,
+)
+def test_nothing_is_left_out_of_columns_in_silence(column, kind):
+    with pytest.raises(ValueError, match=r"the column 'f' is .* doesn't fit: "):
+        as_record_batch(rows(f=column), pa.schema([("f", kind)]))
+
+
+def test_a_field_that_is_null_everywhere_is_not_missed():
+    column = pa.array([[{"x": 1, "y": 2}], [{"x": 3, "y": None}], None])
+    schema = pa.schema([("f", pa.list_(X))])
+    assert as_record_batch(rows(f=column)[1:], schema).to_pylist() == [{"f": [{"x": 3}]}, {"f": None}]
 
 
 def batch_or_refusal(records, schema):
