@@ -204,6 +204,7 @@ class Results(Iterator[Any]):
         self._allow_dead_letters = allow_dead_letters
         self._mask = Mask(plan.secrets)
         self._closed = False
+        self._name = plan.name
         self.summary: Summary | None = None
         """Set when the run is over. Its exit code is the one of the command."""
         with self._mask.errors():
@@ -215,6 +216,10 @@ class Results(Iterator[Any]):
         self._end.atexit = False
         self._writer = cast("CallerWriter", self._session.writer)
         self._iterator = chain.from_iterable(self._lists())
+
+    def __repr__(self) -> str:
+        state = "under way: iterate to get its records" if self.summary is None else "over"
+        return f"<Results of {self._name}, {state}>"
 
     def __iter__(self) -> Iterator[Any]:
         return self._iterator  # gives records without a Python call for each

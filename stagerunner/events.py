@@ -189,6 +189,11 @@ class Summary(Struct, frozen=True):
     earlier: int = 0
     sinks: tuple[SinkTotals, ...] = ()
 
+    def __repr__(self) -> str:
+        """Short, because a notebook shows it; `as_json` has everything."""
+        counts = (f"{number} {fate.replace('_', ' ')}" for fate, number in self.records.items() if number)
+        return f"<Summary {self.name}: exit code {self.exit_code} after {self.seconds:.1f} s · {' · '.join(counts)}>"
+
     @property
     def letters(self) -> int:
         """All dead letters, those of the sinks included."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from functools import partial
@@ -210,3 +211,11 @@ def test_what_a_program_defines_itself_runs_inline(tmp_path):
         ]
         * 2,
     ]
+
+
+def test_what_a_notebook_shows_of_a_run_is_one_line():
+    results = stagerunner.load({"version": 1, "name": "up", "stages": ["text.upper"]}, engine="inline").run(["a", "b"])
+    assert repr(results) == "<Results of up, under way: iterate to get its records>"
+    assert list(results) == ["A", "B"]
+    assert repr(results) == "<Results of up, over>"
+    assert re.fullmatch(r"<Summary up: exit code 0 after 0\.\d s · 2 in · 2 out>", repr(results.summary))
