@@ -55,6 +55,23 @@ def files(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
+def test_columns_that_repeat_themselves_have_dictionaries_and_others_not(tmp_path):
+    rows = [{"unique": n, "same": n % 3, "in": {"unique": f"inside {n}"}, "few": f"{n % 50}"} for n in range(1000)]
+
+    sink = made(tmp_path / "out.parquet", rows[:7], rows[7:], group=400)
+    sink.finish()
+
+    group = pq.ParquetFile(tmp_path / "out.parquet").metadata.row_group(1)
+    columns = [group.column(number) for number in range(group.num_columns)]
+    assert {one.path_in_schema: one.has_dictionary_page for one in columns} == {
+        "unique": False,
+        "same": True,
+        "in.unique": True,  # columns in columns aren't looked at
+        "few": True,
+    }
+    assert pq.read_table(tmp_path / "out.parquet").to_pylist() == rows
+
+
 def test_a_file_of_rows_and_batches(tmp_path):
     path = tmp_path / "out.parquet"
     sink = made(path, frame(1), columns(2, 3), frame(4))
