@@ -297,6 +297,15 @@ def test_columns_are_read_in_parts_and_put_in_their_place(project, there, shelf,
     assert left(project) == [".s3"]
 
 
+def test_a_bucket_that_is_not_there_is_a_mistake_in_the_plan(project, there, bucket):
+    project.write("in.jsonl", "")
+    sinks = [url.replace("shelf", "nowhere") for url in map(bucket.url, ("out.jsonl", "{day}/out.jsonl"))]
+    project.config("same", source="in.jsonl", sinks=sinks)
+    refused = there()
+    assert refused.returncode == 2
+    assert refused.stderr.count(b"error[sink-check]: there is no bucket s3://nowhere\n") == 2
+
+
 RUN = {"frame": 11, "checkpoint": "1ms", "window": "16KB"}
 MANY = 300
 POINTS = ["accept:3", "sink written:2", "one of several:2"]

@@ -43,6 +43,26 @@ class Sent(Protocol):
         """When it last made progress, by the monotonic clock."""
 
 
+class _Connection:
+    """The file system of a place, connected when it is first used. Threads may share it."""
+
+    def __init__(self, address: Address, options: StorageOptions) -> None:
+        self._address, self._options = address, options
+        self._lock = Lock()
+        self._made: Any = None
+
+    def system(self) -> Any:
+        with self._lock:
+            if self._made is None:
+                self._made = _made(self._address, self._options)
+            return self._made
+
+    def forget(self) -> None:
+        """Connect anew for the next call: the connection may be dead."""
+        with self._lock:
+            self._made = None
+
+
 class Store:
     """The file system of an address. Its methods are for threads, except `call`, which makes them."""
 
@@ -50,14 +70,13 @@ class Store:
         self.address = address
         self.options = options or StorageOptions({})
         self._secrets = (*address.secrets, *self.options.secrets)
-        self._lock = Lock()
-        self._made: Any = None
+        self._connection = _Connection(address, self.options)
 
     def of(self, address: Address) -> Store:
         """That of another file in the same place, with the same connection."""
         other = Store(address, self.options)
         other._secrets = (*self._secrets, *address.secrets)
-        other._made = self._made
+        other._connection = self._connection
         return other
 
     def check(self) -> None:
@@ -93,7 +112,7 @@ class Store:
                     raise refused from None
                 why = error
             if attempt < self.options.attempts:
-                self._forget()
+                self._connection.forget()
                 time.sleep(min(DELAY * 2 ** (attempt - 1), LONGEST_DELAY))
                 call = self.begin(function)
         raise self.gone(why)
@@ -138,15 +157,7 @@ class Store:
 
     def system(self) -> Any:
         """The file system, connected when it is first used."""
-        with self._lock:
-            if self._made is None:
-                self._made = _made(self.address, self.options)
-            return self._made
-
-    def _forget(self) -> None:
-        """Connect anew for the next call: the connection may be dead."""
-        with self._lock:
-            self._made = None
+        return self._connection.system()
 
     def path(self, address: Address | None = None) -> str:
         """The path of an address for the file system. Only after a first call."""

@@ -35,7 +35,8 @@ class FileDestination:
         if self.address.is_glob or not self.address.name:
             raise ValueError(f"{self.address} is not the address of one file")
         self._store.check()
-        self.exists()
+        if not self.exists():
+            check_bucket(self._store)
 
     def exists(self) -> bool:
         """Raises OSError, with a message, if that can't be determined."""
@@ -71,7 +72,10 @@ class Upload:
 
     def wait(self) -> None:
         """Until it is there. Raises OSError, with a message; its errno says whether it may pass."""
-        self._store.patiently(self._send, self._call, self._progress)
+        try:
+            self._store.patiently(self._send, self._call, self._progress)
+        except FileNotFoundError:
+            raise Refused(f"{self._store.address} can't be written: there is no such bucket or folder") from None
 
     def _send(self, system: Any) -> None:
         path = self._store.path()
@@ -94,6 +98,21 @@ def check_writable(address: Address) -> None:
     """Raises ValueError if nothing can be written to addresses of this scheme."""
     if address.is_web:
         raise ValueError(f"{address} can only be read: over HTTP there is no common way to write")
+
+
+def check_bucket(store: Store) -> None:
+    """Raises FileNotFoundError, with a message, if there is no such bucket. Only S3 is asked: others need rights for
+    that which writing doesn't need."""
+    scheme, _, path = store.address.text.partition("://")
+    if scheme not in ("s3", "s3a"):
+        return
+    bucket = store.of(Address(f"{scheme}://{path.partition('/')[0]}"))
+    try:
+        bucket.call(lambda system: system.info(bucket.path()))
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there is no bucket {bucket.address}") from None
+    except Refused:
+        pass  # who may write may not always look
 
 
 def with_more(error: OSError, more: str) -> OSError:
