@@ -8,14 +8,14 @@ that waits gets more calls at once before it gets more workers. Pure.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import pairwise, repeat
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from stagerunner.plan import Plan, PlannedStage
 from stagerunner.plan.fusing import why_apart
-from stagerunner.runtime.sample import Sample, calls_at_once
+from stagerunner.runtime.sample import Sample, StageCost, calls_at_once
 
 HOP = 50e-6
 """Seconds that a frame costs a worker besides its records, in and out; the inline engine has no pipes."""
@@ -34,7 +34,8 @@ class PredictedGroup(Struct, frozen=True):
     """Stages that share their workers. time: seconds of one worker per source record.
 
     concurrency: calls at once of an async stage, `most_calls` at most; 0 for other stages. least: seconds per source
-    record that no more calls at once can save, since a worker computes for so long.
+    record that no more calls at once can save, since a worker computes for so long. pace: seconds per source record
+    that its `rate` asks for, whatever the workers.
     """
 
     stages: tuple[str, ...]
@@ -44,9 +45,17 @@ class PredictedGroup(Struct, frozen=True):
     concurrency: int = 0
     most_calls: int = 0
     least: float = 0.0
+    pace: float = 0.0
+
+    @property
+    def takes(self) -> float:
+        """Seconds per source record of all its workers together."""
+        return max(self.time / self.workers, self.pace)
 
     def wider(self) -> PredictedGroup:
         """An async stage that waits with twice the calls at once, any other with one more worker; or itself."""
+        if self.takes == self.pace:
+            return self
         if not self.concurrency or self.time * WORTH <= self.least:
             return replace(self, workers=self.workers + 1) if self.workers < self.most else self
         if 2 * self.concurrency > self.most_calls:
@@ -80,7 +89,7 @@ def better(plan: Plan, sample: Sample, cores: int) -> Forecast:
 
 def forecast(groups: Sequence[PredictedGroup], shared: float) -> Forecast:
     """The forecast for these groups. shared: seconds per source record with all cores busy."""
-    times = {" + ".join(group.stages): group.time / group.workers for group in groups} | {"the cores": shared}
+    times = {" + ".join(group.stages): group.takes for group in groups} | {"the cores": shared}
     limit = max(times, key=lambda name: times[name])
     return Forecast(tuple(groups), 1 / times[limit] if times[limit] else 0.0, limit)
 
@@ -103,13 +112,22 @@ def _groups(plan: Plan, sample: Sample, sizes: Sequence[int]) -> list[PredictedG
         stages, costs = plan.stages[start : start + size], sample.stages[start : start + size]
         time = sum(cost.work for cost in costs) + max(cost.codec for cost in costs) + HOP / sample.frame
         most = 1 if any(stage.work.form.state for stage in stages) else MOST
-        group = PredictedGroup(tuple(stage.name for stage in stages), stages[0].settings.workers, time, most)
+        names, pace = tuple(stage.name for stage in stages), max(map(_pace, stages, costs, repeat(sample.records)))
+        group = PredictedGroup(names, stages[0].settings.workers, time, most, pace=pace)
         if size == 1 and (calls := calls_at_once(stages[0])):
             least = min(time, time - costs[0].work + _computed(plan, sample))
             group = replace(group, concurrency=calls, most_calls=MORE_CALLS * calls, least=least)
         groups.append(group)
         start += size
     return groups
+
+
+def _pace(stage: PlannedStage, cost: StageCost, records: int) -> float:
+    """Seconds per source record that the stage's `rate` asks for; 0 without one, or if a list has no size."""
+    work = stage.work
+    if not work.rate or not records or (work.form.batch and not work.batch):
+        return 0.0
+    return cost.taken / (work.batch or 1) / records / work.rate
 
 
 def _computed(plan: Plan, sample: Sample) -> float:

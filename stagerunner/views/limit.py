@@ -21,6 +21,9 @@ BUSY = 0.7
 PAUSED = 0.3
 """A stage that pauses for more than this share of the run is limited by the service that it asks."""
 
+AT_RATE = 0.75
+"""A stage that makes more than this share of the calls that its rate allows is held back by it: retries are calls too,
+and start-up is in the time."""
 COMPUTES = 0.7
 """A worker that uses more of a core than this computes. One that uses less waits for something."""
 
@@ -28,12 +31,12 @@ COMPUTES = 0.7
 class StageFacts(Struct, frozen=True):
     """What the plan says of a stage and no clock does.
 
-    state: it can't have more than one worker. paced: it has a rate. concurrency: calls at once of an async stage; 0 for
-    others. lists: it takes lists, of `batch` records; of a frame's, if that is 0.
+    state: it can't have more than one worker. rate: its calls a second; 0 for any number. concurrency: calls at once of
+    an async stage; 0 for others. lists: it takes lists, of `batch` records; of a frame's, if that is 0.
     """
 
     state: bool = False
-    paced: bool = False
+    rate: float = 0.0
     concurrency: int = 0
     lists: bool = False
     batch: int = 0
@@ -49,7 +52,7 @@ def facts_of(plan: Plan) -> dict[str, StageFacts]:
     return {
         name: StageFacts(
             work.form.state,
-            work.rate is not None,
+            work.rate or 0.0,
             work.concurrency if work.form.awaited else 0,
             work.form.batch and not work.form.arrow,
             work.batch or 0,
@@ -108,11 +111,14 @@ def limit(
         return ""
     first, *others = loads(stages, seconds, taken)
     if first.busy < BUSY:
-        return f"limit: {_elsewhere(stages, first)}"
+        at_rate = next(
+            (one.name for one in stages if _at_its_rate(one, facts.get(one.name, NOTHING_KNOWN), seconds)), ""
+        )
+        return f"limit: {at_rate}, at its `rate`" if at_rate else f"limit: {_elsewhere(stages, first)}"
     workers = first.stage.workers
     on = f"on {workers} workers" if workers > 1 else "on 1 worker"
     named = [facts.get(name, NOTHING_KNOWN) for name in first.stage.name.split(TOGETHER)]
-    paced = any(fact.paced for fact in named)
+    paced = any(fact.rate for fact in named)
     if first.stage.paused > PAUSED * seconds:
         share = percent(first.stage.paused / seconds)
         slower = "a lower `rate`" if paced else "a `rate`"
@@ -129,6 +135,12 @@ def limit(
     else:
         advice = _advice(first, named, most)
     return f"limit: {first.stage.name}, {percent(first.busy)} busy {on}; {advice}"
+
+
+def _at_its_rate(stage: StageTotals, fact: StageFacts, seconds: float) -> bool:
+    """Whether it made about as many calls as its rate allows."""
+    calls = (stage.taken - stage.hits) / (fact.batch or 1)
+    return 0 < AT_RATE * fact.rate * seconds < calls
 
 
 class _Most(Struct, frozen=True):

@@ -44,6 +44,13 @@ def test_the_slowest_group_is_the_limit():
     assert [round(found.busy(group), 2) for group in found.groups] == [1.0, 0.5]
 
 
+def test_no_more_workers_outrun_a_rate():
+    paced = PredictedGroup(("a",), 1, 1e-3, concurrency=4, most_calls=16, pace=2e-3)
+
+    assert forecast([paced], 1e-4).rate == 500.0
+    assert paced.wider() == paced
+
+
 def test_all_cores_together_can_be_the_limit():
     found = forecast([PredictedGroup(("a",), 8, 1e-3)], 5e-4)
 

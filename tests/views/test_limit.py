@@ -59,7 +59,7 @@ def test_a_service_that_has_a_stage_wait_is_named():
     assert limit([stage("llm", 0.99, 2, paused=4.0)], 10, 100) == (
         "limit: llm, whose service made it wait 40 % of the time; a `rate` asks it less often"
     )
-    paced = limit([stage("llm", 0.99, 2, paused=4.0)], 10, 100, facts={"llm": StageFacts(paced=True)})
+    paced = limit([stage("llm", 0.99, 2, paused=4.0)], 10, 100, facts={"llm": StageFacts(rate=20)})
     assert paced.endswith("of the time; a lower `rate` asks it less often")
     assert "wait" not in limit([stage("llm", 0.99, 2, paused=2.0)], 10, 100)
 
@@ -85,8 +85,15 @@ def test_with_too_little_known_no_limit_is_named():
 
 
 def test_more_workers_are_not_advised_for_a_stage_with_a_rate():
-    found = limit([stage("ask", 0.9)], 10, 100, facts={"ask": StageFacts(paced=True)})
+    found = limit([stage("ask", 0.9)], 10, 100, facts={"ask": StageFacts(rate=20)})
     assert found == "limit: ask, 90 % busy on 1 worker, its `rate` waited for included"
+
+
+def test_a_stage_at_its_rate_is_the_limit_however_little_it_works():
+    stages = [stage("read", 0.1, wait=5.0, taken=900), stage("ask", 0.2, wait=8.0, taken=900, hits=100)]
+    assert limit(stages, 10, 900, facts={"ask": StageFacts(rate=100)}) == "limit: ask, at its `rate`"
+    assert limit(stages, 10, 900, facts={"ask": StageFacts(rate=200)}).startswith("limit: the sou")
+    assert limit(stages, 10, 900, facts={"ask": StageFacts(rate=100, lists=True, batch=8)}).startswith("limit: the sou")
 
 
 def test_an_async_stage_that_waits_needs_concurrency_not_workers():
@@ -150,7 +157,7 @@ def test_what_the_plan_says_of_its_stages(project):
         "sum",
     ]
     assert facts_of(project.plan(*stages, source="parts.py")) == {
-        "ask": StageFacts(paced=True, concurrency=64),
+        "ask": StageFacts(rate=5, concurrency=64),
         "model": StageFacts(lists=True, batch=256),
         "other": StageFacts(lists=True),
         "sum": StageFacts(state=True),
