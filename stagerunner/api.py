@@ -214,7 +214,7 @@ class Results(Iterator[Any]):
         # may be finalized first. What a finalizer holds is alive when it is called.
         self._end = finalize(self, _leave, self._session, os.getpid())
         self._end.atexit = False
-        self._writer = cast("CallerWriter", self._session.writer)
+        self._writer = cast("CallerWriter", self._session.delivery.writer)
         self._iterator = chain.from_iterable(self._lists())
 
     def __repr__(self) -> str:

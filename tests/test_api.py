@@ -519,7 +519,7 @@ import sys
 
 def heard(event, arguments):
     if event == "subprocess.Popen":
-        there = [name for name in ("stagerunner.runtime.session", "stagerunner.runtime.loop") if name in sys.modules]
+        there = [name for name in ("stagerunner.runtime.making", "stagerunner.runtime.loop") if name in sys.modules]
         print(there, file=sys.__stdout__)
 
 sys.addaudithook(heard)

@@ -72,6 +72,8 @@ class Delivery:
         self.fatal_origin = Origin("")
         self.too_many: int | None = None
         """The stage that had more failures than its `max_errors`."""
+        self.finished = False
+        """The output is complete and has its final name."""
 
     @property
     def dropped(self) -> int:
@@ -188,6 +190,7 @@ class Delivery:
         self.writer.finish()
         for file in self._files.values():
             file.close()
+        self.finished = True
 
     def abort(self, *, resumable: bool = True) -> None:
         """Close, and keep what `--resume` needs."""

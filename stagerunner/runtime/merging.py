@@ -28,8 +28,8 @@ from stagerunner.journal import Entry, Journal, differences, journal_path
 from stagerunner.plan import Plan
 from stagerunner.plan.model import Shard
 from stagerunner.plan.shards import all_shards, sharded
+from stagerunner.runtime.making import make_part
 from stagerunner.runtime.resume import fingerprint
-from stagerunner.runtime.session import make_part
 from stagerunner.runtime.summary import summary_of
 
 BESIDE = ".merging"

@@ -13,7 +13,8 @@ from msgspec import Struct
 from stagerunner.config.model import Config
 from stagerunner.engines.process.parent.prestart import next_hash_seed
 from stagerunner.errors import ConfigError, UsageError
-from stagerunner.guard import refusals
+from stagerunner.guard import guard, refusals
+from stagerunner.parts.hooks import PROJECT
 from stagerunner.plan import Plan
 from stagerunner.plan.engine_check import made_engine, placed, problems_of
 
@@ -40,6 +41,12 @@ class BegunEngine(Struct, frozen=True):
         close = getattr(self.engine, "close", None)
         if close is not None:
             close()
+
+
+def engine_guard(plan: Plan) -> guard | None:
+    """What turns the exceptions of a plugin's engine into failures; None for an engine of ours."""
+    foreign = not plan.engine.target.startswith(f"{PROJECT}.")
+    return guard(f"the engine {plan.run.engine}", "its transport") if foreign else None
 
 
 def begin_engine(plan: Plan, *, early: bool = True, config: Config | None = None) -> BegunEngine:

@@ -24,8 +24,8 @@ from stagerunner.evaluate.wording import nearest
 from stagerunner.journal import Journal, journal_path
 from stagerunner.parts.base import Part, target_of
 from stagerunner.plan import Plan, PlannedPart, make_plan, why_no_resume
+from stagerunner.runtime.making import make_part
 from stagerunner.runtime.resume import targets
-from stagerunner.runtime.session import make_part
 from stagerunner.runtime.summary import sink_names
 
 UNDER_WAY = ".replaying"

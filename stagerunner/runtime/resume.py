@@ -40,7 +40,8 @@ class Beginning(Struct, frozen=True):
     """How a run begins. row: where it goes on; None to start anew. done: there is nothing left to do.
 
     hash_seed: of the run that is resumed. salt: random, the same for a run and all its resumes. leads: the sinks that
-    are ahead of the row. claims: journals of further outputs, locked so that no other run writes there.
+    are ahead of the row. claims: journals of further outputs, locked so that no other run writes there. resumable:
+    `--resume` can go on from what this run commits.
     """
 
     journal: Journal | None = None
@@ -50,6 +51,7 @@ class Beginning(Struct, frozen=True):
     salt: str = ""
     leads: dict[int, Lead] = {}
     claims: tuple[Journal, ...] = ()
+    resumable: bool = False
 
 
 Sinks = Sequence[Any]
@@ -72,7 +74,8 @@ def begin(plan: Plan, source: Any, sinks: Sinks, resume: Resume, tell: Callable[
     opened = [Journal(path, power=plan.run.durability == "power")]
     try:
         opened += map(Journal, others)
-        return replace(_decide(plan, source, sinks, resume, tell, opened[0]), claims=tuple(opened[1:]))
+        decided = _decide(plan, source, sinks, resume, tell, opened[0])
+        return replace(decided, claims=tuple(opened[1:]), resumable=why is None)
     except BaseException:
         for journal in opened:
             journal.close()

@@ -10,9 +10,9 @@ from stagerunner.api import Request, prepare
 from stagerunner.errors import ConfigError, OutputBusy, UsageError
 from stagerunner.events import Notice
 from stagerunner.journal import encode_snapshots
+from stagerunner.runtime.making import make_part
 from stagerunner.runtime.opening import Resume
 from stagerunner.runtime.resume import begin, fingerprint
-from stagerunner.runtime.session import make_part
 
 NUMBERS = {"use": "range", "with": {"stop": 5}}
 ROW = {

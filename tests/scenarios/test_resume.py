@@ -171,7 +171,7 @@ def test_two_runs_can_not_own_one_output(project):
     assert (project / "out.jsonl").read_text() == "0\n1\n2\n3\n4\n"
 
 
-@pytest.mark.parametrize("moment", ["journal:Journal.begin", "runtime.session:Session._make_split_source"])
+@pytest.mark.parametrize("moment", ["journal:Journal.begin", "runtime.making:Making._make_split_source"])
 def test_a_fresh_run_killed_before_its_first_word_leaves_nothing_that_misleads(project, moment):
     """Killed before and after opening the output, over the journal of an unfinished run before it."""
     stages = ["fatal", "same"]

@@ -16,10 +16,12 @@ from stagerunner.delivery.branches import BranchWriter
 from stagerunner.delivery.delivery import Delivery
 from stagerunner.delivery.writers import SinkWriter
 from stagerunner.parts.source import Want
+from stagerunner.plan import Plan
 from stagerunner.records import Origin, Split
 from stagerunner.runtime import resume as resuming
 from stagerunner.runtime.input import MarkedSource, PendingSplit, SourceSplits, SplitSource
 from stagerunner.runtime.loop import Loop
+from stagerunner.runtime.making import Chain, Made, reset_journal, start_workers
 from stagerunner.runtime.opening import Resume
 from stagerunner.runtime.session import Session
 from stagerunner.window.balancing import Balancing
@@ -143,12 +145,14 @@ class Life(Session):
     """A run in the parent, from its beginning or resumption on."""
 
     def __init__(self, scenario: Scenario, disk: Disk, witness: Witness, *, resumed: bool) -> None:
-        super().__init__(scenario.plan(), lambda event: None, resume=Resume(wanted=resumed))
+        super().__init__(scenario.plan(), lambda event: None)
         self._scenario = scenario
         self._disk = disk
         self._witness = witness
         self.drained = False
-        self._build()
+        self._begin(self._made(scenario.plan(), resumed=resumed))
+        if not self.done_before:
+            self._tune(self.loop)
 
     @property
     def finished_before(self) -> bool:
@@ -159,41 +163,40 @@ class Life(Session):
     def asked(self) -> int:
         return self._source.asked
 
-    def _build(self) -> None:
-        scenario, disk, plan = self._scenario, self._disk, self.plan
+    def _made(self, plan: Plan, *, resumed: bool) -> Made:
+        scenario, disk = self._scenario, self._disk
         self._source = source = SimSource(scenario, disk.dice.upto(3))
         sinks = [SimSink(disk, keeps, number) for number, keeps in enumerate(scenario.sinks)]
         journal: Any = SimJournal(disk)
-        self._beginning = beginning = resuming._decide(plan, source, sinks, self._resume, self.tell, journal)
-        self._hash_seed = beginning.hash_seed or "1"
-        names = tuple(stage.name for stage in plan.stages)
+        beginning = resuming._decide(plan, source, sinks, Resume(wanted=resumed), self.tell, journal)
         letters: Any = SimLetters(disk)
         writers = [SlowWriter(sink, slow=scenario.slow and not plan.branches) for sink in sinks]
         self.slow = writers[0]
         self.writer = BranchWriter(writers, beginning.leads) if plan.branches else writers[0]
         more: Any = {"sinks": sink_names(scenario.sinks), "branches": plan.branches}
-        self.delivery = Delivery(names, self.writer, letters, self.tell, {}, **more)
+        delivery = Delivery(tuple(stage.name for stage in plan.stages), self.writer, letters, self.tell, {}, **more)
         if beginning.row is not None:
-            self.delivery.ledger.restore(beginning.row["ledger"])
+            delivery.ledger.restore(beginning.row["ledger"])
         if beginning.done:
-            return
-        self._reset_journal(source)
-        self.delivery.open(beginning.row)
+            return Made(plan, beginning, delivery)
+        reset_journal(plan, beginning, source, beginning.hash_seed or "1")
+        delivery.open(beginning.row)
         after = None if beginning.row is None else beginning.row["position"]
-        self.split_source: SplitSource = SourceSplits(source, after)
+        split_source: SplitSource = SourceSplits(source, after)
         if scenario.marks:
-            self.split_source = SimMarked(scenario, source, disk.dice, after, self.delivery.ledger.taken)
+            split_source = SimMarked(scenario, source, disk.dice, after, delivery.ledger.taken)
         selector: Any = SimSelector()
-        self.pool = self.transport = SimPool(scenario, disk.dice, selector, self._witness)
-        snapshots = self._start_workers()
-        self.loop = Loop(plan, self.split_source, self.delivery, self.transport, selector, self.tell, self._commit)
-        self.loop.window.charge = 10 * CHARGE if self.loop.dispatch.balances else CHARGE
-        self.pool.glances = lambda: self.loop.dispatch.glance() is not None
-        if scenario.least is not None:
-            self.loop.window.least_frames, self.loop.window.least_records = scenario.least
-        if scenario.deals:
-            self.loop.dispatch.slow, self.loop.window.balancing = 0, RandomSkips(disk.dice)
-        self._start(snapshots)
+        self.pool = SimPool(scenario, disk.dice, selector, self._witness)
+        snapshots = start_workers(plan, beginning, self.writer, self.pool, self.tell)
+        return Made(plan, beginning, delivery, chain=Chain(split_source, self.pool, selector, snapshots))
+
+    def _tune(self, loop: Loop) -> None:
+        loop.window.charge = 10 * CHARGE if loop.dispatch.balances else CHARGE
+        self.pool.glances = lambda: loop.dispatch.glance() is not None
+        if self._scenario.least is not None:
+            loop.window.least_frames, loop.window.least_records = self._scenario.least
+        if self._scenario.deals:
+            loop.dispatch.slow, loop.window.balancing = 0, RandomSkips(self._disk.dice)
 
     def _commit(self, *, finished: bool = False) -> None:
         super()._commit(finished=finished)
