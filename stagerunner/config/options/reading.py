@@ -45,9 +45,10 @@ def read_options(
         elif not _is_default(option, value):
             values[key.text] = inside.read(value, hints.reader(option.hint))
     written = {key for key, _ in node} if node else set()
+    meant = {mistake.fix for mistake in location.mistakes}
     place = node.mark if node and node.entries else mark
     for option in options:
-        if option.required and option.name not in written:
+        if option.required and option.name not in written and f"did you mean '{option.name}'?" not in meant:
             message, fix = f"the option '{option.name}' is required", f"add `{option.name}:` ({option.describe()})"
             location.inside(option.name).add("missing-option", message, place, fix)
     return values, location.mistakes

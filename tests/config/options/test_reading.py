@@ -31,6 +31,10 @@ def test_unknown_options_are_reported_with_the_nearest_name(wrong):
     assert wrong(str.strip, "{zzz: x}")[1] == "it takes no options"
 
 
+def test_a_misspelt_option_is_not_missing_too(wrong):
+    assert wrong(shout, "{tmies: 3}") == ("there is no option 'tmies'", "did you mean 'times'?")
+
+
 def test_a_setting_among_the_options_is_a_mistake_that_says_where_it_belongs(wrong):
     assert wrong(shout, "{times: 3, workers: 4}") == (
         "there is no option 'workers'",
