@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import resource
+import sys
 from functools import partial
+
+import pytest
 
 
 def limit(soft: int, hard: int | None = None) -> None:
@@ -34,3 +37,16 @@ def test_more_workers_than_can_be_are_refused_before_anything_is_touched(project
     assert b"may have 256 at most" in done.stderr
     assert (project / "out.txt").read_text() == "as it was"
     assert not (project / "out.txt.partial").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has names of processes that can be set")
+def test_each_worker_is_named_by_its_stage_and_number(project):
+    project.plugin("""
+        @stage
+        def name_of_this_process(record) -> str:
+            with open("/proc/self/comm") as file:
+                return file.read().strip()
+    """)
+    stages = [{"use": "name_of_this_process", "name": "parse", "workers": 2}, {"use": "same", "workers": 2}]
+
+    assert list(project.load(*stages, run={"frame": 1}).run(range(4))) == ["parse.1", "parse.2"] * 2

@@ -20,7 +20,7 @@ from time import process_time_ns
 from typing import TYPE_CHECKING
 
 from stagerunner.engines.process.beginning import DISCONNECTED, UNREADABLE
-from stagerunner.engines.process.worker.tuning import forward_logging, tune_memory
+from stagerunner.engines.process.worker.tuning import forward_logging, take_name, tune_memory
 from stagerunner.engines.worker.decode import Unreadable
 from stagerunner.engines.worker.encode import Parts
 from stagerunner.engines.worker.hooks import call_hooks
@@ -328,6 +328,7 @@ def read_lines(pipe: Inbound) -> list[ReadyLine]:
 
 def main(spec: WorkerSpec, inbound: list[int], outbound: list[int], metrics: int, arena: int | None) -> int:
     """Run a worker in the process that the fork server forked for it. Returns the exit status."""
+    take_name(spec.names, spec.number)
     page = MetricsPage(metrics, spec.slot_count, spec.places)
     if not any(work.rate for work in spec.works):  # a rate is kept by a lock on this descriptor
         os.close(metrics)

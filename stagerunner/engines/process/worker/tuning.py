@@ -1,14 +1,18 @@
-"""Tuning of a worker's process, once its stages are set up."""
+"""A worker's process: what it is called, its room, its memory and its logging."""
 
 from __future__ import annotations
 
 import gc
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 Result = TypeVar("Result")
+
+LONGEST_NAME = 15
+"""Bytes of a process' name that Linux keeps."""
 
 YOUNG = 10_000
 """New objects after which garbage is looked for: more than a frame of small records holds."""
@@ -56,3 +60,15 @@ def tune_memory() -> None:
         arrow.set_memory_pool(arrow.system_memory_pool())
     gc.freeze()
     gc.set_threshold(YOUNG)
+
+
+def take_name(stages: Sequence[str], number: int) -> None:
+    """Have `top` and `ps -o comm` call this process by its stages and its number from 1, as messages do (Linux)."""
+    suffix = f".{number + 1}"
+    name = "+".join(stages)[: LONGEST_NAME - len(suffix)] + suffix
+    with suppress(OSError):
+        descriptor = os.open("/proc/self/comm", os.O_WRONLY)
+        try:
+            os.write(descriptor, name.encode())
+        finally:
+            os.close(descriptor)
