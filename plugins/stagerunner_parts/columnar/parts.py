@@ -82,9 +82,9 @@ class Parts:
 
     # Opening and closing
 
-    def begin(self, known: int) -> None:
-        """Begin anew. known: the inode of the folder that an unfinished run has left. Raises FileExistsError for any
-        other, BlockingIOError if a run has it open."""
+    def begin(self, known: int, first: int = 0) -> None:
+        """Begin anew. known: the inode of the folder that an unfinished run has left. first: the number of the first
+        part. Raises FileExistsError for any other folder, BlockingIOError if a run has it open."""
         if os.path.lexists(self.partial):
             if inode_of(self.partial) != known and not self._is_empty():
                 raise in_the_way(self.partial)
@@ -93,8 +93,7 @@ class Parts:
             shutil.rmtree(self.partial)
         self.partial.mkdir(parents=True)
         self._take_lock()
-        there = old_parts(self._real, self._suffix) if self._adds and self._suffix and self._real.exists() else ()
-        self._first = max((number_of(path) + 1 for path in there), default=0)
+        self._first = first
         self._open_spool()
 
     def begin_again(self, position: dict[str, int]) -> None:

@@ -8,7 +8,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from struct import Struct
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 from zlib import crc32
 
 import pyarrow as pa
@@ -22,9 +22,12 @@ from stagerunner_parts.compression import is_compressed
 from stagerunner_parts.remote.address import Address, StorageOptions
 from stagerunner_parts.sinks.locking import inode_of
 from stagerunner_parts.sinks.naming import has_field
-from stagerunner_parts.sinks.places import Elsewhere, Here, place_of
+from stagerunner_parts.sinks.places import Elsewhere, place_of
 from stagerunner_parts.sinks.tables import Extras, Missing, refuse_others
 from stagerunner_parts.sinks.targets import check_target, resolved
+
+if TYPE_CHECKING:
+    from stagerunner_parts.columnar.elsewhere import PartsDestination
 
 HEAD = Struct(">QQQ")
 """In front of each stream: a checksum of its schema, its rows, its bytes."""
@@ -57,12 +60,13 @@ class ColumnOutput:
         options: StorageOptions | None = None,
     ) -> None:
         self._one_file = path.name.lower().endswith(self.suffixes)
-        self._place: Here | Elsewhere = self._place_of(path, options)
+        self.mode: Mode = mode
+        self._destination = self._destination_of(path, options)
+        self._place = place_of(path, options) if self._destination is None else Elsewhere.of(self._destination)
         self.path = self._place.path
         self.schema = schema
         self.extras: Extras = extras
         self.missing: Missing = missing
-        self.mode: Mode = mode
         self._given = (group, rows, size)
         found = resolved(self.path)
         self._real = found if isinstance(found, Path) else Path(os.path.realpath(self.path))
@@ -75,13 +79,15 @@ class ColumnOutput:
         self._position: dict[str, int] | None = None
         self._opened = False
 
-    def _place_of(self, path: Path | Address, options: StorageOptions | None) -> Here | Elsewhere:
+    def _destination_of(self, path: Path | Address, options: StorageOptions | None) -> PartsDestination | None:
+        """The folder of an address; None for anything else."""
         if self._one_file or isinstance(path, Path):
-            return place_of(path, options)
+            return None
         # Only for remote paths, of which there are few.
         from stagerunner_parts.columnar.elsewhere import PartsDestination
 
-        return Elsewhere.of(PartsDestination(path, options, self.suffixes[0], self._is_empty))
+        adds = self.mode == "append"
+        return PartsDestination(path, options, self.suffixes[0], adds=adds, is_empty=self._is_empty)
 
     def _new_parts(self) -> Parts:
         group, rows, size = self._given
@@ -90,7 +96,7 @@ class ColumnOutput:
         return Parts(self._real, suffix, group=group, rows=rows, size=size, writer=self._writer, adds=adds)
 
     @abstractmethod
-    def _schema_in(self, path: Path) -> pa.Schema:
+    def _schema_in(self, part: Path | BinaryIO) -> pa.Schema:
         """The columns of a part that is there."""
 
     @abstractmethod
@@ -135,7 +141,7 @@ class ColumnOutput:
             raise FileExistsError(f"{self.describe()} already exists, and mode `new` overwrites nothing")
 
     def _is_taken(self) -> bool:
-        if self._one_file or isinstance(self._place, Elsewhere):
+        if self._one_file or self._destination is not None:
             return self.exists()
         return self._real.exists() and any(self._real.iterdir())
 
@@ -198,9 +204,9 @@ class ColumnOutput:
         self._parts = self._new_parts()
         if position is None:
             self.check_new()
-            there = self._columns_there()
+            there, first = self._what_is_there()
             self._real.parent.mkdir(parents=True, exist_ok=True)
-            self._parts.begin((self._known or {}).get("folder", 0))
+            self._parts.begin((self._known or {}).get("folder", 0), first)
             self._parts.schema = there
         else:
             self._parts.schema = _schema(position["schema"]) if "schema" in position else None
@@ -209,20 +215,31 @@ class ColumnOutput:
         self._take(self._parts.schema or (self._expected if self.schema else None))
         self._position = self._whereabouts()
 
-    def _columns_there(self) -> pa.Schema | None:
-        """The columns of the parts to which others are added. Raises ValueError if `schema` says something else."""
-        if self.mode != "append" or not self._real.exists():
-            return None
-        last = max(old_parts(self._real, self.suffixes[0]), key=number_of, default=None)
-        if last is None:
-            return None
+    def _what_is_there(self) -> tuple[pa.Schema | None, int]:
+        """The columns of the parts to which others are added, and the number of the next one.
+
+        Raises ValueError if `schema` says something else.
+        """
+        if self._destination is not None:
+            self._destination.clear(self._real)
+        if self.mode != "append" or (last := self._last_part()) is None:
+            return None, 0
+        number, shown, part = last
         try:
-            found = self._schema_in(last)
+            found = self._schema_in(part)
         except (pa.ArrowException, OSError) as error:
-            raise ValueError(f"{last} can't be read, so nothing can be added to {self.path}: {error}") from None
+            raise ValueError(f"{shown} can't be read, so nothing can be added to {self.describe()}: {error}") from None
         if self.schema is not None and not found.equals(self._expected):
-            raise ValueError(f"{last} has other columns than `schema` says; write to another folder")
-        return found
+            raise ValueError(f"{shown} has other columns than `schema` says; write to another folder")
+        return found, number + 1
+
+    def _last_part(self) -> tuple[int, str, Path | BinaryIO] | None:
+        """The last part that is there: its number, what to call it, and what to read it from."""
+        if self._destination is not None:
+            return self._destination.last_part()
+        there = old_parts(self._real, self.suffixes[0]) if self._real.exists() else ()
+        last = max(there, key=number_of, default=None)
+        return None if last is None else (number_of(last), str(last), last)
 
     def _take(self, schema: pa.Schema | None) -> None:
         self._parts.schema = schema

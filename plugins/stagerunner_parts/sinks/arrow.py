@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from stagerunner import sink
 from stagerunner_parts.needed import need
@@ -65,8 +65,8 @@ class Arrow(ColumnOutput):
         options = pa.ipc.IpcWriteOptions(compression=None if self.compression == "none" else self.compression)
         return ArrowWriter(path, schema, options, stream=self.path.name.lower().endswith(STREAM))
 
-    def _schema_in(self, path: Path) -> pa.Schema:
-        with pa.memory_map(str(path)) as file:
+    def _schema_in(self, part: Path | BinaryIO) -> pa.Schema:
+        with pa.memory_map(str(part)) if isinstance(part, Path) else part as file:
             return pa.ipc.open_file(file).schema
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from stagerunner import sink
 from stagerunner_parts.needed import need
@@ -71,8 +71,8 @@ class Parquet(ColumnOutput):
     def _writer(self, path: Path, schema: pa.Schema) -> PartWriter:
         return ParquetWriter(path, schema, self.compression)
 
-    def _schema_in(self, path: Path) -> pa.Schema:
-        return pq.read_schema(path)
+    def _schema_in(self, part: Path | BinaryIO) -> pa.Schema:
+        return pq.read_schema(part)
 
 
 class ParquetWriter(PartWriter):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from support import needs
 
@@ -9,6 +11,8 @@ pa = needs.module("pyarrow", "stagerunner[arrow]")
 import pyarrow.parquet as pq
 
 from stagerunner_parts.remote.address import Address
+from stagerunner_parts.remote.folder import RemoteFolder
+from stagerunner_parts.remote.uploading import Upload
 from stagerunner_parts.sinks.parquet import Parquet
 
 
@@ -49,6 +53,27 @@ def test_parts_replace_those_of_an_earlier_run_and_nothing_stays_here(memory, tm
     assert memory.exists("/deep/out-of-reach/part-00009.parquet")
 
 
+def kill(monkeypatch, run, arrived):
+    """Finish the run, which dies when so many of its parts have arrived; if it has no more, before old ones go."""
+    left = iter(range(arrived))
+
+    def begun(store, local):
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        upload = Upload(store, local)
+        upload.wait()
+        return upload
+
+    def removed(folder, names):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, suppress(KeyboardInterrupt):
+        patched.setattr("stagerunner_parts.remote.folder.Upload", begun)
+        patched.setattr(RemoteFolder, "remove", removed)
+        run.finish()
+    run.abort()
+
+
 @pytest.mark.parametrize("arrived", range(4))
 @pytest.mark.parametrize("count", [0, 5])
 def test_finishing_goes_on_after_a_kill_at_every_point(memory, tmp_path, monkeypatch, arrived, count):
@@ -57,19 +82,7 @@ def test_finishing_goes_on_after_a_kill_at_every_point(memory, tmp_path, monkeyp
     run = written(count)
     position = run.position()
 
-    def kill(upload):
-        calls.append(upload)
-        if len(calls) > arrived:
-            raise KeyboardInterrupt
-
-    calls = []
-    with monkeypatch.context() as patched:
-        patched.setattr("stagerunner_parts.remote.uploading.Upload.wait", kill)
-        patched.setattr("stagerunner_parts.remote.folder.RemoteFolder.remove", kill)
-        if arrived < 3 and count:
-            with pytest.raises(KeyboardInterrupt):
-                run.finish()
-    run.abort()
+    kill(monkeypatch, run, arrived)
     for _ in range(2):
         again = sink()
         again.left(position)
@@ -101,11 +114,40 @@ def test_an_output_that_is_nowhere_is_missed(memory):
         lost.finish()
 
 
+@pytest.mark.parametrize("arrived", range(3))
+def test_parts_are_added_behind_those_that_are_there_also_by_a_resume(memory, tmp_path, monkeypatch, arrived):
+    written(3).finish()
+    lost = written(9, mode="append")
+    kill(monkeypatch, lost, 0)
+    assert there(memory) == parts(3)
+    run = written(3, mode="append")
+    position = run.position()
+    kill(monkeypatch, run, arrived)
+    for _ in range(2):
+        again = sink(mode="append")
+        again.left(position)
+        again.finish()
+        added = {f"part-{2 + number:05}.parquet": rows for number, rows in enumerate(parts(3).values())}
+        assert there(memory) == parts(3) | added
+    assert list((tmp_path / "state" / "stagerunner").iterdir()) == []
+
+
+def test_parts_are_added_only_to_those_with_the_same_columns(memory):
+    written(1).finish()
+    other = sink(mode="append")
+    other.open(None)
+    with pytest.raises(ValueError, match=r"text|column"):
+        other.write(other.encode([{"x": "text"}]))
+    other.abort()
+    memory.pipe("/deep/out/part-00004.parquet", b"nonsense")
+    with pytest.raises(ValueError, match=r"memory://deep/out/part-00004\.parquet can't be read"):
+        sink(mode="append").open(None)
+
+
 def test_where_no_parts_can_be_put(memory):
     memory.pipe("/deep/out", b"x")
-    for mode, why in (("append", "gets no further parts"), ("new", "is a file, not a folder; a single file's name")):
-        with pytest.raises((OSError, ValueError), match=why):
-            sink(mode=mode).check()
+    with pytest.raises(NotADirectoryError, match="is a file, not a folder; a single file's name"):
+        sink(mode="append").check()
     memory.rm("/deep/out")
     written(1).finish()
     with pytest.raises(FileExistsError, match="memory://deep/out already exists"):
