@@ -160,9 +160,8 @@ def print_summary(outcome: Summary, chain: Chain, streams: Streams, *, quiet: bo
         console.line(console.json({"event": "summary", **outcome.as_json()}))
         return
     plan = chain.plan
-    width = _terminal_width() if console.stream.isatty() else None
     advise = plan.run.engine != "inline"  # one process can't have more workers
-    for line in closing(outcome, facts=facts_of(plan), width=width, cpu=sum(os.times()[:4]), advise=advise):
+    for line in closing(outcome, facts=facts_of(plan), width=console.width, cpu=sum(os.times()[:4]), advise=advise):
         console.line(*line)
     if outcome.exit_code == DEAD_LETTERS and chain.request.shard is None:
         console.line(("dim", f"exit code 3: `{_replay(chain, outcome)}` runs the dead letters again"))
@@ -175,12 +174,6 @@ def _replay(chain: Chain, outcome: Summary) -> str:
     from stagerunner.views.closing import from_here
 
     return join(["stagerunner", "replay", from_here(outcome.dead_letter), "-c", chain.config.file])
-
-
-def _terminal_width() -> int:
-    import shutil  # it imports all compression modules
-
-    return shutil.get_terminal_size().columns
 
 
 def print_plan(plan: Plan, console: Console) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -11,13 +13,19 @@ from stagerunner.cli import flags
 from stagerunner.cli.catalogs import usable_catalog, warn
 from stagerunner.cli.flags import Command, Group
 from stagerunner.cli.streams import Streams
+from stagerunner.config.excerpt import visible
 from stagerunner.config.nodes import Scalar
 from stagerunner.config.wording import did_you_mean
 from stagerunner.errors import Mark, Mistake, UsageError
 from stagerunner.inherited import here
 from stagerunner.parts.base import Kind
 from stagerunner.views.explained import Explained, explain
-from stagerunner.views.table import Column, table
+from stagerunner.views.table import GAP, Column, table
+
+INDENT = 2
+"""Spaces before a line of a list."""
+NARROWEST = 30
+"""Characters in which a text can be read."""
 
 _KINDS: tuple[Kind, ...] = ("stage", "source", "sink")
 
@@ -39,7 +47,7 @@ def command(ctx: click.Context, json: bool, plugins: tuple[str, ...]) -> None:
         return
     for kind in _KINDS:
         out.line(("strong", f"{kind.capitalize()}s"))
-        for row in _rows(catalog, kind):
+        for row in _rows(catalog, kind, out.width):
             out.line(f"  {row}")
     warn(catalog, streams)
 
@@ -71,12 +79,14 @@ def show(ctx: click.Context, name: str, json: bool, plugins: tuple[str, ...]) ->
         _print(one, streams)
 
 
-def _rows(catalog: Catalog, kind: Kind) -> list[str]:
+def _rows(catalog: Catalog, kind: Kind, width: int | None) -> list[str]:
+    """A line for each part. In a narrow terminal, who provides it is left out first."""
     entries = (catalog.entries[kind, name][0] for name in catalog.names(kind))
     cells = [[one.part.name, one.part.summary, " ".join(one.part.suffixes), one.provider] for one in entries]
+    columns = [Column("", left=True, drops=drops) for drops in (0, 0, 1, 2)]
     if kind == "stage":  # no file chooses one
-        cells = [[name, summary, provider] for name, summary, _, provider in cells]
-    return table([Column("", left=True)] * len(cells[0]) if cells else [], cells)[1:]
+        cells, columns = [[name, summary, provider] for name, summary, _, provider in cells], columns[:2] + columns[3:]
+    return table(columns, cells, None if width is None else width - INDENT)[1:]
 
 
 def _data(catalog: Catalog) -> dict[str, Any]:
@@ -124,11 +134,22 @@ def _print(one: Explained, streams: Streams) -> None:
     out.line(f"  {'; '.join(one.form)}")
     out.line()
     if one.options:
-        rows = [[o.name, o.takes, o.wants, o.help] for o in one.options]
-        for row in table([Column("", left=True)] * 4, rows)[1:]:
+        for row in _option_rows(one, out.width):
             out.line(f"  {row}")
         out.line()
     for line in one.example():
         out.line(f"    {line}")
     out.line()
     out.line(("dim", f"  code  {one.place}"))
+
+
+def _option_rows(one: Explained, width: int | None) -> Iterator[str]:
+    """The options. In a terminal, what one does is broken into lines in its column, if that is wide enough."""
+    rows = [[o.name, o.takes, o.wants, o.help] for o in one.options]
+    heads = table([Column("", left=True)] * 3, [row[:3] for row in rows])[1:]
+    start = max(map(len, heads)) + len(GAP)
+    room = 0 if width is None else width - INDENT - start
+    for head, (*_, text) in zip(heads, rows, strict=True):
+        first, *more = textwrap.wrap(visible(text), room) if room >= NARROWEST and text else [visible(text)]
+        yield f"{head.ljust(start)}{first}".rstrip()
+        yield from (" " * start + line for line in more)

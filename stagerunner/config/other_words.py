@@ -16,6 +16,8 @@ _OURS = {
     "concurrency": ("max_concurrency", "max_in_flight"),
     "when": ("if", "condition"),
     "retry": ("retries", "attempts", "max_retries"),
+    "attempts": ("tries", "max_attempts", "max_tries", "times"),
+    "delay": ("backoff", "pause", "interval"),
     "rate": ("rate_limit", "ratelimit", "throttle"),
     "memo": ("cache", "memoize"),
     "env": ("environment",),

@@ -71,6 +71,15 @@ class Console:
         self._mask = Mask(self.secrets)
         self._losable = losable
 
+    @property
+    def width(self) -> int | None:
+        """Characters in a line of the terminal; None if it is none."""
+        if not self.stream.isatty():
+            return None
+        import shutil  # it imports all compression modules
+
+        return shutil.get_terminal_size().columns
+
     def line(self, *pieces: Piece) -> None:
         """Write one line, or several if a piece has line ends in it."""
         self.write(self.text(*pieces) + "\n")

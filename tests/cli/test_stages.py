@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import json
 
+from stagerunner.catalog import load_catalog
+from stagerunner.cli.stages import _option_rows, _rows
 from stagerunner.errors import UsageError
+from stagerunner.views.explained import Explained, ExplainedOption
 
 
 def test_everything_on_offer_is_listed_by_kind(invoke):
@@ -60,3 +63,24 @@ def test_an_unknown_one_is_answered_with_the_nearest(invoke):
 
 def test_an_address_that_leads_nowhere_is_a_usage_error(invoke):
     assert isinstance(invoke("stages", "show", "./parts.py:nothing").exception, UsageError)
+
+
+def test_in_a_terminal_what_an_option_does_is_broken_into_lines():
+    times = ExplainedOption("times", "whole number", "1", "how often it is said, before anything else is done", False)
+    one = Explained("stage", "shout", "Shout.", "x 1.0", (), (times,), "x:shout", "x.py:1")
+    assert list(_option_rows(one, 60)) == [
+        "times  whole number  1  how often it is said, before",
+        "                        anything else is done",
+    ]
+    (unbroken,) = _option_rows(one, None)
+    assert unbroken.endswith("before anything else is done")
+    assert list(_option_rows(one, 40)) == [unbroken]
+
+
+def test_a_narrow_terminal_drops_who_provides_a_part():
+    catalog = load_catalog()
+    wide = _rows(catalog, "sink", None)
+    narrow = _rows(catalog, "sink", max(map(len, wide)))
+    assert "stagerunner 0." in wide[0]
+    assert "stagerunner 0." not in "".join(narrow)
+    assert ".arrow" in narrow[0]
