@@ -94,7 +94,7 @@ class _Planning:
             mask = Mask(self._config.secrets)
             if all(mistake.code == UNREACHABLE for mistake in self._mistakes):
                 raise Stopped("\n".join(mask(mistake.message) for mistake in self._mistakes))
-            raise ConfigError(_masked(mistake, mask) for mistake in dict.fromkeys(self._mistakes))
+            raise ConfigError(_masked(mistake, mask) for mistake in _each_once(self._mistakes))
 
     def engine(self, name: str | None) -> EngineSpec:
         found = chosen_engine(self._config, self._catalog, name)
@@ -165,6 +165,22 @@ def _ends_elsewhere(
 
     named = {stage.name: stage for stage in config.stages}
     return end_mistakes([named[stage.name] for stage in planned], planned, ends)
+
+
+def _each_once(mistakes: Sequence[Mistake]) -> Iterable[Mistake]:
+    """The mistakes without repetition: an option beside `use:` is unknown there, and missing under `with:`."""
+    unknown = {mistake.path for mistake in mistakes if mistake.code == "unknown-key"}
+    misplaced = {
+        mistake.path: beside
+        for mistake in mistakes
+        if mistake.code == "missing-option" and (beside := mistake.path.replace(".with.", ".", 1)) in unknown
+    }
+    for mistake in dict.fromkeys(mistakes):
+        if mistake.code == "unknown-key" and mistake.path in misplaced.values():
+            name = mistake.path.rpartition(".")[2]
+            yield mistake._replace(fix=f"options stand under `with:`, so write `with: {{{name}: …}}`")
+        elif mistake.path not in misplaced:
+            yield mistake
 
 
 def _masked(mistake: Mistake, mask: Mask) -> Mistake:

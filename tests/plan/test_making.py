@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from stagerunner import load
 from stagerunner.catalog import load_catalog
 from stagerunner.config.model import Run
 from stagerunner.config.nodes import from_plain
@@ -59,6 +60,17 @@ def test_a_mistake_found_twice_is_reported_once(config, catalog):
     with pytest.raises(ConfigError) as caught:
         make_plan(config(mistakes=(twice, twice)), catalog)
     assert caught.value.mistakes == (twice,)
+
+
+def test_an_option_beside_use_is_one_mistake_with_the_text_to_write(tmp_path):
+    chain = tmp_path / "chain.yaml"
+    chain.write_text("version: 1\nsource: {use: lines, path: in.txt}\nstages: [{use: filter, where: x > 1}]\n")
+    with pytest.raises(ConfigError) as caught:
+        load(chain)
+    assert [(mistake.mark.line, mistake.path, mistake.fix) for mistake in caught.value.mistakes] == [
+        (2, "source.path", "options stand under `with:`, so write `with: {path: …}`"),
+        (3, "stages[0].where", "options stand under `with:`, so write `with: {where: …}`"),
+    ]
 
 
 def test_secrets_are_masked_in_what_plugins_say(config, catalog):
