@@ -337,7 +337,9 @@ def expressions():
 @pytest.mark.parametrize("text", expressions())
 def test_an_expression_of_the_page_is_one(text):
     fields = {"status": 204, "path": "/x", "request": {"method": "GET"}, "tags": ["a"], "content-type": "text"}
-    Expression.parse(text)({**fields, "text": "Ab", "item": "A", "start": "A", "end": "b", "pattern": "^A", "x": "12"})
+    Expression.parse(text)(
+        {**fields, "text": "Ab", "item": "A", "start": "A", "end": "b", "pattern": "^A", "x": "12", "number": 1.25}
+    )
 
 
 def test_what_files_gives_is_what_the_page_says(tmp_path):

@@ -19,6 +19,7 @@ from stagerunner.parts.source import gives_marks, is_stream
 from stagerunner.parts.stage import Form
 from stagerunner.plan.promise import state_warning
 from stagerunner.plan.undeclared_state import undeclared_change
+from stagerunner.views.resolved import size
 
 _KEEPS = {
     "truncate": "a stopped run can be resumed",
@@ -94,14 +95,20 @@ def _options(kind: Kind, found: Any) -> tuple[tuple[ExplainedOption, ...], tuple
 
 
 def _option(option: Option) -> ExplainedOption:
-    wants = "required" if option.required else default_text(option.default)
-    return ExplainedOption(option.name, option.describe(), wants, option.help, option.required)
+    takes = option.describe()
+    wants = "required" if option.required else default_text(option.default, takes)
+    return ExplainedOption(option.name, takes, wants, option.help, option.required)
 
 
-def default_text(value: Any) -> str:
-    """A default as it is written in a config; "" for None."""
-    if value is None:
-        return ""
+def default_text(value: Any, takes: str = "") -> str:
+    """A default as it is written in a config; "" for None. takes: the values that the option allows, in words."""
+    match value, takes:
+        case None, _:
+            return ""
+        case int(), "size":
+            return size(value)
+        case int() | float(), "duration":
+            return f"{value:g}s"
     return value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False, default=str)
 
 

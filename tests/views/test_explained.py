@@ -5,7 +5,7 @@ from typing import Any
 
 from stagerunner.catalog import Resolved
 from stagerunner.parts.base import Part
-from stagerunner.views.explained import Explained, explain
+from stagerunner.views.explained import Explained, default_text, explain
 
 
 class Sink:
@@ -45,6 +45,12 @@ def test_a_stage_is_explained_by_form_and_options():
 def test_the_example_leaves_required_options_open():
     assert list(explained("stage", shout).example()) == ["- use: shout", "  with: {times: …}"]
     assert list(explained("source", numbers).example()) == ["source: numbers"]
+
+
+def test_a_default_is_written_as_in_a_config():
+    assert default_text(2**28, "size") == "256MiB"
+    assert default_text(300.0, "duration") == "300s"
+    assert [default_text(value) for value in (None, True, "a", "", 2**28)] == ["", "true", "a", '""', "268435456"]
 
 
 def test_sources_and_sinks_say_whether_a_run_can_be_resumed():

@@ -63,6 +63,8 @@ CALLS: dict[str, tuple[int, Callable[..., Any]]] = {
     "len": (1, len),
     "lower": (1, lambda text: text.lower()),
     "upper": (1, lambda text: text.upper()),
+    "strip": (1, lambda text: text.strip()),
+    "round": (2, round),
     "int": (1, int),
     "float": (1, float),
     "str": (1, str),
@@ -289,7 +291,9 @@ def _items(node: ast.List | ast.Tuple | ast.Set) -> Evaluate:
 def _call(node: ast.Call) -> Evaluate:
     name = node.func.id if isinstance(node.func, ast.Name) else ast.unparse(node.func)
     if name not in CALLS:
-        raise ValueError(f"there is no {name:.60}(); there are {', '.join(CALLS)}")
+        method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+        there_are = f"write {method}(…)" if method in CALLS else f"there are {', '.join(CALLS)}"
+        raise ValueError(f"there is no {name:.60}(); {there_are}")
     number, function = CALLS[name]
     if len(node.args) != number or node.keywords:
         raise ValueError(f"{name}() takes {number} value{'s' * (number > 1)}")
