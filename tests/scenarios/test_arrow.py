@@ -254,3 +254,18 @@ def test_csv_goes_to_parquet_as_texts(project):
     assert pq.read_table(project / "out.parquet").to_pylist() == [
         {"a": str(n), "b": str(n % 3 or "")} for n in range(5000)
     ]
+
+
+def test_no_text_of_csv_is_taken_for_a_number_however_its_rows_come(project):
+    project.write("in.csv", "a\n1\n2,x\n3\n")
+    source = {"use": "csv", "with": {"path": str(project / "in.csv")}, "on_error": "skip"}
+    sink = {
+        "use": "parquet",
+        "with": {"path": str(project / "out.parquet"), "schema": {"a": "int64"}},
+        "on_error": "skip",
+    }
+    for frame in (1, 3):
+        summary = project.execute(source=source, sink=sink, run={"frame": frame, "engine": "inline"})
+        assert (summary.records["out"], summary.records["skipped"]) == (0, 3)
+    summary = project.execute({"use": "convert", "with": {"types": {"a": "int"}}}, source=source, sink=sink)
+    assert pq.read_table(project / "out.parquet").to_pylist() == [{"a": 1}, {"a": 3}]

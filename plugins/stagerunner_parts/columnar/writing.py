@@ -170,7 +170,9 @@ class ColumnOutput:
         try:
             return as_record_batch(records, schema)
         except ValueError as error:
-            hint = "" if self.schema is not None else "; the first record decides on the columns, or else `schema`"
+            hint = "; the first record decides on the columns, or else `schema`"
+            if self.schema is not None:
+                hint = "; the stage `convert` changes types"
             raise ValueError(f"{error}{hint}") from None
 
     def columns_of(self, records: Any) -> str:

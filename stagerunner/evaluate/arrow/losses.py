@@ -16,6 +16,11 @@ STEPS = {"s": 1_000_000, "ms": 1000}
 """Microseconds of the units that are coarser than what Python's times have."""
 
 
+ONE_SORT = [{""}, {"", "float"}, {"float"}, {"text"}, {"truth"}, {"decimal"}]
+"""Sorts of types between which pyarrow's cast does what is wanted. It takes whole numbers for a decimal only if that
+has room for the largest one."""
+
+
 def loss_of(values: Iterable[Any], kind: Any) -> str:
     """What would be lost of the first of these values that doesn't fit into the type, in words; "" if nothing."""
     find = _finder(kind)
@@ -84,23 +89,45 @@ def _items(value: Any) -> Iterable[Any]:
     return value.values() if isinstance(value, dict) else value
 
 
+def is_other_sort(ours: Any, theirs: Any) -> bool:
+    """Whether pyarrow's cast reads values as what they aren't, such as the text "1" as a number.
+
+    It isn't used then: rows mustn't fare differently because they come as dicts, which depends on where frames are cut.
+    """
+    types = pa.types
+    if types.is_dictionary(ours):
+        return is_other_sort(ours.value_type, theirs)
+    if types.is_struct(ours) and types.is_struct(theirs):
+        both = ((ours.field(at), theirs.get_field_index(ours.field(at).name)) for at in range(ours.num_fields))
+        return any(at >= 0 and is_other_sort(field.type, theirs.field(at).type) for field, at in both)
+    if types.is_map(ours) and types.is_map(theirs):
+        return is_other_sort(ours.item_type, theirs.item_type)
+    if hasattr(ours, "value_type") and hasattr(theirs, "value_type"):
+        return is_other_sort(ours.value_type, theirs.value_type)
+    if types.is_null(ours):
+        return False
+    return {_sort(ours), _sort(theirs)} not in ONE_SORT
+
+
+def _sort(kind: Any) -> str:
+    """What its values are; "" for whole numbers and all others."""
+    types = pa.types
+    if types.is_boolean(kind):
+        return "truth"
+    if types.is_floating(kind):
+        return "float"
+    if types.is_decimal(kind):
+        return "decimal"
+    return "" if types.is_primitive(kind) or types.is_nested(kind) else "text"
+
+
 def loss_between(column: Any, found: Any) -> str:
     """What was lost when a column was cast to another; "" if nothing."""
     if other := _field_beside(column, found.type):
         return _without(other)
-    if _rounds(column.type, found.type) and not found.cast(column.type).equals(column):
-        return "values would change"
+    if pa.types.is_timestamp(column.type) and pa.types.is_date(found.type) and found.cast(column.type) != column:
+        return "there is a time of day"
     return ""
-
-
-def _rounds(ours: Any, theirs: Any) -> bool:
-    """Whether pyarrow's cast changes values that don't fit, where others are refused."""
-    types = pa.types
-    if types.is_timestamp(ours):
-        return bool(types.is_date(theirs))
-    if types.is_floating(ours):
-        return bool(types.is_decimal(theirs))
-    return bool(types.is_integer(ours) and types.is_boolean(theirs))
 
 
 def _field_beside(column: Any, kind: Any) -> str:
@@ -114,7 +141,8 @@ def _field_beside(column: Any, kind: Any) -> str:
             if lost:
                 return lost if isinstance(lost, str) else str(name)
     elif types.is_map(column.type) and types.is_map(kind):
-        return _field_beside(column.flatten().field(1), kind.item_type)
+        first, last = column.offsets[0].as_py(), column.offsets[-1].as_py()
+        return _field_beside(column.items.slice(first, last - first), kind.item_type)
     elif hasattr(column.type, "value_type") and hasattr(kind, "value_type") and hasattr(column, "flatten"):
         return _field_beside(column.flatten(), kind.value_type)
     return ""

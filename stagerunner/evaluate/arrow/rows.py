@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from stagerunner.evaluate.arrow.losses import loss_between, loss_of
+from stagerunner.evaluate.arrow.losses import is_other_sort, loss_between, loss_of
 from stagerunner.records import Rows
 
 SLACK = 1024
@@ -184,6 +184,8 @@ def fitted(batch: Any, schema: Any) -> Any:
 def _converted(column: Any, field: Any) -> Any:
     if column.type == field.type:
         return column
+    if is_other_sort(column.type, field.type):
+        return _column(values_of(column), field.name, field.type)
     try:
         found = column.cast(field.type)
         if lost := loss_between(column, found):

@@ -174,14 +174,47 @@ def test_what_loses_nothing_fits():
         (pa.array(XY), X),
         (pa.array([XY]), pa.list_(X)),
         (pa.array([NOON]), pa.date32()),
-        (pa.array([1.55]), pa.decimal128(5, 1)),
-        (pa.array([5]), pa.bool_()),
+        (
+            pa.array([[("k", XY[0])]], pa.map_(pa.string(), pa.struct([("x", pa.int64()), ("y", pa.int64())]))),
+            pa.map_(pa.string(), X),
+        ),
     ],
     ids=str,
 )
 def test_nothing_is_left_out_of_columns_in_silence(column, kind):
     with pytest.raises(ValueError, match=r"the column 'f' is .* doesn't fit: "):
         as_record_batch(rows(f=column), pa.schema([("f", kind)]))
+
+
+SORTS = {
+    "text": pa.array(["1"]),
+    "few": pa.array(["1"]).dictionary_encode(),
+    "truth": pa.array([True]),
+    "int": pa.array([1]),
+    "float": pa.array([1.0]),
+    "decimal": pa.array([decimal.Decimal(1)]),
+    "list": pa.array([["1"]]),
+    "numbers": pa.array([[1]]),
+    "struct": pa.array([{"x": "1"}]),
+    "other": pa.array([{"x": 1}]),
+    "null": pa.nulls(1),
+}
+
+
+@pytest.mark.parametrize("column", SORTS.values(), ids=SORTS)
+def test_columns_fit_where_their_rows_do(column):
+    """Whether rows come in columns depends on the frame, so it mustn't matter."""
+    for kind in (other.type for name, other in SORTS.items() if name not in ("few", "null")):
+        schema = pa.schema([("f", kind)])
+        found = batch_or_refusal(rows(f=column), schema)
+        by_rows = batch_or_refusal(rows(f=column).to_list(), schema)
+        assert found == by_rows or type(found) is type(by_rows) is str, kind
+
+
+def test_a_map_fits_into_a_narrower_one():
+    column = pa.array([[("j", 5000)], [("k", 1)]], pa.map_(pa.string(), pa.int64()))
+    schema = pa.schema([("f", pa.map_(pa.string(), pa.int8()))])
+    assert as_record_batch(rows(f=column)[1:], schema).to_pylist() == [{"f": [("k", 1)]}]
 
 
 def test_a_field_that_is_null_everywhere_is_not_missed():

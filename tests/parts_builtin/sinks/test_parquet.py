@@ -216,7 +216,7 @@ def test_a_record_that_does_not_fit(tmp_path):
     ):
         with pytest.raises((ValueError, TypeError, AttributeError), match=why):
             encoder.encode([record])
-    with pytest.raises(ValueError, match="the column 'n' is int64, and string doesn't fit"):
+    with pytest.raises(ValueError, match="the field 'n' doesn't fit into int64"):
         encoder.encode(ArrowRows(pa.RecordBatch.from_pydict({"n": ["x"], "s": ["y"]})))
 
 
