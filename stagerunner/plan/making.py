@@ -168,7 +168,10 @@ def _ends_elsewhere(
 
 
 def _each_once(mistakes: Sequence[Mistake]) -> Iterable[Mistake]:
-    """The mistakes without repetition: an option beside `use:` is unknown there, and missing under `with:`."""
+    """The mistakes without repetition: an option beside `use:` is unknown there, and missing under `with:`. Nothing is
+    missing in a `with:` that is no mapping.
+    """
+    unread = {mistake.path for mistake in mistakes if mistake.code == "type"}
     unknown = {mistake.path for mistake in mistakes if mistake.code == "unknown-key"}
     misplaced = {
         mistake.path: beside
@@ -179,6 +182,8 @@ def _each_once(mistakes: Sequence[Mistake]) -> Iterable[Mistake]:
         if mistake.code == "unknown-key" and mistake.path in misplaced.values():
             name = mistake.path.rpartition(".")[2]
             yield mistake._replace(fix=f"options stand under `with:`, so write `with: {{{name}: …}}`")
+        elif mistake.code == "missing-option" and mistake.path.rpartition(".")[0] in unread:
+            continue
         elif mistake.path not in misplaced:
             yield mistake
 

@@ -111,7 +111,7 @@ class Signals:
             return
         hint = hint_after(self._session.to_read_again) if self._session.interrupted() else ""
         out = self._session.delivery.ledger.out
-        written = "1 record" if out == 1 else f"{out} records"
+        written = "1 record" if out == 1 else f"{out:,} records"
         raise Interrupted(f"stopped by {named(self._number)} after {written} had been written{hint}", self._number)
 
     def _end_now(self, number: int, *, again: bool) -> None:

@@ -73,6 +73,14 @@ def test_an_option_beside_use_is_one_mistake_with_the_text_to_write(tmp_path):
     ]
 
 
+def test_no_option_is_missing_in_a_with_that_is_no_mapping(tmp_path):
+    chain = tmp_path / "chain.yaml"
+    chain.write_text("version: 1\nstages: [{use: select, with: [id, name]}]\n")
+    with pytest.raises(ConfigError) as caught:
+        load(chain)
+    assert [(mistake.code, mistake.path) for mistake in caught.value.mistakes] == [("type", "stages[0].with")]
+
+
 def test_secrets_are_masked_in_what_plugins_say(config, catalog):
     with pytest.raises(ConfigError) as caught:
         make_plan(config(source="hunter2.txt", secrets=("hunter2", "")), catalog)
