@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any
 
-from stagerunner.engines.base import Clock
+from stagerunner.engines.base import Transport
 from stagerunner.parts.source import Want
 from stagerunner.plan import Plan, PlannedStage
 from stagerunner.records import DATA, TO_THE_END, Origin
@@ -38,10 +38,8 @@ UNPROVEN = 2
 class Dispatch:
     """Asks the source for splits, admits them to the window, and learns how large the next one should be.
 
-    send: sends a frame, in the first epoch. full: whether results wait for a slow reader. begun: the latest sequence
-    that each worker of the widest group has begun. opened: how many frames workers have open; None if they never work
-    ahead. holds: whether a frame is the oldest that one of them has open. gathered: whether the first stage that works
-    ahead has taken in all frames up to a sequence. clocks: of each worker and stage.
+    transport: says what its workers have begun and open. send: sends a frame, in the first epoch. full: whether results
+    wait for a slow reader.
     """
 
     def __init__(
@@ -49,29 +47,24 @@ class Dispatch:
         plan: Plan,
         split_source: SplitSource,
         window: Window,
+        transport: Transport,
         send: Callable[[Sent], None],
         full: Callable[[], bool],
-        begun: Callable[[], Sequence[int]],
-        opened: Callable[[], int] | None = None,
-        holds: Callable[[int], bool] = lambda sequence: False,
-        gathered: Callable[[int], bool] = lambda sequence: True,
-        clocks: Callable[[], Iterable[Clock]] = tuple,
     ) -> None:
         self._plan = plan
         self._split_source = split_source
         self._window = window
+        self._transport = transport
         self._send = send
         self._full = full
-        self._begun = begun
-        self._holds = holds
-        self._gathered, self._clocks = gathered, clocks
         self.slow = SLOW
         ahead = [stage for stage in plan.stages if stage.works_ahead]
         self.balances = window.workers > 1 and not ahead  # a worker that works ahead begins frames at once
-        self._opened = opened if ahead else None
-        self.looks = self._opened is not None or self.balances or isinstance(split_source, DrawnRecords)
+        self.works_ahead = bool(ahead) and transport.works_ahead
+        """Whether some workers begin frames while earlier ones are open."""
+        self.looks = self.works_ahead or self.balances or isinstance(split_source, DrawnRecords)
         """Whether `due` and `glance` have anything to say."""
-        self._provide(ahead, opened is not None)
+        self._provide(ahead, transport.works_ahead)
         self._limit = Limit(plan.limit)
         self._edge, self._edges = Limit(None), list[int]()
         """Where the next split has to be cut, and where later ones."""
@@ -144,10 +137,10 @@ class Dispatch:
 
     def _window_has_room(self) -> bool:
         begun = self._begun_if_slow() if self.balances else None
-        if self._opened is None:
+        if not self.works_ahead:
             return self._window.room(self.sizing.records, begun)
         wanted = self._demand.records if self.gathers else 0
-        return self._window.room(self.sizing.records, begun, self._opened(), wanted)
+        return self._window.room(self.sizing.records, begun, self._transport.opened(), wanted)
 
     @property
     def _unsure(self) -> bool:
@@ -162,10 +155,9 @@ class Dispatch:
     def _foresee(self) -> None:
         """Learn from what the stages before the first one that gathers have done. They have passed what it has open;
         no frame is back before a list of it is full."""
-        assert self._opened is not None
-        passed = self._opened()
+        passed = self._transport.opened()
         if before := self._demand.stages_before:
-            totals = totalled([clock for clock in self._clocks() if clock.stage < before], before)
+            totals = totalled([clock for clock in self._transport.clocks() if clock.stage < before], before)
             self._demand.foresee(totals[0].taken, totals[-1].out)
             dearest = max((clock.work + clock.codec) / max(1, clock.taken) for clock in totals)
             passed = min(totals[-1].taken, int(LONGEST / max(1.0, dearest)))
@@ -179,22 +171,17 @@ class Dispatch:
         Before one has come back, it is so once all have come to the lists: until then a filter may still show that more
         are needed.
         """
-        opened = 0 if self._opened is None else self._opened()
+        opened = self._transport.opened() if self.works_ahead else 0
         if self._pending is not None or self._window.full(opened):
             return True
         if self._unsure:
-            return not self.gathers or self._gathered(self._window.last_sequence)
+            return not self.gathers or self._transport.gathered(self._window.last_sequence)
         on_way = self._window.on_way
-        return bool(on_way) and self._holds(on_way[0].sequence) and not self._window_has_room()
-
-    @property
-    def works_ahead(self) -> bool:
-        """Whether some workers begin frames while earlier ones are open."""
-        return self._opened is not None
+        return bool(on_way) and self._transport.holds(on_way[0].sequence) and not self._window_has_room()
 
     def _begun_if_slow(self) -> Sequence[int] | None:
         """What each worker has begun, if frames are slow enough to be balanced by load."""
-        return self._begun() if self.sizing.lasting >= self.slow else None
+        return self._transport.begun() if self.sizing.lasting >= self.slow else None
 
     def due(self) -> float | None:
         """Seconds until records that wait for company must go; None if none wait, or none may go."""
@@ -210,7 +197,7 @@ class Dispatch:
     def glance(self) -> float | None:
         """Seconds until to look again whether workers have begun frames, which makes room and wakes nobody; None if
         that wouldn't help."""
-        looks = self._opened is not None or (self.balances and self.sizing.lasting >= self.slow)
+        looks = self.works_ahead or (self.balances and self.sizing.lasting >= self.slow)
         if not looks or self.done or self.blocked or self._split_source.ended:
             return None
         if self._has_room():

@@ -96,18 +96,7 @@ class Loop:
         self._blocks = Blocks()
         self._connect(split_source)
         self._epoch = Epoch(self.window, transport, self._blocks)
-        self.dispatch = Dispatch(
-            plan,
-            split_source,
-            self.window,
-            self._epoch.send,
-            self._is_full,
-            transport.begun,
-            transport.opened if transport.works_ahead else None,
-            transport.holds,
-            transport.gathered,
-            transport.clocks,
-        )
+        self.dispatch = Dispatch(plan, split_source, self.window, transport, self._epoch.send, self._is_full)
         self._marked = split_source if isinstance(split_source, MarkedSource) and split_source.marks else None
         names = [stage.name for stage in plan.stages]
         self._checkpoints = Checkpoints(self.window, self.dispatch, commit, names, marks=self._marked is not None)

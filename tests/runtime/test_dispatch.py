@@ -19,6 +19,31 @@ from stagerunner.window.demand import PARTS
 from stagerunner.wire.frame import Metadata
 
 
+class Workers:
+    """What workers say of the frames that they have begun and open."""
+
+    works_ahead = True
+
+    def __init__(self):
+        self.open, self.held, self.following = 0, -1, 10**9
+        self.measured = []
+
+    def begun(self):
+        return [-1, 9]
+
+    def opened(self):
+        return self.open
+
+    def holds(self, sequence):
+        return sequence == self.held
+
+    def gathered(self, sequence):
+        return sequence < self.following
+
+    def clocks(self):
+        return self.measured
+
+
 @pytest.fixture
 def sent() -> list:
     return []
@@ -31,7 +56,7 @@ def dispatch(sent):
     ) -> Dispatch:
         plan = Plan("test", (), run=Run(frame=frame), limit=limit)
         window = Window(2**20, least_frames=3, least_records=1, workers=workers)
-        return Dispatch(plan, GivenRecords(records), window, sent.append, lambda: full, lambda: [-1, 9])
+        return Dispatch(plan, GivenRecords(records), window, Workers(), sent.append, lambda: full)
 
     return make
 
@@ -93,7 +118,7 @@ def test_a_record_is_as_large_as_in_the_source_not_as_what_describes_its_split(s
         def next(self, want):
             return PendingSplit(b"a path, and where the lines stand in it", 10, most=1)
 
-    dispatch = Dispatch(Plan("test", ()), Lines([]), Window(2**20), sent.append, lambda: False, lambda: [-1])
+    dispatch = Dispatch(Plan("test", ()), Lines([]), Window(2**20), Workers(), sent.append, lambda: False)
     dispatch.feed()
     dispatch.learn(1, 1, Metadata(slowest=10**9), sent[0].split)
 
@@ -103,30 +128,12 @@ def test_a_record_is_as_large_as_in_the_source_not_as_what_describes_its_split(s
 # Stages that work ahead
 
 
-class Workers:
-    """What workers say of the frames that they have open."""
-
-    def __init__(self):
-        self.opened, self.held, self.following = 0, -1, 10**9
-        self.clocks = []
-
-
 def ahead(work, records, workers, sent, limit=None, before=(), width=1):
     """A dispatch for a chain with this stage alone, or with others before it."""
     stages = [PlannedStage(one.name, one, Settings(), Part("stage", one.name, "")) for one in (*before, work)]
     window = Window(2**20, least_frames=3, least_records=1, workers=width)
-    return Dispatch(
-        Plan("test", tuple(stages), limit=limit),
-        GivenRecords(records),
-        window,
-        sent.append,
-        lambda: False,
-        lambda: [-1],
-        lambda: workers.opened,
-        lambda sequence: sequence == workers.held,
-        lambda sequence: sequence < workers.following,
-        lambda: workers.clocks,
-    )
+    plan = Plan("test", tuple(stages), limit=limit)
+    return Dispatch(plan, GivenRecords(records), window, workers, sent.append, lambda: False)
 
 
 def feed(dispatch):
@@ -152,9 +159,9 @@ def test_the_first_frames_of_one_record_fill_some_lists(sent):
 def test_frames_grow_before_one_is_back_as_lists_take_them_in(sent):
     workers = Workers()
     dispatch = ahead(MODEL._replace(batch=64), range(1000), workers, sent)
-    for workers.opened in (0, 1, 4, 20):
+    for workers.open in (0, 1, 4, 20):
         assert not dispatch.blocked
-        assert dispatch.sizing.records <= max(1, workers.opened)
+        assert dispatch.sizing.records <= max(1, workers.open)
     feed(dispatch)
     assert sum(sent.split.records for sent in sent) == 3 * 64
     assert max(sent.split.records for sent in sent) == 64 // PARTS
@@ -165,7 +172,7 @@ def test_what_a_filter_has_done_decides_how_much_the_first_lists_need(sent):
     dispatch = ahead(MODEL._replace(index=1), range(1000), workers, sent, before=[keep])
     feed(dispatch)
     assert (len(sent), dispatch.blocked) == (30, True)
-    workers.clocks = [Clock(0, 30, 0, 0, 0, taken=29, out=2), Clock(1, 0, 0, 0, 0)]
+    workers.measured = [Clock(0, 30, 0, 0, 0, taken=29, out=2), Clock(1, 0, 0, 0, 0)]
     assert not dispatch.blocked
     feed(dispatch)
     assert 300 <= sum(sent.split.records for sent in sent) < 310
@@ -173,7 +180,7 @@ def test_what_a_filter_has_done_decides_how_much_the_first_lists_need(sent):
 
 def test_frames_stay_small_before_a_list_if_what_stands_before_it_is_slow(sent):
     workers, slow = Workers(), Work(0, "slow", "m:f", Form())
-    workers.clocks = [Clock(0, 40_000_000, 0, 0, 0, taken=2, out=2)]
+    workers.measured = [Clock(0, 40_000_000, 0, 0, 0, taken=2, out=2)]
     dispatch = ahead(MODEL._replace(index=1), range(1000), workers, sent, before=[slow])
     feed(dispatch)
     assert {sent.split.records for sent in sent} == {1}
@@ -184,7 +191,7 @@ def test_an_async_stage_needs_no_first_frame_to_go_on(sent):
     dispatch = ahead(ASKED, range(100), workers, sent)
     feed(dispatch)
     assert (len(sent), dispatch.glance() is None, dispatch.gathers) == (3, False, False)
-    workers.opened = 3
+    workers.open = 3
     assert dispatch.glance() == 0
     feed(dispatch)
     assert len(sent) == 6
@@ -193,7 +200,7 @@ def test_an_async_stage_needs_no_first_frame_to_go_on(sent):
 def test_workers_get_as_many_long_calls_however_large_frames_would_be(sent):
     """Of 20 calls in four places, one more would take another round."""
     workers = Workers()
-    workers.opened = 100
+    workers.open = 100
     dispatch = ahead(ASKED, range(40), workers, sent, width=2)
     dispatch.sizing.learn(3, 30, slowest=30_000_000, widest=0)
     dispatch.sizing.learn(3, 30, slowest=30_000_000, widest=0)
@@ -211,7 +218,7 @@ def test_with_enough_on_the_way_lists_wait_unless_the_head_is_in_one(sent):
     assert (len(sent), dispatch.blocked) == (30, False)
     workers.held = 0
     assert dispatch.blocked
-    workers.opened = 1
+    workers.open = 1
     assert not dispatch.blocked
 
 
