@@ -190,6 +190,23 @@ def test_a_call_that_cancels_all_others_does_not_end_the_run(stage_of, batch_of)
     assert seen(batch) == ([0, 2], [0, 2], [(1, "CancelledError")])
 
 
+def test_calls_begin_in_order_however_long_each_takes(stage_of, batch_of):
+    begun = []
+
+    async def uneven(number):
+        begun.append(number)
+        for _ in range(number * 7 % 5):
+            await asyncio.sleep(0)
+        return number
+
+    stage = stage_of(uneven, concurrency=4)
+    for start in range(0, 40, 5):
+        stage.begin(batch_of(*range(start, start + 5), first=start))
+        stage.poll()
+    all_done(stage)
+    assert begun == list(range(40))
+
+
 def test_an_exit_in_a_task_of_the_transform_costs_its_record(stage_of, batch_of):
     async def leave():
         raise SystemExit(3)
