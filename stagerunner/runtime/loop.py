@@ -103,7 +103,7 @@ class Loop:
         if self._marked is not None:
             self._marked.late_mark = self._checkpoints.mark_came
         self.regrouping = Regrouping(plan, transport, self._delivery.ledger)
-        self._restart = restart = Restart(
+        self._restart = Restart(
             plan,
             self._delivery.writer,
             transport,
@@ -114,15 +114,7 @@ class Loop:
             self.regrouping,
             self._tell,
         )
-        self._receiving = Receiving(
-            self.window,
-            self._delivery,
-            self._blocks,
-            self.dispatch,
-            restart.isolation,
-            restart.ease,
-            again=self._rereads,
-        )
+        self._receiving = Receiving(self.window, self._delivery, self._blocks, self.dispatch, self._restart)
 
     def _connect(self, split_source: SplitSource) -> None:
         """Let the caller's records be pickled into the arena, and sent without waiting for company when nothing is on

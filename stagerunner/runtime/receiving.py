@@ -7,44 +7,30 @@ results. Each piece is counted by itself. The workers count a whole frame; what 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from stagerunner import failpoints
 from stagerunner.delivery.delivery import Delivery
 from stagerunner.records import SOURCE, Counts, Failure, Spread, divided
 from stagerunner.runtime.blocks import Blocks
 from stagerunner.runtime.dispatch import Dispatch
+from stagerunner.runtime.restart import Restart
 from stagerunner.window.core import Window
-from stagerunner.window.isolation import Excess, PoisonIsolation
 from stagerunner.window.splits import Disposition, Kept, Received
 from stagerunner.wire.frame import CUT, MORE, STOP, Header, Metadata, as_line, unpack_spread
 
 
 class Receiving:
-    """What comes back, frame by frame.
-
-    ease: called when nothing was wrong but too much at once.
-    again: the source is read again after a death, so frames that were accepted before count for its limit once more.
-    """
+    """What comes back, frame by frame. restart: is told what was accepted after a death."""
 
     def __init__(
-        self,
-        window: Window,
-        delivery: Delivery,
-        blocks: Blocks,
-        dispatch: Dispatch,
-        isolation: PoisonIsolation,
-        ease: Callable[[Excess], None],
-        *,
-        again: bool,
+        self, window: Window, delivery: Delivery, blocks: Blocks, dispatch: Dispatch, restart: Restart
     ) -> None:
         self._window = window
         self._delivery = delivery
         self._blocks = blocks
         self._dispatch = dispatch
-        self._isolation = isolation
-        self._ease = ease
-        self._again = again
+        self._restart = restart
         self._unbooked: tuple[Header, Metadata, Received] | None = None
         self._spreads: list[tuple[int, Spread]] = []
         """Of the current frame: what has not been said about its last record yet."""
@@ -92,9 +78,9 @@ class Receiving:
             self._blocks.back(header.sequence, metadata)
             if self._window.stateful:
                 kept.payload = self._blocks.landed(kept.payload)  # kept for a resend only: no block
-        if taken.disposition is Disposition.ACCEPT or self._again:
+        if taken.disposition is Disposition.ACCEPT or self._restart.rereads:
             self._count(header, metadata, kept, taken)
-        if self._isolation.restarts and taken.disposition is Disposition.ACCEPT:
+        if self._restart.isolation.restarts and taken.disposition is Disposition.ACCEPT:
             self._cleared(header, kept, taken)
         if taken.finished:
             self._dispatch.finished(kept)
@@ -102,8 +88,8 @@ class Receiving:
     def _cleared(self, header: Header, kept: Kept, taken: Received) -> None:
         """After a death: something of this split was accepted, so it is less suspect, or not at all."""
         further = taken.finished or header.last > header.first
-        if further and (excess := self._isolation.accepted(kept.number, finished=taken.finished)) is not None:
-            self._ease(excess)
+        if further and (excess := self._restart.isolation.accepted(kept.number, finished=taken.finished)) is not None:
+            self._restart.ease(excess)
 
     def _accept(self, header: Header, metadata: Metadata, body: memoryview, kept: Kept | None) -> None:
         if failpoints.asked:

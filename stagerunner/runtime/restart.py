@@ -55,7 +55,8 @@ class Restart:
         self._checkpoints = checkpoints
         self._regrouping = regrouping
         self._tell = tell
-        self._rereads = bool(without_snapshot(plan))
+        self.rereads = bool(without_snapshot(plan))
+        """The source is read again from its beginning."""
         self.isolation = PoisonIsolation()
         self._eased: dict[int, Work] = {}
         """Stages that get less at once from the next epoch on."""
@@ -100,16 +101,16 @@ class Restart:
     @property
     def _possible(self) -> bool:
         """Whether nothing is lost with the workers that can't be had again."""
-        return not self._rereads or self._dispatch.can_rewind
+        return not self.rereads or self._dispatch.can_rewind
 
     def _culprit_of(self, trouble: Trouble) -> Culprit:
         culprit = culprit_of(trouble, self._window.suspects(trouble.calls))
-        if not self._rereads and not self._window.keeps(culprit.split):
+        if not self.rereads and not self._window.keeps(culprit.split):
             return replace(culprit, split=-1)  # what it had in hand was accepted meanwhile
         return culprit
 
     def _begin(self) -> Epoch:
-        if not self._rereads:
+        if not self.rereads:
             return self._resend()
         self._window.rewind(self.isolation.inspections)
         self._dispatch.rewind()

@@ -13,13 +13,14 @@ from stagerunner.wire.frame import MORE, STOP, Header, Metadata
 
 
 class Heard:
-    """Delivery, result writer and feeding: what they are told."""
+    """Delivery, result writer, dispatch and restart: what they are told."""
 
     def __init__(self) -> None:
         self.told = []
         self.writer = self
         self.ledger = Ledger(1, sinks=0)
-        self.eased = []
+        self.isolation, self.rereads = PoisonIsolation(), False
+        self.ease = [].append
         self.ahead, self.refused = False, ()
 
     def write(self, body, records, buffers):
@@ -64,7 +65,7 @@ def window():
 
 @pytest.fixture
 def receiving(window, heard):
-    return Receiving(window, heard, Blocks(), heard, PoisonIsolation(), heard.eased.append, again=False)
+    return Receiving(window, heard, Blocks(), heard, heard)
 
 
 def back(first, last, flags=0, **more):
@@ -159,7 +160,7 @@ def test_a_stop_is_told_before_anything_else(receiving, heard, window):
 def test_what_was_accepted_before_is_dropped_with_its_counts(heard):
     window = Window(1000, stateful=True)
     window.admit(b"split", 5, last=4)
-    receiving = Receiving(window, heard, Blocks(), heard, PoisonIsolation(), heard.eased.append, again=False)
+    receiving = Receiving(window, heard, Blocks(), heard, heard)
     receiving.receive(back(0, 2, MORE), Metadata(), memoryview(b"body"))
     receiving.book()
     window.restart()
@@ -178,12 +179,11 @@ def test_a_frame_out_of_turn_is_a_protocol_fault(receiving):
 
 @pytest.mark.parametrize(("last", "hopeless"), [(0, True), (2, False)])
 def test_only_a_piece_with_records_is_progress(window, heard, last, hopeless):
-    isolation = PoisonIsolation()
-    receiving = Receiving(window, heard, Blocks(), heard, isolation, heard.eased.append, again=False)
+    receiving = Receiving(window, heard, Blocks(), heard, heard)
     for _ in range(MOST_RESTARTS):
-        isolation.died(Culprit())
+        heard.isolation.died(Culprit())
 
     receiving.receive(back(0, last, MORE), Metadata(), memoryview(b""))
     receiving.book()
 
-    assert isolation.hopeless is hopeless
+    assert heard.isolation.hopeless is hopeless
