@@ -157,6 +157,7 @@ def _part(node: Node, name: str, table: Table[str, Reader], location: Location) 
         given=given,
         mark=node.mark,
         path=location.path,
+        bare=any(key.mark == values["use"].mark for key, _ in node.entries),  # a string to which `--set` adds
     )
 
 

@@ -54,13 +54,14 @@ def read_config(
     root = _root(source, config.file, mistakes)
     if root is None:
         return replace(config, mistakes=in_order(mistakes, config.file))
-    root = set_paths(root, read_overrides(sets, "set", mistakes), mistakes)
-    root = set_variables(root, read_overrides(vars, "var", mistakes), mistakes)
     for key, flag, argument in (("source", "-i", source_override), ("sink", "-o", sink_override)):
         if argument is not None and key == "sink" and (several := root.key("sinks")) is not None:
             mistakes.append(_several_sinks(argument, flag, several))
         elif argument is not None:
             root = replace_end(root, key, argument, flag, mistakes)
+    # Behind -i and -o: `--set sink.on_error=skip` is meant for the sink that -o names.
+    root = set_paths(root, read_overrides(sets, "set", mistakes), mistakes)
+    root = set_variables(root, read_overrides(vars, "var", mistakes), mistakes)
     filled = fill(root, os.environ)
     written = tuple(dict.fromkeys(written_secrets(filled.root)))
     config = replace(config, secrets=(*filled.secrets, *written), masked=(*filled.masked, *written))

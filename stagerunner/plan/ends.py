@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from stagerunner.catalog import Catalog, Resolved
 from stagerunner.catalog.addresses import is_address
 from stagerunner.config.model import Config, PartConfig, Settings
-from stagerunner.config.nodes import Mapping, Scalar
+from stagerunner.config.nodes import Mapping, Node, Scalar
 from stagerunner.config.wording import did_you_mean
 from stagerunner.errors import Mistake
 from stagerunner.guard import is_away, is_ctrl_c, one_line, reason
@@ -154,7 +154,7 @@ def _named_part(catalog: Catalog, kind: EndKind, part: PartConfig) -> PartConfig
     if not part.bare or part.use.given is not None or is_address(text) or _is_name(catalog, kind, text):
         return part
     if kind == "sink" and text == "-":
-        return _using(part, "stdout", None)
+        return _using(part, "stdout")
     candidates = [entry.part.name for entry in catalog.for_suffix(kind, _suffix(text))]
     if len(candidates) > 1:
         message = f"'{text}' could be {' or '.join(candidates)}"
@@ -162,8 +162,7 @@ def _named_part(catalog: Catalog, kind: EndKind, part: PartConfig) -> PartConfig
     foreign = not is_elsewhere(text) and why_foreign(text) is not None  # a part may take the address
     if (why := why_not_offered(text, kind)) is not None and (not candidates or foreign):
         return Mistake("target", why[0], part.use.mark, part.path, why[1])
-    path = Scalar("path", "path", part.use.mark)
-    return _using(part, candidates[0] if candidates else "lines", Mapping(((path, part.use),), part.use.mark))
+    return _using(part, candidates[0] if candidates else "lines", (Scalar("path", "path", part.use.mark), part.use))
 
 
 def _default(config: Config, kind: EndKind) -> PartConfig:
@@ -175,8 +174,13 @@ def _is_name(catalog: Catalog, kind: EndKind, text: str) -> bool:
     return not set(text) & set("/.*?[") and text in catalog.names(kind)
 
 
-def _using(part: PartConfig, name: str, options: Mapping | None) -> PartConfig:
-    return replace(part, use=Scalar(name, name, part.use.mark), options=options)
+def _using(part: PartConfig, name: str, *options: tuple[Scalar, Node]) -> PartConfig:
+    """The bare part as one of this name, with these options before those that `--set` has given it."""
+    given = () if part.options is None else part.options.entries
+    entries = (*(entry for entry in options if entry[0].text not in (key.text for key, _ in given)), *given)
+    return replace(
+        part, use=Scalar(name, name, part.use.mark), options=Mapping(entries, part.use.mark) if entries else None
+    )
 
 
 def _suffix(text: str) -> str:

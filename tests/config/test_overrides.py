@@ -43,6 +43,13 @@ def test_i_and_o_replace_source_and_sink(config):
     assert (found.sinks[0].use.text, found.sinks[0].mark.file) == ("-", "-o")
 
 
+def test_set_changes_the_sink_that_o_names(config):
+    (sink,) = config(BASE, sets=["sink.on_error=skip"], sink_override="csv:path=other.csv").sinks
+    assert (sink.use.text, sink.settings.on_error) == ("csv", "skip")
+    (sink,) = config(BASE, sets=["sink.on_error=skip"], sink_override="other.csv").sinks
+    assert (sink.use.text, sink.settings.on_error) == ("other.csv", "skip")
+
+
 @pytest.mark.parametrize("value", ["-", "*.gz"])
 def test_standard_input_and_globs_need_no_quotes(config, value):
     assert plain(config(BASE, source_override=f"jsonl:path={value},n=1").source.options) == {"path": value, "n": 1}
