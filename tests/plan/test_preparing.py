@@ -25,7 +25,7 @@ def test_what_the_call_says_stands_over_the_file():
     assert [(stage.name, stage.settings.workers) for stage in plan.stages] == [("text-upper", 3)]
 
 
-@pytest.mark.parametrize("sink, given", [("{use: 'null'}", "out.csv"), ("out.csv", None)])
+@pytest.mark.parametrize(("sink", "given"), [("{use: 'null'}", "out.csv"), ("out.csv", None)])
 def test_a_path_keeps_its_part_when_something_is_set_beside_it(sink, given):
     sets = ["sink.on_error=skip", "sink.with.mode=new"]
     (planned,) = prepare(TEXT.replace("{use: 'null'}", sink), Request(sink=given, sets=sets)).plan.sinks
