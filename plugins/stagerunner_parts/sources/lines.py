@@ -7,7 +7,7 @@ from typing import Literal
 from stagerunner import Malformed, source
 from stagerunner_parts.remote.address import StorageOptions
 from stagerunner_parts.sources.inputs import Paths
-from stagerunner_parts.sources.pieces import Head, lines_of
+from stagerunner_parts.sources.pieces import LONG, Head, lines_of
 from stagerunner_parts.sources.reading import RecordFiles
 from stagerunner_parts.sources.texts import check_encoding, no_characters, plain
 
@@ -43,9 +43,15 @@ class Lines(RecordFiles):
         super().check()
 
     def decode(self, block: bytes, head: Head) -> list[str]:
-        text = block.decode(self.encoding, self.errors)
+        found: list[str] = []
+        view, start, end = memoryview(block), 0, block.find(b"\n")
+        while end - start >= LONG:  # decoded where it lies: cut out of the text it would be copied once more
+            found.append(str(view[start:end], self.encoding, self.errors).removesuffix("\r"))
+            start = end + 1
+            end = block.find(b"\n", start)
+        text = str(view[start:], self.encoding, self.errors)
         lines = lines_of(text, "\n")
-        return [line.removesuffix("\r") for line in lines] if "\r" in text else lines
+        return found + ([line.removesuffix("\r") for line in lines] if "\r" in text else lines)
 
     def decode_one(self, raw: bytes, head: Head) -> str | Malformed:
         wrong = no_characters(raw, self.encoding) if self.errors == "strict" else None

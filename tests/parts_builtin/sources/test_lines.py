@@ -34,6 +34,20 @@ def test_bytes_that_are_no_characters(write, items, errors):
         assert found[1] == {"replace": "t\ufffdo", "ignore": "to"}[errors]
 
 
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "shift_jis"])
+def test_long_lines_are_decoded_as_short_ones_are(write, items, encoding, ending):
+    letter = "ä" if encoding == "latin-1" else "ア"
+    texts = [letter * 5000, "x" * 4095, letter * 4096, "short", "", "y" * 9000]
+    path = write("a", ending.join([*texts, "z" * 5000]).encode(encoding))
+    assert items(Lines(path=path, encoding=encoding)) == [*texts, "z" * 5000]
+
+
+def test_a_long_line_of_bytes_that_are_no_characters_costs_no_other(write, items):
+    before, wrong, behind = items(Lines(path=write("a", b"x" * 5000 + b"\n" + b"\xff" * 5000 + b"\n" + b"y" * 5000)))
+    assert (before, wrong.type, behind) == ("x" * 5000, "UnicodeDecodeError", "y" * 5000)
+
+
 def test_another_encoding(write, items):
     assert items(Lines(path=write("a", b"\xe4\n"), encoding="latin-1")) == ["ä"]
 
