@@ -17,6 +17,9 @@ from stagerunner import Split
 CHUNK = 2**20
 """Bytes read at a time."""
 
+WHOLE = 4 * CHUNK
+"""Bytes of a split up to which a worker reads it at once: records would have to be put together of two reads."""
+
 SIGNED = 4096
 """Bytes at the start of a file whose checksum is part of its identity."""
 
@@ -316,7 +319,7 @@ class Piece(NamedTuple):
         with InputFile(*self.file).opened() as file:
             at = self.start
             while at < self.stop:
-                data = read(self.file, file.fileno(), at, min(at + CHUNK, self.stop))
+                data = read(self.file, file.fileno(), at, min(at + WHOLE, self.stop))
                 at += len(data)
                 # If the file has grown, it may also have been emptied first and filled again.
                 if not self.file.verify(file.fileno()) and not self._edges_are_there(file.fileno(), edges):
