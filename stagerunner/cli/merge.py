@@ -12,12 +12,20 @@ from stagerunner.cli import flags
 from stagerunner.cli.flags import HOW, Command, flag
 from stagerunner.cli.run import print_summary
 from stagerunner.cli.streams import Streams
+from stagerunner.plan.shards import MOST
 from stagerunner.runtime.merging import merge, remove_shards
 
 
 @click.command(cls=Command)
 @click.argument("file", type=flags.FILE)
-@flag(HOW, "--shards", metavar="N", required=True, type=flags.WholeNumber(min=1), help="How many shards were run.")
+@flag(
+    HOW,
+    "--shards",
+    metavar="N",
+    required=True,
+    type=flags.WholeNumber(min=1, max=MOST),
+    help="How many shards were run.",
+)
 @flag(HOW, "--remove", is_flag=True, help="Then remove what the shards have written.")
 @flag(HOW, "--allow-dead-letters", is_flag=True, help="Exit 0, not 3, when there are dead letters.")
 @flag("What goes in and out", "-i", "--source", metavar="PART", type=flags.FILE, help="As it was given to `run`.")
