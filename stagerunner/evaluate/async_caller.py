@@ -39,7 +39,7 @@ class AsyncCaller(NamedTuple):
     budget: Budget | None = None
 
     async def attempt(self, argument: Any, observer: AttemptObserver | None = None) -> Any:
-        """The result of one call, as in CallOutcome.found; a CallFailure if it raises. Raises Spent."""
+        """The result of one call, as in CallOutcome.found; a CallFailure if it raises. Raises Spent and Halted."""
         if self.pacer.waits:
             await self.pacer.turn()
         if self.budget is not None:
@@ -79,13 +79,11 @@ class AsyncCaller(NamedTuple):
 
         argument: makes the call's argument anew.
         """
-        import asyncio
-
         found = await self.patiently(argument, call_failure, wanted, observer)
         for number, delay in enumerate(retry_delays(self.work), start=2):
             if not isinstance(found, CallFailure) or found.final or not wanted():
                 break
-            await asyncio.sleep(delay)
+            await self.pacer.pause.asleep(delay)
             found = await self.attempt(argument(), observer)
             found = await self.patiently(argument, found, wanted, observer)
             if isinstance(found, CallFailure):

@@ -77,6 +77,7 @@ class Evaluator:
         shared = shared or Shared()
         self._pause = shared.pause or Pause()
         self._pacer = Pacer(rate_limiter(work.rate, shared.reserve), self._pause)
+        self._pause.halted = lambda: self.halted()
         self.watched = self.singly = self.dear = False
         self.halted: Callable[[], bool] = bool
         self.piece_records = PIECE_RECORDS

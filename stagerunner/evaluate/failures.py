@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
 from stagerunner.errors import Drop, Reject, RetryLater
-from stagerunner.evaluate.limits.pacing import Pause
+from stagerunner.evaluate.limits.pacing import Halted, Pause
 from stagerunner.evaluate.wording import bounded, causes_of, frames_of, message_of, type_of
 from stagerunner.evaluate.work import Work
 from stagerunner.records import DROP, SPENT, Cause, CodeFrame, Failure
 from stagerunner.tuples import NamedTuple
+
+HALTED = "halted"
+"""The type of what is no failure: the run was halted before the call. The batch is cut before its record."""
 
 PATIENCE = 3600.0
 """Seconds of pauses that one attempt at a record may ask for with `RetryLater`, in all."""
@@ -84,6 +86,8 @@ def failure_of(error: BaseException, handled: BaseException | None = None, *, ma
         return CallFailure(error.type, bounded(str(error)), final=True, whole=isinstance(error, WrongList))
     if isinstance(error, Spent):
         return CallFailure(SPENT, str(error), final=True, whole=True, policy="fail")
+    if isinstance(error, Halted):
+        return CallFailure(HALTED, "", final=True, whole=True, policy="fail")
     later = error.seconds if isinstance(error, RetryLater) else None
     if on_exception is not None and later is None:
         on_exception(error)
@@ -135,8 +139,7 @@ def retry(
     for number, delay in enumerate(retry_delays(work), start=2):
         if not isinstance(found, CallFailure) or found.final:
             break
-        time.sleep(delay)
-        found = patiently(call, argument, _attempt(call, argument, handled), pause, handled)
+        found = patiently(call, argument, _later(delay, call, argument, pause, handled), pause, handled)
         if isinstance(found, CallFailure):
             found = found._replace(attempts=number)
     return found
@@ -154,9 +157,24 @@ def patiently(
     while asks_for_pause(found, asked):
         asked += found.later
         pause.extend(found.later)
-        pause.wait()
-        found = _attempt(call, argument, handled)
+        found = _later(pause.left(), call, argument, pause, handled)
     return without_patience(found)
+
+
+def _later(
+    seconds: float,
+    call: Callable[[Any], Any],
+    argument: Callable[[], Any],
+    pause: Pause,
+    handled: BaseException | None,
+) -> Any:
+    """The outcome of a call after so many seconds, and after the pause of the stage."""
+    try:
+        pause.sleep(seconds)
+        pause.wait()
+    except Halted as halted:
+        return failure_of(halted)
+    return _attempt(call, argument, handled)
 
 
 def _attempt(call: Callable[[Any], Any], argument: Callable[[], Any], handled: BaseException | None) -> Any:

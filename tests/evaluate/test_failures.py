@@ -6,7 +6,7 @@ from itertools import islice
 
 import pytest
 
-from stagerunner.errors import Reject
+from stagerunner.errors import Reject, RetryLater
 from stagerunner.evaluate import failures
 from stagerunner.evaluate.failures import CallFailure, Refusal, failure_of, retry, retry_delays
 from stagerunner.evaluate.limits.pacing import Pause
@@ -94,9 +94,17 @@ def test_delays_never_overflow():
 
 def test_a_later_attempt_may_succeed(monkeypatch):
     slept = []
-    monkeypatch.setattr(failures.time, "sleep", slept.append)
+    monkeypatch.setattr(Pause, "sleep", lambda self, seconds: slept.append(seconds))
     assert retry(Failing(2), lambda: "record", raised(ValueError()), retrying(4, delay=0.5), Pause()) == "record"
     assert slept == [0.5, 1.0, 2.0]
+
+
+def test_nothing_is_tried_again_once_the_run_is_halted():
+    for failure in (raised(ValueError()), raised(RetryLater(3000))):
+        pause, failing = Pause(), Failing(9)
+        pause.halted = lambda: True
+        found = retry(failing, lambda: "record", failure, retrying(4, delay=3000.0), pause)
+        assert (found.type, found.policy, failing.left) == (failures.HALTED, "fail", 9)
 
 
 def test_the_last_failure_counts_its_attempts():

@@ -132,3 +132,57 @@ def test_with_state_what_is_on_its_way_is_finished(project):
     assert len(written) >= 30
     assert len(written) % 10 == 0
     resumed(project)
+
+
+WAITING = """
+def again(record):
+    return not (Path(__file__).parent / "resumed").exists()
+
+@stage
+def failing(record):
+    tell(f"met {record}")
+    if record == 0 and again(record):
+        raise ValueError("the first time")
+    return record
+
+@stage.batch
+def later(records):
+    tell(f"met {records[0]}")
+    if records[0] == 0 and again(records[0]):
+        raise RetryLater(3000)
+    return records
+
+@stage
+def paced(record):
+    tell(f"met {record}")
+    return record
+
+@stage
+async def asked(record):
+    return paced(record)
+"""
+
+
+@pytest.mark.parametrize(
+    ("engine", "stage", "met"),
+    [
+        ("process", {"use": "failing", "retry": {"attempts": 2, "delay": "50m"}, "workers": 2}, [0, 1]),
+        ("inline", {"use": "failing", "retry": {"attempts": 2, "delay": "50m"}}, [0]),
+        ("threads", {"use": "later", "batch": 1}, [0]),
+        ("process", {"use": "paced", "rate": "1/50m"}, [0]),
+        ("process", {"use": "asked", "rate": "1/50m"}, [0]),
+    ],
+)
+def test_nobody_waits_for_a_call_that_waits(project, engine, stage, met):
+    """For its turn, for a later attempt, or for the end of a pause. No grace is given, and nothing is lost by it."""
+    project.plugin("from stagerunner import RetryLater\n" + WAITING)
+    project.config(stage, source=SOURCE, sink="out.txt", run={"frame": 1, "grace": "60s", "engine": engine})
+    with project.start("run", "chain.yaml", "--progress", "none") as process:
+        wait_until(lambda: all((project / f"met {record}").exists() for record in met))
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 130, err
+    (project / "resumed").touch()
+    rate = [f"--set=stages.{stage['use']}.rate=100000/s"] if "rate" in stage else []
+    assert project.cli("run", "chain.yaml", "--resume", "-q", *rate).returncode == 0
+    assert (project / "out.txt").read_text() == WHOLE

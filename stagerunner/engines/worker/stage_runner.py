@@ -141,7 +141,7 @@ class StageRunner:
         if isinstance(found, Batch):
             found.before = batch
             slot.out += len(found.records)
-            if found.failures or found.stop:
+            if found.failures or found.stop or found.halted:
                 return self._by_piece(frame, found, began, work)
             return self._told(frame, found, began, work)
         slot.out += len(found)

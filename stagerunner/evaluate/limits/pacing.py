@@ -16,17 +16,29 @@ LEAST = 0.05
 """Seconds of the shortest pause: a stage that asks for none would be called without end."""
 
 SLICE = 0.05
-"""Seconds after which a waiting worker looks again: another one may have made the pause longer."""
+"""Seconds after which a waiting worker looks again: another one may have made the pause longer, or the run may be
+halted."""
+
+ASYNC_SLICE = 0.25
+"""The same for a call in an event loop: many may wait at once, and each look costs some 20 µs."""
+
+
+class Halted(Exception):
+    """Raised in place of a call that waits for its turn: the run is halted, and no further call begins."""
 
 
 class Pause:
-    """The pause of a stage. words, place: the two words that its workers share; without them, it has one worker."""
+    """The pause of a stage. words, place: the two words that its workers share; without them, it has one worker.
 
-    __slots__ = ("place", "words")
+    halted: whether the run is halted. Then whatever waits raises Halted.
+    """
+
+    __slots__ = ("halted", "place", "words")
 
     def __init__(self, words: MutableSequence[int] | memoryview | None = None, place: int = 0) -> None:
         self.words = [0, 0] if words is None else words
         self.place = place
+        self.halted: Callable[[], bool] = bool
 
     @property
     def used(self) -> bool:
@@ -51,9 +63,27 @@ class Pause:
         return self.words[self.place + 1] - left, left
 
     def wait(self) -> None:
-        """Sleep until the pause is over."""
+        """Sleep until the pause is over. Raises Halted."""
         while left := self.left():
+            self.sleep(min(left, SLICE))
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep, before a call. Raises Halted."""
+        end = monotonic() + seconds
+        while (left := end - monotonic()) > 0:
+            if self.halted():
+                raise Halted
             sleep(min(left, SLICE))
+
+    async def asleep(self, seconds: float) -> None:
+        """The same in an event loop."""
+        from asyncio import sleep  # a late import: few stages are async
+
+        end = monotonic() + seconds
+        while (left := end - monotonic()) > 0:
+            if self.halted():
+                raise Halted
+            await sleep(min(left, ASYNC_SLICE))
 
 
 class Pacer:
@@ -72,23 +102,21 @@ class Pacer:
         return self._limiter is not None or self.pause.used
 
     def wait(self) -> None:
-        """Sleep until the next call may begin."""
+        """Sleep until the next call may begin. Raises Halted."""
         while True:
             self.pause.wait()
             if wait := self._reserved():
-                sleep(wait)
+                self.pause.sleep(wait)
             if not self.pause.left():
                 return
 
     async def turn(self) -> None:
         """The same in an event loop."""
-        from asyncio import sleep  # a late import: few stages are async
-
         while True:
             while left := self.pause.left():
-                await sleep(left)
+                await self.pause.asleep(left)
             if wait := self._reserved():
-                await sleep(wait)
+                await self.pause.asleep(wait)
             if not self.pause.left():
                 return
 

@@ -8,7 +8,7 @@ from itertools import chain, compress, repeat
 from typing import Any
 
 from stagerunner.evaluate.copying import original_record
-from stagerunner.evaluate.failures import RETURNED_NONE, CallFailure, drop, retry
+from stagerunner.evaluate.failures import HALTED, RETURNED_NONE, CallFailure, drop, retry
 from stagerunner.evaluate.limits.pacing import Pause
 from stagerunner.evaluate.outcome.cursor import Cursor
 from stagerunner.evaluate.work import Work
@@ -268,6 +268,9 @@ class BatchOutcome:
     def fail(self, index: int, call_failure: CallFailure) -> None:
         """Record this failure of a record, or that it is dropped. With the policy `fail` it cuts the batch."""
         self._no_result.append(index)
+        if call_failure.type == HALTED:
+            self._halt_before(index)
+            return
         if call_failure.policy == DROP and not self.work.drop_reason:
             self.counts.filtered += 1
             return
@@ -278,6 +281,13 @@ class BatchOutcome:
         if failure.policy == "fail":
             self._cut = self.batch.origin(index)
             self.cursor.end(index)
+
+    def _halt_before(self, index: int) -> None:
+        """The run was halted while this record waited for its call: the batch ends before it."""
+        self._failed.append(index)
+        self.counts.not_processed += 1
+        self._cut, self._halt = self.batch.origin(index), True
+        self.cursor.end(index)
 
     def _failure(self, index: int, call_failure: CallFailure) -> Failure:
         batch, work = self.batch, self.work
