@@ -14,5 +14,5 @@ def test_the_counts_of_all_shards_are_added_up(project):
 
 def test_more_shards_than_a_run_can_have_are_refused_at_once(project):
     done = project.cli("merge", "chain.yaml", "--shards", "99999999999")
-    assert done.code == 2
-    assert "1<=x<=100000" in done.err
+    assert done.returncode == 2
+    assert b"1<=x<=100000" in done.stderr
