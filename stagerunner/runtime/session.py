@@ -252,23 +252,14 @@ class Session:
 
     def summary(self, exit_code: int, messages: tuple[str, ...] = ()) -> Summary:
         """The ledger and the clocks at this moment."""
-        seconds = monotonic() - self._began
+        ledger, seconds = self.delivery.ledger, monotonic() - self._began
         if self._beginning.done:
-            row = self._beginning.row or {}
-            return summary_of(
-                self.plan,
-                self.delivery.ledger,
-                [],
-                seconds,
-                exit_code,
-                messages,
-                whole=True,
-                dropped=row.get("dropped", 0),
-            )
+            dropped = (self._beginning.row or {}).get("dropped", 0)
+            return summary_of(self.plan, ledger, [], seconds, exit_code, messages, whole=True, dropped=dropped)
         self.loop.book()
         return summary_of(
             self.plan,
-            self.delivery.ledger,
+            ledger,
             self.transport.clocks(),
             seconds,
             exit_code,
