@@ -9,6 +9,7 @@ open or has just been written is kept in memory.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -25,7 +26,10 @@ from stagerunner_parts.sinks.members import Members
 from stagerunner_parts.sinks.naming import check_name
 
 MOST_OPEN = 64
-"""Files that are open at once."""
+"""Files that are open at once, if the system allows as many."""
+
+TOO_MANY = (errno.EMFILE, errno.ENFILE)
+"""The errors with which the system refuses one more open file."""
 
 POSITIONS = ".positions"
 """The database in the hidden folder. No file can have that name: none begins with a dot."""
@@ -220,12 +224,22 @@ class Partitions:
         while len(self._files) >= MOST_OPEN:
             oldest, file = self._files.popitem(last=False)
             self._close(oldest, file)
-        path = self._place / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        known = self._sink.found_in(path) if path.exists() else None
-        made = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
-        found = self._files[name] = _Open(FileIO(made, "ab"), Members(self._sink.path), known)
+        found = self._files[name] = self._made(self._place / name)
         return found
+
+    def _made(self, path: Path) -> _Open:
+        """The file, opened. If the system lets this process have no more of them, others are closed for it."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            try:
+                known = self._sink.found_in(path) if path.exists() else None
+                made = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+                return _Open(FileIO(made, "ab"), Members(self._sink.path), known)
+            except OSError as error:
+                if error.errno not in TOO_MANY or not self._files:
+                    raise
+            for _ in range(1 + len(self._files) // 2):  # half: the run needs some for itself
+                self._close(*self._files.popitem(last=False))
 
     def _close(self, name: str, file: _Open) -> None:
         file.end_member()

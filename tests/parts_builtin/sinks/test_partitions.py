@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import resource
 
 import pytest
 
@@ -46,6 +48,24 @@ def test_few_files_are_open_at_once_and_none_loses_anything(tmp_path):
     assert len(list(tmp_path.iterdir())) == 3 * MOST_OPEN
     lines = gzip.decompress((tmp_path / "77.jsonl.gz").read_bytes()).splitlines()
     assert [json.loads(line)["turn"] for line in lines] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("kind", [Jsonl, Csv])
+def test_a_process_that_may_open_few_files_has_fewer_open(tmp_path, kind):
+    sink = kind(path=tmp_path / "{n}.x")
+    sink.open(None)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    os.close(free)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free + 5, before[1]))
+        for turn in range(2):
+            sink.write(sink.encode([{"n": n, "turn": turn} for n in range(20)]))
+            sink.commit(None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    sink.finish()
+    assert sorted(path.read_text().count("\n") for path in tmp_path.iterdir()) == [2 + (kind is Csv)] * 20
 
 
 def test_each_csv_file_has_its_columns_once(tmp_path):
