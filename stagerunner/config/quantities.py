@@ -39,7 +39,7 @@ def seconds(text: str) -> float:
         raise NotAQuantity("a duration needs a unit", f"write {number}s or {number}ms")
     if unit not in SECONDS:
         raise NotAQuantity(f"'{unit}' isn't a unit of time", f"one of {', '.join(SECONDS)}")
-    return _at_most(float(number) * SECONDS[unit], LONGEST_SECONDS, "a duration")
+    return _at_most(float(number) * SECONDS[unit], LONGEST_SECONDS, "a duration", "365000d")
 
 
 def size(text: str) -> int:
@@ -48,8 +48,8 @@ def size(text: str) -> int:
     if unit and unit not in BYTES:
         raise NotAQuantity(f"'{unit}' isn't a unit of size", "one of B, KiB, MiB, GiB, TiB, kB, MB, GB, TB")
     if "." not in number:
-        return int(_at_most(int(number) * BYTES[unit or "B"], MOST_BYTES, "a size"))
-    return int(_at_most(float(number) * BYTES[unit or "B"], MOST_BYTES, "a size"))
+        return int(_at_most(int(number) * BYTES[unit or "B"], MOST_BYTES, "a size", "4194304TiB"))
+    return int(_at_most(float(number) * BYTES[unit or "B"], MOST_BYTES, "a size", "4194304TiB"))
 
 
 def rate(text: str) -> float:
@@ -71,7 +71,8 @@ def _split(text: str, kind: str, fix: str) -> tuple[str, str]:
     return found[1], found[2]
 
 
-def _at_most(value: float, most: float, kind: str) -> float:
+def _at_most(value: float, most: float, kind: str, written: str) -> float:
+    """The value. written: the most, as it is written."""
     if value > most:
-        raise NotAQuantity(f"{kind} can't be that large", f"at most {most:.0f}")
+        raise NotAQuantity(f"{kind} can't be that large", f"at most {written}")
     return value

@@ -19,6 +19,9 @@ from stagerunner.config.quantities import NotAQuantity, rate, seconds, size
 from stagerunner.config.wording import SURELY, did_you_mean, hidden, in_words, listed, shortened
 from stagerunner.errors import Mark, Mistake
 
+MOST_NUMBER = 1e15
+"""Numbers from here on are a slip: no delay, price or share is that large."""
+
 
 class InvalidValue(Exception):
     """A value isn't what its key takes. `message` continues a sentence that begins with the key: "must be …"."""
@@ -197,11 +200,13 @@ def whole(least: int = 1) -> Reader:
 
 
 def number(least: float) -> Reader:
-    """A number from `least` on."""
+    """A number from `least` on, below MOST_NUMBER."""
 
     def read(node: Node, location: Location) -> float:
         value = real(node, location)
-        if not least <= value < 1e15:
+        if value >= MOST_NUMBER:
+            raise InvalidValue(f"must be less than {MOST_NUMBER:g}")
+        if not value >= least:
             raise InvalidValue(f"must be a number from {least:g} on")
         return value
 

@@ -50,6 +50,7 @@ def test_each_type_has_its_reader(value):
         (whole(), "9" * 30, "x is too large a number", ""),
         (number(1), "0.5", "x must be a number from 1 on", ""),
         (number(1), ".nan", "x must be a number from 1 on", ""),
+        (number(1), "1e308", "x must be less than 1e+15", ""),
         (number(1), "a", "x must be a number, not the text 'a'", ""),
         (readers.duration, "30", "x must be a duration, not the number 30", "write 30s or 30ms"),
         (readers.duration, "[1]", "x must be a duration, not a list", "write 500ms, 30s, 5m or 2h"),
