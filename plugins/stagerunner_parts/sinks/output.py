@@ -132,7 +132,7 @@ class FileOutput(ABC):
     def write(self, data: bytes) -> None:
         """Raises OSError if the disk is full, ValueError if records don't fit together."""
         if output := self.rendered(data):
-            self._written_to.write(self._members.packed(output))
+            self._written_to.write(self._members.packed(output) if self._members.packs else output)
 
     def position(self) -> Any:
         """As of the last commit: length in bytes, inode, and a checksum of the end."""
