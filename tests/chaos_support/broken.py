@@ -20,7 +20,7 @@ from stagerunner.engines.process.parent.worker_pool import WorkerPool
 from stagerunner.journal import encode_snapshots
 from stagerunner.runtime import resume
 from stagerunner.window.core import Window
-from stagerunner_parts.sinks import output
+from stagerunner_parts.sinks import owned
 
 
 def no_truncate() -> None:
@@ -30,7 +30,7 @@ def no_truncate() -> None:
         def truncate(self, size: int | None = None) -> int:
             return self.seek(0, io.SEEK_END)
 
-    output.FileIO = File
+    owned.FileIO = File
 
 
 def letters_not_truncated() -> None:
