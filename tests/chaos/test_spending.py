@@ -88,6 +88,14 @@ def test_of_two_kills_in_quick_succession_either_may_be_the_reason():
     assert len(account_of([*calls, call(1, 2, number=4), call(3, 4, number=4)], kills).lost) == 1
 
 
+def test_a_kill_is_kept_for_the_calls_that_no_later_one_explains():
+    kills = [Kill(1.5, 1.6), Kill(1.7, 1.8)]
+    either = [one for number in (0, 1) for one in (call(1, 2, number=number), call(3, 4, number=number))]
+    only_the_first = [one for number in (2, 3) for one in (call(1, 5, number=number), call(1.65, 1.66, number=number))]
+
+    assert account_of([*either, *only_the_first], kills).lost == []
+
+
 def test_a_call_under_way_at_a_kill_may_be_made_again():
     assert account_of([call(1, 2), call(3, 4)], [Kill(1.5, 1.6)]).lost == []
     assert account_of([call(1, 2), call(3, 4)], [Kill(2.1, 2.2)]).lost == []  # its result may not have been kept yet

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -65,9 +65,7 @@ def account_of(calls: Sequence[Call], kills: Sequence[Kill], most: Mapping[str, 
     of_record: dict[tuple[str, int], list[Call]] = defaultdict(list)
     for call in sorted(calls, key=lambda call: call.came):
         of_record[call.stage, call.number].append(call)
-    killed: dict[Kill, list[Call]] = {kill: [] for kill in kills}
-    room = {kill: dict(most) for kill in kills}
-    unanswered, lost = 0, []
+    unanswered = 0
     answered: list[tuple[Call, Call]] = []
     for again in of_record.values():
         for call, following in pairwise(again):
@@ -75,23 +73,25 @@ def account_of(calls: Sequence[Call], kills: Sequence[Kill], most: Mapping[str, 
                 unanswered += 1
             else:
                 answered.append((call, following))
-    for call, following in sorted(answered, key=lambda pair: pair[0].paid):
-        # Of two kills in quick succession either may be the reason; the earlier one is of no use to later calls.
-        reasons = (kill for kill in _reasons(call, following, kills) if room[kill][call.stage] > 0)
-        if (kill := next(reasons, None)) is None:
-            lost.append(following)
-        else:
-            killed[kill].append(call)
-            room[kill][call.stage] -= 1
-    return Account(len(of_record), unanswered, killed, lost)
+    killed: dict[Kill, list[Call]] = {kill: [] for kill in kills}
+    room = {kill: dict(most) for kill in kills}
+    # Of two kills in quick succession either may be the reason. Each gets those first that the next can't explain.
+    answered.sort(key=lambda pair: _latest(*pair))
+    for kill in sorted(kills):
+        for call, following in list(answered):
+            if call.came <= kill.until and kill.at <= _latest(call, following) and room[kill][call.stage] > 0:
+                killed[kill].append(call)
+                room[kill][call.stage] -= 1
+                answered.remove((call, following))
+    return Account(len(of_record), unanswered, killed, [following for _, following in answered])
 
 
-def _reasons(call: Call, following: Call, kills: Sequence[Kill]) -> Iterator[Kill]:
-    """The kills at which the call was under way, so that it had to be made again.
+def _latest(call: Call, following: Call) -> float:
+    """When a kill can have been at the latest, if the call was under way then, so that it had to be made again.
 
     The service may go on with a call whose worker is gone, and bill it behind the call that was made again.
     """
-    return (kill for kill in kills if call.came <= kill.until and kill.at <= min(call.paid + SETTLED, following.came))
+    return min(call.paid + SETTLED, following.came)
 
 
 # The run
