@@ -15,7 +15,7 @@ from stagerunner.records import DROP, SPENT, Cause, CodeFrame, Failure
 from stagerunner.tuples import NamedTuple
 
 HALTED = "halted"
-"""The type of what is no failure: the run was halted before the call. The batch is cut before its record."""
+"""The type that stands for no failure: the run was halted before the call. The batch is cut before its record."""
 
 PATIENCE = 3600.0
 """Seconds of pauses that one attempt at a record may ask for with `RetryLater`, in all."""

@@ -44,7 +44,7 @@ class BegunEngine(Struct, frozen=True):
 
 
 def engine_guard(plan: Plan) -> guard | None:
-    """What turns the exceptions of a plugin's engine into failures; None for an engine of ours."""
+    """What turns the exceptions of a plugin's engine into failures; None for a built-in engine."""
     foreign = not plan.engine.target.startswith(f"{PROJECT}.")
     return guard(f"the engine {plan.run.engine}", "its transport") if foreign else None
 

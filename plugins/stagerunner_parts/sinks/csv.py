@@ -125,8 +125,8 @@ class Csv(FileOutput):
         super().write(data)
 
     def commit(self, row: Any) -> None:
-        """The first one of a new file leaves it empty: until the journal knows the file, nobody could tell whose it
-        is after a death, and only an empty one is replaced."""
+        """The first commit of a new file leaves it empty. Until the journal knows the file, a later run can't tell
+        whose it is, and replaces it only if it is empty."""
         if self._journaled:
             self._put_head()
         super().commit(row)

@@ -76,7 +76,7 @@ class FolderElsewhere:
         if self._folder.address.text.endswith("://"):
             raise ValueError(f"{self._path}: a field can name a folder or file, but no server and no bucket")
         if self._path.is_glob:
-            raise ValueError(f"{self._path} has a character for names that match a pattern, and is no pattern")
+            raise ValueError(f"{self._path} names one place, so it can't have the `*`, `?` or `[` of a pattern")
         self._folder.check()
 
     def __str__(self) -> str:

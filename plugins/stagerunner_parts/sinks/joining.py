@@ -16,7 +16,7 @@ def joined(path: Path, parts: list[Path], pass_head: Callable[[IO[bytes], bool],
     """The bytes of one output with the records of all parts.
 
     path: the output. parts: finished outputs of the same kind. pass_head: reads what stands in front of the records of
-    a part, and returns what belongs into the output; it is told whether nothing stands there yet.
+    a part, and returns what belongs into the output. Its second argument says whether the output is still empty.
     """
     pack, empty = compressor(path), True
     for part in parts:

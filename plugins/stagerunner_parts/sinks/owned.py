@@ -1,4 +1,4 @@
-"""Files of ours: made so that no other program's is touched, found again, and removed only if they are known."""
+"""The runner's own files: made without touching another program's, found again, and removed only if they are known."""
 
 from __future__ import annotations
 

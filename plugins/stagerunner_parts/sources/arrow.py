@@ -65,7 +65,7 @@ class ArrowTable:
         with self._opened() as data:
             self._is_stream = self.size < len(MAGIC) or next(self._parts([(0, len(MAGIC))])) != MAGIC
             if self._is_stream and not isinstance(file, InputFile):
-                raise ValueError(f"{file.name} is no Arrow file; a stream can't be read in parts: download it first")
+                raise ValueError(f"{file.name} isn't an Arrow file; a stream can't be read in parts: download it first")
             reader = self._reader(data, None)
             self.schema = reader.schema
             needed = source.needed(self.schema)
@@ -128,7 +128,7 @@ class ArrowTable:
 def _check(column: Any) -> None:
     """Raises pyarrow.ArrowInvalid if it points outside itself: pyarrow believes a file, and the process would die.
 
-    Texts are looked at as bytes: to decode them takes longer than to read them, and what is no text may pass.
+    Texts are looked at as bytes: to decode them takes longer than to read them, and bytes that aren't text may pass.
     """
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         column = column.cast(pa.binary() if pa.types.is_string(column.type) else pa.large_binary())

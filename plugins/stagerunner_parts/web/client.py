@@ -232,7 +232,7 @@ def redirected(request: Request, status: int, location: str) -> Request:
         url = urljoin(request.url, location)
         here, there = urlsplit(request.url), urlsplit(url)
     except ValueError:
-        raise ServiceRefused(f"the service redirects to what is no URL: {location[:SHOWN]!r}") from None
+        raise ServiceRefused(f"the service redirects to something that isn't a URL: {location[:SHOWN]!r}") from None
     same = there.hostname == here.hostname and there.scheme in ("https", here.scheme)
     bare = not request.headers and request.body is None and there.scheme in ("http", "https")
     if not (same or bare):

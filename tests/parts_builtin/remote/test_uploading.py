@@ -63,7 +63,7 @@ def test_a_new_output_overwrites_nothing(memory):
         ("memory://deep/{day}.txt", "append", "can be replaced or new, not appended to"),
         ("memory://{day}/x.txt", "replace", "no server and no bucket"),
         ("memory://deep/x/{day}.txt", "replace", "memory://deep/x is a file, not a folder"),
-        ("memory://deep/*/{day}.txt", "replace", "is no pattern"),
+        ("memory://deep/*/{day}.txt", "replace", "names one place"),
         ("https://h/{day}.txt", "replace", "can only be read"),
     ],
 )

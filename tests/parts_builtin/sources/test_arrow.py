@@ -110,13 +110,13 @@ def test_a_file_at_an_address_that_changes_is_noticed(shelf):
 def test_what_cannot_be_read_in_parts(shelf):
     whole = shelf.files["a.arrow"]
     shelf.put("a.arrow", whole[8:])
-    with pytest.raises(ValueError, match=r"a\.arrow is no Arrow file; a stream can't be read in parts: download it"):
+    with pytest.raises(ValueError, match=r"a\.arrow isn't an Arrow file; a stream can't be read in parts: download it"):
         at(shelf).check()
     shelf.put("a.arrow", whole[:5000])
     with pytest.raises(ValueError, match=r"a\.arrow can't be read as Arrow: "):
         at(shelf).check()
     shelf.put("a.arrow", b"ARR")
-    with pytest.raises(ValueError, match=r"a\.arrow is no Arrow file"):
+    with pytest.raises(ValueError, match=r"a\.arrow isn't an Arrow file"):
         at(shelf).check()
     shelf.put("a.arrow", whole)
     shelf.ranges = False

@@ -207,7 +207,7 @@ def test_without_headers_and_body_it_is_followed():
 def test_a_redirect_that_leads_nowhere_is_named_as_the_service_wrote_it():
     for location, why in (
         ("file:///etc/passwd", r"another host, file:///etc/passwd;"),
-        ("http://[::1", r"no URL: 'http://\[::1'"),
+        ("http://[::1", r"isn't a URL: 'http://\[::1'"),
     ):
         with pytest.raises(ServiceRefused, match=why):
             redirected(Request("GET", "http://h/a", {}), 302, location)
