@@ -108,14 +108,23 @@ class ColumnFiles(ABC):
 
     batches = True
     pure = True
-    path: Paths
-    options: StorageOptions | None = None
-    columns: list[str] | None
-    filter: Predicate | None
     _opened: Opened | None = None
 
     kind: ClassVar[str]
     """What the files are, for messages."""
+
+    def __init__(
+        self,
+        *,
+        path: Paths,
+        columns: list[str] | None = None,
+        filter: Predicate | None = None,
+        options: StorageOptions | None = None,
+    ) -> None:
+        self.path = path
+        self.options = options
+        self.columns = columns
+        self.filter = filter
 
     @abstractmethod
     def _table(self, file: AnyFile) -> Table:

@@ -15,10 +15,8 @@ need("arrow", "pyarrow")
 import pyarrow as pa  # noqa: E402  only behind the look whether it is there
 
 from stagerunner_parts.columnar.messages import Range, numbers_of_rows  # noqa: E402
-from stagerunner_parts.columnar.predicate import Predicate  # noqa: E402
 from stagerunner_parts.columnar.reading import ColumnFiles, Table  # noqa: E402
-from stagerunner_parts.remote.address import StorageOptions  # noqa: E402
-from stagerunner_parts.sources.inputs import AnyFile, Paths  # noqa: E402
+from stagerunner_parts.sources.inputs import AnyFile  # noqa: E402
 from stagerunner_parts.sources.pieces import InputFile  # noqa: E402
 
 MAGIC = b"ARROW1"
@@ -38,19 +36,6 @@ class Arrow(ColumnFiles):
     """
 
     kind = "Arrow"
-
-    def __init__(
-        self,
-        *,
-        path: Paths,
-        columns: list[str] | None = None,
-        filter: Predicate | None = None,
-        options: StorageOptions | None = None,
-    ) -> None:
-        self.path = path
-        self.options = options
-        self.columns = columns
-        self.filter = filter
 
     def _table(self, file: AnyFile) -> Table:
         return ArrowTable(file, self)

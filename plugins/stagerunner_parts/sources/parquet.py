@@ -16,10 +16,9 @@ need("arrow", "pyarrow")
 import pyarrow as pa  # noqa: E402  only behind the look whether it is there
 import pyarrow.parquet as pq  # noqa: E402
 
-from stagerunner_parts.columnar.predicate import Predicate, Range  # noqa: E402
+from stagerunner_parts.columnar.predicate import Range  # noqa: E402
 from stagerunner_parts.columnar.reading import BATCH, ColumnFiles, Table  # noqa: E402
-from stagerunner_parts.remote.address import StorageOptions  # noqa: E402
-from stagerunner_parts.sources.inputs import AnyFile, Paths  # noqa: E402
+from stagerunner_parts.sources.inputs import AnyFile  # noqa: E402
 from stagerunner_parts.sources.pieces import InputFile  # noqa: E402
 
 READ = 2**20
@@ -39,19 +38,6 @@ class Parquet(ColumnFiles):
     """
 
     kind = "Parquet"
-
-    def __init__(
-        self,
-        *,
-        path: Paths,
-        columns: list[str] | None = None,
-        filter: Predicate | None = None,
-        options: StorageOptions | None = None,
-    ) -> None:
-        self.path = path
-        self.options = options
-        self.columns = columns
-        self.filter = filter
 
     def _table(self, file: AnyFile) -> Table:
         return ParquetTable(file.name if isinstance(file, InputFile) else file.seekable(), self)
