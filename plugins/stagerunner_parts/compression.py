@@ -79,6 +79,33 @@ def compressor(path: str | Path) -> Compressor | None:
     return None
 
 
+class Members:
+    """The compressed members of one file. path: its name says how it is compressed, if it is.
+
+    A sink closes a member at each commit, so the file can be cut back to one and continued.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.packs = is_compressed(path)
+        """Whether the file is compressed."""
+        self._member: Compressor | None = None
+
+    def packed(self, data: bytes) -> bytes:
+        """The bytes to write for this data. Of a compressed file, some come later."""
+        if not self.packs:
+            return data
+        if self._member is None:
+            self._member = compressor(self._path)
+            assert self._member is not None
+        return self._member.compress(data)
+
+    def ended(self) -> bytes:
+        """The rest of the member that is open; nothing if none is."""
+        member, self._member = self._member, None
+        return member.flush() if member else b""
+
+
 @contextmanager
 def opened(path: str | Path, *, named: str | Path | None = None, raw: IO[bytes] | None = None) -> Iterator[IO[bytes]]:
     """Open a file to read, decompressed according to its suffix. Raises OSError if it is damaged.

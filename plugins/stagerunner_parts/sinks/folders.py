@@ -10,15 +10,12 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stagerunner_parts.remote.address import Address, StorageOptions
 from stagerunner_parts.sinks.many import move
 from stagerunner_parts.sinks.naming import has_field, name_for, pattern_of, plain
 from stagerunner_parts.sinks.owned import partial_of
-
-if TYPE_CHECKING:
-    from stagerunner_parts.remote.folder import RemoteFolder
 
 
 class FolderHere:
@@ -63,11 +60,12 @@ class FolderElsewhere:
 
     def __init__(self, path: Address, options: StorageOptions | None) -> None:
         # Only for remote paths, of which there are few.
+        from stagerunner_parts.remote.folder import RemoteFolder
         from stagerunner_parts.remote.spool import spool_of
 
         self._path = path
         base, self.name = split_at_field(path)
-        self._folder = folder_of(base, options)
+        self._folder = RemoteFolder(base, options)
         self.beside = spool_of(Address(plain(path.text)))
         self.place = partial_of(self.beside)
 
@@ -109,19 +107,8 @@ class FolderElsewhere:
             raise with_more(error, f"the files that aren't there yet are complete in {self.place}") from None
 
 
-def folder_for(path: Path | Address, options: StorageOptions | None) -> FolderHere | FolderElsewhere:
-    """Where the files of this path with fields go."""
-    return FolderHere(path) if isinstance(path, Path) else FolderElsewhere(path, options)
-
-
 def split_at_field(path: Address) -> tuple[Address, str]:
     """The address of the folder before the first part with a field, and the rest."""
     parts = path.text.split("/")
     at = next(index for index, part in enumerate(parts) if has_field(part))
     return Address(f"{path.scheme}://{'/'.join(parts[2:at])}"), "/".join(parts[at:])
-
-
-def folder_of(address: Address, options: StorageOptions | None) -> RemoteFolder:
-    from stagerunner_parts.remote.folder import RemoteFolder  # only for remote paths, of which there are few
-
-    return RemoteFolder(address, options)

@@ -1,7 +1,7 @@
 """What the sinks that write files have in common.
 
 The file is a `growing` one: a `replacing` one gets its name when the run is complete, an `appending` one has it
-already. Its bytes may be compressed `members`. The `place` puts what is made for an address there. A path may lead to a
+already. Its bytes may be compressed. The `place` puts what is made for an address there. A path may lead to a
 stream instead (`descriptors`), or have fields (`partitions`).
 """
 
@@ -12,12 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Literal, TypeAlias
 
-from stagerunner_parts.compression import check_compression
+from stagerunner_parts.compression import Members, check_compression, compressor, opened
 from stagerunner_parts.remote.address import Address, StorageOptions
 from stagerunner_parts.sinks.appending import Appending
 from stagerunner_parts.sinks.descriptors import stream_at
 from stagerunner_parts.sinks.growing import Growing
-from stagerunner_parts.sinks.members import Members
 from stagerunner_parts.sinks.naming import has_field
 from stagerunner_parts.sinks.places import place_of
 from stagerunner_parts.sinks.replacing import Replacing
@@ -27,6 +26,9 @@ Keeps: TypeAlias = Literal["truncate", "transaction", "nothing"]
 Mode: TypeAlias = Literal["replace", "append", "new"]
 
 STDOUT = Path("-")
+
+CHUNK = 2**20
+"""Bytes that are read at a time, of outputs to be joined."""
 
 
 class FileOutput(ABC):
@@ -50,10 +52,11 @@ class FileOutput(ABC):
             self.keeps = "nothing"
         if has_field(path.text if isinstance(path, Address) else str(path)):
             # Late: few paths have fields.
-            from stagerunner_parts.sinks.folders import folder_for
+            from stagerunner_parts.sinks.folders import FolderElsewhere, FolderHere
             from stagerunner_parts.sinks.partitions import Partitions
 
-            Partitions(self, folder_for(path, options)).take_over()
+            folder = FolderHere(path) if isinstance(path, Path) else FolderElsewhere(path, options)
+            Partitions(self, folder).take_over()
 
     def _new_growing(self, real: Path) -> Growing:
         if self.mode == "append":
@@ -204,9 +207,15 @@ class FileOutput(ABC):
 
     def joined(self, parts: list[Path]) -> Iterator[bytes]:
         """The bytes of one output with the records of all these, in order. Each is a finished output of this sink."""
-        from stagerunner_parts.sinks.joining import joined  # late: only `merge` joins
-
-        return joined(self.path, parts, self._pass_head)
+        pack, empty = compressor(self.path), True
+        for part in parts:
+            with opened(part) as file:
+                passed = self._pass_head(file, empty)
+                while data := passed or file.read(CHUNK):
+                    passed, empty = b"", False
+                    yield pack.compress(data) if pack else data
+        if pack:
+            yield pack.flush()
 
     def why_not_joined(self) -> str | None:
         """Why outputs of several runs can't be joined; None if they can."""

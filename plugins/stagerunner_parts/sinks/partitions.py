@@ -19,10 +19,10 @@ from io import FileIO
 from pathlib import Path
 from typing import Any, Protocol
 
+from stagerunner_parts.compression import Members
 from stagerunner_parts.sinks.folders import FolderElsewhere, FolderHere
 from stagerunner_parts.sinks.locking import inode_of, write_all
 from stagerunner_parts.sinks.many import in_the_way, pack, unpack
-from stagerunner_parts.sinks.members import Members
 from stagerunner_parts.sinks.naming import check_name
 
 MOST_OPEN = 64
