@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterable, Iterator
-from fcntl import LOCK_EX, LOCK_NB, flock
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -21,9 +19,7 @@ import pyarrow as pa
 
 from stagerunner_parts.columnar.encoding import Encoding, Part, PartWriter
 from stagerunner_parts.columnar.streams import Piece, read_stream, stream_of, streams
-from stagerunner_parts.sinks.locking import inode_of
-from stagerunner_parts.sinks.many import in_the_way
-from stagerunner_parts.sinks.owned import partial_of
+from stagerunner_parts.sinks.owned import OwnFolder, partial_of
 
 Mode = Literal["replace", "append", "new"]
 
@@ -60,10 +56,9 @@ class Parts:
         self._first = 0
         """The number that the first part gets in the folder."""
         self.partial = partial_of(real)
-        self.inode = 0
+        self.folder = OwnFolder(self.partial)
         self.schema: pa.Schema | None = None
         self.part = 0
-        self._lock: int | None = None
         self._spool: Any = None
         self._length = 0
         self._kept = 0
@@ -82,25 +77,15 @@ class Parts:
 
     # Opening and closing
 
-    def begin(self, known: int, first: int = 0) -> None:
-        """Begin anew. known: the inode of the folder that an unfinished run has left. first: the number of the first
-        part. Raises FileExistsError for any other folder, BlockingIOError if a run has it open."""
-        if os.path.lexists(self.partial):
-            if inode_of(self.partial) != known and not self._is_empty():
-                raise in_the_way(self.partial)
-            self._take_lock()
-            self.close()
-            shutil.rmtree(self.partial)
-        self.partial.mkdir(parents=True)
-        self._take_lock()
+    def begin(self, known: int | None, first: int = 0) -> None:
+        """Begin anew. known, and what it raises: see `OwnFolder`. first: the number of the first part."""
+        self.folder.begin(known, lambda path: path.name == "spool-00000" and not path.stat().st_size)
         self._first = first
         self._open_spool()
 
     def begin_again(self, position: dict[str, int]) -> None:
         """Go on at a position. Raises OSError, with a message, if the folder isn't what the run has left."""
-        if inode_of(self.partial) != position["folder"]:
-            raise FileNotFoundError(f"{self.partial} isn't what the run to be resumed has left")
-        self._take_lock()
+        self.folder.go_on(position["folder"])
         self.part = self._kept = position["part"]
         self._first = position.get("first", 0)
         for path in self._files():
@@ -128,7 +113,7 @@ class Parts:
         if self._ended:
             self._encoding.wait()
             self._ended = False
-        position = {"part": self.part, "bytes": self._length, "folder": self.inode}
+        position = {"part": self.part, "bytes": self._length, "folder": self.folder.inode}
         return {**position, "first": self._first} if self._first else position
 
     def forget(self, before: int) -> None:
@@ -146,9 +131,7 @@ class Parts:
         if self._spool is not None:
             self._spool.close()
             self._spool = None
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        self.folder.close()
 
     def sync(self) -> None:
         """Make what was written survive a power failure."""
@@ -158,25 +141,8 @@ class Parts:
             os.sync()
             self._unsynced = False
 
-    def _take_lock(self) -> None:
-        self._lock = os.open(self.partial, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        self.inode = os.fstat(self._lock).st_ino
-        try:
-            flock(self._lock, LOCK_EX | LOCK_NB)
-        except BlockingIOError:
-            self.close()
-            raise
-        except OSError:
-            pass  # a file system without locks
-
     def _files(self) -> list[Path]:
         return sorted(self.partial.iterdir())
-
-    def _is_empty(self) -> bool:
-        """Whether a run was killed when it had just made the folder."""
-        if self.partial.is_symlink() or not self.partial.is_dir():
-            return False
-        return all(path.name == "spool-00000" and not path.stat().st_size for path in self._files())
 
     # The spool
 

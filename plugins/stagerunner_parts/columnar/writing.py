@@ -20,7 +20,6 @@ from stagerunner_parts.columnar.streams import length_of, stream_of
 from stagerunner_parts.columnar.types import ColumnType
 from stagerunner_parts.compression import is_compressed
 from stagerunner_parts.remote.address import Address, StorageOptions
-from stagerunner_parts.sinks.locking import inode_of
 from stagerunner_parts.sinks.naming import has_field
 from stagerunner_parts.sinks.places import Elsewhere, place_of
 from stagerunner_parts.sinks.tables import Extras, Missing, refuse_others
@@ -314,11 +313,9 @@ class ColumnOutput:
 
     def discard(self) -> None:
         """This run can't be resumed: leave no files. Called before `abort`."""
-        import shutil
-
-        if self._opened and inode_of(self._parts.partial) == self._parts.inode:
+        if self._opened:
             self._parts.close()
-            shutil.rmtree(self._parts.partial)
+            self._parts.folder.remove()
 
     def target(self) -> Path:
         """The file or folder that this sink writes, with links resolved."""

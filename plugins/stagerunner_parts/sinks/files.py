@@ -10,15 +10,14 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import Any, Literal
 
 from stagerunner import sink
 from stagerunner_parts.sinks.locking import inode_of
-from stagerunner_parts.sinks.many import in_the_way, move, pack, unpack
+from stagerunner_parts.sinks.many import move, pack, unpack
 from stagerunner_parts.sinks.naming import check_name, field_of, name_for
-from stagerunner_parts.sinks.owned import partial_of
+from stagerunner_parts.sinks.owned import OURS, OwnFolder, partial_of
 from stagerunner_parts.sinks.rendering import json_text
 
 LOG = ".written"
@@ -43,7 +42,6 @@ class Files:
     keeps = "truncate"
     _log: int | None = None
     _length = 0
-    _folder = 0
     _known: dict[str, int] | None = None
     _position: dict[str, int] | None = None
 
@@ -56,6 +54,7 @@ class Files:
         self.mode = mode
         self._real = Path(os.path.realpath(path))
         self._partial = partial_of(self._real)
+        self._folder = OwnFolder(self._partial)
 
     # In the plan
 
@@ -104,12 +103,12 @@ class Files:
         """
         if position is None:
             self.check_new()
-            self._discard_left()
-            self._partial.mkdir(parents=True)
-        elif inode_of(self._partial) != position["folder"]:
-            raise FileNotFoundError(f"{self._partial} isn't what the run to be resumed has left")
-        self._folder = inode_of(self._partial)
-        self._log = self._opened_log()
+            self._folder.begin(
+                (self._known or {}).get("folder"), lambda path: path.name == LOG and not path.stat().st_size
+            )
+        else:
+            self._folder.go_on(position["folder"])
+        self._log = os.open(self._partial / LOG, OURS | os.O_CREAT, 0o600)
         if position is not None:
             self._cut_back(position["bytes"])
         self._length = os.fstat(self._log).st_size
@@ -141,7 +140,7 @@ class Files:
     def finish(self) -> None:
         """Give the files their final names. May be called twice."""
         self.abort()
-        folder = self._folder or (self._known or {}).get("folder")
+        folder = self._folder.inode or (self._known or {}).get("folder")
         if inode_of(self._partial) == folder:
             self.check_new()
             if not self._real.exists() or not any(self._real.iterdir()):
@@ -156,11 +155,11 @@ class Files:
         if self._log is not None:
             os.close(self._log)
             self._log = None
+        self._folder.close()
 
     def discard(self) -> None:
         """This run can't be resumed: leave no files. Called before `abort`."""
-        if inode_of(self._partial) == self._folder:
-            shutil.rmtree(self._partial)
+        self._folder.remove()
 
     def target(self) -> Path:
         """The folder that this sink writes, with links resolved."""
@@ -170,7 +169,7 @@ class Files:
         return str(self.path)
 
     def _whereabouts(self) -> dict[str, int]:
-        return {"bytes": self._length, "folder": self._folder}
+        return {"bytes": self._length, "folder": self._folder.inode}
 
     def _refuse_twins(self, names: list[str]) -> None:
         seen: set[str] = set()
@@ -181,18 +180,6 @@ class Files:
 
     def _is_there(self, name: str) -> bool:
         return os.path.lexists(self._partial / name)
-
-    def _opened_log(self) -> int:
-        """Raises BlockingIOError if another run has it open."""
-        log = os.open(self._partial / LOG, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            flock(log, LOCK_EX | LOCK_NB)
-        except BlockingIOError:
-            os.close(log)
-            raise
-        except OSError:
-            pass  # a file system without locks
-        return log
 
     def _note(self, names: list[str]) -> None:
         assert self._log is not None
@@ -211,16 +198,6 @@ class Files:
             (self._partial / name).unlink(missing_ok=True)
         os.truncate(self._log, length)
 
-    def _discard_left(self) -> None:
-        """Remove the folder if it is empty or what `left` named. Raises FileExistsError for any other."""
-        if not os.path.lexists(self._partial):
-            return
-        known = (self._known or {}).get("folder")
-        if inode_of(self._partial) != known and not _is_empty(self._partial):
-            raise in_the_way(self._partial)
-        os.close(self._opened_log())
-        shutil.rmtree(self._partial)
-
     def _move_all(self) -> None:
         """Move the files into the folder that is there already."""
         for name in _names(self._partial / LOG, 0):
@@ -235,10 +212,3 @@ def _names(log: Path, at: int) -> Iterator[str]:
         for line in file:
             if line.endswith(b"\n"):
                 yield line[:-1].decode()
-
-
-def _is_empty(folder: Path) -> bool:
-    """Whether it is a folder with nothing in it, an empty log aside: a run was killed when it had just made it."""
-    if folder.is_symlink() or not folder.is_dir():
-        return False
-    return all(path.name == LOG and not path.stat().st_size for path in folder.iterdir())

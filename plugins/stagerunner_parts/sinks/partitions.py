@@ -22,8 +22,9 @@ from typing import Any, Protocol
 from stagerunner_parts.compression import Members
 from stagerunner_parts.sinks.folders import FolderElsewhere, FolderHere
 from stagerunner_parts.sinks.locking import inode_of, write_all
-from stagerunner_parts.sinks.many import in_the_way, pack, unpack
+from stagerunner_parts.sinks.many import pack, unpack
 from stagerunner_parts.sinks.naming import check_name
+from stagerunner_parts.sinks.owned import OwnFolder
 
 MOST_OPEN = 64
 """Files that are open at once, if the system allows as many."""
@@ -89,13 +90,13 @@ class Partitions:
         self._encode, self._check = sink.encode, sink.check
         self._folder = folder
         self._place = folder.place
+        self._own = OwnFolder(folder.place)
         self._files: OrderedDict[str, _Open] = OrderedDict()
         self._changed: dict[str, int] = {}
         """The files written since the last commit, and how long each is once it is closed."""
         self._base: sqlite3.Connection | None = None
         self._number = 0
         """Of the last commit."""
-        self._inode = 0
         self._known: dict[str, int] | None = None
 
     def take_over(self) -> None:
@@ -166,11 +167,9 @@ class Partitions:
         """
         if position is None:
             self.check_new()
-            self._discard_left()
-            self._place.mkdir(parents=True)
-        elif inode_of(self._place) != position["folder"]:
-            raise FileNotFoundError(f"{self._place} isn't what the run to be resumed has left")
-        self._inode = inode_of(self._place)
+            self._own.begin((self._known or {}).get("folder"), lambda path: path.name.startswith("."))
+        else:
+            self._own.go_on(position["folder"])
         self._base = sqlite3.connect(self._place / POSITIONS, isolation_level=None)
         self._base.execute("PRAGMA locking_mode = EXCLUSIVE")
         self._base.execute("PRAGMA journal_mode = WAL")
@@ -249,7 +248,7 @@ class Partitions:
 
     def position(self) -> dict[str, int]:
         """As of the last commit: its number, and the inode of the hidden folder."""
-        return {"number": self._number, "folder": self._inode}
+        return {"number": self._number, "folder": self._own.inode}
 
     def commit(self, row: Any) -> None:
         """Raises OSError if the disk is full."""
@@ -280,7 +279,7 @@ class Partitions:
         """
         self.commit(None)
         self.abort()
-        inode = self._inode or (self._known or {}).get("folder")
+        inode = self._own.inode or (self._known or {}).get("folder")
         if not inode or inode_of(self._place) != inode:
             return
         self._folder.take(self._all())
@@ -294,18 +293,10 @@ class Partitions:
         if self._base is not None:
             self._base.close()
             self._base = None
+        self._own.close()
 
     def discard(self) -> None:
         """This run can't be resumed: leave no files. Called before `abort`."""
-        if self._inode and inode_of(self._place) == self._inode:
+        if self._own.inode:
             self.abort()
-            shutil.rmtree(self._place)
-
-    def _discard_left(self) -> None:
-        """Remove the hidden folder if it is empty or what `left` named. Raises FileExistsError for any other."""
-        if not os.path.lexists(self._place):
-            return
-        ours = inode_of(self._place) == (self._known or {}).get("folder")
-        if not ours and (self._place.is_symlink() or not self._place.is_dir() or any(self._all())):
-            raise in_the_way(self._place)
-        shutil.rmtree(self._place)
+            self._own.remove()

@@ -6,8 +6,9 @@ from support import needs
 pa = needs.module("pyarrow", "stagerunner[arrow]")
 
 from stagerunner_parts.columnar.encoding import PartWriter
-from stagerunner_parts.columnar.parts import Parts, inode_of, old_parts
+from stagerunner_parts.columnar.parts import Parts, old_parts
 from stagerunner_parts.columnar.streams import stream_of
+from stagerunner_parts.sinks.locking import inode_of
 
 
 class Numbers(PartWriter):
