@@ -24,11 +24,17 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def restore_signals() -> None:
     """Unblock all signals and restore SIGCHLD: else the death of a worker would go unnoticed.
 
-    From here on Ctrl-C raises KeyboardInterrupt. SIGINT and SIGHUP stay ignored if they are: `nohup` and the background
-    jobs of a shell depend on it.
+    SIGINT and SIGHUP stay ignored if they are: `nohup` and the background jobs of a shell depend on it.
     """
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+
+def raise_at_interrupt() -> None:
+    """From here on Ctrl-C raises KeyboardInterrupt, unless it is ignored.
+
+    Never before all plugins are imported: raised in the import of a native library, it can abort the process.
+    """
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

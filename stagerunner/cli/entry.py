@@ -41,7 +41,7 @@ class Program(click.Group):
         if cmd_name in VERBS:
             return load_command(cmd_name)
         command = plugin_command(cmd_name)
-        ctx.ensure_object(Streams).lend_output(cmd_name)
+        ctx.ensure_object(Streams).lend(cmd_name)
         return command
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -43,6 +43,7 @@ def command(streams: Streams, /, file: str, json: bool, graph: bool, number: int
         out.line(picture(chain.plan))
         return
     if number is not None:
+        streams.unwind_at_interrupt()
         _print_sample(chain.plan, number, out, json=json)
         return
     tree = resolved(chain.config, chain.plan)

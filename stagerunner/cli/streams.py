@@ -84,11 +84,17 @@ class Streams:
         """Take over the standard streams: this process runs nothing but the command, and ends with it."""
         self._stderr, self.owned = inherited.part_output(), True
 
-    def lend_output(self, command: str) -> None:
-        """Give standard output to a plugin's command of this name."""
+    def lend(self, command: str) -> None:
+        """Give standard output, and Ctrl-C, to a plugin's command of this name."""
         self.plugin_command = command
         if self.owned:
             inherited.join_output()
+        self.unwind_at_interrupt()
+
+    def unwind_at_interrupt(self) -> None:
+        """From here on Ctrl-C raises KeyboardInterrupt: other people's code is about to run that may have to clean up."""
+        if self.owned:
+            inherited.raise_at_interrupt()
 
     def conceal(self, secrets: Iterable[str]) -> None:
         """Mask these secrets too from now on, also in what other code prints to `sys.stderr`."""
