@@ -92,7 +92,7 @@ class Streams:
         self.unwind_at_interrupt()
 
     def unwind_at_interrupt(self) -> None:
-        """From here on Ctrl-C raises KeyboardInterrupt: other people's code is about to run that may have to clean up."""
+        """From here on Ctrl-C raises KeyboardInterrupt: other people's code runs that may have to clean up."""
         if self.owned:
             inherited.raise_at_interrupt()
 
