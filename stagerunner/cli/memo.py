@@ -17,7 +17,7 @@ from stagerunner.errors import UsageError
 from stagerunner.inherited import here
 from stagerunner.memo.store import Entries, Store, Unusable, existing, file_size
 from stagerunner.views.figures import count, plural, size
-from stagerunner.views.table import Column, table
+from stagerunner.views.table import Column, drawn
 
 _COLUMNS = (
     Column("stage", left=True),
@@ -55,10 +55,8 @@ def show(streams: Streams, path: str, json: bool) -> None:
         held = [one._asdict() for one in entries]
         out.line(out.json({"format": 1, "bytes": bytes_used, "results": held}))
         return
-    header, *rows = table(_COLUMNS, [_row(one) for one in entries])
-    out.line(("dim", header))
-    for row in rows:
-        out.line(row)
+    for line in drawn(_COLUMNS, [_row(one) for one in entries]):
+        out.line(*line)
     streams.err().line(f"{plural(sum(one.results for one in entries), 'result')}, {size(bytes_used)}")
 
 

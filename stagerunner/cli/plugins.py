@@ -13,7 +13,7 @@ from stagerunner.cli.flags import Command
 from stagerunner.cli.streams import Streams
 from stagerunner.parts.base import Kind
 from stagerunner.views.figures import plural
-from stagerunner.views.table import Column, table
+from stagerunner.views.table import Column, drawn
 
 _COLUMNS = (Column("plugin", left=True), Column("from", left=True), Column("adds", left=True))
 _KINDS: tuple[Kind, ...] = ("stage", "source", "sink")
@@ -31,10 +31,8 @@ def command(streams: Streams, json: bool, plugins: tuple[str, ...]) -> None:
     if json:
         out.line(out.json(_data(catalog)))
         return
-    header, *rows = table(_COLUMNS, [_row(catalog, provider) for provider in catalog.providers])
-    out.line(("dim", header))
-    for row in rows:
-        out.line(row)
+    for line in drawn(_COLUMNS, [_row(catalog, provider) for provider in catalog.providers]):
+        out.line(*line)
     warn(catalog, streams)
 
 

@@ -178,15 +178,13 @@ def _replay(chain: Chain, outcome: Summary) -> str:
 
 def print_plan(plan: Plan, console: Console) -> None:
     """Say what would run: source, stages, sink, dead letters, and what is promised."""
-    from stagerunner.views.table import Column, table  # only --dry-run draws one
+    from stagerunner.views.table import Column, drawn  # only --dry-run draws one
 
     workers = sum(stage.settings.workers for stage in plan.stages) or 1
     console.line(("strong", plan.name), f": {plural(workers, 'worker')}, engine {plan.run.engine}; nothing is started")
     columns = [Column(title, left=title != "workers") for title in ("", "name", "use", "workers", "on_error", "with")]
-    header, *rows = table(columns, _rows(plan))
-    console.line(("dim", header))
-    for row in rows:
-        console.line(row)
+    for line in drawn(columns, _rows(plan)):
+        console.line(*line)
     if plan.dead_letter is not None:
         console.line(f"dead letters: {plan.dead_letter}")
     if plan.dropped is not None:

@@ -11,19 +11,19 @@ from stagerunner.views.console import Line, Piece
 from stagerunner.views.figures import amount, count, percent, plural, seconds
 from stagerunner.views.limit import NO_FACTS, StageFacts, limit
 from stagerunner.views.sharing import fusion_lines, group_totals
-from stagerunner.views.table import Column, filled, table
+from stagerunner.views.table import Column, drawn
 
 _COLUMNS = (
     Column("stage", left=True),
     Column("workers"),
     Column("in"),
     Column("out"),
-    Column("hits", drops=3),
-    Column("consumed", drops=3),
-    Column("filtered", drops=3),
-    Column("skipped", drops=3),
-    Column("dead", drops=3),
-    Column("not processed", drops=3),
+    Column("hits", drops=3, optional=True),
+    Column("consumed", drops=3, optional=True),
+    Column("filtered", drops=3, optional=True),
+    Column("skipped", drops=3, optional=True),
+    Column("dead", drops=3, optional=True),
+    Column("not processed", drops=3, optional=True),
     Column("work", drops=1),
     Column("codec", drops=2),
     Column("wait", drops=2),
@@ -33,14 +33,12 @@ _SINKS = (
     Column("sink", left=True),
     Column("in"),
     Column("written"),
-    Column("passed over"),
-    Column("skipped"),
-    Column("dead"),
-    Column("not processed"),
-    Column("to", left=True, drops=1),
+    Column("passed over", optional=True),
+    Column("skipped", optional=True),
+    Column("dead", optional=True),
+    Column("not processed", optional=True),
+    Column("to", left=True, drops=1, optional=True),
 )
-_LEDGER = (4, 5, 6, 7, 8, 9)
-"""Columns that are left out if they are empty."""
 
 
 def closing(
@@ -57,13 +55,9 @@ def closing(
     """
     yield _headline(summary)
     if summary.stages:
-        header, *rows = stages_table(summary.stages, width)
-        yield (("dim", header),)
-        yield from ((row,) for row in rows)
+        yield from drawn(_COLUMNS, _stage_rows(summary.stages), width)
     if summary.sinks:
-        header, *rows = sinks_table(summary.sinks, width)
-        yield (("dim", header),)
-        yield from ((row,) for row in rows)
+        yield from drawn(_SINKS, list(map(_sink_row, summary.sinks)), width)
     yield from _counters(summary.stages)
     if not summary.balanced:
         yield _unbalanced(summary.records)
@@ -78,28 +72,16 @@ def _limit(summary: Summary, facts: Mapping[str, StageFacts], cpu: float) -> str
     return limit(summary.stages, summary.seconds, taken, facts=facts, cpu=cpu, cores=os.cpu_count())
 
 
-def stages_table(stages: Sequence[StageTotals], width: int | None) -> list[str]:
+def _stage_rows(stages: Sequence[StageTotals]) -> list[list[str]]:
     """The ledger of each stage, and how its workers spent their time."""
     spent = group_totals(stages, [stage.work + stage.codec + stage.wait + stage.block for stage in stages])
-    rows = [_row(stage, whole) for stage, whole in zip(stages, spent, strict=True)]
-    used = set(filled(_COLUMNS, rows))
-    kept = [index for index in range(len(_COLUMNS)) if index not in _LEDGER or index in used]
-    return table([_COLUMNS[index] for index in kept], [[row[index] for index in kept] for row in rows], width)
+    return [_row(stage, whole) for stage, whole in zip(stages, spent, strict=True)]
 
 
-def sinks_table(sinks: Sequence[SinkTotals], width: int | None) -> list[str]:
-    """What became of the records at the door, sink by sink."""
-    rows = [
-        [
-            sink.name,
-            *map(count, (sink.taken, sink.written, sink.passed, sink.skipped, sink.dead, sink.not_processed)),
-            from_here(sink.output) if _is_file(sink.output) else "",
-        ]
-        for sink in sinks
-    ]
-    always = {0, 1, 2}
-    kept = sorted(always | set(filled(_SINKS, rows)))
-    return table([_SINKS[index] for index in kept], [[row[index] for index in kept] for row in rows], width)
+def _sink_row(sink: SinkTotals) -> list[str]:
+    """What became of the records at the door of a sink."""
+    numbers = (sink.taken, sink.written, sink.passed, sink.skipped, sink.dead, sink.not_processed)
+    return [sink.name, *map(count, numbers), from_here(sink.output) if _is_file(sink.output) else ""]
 
 
 def _row(stage: StageTotals, whole: float) -> list[str]:

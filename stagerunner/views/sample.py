@@ -11,7 +11,7 @@ from stagerunner.runtime.forecast import Forecast
 from stagerunner.runtime.sample import Sample
 from stagerunner.views.console import Line
 from stagerunner.views.figures import count, digits, percent, plural, rate
-from stagerunner.views.table import Column, table
+from stagerunner.views.table import Column, drawn
 
 _COLUMNS = (
     Column("", left=True),
@@ -30,9 +30,7 @@ def sample_lines(sample: Sample, written: Forecast, better: Forecast, cores: int
         yield (("warn", "nothing to measure: the source gave no records"),)
         return
     yield (("strong", f"{plural(sample.records, 'source record')}, in one process; nothing was written"),)
-    header, *rows = table(_COLUMNS, [_row(stage) for stage in sample.stages])
-    yield (("dim", header),)
-    yield from ((row,) for row in rows)
+    yield from drawn(_COLUMNS, [_row(stage) for stage in sample.stages])
     yield from _failures(sample)
     yield (f"as it is written: {_forecast(written)}",)
     if not list(changes(written, better)):

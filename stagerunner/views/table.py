@@ -7,33 +7,43 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 
 from stagerunner.config.excerpt import visible
+from stagerunner.views.console import Line
 
 GAP = "  "
 
 
 class Column(Struct, frozen=True):
-    """left: aligned left, for text; else right, for numbers. drops: the highest is dropped first; 0: never."""
+    """left: aligned left, for text; else right, for numbers. drops: the highest is dropped first; 0: never.
+    optional: left out if no row has anything but 0 in it."""
 
     title: str
     left: bool = False
     drops: int = 0
+    optional: bool = False
 
 
 def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int | None = None) -> list[str]:
     """The header and a line for each row, cut to `width` characters."""
     cells = [[column.title for column in columns], *([visible(cell) for cell in row] for row in rows)]
     widths = [max(len(row[index]) for row in cells) for index in range(len(columns))]
-    kept = _kept(columns, widths, width)
+    used = [
+        index
+        for index, column in enumerate(columns)
+        if not column.optional or any(row[index] not in ("", "0") for row in rows)
+    ]
+    kept = _fitting(columns, used, widths, width)
     return [_line(columns, row, widths, kept)[:width] for row in cells]
 
 
-def filled(columns: Sequence[Column], rows: Sequence[Sequence[str]], nothing: str = "0") -> Iterator[int]:
-    """The columns that have something other than `nothing` in at least one row."""
-    return (index for index in range(len(columns)) if any(row[index] not in ("", nothing) for row in rows))
+def drawn(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int | None = None) -> Iterator[Line]:
+    """The lines of a table as a console writes them."""
+    header, *lines = table(columns, rows, width)
+    yield (("dim", header),)
+    yield from ((line,) for line in lines)
 
 
-def _kept(columns: Sequence[Column], widths: Sequence[int], width: int | None) -> list[int]:
-    kept = list(range(len(columns)))
+def _fitting(columns: Sequence[Column], used: Sequence[int], widths: Sequence[int], width: int | None) -> list[int]:
+    kept = list(used)
     droppable = sorted((index for index in kept if columns[index].drops), key=lambda index: columns[index].drops)
     while droppable and width is not None and _total(widths, kept) > width:
         kept.remove(droppable.pop())

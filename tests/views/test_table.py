@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from stagerunner.views.table import Column, filled, table
+from stagerunner.views.table import Column, table
 
 COLUMNS = (Column("stage", left=True), Column("in"), Column("wait", drops=2), Column("work", drops=1))
 ROWS = [["parse", "1,204", "3 %", "97 %"], ["x", "7", "10 %", "90 %"]]
@@ -23,5 +23,6 @@ def test_a_cell_can_not_break_its_line():
     assert len(table((Column("x", left=True),), [["a\nb"]])) == 2
 
 
-def test_columns_of_nothing_are_found():
-    assert list(filled(COLUMNS, [["a", "0", "", "1"], ["b", "0", "", "0"]])) == [0, 3]
+def test_an_optional_column_of_nothing_is_left_out():
+    columns = [Column("stage", left=True), *(Column(title, optional=True) for title in ("in", "wait", "work"))]
+    assert table(columns, [["a", "0", "", "1"], ["b", "0", "", "0"]]) == ["stage  work", "a         1", "b         0"]
