@@ -69,6 +69,16 @@ def seconds(value: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} m"
 
 
+def short_time(value: float) -> str:
+    """ "1.20 µs", "3.4 ms"; "–" for nothing."""
+    if value <= 0:
+        return "–"
+    for factor, unit in ((1e9, "ns"), (1e6, "µs"), (1e3, "ms")):
+        if value * factor < 999.5:
+            return f"{digits(value * factor)} {unit}"
+    return f"{digits(value)} s"
+
+
 def clock(value: float) -> str:
     """ "0:42", "1:02:03"."""
     whole = int(value)

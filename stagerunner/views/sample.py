@@ -10,7 +10,7 @@ from msgspec import to_builtins
 from stagerunner.runtime.forecast import Forecast
 from stagerunner.runtime.sample import Sample
 from stagerunner.views.console import Line
-from stagerunner.views.figures import count, digits, percent, plural, rate
+from stagerunner.views.figures import count, percent, plural, rate, short_time
 from stagerunner.views.table import Column, drawn
 
 _COLUMNS = (
@@ -46,20 +46,10 @@ def _row(stage: Any) -> list[str]:
         count(stage.taken),
         count(stage.out),
         count(stage.failed) if stage.failed else "",
-        duration(stage.each),
-        duration(stage.work),
-        duration(stage.codec),
+        short_time(stage.each),
+        short_time(stage.work),
+        short_time(stage.codec),
     ]
-
-
-def duration(seconds: float) -> str:
-    """ "1.20 µs", "3.4 ms"; "–" for nothing."""
-    if seconds <= 0:
-        return "–"
-    for factor, unit in ((1e9, "ns"), (1e6, "µs"), (1e3, "ms")):
-        if seconds * factor < 999.5:
-            return f"{digits(seconds * factor)} {unit}"
-    return f"{digits(seconds)} s"
 
 
 def _failures(sample: Sample) -> Iterator[Line]:

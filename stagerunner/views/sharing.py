@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from msgspec.structs import replace
 
 from stagerunner.events import Fusion, StageTotals
-from stagerunner.views.figures import digits, plural, scaled
+from stagerunner.views.figures import plural, short_time
 
 TOGETHER = " + "
 """Separates the names of stages that share workers; no name contains it."""
@@ -52,19 +52,19 @@ def _merged(stages: Sequence[StageTotals]) -> StageTotals:
 
 
 def fusion_lines(fusions: Sequence[Fusion], stages: Sequence[StageTotals]) -> Iterator[str]:
-    """ "text-strip + parse share a worker: 0.40 µs and 1.10 µs a record, a hop costs 1.00 µs"."""
+    """ "text-strip + parse share a worker: 400 ns and 1.10 µs a record, a hop costs 1.00 µs"."""
     workers = {stage.name: stage.workers for stage in stages}
     for fusion in fusions:
         names = [TOGETHER.join(part) for part in fusion.parts]
         if len(names) > 1:
             outcome = f"{_listed(names)} have workers of their own"
-            figures = [TOGETHER.join(map(_short_time, part)) for part in fusion.work]
+            figures = [TOGETHER.join(map(short_time, part)) for part in fusion.work]
         else:
             count = workers.get(fusion.parts[0][0], 1)
             outcome = f"{names[0]} share {'a worker' if count == 1 else plural(count, 'worker')}"
-            figures = list(map(_short_time, fusion.work[0]))
+            figures = list(map(short_time, fusion.work[0]))
         yield outcome + (
-            f": {_listed(figures)} a record, a hop costs {_short_time(fusion.hop)}" if _known(fusion) else ""
+            f": {_listed(figures)} a record, a hop costs {short_time(fusion.hop)}" if _known(fusion) else ""
         )
 
 
@@ -76,9 +76,3 @@ def _known(fusion: Fusion) -> bool:
 def _listed(words: Sequence[str]) -> str:
     *others, last = words
     return f"{', '.join(others)} and {last}" if others else last
-
-
-def _short_time(seconds: float) -> str:
-    """ "0.40 µs", "210 µs", "1.50 ms"."""
-    micros = seconds * 1e6
-    return f"{digits(micros)} µs" if micros < 999.5 else scaled(micros, (" µs", " ms", " s"))

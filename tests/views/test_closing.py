@@ -94,7 +94,7 @@ def test_fused_stages_are_shown_with_the_reason(summary):
     fusion = Fusion((("parse", "shape"),), ((0.4e-6, 1.1e-6),), 1e-6)
     told = summary(StageTotals("parse", 2), StageTotals("shape", 2), fusions=(fusion,))
     assert written(closing(told, advise=False))[-1] == (
-        "parse + shape share 2 workers: 0.40 µs and 1.10 µs a record, a hop costs 1.00 µs"
+        "parse + shape share 2 workers: 400 ns and 1.10 µs a record, a hop costs 1.00 µs"
     )
 
 

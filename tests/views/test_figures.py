@@ -77,3 +77,11 @@ def test_one_is_singular():
 )
 def test_a_counter_may_have_a_fraction(number, text):
     assert figures.amount(number) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "–"), (5e-7, "500 ns"), (1.2e-6, "1.20 µs"), (0.0034, "3.40 ms"), (2.5, "2.50 s"), (9.996e-4, "1.00 ms")],
+)
+def test_short_times_have_three_digits(seconds, text):
+    assert figures.short_time(seconds) == text

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import pytest
-
 from stagerunner.runtime.forecast import Forecast, PredictedGroup
 from stagerunner.runtime.sample import Sample, StageCost
-from stagerunner.views.sample import changes, duration, sample_data, sample_lines
+from stagerunner.views.sample import changes, sample_data, sample_lines
 
 WRITTEN = Forecast((PredictedGroup(("strip",), 1, 2e-6), PredictedGroup(("parse",), 1, 20e-6)), 50_000.0, "parse")
 BETTER = Forecast((PredictedGroup(("strip", "parse"), 2, 21.5e-6),), 92_000.0, "strip + parse")
@@ -75,11 +73,3 @@ def test_programs_get_all_of_it():
     assert data["sample"]["stages"][0]["work"] == 2e-6
     assert data["better"]["rate"] == 92_000.0
     assert data["changes"][0] == "--set run.fuse=auto"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0, "–"), (5e-7, "500 ns"), (1.2e-6, "1.20 µs"), (0.0034, "3.40 ms"), (2.5, "2.50 s"), (9.996e-4, "1.00 ms")],
-)
-def test_durations_have_three_digits(seconds, text):
-    assert duration(seconds) == text

@@ -36,7 +36,7 @@ def test_a_group_is_busy_with_all_its_stages():
 def test_stages_together():
     fusion = Fusion((("a", "b"),), ((0.4e-6, 210e-6),), 1.25e-6)
 
-    assert told(fusion) == ["a + b share a worker: 0.40 µs and 210 µs a record, a hop costs 1.25 µs"]
+    assert told(fusion) == ["a + b share a worker: 400 ns and 210 µs a record, a hop costs 1.25 µs"]
     assert told(fusion, workers=3)[0].startswith("a + b share 3 workers:")
 
 
