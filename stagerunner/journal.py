@@ -193,11 +193,6 @@ def _odd(data: Any) -> str:
     return "" if type(data) in PLAIN else type(data).__name__
 
 
-def journal_path(output: Path) -> Path:
-    """Where the journal of an output stands: beside it, hidden."""
-    return output.with_name(f".{output.name}.stagerunner")
-
-
 HIDDEN = "salted "
 """Prefix of the digest of a value that must not be shown."""
 

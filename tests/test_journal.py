@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +12,6 @@ from stagerunner.journal import (
     decode_snapshots,
     differences,
     encode_snapshots,
-    journal_path,
     validate_snapshots,
 )
 
@@ -120,10 +118,6 @@ def test_a_snapshot_that_is_not_plain_data_names_its_stage():
 def test_a_snapshot_that_would_come_back_as_something_else_is_refused(odd):
     with pytest.raises(RunFailed, match=r"the snapshot of odd contains a (frozen)?set; only JSON-like values"):
         validate_snapshots({0: (1, float("nan")), 1: odd}, ["sum", "odd"])
-
-
-def test_the_journal_stands_hidden_beside_the_output():
-    assert journal_path(Path("out/clean.jsonl")) == Path("out/.clean.jsonl.stagerunner")
 
 
 def test_differences_tell_old_and_new_side_by_side():

@@ -164,6 +164,12 @@ class Plan(Struct, frozen=True):
         return () if self.source is None else self.source.parts or (self.source,)
 
     @property
+    def letters(self) -> tuple[tuple[str, Path, str], ...]:
+        """The files of dead letters and dropped records: the key of a run's position in it, its path, what it holds."""
+        both = (("letters", self.dead_letter, "dead letters"), ("dropped", self.dropped, "dropped records"))
+        return tuple((key, path, what) for key, path, what in both if path is not None)
+
+    @property
     def branches(self) -> bool:
         """Whether the last worker asks each sink whether it wants a record: there are several, or one has a `when`."""
         return len(self.sinks) > 1 or any(sink.settings.when for sink in self.sinks)

@@ -51,15 +51,16 @@ def output_mistakes(config: Config, sources: Sequence[End], sinks: Sequence[End]
         if isinstance(target, Path):
             yield from _sink_mistakes(config, sink, target, inputs, elsewhere)
     yield from _twin_mistakes(sinks)
-    dead, dropped = letters_path(config, config.dead_letter), letters_path(config, config.dropped)
-    if dead is not None and config.dead_letter is not None:
-        written = _Letters(dead, config.dead_letter, "dead_letter", "dead letters")
-        yield from _letter_mistakes(config, written, targets, inputs)
-    if dropped is not None and config.dropped is not None:
-        written = _Letters(dropped, config.dropped, "dropped", "dropped records")
-        yield from _letter_mistakes(config, written, targets, inputs)
-        if dead is not None and _same(dead, dropped):
-            yield _overwrites("the dropped records need another file than the dead letters", written.mark, "dropped")
+    letters = _letters_of(config)
+    for one in letters:
+        yield from _letter_mistakes(config, one, targets, inputs)
+    if len(letters) == 2 and _same(letters[0].path, letters[1].path):
+        yield _overwrites("the dropped records need another file than the dead letters", letters[1].mark, "dropped")
+
+
+def journal_path(output: Path) -> Path:
+    """Where the journal of an output stands: beside it, hidden."""
+    return output.with_name(f".{output.name}.stagerunner")
 
 
 def output_of(sinks: Sequence[End]) -> Path | None:
@@ -101,7 +102,7 @@ def _alike(one: Path, other: Path) -> bool:
     """Whether two paths lead to one place, be it a file, a device or a pipe."""
     if os.path.realpath(one) == os.path.realpath(other):
         return str(one) != os.devnull
-    return one.exists() and other.exists() and one.samefile(other)
+    return one.exists() and other.exists() and one.samefile(other)  # hard links
 
 
 def used_by(plan: Plan, path: Path) -> bool:
@@ -109,7 +110,7 @@ def used_by(plan: Plan, path: Path) -> bool:
     if _own_file(plan.own, path) is not None:
         return True
     ends = (part.options.get("path") for part in (*plan.sources, *plan.sinks))
-    return any(_reads(_patterns(one), path) for one in (*ends, plan.dead_letter, plan.dropped))
+    return any(_reads(_patterns(one), path) for one in (*ends, [path for _, path, _ in plan.letters]))
 
 
 def _own_file(own: Iterable[Path], path: Path) -> Path | None:
@@ -153,6 +154,15 @@ class _Letters(NamedTuple):
         return _overwrites(f"the {self.what} would overwrite {what}", self.mark, self.key)
 
 
+def _letters_of(config: Config) -> list[_Letters]:
+    both = (("dead_letter", config.dead_letter, "dead letters"), ("dropped", config.dropped, "dropped records"))
+    return [
+        _Letters(path, written, key, what)
+        for key, written, what in both
+        if written is not None and (path := letters_path(config, written)) is not None
+    ]
+
+
 def _letter_mistakes(
     config: Config, letters: _Letters, targets: Sequence[Path], inputs: list[str]
 ) -> Iterator[Mistake]:
@@ -160,9 +170,9 @@ def _letter_mistakes(
     no_user = UNKNOWN_USER if has_unknown_user(text) else None
     if why := no_user or _not_writable(path) or _not_a_file(path):
         yield Mistake("dead-letter", f"the {letters.what} can't be written: {why}", letters.mark, letters.key)
-    elif any(_same(path, _journal_of(target)) for target in targets):
+    elif any(_same(path, journal_path(target)) for target in targets):
         yield letters.overwrites("the journal")
-    elif _journal_of(path).exists():
+    elif journal_path(path).exists():
         yield _overwrites(f"{path} is the output of a run", letters.mark, letters.key)
     elif any(_same(path, target) for target in targets):
         yield letters.overwrites("the output")
@@ -209,12 +219,18 @@ def _owned(sink: End) -> Path | Mistake | None:
 def _target(sink: End) -> Path | None:
     """The file that a sink owns. Raises RunFailed if its `target` returns no path."""
     owns = hasattr(sink.instance, "target")
-    part = f"the sink {sink.planned.part.name}"
-    with guard(part, "target"):
-        path = sink.instance.target() if owns else sink.planned.options.get("path")
-    if owns and not isinstance(path, Path | None):
-        raise wrong(part, "target", path, "a Path")
+    path = file_of(sink.instance, sink.planned.part.name) if owns else sink.planned.options.get("path")
     return path if isinstance(path, Path) and str(path) != "-" else None
+
+
+def file_of(sink: Any, name: str) -> Path | None:
+    """The file that the instance of a sink says it owns. Raises RunFailed if it gives anything but a path."""
+    part = f"the sink {name}"
+    with guard(part, "target"):
+        path = sink.target() if hasattr(sink, "target") else None
+    if not isinstance(path, Path | None):
+        raise wrong(part, "target", path, "a Path")
+    return path
 
 
 def _reads(patterns: list[str], target: Path) -> bool:
@@ -237,13 +253,7 @@ def _same(one: Path, other: Path) -> bool:
     """Whether two paths lead to one file. A device is no file: it may be read and written at once."""
     if _bad_name(other) or (other.exists() and not (other.is_file() or other.is_dir())):
         return False
-    if os.path.realpath(one) == os.path.realpath(other):
-        return True
-    return one.exists() and other.exists() and one.samefile(other)  # hard links
-
-
-def _journal_of(output: Path) -> Path:
-    return output.with_name(f".{output.name}.stagerunner")
+    return _alike(one, other)
 
 
 def _not_a_file(path: Path) -> str:

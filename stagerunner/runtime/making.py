@@ -132,9 +132,7 @@ class Making:
 
     def _make_letters(self, sinks: Sequence[Any]) -> Letters:
         """The files of dead letters and dropped records, not yet opened."""
-        plan = self._plan
-        planned = (("letters", plan.dead_letter, "dead letters"), ("dropped", plan.dropped, "dropped records"))
-        return {key: self._make_file(path, sinks, what) for key, path, what in planned if path is not None}
+        return {key: self._make_file(path, sinks, what) for key, path, what in self._plan.letters}
 
     def _make_file(self, path: Path, sinks: Sequence[Any], what: str) -> DeadLetters:
         """A file of dead letters or dropped records.

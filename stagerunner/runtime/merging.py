@@ -24,9 +24,10 @@ from stagerunner.errors import OutputBusy, RunFailed, UsageError
 from stagerunner.evaluate.dead_letters.letters import HEAD, read_letter
 from stagerunner.events import Summary
 from stagerunner.guard import refused
-from stagerunner.journal import Entry, Journal, differences, journal_path
+from stagerunner.journal import Entry, Journal, differences
 from stagerunner.plan import Plan
 from stagerunner.plan.model import Shard
+from stagerunner.plan.outputs import journal_path
 from stagerunner.plan.shards import all_shards, sharded
 from stagerunner.runtime.making import make_part
 from stagerunner.runtime.resume import fingerprint
@@ -55,12 +56,8 @@ def merge(plan: Plan, shards: int, *, allow_dead_letters: bool = False) -> Summa
     ledger = _ledger_of(plan, finished)
     sinks = [make_part(sink) for sink in plan.sinks]
     targets = [sink.target() for sink in sinks]
-    for path, key, what in (
-        (plan.dead_letter, "letters", "dead letters"),
-        (plan.dropped, "dropped", "dropped records"),
-    ):
-        if path is not None:
-            _join_letters(plan, path, targets[0], [_letters_in(one, key) for one in finished], what)
+    for key, path, what in plan.letters:
+        _join_letters(plan, path, targets[0], [_letters_in(one, key) for one in finished], what)
     for sink, target, *parts in zip(sinks, targets, *(one.outputs for one in finished), strict=True):
         _write(target, parts, sink)
     code = 3 if ledger.dead and not allow_dead_letters else 0
@@ -71,9 +68,9 @@ def merge(plan: Plan, shards: int, *, allow_dead_letters: bool = False) -> Summa
 def remove_shards(plan: Plan, shards: int) -> None:
     """Remove the outputs, dead letters and journals of all shards."""
     for one in _finished(plan, shards):
-        for path in (*one.outputs, *map(journal_path, one.outputs), one.plan.dead_letter, one.plan.dropped):
-            if path is not None:
-                path.unlink(missing_ok=True)
+        letters = (path for _, path, _ in one.plan.letters)
+        for path in (*one.outputs, *map(journal_path, one.outputs), *letters):
+            path.unlink(missing_ok=True)
 
 
 def _finished(plan: Plan, shards: int) -> list[Finished]:
@@ -136,9 +133,9 @@ def _ledger_of(plan: Plan, finished: list[Finished]) -> Ledger:
 
 def _letters_in(one: Finished, key: str) -> Iterator[dict[str, Any]]:
     """The letters of a shard, without what says whose they are."""
-    path = one.plan.dead_letter if key == "letters" else one.plan.dropped
-    if path is None or not one.row.get(key):
+    if not one.row.get(key):
         return
+    path = next(path for held, path, _ in one.plan.letters if held == key)
     with path.open("rb") as lines:
         for line in lines:
             letter = read_letter(line)
@@ -147,9 +144,7 @@ def _letters_in(one: Finished, key: str) -> Iterator[dict[str, Any]]:
             yield {name: value for name, value in letter.items() if name not in HEAD}
 
 
-def _join_letters(
-    plan: Plan, path: Path, target: Path, shards: list[Iterator[dict[str, Any]]], what: str = "dead letters"
-) -> None:
+def _join_letters(plan: Plan, path: Path, target: Path, shards: list[Iterator[dict[str, Any]]], what: str) -> None:
     label = label_of(path, target, "")
     file = DeadLetters(path, Mask(plan.secrets), label, (f"{label} (replay)",), what)
     try:

@@ -21,9 +21,10 @@ from stagerunner.errors import UsageError
 from stagerunner.evaluate.dead_letters.letters import begins_letter, read_letter
 from stagerunner.evaluate.dead_letters.returning import Letters
 from stagerunner.evaluate.wording import nearest
-from stagerunner.journal import Journal, journal_path
+from stagerunner.journal import Journal
 from stagerunner.parts.base import Part, target_of
 from stagerunner.plan import Plan, PlannedPart, make_plan, why_no_resume
+from stagerunner.plan.outputs import journal_path
 from stagerunner.runtime.making import make_part
 from stagerunner.runtime.resume import targets
 from stagerunner.runtime.summary import sink_names

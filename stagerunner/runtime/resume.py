@@ -22,12 +22,12 @@ from stagerunner.errors import UsageError
 from stagerunner.events import Notice
 from stagerunner.guard import guard, head, plain, wrong
 from stagerunner.inherited import here
-from stagerunner.journal import HIDDEN, Entry, Journal, decode_snapshots, differences, journal_path, not_a_journal
+from stagerunner.journal import HIDDEN, Entry, Journal, decode_snapshots, differences, not_a_journal
 from stagerunner.parts.code import code_of
 from stagerunner.parts.hooks import PROJECT
 from stagerunner.plan import Plan, PlannedPart, PlannedStage, why_no_resume
 from stagerunner.plan.model import Python
-from stagerunner.plan.outputs import used_by
+from stagerunner.plan.outputs import file_of, journal_path, used_by
 from stagerunner.records import SOURCE
 from stagerunner.runtime.opening import Resume
 
@@ -158,26 +158,17 @@ def _stands(entry: Entry, sinks: Sinks) -> bool:
 
 def targets(sinks: Sinks) -> Iterator[Path]:
     """The files that the sinks own. Raises RunFailed if a sink gives anything but a path."""
-    return (target for sink in sinks if (target := _target(sink)) is not None)
+    return (target for sink in sinks if (target := file_of(sink, named(sink))) is not None)
 
 
 def _is_there(sink: Any) -> bool:
     """Whether the finished output of a sink is still there, as far as it can tell."""
     exists = getattr(sink, "exists", None)
     if exists is None:
-        target = _target(sink)
+        target = file_of(sink, named(sink))
         return target is None or target.exists()
     with guard(f"the sink {named(sink)}", "exists"):
         return bool(exists())
-
-
-def _target(sink: Any) -> Path | None:
-    """The file that a sink owns. Raises RunFailed if the sink gives anything but a path."""
-    with guard(f"the sink {named(sink)}", "target"):
-        found = sink.target() if hasattr(sink, "target") else None
-    if not isinstance(found, Path | None):
-        raise wrong(f"the sink {named(sink)}", "target", found, "a Path")
-    return found
 
 
 def _readable(row: Any, path: Path) -> dict[str, Any]:
@@ -253,7 +244,7 @@ def _paths(plan: Plan, sinks: Sinks, resume: Resume) -> tuple[Path | None, list[
 
 def _kept_beside(sink: Any) -> Path | None:
     """The file that a sink owns, or what stands for it where the output is no file."""
-    if (target := _target(sink)) is not None or not hasattr(sink, "beside"):
+    if (target := file_of(sink, named(sink))) is not None or not hasattr(sink, "beside"):
         return target
     with guard(f"the sink {named(sink)}", "beside"):
         found = sink.beside()

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
 from stagerunner.errors import ConfigError
-from stagerunner.plan.outputs import used_by
+from stagerunner.plan.outputs import journal_path, used_by
 from stagerunner.plan.preparing import prepare
 
 READS, LETTERS_OUT, LETTERS_IN, DROPPED_OUT, DROPPED_LETTERS = (
@@ -118,3 +119,7 @@ def test_dead_letters_may_go_to_the_home_folder_but_not_to_that_of_an_unknown_us
     assert planned(source="in.txt", sink="out.txt", dead_letter="~/dead.jsonl").dead_letter == folder / "dead.jsonl"
     with pytest.raises(ConfigError, match="a user that doesn't exist"):
         planned(source="in.txt", sink="out.txt", dead_letter="~no-such-user-here/dead.jsonl")
+
+
+def test_the_journal_stands_hidden_beside_the_output():
+    assert journal_path(Path("out/clean.jsonl")) == Path("out/.clean.jsonl.stagerunner")

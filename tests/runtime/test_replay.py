@@ -9,8 +9,9 @@ from support.project import Project
 
 from stagerunner.errors import UsageError
 from stagerunner.evaluate.dead_letters.letters import as_line
-from stagerunner.journal import Journal, journal_path
+from stagerunner.journal import Journal
 from stagerunner.plan import Plan
+from stagerunner.plan.outputs import journal_path
 from stagerunner.plan.preparing import Request, read
 from stagerunner.runtime import replay as replaying
 
