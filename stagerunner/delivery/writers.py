@@ -79,7 +79,8 @@ def named(sink: Any) -> str:
 
 
 class _Even:
-    """What is never ahead of the journal: it is alone, so what it has is where the run stands."""
+    """A result writer that takes what comes at once, and is never ahead of the journal: it is alone, so what it has is
+    where the run stands."""
 
     ahead = False
     edges: ClassVar[list[int]] = []
@@ -87,6 +88,12 @@ class _Even:
 
     def coming(self, records: int | None) -> None:
         pass
+
+    def pauses_dispatch(self) -> bool:
+        return False
+
+    def pauses_receiving(self) -> bool:
+        return False
 
 
 class _Columned:
@@ -139,12 +146,6 @@ class SinkWriter(_Columned, _Even):
                 if passes(error):
                     raise
                 raise calling(self._sink, "write").failure(error) from error
-
-    def pauses_dispatch(self) -> bool:
-        return False
-
-    def pauses_receiving(self) -> bool:
-        return False
 
     def position(self) -> Any:
         with calling(self._sink, "position"):
@@ -218,9 +219,6 @@ class _Keepless(_Even):
     def misfit(self, body: memoryview) -> int | None:
         return None
 
-    def pauses_receiving(self) -> bool:
-        return False
-
     def open(self, position: Any) -> None:
         pass
 
@@ -248,9 +246,6 @@ class NullWriter(_Keepless):
 
     def write(self, body: memoryview, records: int, buffers: Sequence[memoryview] = ()) -> None:
         pass
-
-    def pauses_dispatch(self) -> bool:
-        return False
 
 
 class CallerWriter(_Keepless):
