@@ -199,6 +199,14 @@ class Rereadable:
         raise NotImplementedError
 
 
+def splits_of(source: Any, after: Any, want: Want) -> Iterator[Split]:
+    """The splits behind a position. A source whose splits have only one size doesn't take what is wanted."""
+    code = getattr(source.splits, "__code__", None)
+    if code is not None and code.co_argcount < 3:
+        return iter(source.splits(after))
+    return iter(source.splits(after, want))
+
+
 class SourceSplits(Rereadable):
     """The splits of a splittable source, behind the position `after`."""
 
@@ -218,10 +226,7 @@ class SourceSplits(Rereadable):
 
     def _ask(self, after: Any) -> Iterator[Split]:
         with guard(SOURCE, "splits"):
-            code = getattr(self._source.splits, "__code__", None)
-            if code is not None and code.co_argcount < 3:
-                return iter(self._source.splits(after))
-            return iter(self._source.splits(after, self._want))
+            return splits_of(self._source, after, self._want)
 
     def rewind(self) -> None:
         """Begin again with the same cuts."""

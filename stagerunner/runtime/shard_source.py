@@ -15,6 +15,7 @@ from stagerunner.guard import plain
 from stagerunner.parts.source import Want
 from stagerunner.plan.model import Shard
 from stagerunner.records import Split
+from stagerunner.runtime.input import splits_of
 from stagerunner.tuples import NamedTuple
 
 SPLITS = 256
@@ -88,10 +89,7 @@ class ShardSource:
         return places
 
     def _all(self, after: Any) -> Iterator[Split]:
-        code = getattr(self._source.splits, "__code__", None)
-        if code is not None and code.co_argcount < 3:
-            return iter(self._source.splits(after))
-        return iter(self._source.splits(after, self._want()))
+        return splits_of(self._source, after, self._want())
 
     def _want(self) -> Want:
         size = self._source.size() if hasattr(self._source, "size") else None
