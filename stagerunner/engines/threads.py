@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from queue import Empty, SimpleQueue
-from threading import Lock, Thread
+from threading import Thread
 from time import monotonic
 
 from stagerunner.config.masking import printing_aside
 from stagerunner.engines.base import Transport, Trouble
+from stagerunner.engines.bell import Bell
 from stagerunner.engines.pool.base import Done, Tell
 from stagerunner.engines.pool.transport import PoolTransport
 from stagerunner.engines.process.parent.fork_server import how_ended
@@ -139,10 +140,7 @@ class AheadWorker(ThreadWorker):
     """
 
     def __init__(self, spec: WorkerSpec, page: MetricsPage, tell: Tell) -> None:
-        self._bell, self._ringing = os.pipe()
-        for fd in (self._bell, self._ringing):
-            os.set_blocking(fd, False)
-        self._rings = Lock()
+        self._bell = Bell()
         self._following = spec.number
         self._head: tuple[Bundle, bytes | Bundle] | None = None
         """What it was given next."""
@@ -155,41 +153,32 @@ class AheadWorker(ThreadWorker):
     def submit(self, given: bytes | Bundle) -> Bundle:
         made = super().submit(given)
         if isinstance(given, Future):
-            given.add_done_callback(self._ring)
+            given.add_done_callback(self._bell.ring)
         else:
-            self._ring()
+            self._bell.ring()
         return made
 
     def drop(self) -> None:
         super().drop()
-        self._ring()
-
-    def _ring(self, _: object = None) -> None:
-        with self._rings, suppress(BlockingIOError):  # full: it rings already
-            if self._ringing >= 0:
-                os.write(self._ringing, b"\0")
+        self._bell.ring()
 
     def _run(self) -> None:
         try:
             super()._run()
         finally:
-            with self._rings:
-                os.close(self._bell)
-                os.close(self._ringing)
-                self._ringing = -1
+            self._bell.close()
 
     def _live(self) -> bool:
         goes_on = True
         try:
             ahead = WorkAhead(self._runner, self._page, self._spec)
             while goes_on and not self._dropped:
-                with suppress(BlockingIOError):
-                    os.read(self._bell, 4096)
+                self._bell.silence()
                 ahead.took_in(self._following)
                 if (hungry := ahead.room()) and (came := self._came()) is not None:
                     goes_on = self._take_in(ahead, *came)
                 else:
-                    self._send(ahead.landed(self._bell if hungry else None, self._following))
+                    self._send(ahead.landed(self._bell.fd if hungry else None, self._following))
         except BaseException as error:
             goes_on = False
             made = next(iter(self._open.values()), self.ready)

@@ -9,17 +9,16 @@ behind, touches nothing of the run, and ends when the iterator returns.
 
 from __future__ import annotations
 
-import os
 import selectors
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from itertools import count, islice
 from time import monotonic
 from types import GeneratorType
 from typing import Any
 
+from stagerunner.engines.bell import Bell
 from stagerunner.evaluate.copying import defensive_copy
 from stagerunner.parts.source import Want
 from stagerunner.runtime.input import GivenRecords, PendingSplit
@@ -46,9 +45,10 @@ def given(records: Iterable[Any], selector: selectors.BaseSelector, linger: floa
 
 
 class Drawing:
-    """What thread and loop share. drawn: records that wait. over: there will be no more. error: why, if it failed."""
+    """What thread and loop share. drawn: records that wait. over: there will be no more. error: why, if it failed.
+    wake: wakes the loop."""
 
-    def __init__(self, iterator: Iterator[Any], wake: int) -> None:
+    def __init__(self, iterator: Iterator[Any], wake: Callable[[], None]) -> None:
         self.drawn: deque[Any] = deque()
         self.over = False
         self.error: BaseException | None = None
@@ -74,7 +74,7 @@ class Drawing:
             self._thread.start()
 
     def stop(self) -> None:
-        """Stop the thread: the pipe is about to be closed."""
+        """Stop the thread."""
         with self._change:
             self._stopped = True
             self._change.notify()
@@ -88,11 +88,11 @@ class Drawing:
     def _run(self) -> None:
         try:
             while (room := self._room()) and self._draw(room):
-                self._tell()
+                self._wake()
         except BaseException as error:
             self.error = error
         self.over = True
-        self._tell()
+        self._wake()
         self._close()
 
     def _room(self) -> int:
@@ -110,16 +110,10 @@ class Drawing:
             drawn += 1
             if self.watched:
                 self.watched = False
-                self._tell()
+                self._wake()
             if self._stopped:
                 return False
         return drawn == room
-
-    def _tell(self) -> None:
-        with self._change:
-            if not self._stopped:  # else the descriptor may be reused by now
-                with suppress(BlockingIOError):
-                    os.write(self._wake, b"!")
 
     def _close(self) -> None:
         """Close a generator. Python reports what it raises as an error of the thread."""
@@ -133,18 +127,13 @@ class DrawnRecords(GivenRecords):
     def __init__(self, iterator: Iterator[Any], selector: selectors.BaseSelector, linger: float) -> None:
         super().__init__((), linger)
         self._selector = selector
-        self._wake_reader, self._wake_writer = os.pipe()
-        for fd in (self._wake_reader, self._wake_writer):
-            os.set_blocking(fd, False)
-        selector.register(self._wake_reader, selectors.EVENT_READ, self._woken)
-        self._drawing = Drawing(iterator, self._wake_writer)
+        self._bell = Bell()
+        selector.register(self._bell.fd, selectors.EVENT_READ, self._bell.silence)
+        self._drawing = Drawing(iterator, self._bell.ring)
         self._asked: float | None = None
         self._pace = SLOW
         self._wanted = 1
         self.idle: Callable[[], bool] = lambda: True
-
-    def _woken(self) -> None:
-        os.read(self._wake_reader, 4096)
 
     @property
     def prompt(self) -> bool:  # type: ignore[override]
@@ -186,10 +175,7 @@ class DrawnRecords(GivenRecords):
 
     def close(self) -> None:
         self.ended = True
-        if self._wake_reader < 0:
-            return
-        self._selector.unregister(self._wake_reader)
-        self._drawing.stop()
-        for fd in (self._wake_reader, self._wake_writer):
-            os.close(fd)
-        self._wake_reader = -1
+        if not self._bell.closed:
+            self._selector.unregister(self._bell.fd)
+            self._drawing.stop()
+            self._bell.close()

@@ -6,12 +6,12 @@ import os
 import selectors
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from queue import SimpleQueue
 from time import monotonic, monotonic_ns
 from typing import Any
 
 from stagerunner.engines.base import Clock, Ready, Trouble
+from stagerunner.engines.bell import Bell
 from stagerunner.engines.pool.base import Done, Pool, Tell, Ticket
 from stagerunner.engines.slots import begun, clocks, gathered
 from stagerunner.engines.topology import Group, groups_of, places_of, slots_of, specs
@@ -62,10 +62,8 @@ class PoolTransport:
         self._metrics = create(slots_of(self.groups), places_of(plan))
         self._page = MetricsPage(self._metrics, slots_of(self.groups), places_of(plan))
         self._told: SimpleQueue[Done] = SimpleQueue()
-        self._bell, self._ringing = os.pipe()
-        for fd in (self._bell, self._ringing):
-            os.set_blocking(fd, False)
-        selector.register(self._bell, selectors.EVENT_READ, self._hear)
+        self._bell = Bell()
+        selector.register(self._bell.fd, selectors.EVENT_READ, self._hear)
         self._specs: list[WorkerSpec] = []
         self._failures: list[str] = []
         self._halting = False
@@ -95,14 +93,11 @@ class PoolTransport:
 
     def _tell(self, done: Done) -> None:
         self._told.put(done)
-        with suppress(OSError):  # full: it rings already; closed: nobody listens any more
-            os.write(self._ringing, b"\0")
+        self._bell.ring()
 
     def _hear(self) -> None:
         """Take what the pool has told."""
-        with suppress(BlockingIOError):
-            while os.read(self._bell, 4096):
-                pass
+        self._bell.silence()
         while not self._told.empty():
             self._take(self._told.get())
 
@@ -296,8 +291,7 @@ class PoolTransport:
 
     def close(self) -> None:
         self._pool.close()
-        self._selector.unregister(self._bell)
-        os.close(self._bell)
-        os.close(self._ringing)
+        self._selector.unregister(self._bell.fd)
+        self._bell.close()
         self._page.close()
         os.close(self._metrics)
