@@ -83,9 +83,7 @@ def _rows(catalog: Catalog, kind: Kind, width: int | None) -> list[str]:
     """A line for each part. In a narrow terminal, who provides it is left out first."""
     entries = (catalog.entries[kind, name][0] for name in catalog.names(kind))
     cells = [[one.part.name, one.part.summary, " ".join(one.part.suffixes), one.provider] for one in entries]
-    columns = [Column("", left=True, drops=drops) for drops in (0, 0, 1, 2)]
-    if kind == "stage":  # no file chooses one
-        cells, columns = [[name, summary, provider] for name, summary, _, provider in cells], columns[:2] + columns[3:]
+    columns = [Column("", left=True, drops=drops, optional=True) for drops in (0, 0, 1, 2)]  # stages have no suffixes
     return table(columns, cells, None if width is None else width - INDENT)[1:]
 
 

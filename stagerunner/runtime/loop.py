@@ -87,9 +87,9 @@ class Loop:
         self.trouble: Trouble | None = None
         self._ended_at: int | None = None
         """The sequence of the frame with the failure that ended the run."""
-        self._lay_road(split_source, commit)
+        self._make_parts(split_source, commit)
 
-    def _lay_road(self, split_source: SplitSource, commit: Callable[[], None]) -> None:
+    def _make_parts(self, split_source: SplitSource, commit: Callable[[], None]) -> None:
         """Make what a split passes between its source and the workers, and its results between these and delivery."""
         plan, transport = self._plan, self._transport
         self.window = window_for(plan, transport, stateful=self._stateful and not self._rereads)

@@ -65,6 +65,8 @@ class Session:
 
     def _begin(self, made: Made) -> None:
         self.plan, self.delivery, self._beginning, self._drains = made.plan, made.delivery, made.beginning, made.drains
+        self.done_before = made.chain is None
+        """The run was finished before it was resumed: there is nothing to do or to stop."""
         if made.chain is not None:
             self._start(made.chain)
 
@@ -92,9 +94,7 @@ class Session:
     @property
     def over(self) -> bool:
         """Whether no step is left to do."""
-        if self._beginning.done:
-            return True
-        return self.loop.done and all(drain.done for drain in self._drains)
+        return self.done_before or (self.loop.done and all(drain.done for drain in self._drains))
 
     def step(self, timeout: float | None = None) -> None:
         """Do what can be done now. Raises the error the run ends with, once everything before it is delivered."""
@@ -135,7 +135,7 @@ class Session:
     def progress(self, every: float) -> None:
         """Emit Progress, at most once in `every` seconds; ask for a checkpoint when one is due."""
         now = monotonic()
-        if self._beginning.done:
+        if self.done_before:
             return
         if now - self._last_checkpoint >= self.plan.run.checkpoint and self._beginning.journal is not None:
             self._last_checkpoint = now
@@ -163,7 +163,7 @@ class Session:
 
     def finish(self) -> None:
         """Called when the loop is done: make the last commit and finish the output, or raise what went wrong."""
-        if self._beginning.done:
+        if self.done_before:
             return
         error = failure_error(self.plan, self.delivery, resumable=self.resumable) or self.split_source.error
         if error is not None:
@@ -195,11 +195,6 @@ class Session:
         self._taken = self.delivery.ledger.taken
         self.tell(Checkpoint(self.delivery.ledger.out, self.loop.window.position))
 
-    @property
-    def done_before(self) -> bool:
-        """The run was finished before it was resumed: there is nothing to do or to stop."""
-        return self._beginning.done
-
     def halt(self) -> None:
         """End as soon as the records in hand are done. Safe to call from a signal handler."""
         if not self.done_before:
@@ -230,13 +225,13 @@ class Session:
 
     def kill(self) -> None:
         """Kill every worker and do nothing else. For a signal handler or a thread that ends this process."""
-        if not self._beginning.done:
+        if not self.done_before:
             self.transport.kill()
 
     def closing_summary(self, *, allow_dead_letters: bool) -> Summary:
         """The summary of a run that has ended well. Raises InternalError if the ledger does not balance."""
         ledger = self.delivery.ledger
-        failures = [] if self._beginning.done else self.transport.teardown_failures()
+        failures = [] if self.done_before else self.transport.teardown_failures()
         if not ledger.balanced:
             raise InternalError(f"the ledger does not balance: {ledger.as_rows()}")
         code = 1 if failures else 3 if ledger.dead and not allow_dead_letters else 0
@@ -253,7 +248,7 @@ class Session:
     def summary(self, exit_code: int, messages: tuple[str, ...] = ()) -> Summary:
         """The ledger and the clocks at this moment."""
         ledger, seconds = self.delivery.ledger, monotonic() - self._began
-        if self._beginning.done:
+        if self.done_before:
             dropped = (self._beginning.row or {}).get("dropped", 0)
             return summary_of(self.plan, ledger, [], seconds, exit_code, messages, whole=True, dropped=dropped)
         self.loop.book()

@@ -155,11 +155,6 @@ class Life(Session):
             self._tune(self.loop)
 
     @property
-    def finished_before(self) -> bool:
-        """Whether an earlier life had finished everything."""
-        return self._beginning.done
-
-    @property
     def asked(self) -> int:
         return self._source.asked
 

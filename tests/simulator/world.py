@@ -95,7 +95,7 @@ class World:
                     life.pool.news = True
                 elif not moved and not self._anybody_moves(life.pool):
                     raise Violation("no process can move")
-            if drains and not life.finished_before and life.drained:
+            if drains and not life.done_before and life.drained:
                 life.interrupted()
                 life.delivery.abort()
                 self._check_early_ledger(life)
