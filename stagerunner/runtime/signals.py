@@ -22,11 +22,10 @@ from typing import TYPE_CHECKING, Any
 
 from stagerunner.errors import Interrupted
 from stagerunner.events import Notice
+from stagerunner.inherited import STOPPING
 
 if TYPE_CHECKING:
     from stagerunner.runtime.session import Session
-
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 HINT = "; --resume goes on from there"
 HINT_NOW = "; --resume goes on from the last commit"

@@ -12,8 +12,9 @@ import pytest
 
 from stagerunner.errors import Interrupted
 from stagerunner.events import Notice
+from stagerunner.inherited import STOPPING
 from stagerunner.runtime.session import Session
-from stagerunner.runtime.signals import STOPPING, Signals, Watchdog
+from stagerunner.runtime.signals import Signals, Watchdog
 
 
 @pytest.fixture

@@ -125,7 +125,7 @@ def _size_is_untrue(name: str, found: os.stat_result) -> bool:
 
 
 def find_all(paths: Paths, options: StorageOptions | None) -> list[AnyFile]:
-    """The same for paths of which some may be addresses, with the options of their file systems."""
+    """The same as `find`, for paths of which some may be addresses. options: of their file systems."""
     listed = paths if isinstance(paths, list) else [paths]
     if not any(isinstance(path, Address) for path in listed):
         return [*find([path for path in listed if isinstance(path, Path)])]
