@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from stagerunner.config.masking import Mask
+from stagerunner.config.wording import shortened
 from stagerunner.delivery.deadletters import DeadLetters, dropped, letter
 from stagerunner.delivery.ledger import MANY, Ledger
 from stagerunner.delivery.writers import ResultWriter
@@ -215,7 +216,7 @@ def where(origin: Origin) -> str:
     return ", ".join(parts)
 
 
-def failure_text(failure: Failure, mask: Callable[[str], str] = str, limit: int = 200) -> str:
+def failure_text(failure: Failure, mask: Callable[[str], str] = str) -> str:
     """The record, short enough for a screen. Masked before it is cut: a mask can't find half a secret."""
     text = mask(failure.text or text_of(failure.record, sys.maxsize))
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    return shortened(text, 200)

@@ -37,7 +37,7 @@ def resolved(config: Config, plan: Plan) -> dict[str, Tree]:
     root = config.root
     tree: dict[str, Tree] = {
         "version": Leaf(1, _origin(root, "version")),
-        "name": _or_default(root, "name", config.name),
+        "name": _name(root, config.name),
         **{key: node_tree(node) for key in ("description", "vars", "plugins") if (node := root.get(key)) is not None},
     }
     sources = [_end(root, *both) for both in zip(config.sources, plan.sources, strict=False)]
@@ -78,7 +78,7 @@ def place(mark: Mark) -> str:
 
 def _stage(root: Mapping, part: PartConfig, planned: PlannedStage) -> Tree:
     node = _at(root, part.path)
-    named = _or_default(node, "name", planned.name)
+    named = _name(node, planned.name)
 
     form, hidden = planned.work.form, {"max_errors", "max_memory", "resources", "env", "memo", "budget"}
     hidden |= {"batch"} if not form.batch else set()
@@ -98,7 +98,7 @@ def _end(root: Mapping, part: PartConfig | None, planned: PlannedPart) -> Tree:
     origin = place(part.use.mark) + (f", from {part.use.text}" if part.bare and part.use.text != planned.use else "")
     return {
         "use": Leaf(planned.part.name, origin),
-        **({"name": _or_default(_at(root, part.path), "name", planned.name)} if part.listed else {}),
+        **({"name": _name(_at(root, part.path), planned.name)} if part.listed else {}),
         **_options(part, planned.part.found, planned.shown),
         **_settings(_at(root, part.path), part, {"on_error"}),
     }
@@ -144,8 +144,8 @@ def _defaults(settings: Settings | Run, names: set[str]) -> Iterator[tuple[str, 
             yield name, Leaf(written(name, value), DEFAULT)
 
 
-def _or_default(node: Node | None, key: str, default: str) -> Tree:
-    found = node.get(key) if isinstance(node, Mapping) else None
+def _name(node: Node | None, default: str) -> Tree:
+    found = node.get("name") if isinstance(node, Mapping) else None
     return Leaf(default, DEFAULT) if found is None else node_tree(found)
 
 

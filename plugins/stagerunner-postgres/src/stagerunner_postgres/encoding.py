@@ -27,7 +27,6 @@ SIZES = Struct(">II")
 
 NULL = "\\N"
 ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-UNESCAPED = {"\\\\": "\\", "\\t": "\t", "\\n": "\n", "\\r": "\r"}
 
 WHOLE = {"int2": 15, "int4": 31, "int8": 63}
 """Bits of the whole numbers, without the sign."""

@@ -278,7 +278,7 @@ class Postgres:
                 raise ValueError(f"table {self.table} has no column {name!r}: it has {', '.join(found.columns)}")
         if self.mode == "upsert":
             self._check_upsert(found)
-        self._partial = _shortened(found.name, "_partial")
+        self._partial = _partial_of(found.name)
         written = self._partial if self.mode == "replace" else found.name
         self._written = sql.Identifier(found.schema, written)
         self._positions = sql.Identifier(found.schema, POSITIONS)
@@ -441,7 +441,6 @@ def _why(error: psycopg.Error) -> str:
     return f"{one_line(error)}{constraint}"
 
 
-def _shortened(name: str, suffix: str) -> str:
-    """The name with a suffix, short enough for PostgreSQL."""
-    kept = name.encode()[: TOO_LONG - len(suffix)].decode(errors="ignore")
-    return kept + suffix
+def _partial_of(name: str) -> str:
+    """The name with `_partial` behind it, short enough for PostgreSQL."""
+    return name.encode()[: TOO_LONG - len("_partial")].decode(errors="ignore") + "_partial"

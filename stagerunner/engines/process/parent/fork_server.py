@@ -223,20 +223,20 @@ class ForkServerClient:
             self._process.kill()
         self._drop_waiting()
         os.close(self._life)
-        self._wait_for_close(1)
+        self._wait_for_close()
         self._sock.close()
         try:
-            self._process.wait(1)
+            self._process.wait(ENDING)
         except subprocess.TimeoutExpired:
             self.kill_workers()
             self._process.kill()
             self._process.wait()
 
-    def _wait_for_close(self, patience: float) -> None:
+    def _wait_for_close(self) -> None:
         """Wait until the fork server ends, by its end of the socket: `Popen.wait` with a timeout would poll."""
         with suppress(OSError):
             self._sock.shutdown(socket.SHUT_WR)
-            self._sock.settimeout(patience)
+            self._sock.settimeout(ENDING)
             while self._sock.recv(65536):
                 pass
 
