@@ -2,8 +2,8 @@
 
 It finds our own packages where this process has them, whatever is installed there: both ends of a pipe run the same
 code. It also finds what lies in folders of the project, which belong to no Python. Of what is installed beside us,
-only LENT can be imported in it, if it has none of its own and is of our version: what is built for one Python may break
-another, and one environment is not to see into the other.
+it can import only LENT, and that only if it has none of its own and is of our version. What is built for one Python may
+break another, and one environment is not to see into the other.
 """
 
 from __future__ import annotations

@@ -353,7 +353,7 @@ class Original:
 class Recalled:
     """The fields of a Batch that `==` ignores; most are needed only once something has failed.
 
-    original: the records as they came ; None if they can't have changed.
+    original: the records as they came; None if they can't have changed.
     before: the batch from which a stage has made this one.
     frame: (sequence, split) of its frame, if several are under way at once. final: nothing of its frame follows.
     halted: it ends early, because the run is halted.

@@ -1,8 +1,8 @@
 """Dead letters: records that could not be processed, one line of JSON each, with the reason and the origin.
 
 Several runs may share a file. Each line names the output that it belongs to, and a run removes lines of its own output
-only: those of an earlier run, or, when it is resumed, those behind its last checkpoint. A run holds a shared lock.
-Existing lines are changed only before a run begins, and only under an exclusive lock.
+only. A fresh run removes those of an earlier run, a resumed one those behind its last checkpoint. A run holds a shared
+lock. Existing lines are changed only before a run begins, and only under an exclusive lock.
 """
 
 from __future__ import annotations

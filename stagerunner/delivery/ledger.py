@@ -1,7 +1,7 @@
 """The ledger: per stage and end to end, in + created = out + filtered + skipped + dead + not processed.
 
-A sink is the last in the chain. Where the chain branches, it ends at the door of the sinks: each of them gets every
-record that leaves the last stage, and has a line of its own, in which `filtered` are those that it passed over.
+A sink is the last in the chain. A chain that branches ends at the door of its sinks. Each sink gets every record that
+leaves the last stage, and has a line of its own: there, `filtered` are the records that it passed over.
 """
 
 from __future__ import annotations

@@ -137,8 +137,8 @@ class Making:
     def _make_file(self, path: Path, sinks: Sequence[Any], what: str) -> DeadLetters:
         """A file of dead letters or dropped records.
 
-        Other runs may write to the same file, so it is claimed before anything else is touched: by a fresh run at once,
-        by a resumed one when the journal has said that there is something left to do.
+        Other runs may write to the same file, so it is claimed before anything else is touched. A fresh run claims it
+        at once, a resumed one when the journal has said that there is something left to do.
         """
         plan, journal = self._plan, self._resume.journal
         if journal is not None and os.path.realpath(journal) == os.path.realpath(path):

@@ -48,8 +48,8 @@ class Finished(Struct, frozen=True):
 def merge(plan: Plan, shards: int, *, allow_dead_letters: bool = False) -> Summary:
     """Join the outputs of all shards of this plan; returns the summary of the whole.
 
-    Raises UsageError if the chain has no shards, or one isn't finished or was run for another chain; RunFailed if a
-    stage has more failures in all than its `max_errors`; OutputBusy while another merge writes.
+    Raises UsageError if the chain has no shards, or if one isn't finished or was run for another chain. Raises
+    RunFailed if a stage has more failures in all than its `max_errors`, OutputBusy while another merge writes.
     """
     began = monotonic()
     finished = _finished(plan, shards)

@@ -207,8 +207,8 @@ def _row_of(sink: Any, entry: Entry) -> dict[str, Any]:
 
 
 def _leads(rows: dict[int, dict[str, Any]], sinks: Sinks) -> dict[int, Lead]:
-    """The transaction sinks that are ahead of the last row, by number: they were committed before it, and the run was
-    killed in between; or it was killed when it had not yet come as far again."""
+    """The transaction sinks that are ahead of the last row, by number. They were committed before it, and the run was
+    killed in between, or when it had not yet come as far again."""
     base = rows[max(rows)]
     leads = {}
     for number, row in rows.items() if len(sinks) > 1 else ():

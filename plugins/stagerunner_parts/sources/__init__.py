@@ -1,5 +1,6 @@
 """The built-in sources.
 
-What they share: `reading` reads files of records, `inputs` finds the files, `cutting` finds where records end, `pieces`
-are the data of splits, `locations` tells line and byte of a record, `texts` checks encodings.
+What they share: `inputs` finds the files, `reading` reads files of records. `pieces` are the data of splits, and the
+rules by which records end; `line_ends` finds a line's end without reading more than it needs. `locations` tells line
+and byte of a record, `texts` checks encodings.
 """

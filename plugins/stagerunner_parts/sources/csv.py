@@ -316,8 +316,8 @@ class Rows(Lines):
 
     A quote opens a field only at its start: after a delimiter, or where a record begins. The next quote that isn't
     doubled closes it. A quote that is never closed costs only its line: if a record is still open at the end of the
-    input, or grows beyond the limit, the record is its first line alone, and reading continues after that line. A line
-    that begins with the character of comments is a record of its own, whatever quotes are in it.
+    input, or grows beyond the limit, its first line alone is the record. Reading continues after that line. A line that
+    begins with the character of comments is a record of its own, whatever quotes are in it.
     """
 
     by_line = False

@@ -11,8 +11,8 @@ Nothing is ever written to the life pipe. Its end means that the parent is gone:
 group and leaves.
 
 No user code is imported before the fork, so a worker inherits no threads and no locks, and is ready in milliseconds.
-What every worker needs is set up before the fork: the kernel copies each page that a worker touches first, 3 to 4 µs a
-page, and that is most of what its start costs.
+What every worker needs is set up before the fork. The kernel copies each page that a worker touches first, 3 to 4 µs a
+page, and that is most of what a start costs.
 """
 
 from __future__ import annotations
@@ -210,8 +210,8 @@ def _kill_group(pid: int) -> None:
 
 
 def main() -> None:
-    """Arguments: the numbers of the socket and of the life pipe, and PYTHONPATH as the user had it, if it was set (the
-    parent needs the variable to hand its own path over)."""
+    """Arguments: the numbers of the socket and of the life pipe, and the user's PYTHONPATH, if it was set. The variable
+    itself has the parent's path."""
     os.environ.pop("PYTHONPATH", None)
     if len(sys.argv) > 3:
         os.environ["PYTHONPATH"] = sys.argv[3]

@@ -2,8 +2,8 @@
 
     actor ── Seat.feed(bundle) ──▶ pipe ──▶ worker process (forked by the seat's fork server) ──▶ pipe ──▶ bundle
 
-The worker is the same as that of the process engine. So deadlines, memory limits, the record that a kill came from and
-the signal are known as they are there, the worker's groups end with the seat, and the actor itself runs no user code.
+The worker is the same as that of the process engine, with the same deadlines and memory limits. A kill has its signal
+and its record, as there. The worker's group ends with the seat, and the actor itself runs no user code.
 """
 
 from __future__ import annotations

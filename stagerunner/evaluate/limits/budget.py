@@ -2,7 +2,7 @@
 
     check, before a call ─▶ call ─▶ what it counted is added to this worker's own words ─▶ and written to the file
 
-Each worker has its own words and reads those of all, so nothing is locked, and a budget is exceeded by no more than the
+Each worker has its own words and reads those of all, so nothing is locked. A budget is exceeded by no more than the
 calls that are running when it is reached. What a call has counted is spent even if it raises. Hits of a memo are no
 calls and spend nothing.
 """
