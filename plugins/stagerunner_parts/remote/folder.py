@@ -12,7 +12,7 @@ from typing import Any
 
 from stagerunner_parts.remote.address import Address, StorageOptions
 from stagerunner_parts.remote.store import Store
-from stagerunner_parts.remote.uploading import Upload, check_bucket, check_writable
+from stagerunner_parts.remote.uploading import Upload, check_place
 
 AT_A_TIME = 8
 """Files that are under way at once. Small ones wait for answers, not for bytes."""
@@ -28,12 +28,7 @@ class RemoteFolder:
 
     def check(self) -> None:
         """Raises OSError or ValueError, with a message, if no files can be put there."""
-        check_writable(self.address)
-        if self.address.is_glob or not self.address.name:
-            raise ValueError(f"{self.address} is not the address of one folder")
-        self._store.check()
-        if not self.exists():
-            check_bucket(self._store)
+        check_place(self._store, "folder", self.exists)
 
     def exists(self) -> bool:
         """Raises OSError, with a message, if that can't be determined, or if it is a file."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -31,12 +32,7 @@ class FileDestination:
                 f"{self.address} can't be appended to: it is put in its place whole; use `mode: replace` or `new`, and "
                 "another name for each run"
             )
-        check_writable(self.address)
-        if self.address.is_glob or not self.address.name:
-            raise ValueError(f"{self.address} is not the address of one file")
-        self._store.check()
-        if not self.exists():
-            check_bucket(self._store)
+        check_place(self._store, "file", self.exists)
 
     def exists(self) -> bool:
         """Raises OSError, with a message, if that can't be determined."""
@@ -94,13 +90,19 @@ class Upload:
             raise Refused(f"{self._store.address} should have {size:,} bytes now, but has {there:,}")
 
 
-def check_writable(address: Address) -> None:
-    """Raises ValueError if nothing can be written to addresses of this scheme."""
+def check_place(store: Store, what: str, exists: Callable[[], bool]) -> None:
+    """Raises OSError or ValueError, with a message, if no `what` (file or folder) can be put at the store's address."""
+    address = store.address
     if address.is_web:
         raise ValueError(f"{address} can only be read: over HTTP there is no common way to write")
+    if address.is_glob or not address.name:
+        raise ValueError(f"{address} is not the address of one {what}")
+    store.check()
+    if not exists():
+        _check_bucket(store)
 
 
-def check_bucket(store: Store) -> None:
+def _check_bucket(store: Store) -> None:
     """Raises FileNotFoundError, with a message, if there is no such bucket. Only S3 is asked: others need rights for
     that which writing doesn't need."""
     scheme, _, path = store.address.text.partition("://")
