@@ -63,7 +63,7 @@ class StageTotals(Struct, frozen=True):
     first stage of a group; 0 if it isn't known. The other clocks also run while a worker sleeps. paused: how long all
     its workers paused because it raised `RetryLater`; not a sum.
     consumes: it builds its results from several records (as a sum does), so a record without a result was consumed.
-    hits: records whose results came from its memo.
+    hits: records whose results came from its memo. recalled: how much of its counters these have counted again.
     """
 
     name: str
@@ -85,6 +85,7 @@ class StageTotals(Struct, frozen=True):
     cpu: float = 0.0
     hits: int = 0
     paused: float = 0.0
+    recalled: dict[str, int] = field(default_factory=dict)
 
 
 class SinkTotals(Struct, frozen=True):
@@ -107,7 +108,7 @@ class Progress(Struct, frozen=True):
     """How far the run is.
 
     bytes_total: None if the source doesn't know its size. limit: source records to read at most.
-    earlier, bytes_earlier: what was taken before a resume; seconds count from there.
+    earlier, bytes_earlier: what was taken before a resume; seconds count from there. starting: see Summary.
     """
 
     seconds: float
@@ -121,6 +122,7 @@ class Progress(Struct, frozen=True):
     bytes_earlier: int = 0
     limit: int | None = None
     sinks: tuple[SinkTotals, ...] = ()
+    starting: float = 0.0
 
     @property
     def start(self) -> Progress:
@@ -171,6 +173,7 @@ class Summary(Struct, frozen=True):
     files of dead letters and of dropped records, if there are any. messages: what the user should know, one sentence
     each. earlier: those of the records in that were taken before a resume; seconds count from there.
     sinks: if the chain branches, the sinks; then `records` ends at their door, and each sink has a line of its own.
+    starting: how many of the seconds no worker could begin a record, since some had not been set up yet.
     """
 
     name: str
@@ -188,6 +191,7 @@ class Summary(Struct, frozen=True):
     fusions: tuple[Fusion, ...] = ()
     earlier: int = 0
     sinks: tuple[SinkTotals, ...] = ()
+    starting: float = 0.0
 
     def __repr__(self) -> str:
         """Short, because a notebook shows it; `as_json` has everything."""
@@ -228,6 +232,7 @@ class Summary(Struct, frozen=True):
                     **({"hits": stage.hits} if stage.hits else {}),
                     **({"group": stage.group} if stage.group else {}),
                     **({"counters": _rounded(stage.counters)} if stage.counters else {}),
+                    **({"recalled": _rounded(stage.recalled)} if stage.recalled else {}),
                 }
                 for stage in self.stages
             ],

@@ -23,6 +23,9 @@ NOTHING: dict[Any, Any] = {}
 HITS = "memo hits"
 """The counter, among the stage's own, of records whose results were kept: they were not computed again."""
 
+RECALLED = "memo hits: "
+"""What the name of a counter begins with that says how much of the counter's sum was counted again at hits."""
+
 DROP = "drop"
 """The policy of a record that a stage filtered out, told as a Failure: its message says why."""
 

@@ -24,10 +24,14 @@ WORTH = 0.95
 """Another worker is worth it if it brings the time down to this share."""
 
 MOST = 64
-"""The most workers of a group. A stage that waits so much should be async."""
+"""The most workers of a group."""
 
 MORE_CALLS = 4
 """So many times as many calls at once as the config says are advised at most: whom they ask must bear them."""
+
+MORE_WORKERS = 4
+"""So many times as many workers as the config says are advised at most, if that is more than there are cores: each
+needs memory, and what it waits for must bear it."""
 
 
 class PredictedGroup(Struct, frozen=True):
@@ -78,7 +82,7 @@ class Forecast(Struct, frozen=True):
 def as_written(plan: Plan, sample: Sample, cores: int) -> Forecast:
     """The forecast with the workers of the config."""
     sizes = _fusible(plan) if plan.run.fuse == "auto" else (1,) * len(plan.stages)
-    return forecast(_groups(plan, sample, sizes), _cpu(plan, sample, sizes) / cores)
+    return forecast(_groups(plan, sample, sizes, cores), _cpu(plan, sample, sizes) / cores)
 
 
 def better(plan: Plan, sample: Sample, cores: int) -> Forecast:
@@ -97,7 +101,7 @@ def forecast(groups: Sequence[PredictedGroup], shared: float) -> Forecast:
 def _widened(plan: Plan, sample: Sample, sizes: Sequence[int], cores: int) -> Forecast:
     """Start with one worker each, and add workers to the slowest group as long as it pays."""
     shared = _cpu(plan, sample, sizes) / cores
-    found = forecast([replace(group, workers=1) for group in _groups(plan, sample, sizes)], shared)
+    found = forecast([replace(group, workers=1) for group in _groups(plan, sample, sizes, cores)], shared)
     while True:
         wider = [group.wider() if " + ".join(group.stages) == found.limit else group for group in found.groups]
         then = forecast(wider, shared)
@@ -106,12 +110,12 @@ def _widened(plan: Plan, sample: Sample, sizes: Sequence[int], cores: int) -> Fo
         found = then
 
 
-def _groups(plan: Plan, sample: Sample, sizes: Sequence[int]) -> list[PredictedGroup]:
+def _groups(plan: Plan, sample: Sample, sizes: Sequence[int], cores: int) -> list[PredictedGroup]:
     groups, start = [], 0
     for size in sizes:
         stages, costs = plan.stages[start : start + size], sample.stages[start : start + size]
         time = sum(cost.work for cost in costs) + max(cost.codec for cost in costs) + HOP / sample.frame
-        most = 1 if any(stage.work.form.state for stage in stages) else MOST
+        most = min(_most_workers(stage, cores) for stage in stages)
         names, pace = tuple(stage.name for stage in stages), max(map(_pace, stages, costs, repeat(sample.records)))
         group = PredictedGroup(names, stages[0].settings.workers, time, most, pace=pace)
         if size == 1 and (calls := calls_at_once(stages[0])):
@@ -120,6 +124,14 @@ def _groups(plan: Plan, sample: Sample, sizes: Sequence[int]) -> list[PredictedG
         groups.append(group)
         start += size
     return groups
+
+
+def _most_workers(stage: PlannedStage, cores: int) -> int:
+    """How many workers may be advised: none without a device of its own."""
+    if stage.work.form.state:
+        return 1
+    workers = stage.settings.workers
+    return workers if stage.gpus else min(MOST, max(cores, MORE_WORKERS * workers))
 
 
 def _pace(stage: PlannedStage, cost: StageCost, records: int) -> float:

@@ -82,6 +82,9 @@ class Loop:
         """After a death the source is read again from its beginning."""
         self._columned = any(hasattr(sink.part.found, "fits") for sink in plan.sinks)
         self._halted = self._draining = False
+        self.starting = 0.0
+        """Seconds for which epochs waited until every worker was set up."""
+        self._epoch_began = monotonic()
         self.done = False
         """END came back with nothing missing, or the run ended early in good order."""
         self.trouble: Trouble | None = None
@@ -206,6 +209,7 @@ class Loop:
         self._receiving.book()
         if (ready := self._transport.ready) is not None and not self._epoch.announced:
             self._epoch.announced = True
+            self.starting += monotonic() - self._epoch_began
             for event in worker_events(ready, self._plan, self._transport.groups, self._epoch.number):
                 self._tell(event)
         self._transport.look()
@@ -373,7 +377,7 @@ class Loop:
         if isinstance(found, Trouble):
             self.trouble = found
         else:
-            self._epoch = found
+            self._epoch, self._epoch_began = found, monotonic()
 
     @property
     def restarts(self) -> int:

@@ -28,6 +28,9 @@ WARMING = 10
 ROUNDS = 4
 """So many times the calls that an async stage makes at once are the records of a frame."""
 
+LISTS = 64
+"""At least about so many records are in a frame for a stage that takes lists of a given size."""
+
 
 class StageCost(Struct, frozen=True):
     """One stage. taken, out, failed: records of the whole sample. failure: the first one, as text.
@@ -92,9 +95,12 @@ def calls_at_once(stage: PlannedStage) -> int:
 
 def _frame(plan: Plan, number: int) -> int | None:
     """Records of a frame. The inline engine ends one before it begins the next, so an async stage gets as many records
-    together as keep its calls busy."""
+    together as keep its calls busy, and a stage that takes lists gets whole ones."""
     calls = max(map(calls_at_once, plan.stages), default=0)
-    return min(number, ROUNDS * calls) if calls else plan.run.frame
+    size = max((stage.work.batch or 0 for stage in plan.stages), default=0)
+    lists = size * max(1, LISTS // size) if size else 0
+    least = max(ROUNDS * calls, lists)
+    return min(number, least) if least else plan.run.frame
 
 
 def _check_place(plan: Plan) -> None:

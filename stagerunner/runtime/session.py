@@ -156,6 +156,7 @@ class Session:
                     self._bytes_earlier,
                     self.plan.limit,
                     summary.sinks,
+                    summary.starting,
                 )
             )
 
@@ -265,4 +266,5 @@ class Session:
             self._earlier,
             self.delivery.finished,
             self.delivery.dropped,
+            self.loop.starting,
         )

@@ -13,7 +13,7 @@ from stagerunner.evaluate.wording import failure_lines
 from stagerunner.events import Fusion, SinkTotals, StageTotals, Summary
 from stagerunner.guard import text_of
 from stagerunner.plan import Plan, PlannedPart, PlannedStage
-from stagerunner.records import HITS, PASSING, SPENT
+from stagerunner.records import HITS, PASSING, RECALLED, SPENT
 
 
 def summary_of(
@@ -29,10 +29,12 @@ def summary_of(
     earlier: int = 0,
     whole: bool = False,
     dropped: int = 0,
+    starting: float = 0.0,
 ) -> Summary:
     """The summary of a run. groups: the last ones, or none if no worker was started. earlier: see Summary.
 
-    whole: the output is complete and has its final name. dropped: records in the file of the dropped ones.
+    whole: the output is complete and has its final name. dropped: records in the file of the dropped ones. starting:
+    seconds, see Summary.
     """
     return Summary(
         name=plan.name,
@@ -49,6 +51,7 @@ def summary_of(
         fusions=fusions,
         earlier=earlier,
         sinks=tuple(_sink(plan, ledger, number, whole=whole) for number in range(len(ledger.branches))),
+        starting=starting,
     )
 
 
@@ -92,12 +95,13 @@ def _totals(plan: Plan, ledger: Ledger, clocks: list[Clock], index: int, groups:
         codec,
         wait,
         block,
-        {name: number for name, number in entry.extra.items() if name != HITS},
+        {name: number for name, number in entry.extra.items() if name != HITS and not name.startswith(RECALLED)},
         group,
         plan.stages[index].work.form.flushes or entry.created > 0,
         cpu,
         entry.extra.get(HITS, 0),
         paused,
+        {name.removeprefix(RECALLED): n for name, n in entry.extra.items() if name.startswith(RECALLED)},
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from math import isclose
 
 from stagerunner.events import FATES, SinkTotals, StageTotals, Summary
 from stagerunner.inherited import here
@@ -69,7 +70,7 @@ def closing(
 
 def _limit(summary: Summary, facts: Mapping[str, StageFacts], cpu: float) -> str:
     taken = summary.records["in"] - summary.earlier
-    return limit(summary.stages, summary.seconds, taken, facts=facts, cpu=cpu, cores=os.cpu_count())
+    return limit(summary.stages, summary.seconds - summary.starting, taken, facts=facts, cpu=cpu, cores=os.cpu_count())
 
 
 def _stage_rows(stages: Sequence[StageTotals]) -> list[list[str]]:
@@ -115,7 +116,13 @@ def _headline(summary: Summary) -> Line:
         *([f"{count(records['not_processed'])} not processed"] if records["not_processed"] else []),
         *([plural(summary.restarts, "restart")] if summary.restarts else []),
     ]
-    return (_verdict(summary), f" {seconds(summary.seconds)} · {' · '.join(facts)}")
+    took = seconds(summary.seconds) + (f" ({seconds(summary.starting)} to start)" if _started_late(summary) else "")
+    return (_verdict(summary), f" {took} · {' · '.join(facts)}")
+
+
+def _started_late(summary: Summary) -> bool:
+    """Whether the start took long enough to mention: a second, and a tenth of the run."""
+    return summary.starting >= max(1.0, summary.seconds / 10)
 
 
 def _verdict(summary: Summary) -> Piece:
@@ -147,9 +154,15 @@ def from_here(path: str) -> str:
 def _counters(stages: Sequence[StageTotals]) -> Iterator[Line]:
     for stage in stages:
         if stage.counters:
-            counted = ", ".join(f"{name} {amount(number)}" for name, number in sorted(stage.counters.items()))
-            hits = ", hits included" if stage.hits else ""
-            yield (f"{stage.name} counted{hits}: {counted}",)
+            counted = ", ".join(_counter(stage, name, number) for name, number in sorted(stage.counters.items()))
+            yield (f"{stage.name} counted: {counted}",)
+
+
+def _counter(stage: StageTotals, name: str, number: float) -> str:
+    """ "usd 4 (1.5 from the memo)": what comes from there was paid for before."""
+    recalled = stage.recalled.get(name, 0)
+    share = "all" if isclose(recalled, number) else amount(recalled)
+    return f"{name} {amount(number)}" + (f" ({share} from the memo)" if recalled else "")
 
 
 def _unbalanced(records: dict[str, int]) -> Line:

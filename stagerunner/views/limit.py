@@ -105,25 +105,25 @@ def limit(
 ) -> str:
     """ "limit: hide-people, 94 % busy on 4 workers; 8 workers ≈ 94 k/s, then parse"; "" if too little is known.
 
-    facts: of stages, by name. cpu: seconds of CPU time of all processes. cores: their number, if known.
+    seconds: without start-up. facts: of stages, by name. cpu: seconds of CPU time of all processes. cores: their
+    number, if known.
     """
     if seconds < LEAST_SECONDS or not taken or not stages:
         return ""
     first, *others = loads(stages, seconds, taken)
+    at_rate = [one.name for one in stages if _at_its_rate(one, facts.get(one.name, NOTHING_KNOWN), seconds)]
     if first.busy < BUSY:
-        at_rate = next(
-            (one.name for one in stages if _at_its_rate(one, facts.get(one.name, NOTHING_KNOWN), seconds)), ""
-        )
-        return f"limit: {at_rate}, at its `rate`" if at_rate else f"limit: {_elsewhere(stages, first)}"
+        return f"limit: {at_rate[0]}, at its `rate`" if at_rate else f"limit: {_elsewhere(stages, first)}"
     workers = first.stage.workers
     on = f"on {workers} workers" if workers > 1 else "on 1 worker"
-    named = [facts.get(name, NOTHING_KNOWN) for name in first.stage.name.split(TOGETHER)]
+    names = first.stage.name.split(TOGETHER)
+    named = [facts.get(name, NOTHING_KNOWN) for name in names]
     paced = any(fact.rate for fact in named)
     if first.stage.paused > PAUSED * seconds:
         share = percent(first.stage.paused / seconds)
         slower = "a lower `rate`" if paced else "a `rate`"
         return f"limit: {first.stage.name}, whose service made it wait {share} of the time; {slower} asks it less often"
-    if paced:
+    if any(name in names for name in at_rate):
         return f"limit: {first.stage.name}, {percent(first.busy)} busy {on}, its `rate` waited for included"
     used = cpu / seconds
     most = _Most(others[0] if others else None, cores, taken * cores / cpu if cores and cpu else float("inf"))

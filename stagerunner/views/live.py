@@ -85,7 +85,7 @@ def _left(now: Progress) -> list[str]:
     facts = [f"{percent(done)} of {whole}"]
     gained = done - (now.start.share or 0.0)
     # Without results yet, there is nothing to estimate from.
-    return [*facts, f"{clock(now.seconds / gained * (1 - done))} left"] if gained > 0 else facts
+    return [*facts, f"{clock((now.seconds - now.starting) / gained * (1 - done))} left"] if gained > 0 else facts
 
 
 def _rows(now: Progress, before: Progress) -> list[list[str]]:

@@ -72,7 +72,7 @@ def sentence(name: str, now: Progress, before: Progress) -> str:
     passed = now.seconds - before.seconds
     pace = (now.taken - before.taken) / passed if passed > 0 else 0.0
     facts = [f"in={short(now.taken)}", f"out={short(now.out)}", f"rate={rate(pace, short)}"]
-    busiest = next(iter(loads(now.stages, now.seconds, now.taken - now.earlier)), None)
+    busiest = next(iter(loads(now.stages, now.seconds - now.starting, now.taken - now.earlier)), None)
     if busiest is not None and busiest.busy >= BUSY:
         facts.append(f"limit={busiest.stage.name}({busiest.busy * 100:.0f}%)")
     return " ".join([name, clock(now.seconds), *facts, f"err={now.failed}"])

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from stagerunner.api import prepare
+from stagerunner.config.model import Resources
 from stagerunner.runtime.forecast import HOP, Forecast, PredictedGroup, as_written, better, forecast
 from stagerunner.runtime.sample import Sample, StageCost
 
@@ -72,7 +74,16 @@ def test_as_it_is_written_each_stage_has_its_workers(plan):
 def test_a_stage_that_waits_gets_workers_beyond_the_cores(plan):
     found = better(plan(1), sample_of((10e-3, 0), cpu=10e-6), 2)
 
-    assert found.groups[0].workers > 8
+    assert found.groups[0].workers == 4
+
+
+def test_no_more_workers_are_advised_than_there_are_devices(plan):
+    chain = plan(1)
+    stage = chain.stages[0]
+    settings = replace(stage.settings, resources=Resources(gpu=1))
+    found = better(replace(chain, stages=(replace(stage, settings=settings),)), sample_of((10e-3, 0), cpu=10e-6), 2)
+
+    assert found.groups[0].workers == 1
 
 
 def test_a_stage_that_computes_gets_as_many_workers_as_there_are_cores(plan):

@@ -56,6 +56,23 @@ def test_failures_are_counted_and_do_not_end_it(sampled, project):
     assert odd.failure == "ValueError: 1 is odd"
 
 
+def test_a_stage_that_takes_lists_gets_whole_ones(sampled, project):
+    project.plugin("""
+        @stage(state=False)
+        class Lists:
+            def __init__(self, *, path: str): self._path = path
+            def process_batch(self, records):
+                time.sleep(0.005)
+                with open(self._path, "a") as file:
+                    print(len(records), file=file)
+                return records
+    """)
+    sizes = project.folder / "sizes.txt"
+    sampled({"use": "lists", "with": {"path": str(sizes)}, "batch": 40}, number=200)
+
+    assert sizes.read_text().split() == ["1", "39", "40", "40", "40", "40"]
+
+
 def test_what_cannot_be_pickled_is_a_failure_of_the_stage_it_left(sampled, project):
     project.plugin("""
         @stage

@@ -27,6 +27,7 @@ def test_a_session_from_start_to_summary(project):
         summary = session.closing_summary(allow_dead_letters=False)
 
     assert (summary.exit_code, summary.records["out"]) == (0, 100)
+    assert 0 < summary.starting < summary.seconds
     assert project.told(RunStarted) == [RunStarted("chain", ("double",), "process")]
     assert project.told(Checkpoint)[-1].records == 100
     assert [json.loads(line) for line in (project / "out.jsonl").read_text().splitlines()] == list(range(0, 200, 2))

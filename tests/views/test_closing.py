@@ -77,6 +77,15 @@ def test_what_was_taken_before_a_resume_makes_no_stage_faster(summary):
     assert last == "limit: parse, 90 % busy on 1 worker; 2 workers ≈ 1.1/s"
 
 
+def test_a_long_start_is_told_and_is_not_held_against_the_stages(summary):
+    waiting = StageTotals("clean", taken=10, out=10, wait=9.0)
+    late = StageTotals("embed", taken=10, out=10, work=3.8, wait=0.2)
+    first, *_, last = written(closing(summary(waiting, late, starting=6.0)))
+    assert first == "done in 10 s (6.0 s to start) · 10 in · 10 out"
+    assert last == "limit: embed, 95 % busy on 1 worker; 2 workers ≈ 5.3/s"
+    assert "to start" not in written(closing(summary(starting=0.9)))[0]
+
+
 def test_without_clocks_there_are_no_shares():
     assert shares(StageTotals("a"), 0.0) == ["–"] * 4
 
@@ -103,9 +112,13 @@ def test_a_ledger_that_does_not_balance_is_shown_in_capitals(summary):
     assert lines[-1].startswith("THE LEDGER DOES NOT BALANCE: 10 in + 0 created is not 9 out")
 
 
-def test_counters_of_hits_are_said_to_be_so(summary):
-    (line,) = written(closing(summary(StageTotals("ask", hits=2, counters={"usd": 6})), advise=False))[3:]
-    assert line == "ask counted, hits included: usd 6"
+def test_what_hits_have_counted_again_is_told_since_it_was_paid_before(summary):
+    ask = StageTotals("ask", hits=2, counters={"calls": 3, "usd": 6}, recalled={"usd": 1.5})
+    tell = StageTotals("tell", hits=3, counters={"usd": 0.3}, recalled={"usd": 0.1 + 0.2})
+    assert written(closing(summary(ask, tell), advise=False))[4:] == [
+        "ask counted: calls 3, usd 6 (1.5 from the memo)",
+        "tell counted: usd 0.3 (all from the memo)",
+    ]
 
 
 def test_counters_messages_and_the_limit_follow(summary):

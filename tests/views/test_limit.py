@@ -85,8 +85,14 @@ def test_with_too_little_known_no_limit_is_named():
 
 
 def test_more_workers_are_not_advised_for_a_stage_with_a_rate():
-    found = limit([stage("ask", 0.9)], 10, 100, facts={"ask": StageFacts(rate=20)})
+    found = limit([stage("ask", 0.9, taken=160)], 10, 160, facts={"ask": StageFacts(rate=20)})
     assert found == "limit: ask, 90 % busy on 1 worker, its `rate` waited for included"
+
+
+def test_a_rate_that_is_never_reached_is_not_the_limit():
+    facts = {"ask": StageFacts(rate=500, concurrency=32)}
+    found = limit([stage("ask", 0.9, taken=1000, cpu=1.0)], 10, 1000, facts=facts)
+    assert found == "limit: ask, 90 % busy on 1 worker; `concurrency: 64` ≈ 222/s"
 
 
 def test_a_stage_at_its_rate_is_the_limit_however_little_it_works():

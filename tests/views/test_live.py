@@ -67,6 +67,12 @@ def test_the_headline_has_rate_share_and_time_left():
     assert dashboard.draw(100)[0] == "logs · 0:12 · 2,000 in · 500/s · 50 % of 4.00 kB · 0:12 left"
 
 
+def test_the_time_left_leaves_out_the_start():
+    dashboard = Dashboard("logs")
+    dashboard.add(replace(progress(12.0, 1000, 4000), starting=10.0))
+    assert dashboard.draw(100)[0].endswith("25 % of 4.00 kB · 0:06 left")
+
+
 def test_after_a_resume_rate_and_time_left_are_those_of_this_life():
     dashboard = Dashboard("logs")
     now = progress(10.0, 3000, 4000)

@@ -24,7 +24,7 @@ from stagerunner.evaluate.work import MemoSpec, Work
 from stagerunner.memo.files import changed, checksum
 from stagerunner.memo.keys import NoKey, digest, encoded
 from stagerunner.memo.store import Store, Unusable
-from stagerunner.records import HITS
+from stagerunner.records import HITS, RECALLED
 from stagerunner.tuples import NamedTuple
 
 Call = Callable[[Any], Any]
@@ -41,6 +41,11 @@ class Kept(NamedTuple):
 
     given: Any
     extra: dict[str, int]
+
+    def counted(self) -> dict[str, int]:
+        """What a hit counts."""
+        again = {RECALLED + name: number for name, number in self.extra.items()}
+        return {**self.extra, **again, HITS: 1}
 
 
 class Memo:
@@ -156,8 +161,7 @@ class Memo:
         """Count what the call counted, and the hit. Returns what it gave, or raises the Drop that it raised."""
         listener = stage_api.current.get()
         if listener is not None:
-            stage_api.add(listener, kept.extra)
-            stage_api.add(listener, {HITS: 1})
+            stage_api.add(listener, kept.counted())
         if isinstance(kept.given, CallFailure):
             raise Drop(kept.given.message)
         return kept.given

@@ -14,7 +14,7 @@ from stagerunner.evaluate import stage_api
 from stagerunner.evaluate.failures import CallFailure
 from stagerunner.evaluate.memos.memo import Kept, Memo
 from stagerunner.evaluate.outcome.pending_batch import CallOutcome, PendingBatch
-from stagerunner.records import DROP, HITS, Batch
+from stagerunner.records import DROP, Batch
 from stagerunner.tuples import NamedTuple
 
 
@@ -59,7 +59,7 @@ class Recall:
     def _outcome(self, index: int, kept: Kept) -> CallOutcome:
         """The outcome of a record whose result is kept."""
         found = [kept.given] if self._lists and not isinstance(kept.given, CallFailure) else kept.given
-        return CallOutcome(index, index + 1, found, {**kept.extra, HITS: 1})
+        return CallOutcome(index, index + 1, found, kept.counted())
 
     def begun(self, pending: PendingBatch, keys: dict[int, bytes]) -> int:
         """Note the keys of a batch's records. Those equal to earlier ones wait for these; returns how many."""

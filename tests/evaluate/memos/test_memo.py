@@ -12,7 +12,7 @@ from stagerunner.evaluate.memos import memo as module
 from stagerunner.evaluate.work import MemoSpec
 from stagerunner.memo.files import checksum
 from stagerunner.memo.store import Store
-from stagerunner.records import HITS
+from stagerunner.records import HITS, RECALLED
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def plain(calls):
 
 
 def test_what_was_computed_is_known(stage_of, batch_of, spec, plain, calls):
-    for hits in ({}, {HITS: 2}):
+    for hits in ({}, {HITS: 2, RECALLED + "seen": 2}):
         result = stage_of(plain, memo=spec).apply(batch_of("a", "b"))
         assert result.records == [{"of": "a"}, {"of": "b"}]
         assert result.counts[-1].extra == {"seen": 2, **hits}
