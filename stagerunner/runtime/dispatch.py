@@ -11,7 +11,7 @@ from stagerunner.engines.base import Transport
 from stagerunner.parts.source import Want
 from stagerunner.plan import Plan, PlannedStage
 from stagerunner.records import DATA, TO_THE_END, Origin
-from stagerunner.runtime.input import PendingSplit, Rereadable, SplitSource
+from stagerunner.runtime.input import GivenRecords, PendingSplit, Rereadable, SplitSource
 from stagerunner.runtime.iterator_input import DrawnRecords
 from stagerunner.runtime.regrouping import totalled
 from stagerunner.window.balancing import SLOW, WORTH
@@ -282,7 +282,7 @@ class Dispatch:
             return waited
         skipped, fixed = self._window.skipping, self._plan.run.frame is not None
         self._wanted = self.sizing.records
-        fills = self._deals and not fixed and self._dealing.even
+        fills = self._deals and not fixed and self._dealing.even and self._counts
         if fills and not self.gathers:  # with frames for several rounds of calls, a few records more don't count
             fills = self._wanted < self._dealing.size
         if fills:
@@ -297,6 +297,11 @@ class Dispatch:
             exact = self._want.exact or pending.base is not None
             self.sizing.weighed((pending.most or 0) if exact else 0, pending.size)
         return pending
+
+    @property
+    def _counts(self) -> bool:
+        """Whether a split of exactly so many records costs little enough."""
+        return isinstance(self._split_source, GivenRecords) or self.sizing.countable(self._window.workers)
 
     def _exhausted(self) -> bool:
         """Whether no split of the source will be sent any more."""

@@ -44,6 +44,10 @@ MOST_ROWS = 65536
 COLUMNS = 4 * 2**20
 """And the bytes that such a frame may have between workers: its cost is that of some calls for each column."""
 
+LONG, COUNTING = 4096, 1.5
+"""Records of so many bytes are counted where a file is cut only if, with all workers busy, so many nanoseconds pass for
+each byte. To count them the parent looks at every byte, which takes 0.2."""
+
 GROWTH = 2
 """A frame that came back allows the next one to be at most this many times as large."""
 
@@ -78,6 +82,11 @@ class Sizing:
         """Nanoseconds that the next frame should take in the slowest worker."""
         seen, spent = self._lately
         return self._records * spent / seen if seen else 0.0
+
+    def countable(self, workers: int) -> bool:
+        """Whether the parent has time to count records where a file is cut, with so many of the slowest workers."""
+        seen, spent = self._lately
+        return self.bytes_per_record < LONG or spent >= COUNTING * self.bytes_per_record * seen * workers
 
     def weighed(self, records: int, size: int) -> None:
         """A frame is about to be sent. records: their exact number, or 0; keeps frames within RANGE bytes."""

@@ -210,6 +210,23 @@ def test_workers_get_as_many_long_calls_however_large_frames_would_be(sent):
     assert sum(held[0::2]) == sum(held[1::2]) == 20
 
 
+class Lines:
+    """A file of lines, of which none has come yet."""
+
+    def next(self, want):
+        return None
+
+
+@pytest.mark.parametrize(("nanoseconds", "exact"), [(10**5, False), (10**6, True)])
+@pytest.mark.parametrize("source", [Lines(), GivenRecords(range(9))], ids=["file", "records"])
+def test_a_file_of_long_quick_records_is_not_cut_by_number(sent, source, nanoseconds, exact):
+    dispatch = ahead(MODEL, (), Workers(), sent)
+    dispatch._split_source = source
+    dispatch.sizing.learn(10, 1_000_000, slowest=10 * nanoseconds, widest=0)
+    dispatch._next_split()
+    assert dispatch._want.exact == (exact or isinstance(source, GivenRecords))
+
+
 def test_with_enough_on_the_way_lists_wait_unless_the_head_is_in_one(sent):
     workers = Workers()
     dispatch = ahead(MODEL, range(1000), workers, sent)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from stagerunner.window.sizing import FEW, FEWEST, GROWTH, HEAVY, LONGEST, MOST, RANGE, WIDEST, Sizing
+from stagerunner.window.sizing import COUNTING, FEW, FEWEST, GROWTH, HEAVY, LONG, LONGEST, MOST, RANGE, WIDEST, Sizing
 
 
 def test_frames_hold_one_record_until_one_has_come_back() -> None:
@@ -26,6 +26,25 @@ def test_what_records_weigh_bounds_the_next_frame() -> None:
     heavy.weighed(2, 8 * RANGE)
 
     assert (light.records, heavy.records) == (GROWTH, 1)
+
+
+@pytest.mark.parametrize(
+    ("size", "cost", "workers", "countable"),
+    [
+        pytest.param(LONG - 1, 1, 9, True, id="short"),
+        pytest.param(100_000, COUNTING * 100_000 - 1, 1, False, id="long and quick"),
+        pytest.param(100_000, COUNTING * 100_000, 1, True, id="long and slow"),
+        pytest.param(100_000, COUNTING * 100_000, 2, False, id="quick because there are two workers"),
+    ],
+)
+def test_long_records_are_counted_if_the_workers_leave_time(
+    size: int, cost: float, workers: int, countable: bool
+) -> None:
+    sizing = Sizing()
+    sizing.learn(3, 3 * size, slowest=int(3 * cost), widest=1)
+
+    assert sizing.countable(workers) == countable
+    assert Sizing().countable(workers), "of records of which nothing is known"
 
 
 def test_a_frame_of_heavy_records_does_not_make_the_next_one_larger_than_a_range() -> None:
