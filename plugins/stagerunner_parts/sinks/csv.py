@@ -14,7 +14,6 @@ from io import StringIO, TextIOWrapper
 from itertools import chain
 from math import isfinite
 from pathlib import Path
-from struct import Struct
 from typing import IO, Any, TypeAlias
 
 from stagerunner import sink
@@ -22,13 +21,11 @@ from stagerunner_parts.compression import opened
 from stagerunner_parts.delimiters import check_character, usual_delimiter
 from stagerunner_parts.remote.address import Address, StorageOptions
 from stagerunner_parts.sinks.output import FileOutput, Mode
+from stagerunner_parts.sinks.pairs import join, pairs_in
 from stagerunner_parts.sinks.tables import Extras, Missing, cell_text, refuse_others
 
 Names: TypeAlias = tuple[str, ...]
 Rows: TypeAlias = Sequence[Iterable[Any]]
-
-SIZES = Struct(">II")
-"""In front of each run: how many bytes its row of names has, and how many its rows."""
 
 PLAIN = frozenset((str, int, float, type(None)))
 """Types that the csv module writes correctly by itself."""
@@ -100,12 +97,12 @@ class Csv(FileOutput):
         """Whether the data was encoded for the columns of this output, in any order."""
         there = self._names
         return there is None or all(
-            head == self._head or set(self._parsed(head)) == set(there) for head, _ in _runs(data)
+            head == self._head or set(self._parsed(bytes(head))) == set(there) for head, _ in pairs_in(data)
         )
 
     def rendered(self, data: bytes) -> bytes:
         """Raises ValueError when a record's columns aren't those of the output."""
-        return b"".join(self._rows(head, rows) for head, rows in _runs(data))
+        return b"".join(self._rows(bytes(head), bytes(rows)) for head, rows in pairs_in(data))
 
     def open(self, position: Any) -> None:
         """Also raises ValueError if the file to append to has other columns."""
@@ -171,8 +168,7 @@ class Csv(FileOutput):
         return [record.get(name) for name in names]
 
     def _packed(self, names: Names, rows: Rows) -> bytes:
-        head, body = self._text([names]), self._text(rows)
-        return SIZES.pack(len(head), len(body)) + head + body
+        return join([(self._text([names]), self._text(rows))])
 
     def _text(self, rows: Rows) -> bytes:
         plain = PLAIN.issuperset(map(type, chain.from_iterable(rows)))
@@ -242,12 +238,3 @@ def _refuse(record: Any) -> None:
     for name in record:
         if not isinstance(name, str):
             raise ValueError(f"the name of a column must be text, but {name!r:.60} is of type {type(name).__name__}")
-
-
-def _runs(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    at = 0
-    while at < len(data):
-        head, rows = SIZES.unpack_from(data, at)
-        at += SIZES.size
-        yield bytes(data[at : at + head]), bytes(data[at + head : at + head + rows])
-        at += head + rows

@@ -20,7 +20,8 @@ from stagerunner_parts.databases.reading import duckdb, first_line
 from stagerunner_parts.sinks.columnar import Fit, fit_of, plain, spelled, type_of
 from stagerunner_parts.sinks.database import DatabaseFile, quoted
 from stagerunner_parts.sinks.output import Mode
-from stagerunner_parts.sinks.rows import SIZES, Names, Row, groups_in, names_of
+from stagerunner_parts.sinks.pairs import join, pairs_in
+from stagerunner_parts.sinks.rows import Names, Row, names_of
 from stagerunner_parts.sinks.tables import Extras, Missing
 
 Typed: TypeAlias = tuple[tuple[str, str], ...]
@@ -83,12 +84,13 @@ class Duckdb(DatabaseFile):
             first = Duckdb(path=self.path, types=self.types, extras=self.extras, missing=self.missing)
             first.expect(self.columns_of(records[0]))
             return first.encode(records)
-        pieces = []
-        for names, group in groupby([self._fitted(record, self._expected) for record in records], tuple):
-            typed = tuple((name, self._expected[name.lower()]) for name in names)
-            head, rows = pickle.dumps(typed), pickle.dumps([self._row(record) for record in group])
-            pieces += [SIZES.pack(len(head), len(rows)), head, rows]
-        return b"".join(pieces)
+        groups = groupby([self._fitted(record, self._expected) for record in records], tuple)
+        return join(
+            (self._typed(names), pickle.dumps([self._row(record) for record in group])) for names, group in groups
+        )
+
+    def _typed(self, names: Names) -> bytes:
+        return pickle.dumps(tuple((name, self._expected[name.lower()]) for name in names))
 
     def _row(self, record: dict[str, Any]) -> Row:
         return tuple([self._value(name, plain(value)) for name, value in record.items()])
@@ -110,7 +112,7 @@ class Duckdb(DatabaseFile):
     def fits(self, data: bytes) -> bool:
         """Whether the data was encoded for the columns of this table."""
         columns = dict(self._columns)
-        typed = {(name.lower(), kind) for head, _ in groups_in(data) for name, kind in pickle.loads(head)}
+        typed = {(name.lower(), kind) for head, _ in pairs_in(data) for name, kind in pickle.loads(head)}
         return not columns or (typed <= columns.items() and (self.missing == "fill" or typed == set(columns.items())))
 
     def abort(self) -> None:
@@ -159,7 +161,7 @@ class Duckdb(DatabaseFile):
             return dict(connection.execute(query, [table]).fetchall())
 
     def _groups(self, data: bytes) -> Iterator[tuple[Typed, Names, list[Row]]]:
-        for head, rows in groups_in(data):
+        for head, rows in pairs_in(data):
             typed: Typed = pickle.loads(head)
             yield typed, tuple(name for name, _ in typed), pickle.loads(rows)
 

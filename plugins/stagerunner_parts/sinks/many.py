@@ -5,29 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from struct import Struct
 
-SIZES = Struct(">II")
-"""In front of each file: how many bytes its name has, and its content."""
+from stagerunner_parts.sinks.pairs import join, pairs_in
 
 
 def pack(files: Iterable[tuple[str, bytes]]) -> bytes:
     """A body of named files: (name, content)."""
-    return b"".join(part for name, content in files for part in _packed(name.encode(), content))
-
-
-def _packed(name: bytes, content: bytes) -> tuple[bytes, bytes, bytes]:
-    return SIZES.pack(len(name), len(content)), name, content
+    return join((name.encode(), content) for name, content in files)
 
 
 def unpack(body: bytes | memoryview) -> Iterator[tuple[str, memoryview]]:
     """The files of such a body. Their content isn't copied."""
-    view, at = memoryview(body), 0
-    while at < len(view):
-        name, content = SIZES.unpack_from(view, at)
-        at += SIZES.size
-        yield str(view[at : at + name], "utf-8"), view[at + name : at + name + content]
-        at += name + content
+    return ((str(name, "utf-8"), content) for name, content in pairs_in(body))
 
 
 def move(path: Path, new: Path, folder: Path, shown: Path) -> None:

@@ -7,17 +7,15 @@ from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from itertools import groupby
 from math import isnan
-from struct import Struct
 from typing import Any, TypeAlias
 
+from stagerunner_parts.sinks.pairs import join, pairs_in
 from stagerunner_parts.sinks.tables import cell_text
 
 Names: TypeAlias = tuple[str, ...]
 Row: TypeAlias = tuple[Any, ...]
 
 LARGEST = 2**63
-SIZES = Struct(">II")
-"""In front of each group: how many bytes its names have, and how many its rows."""
 
 
 def checked(record: Any) -> Any:
@@ -31,32 +29,19 @@ def packed(records: list[Any], shaped: Callable[[Any], Any] = checked) -> bytes:
 
     shaped: gives the record as it will be stored, for example without some fields.
     """
-    pieces = []
-    for names, group in groupby(map(shaped, records), tuple):
-        head, rows = pickle.dumps(names), pickle.dumps([_row(record) for record in group])
-        pieces += [SIZES.pack(len(head), len(rows)), head, rows]
-    return b"".join(pieces)
+    groups = groupby(map(shaped, records), tuple)
+    return join((pickle.dumps(names), pickle.dumps([_row(record) for record in group])) for names, group in groups)
 
 
 def unpacked(data: bytes) -> Iterator[tuple[Names, list[Row]]]:
     """Decode the groups. `data` may be the output of several calls of `packed`, joined."""
-    for head, rows in groups_in(data):
+    for head, rows in pairs_in(data):
         yield pickle.loads(head), pickle.loads(rows)
 
 
 def names_in(data: bytes) -> set[str]:
     """The names in all groups, without decoding any rows."""
-    return {name for head, _ in groups_in(data) for name in pickle.loads(head)}
-
-
-def groups_in(data: bytes) -> Iterator[tuple[memoryview, memoryview]]:
-    """The groups, not decoded: what is said of their columns, and their rows."""
-    view, at = memoryview(data), 0
-    while at < len(view):
-        head, rows = SIZES.unpack_from(view, at)
-        at += SIZES.size
-        yield view[at : at + head], view[at + head : at + head + rows]
-        at += head + rows
+    return {name for head, _ in pairs_in(data) for name in pickle.loads(head)}
 
 
 def names_of(record: Any) -> Names:
