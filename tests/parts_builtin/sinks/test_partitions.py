@@ -133,6 +133,18 @@ def test_replace_leaves_files_without_new_records_and_new_overwrites_nothing(tmp
         Jsonl(path=tmp_path / "{c}.jsonl", mode="append").check()
 
 
+def test_two_runs_do_not_share_a_folder(tmp_path):
+    sink = written(Jsonl(path=tmp_path / "{c}.jsonl"), [{"c": 1}])
+    other = Jsonl(path=tmp_path / "{c}.jsonl")
+    other.left(sink.position())
+
+    with pytest.raises(BlockingIOError):
+        other.open(None)
+    sink.finish()
+
+    assert files(tmp_path) == {"1.jsonl": '{"c":1}\n'}
+
+
 def test_what_another_program_left_in_the_way_is_kept(tmp_path):
     hidden = tmp_path / ".x.jsonl.partial"
     hidden.mkdir()
