@@ -8,6 +8,7 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+from support import needs
 
 PLUGIN = """
     @stage
@@ -27,9 +28,9 @@ BASES = {"all": "n != 33", "some": "n % 5 != 1"}
 """For each database what its table demands of a row, besides that its `id` is new."""
 
 
-def table(name, on_error="dead_letter", **more):
+def table(name, on_error="dead_letter", use="sqlite", **more):
     options = {"path": f"{name}.db", "table": "t", "mode": "append", "missing": "fill"}
-    return {"use": "sqlite", "name": name, "on_error": on_error, "with": options, **more}
+    return {"use": use, "name": name, "on_error": on_error, "with": options, **more}
 
 
 def split(records, name):
@@ -114,6 +115,23 @@ def test_refused_rows_of_one_table_are_exact_after_every_death(chain, points):
 
     taken, refused = split(MADE, "all")
     assert rows(project, "all") == taken
+    assert letters(project) == [("sink", id, n, n) for id, n in refused]
+    assert (summary["records"]["out"], summary["records"]["dead"]) == (len(taken), len(refused))
+
+
+def test_refused_rows_of_duckdb_are_exact_after_every_death(chain):
+    """One transaction has many frames with refused rows, each of which ends the transaction."""
+    duckdb = needs.module("duckdb", "stagerunner[duckdb]")
+    project = chain(table("all", use="duckdb"), checkpoint="20ms", frame=10)
+    (project / "all.db").unlink()
+    with duckdb.connect(str(project / "all.db")) as base:
+        base.execute(f"CREATE TABLE t (id INT UNIQUE, n INT CHECK ({BASES['all']}))")
+
+    summary = lives(project, ["accept:9", "sink written:2"], 3)
+
+    taken, refused = split(MADE, "all")
+    with duckdb.connect(str(project / "all.db"), read_only=True) as base:
+        assert base.execute("SELECT id, n FROM t ORDER BY rowid").fetchall() == taken
     assert letters(project) == [("sink", id, n, n) for id, n in refused]
     assert (summary["records"]["out"], summary["records"]["dead"]) == (len(taken), len(refused))
 

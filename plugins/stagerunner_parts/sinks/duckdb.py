@@ -2,6 +2,10 @@
 
 Rows travel as groups with the same columns, and are sent column by column: DuckDB takes lists a hundred times as fast
 as single rows.
+
+A row that the table refuses ends DuckDB's transaction, which has no savepoints. So what the open transaction has
+written is kept beside it, in a file without a name: it is written again, and from then on, until the commit, the
+constraints are asked of the rows before they are inserted.
 """
 
 from __future__ import annotations
@@ -9,15 +13,17 @@ from __future__ import annotations
 import errno
 import pickle
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from time import monotonic
 from typing import Any, TypeAlias
 
 from stagerunner import sink
 from stagerunner_parts.databases.reading import duckdb, first_line
 from stagerunner_parts.sinks.columnar import Fit, fit_of, plain, spelled, type_of
+from stagerunner_parts.sinks.constraints import Constraints
 from stagerunner_parts.sinks.database import DatabaseFile, quoted
 from stagerunner_parts.sinks.output import Mode
 from stagerunner_parts.sinks.pairs import join, pairs_in
@@ -26,7 +32,11 @@ from stagerunner_parts.sinks.tables import Extras, Missing
 
 Typed: TypeAlias = tuple[tuple[str, str], ...]
 """Names of columns with their types."""
+Numbered: TypeAlias = list[tuple[int, Row]]
+"""Rows with their numbers in what is written."""
 
+KEPT = 2**20
+"""Bytes of rows that are kept in memory until the commit; more go to a file."""
 SETTINGS = {"memory_limit": "512MB"}
 """By default it takes four fifths of the memory; what doesn't fit goes to a temporary file."""
 
@@ -50,6 +60,10 @@ class Duckdb(DatabaseFile):
     begin = "BEGIN TRANSACTION"
     _columns: dict[str, str]
     _begun = False
+    _constraints: Constraints | None = None
+    """Those of a table that was there before. One of our own has none."""
+    _asks = False
+    """Whether the constraints are asked of rows before they are inserted."""
 
     def __init__(
         self,
@@ -63,6 +77,7 @@ class Duckdb(DatabaseFile):
     ) -> None:
         super().__init__(path=path, table=table, extras=extras, missing=missing, mode=mode)
         self.types = {name.lower(): spelled(kind) for name, kind in (types or {}).items()}
+        self._uncommitted = Uncommitted()
 
     def check(self) -> None:
         duckdb(self.path)
@@ -115,10 +130,89 @@ class Duckdb(DatabaseFile):
         typed = {(name.lower(), kind) for head, _ in pairs_in(data) for name, kind in pickle.loads(head)}
         return not columns or (typed <= columns.items() and (self.missing == "fill" or typed == set(columns.items())))
 
+    def open(self, position: Any) -> None:
+        super().open(position)
+        if self.mode == "append" and self._columns:
+            with self._opened() as connection:
+                self._constraints = Constraints(connection, self._written, self._columns)
+
+    def write_or_refuse(self, data: bytes) -> dict[int, Exception]:
+        """Write the rows that the table takes; those that it refuses, by number, and why."""
+        if self._constraints is None:
+            self.write(data)
+            return {}
+        refused: dict[int, Exception] = {}
+        number = 0
+        with self._opened():
+            for _, names, rows in self._groups(data):
+                self._refuse_unknown(names)
+                refused |= self._insert_some(names, list(enumerate(rows, number)), self._constraints)
+                number += len(rows)
+        self._rows += number - len(refused)
+        return refused
+
+    def commit(self, row: Any) -> None:
+        super().commit(row)
+        self._forget()
+
     def abort(self) -> None:
         """Close, and roll back what was written after the last commit."""
         super().abort()
         self._begun = False
+        self._forget()
+
+    def _forget(self) -> None:
+        self._uncommitted.clear()
+        self._asks = False
+
+    def _insert_some(self, names: Names, rows: Numbered, constraints: Constraints) -> dict[int, Exception]:
+        """Insert the rows, or all but those that are refused."""
+        if not self._asks:
+            if self._took(names, rows) is None:
+                return {}
+            self._asks = True
+        refused = self._refused(names, rows, constraints)
+        return refused | self._insert_halves(names, [one for one in rows if one[0] not in refused])
+
+    def _refused(self, names: Names, rows: Numbered, constraints: Constraints) -> dict[int, Exception]:
+        module = duckdb(self.path)
+        with self._transaction() as connection:
+            try:
+                broken = constraints.broken_by(connection, names, [row for _, row in rows])
+            except (module.IntegrityError, module.DataError, module.ProgrammingError):  # a question that can't be asked
+                self._write_again(connection)
+                return {}
+        return {rows[at][0]: module.ConstraintException(f"the row breaks {text}") for at, text in broken.items()}
+
+    def _insert_halves(self, names: Names, rows: Numbered) -> dict[int, Exception]:
+        """Insert the rows that the table takes. Each row that the questions didn't find costs much."""
+        error = self._took(names, rows)
+        if error is None or len(rows) == 1:
+            return {} if error is None else {rows[0][0]: error}
+        middle = len(rows) // 2
+        return self._insert_halves(names, rows[:middle]) | self._insert_halves(names, rows[middle:])
+
+    def _took(self, names: Names, rows: Numbered) -> Exception | None:
+        """Insert the rows; or none of them, and why."""
+        module, plain_rows = duckdb(self.path), [row for _, row in rows]
+        if not rows:
+            return None
+        with self._transaction() as connection:
+            try:
+                self._insert(connection, names, plain_rows)
+            except (module.IntegrityError, module.DataError) as error:
+                self._write_again(connection)
+                why: Exception = type(error)(first_line(error))
+                return why
+        self._uncommitted.add(names, plain_rows)
+        return None
+
+    def _write_again(self, lost: Any) -> None:
+        """Begin the transaction again, with the rows that it had taken."""
+        lost.execute("ROLLBACK")
+        with self._transaction() as connection:
+            for names, rows in self._uncommitted:
+                self._insert(connection, names, rows)
 
     def _connect(self, patience: float, *, reading: bool) -> Any:
         module, until = duckdb(self.path), monotonic() + patience
@@ -177,6 +271,30 @@ class Duckdb(DatabaseFile):
         connection.execute(f"INSERT INTO {quoted(self._written)} ({columns}) SELECT {lists}", values)
 
 
+class Uncommitted:
+    """The rows of the open transaction, to be written again if it is lost."""
+
+    def __init__(self) -> None:
+        self._file: SpooledTemporaryFile[bytes] | None = None
+
+    def add(self, names: Names, rows: list[Row]) -> None:
+        if self._file is None:
+            self._file = SpooledTemporaryFile(KEPT)  # noqa: SIM115 - until the commit
+        pickle.dump((names, rows), self._file, 5)
+
+    def __iter__(self) -> Iterator[tuple[Names, list[Row]]]:
+        if self._file is not None:
+            self._file.seek(0)
+            with suppress(EOFError):
+                while True:
+                    yield pickle.load(self._file)
+
+    def clear(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
 class _Session:
     """A connection that tells its sink whether a transaction is open: DuckDB doesn't say."""
 
@@ -189,6 +307,6 @@ class _Session:
         done = self._connection.execute(sql, values) if values else self._connection.execute(sql)
         if sql == Duckdb.begin:
             self._owner._begun = True
-        elif sql == "COMMIT":
+        elif sql in ("COMMIT", "ROLLBACK"):
             self._owner._begun = False
         return done

@@ -192,3 +192,95 @@ def test_a_constraint_is_named(path, written):
     with pytest.raises(OSError, match=r"(?i)duplicate key .*7") as caught:
         written([{"id": 7}, {"id": 7}], mode="append")
     assert caught.value.errno is None
+
+
+@pytest.fixture
+def strict(path):
+    """A sink that appends to a table with constraints of each kind, opened."""
+    made = []
+
+    def opened(*extra):
+        path.parent.mkdir()
+        with duckdb.connect(str(path)) as base:
+            base.execute("CREATE TABLE shops (id INT PRIMARY KEY); INSERT INTO shops VALUES (1), (2)")
+            base.execute("CREATE SEQUENCE numbers")
+            base.execute(
+                "CREATE TABLE orders (id INT PRIMARY KEY, name TEXT NOT NULL, n INT CHECK (n <> 5),"
+                " shop INT REFERENCES shops, kind ENUM('a', 'b'), number INT DEFAULT nextval('numbers'))"
+            )
+            base.execute("CREATE UNIQUE INDEX names ON orders (lower(name), n)")
+            base.execute("INSERT INTO orders VALUES (7, 'old', 1, 1, 'a', 0)")
+            for statement in extra:
+                base.execute(statement)
+        sink = Duckdb(path=path, table="orders", mode="append", missing="fill")
+        made.append(sink)
+        sink.open(None)
+        sink.expect(sink.columns())
+        return sink
+
+    yield opened
+    for sink in made:
+        sink.abort()
+
+
+def order(id, name=None, **more):
+    return {"id": id, "name": name or f"n{id}", **more}
+
+
+def test_all_rows_but_those_refused_are_written(path, strict, monkeypatch):
+    monkeypatch.setattr(Duckdb, "_insert_halves", lambda *asked: asked[0]._took(*asked[1:]) or {})
+    sink = strict()
+    assert sink.write_or_refuse(sink.encode([order(1, n=4, shop=2), order(2, n=4)])) == {}
+    good = [order(n, f"x{n}", n=0, shop=None) for n in (3, 4)]
+    bad = [
+        order(1, n=1, shop=1),
+        {**order(20, n=1, shop=1), "name": None},
+        order(21, n=5, shop=1),
+        order(22, n=1, shop=3),
+        order(23, "OLD", n=1, shop=1),
+        order(24, "N2", n=4, shop=1),
+        order(3, n=6, shop=1),
+    ]
+    refused = sink.write_or_refuse(sink.encode([*good, *bad, order(5, n=1, shop=1), order(22, n=1, shop=1)]))
+    sink.commit({})
+
+    assert {at: str(why).removeprefix("the row breaks ") for at, why in refused.items()} == {
+        2: "PRIMARY KEY(id)",
+        3: "NOT NULL (name)",
+        4: "CHECK((n != 5))",
+        5: "FOREIGN KEY (shop) REFERENCES shops(id)",
+        6: "UNIQUE INDEX names",
+        7: "UNIQUE INDEX names",
+        8: "PRIMARY KEY(id)",
+    }
+    assert sink.position() == 6
+    sink.abort()
+    assert [row[0] for row in rows(path)] == [7, 1, 2, 3, 4, 5, 22]
+
+
+def test_what_the_questions_do_not_find_is_found_by_halving(path, strict):
+    sink = strict("CREATE TABLE own (id INT PRIMARY KEY, up INT REFERENCES own)", "INSERT INTO own VALUES (0, NULL)")
+    sink.abort()
+    sink = Duckdb(path=path, table="own", mode="append")
+    sink.open(None)
+    sink.expect(sink.columns())
+    refused = sink.write_or_refuse(sink.encode([{"id": n, "up": 99 if n == 3 else 0} for n in range(1, 8)]))
+    assert (list(refused), "foreign key" in str(refused[2])) == ([2], True)
+    sink.commit({})
+    refused = sink.write_or_refuse(sink.encode([{"id": 3, "up": 7}, {"id": 4, "up": 0}]))
+    assert list(refused) == [1]
+    sink.commit({})
+    sink.abort()
+    assert [id for id, _ in rows(path, "own")] == [0, 1, 2, 4, 5, 6, 7, 3]
+
+
+def test_what_was_taken_since_the_last_commit_is_not_lost_by_a_refused_row(path, strict, monkeypatch):
+    monkeypatch.setattr("stagerunner_parts.sinks.duckdb.KEPT", 100)
+    sink = strict()
+    for first in (10, 20, 30):
+        frame = [order(first + n, n=5 if n == 2 else 1) for n in range(4)]
+        assert list(sink.write_or_refuse(sink.encode(frame))) == [2]
+        if first == 10:
+            sink.commit({})
+    sink.abort()
+    assert [row[0] for row in rows(path)] == [7, 10, 11, 13]
