@@ -29,11 +29,13 @@ READS = 8
 
 
 class Holding:
-    """Bytes of frames that are here and not received. limit: bytes; each frame is charged CHARGE beside its payload."""
+    """Bytes of frames that are here and not received. limit: bytes. charge: for each frame beside its payload; the
+    simulator's windows are so small that it charges less."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, charge: int = CHARGE) -> None:
         self.bytes = 0
         self._limit = limit
+        self.charge = charge
 
     @property
     def full(self) -> bool:
@@ -44,10 +46,10 @@ class Holding:
         self.bytes += size
 
     def came(self, size: int) -> None:
-        self.bytes += size + CHARGE
+        self.bytes += size + self.charge
 
     def taken(self, size: int) -> None:
-        self.bytes -= size + CHARGE
+        self.bytes -= size + self.charge
 
     def reads(self, *, due: bool, here: bool) -> bool:
         """Whether to read a pipe. due: it is its turn. here: a frame of it is here already."""
@@ -58,12 +60,15 @@ class Returns:
     """Reads the return pipes.
 
     limit: bytes of frames to hold; beyond, only the pipe whose turn it is is read, until a frame of it is here.
+    charge: see `Holding`.
     """
 
-    def __init__(self, pipes: list[Inbound], selector: selectors.BaseSelector, limit: int) -> None:
+    def __init__(
+        self, pipes: list[Inbound], selector: selectors.BaseSelector, limit: int, charge: int = CHARGE
+    ) -> None:
         self._pipes = pipes
         self._selector = selector
-        self.holding = Holding(limit)
+        self.holding = Holding(limit, charge)
         self._here: list[deque[Frame]] = [deque() for _ in pipes]
         self._sequence = self._turn = 0
         self._fault: BadFrame | None = None
@@ -92,7 +97,7 @@ class Returns:
             if header.sequence != self._sequence or header.epoch != epoch:
                 raise BadFrame(f"frame {header.sequence} of epoch {header.epoch} where {self._sequence} was due")
             here.popleft()
-            self.holding.bytes -= header.length + CHARGE
+            self.holding.bytes -= header.length + self.holding.charge
             if not header.flags & MORE:
                 self._sequence += 1
                 self._turn = self._sequence % len(self._pipes)
