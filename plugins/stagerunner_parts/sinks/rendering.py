@@ -3,7 +3,8 @@
 The JSON encoder alters some values silently: nan becomes null, a set a list, a key that isn't text becomes one. So
 everything that was encoded is checked, level by level and not record by record: for plain values all of it happens in
 C. For dicts of plain values a look at the JSON is nearly enough: nan and infinity become null, a set begins with a
-bracket, a dict inside a record with a brace. Without any of these a record is exact, if all its names are text.
+bracket, a dict inside a record with a brace. Without any of these a record is exact, if all its names are text. Where
+records have long texts, it is quicker to look at the values, field by field.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ COARSE = frozenset(("us", "ms", "s", "m", "h", "D", "W"))
 
 PLAIN = frozenset((str, int, bool, float, type(None)))
 COMMON = PLAIN | {dict, list, tuple}
+LONG = 100
+"""Bytes of a record's JSON from which on looking at its values takes less time than looking at the JSON."""
 TEXT = frozenset((str,))
 DICT = {dict}
 LIST = {list}
@@ -124,6 +127,8 @@ def _checked(data: bytes, records: list[Any]) -> bytes:
 def is_exact(records: Sequence[Any], data: bytes) -> bool:
     """Whether this JSON certainly holds the records exactly. `check_exact` examines the rest."""
     kinds = set(map(type, records))
+    if TELLING and kinds == DICT and len(data) >= LONG * len(records) and _flat(records):
+        return True
     if kinds == DICT and b"[" not in data and data.count(b"{") == len(records) and b":null" not in data:
         return _named_by_text(records)
     return TELLING and _plain(records, kinds, data.count(b"null"))
@@ -133,6 +138,31 @@ def _named_by_text(dicts: Sequence[Any]) -> bool:
     if TELLING:
         return len(get_referents(*dicts)) == sum(map(len, dicts))
     return TEXT.issuperset(map(type, chain.from_iterable(dicts)))
+
+
+def _flat(dicts: Sequence[Any]) -> bool:
+    """Whether all names are text, and all values plain and not altered. The values of one field lie equally far apart
+    if all dicts have as many; if not, some "fields" have values of several, which alters no answer."""
+    width = len(dicts[0])
+    if not width or not PLAIN.issuperset(map(type, dicts[0].values())):
+        return False
+    values = get_referents(*dicts)
+    if len(values) != sum(map(len, dicts)):
+        return False
+    return all(_unaltered(values[place::width]) for place in range(width))
+
+
+def _unaltered(values: Sequence[Any]) -> bool:
+    """Whether these are all plain and finite; False too if that takes longer to find out."""
+    kinds = set(map(type, values))
+    if float not in kinds:
+        return kinds <= PLAIN
+    if str in kinds or not kinds <= PLAIN:
+        return False
+    try:
+        return isfinite(sum(filter(None, values)))  # with a nan or an infinity among them the sum isn't finite either
+    except OverflowError:
+        return False
 
 
 def _plain(values: Sequence[Any], kinds: set[type], nulls: int) -> bool:

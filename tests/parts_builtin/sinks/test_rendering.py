@@ -231,15 +231,26 @@ class Bag:
             setattr(self, name, value)
 
 
+WAYS = pytest.mark.parametrize("long", [0, 10**9], ids=["values", "JSON"])
+"""From which length on values are looked at instead of the JSON."""
+
+
+def is_exact_if(long, records, data):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rendering, "LONG", long)
+        return is_exact(records, data)
+
+
+@WAYS
 @settings(max_examples=400, derandomize=True, deadline=None)
 @given(records=st.lists(st.one_of(NESTING, st.dictionaries(PLAIN_NAMES, LEAVES)), min_size=1, max_size=4))
-def test_what_is_taken_as_it_is_passes_the_look_at_each_value(records):
-    """In the quick way nothing passes that the long one refuses."""
+def test_what_is_taken_as_it_is_passes_the_look_at_each_value(long, records):
+    """In the quick ways nothing passes that the long one refuses."""
     try:
         data = msgspec.json.Encoder().encode_lines(records)
     except TypeError:
         return
-    if is_exact(records, data):
+    if is_exact_if(long, records, data):
         for record in records:
             check_exact([record], msgspec.json.encode(record).count(b"null"))
 
@@ -253,12 +264,14 @@ def test_what_is_taken_as_it_is_passes_the_look_at_each_value(records):
         {"a": {"b": {"c": [()]}}},
         ["a", ["b"], ("c", {})],
         "text",
+        {"a": 1e308, "b": -0.0, "c": 10**400, "d": -1.0},
     ],
 )
-def test_plain_records_are_taken_as_they_are(record):
+@WAYS
+def test_plain_records_are_taken_as_they_are(long, record):
     data = json_lines([record, record])
 
-    assert is_exact([record, record], data)
+    assert is_exact_if(long, [record, record], data)
 
 
 @pytest.mark.parametrize(
@@ -272,12 +285,21 @@ def test_plain_records_are_taken_as_they_are(record):
         [{"a": {1: "x"}}],
         [{"{a": 1}, {1: 1, 2: 2}],
         ["{a", {1: 1, 2: 2}],
+        [{}, {1: 1}],
+        [{"a": 1, "b": 2}, {3: 3}],
+        [{"a": 1.5}, {"a": inf}, {"a": -inf}],
+        [{"a": 1.5}, {"a": None}, {"a": nan}],
+        [{"a": 1}, {"a": "x", "b": nan}],
+        [{"a": 0.5}, {"a": Celsius("inf")}],
+        [{"a": 0.5}, {"a": np.float64("nan")}],
+        [{"a": "x"}, {"a": {1: 1}}],
     ],
 )
-def test_what_may_have_been_altered_is_looked_at(records):
-    data = msgspec.json.Encoder().encode_lines(records)
+@WAYS
+def test_what_may_have_been_altered_is_looked_at(long, records):
+    data = msgspec.json.Encoder(enc_hook=float).encode_lines(records)
 
-    assert not is_exact(records, data)
+    assert not is_exact_if(long, records, data)
 
 
 def test_without_the_collectors_help_names_are_looked_at_one_by_one(monkeypatch):
