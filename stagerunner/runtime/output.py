@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import selectors
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 from stagerunner.delivery.writers import StdoutWriter
 from stagerunner.errors import ReaderGone, RunFailed, StagerunnerError
@@ -19,6 +20,18 @@ LONGEST_LINE = 16384
 NOT_THEIRS = tuple(f'  File "{place}'.encode() for place in (PACKAGE, "<frozen"))
 """Beginnings of lines in the stacks of a hung worker that are not the user's code."""
 
+CRASH = b"Fatal Python error: "
+"""How a worker that dies of a fault begins to say where it was."""
+
+MOST_CRASHES = 32
+"""Stacks of crashes of one stage that are compared with later ones."""
+
+MOST_LINES = 1000
+"""Lines of a crash that are compared."""
+
+_ADDRESS = re.compile(rb"0x[0-9a-f]+")
+"""The number of a thread, which differs from crash to crash."""
+
 
 class PrintedLines:
     """Cuts what workers print into lines, and emits each as an Output event."""
@@ -26,6 +39,7 @@ class PrintedLines:
     def __init__(self, tell: Callable[[Output], None]) -> None:
         self._tell = tell
         self._rest: dict[tuple[str, int], bytes] = {}
+        self._crashes: dict[str, Crashes] = {}
 
     def __call__(self, stage: str, worker: int, data: bytes) -> None:
         rest = self._rest.pop((stage, worker), b"") + data
@@ -37,7 +51,55 @@ class PrintedLines:
         for line in lines:
             if line.startswith(NOT_THEIRS):
                 continue
-            self._tell(Output(stage, worker, line.decode(errors="backslashreplace")))
+            for new in self._new(stage, worker, line):
+                self._tell(Output(stage, worker, new.decode(errors="backslashreplace")))
+        if not data and stage in self._crashes:
+            self._crashes[stage].ended(worker)
+
+    def _new(self, stage: str, worker: int, line: bytes) -> Iterable[bytes]:
+        """The line, with those held back before it; nothing if a crash says again what an earlier one said."""
+        if stage not in self._crashes:
+            if not line.startswith(CRASH):
+                return (line,)
+            self._crashes[stage] = Crashes()
+        return self._crashes[stage].new(worker, line)
+
+
+class Crashes:
+    """The stacks with which the workers of one stage died of a fatal signal. Each is told once.
+
+    A record that crashes its worker does so several times before it is quarantined, each time with the same stack. Of a
+    later crash, lines are held back as long as they are those of an earlier one.
+    """
+
+    def __init__(self) -> None:
+        self._known: list[list[bytes]] = []
+        self._now: dict[int, list[bytes]] = {}
+        """Worker → the lines of its crash so far."""
+        self._held: dict[int, list[bytes]] = {}
+        """Worker → those of them that are held back."""
+
+    def new(self, worker: int, line: bytes) -> Sequence[bytes]:
+        """The lines to tell, now that this one has come."""
+        if worker not in self._now:
+            if not line.startswith(CRASH):
+                return (line,)
+            self._now[worker], self._held[worker] = [], []
+        now, held = self._now[worker], self._held.get(worker)
+        if len(now) < MOST_LINES:
+            now.append(_ADDRESS.sub(b"", line))
+        if held is None:
+            return (line,)
+        held.append(line)
+        if len(now) < MOST_LINES and any(known[: len(now)] == now for known in self._known):
+            return ()
+        return self._held.pop(worker)
+
+    def ended(self, worker: int) -> None:
+        """The worker prints nothing more."""
+        now, held = self._now.pop(worker, None), self._held.pop(worker, None)
+        if now is not None and held is None and len(self._known) < MOST_CRASHES:
+            self._known.append(now)
 
 
 class StdoutDrain:

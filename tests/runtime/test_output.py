@@ -55,6 +55,33 @@ def test_bytes_that_are_no_text_are_told_all_the_same(lines, told):
     assert told[0].text == "\\xff"
 
 
+CRASH = (
+    b"Fatal Python error: Segmentation fault\n\nCurrent thread 0x%x (most recent call first):\n"
+    b'  File "s.py", line %d in crash\n'
+)
+
+
+def test_the_stack_of_a_crash_is_told_once(lines, told):
+    for worker, thread, line in ((0, 10, 3), (0, 11, 3), (1, 12, 3), (0, 13, 4)):
+        lines("parse", worker, b"hello\n" + CRASH % (thread, line))
+        lines("parse", worker, b"")
+
+    assert [output.text for output in told].count("hello") == 4
+    assert [output.text for output in told if "File" in output.text] == [
+        '  File "s.py", line 3 in crash',
+        '  File "s.py", line 4 in crash',
+    ]
+    assert [output.text for output in told].count("Fatal Python error: Segmentation fault") == 2
+
+
+def test_crashes_of_two_stages_are_both_told(lines, told):
+    for stage in ("parse", "store"):
+        lines(stage, 0, CRASH % (10, 3))
+        lines(stage, 0, b"")
+
+    assert [output.stage for output in told if "File" in output.text] == ["parse", "store"]
+
+
 class Pipe:
     """A result writer, a drain that writes what it holds to a pipe, and the pipe's other end."""
 
