@@ -42,8 +42,8 @@ class Tail:
     """Follow a file that grows, one record per line.
 
     A line is read once it is complete. A file that is renamed, as logs are when they rotate, is read to its end, then
-    the new one of that name. A file that becomes shorter is read from its start. The run ends with Ctrl-C, and
-    `--resume` continues where it stopped.
+    the new one of that name. A file that becomes shorter, or gets another beginning, is read from its start. The run
+    ends with Ctrl-C, and `--resume` continues where it stopped.
 
     path: the file. It need not exist yet.
     begin: where to begin: start of the file, or its end, so that only new lines are read.
@@ -97,6 +97,8 @@ class Tail:
         else:
             path, offset = self._marked(after), after["offset"]
         while True:
+            if path.is_dir():
+                raise OSError(f"{path} is a folder now: what was to come in the file can't be read")
             with path.open("rb", buffering=0) as file:
                 reader = _Reader(self, file, offset)
                 yield reader.mark()
@@ -142,19 +144,29 @@ class _Reader:
         self._rest = b""
         self._long = 0
         """Bytes of a line that is too long to be kept."""
+        self._head = b""
+        """The file's first bytes, as far as it was read."""
         file.seek(offset)
+        self._note_head()
+
+    def _note_head(self) -> None:
+        size = min(HEAD, self._file.tell())
+        if len(self._head) < size:
+            self._head = os.pread(self._file.fileno(), size, 0)
 
     def mark(self) -> Mark:
-        fd = self._file.fileno()
-        found, size = os.fstat(fd), min(HEAD, self._offset)
-        head = crc32(os.pread(fd, size, 0))
-        return Mark({"file": [found.st_dev, found.st_ino], "head": [size, head], "offset": self._offset})
+        found, head = os.fstat(self._file.fileno()), self._head[: self._offset]
+        return Mark({"file": [found.st_dev, found.st_ino], "head": [len(head), crc32(head)], "offset": self._offset})
 
     def follow(self, path: Path) -> Generator[Any, None, Path | None]:
         """The lines, until another file is to be read: its path; None if the source ends here."""
         quiet, moved = monotonic(), path != self._tail.path
         while True:
-            if data := self._file.read(CHUNK):
+            data = self._file.read(CHUNK)
+            if not moved and (changed := self._changed()):
+                self._begin_anew(changed)
+            elif data:
+                self._note_head()
                 yield from self._lines(data)
                 quiet = monotonic()
             elif moved and monotonic() - quiet >= SETTLE:
@@ -166,7 +178,6 @@ class _Reader:
                 if self._tail.until is not None and monotonic() - quiet >= self._tail.until:
                     yield from self._last_line()
                     return None
-                self._look_whether_shorter()
                 sleep(POLL if self._tail.until is None else min(POLL, self._tail.until))
 
     def _moved(self) -> bool:
@@ -176,11 +187,20 @@ class _Reader:
         except FileNotFoundError:
             return False  # the next one is still to come
 
-    def _look_whether_shorter(self) -> None:
-        if os.fstat(self._file.fileno()).st_size < self._offset:
-            print(f"{self._tail.path} became shorter: it is read from its start", file=sys.stderr)
-            self._file.seek(0)
-            self._offset, self._rest, self._long = 0, b"", 0
+    def _changed(self) -> str:
+        """How the file was written anew since it was read; "" if it wasn't.
+
+        Between two looks it may have become as long as before, or longer: then its beginning tells.
+        """
+        fd = self._file.fileno()
+        if os.fstat(fd).st_size < self._file.tell():
+            return "became shorter"
+        return "" if os.pread(fd, len(self._head), 0) == self._head else "was written anew"
+
+    def _begin_anew(self, changed: str) -> None:
+        print(f"{self._tail.path} {changed}: it is read from its start", file=sys.stderr)
+        self._file.seek(0)
+        self._offset, self._rest, self._long, self._head = 0, b"", 0, b""
 
     def _lines(self, data: bytes) -> Iterator[Any]:
         *lines, rest = (self._rest + data).split(b"\n")

@@ -98,6 +98,39 @@ def test_a_file_that_becomes_shorter_is_read_from_its_start(log, capfd):
     assert "became shorter" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize("new", [b"new 1\nnew 2\n", b"new one\nnew two\nnew three\n"])
+def test_a_file_that_was_written_anew_and_is_as_long_again_is_read_from_its_start(log, capfd, new):
+    """A copy was made and the file truncated, and its writer was quicker than the next look."""
+    log.write_bytes(b"old 1\nold 2\n")
+    items = follow(log).read(None)
+    assert [next_record(items), next_record(items)] == ["old 1", "old 2"]
+
+    log.write_bytes(new)
+    assert records(items) == new.decode().splitlines()
+    assert "was written anew" in capfd.readouterr().err
+
+
+def test_a_half_line_of_a_file_that_was_written_anew_is_forgotten(log):
+    log.write_bytes(b"old 1\nhalf a li")
+    items = follow(log).read(None)
+    assert next_record(items) == "old 1"
+    assert type(next(items)) is Mark
+
+    log.write_bytes(b"new 1\nnew 2\n")
+    assert records(items) == ["new 1", "new 2"]
+
+
+def test_a_folder_in_the_place_of_the_file_is_named(log):
+    log.write_bytes(b"one\n")
+    items = follow(log).read(None)
+    assert next_record(items) == "one"
+
+    log.unlink()
+    log.mkdir()
+    with pytest.raises(OSError, match="is a folder now"):
+        records(items)
+
+
 def test_it_goes_on_behind_every_mark(log, monkeypatch):
     monkeypatch.setattr(tail, "CHUNK", 7)
     log.write_bytes(b"".join(b"line %d\n" % number for number in range(20)))
