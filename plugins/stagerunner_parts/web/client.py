@@ -1,7 +1,7 @@
 """The HTTP client of `http` and `llm`: one request, and what its status means.
 
     2xx                       the answer
-    3xx                       followed; to another host only if neither headers nor a body were meant for this one
+    3xx                       followed; to another host or port only without headers and body, which were for this one
     429                       RetryLater: what `Retry-After` says; else 1 s, then twice as long each time, to a minute
     AGAIN, any from 500 on    RetryLater if there is a `Retry-After`, else a failure that `retry` may try again
     no connection, a broken   a failure that `retry` may try again
@@ -20,7 +20,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from time import monotonic
 from typing import NamedTuple
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 import aiohttp
 from yarl import URL
@@ -46,6 +46,8 @@ AGAIN = frozenset((408, 425, 500, 502, 503, 504))
 
 REDIRECTS = frozenset((301, 302, 303, 307, 308))
 MOST_REDIRECTS = 5
+
+PORTS = {"http": 80, "https": 443}
 
 SHOWN = 300
 """Characters of an answer that a message quotes."""
@@ -76,7 +78,7 @@ class Answer(NamedTuple):
         """Raises ServiceError if the body is no text."""
         try:
             return self.body.decode(self.charset)
-        except (UnicodeDecodeError, LookupError) as error:
+        except (ValueError, LookupError) as error:
             raise ServiceError(f"the answer isn't text: {error}") from None
 
     @property
@@ -231,15 +233,28 @@ def redirected(request: Request, status: int, location: str) -> Request:
     try:
         url = urljoin(request.url, location)
         here, there = urlsplit(request.url), urlsplit(url)
+        same = _same_service(here, there)
     except ValueError:
         raise ServiceRefused(f"the service redirects to something that isn't a URL: {location[:SHOWN]!r}") from None
-    same = there.hostname == here.hostname and there.scheme in ("https", here.scheme)
     bare = not request.headers and request.body is None and there.scheme in ("http", "https")
     if not (same or bare):
         host = there.netloc.rpartition("@")[2]
         name = f"{there.scheme}://{host}" if host else location[:SHOWN]
-        raise ServiceRefused(f"the service redirects to another host, {name}; name that in `url`")
+        raise ServiceRefused(f"the service redirects to another host or port, {name}; name that in `url`")
     if status == HTTPStatus.SEE_OTHER or (status in (301, 302) and request.method == "POST"):
         kept = {name: text for name, text in request.headers.items() if not name.lower().startswith("content-")}
         return Request("GET", url, kept)
     return request._replace(url=url)
+
+
+def _same_service(here: SplitResult, there: SplitResult) -> bool:
+    """Whether the host is the same, and the port too, unless it changes from that of http to that of https.
+
+    Behind another port may be a service of someone else. Raises ValueError for what is no port.
+    """
+    if here.hostname != there.hostname or there.scheme not in PORTS:
+        return False
+    ports = tuple(url.port or PORTS.get(url.scheme) for url in (here, there))
+    if here.scheme == there.scheme:
+        return ports[0] == ports[1]
+    return ports == (PORTS["http"], PORTS["https"])

@@ -70,8 +70,8 @@ class Http:
     In url, method, headers, params and body, `{field}` stands for a field of the record, `{user.name}` for a field in a
     field, `{record}` for the whole record, and `{{` for a brace. The settings `concurrency`, `rate`, `timeout` and
     `retry` hold. 429, and 5xx with `Retry-After`, make all workers of the stage pause; a broken connection and any
-    other 5xx are failures that are tried again; other statuses are final failures. Redirects to another host are
-    followed only without headers and body. Proxies of the environment are not used.
+    other 5xx are failures that are tried again; other statuses are final failures. Redirects to another host or port
+    are followed only without headers and body. Proxies of the environment are not used.
 
     url: the URL; a field in it is percent-encoded, except one at its very beginning.
     method: the method; by default POST if there is a body, else GET.

@@ -188,11 +188,12 @@ def test_a_circle_of_redirects_ends():
 
 
 @pytest.mark.parametrize(
-    "location", ["http://other.example/x?key=1", "//other.example/", "http://h.example/", "ftp://h"]
+    "location",
+    ["http://other.example/x?key=1", "//other.example/", "http://h.example/", "ftp://h", "//h.example:8443/"],
 )
 def test_a_redirect_to_another_host_is_refused(location):
     request = Request("GET", "https://h.example/a", {"Authorization": "Bearer k"})
-    with pytest.raises(ServiceRefused, match=r"redirects to another host, \w+://(other|h)"):
+    with pytest.raises(ServiceRefused, match=r"redirects to another host or port, \w+://(other|h)"):
         redirected(request, 302, location)
 
 
@@ -206,8 +207,9 @@ def test_without_headers_and_body_it_is_followed():
 
 def test_a_redirect_that_leads_nowhere_is_named_as_the_service_wrote_it():
     for location, why in (
-        ("file:///etc/passwd", r"another host, file:///etc/passwd;"),
+        ("file:///etc/passwd", r"another host or port, file:///etc/passwd;"),
         ("http://[::1", r"isn't a URL: 'http://\[::1'"),
+        ("http://h:99999/", r"isn't a URL: 'http://h:99999/'"),
     ):
         with pytest.raises(ServiceRefused, match=why):
             redirected(Request("GET", "http://h/a", {}), 302, location)
@@ -215,6 +217,17 @@ def test_a_redirect_that_leads_nowhere_is_named_as_the_service_wrote_it():
 
 def test_a_redirect_to_https_is_followed():
     assert redirected(Request("GET", "http://h/a", {}), 301, "https://h/b").url == "https://h/b"
+    keyed = Request("GET", "http://h:80/a", {"X-Key": "k"})
+    assert redirected(keyed, 301, "https://h:443/b").url == "https://h:443/b"
+    assert redirected(keyed._replace(url="https://h:8443/a"), 301, "https://h:8443/b").url == "https://h:8443/b"
+
+
+def test_a_redirect_from_the_port_of_another_service_gets_no_key():
+    with Web(lambda request: Reply()) as other:
+        with Web(lambda request: Reply(302, headers={"Location": other.url})) as web:
+            (error,) = asked(web, "/", headers={"Authorization": "Bearer k"})
+    assert type(error) is ServiceRefused
+    assert other.requests == []
 
 
 # Retry-After
