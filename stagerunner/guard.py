@@ -49,6 +49,8 @@ def refused(error: BaseException, what: str = "the system refused") -> Stagerunn
     """The error of a run that the system refused something: Stopped (resumable) if that may pass, else RunFailed."""
     why = "out of memory" if isinstance(error, MemoryError) else reason(error)
     passes = not isinstance(error, OSError) or may_pass(error)
+    if isinstance(error, OSError) and error.errno == errno.EMFILE:
+        why += f" for the limit of this process, {os.sysconf('SC_OPEN_MAX'):,} (`ulimit -n`)"
     return (Stopped if passes else RunFailed)(f"{what}: {why}")
 
 

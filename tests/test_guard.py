@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import signal
 from pathlib import Path
 
@@ -51,11 +52,18 @@ def test_an_error_of_ours_says_itself_how_the_run_ends():
 )
 def test_a_refusal_of_the_system_stops_the_run_only_where_it_may_pass(number, kind):
     error = OSError(number, "why")
-    with pytest.raises(kind, match=r"^the sink x can't be written: why$"):
+    with pytest.raises(kind, match=r"^the sink x can't be written: why"):
         with guard("the sink x", "write", refused="can't be written"):
             raise error
     assert type(refused(error)) is kind
     assert may_pass(error) == (kind is Stopped)
+
+
+def test_too_many_open_files_say_what_the_limit_is():
+    said = str(refused(OSError(errno.EMFILE, "Too many open files")))
+    assert re.fullmatch(
+        r"the system refused: Too many open files for the limit of this process, \d[\d,]* \(`ulimit -n`\)", said
+    )
 
 
 def test_a_sentence_of_the_parts_own_is_no_refusal():

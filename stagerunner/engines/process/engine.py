@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import selectors
 from collections.abc import Callable, Sequence
 from math import lcm
@@ -64,7 +65,7 @@ class ProcessEngine:
 def _instructed(plan: Plan, hash_seed: str | None) -> ForkServerClient:
     """A fork server that imports what the workers will need. Raises UsageError for more workers than the system
     allows."""
-    many = make_room([stage.settings.workers for stage in plan.stages] or [1])
+    many = make_room([stage.settings.workers for stage in plan.stages] or [1], len(plan.sinks))
     begun = fork_server(hash_seed)
     begun.preload([*plan.our_modules, *(COLUMNS if any(stage.work.form.arrow for stage in plan.stages) else ())])
     if many:
@@ -78,8 +79,11 @@ def _instructed(plan: Plan, hash_seed: str | None) -> ForkServerClient:
 OURS = 64
 """Descriptors of a process besides pipes: standard streams, source, sink, journal, and what plugins open."""
 
+EACH_SINK = 3
+"""Descriptors of each further sink: its output, its journal, and SQLite's file beside that."""
+
 LITTLE = 128
-"""Descriptors that every process may have."""
+"""Descriptors that nearly every process may have."""
 
 HELD = 5
 """Descriptors of a worker besides its pipes: standard streams, metrics, arena."""
@@ -92,32 +96,50 @@ class Need(Struct, frozen=True):
     worker: int
 
 
-def need(widths: Sequence[int]) -> Need:
-    """The need of groups with so many workers."""
+def need(widths: Sequence[int], sinks: int = 1) -> Need:
+    """The need of groups with so many workers, and of so many sinks."""
     pipes = [lcm(*pair) for pair in itertools.pairwise([1, *widths, 1])]
     around = zip(widths, itertools.pairwise(pipes), strict=True)
     ends = [before // width + behind // width for width, (before, behind) in around]
-    return Need(2 * sum(pipes) + 2 * sum(widths) + OURS, max(ends) + HELD + OURS)
+    further = EACH_SINK * max(0, sinks - 1)
+    return Need(2 * sum(pipes) + 2 * sum(widths) + further + OURS, max(ends) + HELD + OURS)
 
 
-def make_room(widths: Sequence[int]) -> int:
+def make_room(widths: Sequence[int], sinks: int = 1) -> int:
     """Raise the limit on open files if necessary; how many a worker needs, or 0 if that is few. Raises UsageError if
     the system allows fewer."""
-    needed = need(widths)
-    if needed.parent <= LITTLE:
+    needed = need(widths, sinks)
+    little = _little()
+    if needed.parent <= little:
         return 0
     import resource  # only wide chains need it
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = needed.parent + _open()
     if hard != resource.RLIM_INFINITY and wanted > hard:
-        raise UsageError(
-            f"this chain's {sum(widths):,} workers need about {wanted:,} open files (pipes between them), and this "
-            f"process may have {hard:,} at most; have fewer workers, or a higher limit (`ulimit -n`)"
-        )
+        surely = wanted if needed.parent > LITTLE else wanted - OURS
+        if surely > hard:
+            raise UsageError(_too_many(sum(widths), sinks, surely, hard))
+        wanted = hard  # a small chain may do with it
     if soft != resource.RLIM_INFINITY and wanted > soft:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    return needed.worker if needed.worker > LITTLE else 0
+    return needed.worker if needed.worker > little else 0
+
+
+def _little() -> int:
+    """LITTLE, or the limit on open files if that is lower."""
+    soft = os.sysconf("SC_OPEN_MAX")
+    return LITTLE if soft < 0 else min(LITTLE, soft)
+
+
+def _too_many(workers: int, sinks: int, wanted: int, most: int) -> str:
+    whose, less = "1 worker" if workers == 1 else f"{workers:,} workers", "workers"
+    if sinks > 1:
+        whose, less = f"{whose} and {sinks:,} sinks", "workers or sinks"
+    return (
+        f"this chain's {whose} need about {wanted:,} open files (pipes between workers, outputs), and this "
+        f"process may have {most:,} at most; have fewer {less}, or a higher limit (`ulimit -n`)"
+    )
 
 
 def _open() -> int:

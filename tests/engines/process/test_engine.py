@@ -6,7 +6,7 @@ import selectors
 
 import pytest
 
-from stagerunner.engines.process.engine import HELD, OURS, ProcessEngine, make_room, need
+from stagerunner.engines.process.engine import EACH_SINK, HELD, OURS, ProcessEngine, make_room, need
 from stagerunner.engines.process.parent.worker_pool import WorkerPool, wire
 from stagerunner.errors import UsageError
 
@@ -71,6 +71,22 @@ def test_the_soft_limit_is_raised_as_far_as_it_is_needed(limits):
     assert need([64, 64, 64]).parent <= soft < min(hard, 2 * need([64, 64, 64]).parent)
 
 
+def test_it_is_raised_for_many_sinks(limits):
+    limits(128)
+
+    make_room([1], 70)
+
+    assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= need([1]).parent + 69 * EACH_SINK
+
+
+def test_it_is_raised_for_few_workers_if_it_is_lower_than_usual(limits):
+    limits(64)
+
+    assert make_room([1]) > 64
+
+    assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= need([1]).parent
+
+
 def test_a_chain_that_fits_leaves_the_limit_alone(limits):
     limits(4096)
 
@@ -86,3 +102,5 @@ def test_more_workers_than_the_system_allows_are_refused_with_the_numbers():
 
     with pytest.raises(UsageError, match=f"this chain's {2 * hard + 1:,} workers .* may have {hard:,} at most"):
         make_room([hard, hard + 1])
+    with pytest.raises(UsageError, match=f"1 worker and {hard:,} sinks .* have fewer workers or sinks"):
+        make_room([1], hard)
