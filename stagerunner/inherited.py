@@ -10,12 +10,15 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 STANDARD = (0, 1, 2)
+
+PR_SET_PDEATHSIG = 1
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """The signals that ask a run to stop."""
@@ -37,6 +40,22 @@ def raise_at_interrupt() -> None:
     """
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def signal_at_parents_end(number: int) -> None:
+    """Ask the kernel for this signal when the parent ends (Linux only; elsewhere the end of a pipe says so).
+
+    The kernel also sends it when the thread ends that started this process.
+    """
+    if sys.platform.startswith("linux"):
+        _libc().prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)
+
+
+@cache
+def _libc() -> Any:
+    import ctypes  # late: the parent doesn't need it, and it takes 2 ms
+
+    return ctypes.CDLL(None)
 
 
 def fill_standard() -> None:

@@ -10,6 +10,7 @@ import inspect
 import os
 import pathlib
 import pickle
+import signal
 import sys
 import typing
 from importlib.util import find_spec
@@ -18,6 +19,7 @@ from typing import Any
 
 from stagerunner.evaluate.loading import load
 from stagerunner.evaluate.wording import frames_of, message_of, type_of
+from stagerunner.inherited import signal_at_parents_end
 from stagerunner.interpreters import LENT
 from stagerunner.parts.base import part_of
 from stagerunner.parts.code import code_of
@@ -25,6 +27,9 @@ from stagerunner.parts.files import PACKAGE, register
 from stagerunner.parts.forming import form_of
 from stagerunner.parts.stage import Form
 from stagerunner.tuples import NamedTuple
+
+ANSWER = b"\n--- stagerunner is answered ---\n"
+"""What stands before an answer."""
 
 _PATHS: dict[type, str] = {pathlib.Path: "Path", pathlib.PurePath: "PurePath"}
 """Types whose module has another name in some versions of Python."""
@@ -55,7 +60,11 @@ class Description(NamedTuple):
 
 
 def main() -> None:
-    """Answer one request. What a plugin prints while it is imported goes to standard error."""
+    """Answer one request. What a plugin prints while it is imported goes to standard error.
+
+    If the plan's process ends meanwhile, this one does: an import may hang.
+    """
+    signal_at_parents_end(signal.SIGKILL)
     with os.fdopen(os.dup(1), "wb") as out:
         os.dup2(2, 1)
         files, target = pickle.load(sys.stdin.buffer)
@@ -64,7 +73,7 @@ def main() -> None:
             answer: Description | str = description(target)
         except BaseException as error:
             answer = _one_line(error)
-        out.write(packed(answer))
+        out.write(ANSWER + packed(answer))
 
 
 def description(target: str) -> Description:
@@ -148,6 +157,18 @@ class _Pickler(pickle.Pickler):
 class _Unpickler(pickle.Unpickler):
     def persistent_load(self, name: str) -> Any:
         return getattr(pathlib, name)
+
+
+def answered(said: bytes) -> Any:
+    """The answer in what that process wrote to standard output. Raises ValueError if there is none, and whatever the
+    import of a type raises.
+
+    Before it there may be what a wrapper of that Python has printed, or a module that the environment always imports.
+    """
+    before, begins, answer = said.partition(ANSWER)
+    if not begins:
+        raise ValueError(before.decode(errors="replace"))
+    return unpacked(answer)
 
 
 def packed(value: Any) -> bytes:

@@ -17,7 +17,7 @@ from stagerunner.config.model import Config, PartConfig
 from stagerunner.config.nodes import Scalar
 from stagerunner.config.paths import UNKNOWN_USER, has_unknown_user, resolve_path
 from stagerunner.errors import Mistake
-from stagerunner.evaluate.describing import DescribedOption, Description, unpacked
+from stagerunner.evaluate.describing import DescribedOption, Description, answered, unpacked
 from stagerunner.guard import reason
 from stagerunner.interpreters import OLDEST, TOO_OLD, environment, know_other_names, program
 from stagerunner.parts import files
@@ -88,6 +88,9 @@ def _executable(path: Path, text: str) -> str:
     if not path.is_dir():
         raise _Wrong("python", f"there is no folder {path}", f"make it: python3 -m venv {text}", at_python=True)
     found = path / "bin" / "python"
+    if found.is_symlink() and not found.exists():
+        message = f"the Python of {path} is gone: its bin/python leads to {os.path.realpath(found)}"
+        raise _Wrong("python", message, f"make the environment again: python3 -m venv --clear {text}", at_python=True)
     if not found.exists():
         message = f"{path} isn't a Python environment: there is no bin/python in it"
         raise _Wrong("python", message, "name the folder of a virtual environment", at_python=True)
@@ -116,7 +119,7 @@ def _asked(stage: PartConfig, located: Located, executable: str, text: str) -> D
         message = f"{text} has Python {said}, and {OLDEST[0]}.{OLDEST[1]} is the oldest that can run stages"
         raise _Wrong("python", message, at_python=True)
     try:
-        answer = unpacked(ended.stdout)
+        answer = answered(ended.stdout)
     except Exception:
         why = said.splitlines()[-1][:SHOWN] if said else f"it ended with {ended.returncode} and said nothing"
         raise _Wrong("python", f"{executable} isn't a Python that can run stages: {why}", at_python=True) from None

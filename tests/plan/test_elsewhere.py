@@ -8,7 +8,7 @@ import pytest
 
 from stagerunner.config.nodes import Scalar
 from stagerunner.errors import ConfigError, Mark
-from stagerunner.evaluate.describing import DescribedOption, Description, packed
+from stagerunner.evaluate.describing import ANSWER, DescribedOption, Description, packed
 from stagerunner.interpreters import TOO_OLD
 from stagerunner.parts.stage import Form
 from stagerunner.plan import elsewhere
@@ -27,8 +27,10 @@ def answers(monkeypatch, folder):
     (folder / "venv" / "bin").mkdir(parents=True)
     (folder / "venv" / "bin" / "python").touch()
 
-    def answers(found=None, *, errors=b"", status=0):
-        ended = subprocess.CompletedProcess([], status, b"" if found is None else packed(found), errors)
+    def answers(found=None, *, before=b"", errors=b"", status=0):
+        ended = subprocess.CompletedProcess(
+            [], status, b"" if found is None else before + ANSWER + packed(found), errors
+        )
         monkeypatch.setattr(elsewhere.subprocess, "run", lambda *_, **__: ended)
 
     return answers
@@ -43,6 +45,16 @@ def mistake(planned, *stages, **ends):
         planned(*stages, **ends)
     (found,) = caught.value.mistakes
     return found.path, found.message, found.fix
+
+
+def test_what_a_wrapper_prints_is_no_answer(planned, answers):
+    answers(described(TIMES), before=b"Welcome!\n")
+    (stage,) = planned(shout()).stages
+    assert stage.python.version == (3, 12, 1)
+
+    answers(before=b"Welcome!\n")
+    path, message, _ = mistake(planned, shout())
+    assert (path, "isn't a Python that can run stages" in message) == ("stages[0].python", True)
 
 
 def test_options_are_those_that_the_other_python_describes(planned, answers):

@@ -153,6 +153,7 @@ def test_only_neighbours_of_one_python_share_workers(project, there):
     [
         ({"python": "nowhere"}, "python", "there is no folder"),
         ({"python": "."}, "python", "isn't a Python environment: there is no bin/python in it"),
+        ({"python": "gone"}, "python", "is gone: its bin/python leads to /nowhere/python3"),
         ({"python": "./old"}, "python", "has Python 3.9, and 3.11 is the oldest that can run stages"),
         ({"python": "./none"}, "python", "isn't a Python that can run stages: oops"),
         ({"python": "./there.py"}, "python", "can't be run: Permission denied"),
@@ -167,6 +168,8 @@ def test_only_neighbours_of_one_python_share_workers(project, there):
 def test_mistakes_are_found_in_the_plan(project, there, change, path, why):
     for name, script in (("old", "echo 3.9 >&2; exit 71"), ("none", "echo oops >&2; exit 1")):
         project.write(name, f"#!/bin/sh\n{script}\n").chmod(0o755)
+    (project / "gone" / "bin").mkdir(parents=True)
+    (project / "gone" / "bin" / "python").symlink_to("/nowhere/python3")
     with pytest.raises(ConfigError) as wrong:
         project.load({**there("tagged"), **change})
     (mistake,) = wrong.value.mistakes
@@ -224,6 +227,24 @@ def test_nothing_is_left_when_the_parent_is_killed(project, there):
     finally:
         running.kill()
         running.communicate()
+
+
+@needs_proc
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent is gone")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_an_import_that_hangs_there_ends_with_the_plan(project, there, number):
+    project.write(
+        "there.py", "import pathlib, time\npathlib.Path(__file__).with_name('here').touch()\ntime.sleep(600)\n"
+    )
+    project.config(there("tagged"))
+    with project.start("check", "chain.yaml") as planning:
+        wait_until((project / "here").exists)
+        pids = descendants(planning.pid)
+        planning.send_signal(number)
+        planning.communicate()
+
+    assert pids
+    wait_until(lambda: not any(map(alive, pids)))
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,10 @@ import gc
 import os
 import signal
 import sys
-from functools import cache
 from importlib import import_module
 from types import TracebackType
-from typing import Any
 
-from stagerunner.inherited import is_refusal, restore_signals
+from stagerunner.inherited import is_refusal, restore_signals, signal_at_parents_end
 
 REFUSED = 75
 """Exit status of a process that the system refused memory, descriptors or processes."""
@@ -28,8 +26,6 @@ UNREADABLE = 73
 FAILED = 70
 """Exit status of a process that ended by a fault of stagerunner."""
 
-PR_SET_PDEATHSIG = 1
-
 
 def begin(module: str) -> None:
     """Import this module and run its `main`. The garbage collector is off until then."""
@@ -39,22 +35,6 @@ def begin(module: str) -> None:
     main = import_module(module).main
     gc.enable()
     main()
-
-
-def signal_at_parents_end(number: int) -> None:
-    """Ask the kernel for this signal when the parent ends (Linux only; elsewhere the end of a pipe says so).
-
-    The kernel also sends it when the thread ends that started this process.
-    """
-    if sys.platform.startswith("linux"):
-        _libc().prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)
-
-
-@cache
-def _libc() -> Any:
-    import ctypes  # late: the parent doesn't need it, and it takes 2 ms
-
-    return ctypes.CDLL(None)
 
 
 def tell(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:

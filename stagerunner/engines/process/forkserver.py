@@ -29,10 +29,10 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-from stagerunner.engines.process.beginning import signal_at_parents_end
 from stagerunner.engines.process.worker import main as worker
 from stagerunner.engines.process.worker.tuning import with_room
 from stagerunner.evaluate.wording import describe
+from stagerunner.inherited import signal_at_parents_end
 from stagerunner.wire.messages import receive_message, send_message
 
 USUAL = ("stagerunner.parts.sink", "stagerunner.parts.source", "stagerunner.parts.hooks", "glob", "pathlib")
