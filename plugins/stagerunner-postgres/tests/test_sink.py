@@ -140,7 +140,7 @@ def test_a_row_that_breaks_a_constraint_is_named(made, database, record, why, mo
     sink = made(mode=mode)
     put(sink, given(0, 100), {"frame": 1})
     sink.write(sink.encode([*given(100, 300), record, *given(301, 500)]))
-    with pytest.raises(OSError, match=f"(?s)table items of PostgreSQL refuses a row: .*{why}") as caught:
+    with pytest.raises(OSError, match=f"(?s)table items of PostgreSQL .*refuses a row: .*{why}") as caught:
         sink.commit({"frame": 2})
     assert caught.value.errno is None
     sink.abort()
@@ -189,6 +189,33 @@ def test_a_missing_foreign_row_is_named(made, database):
         sink.commit({})
 
 
+DEFERRED = """; INSERT INTO items VALUES (1, 'a', 1);
+    CREATE TABLE refs (id int, item int CONSTRAINT known REFERENCES items DEFERRABLE INITIALLY DEFERRED)"""
+
+
+def test_a_deferred_constraint_refuses_its_rows_before_the_commit(made, database):
+    database(ITEMS + DEFERRED)
+    sink = made(table="refs")
+    refused = sink.write_or_refuse(sink.encode([{"id": n, "item": 2 if n == 4 else 1} for n in range(9)]))
+    assert [(at, "(constraint known)" in str(why)) for at, why in refused.items()] == [(4, True)]
+    sink.commit({})
+    assert ids(database, "refs") == [0, 1, 2, 3, 5, 6, 7, 8]
+
+
+def test_a_deferred_constraint_with_fail_writes_nothing_and_says_what_to_do(made, database):
+    database(ITEMS + DEFERRED)
+    sink = made(table="refs")
+    put(sink, [{"id": 0, "item": 1}], {"frame": 1})
+    sink.write(sink.encode([{"id": 1, "item": 1}, {"id": 2, "item": 2}]))
+    said = r"(?s)table refs of PostgreSQL \(.*\) refuses .*constraint known.*on_error: dead_letter.*deferred"
+    with pytest.raises(OSError, match=said) as caught:
+        sink.commit({"frame": 2})
+    assert caught.value.errno is None
+    sink.abort()
+    assert (sink.last_row(), ids(database, "refs")) == ({"frame": 1}, [0])
+    sink.abort()
+
+
 def test_a_value_that_only_the_server_knows_is_laid_to_its_row(made, database):
     database("CREATE TABLE items (id int, ip inet)")
     sink = made()
@@ -204,10 +231,10 @@ def test_a_lock_is_said_and_bounded(made, database, capfd, monkeypatch):
     put(sink, given(0, 1), {})
     database("BEGIN; LOCK TABLE items")
     sink.write(sink.encode(given(1, 2)))
-    with pytest.raises(OSError, match="another session has kept table items of PostgreSQL locked for 1 s") as caught:
+    with pytest.raises(OSError, match=r"kept table items of PostgreSQL \(.*\) locked for 1 s") as caught:
         sink.commit({})
     assert caught.value.errno is not None
-    assert capfd.readouterr().err == "waiting for table items of PostgreSQL, locked by another session\n"
+    assert capfd.readouterr().err == f"waiting for {sink.describe()}, locked by another session\n"
     database("COMMIT")
     sink.commit({})
     assert ids(database) == [0, 1]

@@ -229,6 +229,10 @@ class DatabaseFile(ABC):
     def _locked_too_long(self, error: Exception) -> OSError:
         return OSError(errno.EBUSY, f"another process has kept {self.path} locked for {PATIENCE:g} s")
 
+    def _refusal(self, why: str) -> OSError:
+        fix = "with `on_error: dead_letter` or `skip` on the sink, the run goes on without it"
+        return OSError(f"{self.describe()} refuses a row: {why}\n  {fix}")
+
     def _begin_anew(self, connection: Any) -> None:
         self._refuse_existing()
         if self._written != self.table:

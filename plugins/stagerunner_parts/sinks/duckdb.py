@@ -234,11 +234,13 @@ class Duckdb(DatabaseFile):
         except module.IOException as error:
             if self._is_locked(error):
                 raise self._locked_too_long(error) from error
-            raise OSError(errno.EIO, f"DuckDB can't use {self.path}: {first_line(error)}") from error
+            raise OSError(errno.EIO, f"DuckDB can't use {self.describe()}: {first_line(error)}") from error
         except module.OutOfMemoryException as error:
-            raise OSError(errno.ENOMEM, f"DuckDB can't use {self.path}: {first_line(error)}") from error
+            raise OSError(errno.ENOMEM, f"DuckDB can't use {self.describe()}: {first_line(error)}") from error
+        except (module.IntegrityError, module.DataError) as error:
+            raise self._refusal(first_line(error)) from error
         except module.Error as error:
-            raise OSError(f"DuckDB can't use {self.path}: {first_line(error)}") from error
+            raise OSError(f"DuckDB can't use {self.describe()}: {first_line(error)}") from error
 
     def _is_locked(self, error: Exception) -> bool:
         return "Could not set lock" in str(error)

@@ -69,9 +69,11 @@ class Sqlite(DatabaseFile):
         except sqlite3.OperationalError as error:  # a lock or a full disk: a later attempt may succeed
             if is_locked(error):
                 raise self._locked_too_long(error) from error
-            raise OSError(errno.EIO, f"SQLite can't use {self.path}: {error}") from error
+            raise OSError(errno.EIO, f"SQLite can't use {self.describe()}: {error}") from error
+        except sqlite3.IntegrityError as error:
+            raise self._refusal(str(error)) from error
         except sqlite3.Error as error:
-            raise OSError(f"SQLite can't use {self.path}: {error}") from error
+            raise OSError(f"SQLite can't use {self.describe()}: {error}") from error
 
     def _is_locked(self, error: Exception) -> bool:
         return is_locked(error)

@@ -7,6 +7,7 @@ and `--resume` goes on. Any other becomes an OSError without one: trying again w
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -70,6 +71,18 @@ def place_of(dsn: str) -> list[str]:
     except psycopg.Error:  # which connecting will say
         return []
     return [str(given[key]) for key in ("host", "port", "dbname") if given.get(key)]
+
+
+def server_of(dsn: str) -> str:
+    """The server for messages, as far as the DSN or libpq's environment names it: "PostgreSQL (host:port/database)"."""
+    try:
+        given = conninfo_to_dict(dsn)
+    except psycopg.Error:  # which connecting will say
+        given = {}
+    variables = {"host": "PGHOST", "port": "PGPORT", "dbname": "PGDATABASE"}
+    host, port, database = (str(given.get(key) or os.environ.get(name, "")) for key, name in variables.items())
+    place = host + (f":{port}" if port else "") + (f"/{database}" if database else "")
+    return f"PostgreSQL ({place})" if place else "PostgreSQL"
 
 
 def is_away(error: psycopg.Error) -> bool:

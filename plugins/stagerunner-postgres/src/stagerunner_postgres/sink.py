@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Literal
 import psycopg
 from psycopg import sql
 
-from stagerunner_postgres.connecting import Connection, asking, connected, names, one_line, place_of
+from stagerunner_postgres.connecting import Connection, asking, connected, names, one_line, place_of, server_of
 from stagerunner_postgres.encoding import Names, packed, shown, unpacked
 from stagerunner_postgres.relations import Column, Table, table_of
 from stagerunner_postgres.rows import Extras, Missing, RowEncoder
@@ -112,7 +112,7 @@ class Postgres:
             self.abort()
 
     def describe(self) -> str:
-        return f"table {self.table} of PostgreSQL"
+        return f"table {self.table} of {server_of(self.dsn)}"
 
     def beside(self) -> Path:
         """The output is no file: its journal stands in the current folder, under a name that says where it is."""
@@ -193,6 +193,7 @@ class Postgres:
         refused: dict[int, Exception] = {}
         number = 0
         with asking(self.describe), self._begun() as connection:
+            connection.execute("SET CONSTRAINTS ALL IMMEDIATE")  # at the commit, none would be known
             for columns, lines in unpacked(data):
                 rows = lines.splitlines(keepends=True)
                 refused |= self._send_some(connection, columns, rows, number)
@@ -329,7 +330,13 @@ class Postgres:
             connection.execute(f"ALTER TABLE _stagerunner_rows ADD {ORDER} bigserial")
 
     def _end(self, connection: Connection) -> None:
-        connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        try:
+            connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        except REFUSED as error:
+            known = (
+                "with `on_error: dead_letter` or `skip` on the sink, deferred constraints are checked record by record"
+            )
+            raise OSError(f"{self.describe()} refuses rows at their commit: {_why(error)}\n  {known}") from None
         connection.execute("COMMIT")
         self._in_transaction = False
 

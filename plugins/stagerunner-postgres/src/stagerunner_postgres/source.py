@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import psycopg
@@ -21,7 +21,7 @@ from psycopg import sql
 from psycopg.rows import dict_row, tuple_row
 
 from stagerunner import Malformed, Origin, Split, Want
-from stagerunner_postgres.connecting import Connection, asking, connected, is_lost, meaning, names, one_line
+from stagerunner_postgres.connecting import Connection, asking, connected, is_lost, meaning, names, one_line, server_of
 from stagerunner_postgres.relations import Table, near, nested, table_of, types_of
 
 WIDTH = 100.0
@@ -104,13 +104,16 @@ class Postgres:
         connection = connected(self.dsn)
         try:
             rows = self._described(connection)
-            with asking(lambda: rows.about):
+            with asking(self._where(rows)):
                 connection.execute("BEGIN READ ONLY")
                 connection.execute(
                     sql.SQL("SELECT 1 FROM {} WHERE {} LIMIT 0").format(rows.relation, self._newer(rows, None))
                 )
         finally:
             connection.close()
+
+    def _where(self, rows: Rows) -> Callable[[], str]:
+        return lambda: f"{rows.about} of {server_of(self.dsn)}"
 
     def identity(self) -> Any:
         """A resumed run reads the same columns of the same table, by the same key; the rows are those of that time."""
@@ -129,7 +132,7 @@ class Postgres:
         ends = after or self._ends()
         if ends is None:
             return
-        with asking(lambda: self._rows.about):
+        with asking(self._where(self._rows)):
             yield from self._cut(self._connection, ends, want)
 
     def locate(self, split: Split, number: int) -> Origin:
@@ -149,7 +152,7 @@ class Postgres:
             return
         self._connection = connected(self.dsn)
         self._rows = self._described(self._connection)
-        with asking(lambda: self._rows.about):
+        with asking(self._where(self._rows)):
             self._connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             (self._snapshot,) = _one(self._connection, sql.SQL("SELECT pg_export_snapshot()"))
 
@@ -164,7 +167,7 @@ class Postgres:
             _check_key(table, key)
         else:
             assert self.query is not None
-            with asking(lambda: "the query"):
+            with asking(lambda: f"the query of {server_of(self.dsn)}"):
                 given = types_of(connection, self.query)
             types = dict(given)
             if twice := [name for name, _ in given if [other for other, _ in given].count(name) > 1]:
@@ -186,7 +189,7 @@ class Postgres:
         """Where a fresh run begins, and where it will end; None if there are no rows."""
         assert self._connection is not None
         rows, connection = self._rows, self._connection
-        with asking(lambda: rows.about):
+        with asking(self._where(rows)):
             top = None
             if self.cursor is not None:
                 query = sql.SQL("SELECT max({})::text FROM {} WHERE {}")
@@ -252,7 +255,7 @@ class Postgres:
             if not is_lost(error):
                 raise meaning(error, "the source") from None
             self.close()  # this connection only: the snapshot lives as long as that of the parent
-        with asking(lambda: "the source"):
+        with asking(lambda: server_of(self.dsn)):
             return self._read(part)
 
     def _read(self, part: Range) -> Iterator[Any]:
