@@ -9,7 +9,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, Literal
 
-from stagerunner import Reject, count, stage
+from stagerunner import Drop, Reject, count, stage
 from stagerunner_parts.compression import MODULES, opened
 from stagerunner_parts.convert import Type, converted_field
 from stagerunner_parts.digests import key_of
@@ -89,7 +89,7 @@ class Lookup:
         self._table.read(self.path, _rows(self.path, *self.chosen))
         self._names = tuple(self.prefix + name for name in self._table.columns)
 
-    def process(self, record: dict[str, Any]) -> dict[str, Any] | None:
+    def process(self, record: dict[str, Any]) -> dict[str, Any]:
         wanted = field(record, self.on)
         if not record.keys().isdisjoint(self._names):
             twice = next(name for name in self._names if name in record)
@@ -99,12 +99,11 @@ class Lookup:
             return self._without(record, wanted)
         return {**record, **dict(zip(self._names, values, strict=True))}
 
-    def _without(self, record: dict[str, Any], wanted: Any) -> dict[str, Any] | None:
+    def _without(self, record: dict[str, Any], wanted: Any) -> dict[str, Any]:
         self._check_kind(wanted)
-        if self.missing == "fail":
-            raise Reject(f"{self.path.name} has no row in which {self.key!r} is {wanted!r:.60}")
-        if self.missing == "drop":
-            return None
+        if self.missing != "null":
+            why = f"{self.path.name} has no row in which {self.key!r} is {wanted!r:.60}"
+            raise Drop(why) if self.missing == "drop" else Reject(why)
         count("not found")
         return {**record, **dict.fromkeys(self._names)}
 

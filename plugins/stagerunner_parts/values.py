@@ -19,7 +19,8 @@ def field(record: Any, name: str) -> Any:
     try:
         return record[name]
     except (KeyError, IndexError, TypeError):
-        return _reached(record, name)
+        pass
+    return _reached(record, name)  # outside: a refusal raised inside would name the KeyError as a second cause
 
 
 def _reached(record: Any, name: str) -> Any:

@@ -137,11 +137,10 @@ class Catalog(Struct, frozen=True, eq=False):
             return Unresolved(f"unknown-{kind}", f"{message}; there is a {others[0]} of that name")
         # The name may belong to a plugin that could not be loaded.
         failed = "; ".join(f"{provider}: {text}" for provider, text in self.problems)
-        return Unresolved(
-            f"unknown-{kind}",
-            f"{message} ({failed})" if failed else message,
-            did_you_mean(name, self.names(kind)),
-        )
+        if failed:
+            return Unresolved(f"unknown-{kind}", f"{message} ({failed})")
+        near = did_you_mean(name, self.names(kind))
+        return Unresolved(f"unknown-{kind}", message, near or "`stagerunner stages` lists what there is")
 
     def notify(self, event: object) -> tuple[events.Notice, ...]:
         """Call the observers of an event. One that raises becomes a notice; the others are still called."""

@@ -41,16 +41,9 @@ class WholeNumber(click.IntRange):
     name = "whole number"
 
 
-class OwnCommand(click.Command):
-    """One of our own commands: while it runs, what plugins print goes to standard error."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        with ctx.ensure_object(Streams).data_only():
-            return super().invoke(ctx)
-
-
-class Group(OwnCommand, click.Group):
-    """Such a command with subcommands."""
+class Group(click.Group):
+    """A command with subcommands. What it prints without one is its callback's own to keep apart from plugins' output:
+    around a subcommand, its help page would go to standard error."""
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if args and args[0] not in self.commands and not args[0].startswith("-"):
@@ -59,8 +52,13 @@ class Group(OwnCommand, click.Group):
         return super().resolve_command(ctx, args)
 
 
-class Command(OwnCommand):
-    """A command whose help page groups its options by heading."""
+class Command(click.Command):
+    """One of our own commands: while it runs, what plugins print goes to standard error. Its help page groups its
+    options by heading."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with ctx.ensure_object(Streams).data_only():
+            return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}
@@ -123,6 +121,7 @@ log_format = flag(
     callback=_store("json", lambda value: value == "json"),
     help="json: each line is an object.",
 )
+pdb = flag(HOW, "--pdb", is_flag=True, help="In this process, with a debugger where a stage raises.")
 plugins = flag(
     CHANGED,
     "-p",

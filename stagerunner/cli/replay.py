@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,14 @@ from msgspec.structs import replace
 
 from stagerunner.api import Chain
 from stagerunner.cli import flags
-from stagerunner.cli.flags import HOW, Command, flag
-from stagerunner.cli.run import run_and_report
+from stagerunner.cli.flags import Command, flag
+from stagerunner.cli.run import debugger, run_and_report
 from stagerunner.cli.streams import Streams
 from stagerunner.cli.summaries import SummaryFile
 from stagerunner.config.masking import Mask
 from stagerunner.errors import ReaderGone, StagerunnerError, UsageError
 from stagerunner.plan.preparing import read
 from stagerunner.runtime import replay
-from stagerunner.runtime.postmortem import PostMortem
 
 _WHAT = "What goes in and out"
 
@@ -31,7 +29,7 @@ _WHAT = "What goes in and out"
 @flag(_WHAT, "-o", "--sink", metavar="PART", type=flags.FILE, help="Write the results here, to a new file.")
 @flag(_WHAT, "--append", is_flag=True, help="Append to the output: that of -o, or the chain's own.")
 @flags.change_flags
-@flag(HOW, "--pdb", is_flag=True, help="In this process, with a debugger where a stage raises.")
+@flags.pdb
 @flags.execution_flags(
     resume="Go on where a replay of these letters left off.", allow="Exit 0, not 3, when some fail again."
 )
@@ -68,9 +66,8 @@ def command(
         if not quiet:
             streams.err().line(f"{file} is empty: there is nothing to replay")
         return 0
-    watching = PostMortem(streams.err().line).watching() if pdb else nullcontext()
     try:
-        with watching:
+        with debugger(streams, on=pdb):
             code = run_and_report(made, streams, summary_file, progress="none" if pdb else progress, quiet=quiet)
     except StagerunnerError as error:
         begun = begun_before or error.summary is not None

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import click
+from msgspec.structs import replace
 
 from stagerunner.api import Chain, prepare
 from stagerunner.cli import flags
 from stagerunner.cli.flags import HOW, Command, flag
 from stagerunner.cli.streams import Streams
 from stagerunner.cli.summaries import SummaryFile
-from stagerunner.errors import ReaderGone, StagerunnerError
+from stagerunner.errors import ReaderGone, StagerunnerError, UsageError
 from stagerunner.events import Summary
 from stagerunner.plan import Plan
 from stagerunner.plan.promise import source_kind, warnings
@@ -55,6 +57,7 @@ DEAD_LETTERS = 3
 @flags.change_flags
 @flag(HOW, "--dry-run", is_flag=True, help="Check, print the plan, run nothing.")
 @flag(HOW, "--journal", metavar="PATH", type=flags.FILE, help="Keep the journal here.")
+@flags.pdb
 @flags.execution_flags(
     resume="Go on where a stopped run of this chain left off.", allow="Exit 0, not 3, when there are dead letters."
 )
@@ -65,6 +68,7 @@ def command(
     /,
     file: str,
     dry_run: bool,
+    pdb: bool,
     progress: str | None,
     summary: str | None,
     quiet: bool,
@@ -74,13 +78,26 @@ def command(
 
     With no `source:` or `sink:` in the file it reads standard input and writes standard output, one record a line.
     """
-    chain = prepare(Path(file), flags.request_of(given), streams.conceal)
+    request = flags.request_of(given)
+    chain = prepare(Path(file), replace(request, engine="inline") if pdb else request, streams.conceal)
+    if pdb and source_kind(chain.plan.source) == "stdin":
+        raise UsageError("the debugger needs standard input for your commands; give the source a file: -i FILE")
     summary_file = SummaryFile.of(summary, chain.plan)
     if dry_run:
         print_plan(chain.plan, streams.err())
         return 0
     _warn(chain, streams, quiet=quiet)
-    return run_and_report(chain, streams, summary_file, progress=progress, quiet=quiet)
+    with debugger(streams, on=pdb):
+        return run_and_report(chain, streams, summary_file, progress="none" if pdb else progress, quiet=quiet)
+
+
+def debugger(streams: Streams, *, on: bool) -> AbstractContextManager[Any]:
+    """Within it, a debugger stops where a stage raises in this process."""
+    if not on:
+        return nullcontext()
+    from stagerunner.runtime.postmortem import PostMortem  # only a person who debugs needs it
+
+    return PostMortem(streams.err().line).watching()
 
 
 def run_and_report(
@@ -171,9 +188,11 @@ def _replay(chain: Chain, outcome: Summary) -> str:
     """The command that replays the dead letters of this run."""
     from shlex import join  # only such a run needs it
 
+    from stagerunner.runtime.replay import can_append
     from stagerunner.views.closing import from_here
 
-    return join(["stagerunner", "replay", from_here(outcome.dead_letter), "-c", chain.config.file])
+    results = ["--append"] if can_append(chain.plan) else ["-o", "FILE"]
+    return join(["stagerunner", "replay", from_here(outcome.dead_letter), "-c", chain.config.file, *results])
 
 
 def print_plan(plan: Plan, console: Console) -> None:

@@ -37,9 +37,12 @@ _KINDS: tuple[Kind, ...] = ("stage", "source", "sink")
 @click.pass_context
 def command(ctx: click.Context, json: bool, plugins: tuple[str, ...]) -> None:
     """List stages, sources and sinks, or explain one of them."""
-    if ctx.invoked_subcommand is not None:
-        return
-    streams: Streams = ctx.obj
+    if ctx.invoked_subcommand is None:
+        with ctx.obj.data_only():
+            _list(ctx.obj, plugins, json=json)
+
+
+def _list(streams: Streams, plugins: tuple[str, ...], *, json: bool) -> None:
     catalog = usable_catalog(plugins)
     out = streams.out()
     if json:

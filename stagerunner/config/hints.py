@@ -43,7 +43,8 @@ class Hint(NamedTuple):
     """What an error means. `said` is a pattern for pyyaml's words; `before` and `rest` match the line around its place.
 
     The group "value" is what the mistake is about: it begins in `before` or in `rest`. `message` and `fix` may name
-    {value}, its {first} character, and {doubled}: it between single quotes.
+    {value}, its {first} character, {doubled}: it between single quotes in place of its own, and {quoted}: all of it
+    between quotes.
     """
 
     said: str
@@ -65,6 +66,7 @@ class Hint(NamedTuple):
             value = rest["value"]
         value = value.rstrip()
         words = {"value": shortened(value), "first": value[:1], "doubled": shortened(_doubled(value))}
+        words["quoted"] = _quoted(shortened(value))
         return error.mistake(self.message.format(**words), self.fix.format(**words), column, len(value))
 
 
@@ -72,7 +74,7 @@ _KEY = r"\s*(?:- +)*[^\s:#][^:]*:\s+"
 _AFTER_KEY = r"\s*(?:- +)*(?:[^\s:][^:]*:\s+)?"
 _TAB = "YAML does not allow tabs for indentation; this line starts with one"
 _START = "a value that starts with `{first}` must be quoted"
-_QUOTE = 'write "{value}"'
+_QUOTE = "write {quoted}"
 _DOUBLE = "write {doubled}, or use double quotes"
 _ALIGN = "line it up with the keys around it, and end the line above with `:` if it is a key"
 _NO_LIST, _NO_MAPPING = "sequence entries are not allowed", "mapping values are not allowed"
@@ -143,7 +145,16 @@ def _unclosed(error: YamlError) -> Mistake | None:
         closed = "end of stream" not in error.problem
         return None if closed else Mistake("yaml", "this quote is never closed", opened, fix="close it")
     missing = "`,` or `}`" if "mapping" in error.context else "`,` or `]`"
-    return error.mistake(f"here a {missing} is missing", "")._replace(related=((opened, "opened here"),))
+    inside = error.rest[:1] in ("[", "{", '"', "'") and re.search(r"[^\s,:\[{]\s*$", error.before)
+    fix = f"if `{error.rest[0]}` is part of a text, put all of the text in quotes" if inside else ""
+    return error.mistake(f"here a {missing} is missing", fix)._replace(related=((opened, "opened here"),))
+
+
+def _quoted(value: str) -> str:
+    """The value between the quotes in which it needs the fewest changes."""
+    if '"' in value or "\\" in value:
+        return "'" + value.replace("'", "''") + "'"
+    return f'"{value}"'
 
 
 def _doubled(value: str) -> str:

@@ -122,7 +122,13 @@ def memo(node: Node, location: Location) -> Memo:
         return Memo(off=not node.value)
     if not isinstance(node, Scalar):
         raise InvalidValue.expected("true, a path, or a mapping with `path` and `ttl`", node)
-    return Memo(path_node(node, location))
+    found = path_node(node, location)
+    if found.text in ("yes", "no", "on", "off") and not found.quoted:
+        meant = "true" if found.text in ("yes", "on") else "false"
+        raise InvalidValue.expected(
+            "true, false, or a path", node, f"write {meant}; a file of that name is ./{found.text}"
+        )
+    return Memo(found)
 
 
 def budget(node: Node, location: Location) -> tuple[tuple[str, float], ...]:

@@ -17,10 +17,11 @@ from msgspec.structs import replace
 from stagerunner.catalog import Catalog
 from stagerunner.config.model import Config, Settings
 from stagerunner.delivery.deadletters import bring_back, outputs_in, take_away
-from stagerunner.errors import UsageError
+from stagerunner.errors import StagerunnerError, UsageError
 from stagerunner.evaluate.dead_letters.letters import begins_letter, read_letter
 from stagerunner.evaluate.dead_letters.returning import Letters
 from stagerunner.evaluate.wording import nearest
+from stagerunner.guard import guard
 from stagerunner.journal import Journal
 from stagerunner.parts.base import Part, target_of
 from stagerunner.plan import Plan, PlannedPart, make_plan, why_no_resume
@@ -77,6 +78,19 @@ def _written(sink: PlannedPart, *, append: bool) -> PlannedPart:
         return sink
     mode = "append" if append else "new"
     return replace(sink, options={**sink.options, "mode": mode}, shown={**sink.shown, "mode": mode})
+
+
+def can_append(plan: Plan) -> bool:
+    """Whether `replay --append` can add to what the sinks of this plan have written."""
+    try:
+        for sink in plan.sinks:
+            with guard(sink.name, "check"):
+                part = make_part(_written(sink, append=True))
+                if hasattr(part, "check"):
+                    part.check()
+    except StagerunnerError:
+        return False
+    return True
 
 
 def journal_of(plan: Plan) -> str | None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import click
+import pytest
 from click.testing import CliRunner
 
 from stagerunner.api import Request
 from stagerunner.cli import flags
+from stagerunner.cli.entry import program
 from stagerunner.cli.streams import Streams
 
 
@@ -52,3 +54,12 @@ def test_without_flags_the_streams_stay_as_they_were():
 def test_flags_become_a_request():
     given, _ = run("--var", "a=1", "--var", "b=2", "--set", "run.frame=1", "-p", "no:x", "--one", "1")
     assert flags.request_of(given) == Request(vars=("a=1", "b=2"), sets=("run.frame=1",), plugins=("no:x",))
+
+
+@pytest.mark.parametrize("command", [["memo", "show"], ["stages", "show"], ["stages"], ["run"]])
+def test_a_help_page_is_on_standard_output(capfd, command):
+    with pytest.raises(SystemExit):
+        program.main([*command, "--help"])
+    out, err = capfd.readouterr()
+    assert out.startswith("Usage: ")
+    assert not err

@@ -61,9 +61,18 @@ def test_dead_letters_are_exit_3_unless_allowed(call, chain, write):
     assert "picky: … and 2 more in the dead letters\n" in ended.stderr
     assert " dead letters in dead.jsonl\n" in ended.stderr
     assert ended.stderr.endswith(
-        f"exit code 3: `stagerunner replay dead.jsonl -c {file}` runs the dead letters again\n"
+        f"exit code 3: `stagerunner replay dead.jsonl -c {file} --append` runs the dead letters again\n"
     )
     assert call("run", file, "--allow-dead-letters").returncode == 0
+
+
+def test_a_debugger_stops_where_a_stage_raises(call, chain, write):
+    write("a.txt", "good\nbad\n")
+    ended = call("run", chain("./parts.py:picky", source="a.txt"), "--pdb", input="c\n")
+    assert ended.returncode == 1
+    assert "parts.py(10)picky()" in ended.stdout + ended.stderr
+    refused = call("run", chain("text.strip"), "-i", "-", "--pdb")
+    assert refused.stderr.startswith("error[usage]: the debugger needs standard input")
 
 
 def test_a_failed_stage_is_reported_once_without_our_frames(call, chain, write):

@@ -24,6 +24,7 @@ from stagerunner.config.yaml12 import read_yaml
             "use spaces",
         ),
         ("a: b: c", "1:4", "a value containing `: ` must be quoted", 'write "b: c"'),
+        ('a: b == "c: d"', "1:4", "a value containing `: ` must be quoted", """write 'b == "c: d"'"""),
         ("- a: b: c", "1:6", "a value containing `: ` must be quoted", 'write "b: c"'),
         ("{salt: ${env:X}}", "1:8", "inside { } and [ ] a variable must be quoted", 'write "${env:X}"'),
         ("[a, b: ${x}]", "1:8", "inside { } and [ ] a variable must be quoted", 'write "${x}"'),
@@ -52,6 +53,10 @@ from stagerunner.config.yaml12 import read_yaml
         ),
         ("a: 'x\nb: 1", "1:4", "this quote is never closed", "close it"),
         ("a: [1, 2\nb: 1", "2:2", "here a `,` or `]` is missing", ""),
+        (
+            *('{rule: a in ["x"], b: 1}', "1:13", "here a `,` or `}` is missing"),
+            "if `[` is part of a text, put all of the text in quotes",
+        ),
         ("a: {b: 1\nc: 2", "2:2", "here a `,` or `}` is missing", ""),
     ],
 )

@@ -94,6 +94,11 @@ def test_a_journal_comes_with_the_folder_it_stands_against(config, run, tmp_path
         ),
         ("timeout: 0s", "4:12 stages[0].timeout: timeout must be more than 0 | leave it out for none"),
         ("start_timeout: 0", "4:18 stages[0].start_timeout: start_timeout must be more than 0 | write 60s"),
+        (
+            "memo: yes",
+            "4:9 stages[0].memo: memo must be true, false, or a path, not the text 'yes'"
+            " | write true; a file of that name is ./yes",
+        ),
         ("max_memory: 0.1B", "4:15 stages[0].max_memory: max_memory must be more than 0 | leave it out for none"),
         (
             "timeout: -5s",

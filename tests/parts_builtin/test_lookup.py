@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from support import needs
 
-from stagerunner import Reject, RunFailed, UsageError, load, run
+from stagerunner import Drop, Reject, RunFailed, UsageError, load, run
 from stagerunner.api import Request, prepare
 from stagerunner_parts.convert import Type
 from stagerunner_parts.lookup import Lookup
@@ -68,7 +68,8 @@ MISSES = [{"country": "XX"}, {"country": None}]
 def test_a_key_that_is_not_there(record, table):
     with pytest.raises(Reject, match=r"vat\.csv has no row in which 'country' is ('XX'|None)"):
         table().process(record)
-    assert table(missing="drop").process(record) is None
+    with pytest.raises(Drop, match="has no row in which"):
+        table(missing="drop").process(record)
     assert table(missing="null", fields=["percent"]).process(record) == {**record, "percent": None}
 
 

@@ -207,3 +207,8 @@ def test_a_replay_is_finished_once_its_journal_says_so_and_no_letters_are_under_
 
     replaying.replaying_path(letters).touch()
     assert not replaying.finished(letters, str(journal))
+
+
+@pytest.mark.parametrize(("sink", "adds"), [("x.jsonl", True), ("stdout", True), ("{a}.jsonl", False)])
+def test_what_can_be_appended_to(planned, sink, adds):
+    assert replaying.can_append(planned(sink)) == adds

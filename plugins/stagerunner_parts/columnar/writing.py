@@ -327,7 +327,15 @@ class ColumnOutput:
 
 def _schema_of(records: Any) -> pa.Schema:
     """The schema of batches, or of the first of these records."""
-    return records.batch.schema if isinstance(records, ArrowRows) else as_record_batch(records[:1]).schema
+    if isinstance(records, ArrowRows):
+        return records.batch.schema
+    return pa.schema([_roomy(column) for column in as_record_batch(records[:1]).schema])
+
+
+def _roomy(column: pa.Field) -> pa.Field:
+    """The column of decimals with room for as many digits as there can be: the first value may well be a short one."""
+    kind = column.type
+    return column.with_type(pa.decimal128(38, kind.scale)) if pa.types.is_decimal128(kind) else column
 
 
 def _beside(names: Any, others: Any) -> Iterator[str]:

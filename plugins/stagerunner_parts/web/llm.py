@@ -173,12 +173,13 @@ class Llm:
 
         assert self._check is not None
         fenced = _FENCED.fullmatch(text)
+        wrong, ends = "isn't JSON", ", cut off at max_tokens" if cut else ""
         try:
             value = json_value(fenced[1] if fenced else text)
+            wrong = "doesn't fit the schema"
             self._check(value)
         except ValueError as error:
-            ends = ", cut off at max_tokens" if cut else ""
-            raise ServiceError(f"the answer doesn't fit the schema{ends}: {error}: {text[:200]!r}") from None
+            raise ServiceError(f"the answer {wrong}{ends}: {error}: {text[:200]!r}") from None
         return value
 
 

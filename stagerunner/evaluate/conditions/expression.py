@@ -122,7 +122,15 @@ def _advice(text: str) -> str:
     for wrong, right in (("&&", "and"), ("||", "or"), ("=>", ">="), ("=<", "<="), ("<>", "!="), ("!", "not")):
         if wrong in text:
             return f"; write `{right}` for {wrong}"
+    if re.search(r"(?<![=<>!])=(?!=)", text):
+        return "; write `==` for ="
+    if _WORDS.fullmatch(text.strip()):
+        return f'; a text needs quotes of its own: "{text.strip()}"'
     return ""
+
+
+_WORDS = re.compile(r"\w+([ -]\w+){1,9}")
+"""Words that were meant as a text."""
 
 
 def _made(node: ast.expr) -> Evaluate:

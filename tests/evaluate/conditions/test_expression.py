@@ -58,7 +58,8 @@ def test_a_record_without_fields():
     ("text", "why"),
     [
         ("", "it can't be read"),
-        ("a = 1", "it can't be read"),
+        ("a = 1", "write `==` for ="),
+        ("hello big world", 'a text needs quotes of its own: "hello big world"'),
         ("a && b", "write `and` for &&"),
         ("import os", "it can't be read"),
         ("a.b", r"for a field inside a field write a\['b'\]"),

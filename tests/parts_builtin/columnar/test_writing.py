@@ -1,5 +1,7 @@
 """What the sinks of columns have in common: one schema for the whole output."""
 
+from decimal import Decimal
+
 import pytest
 from support import needs
 
@@ -24,6 +26,12 @@ def test_the_first_record_decides_on_the_columns(tmp_path):
     assert first.columns() == other.columns_of([{"n": 2}]) != other.columns_of([{"n": "2"}])
     with pytest.raises(ValueError, match=r"'n' doesn't fit into int64.*; the first record decides on the columns"):
         first.encode([{"n": "x"}])
+
+
+def test_decimals_have_room_for_more_digits_than_the_first(tmp_path):
+    made = sink(tmp_path)
+    made.expect(made.columns_of([{"n": Decimal("1.50")}]))
+    assert len(made.encode([{"n": Decimal("1234567.25")}]))
 
 
 @pytest.mark.parametrize("records", [[{"n": 1, "x": 2}], columns(n=[1], x=[2])])

@@ -104,8 +104,8 @@ def test_a_structured_answer_is_checked(said):
     ("reply", "why"),
     [
         (says('{"label": "so-so"}'), "doesn't fit the schema: data.label must be one of"),
-        (says("It is good."), "doesn't fit the schema: Expecting value"),
-        (says('{"label": "go', finish_reason="length"), "doesn't fit the schema, cut off at max_tokens"),
+        (says("It is good."), "isn't JSON: Expecting value"),
+        (says('{"label": "go', finish_reason="length"), "isn't JSON, cut off at max_tokens"),
         (says(None), "said nothing"),
         (Reply(200, {"choices": []}), "isn't that of a model"),
         (Reply(200, {"error": "x"}), "isn't that of a model"),
