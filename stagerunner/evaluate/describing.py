@@ -15,7 +15,7 @@ import sys
 import typing
 from importlib.util import find_spec
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stagerunner.evaluate.loading import load
 from stagerunner.evaluate.wording import frames_of, message_of, type_of
@@ -27,6 +27,9 @@ from stagerunner.parts.files import PACKAGE, register
 from stagerunner.parts.forming import form_of
 from stagerunner.parts.stage import Form
 from stagerunner.tuples import NamedTuple
+
+if TYPE_CHECKING:  # it loads OpenSSL, and few stages have a memo
+    from stagerunner.memo.behind import Behind
 
 ANSWER = b"\n--- stagerunner is answered ---\n"
 """What stands before an answer."""
@@ -47,7 +50,8 @@ class DescribedOption(NamedTuple):
 
 class Description(NamedTuple):
     """A stage's part. version: of that Python. lacks: what sources and sinks of ours need, and it hasn't. state, memo:
-    what the decorator said. code: as `code_of` has it, with the distribution that the module comes from."""
+    what the decorator said. code: as `code_of` has it, with the distribution that the module comes from.
+    behind: what a memo depends on; a text if that can't be told, None if nothing is kept."""
 
     version: tuple[int, ...]
     lacks: tuple[str, ...]
@@ -57,6 +61,7 @@ class Description(NamedTuple):
     doc: str
     options: tuple[DescribedOption, ...]
     code: dict[str, str]
+    behind: Behind | str | None = None
 
 
 def main() -> None:
@@ -67,33 +72,46 @@ def main() -> None:
     signal_at_parents_end(signal.SIGKILL)
     with os.fdopen(os.dup(1), "wb") as out:
         os.dup2(2, 1)
-        files, target = pickle.load(sys.stdin.buffer)
+        files, target, keeps = pickle.load(sys.stdin.buffer)
         register(files)
         try:
-            answer: Description | str = description(target)
+            answer: Description | str = description(target, keeps)
         except BaseException as error:
             answer = _one_line(error)
         out.write(ANSWER + packed(answer))
 
 
-def description(target: str) -> Description:
-    """Raises whatever the import raises; TypeError for what can't be a stage."""
+def description(target: str, keeps: bool | None = False) -> Description:
+    """keeps: whether its results are kept; None: as its decorator says.
+
+    Raises whatever the import raises; TypeError for what can't be a stage."""
     found = load(target)
     process = getattr(found, "process", None) or getattr(found, "process_batch", None)
     if inspect.isasyncgenfunction(process if inspect.isclass(found) else found):
         raise TypeError("an async generator can't be a stage; `async def` returns one record or None")
     form = form_of(found)
     part = part_of(found)
+    memo = bool(part and part.memo)
     return Description(
         sys.version_info[:3],
         tuple(name for name in LENT if find_spec(name) is None),
         form,
         part.state if part else None,
-        bool(part and part.memo),
+        memo,
         inspect.getdoc(found) or "",
         tuple(_option(found, one) for one in _parameters(found)),
         {**code_of(target), **_distribution(target)},
+        _behind(target) if keeps or (memo and keeps is None) else None,
     )
+
+
+def _behind(target: str) -> Behind | str:
+    from stagerunner.memo.behind import behind  # late: few stages have a memo
+
+    try:
+        return behind(target, all_installed=True)
+    except OSError as why:
+        return message_of(why)
 
 
 def _one_line(error: BaseException) -> str:

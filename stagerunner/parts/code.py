@@ -165,7 +165,7 @@ class _Walk:
         if top in self._tops or top in OURS or top in sys.stdlib_module_names:
             return
         self._tops.add(top)
-        for place in _places(top):
+        for place in places(top):
             if _is_installed(place):
                 self.packages.add(top)
             elif place.is_dir():
@@ -175,7 +175,7 @@ class _Walk:
                 self.add(place, place.parent)
 
 
-def _places(top: str) -> list[Path]:
+def places(top: str) -> list[Path]:
     """The file, or the folders, of a top-level module."""
     from importlib.util import find_spec  # few chains have a memo
 

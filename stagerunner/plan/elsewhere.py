@@ -55,7 +55,7 @@ def part_elsewhere(config: Config, catalog: Catalog, stage: PartConfig, written:
         return Mistake(why.code, str(why), mark, f"{stage.path}.{key}", why.fix)
     name = located.part.name if located.part else located.target.rpartition(":")[2].lower()
     part = Part("stage", name, located.target, first_sentence(found), state=said.state, memo=said.memo, found=found)
-    python = Python(written.text, executable, said.version, said.lacks, said.code)
+    python = Python(written.text, executable, said.version, said.lacks, said.code, said.behind)
     return Elsewhere(part, found, located.provider, said.form, python)
 
 
@@ -99,12 +99,13 @@ def _executable(path: Path, text: str) -> str:
 
 def _asked(stage: PartConfig, located: Located, executable: str, text: str) -> Description:
     """What the other Python says of the part. Raises _Wrong."""
+    memo = stage.settings.memo
     ours = [located.target.partition(".")[0]] if located.provider.startswith(f"{PROJECT} ") else []
     statement = "from stagerunner.evaluate.describing import main; main()"
     try:
         ended = subprocess.run(
             [executable, "-c", program(statement, ours)],
-            input=pickle.dumps((files.registered(), located.target), 5),
+            input=pickle.dumps((files.registered(), located.target, None if memo is None else not memo.off), 5),
             capture_output=True,
             timeout=stage.settings.start_timeout,
             env=environment({**os.environ, **environment_of(stage.settings)}),

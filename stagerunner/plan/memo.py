@@ -9,10 +9,7 @@ they require.
 
 from __future__ import annotations
 
-import re
-import sys
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -23,9 +20,9 @@ from stagerunner.config.model import Config, Memo, PartConfig
 from stagerunner.config.paths import UNKNOWN_USER, has_unknown_user, resolve_path
 from stagerunner.errors import Mistake
 from stagerunner.evaluate.work import MemoSpec
+from stagerunner.memo.behind import Behind, behind
 from stagerunner.memo.files import checksum
 from stagerunner.memo.keys import FORMAT, NoKey, digest, encoded
-from stagerunner.parts.code import Code, all_code
 from stagerunner.parts.held import is_held
 from stagerunner.plan.model import Plan, PlannedStage
 from stagerunner.plan.outputs import used_by
@@ -59,13 +56,13 @@ def _planned(
         message = f"the results of '{stage.name}' can't be kept: it is a lambda, local, or defined in __main__"
         return _mistake(written, message, "move it to a module")
     try:
-        code = all_code(stage.part.target)
-        version, files = _version(plan, stage, code)
+        found = _behind(stage)
+        version, files = _version(plan, stage, found)
     except (OSError, NoKey) as why:
         message = f"the results of '{stage.name}' can't be kept: what they depend on can't be told ({why})"
         return _mistake(written, message, "leave `memo` out, or move the stage to a file of its own")
     power = plan.run.durability == "power"
-    return MemoSpec(str(path), version, files, frozenset(code.files), code.packages, memo.ttl, memo.size, power)
+    return MemoSpec(str(path), version, files, frozenset(found.files), found.packages, memo.ttl, memo.size, power)
 
 
 def _mistake(written: PartConfig, message: str, fix: str) -> Mistake:
@@ -85,21 +82,28 @@ def _path(config: Config, output: Path | None, memo: Memo) -> Path | None:
 # The version
 
 
-def _version(plan: Plan, stage: PlannedStage, code: Code) -> tuple[bytes, dict[str, str]]:
+def _behind(stage: PlannedStage) -> Behind:
+    """Raises OSError if that can't be told."""
+    if stage.python is None:
+        return behind(stage.part.target)
+    if not isinstance(stage.python.behind, Behind):
+        raise OSError(stage.python.behind)
+    return stage.python.behind
+
+
+def _version(plan: Plan, stage: PlannedStage, found: Behind) -> tuple[bytes, dict[str, str]]:
     """The digest of everything but the record, and the files in it that the workers look at again.
 
     Raises NoKey for an option that can't be told from others.
     """
-    for path in code.files:
-        _forget_stale(Path(path))
     named = {str(path): str(path) for path in _paths(stage.work.options)}
-    files = {path: checksum(path) for path in (*code.files, *named)}
-    listed = sorted((name, files[path]) for path, name in (*code.files.items(), *named.items()))
+    files = {path: checksum(path) for path in (*found.files, *named)}
+    listed = sorted((name, files[path]) for path, name in (*found.files.items(), *named.items()))
     made = [
-        (FORMAT, __version__, sys.version, sys.platform),
+        (FORMAT, __version__, *found.python),
         (stage.use, stage.part.target.partition(":")[2], tuple(map(bool, stage.work.form)), plan.run.max_growth),
         (stage.shown, {path: text for path, (text, _) in stage.filled.items()}, stage.settings.env),
-        (listed, sorted(_distributions(code.packages))),
+        (listed, list(found.distributions)),
     ]
     return digest(*map(encoded, made)), files
 
@@ -114,50 +118,3 @@ def _paths(value: Any) -> Iterator[PurePath]:
         case list() | tuple() | set() | frozenset():
             for item in value:
                 yield from _paths(item)
-
-
-def _forget_stale(path: Path) -> None:
-    """Delete the .pyc of a file that was changed after it was compiled.
-
-    Python compares seconds and length, so a worker may run the code of before a quick edit.
-    """
-    from importlib.util import cache_from_source  # few chains have a memo
-
-    with suppress(OSError, NotImplementedError, ValueError):
-        compiled = Path(cache_from_source(str(path)))
-        if compiled.stat().st_mtime_ns <= path.stat().st_mtime_ns:
-            compiled.unlink()
-
-
-def _distributions(packages: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """The distributions of these packages, and all that they require, each with what tells its content."""
-    if not packages:
-        return
-    from importlib import metadata  # heavy, and few chains have a memo
-
-    waiting, met = [name for package in packages for name in _owners(package)], set[str]()
-    while waiting:
-        name = waiting.pop()
-        if name in met:
-            continue
-        met.add(name)
-        try:
-            found = metadata.distribution(name)
-        except (metadata.PackageNotFoundError, ValueError):  # required for another system, or an extra
-            continue
-        yield name, digest((found.read_text("RECORD") or found.version or "").encode()).hex()
-        waiting += [_normal(one) for required in found.requires or () for one in re.findall(r"^[\w.-]+", required)]
-
-
-def _owners(package: str) -> list[str]:
-    """The names of the distributions that a package comes from."""
-    from importlib import metadata  # as above
-
-    with suppress(metadata.PackageNotFoundError):
-        metadata.distribution(package)
-        return [_normal(package)]
-    return [_normal(name) for name in metadata.packages_distributions().get(package, ())]
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
@@ -15,6 +15,9 @@ from stagerunner.parts.hooks import PROJECT
 from stagerunner.parts.stage import Form
 from stagerunner.plan.engines import BUILT_IN
 from stagerunner.plan.targets import COMPRESSED
+
+if TYPE_CHECKING:  # it loads OpenSSL, and few chains have a memo
+    from stagerunner.memo.behind import Behind
 
 
 class Shard(Struct, frozen=True):
@@ -61,7 +64,7 @@ class Python(Struct, frozen=True):
     """Another Python that a stage's workers run in.
 
     path: as it is written. executable: the program. lacks: what sources and sinks of ours need there. code: file or
-    distribution → what tells its content.
+    distribution → what tells its content. behind: what a memo depends on; a text says why that can't be told.
     """
 
     path: str
@@ -69,6 +72,7 @@ class Python(Struct, frozen=True):
     version: tuple[int, ...] = ()
     lacks: tuple[str, ...] = ()
     code: dict[str, str] = field(default_factory=dict)
+    behind: Behind | str | None = None
 
 
 class Elsewhere(Struct, frozen=True):

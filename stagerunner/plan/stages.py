@@ -141,7 +141,7 @@ def _drop_reason(form: Form, options: dict[str, Any]) -> str:
 def _memo(settings: Settings, part: Part, form: Form) -> Memo | None:
     """The memo that the config asks for; if it says nothing, the stage's own default."""
     if settings.memo is None:
-        return Memo() if part.memo and not (form.state or form.arrow) and settings.python is None else None
+        return Memo() if part.memo and not (form.state or form.arrow) else None
     return None if settings.memo.off else settings.memo
 
 
@@ -179,8 +179,5 @@ def _unusable_settings(stage: PartConfig, form: Form, engine: EngineSpec) -> Ite
     if form.state and stage.settings.memo is not None and not stage.settings.memo.off:
         why = f"'{name}' has state: its result depends on the records before, so it can't be kept by record"
         yield "memo", why, "leave it out, or put the expensive part into a stage without state"
-    if stage.settings.python is not None and stage.settings.memo is not None and not stage.settings.memo.off:
-        why = f"'{name}' runs in another Python, where it can't be told what its results depend on"
-        yield "memo", why, "leave one of them out"
     if not engine.resources:
         yield "resources", f"the engine '{engine.name}' knows no resources", "leave it out"

@@ -145,6 +145,22 @@ def test_only_neighbours_of_one_python_share_workers(project, there):
     assert any("run in different Pythons" in note for note in plan.notes)
 
 
+def test_kept_results_are_found_until_something_in_that_environment_changes(project, there, tmp_path):
+    place = environment(tmp_path / "kept", only_there=ONLY.format("kept"))
+    install(place, "needed", "1.0")
+    stage = {**there("tagged", memo="kept.memo"), "python": str(place)}
+
+    def ran():
+        results = project.results(stage, records=["a", "b"])
+        return list(results), results.summary.stages[0].hits
+
+    assert [ran()[1], ran()[1]] == [0, 2]
+    install(place, "needed", "1.1")
+    assert [ran()[1], ran()[1]] == [0, 2]
+    (installed(place) / "only_there.py").write_text(ONLY.format("changed"))
+    assert ran() == (["a changed!", "b changed!"], 0)
+
+
 # Mistakes
 
 
@@ -162,7 +178,6 @@ def test_only_neighbours_of_one_python_share_workers(project, there):
         ({"use": "./there.py:own"}, "use", "it takes no record"),
         ({"with": {"times": "many"}}, "with.times", "must be a whole number"),
         ({"with": {"time": 1}}, "with.time", "there is no option 'time'"),
-        ({"memo": True}, "memo", "can't be told what its results depend on"),
     ],
 )
 def test_mistakes_are_found_in_the_plan(project, there, change, path, why):
