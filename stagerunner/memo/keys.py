@@ -246,8 +246,11 @@ _LIBRARY: dict[str, Callable[[Encoder, Any], None]] = {
     "decimal.Decimal": _parts(b"decimal", lambda value: tuple(value.as_tuple())),
     "fractions.Fraction": _parts(b"fraction", lambda value: (value.numerator, value.denominator)),
     "uuid.UUID": _parts(b"uuid", lambda value: (value.int, str(value.is_safe))),
-    "pathlib.PosixPath": _parts(b"path", lambda value: (str(value),)),
-    "pathlib.PurePosixPath": _parts(b"purepath", lambda value: (str(value),)),
+    **{  # in Python 3.13 they have a module of their own
+        f"{module}.{name}": _parts(code, lambda value: (str(value),))
+        for module in ("pathlib", "pathlib._local")
+        for name, code in (("PosixPath", b"path"), ("PurePosixPath", b"purepath"))
+    },
     "builtins.range": _parts(b"range", lambda value: (value.start, value.stop, value.step)),
     "numpy.ndarray": _array,
     **{

@@ -10,6 +10,7 @@ import re
 import shutil
 import signal
 import sqlite3
+from contextlib import closing
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -290,11 +291,10 @@ OURS = "CREATE TABLE run (id, state, fingerprint, hash_seed, row)"
 
 
 def database(path: Path, statement: str, *values: str) -> None:
-    with sqlite3.connect(path) as base:
+    with closing(sqlite3.connect(path)) as base, base:
         base.execute(statement)
         if values:
             base.execute("INSERT INTO run VALUES (1, ?, ?, ?, ?)", values)
-    base.close()
 
 
 SITUATIONS = {

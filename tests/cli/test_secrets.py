@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -73,7 +74,7 @@ def _journals(folder: Path) -> list[str]:
     """What stands in the journals."""
     lines = []
     for path in folder.glob(".*.stagerunner"):
-        with sqlite3.connect(path) as database:
+        with closing(sqlite3.connect(path)) as database, database:
             lines += database.iterdump()
         database.close()
     return lines

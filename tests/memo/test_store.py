@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,8 @@ def test_what_was_kept_is_found_again(store, path):
     assert store.get(b"key") is None
     store.put(b"key", "ask", V1, b"value")
     assert store.get(b"key") == b"value"
-    assert Store(path).get(b"key") == b"value"
+    with closing(Store(path)) as again:
+        assert again.get(b"key") == b"value"
 
 
 def test_a_newer_result_takes_the_place_of_an_older_one(store):
@@ -85,23 +87,20 @@ def test_two_may_write_at_once(path, store):
 
 def test_a_value_that_was_damaged_is_none(store, path):
     store.put(b"key", "ask", V1, b"value")
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         db.execute("UPDATE results SET value = substr(value, 1, 8) || x'00'")
     assert store.get(b"key") is None
-    db.close()
 
 
 def _foreign(path):
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         db.execute("CREATE TABLE people (name TEXT)")
-    db.close()
 
 
 def _later(path):
     prepare(path)
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         db.execute("PRAGMA user_version = 999")
-    db.close()
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sqlite3
+from contextlib import closing
 import subprocess
 import sys
 
@@ -117,7 +118,8 @@ def test_a_switch_into_two_kinds_of_sinks(project):
 
     project.execute({"use": "row", "workers": 2}, source=SOURCE, sinks=sinks)
 
-    found = sqlite3.connect(project / "o.db").execute("SELECT n FROM t ORDER BY rowid").fetchall()
+    with closing(sqlite3.connect(project / "o.db")) as base:
+        found = base.execute("SELECT n FROM t ORDER BY rowid").fetchall()
     assert [n for (n,) in found] == list(range(1, 300, 2))
 
 

@@ -6,6 +6,7 @@ import itertools
 import json
 import signal
 import sqlite3
+from contextlib import closing
 
 import pytest
 from support.leaks import needs_proc
@@ -72,7 +73,7 @@ def content(project, sink="jsonl"):
     lines = (project / "failed").read_text().splitlines() if (project / "failed").exists() else []
     letters = [json.loads(line)["record"]["n"] for line in lines]
     if sink == "sqlite":
-        with sqlite3.connect(project / "out") as database:
+        with closing(sqlite3.connect(project / "out")) as database, database:
             return [{"n": n} for (n,) in database.execute("SELECT n FROM t")], letters
     return [json.loads(line) for line in (project / "out").read_text().splitlines()], letters
 

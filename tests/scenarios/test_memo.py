@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import signal
 import sqlite3
+from contextlib import closing
 from collections import Counter
 from pathlib import Path
 
@@ -301,9 +302,8 @@ def test_a_call_that_said_enough_is_not_kept(project):
 def test_results_that_are_too_old_are_computed_again(project):
     feed(project, 5)
     run(project, {"use": "plain", "memo": {"ttl": "1h"}})
-    with sqlite3.connect(project / ".out.txt.memo") as db:
+    with closing(sqlite3.connect(project / ".out.txt.memo")) as db, db:
         db.execute("UPDATE results SET made = made - 4000 WHERE rowid <= 2")
-    db.close()
     summary, _ = run(project, {"use": "plain", "memo": {"ttl": "1h"}})
     assert summary.hits == 3
 
@@ -329,9 +329,8 @@ def spoil(project, how):
         case "folder":
             path.mkdir()
         case "foreign":
-            with sqlite3.connect(path) as db:
+            with closing(sqlite3.connect(path)) as db, db:
                 db.execute("CREATE TABLE people (name)")
-            db.close()
 
 
 @pytest.mark.parametrize("how", ["corrupt", "folder", "foreign"])
@@ -355,9 +354,8 @@ def test_a_file_that_is_damaged_in_the_middle_gives_nothing_wrong(project, damag
         data[4096:-4096] = random.Random(1).randbytes(len(data) - 8192)
         path.write_bytes(data)
     else:
-        with sqlite3.connect(path) as db:
+        with closing(sqlite3.connect(path)) as db, db:
             db.execute("UPDATE results SET value = randomblob(40)")
-        db.close()
     summary, written = run(project, {"use": "plain", "memo": "kept.memo"})
     assert written == whole
     assert summary.hits == 0

@@ -23,7 +23,7 @@ STAYS = "StaysDead"
 """The Malformed type of a letter whose record can't come back."""
 
 _BEGINNING = f'{{"version":{VERSION},"output":'.encode()
-_TEXT_SAYS_ALL = frozenset(("datetime", "decimal", "fractions", "pathlib", "uuid"))
+_TEXT_SAYS_ALL = frozenset(("datetime", "decimal", "fractions", "pathlib", "pathlib._local", "uuid"))
 """Modules whose types hold nothing that their `str` doesn't show."""
 
 

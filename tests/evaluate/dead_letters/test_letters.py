@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from decimal import Decimal
+from pathlib import PurePosixPath
 
 import pytest
 
@@ -44,6 +45,7 @@ class Text(str):
         ({"x": NAN}, {"x": "nan"}, "record['x'] is nan"),
         ({"d": datetime(2024, 1, 2)}, {"d": "2024-01-02T00:00:00"}, "record['d'] is of type datetime"),
         ([Decimal("1.10")], ["1.10"], "record[0] is of type Decimal"),
+        ([PurePosixPath("a/b")], ["a/b"], "record[0] is of type PurePosixPath"),
         ({1: "a"}, {"1": "a"}, "record has a key of type int"),
         ({"deep": [Odd()]}, {"deep": ["Odd()"]}, "record['deep'][0] is of type Odd"),
         (Text("a"), "a", "record is of type Text"),
