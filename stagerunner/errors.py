@@ -104,7 +104,7 @@ class ConfigError(StagerunnerError):
 
     def __init__(self, mistakes: Iterable[Mistake]) -> None:
         self.mistakes = tuple(sorted(mistakes, key=lambda m: m.mark.order))
-        super().__init__("\n".join(f"{m.mark}: {m.message}" for m in self.mistakes))
+        super().__init__("\n".join(f"{m.mark}: {m.message}" + (f"; {m.fix}" if m.fix else "") for m in self.mistakes))
 
 
 class UsageError(StagerunnerError):

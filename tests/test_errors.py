@@ -35,9 +35,11 @@ def test_an_interruption_ends_in_128_and_the_signal():
 
 
 def test_mistakes_stand_in_order_of_lines():
-    later, sooner = (Mistake("x", f"on line {line}", Mark("a.yaml", line, 3)) for line in (9, 2))
+    later, sooner = (
+        Mistake("x", f"on line {line}", Mark("a.yaml", line, 3), fix=fix) for line, fix in ((9, ""), (2, "mend it"))
+    )
 
-    assert str(ConfigError([later, sooner])) == "a.yaml:2:3: on line 2\na.yaml:9:3: on line 9"
+    assert str(ConfigError([later, sooner])) == "a.yaml:2:3: on line 2; mend it\na.yaml:9:3: on line 9"
 
 
 def test_a_refusal_is_none_of_our_own_errors():

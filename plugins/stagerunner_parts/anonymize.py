@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from stagerunner import count, stage
 from stagerunner_parts.digests import digest
+from stagerunner_parts.values import must_be_mapping
 
 MASK = "***"
 
@@ -34,6 +35,8 @@ class Anonymize:
         for name in self.fields:
             hidden = self._without(record, name)
             if hidden is record:
+                if not isinstance(record, list):
+                    must_be_mapping(record)  # a text would pass with everything in it that should be hidden
                 count(f"without {name}")
             record = hidden
         return record

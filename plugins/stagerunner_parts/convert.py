@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from stagerunner import Reject, TextOption, missing_field, stage
+from stagerunner_parts.values import must_be_mapping
 
 TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
@@ -85,7 +86,11 @@ def convert(record: dict[str, Any], *, types: dict[str, Type], empty_is_null: bo
     types: for each field int, float, decimal, bool, text, datetime (ISO 8601) or datetime:FORMAT (as in strptime).
     empty_is_null: an empty text becomes null.
     """
-    converted = dict(record)
+    try:
+        converted = dict(record)
+    except (TypeError, ValueError):
+        must_be_mapping(record)
+        raise
     for name, to in types.items():
         if name not in record:
             raise missing_field(record, name)

@@ -124,7 +124,8 @@ def _file(path: Path, file: str) -> bytes | Mistake:
         with open(path, "rb") as opened:
             return opened.read(MOST_BYTES + 1)
     except FileNotFoundError:
-        return Mistake("no-file", f"there is no file {file}", Mark(file), fix=_similar_file(path))
+        fix = "a text is the config itself only with a newline in it" if ": " in file else _similar_file(path)
+        return Mistake("no-file", f"there is no file {file}", Mark(file), fix=fix)
     except IsADirectoryError:
         return Mistake("no-file", f"{file} is a folder", Mark(file))
     except (OSError, ValueError) as error:

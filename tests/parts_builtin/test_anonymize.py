@@ -1,5 +1,6 @@
 import pytest
 
+from stagerunner import Reject
 from stagerunner.evaluate import stage_api
 from stagerunner_parts.anonymize import Anonymize
 
@@ -38,6 +39,12 @@ def test_the_record_itself_stays_as_it_is():
     Anonymize(fields=["user.name", "all.ip"]).process(RECORD)
     assert RECORD["user"]["name"] == "amy"
     assert RECORD["all"][0] == {"ip": "a"}
+
+
+def test_a_text_is_refused_since_all_of_it_would_pass():
+    with pytest.raises(Reject, match="takes a mapping of fields"):
+        Anonymize(fields=["ip"]).process("1.2.3.4 amy")
+    assert Anonymize(fields=["ip"], method="drop").process([{"ip": 1, "a": 2}]) == [{"a": 2}]
 
 
 @pytest.mark.parametrize("name", ["x", "user.x", "ip.x", "all.x"])

@@ -60,6 +60,12 @@ def test_a_missing_field_refuses_the_record():
         convert({}, types={"a": Type("int")})
 
 
+@pytest.mark.parametrize("record", ["text", 5])
+def test_a_record_without_fields_is_refused(record):
+    with pytest.raises(Reject, match="takes a mapping of fields, but the record is of type"):
+        convert(record, types={"a": Type("int")})
+
+
 def test_empty_is_null():
     assert convert({"a": ""}, types={"a": Type("int")}, empty_is_null=True) == {"a": None}
 
