@@ -327,7 +327,7 @@ SITUATIONS = {
     "a working folder that is gone, and a check": ('F=$PWD; mkdir x; cd x; rmdir ../x; sr check "$F/c.yaml"', 0, "ok"),
     "a list in a folder that is gone": ("mkdir x; cd x; rmdir ../x; sr stages", 0, ""),
     "paths against a folder that is gone": ("mkdir x; cd x; rmdir ../x; sr run c.yaml", 2, "there is no file c.yaml"),
-    "hardly any descriptors": ("ulimit -n 8; sr run c.yaml -q", 75, "system refused"),
+    "hardly any descriptors": ("ulimit -n 8; sr run c.yaml -q", 2, "open files"),
     "hardly any memory": ("ulimit -v 18000; sr run c.yaml -q", 75, "out of memory"),
 }
 
