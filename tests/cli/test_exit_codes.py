@@ -10,10 +10,10 @@ import re
 import shutil
 import signal
 import sqlite3
-from contextlib import closing
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 

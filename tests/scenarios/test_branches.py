@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import shlex
 import sqlite3
-from contextlib import closing
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 import signal
 import sqlite3
-from contextlib import closing
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import pytest
