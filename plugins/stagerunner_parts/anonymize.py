@@ -17,7 +17,8 @@ MASK = "***"
 class Anonymize:
     """Hide the values of fields: hash them, mask them or leave them out.
 
-    A field that a record lacks is ignored, and counted as "without NAME". Null stays null.
+    A record without fields, such as a text, is refused. A field that a record lacks is ignored, and counted as
+    "without NAME". Null stays null.
 
     fields: what to hide; `user.name` is a field inside a field, and applies to each item of a list.
     method: hash replaces equal values by the same 16 hexadecimal digits, drop leaves the field out, mask writes ***.

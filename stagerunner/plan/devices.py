@@ -47,12 +47,13 @@ def _too_few(stage: PlannedStage, found: int, taken: int) -> Mistake:
     assert resources is not None
     assert resources.gpu_mark is not None
     who = f"{workers} workers with gpu: {stage.gpus} need" if workers > 1 else f"gpu: {stage.gpus} needs"
+    less = "have fewer workers" if found else "leave `gpu` out to run without"
     if VISIBLE in os.environ:
         there = f"{VISIBLE} names {found}"
-        fix = f"have fewer workers, or name more devices: {VISIBLE}=0,1,…"
+        fix = f"{less}, or name more devices: {VISIBLE}=0,1,…"
     else:
         there = f"this machine has {found or 'none'}"
-        fix = f"have fewer workers, or name the devices if they weren't found: {VISIBLE}=0,1,…"
+        fix = f"{less}, or name the devices if they weren't found: {VISIBLE}=0,1,…"
     before = f", of which the stages before take {taken}" if taken else ""
     message = f"{who} {_devices(workers * stage.gpus)}; {there}{before}"
     return Mistake("devices", message, resources.gpu_mark, resources.path, fix)

@@ -72,6 +72,8 @@ class Dashboard:
         return lines
 
     def _headline(self, now: Progress, before: Progress) -> str:
+        if now.taken == now.earlier and not now.starting:
+            return " · ".join([self._name, clock(now.seconds), "starting"])
         pace = _rate(now.taken - before.taken, now, before)
         return " · ".join([self._name, clock(now.seconds), f"{count(now.taken)} in", pace, *_left(now)])
 

@@ -25,6 +25,13 @@ def test_stages_get_devices_of_their_own_in_order(planned):
     assert [stage.devices for stage in plan.stages] == [("0", "1"), (), ("2", "3")]
 
 
+def test_without_any_device_fewer_workers_are_no_help(planned, visible):
+    visible("")
+    with pytest.raises(ConfigError) as caught:
+        planned(on_cards(1, workers=1))
+    assert caught.value.mistakes[0].fix.startswith("leave `gpu` out to run without, or name")
+
+
 def test_too_few_are_a_mistake_where_gpu_stands(planned):
     with pytest.raises(ConfigError) as caught:
         planned(on_cards(1, workers=3, name="a"), on_cards(2, workers=1, name="b"), on_cards(1, workers=5, name="c"))

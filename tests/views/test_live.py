@@ -67,6 +67,14 @@ def test_the_headline_has_rate_share_and_time_left():
     assert dashboard.draw(100)[0] == "logs · 0:12 · 2,000 in · 500/s · 50 % of 4.00 kB · 0:12 left"
 
 
+def test_a_run_whose_workers_are_not_set_up_is_starting():
+    dashboard = Dashboard("logs")
+    dashboard.add(progress(2.0, 0, 4000))
+    assert dashboard.draw(100)[0] == "logs · 0:02 · starting"
+    dashboard.add(replace(progress(3.0, 0, 4000), starting=2.5))
+    assert "0 in" in dashboard.draw(100)[0]
+
+
 def test_the_time_left_leaves_out_the_start():
     dashboard = Dashboard("logs")
     dashboard.add(replace(progress(12.0, 1000, 4000), starting=10.0))

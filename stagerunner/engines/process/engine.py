@@ -134,10 +134,11 @@ def _little() -> int:
 
 def _too_many(workers: int, sinks: int, wanted: int, most: int) -> str:
     whose, less = "1 worker" if workers == 1 else f"{workers:,} workers", "workers"
+    need = "needs" if workers == 1 else "need"
     if sinks > 1:
-        whose, less = f"{whose} and {sinks:,} sinks", "workers or sinks"
+        whose, less, need = f"{whose} and {sinks:,} sinks", "workers or sinks", "need"
     return (
-        f"this chain's {whose} need about {wanted:,} open files (pipes between workers, outputs), and this "
+        f"this chain's {whose} {need} about {wanted:,} open files (pipes between workers, outputs), and this "
         f"process may have {most:,} at most; have fewer {less}, or a higher limit (`ulimit -n`)"
     )
 
