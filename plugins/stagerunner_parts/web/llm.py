@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import inf
+from math import ceil, inf
 from typing import TYPE_CHECKING, Any, Literal
 
 from stagerunner import Reject, count, stage
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 SPENT = frozenset(("insufficient_quota", "billing_hard_limit_reached", "billing_not_active"))
 """Codes of a 429 that no waiting changes: there is no money left."""
+
+MOST_TOKENS = 10**12
+"""Tokens of one answer beyond which the number is a fault of the service."""
 
 _FENCED = re.compile(r"\s*```(?:json)?\s*\n(.*)\n\s*```\s*", re.DOTALL)
 """JSON between the fences in which some models put it."""
@@ -156,15 +159,19 @@ class Llm:
             yield "response_format", {"type": "json_schema", "json_schema": described}
 
     def _count(self, answer: Any) -> None:
-        """Count what the answer cost. A service that doesn't say it is believed to be free."""
+        """Count what the answer cost. A service that doesn't say it is believed to be free.
+
+        What is no number of tokens isn't counted, so that a budget that is never reached is reported.
+        """
         usage = answer.get("usage") if isinstance(answer, dict) else None
         if not isinstance(usage, dict):
             return
         tokens_in, tokens_out = (_number(usage.get(name)) for name in ("prompt_tokens", "completion_tokens"))
-        count("tokens_in", tokens_in)
-        count("tokens_out", tokens_out)
-        if self._price is not None:
-            usd: Any = self._price.of(tokens_in, tokens_out)
+        for name, tokens in (("tokens_in", tokens_in), ("tokens_out", tokens_out)):
+            if tokens is not None:
+                count(name, tokens)
+        if self._price is not None and not tokens_in is tokens_out is None:
+            usd: Any = self._price.of(tokens_in or 0, tokens_out or 0)
             count("usd", usd)
 
     def _structured(self, text: str, *, cut: bool) -> Any:
@@ -203,5 +210,8 @@ def said(answer: Any) -> tuple[str, bool]:
     return content, choice.get("finish_reason") == "length"
 
 
-def _number(value: Any) -> int:
-    return value if type(value) is int and value > 0 else 0
+def _number(value: Any) -> int | None:
+    """The number of tokens, rounded up; None if it is none: a text, below 0, or beyond what any model takes."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST_TOKENS:
+        return None
+    return ceil(value)

@@ -141,7 +141,9 @@ def test_tokens_and_money_are_counted_for_answers_that_fail_too():
         _, _, counted = asked({"text": "a"}, reply, price=price, schema=None if reply == says("good") else LABEL)
         assert counted == {"tokens_in": 10, "tokens_out": 5, "usd": pytest.approx(45e-6)}
     assert asked({"text": "a"}, says("x", usage=None), price=price)[2] == {}
-    assert asked({"text": "a"}, says("x", usage=("many", True)))[2] == {"tokens_in": 0, "tokens_out": 0}
+    for nonsense in (("many", True), (-5, -0.5), (10**400, 1e30), (None, [])):
+        assert asked({"text": "a"}, says("x", usage=nonsense), price=price)[2] == {}
+    assert asked({"text": "a"}, says("x", usage=(2.0, 1.5)))[2] == {"tokens_in": 2, "tokens_out": 2}
 
 
 def test_an_answer_that_is_cut_off_is_counted():
