@@ -29,9 +29,18 @@ class Lines(FileOutput):
     def encode(self, records: list[Any]) -> bytes:
         data = text_lines(records)
         # One byte is searched for first: that takes no time, while searching for both takes as long as encoding.
-        if data.count(b"\n") != len(records) or (b"\r" in data and b"\r\n" in data):
+        if _any_newline(records, data) or (b"\r" in data and b"\r\n" in data):
             _refuse_lines(records)
         return data
+
+
+def _any_newline(records: list[Any], data: bytes) -> bool:
+    """Whether a text has a newline in it. Joined without any, texts are searched in a third of the time that counting
+    the newlines of the data takes."""
+    try:
+        return "\n" in "".join(records)
+    except TypeError:  # there are other records than texts
+        return data.count(b"\n") != len(records)
 
 
 def _refuse_lines(records: list[Any]) -> None:
