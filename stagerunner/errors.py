@@ -79,11 +79,17 @@ class RetryLater(Exception):
     `seconds`, then the record is tried again. That isn't one of the attempts of `retry`.
 
     why: the message of the failure, if the record asks for more than an hour in all. Raises ValueError if `seconds`
-    is negative or not finite.
+    is negative or not finite, TypeError if it is no number.
     """
 
     def __init__(self, seconds: float, why: str = "") -> None:
-        if not 0 <= seconds < inf:
+        try:
+            fits = 0 <= seconds < inf
+        except TypeError:
+            raise TypeError(
+                f"RetryLater takes a number of seconds to wait, as in float(text), not {seconds!r}"
+            ) from None
+        if not fits:
             raise ValueError(f"RetryLater takes the number of seconds to wait, not {seconds!r}")
         super().__init__(why or f"asked to be tried again in {seconds:g} s")
         self.seconds = float(seconds)

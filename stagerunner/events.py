@@ -147,9 +147,13 @@ class Output(Struct, frozen=True):
 
 
 class Notice(Struct, frozen=True):
-    """A sentence of the runner for the user to read now ("… is discarded", "finishing 1,204 records …")."""
+    """A sentence of the runner for the user to read now ("… is discarded", "finishing 1,204 records …").
+
+    warning: something that was asked for won't be had, so it is shown with `--progress none` too.
+    """
 
     text: str
+    warning: bool = False
 
 
 class Fusion(Struct, frozen=True):

@@ -26,6 +26,7 @@ _COLUMNS = (
     Column("size"),
     Column("first", left=True),
     Column("last", left=True),
+    Column("present", left=True),
 )
 
 
@@ -42,8 +43,8 @@ def command() -> None:
 def show(streams: Streams, path: str, json: bool) -> None:
     """List what the memo at PATH holds, by stage and version.
 
-    A version is the code, options and environment of a stage: only those of the newest are found again, unless an older
-    one comes back.
+    A version is the code, options and environment of a stage. The last run with this stage looked for results of the
+    present one; the others are found again only if what the stage was comes back.
     """
     try:
         with closing(_store(path)) as store:
@@ -93,4 +94,4 @@ def _refused(path: str, why: Unusable) -> UsageError:
 
 def _row(one: Entries) -> list[str]:
     first, last = (datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M") for at in (one.first, one.last))
-    return [one.stage, one.version[:8], count(one.results), size(one.bytes), first, last]
+    return [one.stage, one.version[:8], count(one.results), size(one.bytes), first, last, "yes" if one.present else ""]

@@ -158,7 +158,11 @@ def _listener(chain: Chain, streams: Streams, progress: str, *, quiet: bool) -> 
     spec = chosen_view(progress, chain.catalog.views, terminal=_can_draw(console))
     workers = {stage.name: stage.settings.workers for stage in plan.stages}
     failures = spec is not BUILT_IN["none"] and not quiet
-    log = JsonLog(console) if streams.json else TextLog(workers, failures=failures, verbose=streams.verbose)
+    log = (
+        JsonLog(console)
+        if streams.json
+        else TextLog(workers, failures=failures, warnings=not quiet, verbose=streams.verbose)
+    )
     return Listener(log, Silent(console, plan), lambda: open_view(spec, console, plan))
 
 

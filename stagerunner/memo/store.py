@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import time
 from zlib import crc32
 
 from stagerunner.memo.keys import FORMAT
+from stagerunner.records import NOTHING
 from stagerunner.tuples import NamedTuple
 
 MARK = 0x5354524D
@@ -43,7 +44,8 @@ class Unusable(Exception):
 
 
 class Entries(NamedTuple):
-    """The results of one stage, made by one version of its code and options. first, last: when, in Unix seconds."""
+    """The results of one stage, made by one version of its code and options. first, last: when, in Unix seconds.
+    present: the last run with this stage looked for these."""
 
     stage: str
     version: str
@@ -51,6 +53,7 @@ class Entries(NamedTuple):
     bytes: int
     first: int
     last: int
+    present: bool = False
 
 
 class Store:
@@ -80,10 +83,11 @@ class Store:
         """What is in the file, the newest last. Raises Unusable."""
         with self._asked() as db:
             rows = db.execute(
-                "SELECT stage, lower(hex(version)), count(*), sum(length(value)), min(made), max(made)"
-                " FROM results GROUP BY stage, version ORDER BY max(made), stage"
+                "SELECT stage, lower(hex(version)), count(*), sum(length(value)), min(made), max(made),"
+                " EXISTS (SELECT 1 FROM present p WHERE p.stage = r.stage AND p.version = r.version)"
+                " FROM results r GROUP BY stage, version ORDER BY max(made), stage"
             ).fetchall()
-        return [Entries(*row) for row in rows]
+        return [Entries(*row)._replace(present=bool(row[-1])) for row in rows]
 
     def prune(self, *, before: float | None = None, stage: str | None = None) -> int:
         """Remove what was made before this time, of this stage (None: of all); how many. Raises Unusable."""
@@ -113,18 +117,30 @@ class Store:
             raise Unusable(_why(error)) from None
 
 
-def prepare(path: str) -> None:
-    """Make the file, unless it is there, and check that it can be used. Raises Unusable."""
+def prepare(path: str, versions: Mapping[str, bytes] = NOTHING) -> None:
+    """Make the file, unless it is there, and check that it can be used. Raises Unusable.
+
+    versions: of the stages of this run, which are the present ones from now on.
+    """
     store = Store(path)
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         with store._asked() as db:
             db.execute("BEGIN IMMEDIATE")
-            db.execute("ROLLBACK")
+            db.executemany("INSERT OR REPLACE INTO present VALUES (?, ?)", versions.items())
+            db.execute("COMMIT")
     except OSError as error:
         raise Unusable(_why(error)) from None
     finally:
         store.close()
+
+
+def merge(path: str) -> None:
+    """Put what SQLite holds beside the file into it, unless another process uses it."""
+    store = Store(path)
+    with suppress(Unusable), store._asked():
+        pass
+    store.close()
 
 
 def existing(path: str) -> Store:
@@ -142,6 +158,7 @@ def _connected(path: str, *, power: bool) -> sqlite3.Connection:
         db.execute(f"PRAGMA synchronous = {'FULL' if power else 'NORMAL'}")
         db.execute("BEGIN IMMEDIATE")
         db.execute(_TABLE)
+        db.execute("CREATE TABLE IF NOT EXISTS present (stage TEXT PRIMARY KEY, version BLOB NOT NULL)")
         db.execute(f"PRAGMA application_id = {MARK}")
         db.execute(f"PRAGMA user_version = {FORMAT}")
         db.execute("COMMIT")

@@ -37,7 +37,7 @@ from stagerunner.plan.promise import source_kind
 from stagerunner.records import FIRST, Mark
 from stagerunner.runtime.input import SourceSplits, SplitSource, stream_of
 from stagerunner.runtime.iterator_input import given
-from stagerunner.runtime.memos import usable
+from stagerunner.runtime.memos import put_away, usable
 from stagerunner.runtime.opening import BegunEngine, Resume, begin_engine, engine_guard
 from stagerunner.runtime.output import PrintedLines, StdoutDrain
 from stagerunner.runtime.resume import Beginning, begin, fingerprint, targets
@@ -96,6 +96,7 @@ class Making:
     def made(self) -> Made:
         plan = self._plan
         self._engine = self._begun or begin_engine(plan, early=False)
+        self._exits.callback(put_away, plan)  # once the workers are gone
         self._exits.callback(self._engine.close)
         self._selector = self._exits.enter_context(selectors.DefaultSelector())
         source, sinks = make_part(plan.source), tuple(map(make_part, plan.sinks))

@@ -111,6 +111,11 @@ def _read(path: Path, run: str, tell: Callable[[Any], None]) -> Sums:
     except (OSError, ValueError, LookupError, TypeError, AttributeError, struct.error) as error:
         missing = isinstance(error, FileNotFoundError)
         why = "there is no such file" if missing else reason(error)
-        tell(Notice(f"the spending of this run so far is unknown ({path}: {why}): its budget starts again from zero"))
+        tell(
+            Notice(
+                f"the spending of this run so far is unknown ({path}: {why}): its budget starts again from zero",
+                warning=True,
+            )
+        )
         return {}
     return sums

@@ -39,13 +39,16 @@ class Log(Protocol):
 class TextLog:
     """Lines for people.
 
-    workers: how many each stage has. failures: show failed records, dead workers and notices too. verbose: show workers
-    that are ready and checkpoints too.
+    workers: how many each stage has. failures: show failed records, dead workers and notices too. warnings: show of
+    these at least the notices that warn. verbose: show workers that are ready and checkpoints too.
     """
 
-    def __init__(self, workers: Mapping[str, int], *, failures: bool = True, verbose: bool = False) -> None:
+    def __init__(
+        self, workers: Mapping[str, int], *, failures: bool = True, warnings: bool = False, verbose: bool = False
+    ) -> None:
         self._workers = workers
         self._failures = failures
+        self._warnings = warnings
         self._verbose = verbose
         self._failed: Counter[tuple[str, str]] = Counter()
 
@@ -53,8 +56,8 @@ class TextLog:
         match event:
             case Output(stage, worker, text):
                 yield (("name", f"[{self._worker_name(stage, worker)}]"), f" {text}")
-            case Notice(text) if self._failures:
-                yield (text,)
+            case Notice(text, warning) if self._failures or (warning and self._warnings):
+                yield (("warn", "warning: "), text) if warning else (text,)
             case RecordFailed() if self._failures and event.policy in _FATES:
                 yield from self._record(event)
             case WorkerFailed(stage, worker, pid, how) if self._failures:

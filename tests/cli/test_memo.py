@@ -35,6 +35,16 @@ def test_what_it_holds_is_listed_by_stage_and_version(invoke, kept):
     assert shown.stderr.startswith("3 results, ")
 
 
+def test_the_version_that_the_last_run_looked_for_is_marked(invoke, kept, folder):
+    module.prepare(str(folder / kept), {"ask": b"1" * 8, "read": b"4" * 8})
+    assert [one["present"] for one in held(invoke, kept)] == [True, False, False]
+    assert [line.endswith("yes") for line in invoke("memo", "show", kept).stdout.splitlines()[1:]] == [
+        True,
+        False,
+        False,
+    ]
+
+
 def test_json_has_the_same(invoke, kept):
     first = held(invoke, kept)[0]
     assert (first["stage"], first["results"], first["bytes"]) == ("ask", 1, 9)

@@ -156,7 +156,7 @@ def test_what_is_in_it_is_told_by_stage_and_version(store, clock):
         store.put(b"%d" % seconds, stage, version, b"value")
     found = {(entries.stage, entries.version[:2]): entries for entries in store.entries()}
     assert set(found) == {("ask", "31"), ("ask", "32"), ("read", "31")}
-    assert found["ask", "31"][2:] == (2, 18, 10, 20)
+    assert found["ask", "31"][2:] == (2, 18, 10, 20, False)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def test_the_stages_of_a_file_that_can_not_be_used_do_without_and_it_is_said_onc
     told = []
     plan = usable(planned(project, "bad", "good", "bad"), told.append)
     assert [stage.work.memo is None for stage in plan.stages] == [True, False, True]
-    assert told == [Notice(f"continuing without the memo {project / 'bad'}: file is not a database")]
+    assert told == [Notice(f"continuing without the memo {project / 'bad'}: file is not a database", warning=True)]
 
 
 def test_a_plan_without_memos_is_left_as_it_is(project):

@@ -559,3 +559,19 @@ def test_what_a_running_chain_has_kept_can_be_seen(project):
     store.close()
     (project / "go").touch()
     assert running.communicate(timeout=60) == (b"", b"")
+
+
+def test_nothing_of_sqlite_is_left_by_a_run_that_fails(project):
+    feed(project, 20)
+    memo(project, "fussy")
+    assert project.cli("run", "chain.yaml", "--progress", "none").returncode == 1
+    assert [path.name for path in Path(project.folder).glob("kept.memo*")] == ["kept.memo"]
+
+
+def test_a_memo_that_can_not_be_used_is_said_even_without_progress(project):
+    feed(project, 5)
+    spoil(project, "corrupt")
+    memo(project)
+    for flags, said in ((["--progress", "none"], 1), (["-q"], 0)):
+        ended = project.cli("run", "chain.yaml", *flags)
+        assert (ended.returncode, ended.stderr.count(b"warning: continuing without the memo")) == (0, said)

@@ -35,6 +35,12 @@ def test_without_failures_only_what_plugins_print_is_shown():
     assert said(log, Notice("x"), FAILED, WorkerFailed("a", 0, 1, "SIGKILL"), Output("a", 0, "b")) == ["[a] b"]
 
 
+def test_warnings_are_shown_without_failures_too():
+    notices = Notice("x"), Notice("no memo", warning=True)
+    assert said(TextLog({}, failures=False, warnings=True), *notices) == ["warning: no memo"]
+    assert said(TextLog({}, failures=False), *notices) == []
+
+
 def test_workers_are_shown_when_verbose():
     ready, died = WorkerReady("a", 0, 12), WorkerFailed("a", 0, 12, "SIGKILL")
     assert said(TextLog({}), ready, died) == ["a: ended by SIGKILL (pid 12)"]

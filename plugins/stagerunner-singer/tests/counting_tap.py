@@ -1,4 +1,4 @@
-"""A tap that counts. Its config: stop, every (records between two STATEs), die (at), repeat, odd."""
+"""A tap that counts. Its config: stop, every (records between two STATEs), die (at), repeat, odd (at), said (there)."""
 
 import argparse
 import json
@@ -29,4 +29,4 @@ for number in range(begin, config["stop"]):
     if config.get("every") and (number + 1) % config["every"] == 0:
         say(type="STATE", value={"count": number + 1})
     if number == config.get("odd"):
-        print("Not a message")
+        print(config.get("said", "Not a message"))

@@ -76,6 +76,15 @@ def test_a_line_that_is_no_message_is_a_failure_of_its_own(place):
     assert (letter["type"], letter["origin"]["number"]) == ("NotSinger", 5)
 
 
+def test_nan_is_no_json_and_its_line_is_named(place):
+    said = '{"type": "RECORD", "stream": "numbers", "record": {"n": NaN}}'
+    place.chain(place.counting(stop=10, odd=4, said=said) | {"on_error": "dead_letter"}, dead_letter="failed.jsonl")
+    assert place.run().returncode == 3
+    assert numbers(place) == NUMBERS[:10]
+    (letter,) = place.out("failed.jsonl")
+    assert (letter["message"], letter["origin"]["number"]) == ("the tap wrote NaN, which JSON doesn't have", 5)
+
+
 def test_what_can_not_be_run_is_a_mistake_of_the_config(place):
     place.chain({"use": "singer", "with": {"command": "no-such-tap", "streams": []}})
     told = place.run()

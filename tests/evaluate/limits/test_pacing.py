@@ -206,6 +206,11 @@ def test_seconds_that_make_no_sense_are_refused(seconds):
         RetryLater(seconds)
 
 
+def test_a_text_is_no_number_of_seconds():
+    with pytest.raises(TypeError, match=r"as in float\(text\), not '5'"):
+        RetryLater("5")
+
+
 # The rate
 
 

@@ -19,6 +19,10 @@ PASSED_OVER = frozenset(("ACTIVATE_VERSION",))
 """Messages that say nothing of a record."""
 
 
+class NoJson(ValueError):
+    """NaN or an infinity: Python's reader takes them, but no sink could write them."""
+
+
 @source("singer")
 class Tap:
     """Run a Singer tap and give its records.
@@ -169,7 +173,9 @@ def _message(line: bytes) -> Any:
     if not line:
         return Malformed("TooLarge", "a line of the tap is longer than max_record allows")
     try:
-        message = json.loads(line)
+        message = json.loads(line, parse_constant=_refuse)
+    except NoJson as why:
+        return Malformed("NotSinger", f"the tap wrote {why}, which JSON doesn't have", line)
     except ValueError:
         return Malformed("NotSinger", "the tap wrote a line that isn't a message", line)
     kind = message.get("type") if isinstance(message, dict) else None
@@ -177,6 +183,10 @@ def _message(line: bytes) -> Any:
     if kind is None or any(key not in message for key in needed):
         return Malformed("NotSinger", "the tap wrote a line that isn't a message", line)
     return message
+
+
+def _refuse(constant: str) -> None:
+    raise NoJson(constant)
 
 
 def _unfinished(state: Any) -> bool:
