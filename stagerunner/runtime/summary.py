@@ -136,6 +136,7 @@ def failure_error(plan: Plan, delivery: Delivery, *, resumable: bool) -> Stageru
         shown = failure.record is not None or failure.text
         more = [f"  record: {delivery.record_text(failure)}"] if shown else []
         more += [f"  from: {place}"] if place else []
+        more += [f"  tried {failure.attempts} times"] if failure.attempts > 1 else []
         lines = failure_lines(failure.type, failure.message, failure.frames, failure.causes, more)
         advice = _how_to_go_on(name, resumable=resumable) if shown else ""
         return StageFailed(f"{name} failed: " + "\n".join(lines), failure, advice)

@@ -25,7 +25,7 @@ def test_a_run_without_failures_has_no_error(delivery):
 
 def test_a_failure_is_told_with_its_record_place_and_the_users_lines(delivery):
     frames = tuple(CodeFrame("my.py", line, "f") for line in range(10))
-    failure = Failure(1, 7, 0, "ValueError", "no", "fail", frames, record={"a": 1})
+    failure = Failure(1, 7, 0, "ValueError", "no", "fail", frames, record={"a": 1}, attempts=3)
     delivery.failures([failure], None, lambda split, record: Origin("a.jsonl", 99))
 
     error = failure_error(PLAN, delivery, resumable=True)
@@ -36,6 +36,7 @@ def test_a_failure_is_told_with_its_record_place_and_the_users_lines(delivery):
         "hide failed: ValueError: no",
         "  record: {'a': 1}",
         "  from: a.jsonl, byte 99",
+        "  tried 3 times",
         *[f"  my.py:{line} in f" for line in range(6, 10)],
     ]
 
