@@ -2,7 +2,7 @@
 
     2xx                       the answer
     3xx                       followed; to another host or port only without headers and body, which were for this one
-    429                       RetryLater: what `Retry-After` says; else 1 s, then twice as long each time, to a minute
+    429                       RetryLater: what `Retry-After` says; else or if that is 0: 1 s, 2 s … to a minute
     AGAIN, any from 500 on    RetryLater if there is a `Retry-After`, else a failure that `retry` may try again
     no connection, a broken   a failure that `retry` may try again
     one, or no answer
@@ -139,6 +139,10 @@ class Client:
         """What `_sent` gives; what aiohttp says of URLs and answers is said in our words, and without the URL."""
         try:
             return await self._sent(request)
+        except aiohttp.ClientConnectorCertificateError as error:  # a ValueError too
+            why = getattr(error.certificate_error, "verify_message", "") or str(error.certificate_error)
+            advice = "`SSL_CERT_FILE` names other certificates to trust"
+            raise ServiceError(f"the service's certificate isn't trusted: {one_line(why)}; {advice}") from None
         except ValueError:  # of yarl, aiohttp or the codec of host names: InvalidURL is one, too
             whose = "the URL" if self._proxy is None else "the URL, or that of `proxy`,"
             raise ServiceRefused(f"{whose} is not valid: look at its host and port") from None
@@ -173,7 +177,7 @@ class Client:
 
     def _failure(self, answer: Answer) -> Exception:
         why = explained(answer)
-        after = retry_after(answer.headers.get("Retry-After", ""))
+        after = retry_after(answer.headers.get("Retry-After", "")) or None  # 0 for ever would be a storm of requests
         if self._for_good and error_code(answer) in self._for_good:
             return ServiceRefused(why)
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:

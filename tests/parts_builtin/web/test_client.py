@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import ssl
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -63,6 +64,9 @@ def test_a_connection_is_used_again_and_cookies_are_not():
         (429, {"Retry-After": "7"}, RetryLater, 7),
         (503, {"Retry-After": "0.5"}, RetryLater, 0.5),
         (503, {"Retry-After": "soon"}, ServiceError, None),
+        (429, {"Retry-After": "0"}, RetryLater, 1),
+        (429, {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, RetryLater, 1),
+        (503, {"Retry-After": "0"}, ServiceError, None),
         (500, {}, ServiceError, None),
         (599, {}, ServiceError, None),
         (408, {}, ServiceError, None),
@@ -228,6 +232,19 @@ def test_a_redirect_from_the_port_of_another_service_gets_no_key():
             (error,) = asked(web, "/", headers={"Authorization": "Bearer k"})
     assert type(error) is ServiceRefused
     assert other.requests == []
+
+
+def test_a_certificate_that_is_not_trusted_is_no_fault_of_the_url(monkeypatch):
+    async def sent(client, request):
+        why = ssl.SSLCertVerificationError(1, "certificate verify failed")
+        why.verify_message = "self-signed certificate"
+        raise aiohttp.ClientConnectorCertificateError(None, why)
+
+    monkeypatch.setattr(Client, "_sent", sent)
+    with Web(lambda request: Reply()) as web:
+        (error,) = asked(web, "/")
+    assert type(error) is ServiceError
+    assert "certificate isn't trusted: self-signed certificate; `SSL_CERT_FILE`" in str(error)
 
 
 # Retry-After
