@@ -292,6 +292,8 @@ def test_plain_records_are_taken_as_they_are(long, record):
         [{"a": 1}, {"a": "x", "b": nan}],
         [{"a": 0.5}, {"a": Celsius("inf")}],
         [{"a": 0.5}, {"a": np.float64("nan")}],
+        [{"a": Decimal("NaN")}],
+        [{"a": "x"}, {"a": Decimal("-Infinity")}],
         [{"a": "x"}, {"a": {1: 1}}],
     ],
 )
