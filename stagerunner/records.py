@@ -33,8 +33,8 @@ SPENT = "budget spent"
 """The type of the failure that ends a run whose budget is spent. No exception can have it as its name."""
 
 PASSING = "refused for now"
-"""The type of a source's failure that may pass: the system or a server refused something. It ends the run, which can be
-resumed. No exception can have it as its name."""
+"""The type of a failure that may pass: the system or a server refused a source something, or the disk is full for a
+stage. It ends the run, which can be resumed. No exception can have it as its name."""
 
 QuarantineKey: TypeAlias = tuple[int, int, int]
 """(stage, origin, ordinal of the record among those of this origin there): a record that must not be tried again."""

@@ -6,6 +6,7 @@ $TMPDIR or /var/tmp), and the system removes it with the process, however that e
 
 from __future__ import annotations
 
+import errno
 import marshal
 import pickle
 import sqlite3
@@ -84,7 +85,9 @@ class Spill:
 
     def _failed(self, error: sqlite3.Error) -> OSError:
         """The error for a full disk. There is no way back from it: nothing is written twice to be able to undo it."""
-        self._failure = OSError(f"the groups can't be kept in the folder for temporary files: {error}")
+        why = f"the groups can't be kept in the folder for temporary files: {error}"
+        full = error.sqlite_errorcode in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+        self._failure = OSError(errno.ENOSPC, why) if full else OSError(why)
         return self._failure
 
 

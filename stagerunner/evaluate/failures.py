@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -11,7 +12,7 @@ from stagerunner.errors import Drop, Reject, RetryLater
 from stagerunner.evaluate.limits.pacing import Halted, Pause
 from stagerunner.evaluate.wording import bounded, causes_of, frames_of, message_of, type_of
 from stagerunner.evaluate.work import Work
-from stagerunner.records import DROP, SPENT, Cause, CodeFrame, Failure
+from stagerunner.records import DROP, PASSING, SPENT, Cause, CodeFrame, Failure
 from stagerunner.tuples import NamedTuple
 
 HALTED = "halted"
@@ -19,6 +20,10 @@ HALTED = "halted"
 
 PATIENCE = 3600.0
 """Seconds of pauses that one attempt at a record may ask for with `RetryLater`, in all."""
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What the system says of a full disk. That is no fault of a record: whatever `on_error` says, the run ends, and can be
+resumed. Else a stage with state would go on without what it couldn't keep."""
 
 
 class Spent(Exception):
@@ -88,6 +93,8 @@ def failure_of(error: BaseException, handled: BaseException | None = None, *, ma
         return CallFailure(SPENT, str(error), final=True, whole=True, policy="fail")
     if isinstance(error, Halted):
         return CallFailure(HALTED, "", final=True, whole=True, policy="fail")
+    if isinstance(error, OSError) and error.errno in FULL:
+        return CallFailure(PASSING, bounded(str(error.strerror)), final=True, whole=True, policy="fail")
     later = error.seconds if isinstance(error, RetryLater) else None
     if on_exception is not None and later is None:
         on_exception(error)

@@ -13,7 +13,7 @@ from stagerunner.evaluate.wording import failure_lines
 from stagerunner.events import Fusion, SinkTotals, StageTotals, Summary
 from stagerunner.guard import text_of
 from stagerunner.plan import Plan, PlannedPart, PlannedStage
-from stagerunner.records import HITS, PASSING, RECALLED, SPENT
+from stagerunner.records import HITS, PASSING, RECALLED, SOURCE, SPENT
 
 
 def summary_of(
@@ -129,7 +129,8 @@ def failure_error(plan: Plan, delivery: Delivery, *, resumable: bool) -> Stageru
     if failure is not None and failure.type == SPENT:
         return _budget_spent(plan.stages[failure.stage], failure.message, resumable=resumable)
     if failure is not None and failure.type == PASSING:
-        return Stopped(f"the source failed: {failure.message}" + ("; --resume goes on" if resumable else ""))
+        whose = "the source" if failure.stage == SOURCE else delivery.stage_name(failure.stage)
+        return Stopped(f"{whose} failed: {failure.message}" + ("; --resume goes on" if resumable else ""))
     if failure is not None:
         name = delivery.stage_name(failure.stage)
         place = where(delivery.fatal_origin)

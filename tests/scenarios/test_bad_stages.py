@@ -300,3 +300,45 @@ def test_of_two_failures_in_a_frame_the_one_of_the_earlier_record_ends_the_run(p
 
     assert failed.value.summary.balanced
     assert failed.value.summary.records["out"] == 0
+
+
+FULL = """
+def full(record):
+    "Fill the disk once, at one record."
+    if record == 7 and once("full"):
+        raise OSError(28, "No space left on device", "/scratch/x")
+    return record
+
+@stage
+def plain(record): return full(record)
+
+@stage.batch
+def lists(records): return [full(record) for record in records]
+
+@stage
+async def later(record): return full(record)
+
+@stage
+class AtTheEnd:
+    def __init__(self): self.held = []
+    def process(self, record) -> None:
+        self.held.append(record)
+    def flush(self): yield from map(full, self.held)
+    def snapshot(self): return self.held
+    def restore(self, kept): self.held = kept
+"""
+
+
+@pytest.mark.parametrize("name", ["plain", "lists", "later", "AtTheEnd"])
+def test_a_full_disk_is_no_records_fault_and_ends_a_run_that_can_be_resumed(project, name):
+    """Whatever `on_error` says: else a stage that keeps something would go on without it."""
+    project.plugin(FULL)
+    stage = {"use": f"./parts.py:{name}", "on_error": "skip", "retry": 3}
+    project.config(stage, source={"use": "range", "with": {"stop": 20}}, sink="out.txt")
+
+    stopped = project.cli("run", "chain.yaml", "-q")
+    resumed = project.cli("run", "chain.yaml", "-q", "--resume")
+
+    assert (stopped.returncode, resumed.returncode) == (75, 0), stopped.stderr + resumed.stderr
+    assert b"failed: No space left on device; --resume goes on" in stopped.stderr
+    assert (project / "out.txt").read_text() == "".join(f"{number}\n" for number in range(20))
