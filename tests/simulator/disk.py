@@ -6,7 +6,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from simulator.scenario import Dice
+from simulator.scenario import Dice, key_of
 
 from stagerunner.errors import StagerunnerError
 from stagerunner.journal import Entry
@@ -133,6 +133,20 @@ class SimSink:
         if self.keeps == "truncate" and self._disk.dice.hits(0.3):
             self._push()
 
+    def write_or_refuse(self, data: Any) -> dict[int, Exception]:
+        """As a table whose rows have a key."""
+        had = {_key(row) for row in bytes(self._output.data + self._buffer).splitlines()}
+        refused: dict[int, Exception] = {}
+        taken = bytearray()
+        for number, row in enumerate(bytes(data).splitlines(True)):
+            if (key := _key(row)) in had:
+                refused[number] = KeyError("it is there")
+            else:
+                had.add(key)
+                taken += row
+        self.write(taken)
+        return refused
+
     def _push(self) -> None:
         self._disk.touch()
         self._output.data += self._buffer
@@ -159,6 +173,10 @@ class SimSink:
     def abort(self) -> None:
         if self.keeps == "truncate":
             self._push()
+
+
+def _key(row: bytes) -> int:
+    return key_of(int(row.split()[-1]))
 
 
 class SimLetters:

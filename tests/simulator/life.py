@@ -14,7 +14,7 @@ from simulator.workers import Witness
 
 from stagerunner.delivery.branches import BranchWriter
 from stagerunner.delivery.delivery import Delivery
-from stagerunner.delivery.writers import SinkWriter
+from stagerunner.delivery.writers import RefusingWriter, SinkWriter
 from stagerunner.parts.source import Want
 from stagerunner.plan import Plan
 from stagerunner.records import Origin, Split
@@ -165,9 +165,9 @@ class Life(Session):
         journal: Any = SimJournal(disk)
         beginning = resuming._decide(plan, source, sinks, Resume(wanted=resumed), self.tell, journal)
         letters: Any = SimLetters(disk)
-        writers = [SlowWriter(sink, slow=scenario.slow and not plan.branches) for sink in sinks]
-        self.slow = writers[0]
-        self.writer = BranchWriter(writers, beginning.leads) if plan.branches else writers[0]
+        writers = self._writers(sinks)
+        handed = (beginning.row or {}).get("handed", {})
+        self.writer = BranchWriter(writers, beginning.leads, handed) if plan.branches else writers[0]
         more: Any = {"sinks": sink_names(scenario.sinks), "branches": plan.branches}
         delivery = Delivery(tuple(stage.name for stage in plan.stages), self.writer, letters, self.tell, {}, **more)
         if beginning.row is not None:
@@ -184,6 +184,14 @@ class Life(Session):
         self.pool = SimPool(scenario, disk.dice, selector, self._witness)
         snapshots = start_workers(plan, beginning, self.writer, self.pool, self.tell)
         return Made(plan, beginning, delivery, chain=Chain(split_source, self.pool, selector, snapshots))
+
+    def _writers(self, sinks: Sequence[SimSink]) -> Sequence[SinkWriter]:
+        scenario, first = self._scenario, len(self._scenario.stages)
+        if scenario.refusal:
+            return [RefusingWriter(sink, first + number, scenario.refusal) for number, sink in enumerate(sinks)]
+        writers = [SlowWriter(sink, slow=scenario.slow and len(sinks) == 1) for sink in sinks]
+        self.slow = writers[0]
+        return writers
 
     def _tune(self, loop: Loop) -> None:
         loop.window.charge = 10 * CHARGE if loop.dispatch.balances else CHARGE

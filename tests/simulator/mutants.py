@@ -16,12 +16,12 @@ from simulator.pool import SimPool
 from simulator.runners import SimRunner
 from simulator.workers import SimWorker
 
-from stagerunner.delivery.branches import BranchWriter
+from stagerunner.delivery.branches import BranchWriter, Refused
 from stagerunner.delivery.delivery import Delivery
 from stagerunner.delivery.ledger import Ledger
 from stagerunner.engines.process.parent.returns import Holding, Returns
 from stagerunner.records import BARRIER, END, SKIP, Spread
-from stagerunner.runtime import resume
+from stagerunner.runtime import receiving, resume
 from stagerunner.runtime.checkpoints import Checkpoints
 from stagerunner.runtime.dispatch import Dispatch
 from stagerunner.runtime.loop import Loop
@@ -733,3 +733,43 @@ def barriers_pass_unsaved_splits(patch: Patch) -> None:
             self._unforgotten = 0
 
     patch.setattr(Window, "passed", hasty)
+
+
+# Records that a sink refuses
+
+
+@mutant("what a sink refuses is counted as written")
+def what_a_sink_refuses_is_counted_as_written(patch: Patch) -> None:
+    def uncounted(metadata: Any, refused: Any) -> None:
+        metadata.failures = [*metadata.failures, *refused]
+
+    patch.setattr(receiving, "_refuse", uncounted)
+
+
+@mutant("a sink that is ahead has refused nothing")
+def a_sink_that_is_ahead_has_refused_nothing(patch: Patch) -> None:
+    again = Refused.again
+
+    def none(self: Refused, records: int) -> dict[int, Any]:
+        again(self, records)
+        return {}
+
+    patch.setattr(Refused, "again", none)
+
+
+@mutant("records that are skipped are not counted as handed to the sink")
+def skipped_records_are_not_counted(patch: Patch) -> None:
+    again = Refused.again
+
+    def uncounted(self: Refused, records: int) -> dict[int, Any]:
+        handed = self.handed
+        found = again(self, records)
+        self.handed = handed
+        return found
+
+    patch.setattr(Refused, "again", uncounted)
+
+
+@mutant("a row forgets what was refused before a kill")
+def a_row_forgets_what_was_refused_before(patch: Patch) -> None:
+    patch.setattr(Refused, "row", lambda self: {str(at): why for at, why in self._since.items()})

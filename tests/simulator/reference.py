@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from simulator.behaviour import CALLS, Died, Flaw, Memory, flush, form_of, kills_in_decoding
-from simulator.scenario import Scenario
+from simulator.scenario import Scenario, key_of, sink_names
 
 from stagerunner.delivery.ledger import Ledger
 from stagerunner.records import SOURCE, Counts
@@ -41,6 +41,7 @@ class Reference:
         self._stop = -1
         self._counts: list[Counts] = []
         self._letters: list[tuple[int, int | None, str]] = []
+        self._keys: set[int] = set()
         self._sinks = range(len(self._stages), len(self._stages) + len(scenario.sinks))
         ledger = Ledger(len(self._stages), sinks=len(self._sinks), branches=len(self._sinks) > 1)
         self.found = Expected(ledger=ledger)
@@ -88,11 +89,27 @@ class Reference:
         self._letters = []
         for index in range(start, len(self._stages)):
             values = self._pass(index, values)
-        self.found.output += values
-        self._counts += [Counts(sink, taken=len(values), out=len(values)) for sink in self._sinks]
-        self.found.ledger.add(self._counts)
+        refused = self._refused(values) if self._scenario.refusal else []
+        if not self._scenario.refusal:
+            self.found.output += values
+        taken = len(values) - len(refused)
+        ends = [Counts(sink, taken=len(values), out=taken) for sink in self._sinks]
+        for end in ends if refused else ():
+            end.fail(self._scenario.refusal, len(refused))
+        self.found.ledger.add([*self._counts, *ends])
+        for name in sink_names(self._scenario.sinks) if self._scenario.refusal == "dead_letter" else ():
+            for value in refused:
+                self.found.letters[name, origin, number, value, "KeyError"] += 1
         for index, value, kind in self._letters:
             self.found.letters[f"{self._stages[index].kind}-{index}", origin, number, value, kind] += 1
+
+    def _refused(self, values: list[int]) -> list[int]:
+        """Write the values that each sink takes; the others."""
+        refused = []
+        for value in values:
+            (refused if key_of(value) in self._keys else self.found.output).append(value)
+            self._keys.add(key_of(value))
+        return refused
 
     def _pass(self, index: int, values: list[int]) -> list[int]:
         stage, memory = self._stages[index], self._memories[index]

@@ -15,6 +15,7 @@ from simulator.pipes import SimFrame
 from simulator.scenario import Scenario, line
 
 from stagerunner.evaluate.branches import packed
+from stagerunner.evaluate.refusable import LENGTH
 from stagerunner.records import BARRIER, DATA, SOURCE, WHOLE, Counts, Failure, Spread, spread_counters
 from stagerunner.wire.frame import CUT, MORE, STOP, Frame, Header, Metadata, pack_metadata, pack_spread
 
@@ -303,13 +304,16 @@ class SimRunner:
             metadata = Metadata(None, piece.failures, stop=context.stop)
             metadata.book(frame.counts)
             metadata.spread = [pack_spread(*told) for told in frame.spreads]
-            frame.real = framed(header, pack_metadata(metadata) + self._encoded([value for _, value in piece.pairs]))
+            frame.real = framed(header, pack_metadata(metadata) + self._encoded(piece.pairs))
         return frame
 
-    def _encoded(self, values: list[int]) -> bytes:
+    def _encoded(self, pairs: list[tuple[int, int]]) -> bytes:
         """The body of a frame to the parent."""
-        sinks = range(len(self._scenario.sinks))
+        sinks, values = range(len(self._scenario.sinks)), [value for _, value in pairs]
         shares = [b"".join([line(sink, value) for value in values]) for sink in sinks]
+        if self._scenario.refusal:
+            told = pickle.dumps((0, [origin for origin, _ in pairs], False, pickle.dumps(values)))
+            shares = [LENGTH.pack(len(told)) + told + share for share in shares]
         return shares[0] if len(shares) == 1 else packed([(len(values), share) for share in shares])
 
     def _tell_stop(self) -> None:

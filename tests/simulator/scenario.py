@@ -37,6 +37,7 @@ class Scenario:
     further: what sinks beside the first one keep; each gets every result.
     marks: the source is a stream that can be resumed at its marks only; how likely one stands behind a split. 0: it is
     splittable.
+    refusal: what becomes of a result whose key (`key_of`) a sink has already ("skip", "dead_letter"); "": it is taken.
     slow: the reader of the results reads only now and then. loud: what kills its worker does so by a signal that nobody
     sends from outside.
     """
@@ -69,6 +70,7 @@ class Scenario:
     slow: bool
     loud: bool
     marks: float
+    refusal: str
 
     @property
     def sinks(self) -> tuple[str, ...]:
@@ -111,6 +113,11 @@ def sink_names(sinks: Sequence[str]) -> tuple[str, ...]:
 def line(sink: int, value: int) -> bytes:
     """A result as this sink writes it: no two sinks write the same bytes."""
     return b"%d\n" % value if sink == 0 else b"%d: %d\n" % (sink, value)
+
+
+def key_of(value: int) -> int:
+    """What no two rows of a sink that refuses some may share."""
+    return value % 23
 
 
 def _planned(index: int, stage: Behaviour) -> PlannedStage:
@@ -175,8 +182,16 @@ def draw(seed: int) -> Scenario:
         slow=dice.hits(0.3),
         loud=loud,
         marks=aside.one_of((0.2, 0.6, 1.0)) if resumable and aside.hits(0.25) else 0.0,
+        refusal="",
     )
-    return _with_sinks(Dice(seed ^ 0xF0A4), scenario)
+    return _with_refusals(Dice(seed ^ 0x2EF5), _with_sinks(Dice(seed ^ 0xF0A4), scenario))
+
+
+def _with_refusals(dice: Dice, scenario: Scenario) -> Scenario:
+    """Perhaps with sinks that refuse some results, most often where one of them may be ahead."""
+    if not dice.hits(0.25 if scenario.further else 0.05):
+        return scenario
+    return replace(scenario, refusal=dice.one_of(("skip", "dead_letter", "dead_letter")))
 
 
 def _with_sinks(dice: Dice, scenario: Scenario) -> Scenario:

@@ -251,9 +251,11 @@ class World:
         ledger = life.delivery.ledger
         if not ledger.balanced:
             raise Violation(f"the ledger of a run that ended early does not balance: {ledger.as_rows()}")
-        for keeps, output in zip(self.scenario.sinks, self.disk.outputs, strict=True):
-            if keeps == "truncate" and ledger.out != output.lines:
-                raise Violation(f"{output.lines} records were written, and {ledger.out} are out")
+        for number, (keeps, output) in enumerate(zip(self.scenario.sinks, self.disk.outputs, strict=True)):
+            sink = ledger.entries[len(self.scenario.stages) + number]
+            out = sink.out if self.scenario.refusal else ledger.out
+            if keeps == "truncate" and out != output.lines:
+                raise Violation(f"{output.lines} records were written, and {out} are out")
         if ledger.dead != len(self.disk.letters):
             raise Violation(f"there are {len(self.disk.letters)} dead letters, and the ledger says {ledger.dead}")
 

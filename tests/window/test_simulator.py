@@ -40,4 +40,9 @@ def test_the_seeds_see_all_that_can_happen() -> None:
     assert any(world.eased for world in worlds)
     assert any(world.led for world in worlds)
     assert any(world.gathered and world.restarts for world in worlds)
+    assert any(
+        world.led and letter[-1] == "KeyError"
+        for world in map(simulate, (483, 683))
+        for letter in world.expected.letters
+    )
     assert any(letter[-1] == "Killed" for world in worlds for letter in world.expected.letters)
