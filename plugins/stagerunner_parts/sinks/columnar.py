@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import date, datetime, time, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from enum import Enum
@@ -76,6 +76,8 @@ def fit_of(kind: str) -> Fit:
         return _whole(0, 1 << UNSIGNED[kind], kind)
     if found := re.fullmatch(r"DECIMAL\((\d+),\s*(\d+)\)", kind):
         return _decimal(int(found[1]), int(found[2]), kind)
+    if kind.startswith("ENUM(") and not kind.endswith("]"):
+        return _one_of({label.replace("''", "'") for label in re.findall(r"'((?:[^']|'')*)'", kind)})
     return FITS.get(kind) or (_same if kind.endswith("]") or kind.startswith(("STRUCT", "MAP", "UNION")) else _text)
 
 
@@ -118,6 +120,15 @@ def _float(value: Any) -> float:
     if not isfinite(number) and isinstance(value, Decimal):
         raise ValueError(f"{value} is out of the range of DOUBLE")
     return number
+
+
+def _one_of(labels: Collection[str]) -> Fit:
+    def fit(value: Any) -> str:
+        if not isinstance(value, str) or value not in labels:
+            raise ValueError(f"{value!r:.60} is none of {', '.join(map(repr, sorted(labels)[:8]))}")
+        return str.__str__(value)
+
+    return fit
 
 
 def _text(value: Any) -> str:

@@ -260,6 +260,16 @@ def test_all_rows_but_those_refused_are_written(path, strict, monkeypatch):
     assert [row[0] for row in rows(path)] == [7, 1, 2, 3, 4, 5, 22]
 
 
+def test_a_text_that_an_enum_does_not_have_is_refused_by_the_worker(path, strict):
+    sink = strict("DROP TABLE orders", "CREATE TABLE orders (kind ENUM('a', 'it''s'))")
+    assert sink.write_or_refuse(sink.encode([{"kind": "it's"}, {"kind": None}])) == {}
+    with pytest.raises(ValueError, match=r"'its' is none of 'a', \"it's\""):
+        sink.encode([{"kind": "its"}])
+    sink.commit({})
+    sink.abort()
+    assert rows(path) == [("it's",), (None,)]
+
+
 def test_what_the_questions_do_not_find_is_found_by_halving(path, strict):
     sink = strict("CREATE TABLE own (id INT PRIMARY KEY, up INT REFERENCES own)", "INSERT INTO own VALUES (0, NULL)")
     sink.abort()
