@@ -31,6 +31,9 @@ GLANCE, FIRST_GLANCE = 0.01, 0.002
 UNCUT = (TO_THE_END, TO_THE_END)
 """A split goes out whole, and so do its frames."""
 
+COUNTED = 20_000
+"""Nanoseconds a record must take for the parent to count the records of splits near a limit, which takes it 2,000."""
+
 UNPROVEN = 2
 """Frames of one record for each worker of the widest stage, until one is back and says what a record costs."""
 
@@ -287,8 +290,13 @@ class Dispatch:
             fills = self._wanted < self._dealing.size
         if fills:
             self._wanted = self._dealing.fitting(self._window.last_sequence + 1, self._wanted)
+        left = min(self._limit.left, self._edge.left) if self._limited else TO_THE_END
+        # Cut by bytes, a split might exceed the limit, and would have to go alone.
+        near = left < self.sizing.size and self.sizing.lasting > COUNTED * self._wanted
+        self._want.exact = not self.sizing.proven or fixed or fills or near
+        if self._want.exact:
+            self._wanted = max(1, min(self._wanted, left))
         self._want.records, self._want.size = skipped + self._wanted, self.sizing.size
-        self._want.exact = not self.sizing.proven or fixed or fills
         pending = self._split_source.next(self._want)
         if pending is not None:
             if skipped and pending.most:  # what is left of it

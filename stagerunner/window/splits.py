@@ -99,14 +99,16 @@ class Limit:
     def reached(self) -> bool:
         return self._records is not None and self._taken >= self._records
 
+    @property
+    def left(self) -> int:
+        """How many records may still be sent, if every split on its way has as many as it can hold."""
+        return TO_THE_END if self._records is None else self._records - self._taken - self._outstanding
+
     def may_go(self, most: int | None, *, alone: bool) -> int | None:
         """The `last` to send a split with; None if it must wait. alone: nothing else is on its way."""
-        if self._records is None:
+        if self._records is None or (most is not None and most <= self.left):
             return TO_THE_END
-        left = self._records - self._taken - self._outstanding
-        if most is not None and most <= left:
-            return TO_THE_END
-        return left if alone and left > 0 else None
+        return self.left if alone and self.left > 0 else None
 
     def moves(self, records: int | None) -> None:
         """From now on the limit is another one."""

@@ -10,7 +10,7 @@ from stagerunner.evaluate.work import Work
 from stagerunner.parts.base import Part
 from stagerunner.parts.stage import Form
 from stagerunner.plan import Plan, PlannedStage
-from stagerunner.records import DATA, SKIP
+from stagerunner.records import DATA, SKIP, TO_THE_END
 from stagerunner.runtime.dispatch import Dispatch
 from stagerunner.runtime.input import GivenRecords, PendingSplit
 from stagerunner.window.balancing import SLOW
@@ -109,6 +109,24 @@ def test_a_limit_is_kept_to_the_record(dispatch, sent):
     limited.feed()
 
     assert [frame.last for frame in sent] == [2, 1]
+
+
+@pytest.mark.parametrize(("ns", "exact"), [(10**6, True), (1000, False)])
+def test_near_a_limit_slow_records_are_counted(sent, ns, exact):
+    """Cut by bytes, a split could hold more records than are left, and would have to wait until it can go alone."""
+    asked = []
+
+    class Lines(GivenRecords):
+        def next(self, want):
+            asked.append((want.records, want.exact))
+            return PendingSplit(b"some lines", 10, most=want.records if want.exact else 40 * want.records)
+
+    dispatch = Dispatch(Plan("test", (), limit=5), Lines([]), Window(2**20), Workers(), sent.append, lambda: False)
+    dispatch.sizing.learn(4, 160, slowest=4 * ns, widest=1)
+    dispatch.feed()
+
+    assert asked[0][1] is exact
+    assert [frame.last for frame in sent] == ([TO_THE_END] * 3 if exact else [5])
 
 
 def test_a_record_is_as_large_as_in_the_source_not_as_what_describes_its_split(sent):
@@ -239,12 +257,12 @@ def test_with_enough_on_the_way_lists_wait_unless_the_head_is_in_one(sent):
     assert not dispatch.blocked
 
 
-def test_lists_do_not_wait_for_a_split_that_has_to_go_alone(sent):
+def test_lists_do_not_wait_for_a_split_beyond_the_limit(sent):
     dispatch = ahead(MODEL, range(100), Workers(), sent, limit=5)
     dispatch.sizing.proven = True
     dispatch.sizing._records = 4.0
     feed(dispatch)
-    assert (len(sent), dispatch.blocked) == (1, True)
+    assert ([frame.split.records for frame in sent], dispatch.blocked) == ([4, 1], True)
 
 
 LENGTHS = """
