@@ -30,3 +30,11 @@ def test_a_summary_as_json():
     assert told["stages"][1]["not_processed"] == 2
     assert told["stages"][0]["counters"] == {"hits": 3}
     assert "counters" not in told["stages"][1]
+
+
+def test_a_summary_as_json_says_where_the_time_went():
+    busy = StageTotals("parse", work=1.5, codec=0.25, wait=0.125, block=0.1234567)
+    told = Summary("chain", True, 0, 3, RECORDS, (busy,), starting=0.5).as_json()
+
+    assert told["starting"] == 0.5
+    assert told["stages"][0]["seconds"] == {"work": 1.5, "codec": 0.25, "wait": 0.125, "block": 0.123457}
