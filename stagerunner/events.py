@@ -177,7 +177,8 @@ class Summary(Struct, frozen=True):
     files of dead letters and of dropped records, if there are any. messages: what the user should know, one sentence
     each. earlier: those of the records in that were taken before a resume; seconds count from there.
     sinks: if the chain branches, the sinks; then `records` ends at their door, and each sink has a line of its own.
-    starting: how many of the seconds no worker could begin a record, since some had not been set up yet.
+    starting: how many of the seconds no worker could begin a record, since some had not been set up yet. reading: after
+    how many of them the last record of the source was sent; 0 if it wasn't.
     """
 
     name: str
@@ -196,6 +197,7 @@ class Summary(Struct, frozen=True):
     earlier: int = 0
     sinks: tuple[SinkTotals, ...] = ()
     starting: float = 0.0
+    reading: float = 0.0
 
     def __repr__(self) -> str:
         """Short, because a notebook shows it; `as_json` has everything."""

@@ -82,6 +82,8 @@ class Dispatch:
         self.stopped: int | None = None
         """The stage that needs no more, if one has said so."""
         self.done = False
+        self.read_at = 0.0
+        """When the last split was admitted; 0 before that."""
         """Every split and every flush was sent."""
         self._cut = False
         """The split that was admitted last was cut at the limit: a mark behind it is out of reach."""
@@ -220,7 +222,7 @@ class Dispatch:
                 break
         if self._exhausted():
             self._flush_all()
-            self.done = True
+            self.done, self.read_at = True, self.read_at or monotonic()
         return room and self._prompt
 
     def _ends(self, most: int | None) -> tuple[int, int] | None:
@@ -233,6 +235,7 @@ class Dispatch:
         if self._limited:
             self._limit.sent(pending.most)
             self._edge.sent(pending.most)
+            self.read_at = monotonic() if self._limit.left <= 0 else 0.0
         cut = None if edge == TO_THE_END else edge + self._window.skipping
         last = min(TO_THE_END, last + self._window.skipping)
         if pending.base is not None and pending.most is not None:
@@ -410,6 +413,6 @@ class Dispatch:
         assert isinstance(self._split_source, Rereadable)
         self._split_source.rewind()
         self._limit = Limit(self._plan.limit)
-        self._pending, self._flushed, self.stopped, self.done = None, -1, None, False
+        self._pending, self._flushed, self.stopped, self.done, self.read_at = None, -1, None, False, 0.0
         self.bytes_done = 0
         self._pending_splits.clear()

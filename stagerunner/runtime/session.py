@@ -267,4 +267,5 @@ class Session:
             self.delivery.finished,
             self.delivery.dropped,
             self.loop.starting,
+            max(0.0, self.loop.dispatch.read_at - self._began),
         )

@@ -30,11 +30,12 @@ def summary_of(
     whole: bool = False,
     dropped: int = 0,
     starting: float = 0.0,
+    reading: float = 0.0,
 ) -> Summary:
     """The summary of a run. groups: the last ones, or none if no worker was started. earlier: see Summary.
 
-    whole: the output is complete and has its final name. dropped: records in the file of the dropped ones. starting:
-    seconds, see Summary.
+    whole: the output is complete and has its final name. dropped: records in the file of the dropped ones. starting,
+    reading: seconds, see Summary.
     """
     return Summary(
         name=plan.name,
@@ -52,6 +53,7 @@ def summary_of(
         earlier=earlier,
         sinks=tuple(_sink(plan, ledger, number, whole=whole) for number in range(len(ledger.branches))),
         starting=starting,
+        reading=reading,
     )
 
 

@@ -70,7 +70,9 @@ def closing(
 
 def _limit(summary: Summary, facts: Mapping[str, StageFacts], cpu: float) -> str:
     taken = summary.records["in"] - summary.earlier
-    return limit(summary.stages, summary.seconds - summary.starting, taken, facts=facts, cpu=cpu, cores=os.cpu_count())
+    seconds = summary.seconds - summary.starting
+    read = summary.reading - summary.starting if summary.reading else None
+    return limit(summary.stages, seconds, taken, facts=facts, cpu=cpu, cores=os.cpu_count(), read=read)
 
 
 def _stage_rows(stages: Sequence[StageTotals]) -> list[list[str]]:

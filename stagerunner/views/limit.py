@@ -17,6 +17,9 @@ LEAST_SECONDS = 1.0
 BUSY = 0.7
 """A stage less busy than this is not the limit."""
 
+EARLY = 0.8
+"""A source that had ended after this share of the time is not the limit."""
+
 
 PAUSED = 0.3
 """A stage that pauses for more than this share of the run is limited by the service that it asks."""
@@ -102,18 +105,20 @@ def limit(
     facts: Mapping[str, StageFacts] = NO_FACTS,
     cpu: float = 0.0,
     cores: int | None = None,
+    read: float | None = None,
 ) -> str:
     """ "limit: hide-people, 94 % busy on 4 workers; 8 workers ≈ 94 k/s, then parse"; "" if too little is known.
 
     seconds: without start-up. facts: of stages, by name. cpu: seconds of CPU time of all processes. cores: their
-    number, if known.
+    number, if known. read: after how many of the seconds the source had ended, if it had.
     """
     if seconds < LEAST_SECONDS or not taken or not stages:
         return ""
     first, *others = loads(stages, seconds, taken)
     at_rate = [one.name for one in stages if _at_its_rate(one, facts.get(one.name, NOTHING_KNOWN), seconds)]
     if first.busy < BUSY:
-        return f"limit: {at_rate[0]}, at its `rate`" if at_rate else f"limit: {_elsewhere(stages, first)}"
+        ended = read is not None and read < EARLY * seconds
+        return f"limit: {at_rate[0]}, at its `rate`" if at_rate else f"limit: {_elsewhere(stages, first, ended=ended)}"
     workers = first.stage.workers
     on = f"on {workers} workers" if workers > 1 else "on 1 worker"
     names = first.stage.name.split(TOGETHER)
@@ -188,9 +193,9 @@ def _advice(first: Load, named: Sequence[StageFacts], most: _Most) -> str:
     return promised
 
 
-def _elsewhere(stages: Sequence[StageTotals], busiest: Load) -> str:
+def _elsewhere(stages: Sequence[StageTotals], busiest: Load, *, ended: bool) -> str:
     """No stage is busy throughout: name the source or the sink, for which the stages wait; or the stage of which some
-    workers had ended while others still worked."""
+    workers, or places for calls, had nothing to do while others still worked. ended: the source had ended early."""
     stage = busiest.stage
     worked, waited = stage.work + stage.codec, stage.wait + stage.block
     if stage.workers > 1 and any(one.wait + one.block for one in stages) and worked > BUSY * (worked + waited):
@@ -199,4 +204,6 @@ def _elsewhere(stages: Sequence[StageTotals], busiest: Load) -> str:
     end = "the sink" if last.block / last.workers > first.wait / first.workers else "the source"
     # The table shows the share of the stage's own time, which may begin later than that of others.
     busy = worked / (worked + waited) if worked < BUSY * (worked + waited) else busiest.busy
+    if ended and end == "the source":
+        return f"{stage.name}, busy {percent(busy)} of the time; when the source had ended, the last records took long"
     return f"{end}; the busiest stage, {busiest.stage.name}, is busy {percent(busy)} of the time"

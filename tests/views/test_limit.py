@@ -75,6 +75,15 @@ def test_without_a_busy_stage_the_slower_end_is_the_limit():
     assert limit([stage("a", 0.3, block=7.0)], 10, 100).startswith("limit: the sink")
 
 
+def test_a_source_that_ended_early_is_not_the_limit():
+    slow_end = stage("ask", 0.5, wait=5.0)
+    assert limit([slow_end], 10, 100, read=2.0) == (
+        "limit: ask, busy 50 % of the time; when the source had ended, the last records took long"
+    )
+    assert limit([slow_end], 10, 100, read=9.0).startswith("limit: the source")
+    assert limit([stage("ask", 0.3, block=7.0)], 10, 100, read=2.0).startswith("limit: the sink")
+
+
 def test_a_stage_that_began_late_is_as_busy_as_the_table_says():
     late = stage("late", 0.2, wait=2.0)
     assert "late, is busy 50 % of the time" in limit([stage("a", 0.1, wait=9.0), late], 10, 100)
