@@ -19,7 +19,8 @@ import pyarrow as pa
 
 from stagerunner_parts.columnar.encoding import Encoding, Part, PartWriter
 from stagerunner_parts.columnar.streams import Piece, read_stream, stream_of, streams
-from stagerunner_parts.sinks.owned import OwnFolder, partial_of
+from stagerunner_parts.sinks.own_folder import OwnFolder
+from stagerunner_parts.sinks.owned import partial_of
 
 Mode = Literal["replace", "append", "new"]
 

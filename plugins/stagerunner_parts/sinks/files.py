@@ -17,7 +17,8 @@ from stagerunner import sink
 from stagerunner_parts.sinks.locking import inode_of
 from stagerunner_parts.sinks.many import move, pack, unpack
 from stagerunner_parts.sinks.naming import check_name, field_of, name_for
-from stagerunner_parts.sinks.owned import OURS, OwnFolder, partial_of
+from stagerunner_parts.sinks.own_folder import OwnFolder
+from stagerunner_parts.sinks.owned import OURS, partial_of
 from stagerunner_parts.sinks.rendering import json_text
 
 LOG = ".written"

@@ -24,7 +24,7 @@ from stagerunner_parts.sinks.folders import FolderElsewhere, FolderHere
 from stagerunner_parts.sinks.locking import inode_of, write_all
 from stagerunner_parts.sinks.many import pack, unpack
 from stagerunner_parts.sinks.naming import check_name
-from stagerunner_parts.sinks.owned import OwnFolder
+from stagerunner_parts.sinks.own_folder import OwnFolder
 
 MOST_OPEN = 64
 """Files that are open at once, if the system allows as many."""
