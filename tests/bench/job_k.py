@@ -616,4 +616,5 @@ def rows(quick: bool) -> Iterator[Row]:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell makes background processes ignore Ctrl-C
     present("K. Expensive stages", rows)
