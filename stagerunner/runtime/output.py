@@ -66,9 +66,9 @@ class PrintedLines:
 
 
 class Crashes:
-    """The stacks with which the workers of one stage died of a fatal signal. Each is told once.
+    """The stack traces of workers of one stage that a fatal signal ended. Each trace is printed once.
 
-    A record that crashes its worker does so several times before it is quarantined, each time with the same stack. Of a
+    A record that crashes its worker does so several times before it is quarantined, each time with the same trace. Of a
     later crash, lines are held back as long as they are those of an earlier one.
     """
 
